@@ -1,0 +1,8 @@
+//! What each sub-command means: arguments → a Plan → a call or two.
+
+use std::process::ExitCode;
+
+/// `harness guard` (hidden): the process that is parent of all servers.
+pub fn guard() -> ExitCode {
+    crate::backend::guard_main()
+}

@@ -1,0 +1,197 @@
+//! A backend as the plan holds it: resolved from its YAML file, the settings and the machine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One server to measure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    /// The name in every output: `vllm`, or `tuned` for `--backend tuned=vllm`.
+    pub label: String,
+    /// The definition that it was made from: `vllm`, `llamacpp`, … or `openai` for a plain server.
+    pub engine: String,
+    /// The engine's name as its makers write it: `vLLM`, `llama.cpp`.
+    pub title: String,
+    /// The engine's version, where it can be known before the launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The model served.
+    pub model: Model,
+    /// How to talk to it.
+    pub protocol: Protocol,
+    /// What the server counts about itself.
+    #[serde(default)]
+    pub metrics: ServerMetrics,
+    /// Shared settings that this target does not take as shared, because its own name overrides them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_level: Vec<NotLevel>,
+    /// Launched by us, or already there.
+    pub origin: Origin,
+}
+
+/// The model that a target serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// The name in outputs: the last part of the path or hub id, without `.gguf`.
+    pub name: String,
+    /// What the launch is given: a file, a directory or a hub id. For a running server the name it lists.
+    pub source: String,
+    /// Weights' precision as served: `BF16`, `Q4_1`, … `unknown` where it cannot be told.
+    pub precision: String,
+}
+
+/// A shared setting that a target's own parameter overrides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotLevel {
+    /// The shared setting: `context_length` or `max_batch`.
+    pub setting: String,
+    /// Its shared value.
+    pub shared: String,
+    /// The engine's parameter that overrides it, and its value: `max_model_len=2048`.
+    pub own: String,
+}
+
+/// Launched by us, or already there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// To be launched and stopped.
+    Launch(Box<LaunchSpec>),
+    /// A server that already runs.
+    Url(String),
+}
+
+/// Everything needed to start, prove and stop a server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaunchSpec {
+    /// As a process, or from an image.
+    pub launcher: Launcher,
+    /// Program and arguments, never a shell string. `{port}` stands for the port until the launch;
+    /// values behind secret parameters stand as `{secret:NAME}` and are taken from the environment then.
+    pub argv: Vec<String>,
+    /// A port that was asked for, else a free one is chosen at the launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Environment to set beside the allow-list. Holds no secret: those are names in `env_from`.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Variables handed through from our own environment, secrets among them: allow-list patterns
+    /// (`CUDA_*`) and names.
+    #[serde(default)]
+    pub env_from: Vec<String>,
+    /// Variables that are never handed through, whatever the allow-list says.
+    #[serde(default)]
+    pub env_clear: Vec<String>,
+    /// The parameters with their values as launched, for the record.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// How readiness is proved.
+    pub readiness: Readiness,
+    /// How it is stopped.
+    pub stop: Stop,
+    /// Causes that the log may show, for a start that fails.
+    #[serde(default)]
+    pub failures: Vec<FailurePattern>,
+    /// The install hint, shown with "not found".
+    pub install_hint: String,
+}
+
+/// As a process, or from an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Launcher {
+    /// `argv` is started as it is.
+    Process,
+    /// `docker run` with `argv` as the container's arguments.
+    Docker(Docker),
+}
+
+/// How an image is started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Docker {
+    /// Image with its tag.
+    pub image: String,
+    /// Port inside the container, published on 127.0.0.1.
+    pub container_port: u16,
+    /// Host path → container path, read-only (the model).
+    pub mounts: BTreeMap<PathBuf, String>,
+    /// `--gpus` of `docker run`; none without a GPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<String>,
+    /// Further arguments of `docker run` that the engine needs: `--shm-size 1g`.
+    #[serde(default)]
+    pub run_args: Vec<String>,
+}
+
+/// How readiness is proved: process alive, then these paths, then the model listed, then one real token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// Health paths, best first: the next is asked only where one answers 404. 200 means ready.
+    pub paths: Vec<String>,
+    /// Path of the model list.
+    pub models_path: String,
+    /// The name under which the list must show our model.
+    pub listed_model: String,
+}
+
+/// How a server is stopped: connections are closed by then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Seconds between SIGTERM and SIGKILL of what is left.
+    pub grace_s: f64,
+    /// Seconds after the first SIGTERM at which a second one is sent; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_term_after_s: Option<f64>,
+}
+
+/// A cause that a log line shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailurePattern {
+    /// Plain text that the log line contains, whatever its case.
+    pub contains: String,
+    /// What it means: `out of memory`.
+    pub cause: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// How to talk to a server: which protocol, and what this engine knows of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Protocol {
+    /// The value of `model` in each request.
+    pub request_model: String,
+    /// Takes `ignore_eos`.
+    pub ignore_eos: bool,
+    /// Takes `min_tokens`.
+    pub min_tokens: bool,
+    /// Takes `stream_options.include_usage`.
+    pub stream_options: bool,
+    /// Takes `stream_options.continuous_usage_stats`, exact tokens an event.
+    pub continuous_usage: bool,
+    /// `usage.completion_tokens` counts an end-of-sequence token that is not shown.
+    pub eos_in_usage: bool,
+    /// An OpenAI stream ends with `data: [DONE]`.
+    pub done_marker: bool,
+    /// Further body fields of every request, such as `cache_prompt: false`.
+    #[serde(default)]
+    pub body: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Names of the server's own Prometheus counters; empty lists where it has none.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ServerMetrics {
+    /// Path of the metrics page; none: the engine has no such page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Prompt tokens processed: the sum of these, each summed over its labels.
+    #[serde(default)]
+    pub prompt_tokens: Vec<String>,
+    /// Tokens generated.
+    #[serde(default)]
+    pub generated_tokens: Vec<String>,
+    /// Prompt tokens found in the prefix cache.
+    #[serde(default)]
+    pub cached_tokens: Vec<String>,
+}

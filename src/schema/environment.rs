@@ -1,0 +1,42 @@
+//! The machine that a result was taken on.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The machine, as looked at once at the start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// When it was looked at.
+    pub taken_at: Timestamp,
+    /// This program's version.
+    pub harness_version: String,
+    /// Operating system and kernel: `Linux 6.1.0 x86_64`.
+    pub os: String,
+    /// Host name.
+    pub hostname: String,
+    /// Processor's name.
+    pub cpu: String,
+    /// Logical cores that this process may use.
+    pub cores: usize,
+    /// Memory, bytes.
+    pub memory_bytes: u64,
+    /// Soft and hard limit of open files, after the soft one was raised.
+    pub open_files: (u64, u64),
+    /// NVIDIA driver, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// GPUs that NVML shows.
+    #[serde(default)]
+    pub gpus: Vec<Gpu>,
+}
+
+/// One GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gpu {
+    /// Number as NVML counts.
+    pub index: u32,
+    /// `NVIDIA H200`
+    pub name: String,
+    /// Memory, bytes.
+    pub memory_bytes: u64,
+}

@@ -1,0 +1,236 @@
+//! Everything that decides the outcome, resolved and validated: saved with the results.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::backend::Target;
+
+/// A resolved plan: no path is still to be looked up, no absent value means "default".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`super::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Names the run in every file: `compare_20260201_143000`.
+    pub run_id: String,
+    /// Which command made it.
+    pub command: CommandKind,
+    /// When it was resolved.
+    pub created_at: Timestamp,
+    /// Servers in the order of play.
+    pub targets: Vec<Target>,
+    /// Backends of `--backend all` that are not here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+    /// Where the prompts come from.
+    pub dataset: DatasetSource,
+    /// The traffic.
+    pub load: LoadPlan,
+    /// What each request asks for.
+    pub sampling: Sampling,
+    /// Where and how the requests go.
+    pub wire: Wire,
+    /// Shared settings of launched servers.
+    pub shared: SharedSettings,
+    /// Seconds that a server may take to become ready.
+    pub startup_timeout_s: f64,
+    /// Directory of all outputs.
+    pub output: PathBuf,
+    /// A result that is not valid makes the exit code 1.
+    pub strict: bool,
+}
+
+/// Which command made a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandKind {
+    /// Several backends, launched in turn.
+    Compare,
+    /// One backend, launched.
+    Run,
+    /// A running server.
+    Bench,
+}
+
+/// A backend that `all` leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Its label.
+    pub label: String,
+    /// Why: `not installed`.
+    pub reason: String,
+    /// What to do: `harness install vllm`.
+    pub hint: String,
+}
+
+/// Where the prompts come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetSource {
+    /// Name in outputs: the file's stem.
+    pub name: String,
+    /// The file, or `built-in`.
+    pub path: String,
+    /// SHA-256 of the file's bytes, hexadecimal.
+    pub sha256: String,
+    /// Prompts in it.
+    pub prompts: usize,
+}
+
+/// The traffic.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadPlan {
+    /// When requests start.
+    pub traffic: Traffic,
+    /// The most requests in flight. In a closed loop as many are always in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// End after this many requests; none: by duration alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
+    /// End after this many seconds; none: by requests alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_s: Option<f64>,
+    /// Sent before the window opens.
+    pub warmup: Warmup,
+    /// Seconds over which a closed loop starts its first requests; none: the lesser of 1 s and half
+    /// the first warm-up request's E2E.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp_s: Option<f64>,
+    /// Seconds that one whole request may take.
+    pub timeout_s: f64,
+    /// Seconds that requests in flight at the end may still take.
+    pub drain_s: f64,
+    /// Seed of arrival times.
+    pub seed: u64,
+    /// Threads of the load engine.
+    pub client_threads: u32,
+}
+
+/// When requests start.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "pattern", rename_all = "snake_case")]
+pub enum Traffic {
+    /// Each request starts when a slot is free.
+    Closed,
+    /// Exponential gaps.
+    Poisson {
+        /// Requests per second.
+        rate: f64,
+    },
+    /// Equal gaps.
+    Constant {
+        /// Requests per second.
+        rate: f64,
+    },
+}
+
+impl Traffic {
+    /// Requests per second of an open loop.
+    pub fn rate(self) -> Option<f64> {
+        match self {
+            Traffic::Closed => None,
+            Traffic::Poisson { rate } | Traffic::Constant { rate } => Some(rate),
+        }
+    }
+}
+
+/// Sent before the window opens.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Warmup {
+    /// So many requests; 0 sends none.
+    Requests(u64),
+    /// For so many seconds.
+    DurationS(f64),
+}
+
+/// What each request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// Temperature, always sent; 0 is greedy.
+    pub temperature: f64,
+    /// Overrides the dataset's lengths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// Ask for exactly `max_tokens` tokens, where the engine can.
+    pub ignore_eos: bool,
+    /// Ask for exact tokens an event, where the engine can.
+    pub exact_itl: bool,
+}
+
+/// Which OpenAI endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpoint {
+    /// `/v1/chat/completions`
+    Chat,
+    /// `/v1/completions`
+    Completions,
+}
+
+impl Endpoint {
+    /// The name in files: `chat`, `completions`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Endpoint::Chat => "chat",
+            Endpoint::Completions => "completions",
+        }
+    }
+
+    /// The path below the server's URL.
+    pub fn path(self) -> &'static str {
+        match self {
+            Endpoint::Chat => "/v1/chat/completions",
+            Endpoint::Completions => "/v1/completions",
+        }
+    }
+}
+
+/// Where and how requests go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wire {
+    /// Which body and answer.
+    pub endpoint: Endpoint,
+    /// Path below the server's URL.
+    pub path: String,
+    /// Further headers. Values of secret ones are not serialised.
+    #[serde(default)]
+    pub headers: Vec<Header>,
+    /// Environment variable that holds the API key, sent as `Authorization: Bearer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_env: Option<String>,
+    /// Certificate authorities to trust beside the system's, PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Do not check certificates.
+    pub insecure: bool,
+}
+
+/// A request header. Its value may be a key, so it is never written anywhere.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// Name as typed.
+    pub name: String,
+    /// Value; empty in a plan that was read back.
+    #[serde(skip)]
+    pub value: String,
+}
+
+impl std::fmt::Debug for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: …", self.name)
+    }
+}
+
+/// Settings that each backend's file maps to its engine's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedSettings {
+    /// Tokens of context that one request may use.
+    pub context_length: u32,
+    /// Requests that the server may batch.
+    pub max_batch: u32,
+    /// GPUs to use, as CUDA numbers them; none: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<String>,
+}

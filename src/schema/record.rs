@@ -1,0 +1,375 @@
+//! What was observed of one request: raw stamps and counts, and never a derived number.
+
+use serde::{Deserialize, Serialize};
+
+use super::request::Phase;
+
+/// One request as it was played. All stamps are µs from the run's start on the monotonic clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestRecord {
+    /// Position in the run: 0 is the first request issued. Warm-up requests count apart from measured ones.
+    pub index: u64,
+    /// The `id` of the dataset entry that was sent.
+    pub prompt_id: String,
+    /// Warm-up or measured.
+    pub phase: Phase,
+    /// Planned time; absent in a closed loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_us: Option<u64>,
+    /// When the request could have been sent had there been a slot: its due time, or in a closed
+    /// loop the moment that its slot became free.
+    pub ready_us: u64,
+    /// When a slot under the concurrency cap and an open connection were both at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot_us: Option<u64>,
+    /// Just before the first byte of the request was written to a connection that was already open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_us: Option<u64>,
+    /// Response head read. Not comparable between engines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers_us: Option<u64>,
+    /// First SSE event of any kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_event_us: Option<u64>,
+    /// First event that carries generated text, reasoning or a tool call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token_us: Option<u64>,
+    /// First event that carries answer text (not reasoning).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_answer_us: Option<u64>,
+    /// Each token-carrying event: arrival, tokens, and whether its stamp is merged.
+    #[serde(default, skip_serializing_if = "Chunks::is_empty")]
+    pub chunks: Chunks,
+    /// Last token-carrying event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_token_us: Option<u64>,
+    /// Stream closed, response complete, or the request given up.
+    pub end_us: u64,
+    /// Time to open the connection that carried it, where it had to be opened for this request;
+    /// never inside TTFT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_us: Option<u64>,
+    /// Worst reader lag seen in this request: return of the read minus the kernel's stamp, µs.
+    #[serde(default)]
+    pub reader_lag_max_us: u32,
+    /// Where the arrival stamps come from.
+    pub stamps: StampKind,
+    /// Replayed once because a kept-alive connection had been closed before any response byte.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replayed: bool,
+    /// Token counts and where they come from.
+    pub tokens: TokenCounts,
+    /// `max_tokens` as sent.
+    pub max_tokens: u32,
+    /// The server was told to ignore the end-of-sequence token, so `max_tokens` tokens are due.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced_length: bool,
+    /// HTTP status, where a response head came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The server's own word: `stop`, `length`, `eos_token`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// Where arrival stamps come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StampKind {
+    /// The kernel's receive time (SO_TIMESTAMPNS), converted to the monotonic clock.
+    Kernel,
+    /// The return of the read, before anything was parsed.
+    Read,
+}
+
+/// How a request ended. A failed request is data, not an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The whole answer came.
+    Completed,
+    /// It was sent (or should have been) and failed.
+    Failed {
+        /// Which way.
+        kind: FailureKind,
+        /// One line for a person: the server's message or the system's error. Holds no secret.
+        #[serde(default)]
+        detail: String,
+    },
+    /// In flight when the run ended or was interrupted.
+    Cancelled,
+    /// Due, but never sent.
+    Dropped,
+}
+
+/// Kinds of failure, as `requests.failures` counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// No connection.
+    Connect,
+    /// Not finished within `--timeout`.
+    Timeout,
+    /// HTTP status other than 200.
+    Status,
+    /// Bytes that are not HTTP, not SSE or not the protocol's JSON.
+    Protocol,
+    /// HTTP 200, then an error event.
+    ErrorEvent,
+    /// The stream ended without a finish reason or its end marker, or the connection broke in it.
+    Truncated,
+    /// Fewer tokens than a forced length asked for, or none at all.
+    ShortOutput,
+}
+
+impl FailureKind {
+    /// Every kind, in the order of the reports.
+    pub const ALL: [FailureKind; 7] = [
+        FailureKind::Connect,
+        FailureKind::Timeout,
+        FailureKind::Status,
+        FailureKind::Protocol,
+        FailureKind::ErrorEvent,
+        FailureKind::Truncated,
+        FailureKind::ShortOutput,
+    ];
+
+    /// The name in files: `connect`, `timeout`, …
+    pub fn name(self) -> &'static str {
+        match self {
+            FailureKind::Connect => "connect",
+            FailureKind::Timeout => "timeout",
+            FailureKind::Status => "status",
+            FailureKind::Protocol => "protocol",
+            FailureKind::ErrorEvent => "error_event",
+            FailureKind::Truncated => "truncated",
+            FailureKind::ShortOutput => "short_output",
+        }
+    }
+}
+
+/// Token counts of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TokenCounts {
+    /// Prompt tokens as the server counts them (template and BOS included).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<u32>,
+    /// Output tokens as counted by `source`: what throughput counts. Includes an EOS that the server counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<u32>,
+    /// Output tokens delivered up to the last token-carrying event: `output` less an EOS that is
+    /// counted but not shown. The `n` of TPOT, NTPOT and TPS a user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<u32>,
+    /// Prompt tokens that the server took from its prefix cache, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached: Option<u32>,
+    /// Where `output` comes from.
+    pub source: TokenSource,
+}
+
+/// Where a token count comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSource {
+    /// The server's `usage`.
+    Usage,
+    /// One tokenisation of the whole text, after the run.
+    Tokenizer,
+    /// Chunks counted as tokens: an estimate.
+    #[default]
+    Chunks,
+}
+
+/// One token-carrying event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// Arrival, µs from the run's start.
+    pub at_us: u64,
+    /// Tokens it carries; 1 where the server does not say.
+    pub tokens: u32,
+    /// For an event read together with newer bytes, so that its stamp is too late by at most this many µs.
+    pub merged_bound_us: Option<u32>,
+}
+
+/// The token-carrying events of one request, delta-coded: about 3 bytes an event in memory,
+/// `[[gap_us, tokens, merged_bound_us]…]` with trailing defaults left out in JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Chunks {
+    bytes: Vec<u8>,
+    count: u32,
+    last_us: u64,
+}
+
+const HAS_TOKENS: u64 = 1;
+const HAS_BOUND: u64 = 2;
+
+impl Chunks {
+    /// Appends an event. Arrivals never run backwards: an earlier one is stored as the last one's time.
+    pub fn push(&mut self, chunk: Chunk) {
+        let gap = chunk.at_us.saturating_sub(self.last_us);
+        let mut head = gap << 2;
+        if chunk.tokens != 1 {
+            head |= HAS_TOKENS;
+        }
+        if chunk.merged_bound_us.is_some() {
+            head |= HAS_BOUND;
+        }
+        put_varint(&mut self.bytes, head);
+        if chunk.tokens != 1 {
+            put_varint(&mut self.bytes, u64::from(chunk.tokens));
+        }
+        if let Some(bound) = chunk.merged_bound_us {
+            put_varint(&mut self.bytes, u64::from(bound));
+        }
+        self.last_us += gap;
+        self.count += 1;
+    }
+
+    /// Events held.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// True without any event.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Gives memory kept for growth back.
+    pub fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+    }
+
+    /// The events in order.
+    pub fn iter(&self) -> impl Iterator<Item = Chunk> + '_ {
+        let mut rest = self.bytes.as_slice();
+        let mut at_us = 0;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let head = take_varint(&mut rest);
+            at_us += head >> 2;
+            let tokens = if head & HAS_TOKENS != 0 { take_varint(&mut rest) as u32 } else { 1 };
+            let merged_bound_us = (head & HAS_BOUND != 0).then(|| take_varint(&mut rest) as u32);
+            Some(Chunk { at_us, tokens, merged_bound_us })
+        })
+    }
+}
+
+impl FromIterator<Chunk> for Chunks {
+    fn from_iter<I: IntoIterator<Item = Chunk>>(chunks: I) -> Self {
+        let mut all = Chunks::default();
+        for chunk in chunks {
+            all.push(chunk);
+        }
+        all
+    }
+}
+
+fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+fn take_varint(rest: &mut &[u8]) -> u64 {
+    let mut value = 0;
+    let mut shift = 0;
+    while let Some((&byte, tail)) = rest.split_first() {
+        *rest = tail;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+        shift += 7;
+    }
+    value
+}
+
+impl Serialize for Chunks {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeSeq;
+        let mut seq = serializer.serialize_seq(Some(self.len()))?;
+        let mut last_us = 0;
+        for chunk in self.iter() {
+            let gap = chunk.at_us - last_us;
+            last_us = chunk.at_us;
+            match (chunk.tokens, chunk.merged_bound_us) {
+                (1, None) => seq.serialize_element(&gap)?,
+                (tokens, None) => seq.serialize_element(&[gap, u64::from(tokens)])?,
+                (tokens, Some(bound)) => {
+                    seq.serialize_element(&[gap, u64::from(tokens), u64::from(bound)])?;
+                }
+            }
+        }
+        seq.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Chunks {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Coded {
+            Gap(u64),
+            More(Vec<u64>),
+        }
+        let mut at_us = 0;
+        let mut chunks = Chunks::default();
+        for coded in Vec::<Coded>::deserialize(deserializer)? {
+            let (gap, tokens, bound) = match &coded {
+                Coded::Gap(gap) => (*gap, 1, None),
+                Coded::More(list) => (
+                    list.first().copied().unwrap_or(0),
+                    list.get(1).copied().unwrap_or(1) as u32,
+                    list.get(2).map(|bound| *bound as u32),
+                ),
+            };
+            at_us += gap;
+            chunks.push(Chunk { at_us, tokens, merged_bound_us: bound });
+        }
+        Ok(chunks)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn chunks_survive_memory_and_json(
+            events in proptest::collection::vec((0u64..1 << 40, 0u32..1 << 20, proptest::option::of(0u32..1 << 24)), 0..50)
+        ) {
+            let mut at_us = 0;
+            let events: Vec<Chunk> = events
+                .into_iter()
+                .map(|(gap, tokens, merged_bound_us)| {
+                    at_us += gap;
+                    Chunk { at_us, tokens, merged_bound_us }
+                })
+                .collect();
+            let chunks: Chunks = events.iter().copied().collect();
+            prop_assert_eq!(chunks.iter().collect::<Vec<_>>(), events);
+            let json = serde_json::to_string(&chunks).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Chunks>(&json).unwrap(), chunks);
+        }
+    }
+
+    #[test]
+    fn an_ordinary_chunk_costs_a_few_bytes() {
+        let chunks: Chunks = (0..128)
+            .map(|i| Chunk { at_us: 50_000 + i * 20_000, tokens: 1, merged_bound_us: None })
+            .collect();
+        assert!(chunks.bytes.len() <= 3 * 128 + 2, "{} bytes", chunks.bytes.len());
+    }
+}

@@ -1,0 +1,320 @@
+//! One run, condensed: counts, rates, a distribution a metric, and the doubts about it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::record::{FailureKind, StampKind, TokenSource};
+
+/// One run of one target: what every report starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The target's label.
+    pub label: String,
+    /// The target's engine.
+    pub engine: String,
+    /// The engine's version, as found or as the server says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_version: Option<String>,
+    /// Model name.
+    pub model: String,
+    /// Weights' precision.
+    pub precision: String,
+    /// When the measured phase began.
+    pub started_at: Timestamp,
+    /// Set when the run did not reach its end: `interrupted`, `server died`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<String>,
+    /// Measured requests.
+    pub requests: RequestCounts,
+    /// Warm-up requests.
+    pub warmup: RequestCounts,
+    /// Seconds from launch to readiness; none for a running server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_s: Option<f64>,
+    /// The whole run: first due or sent to last end, seconds.
+    pub duration_s: f64,
+    /// Ramp and drain cut off, where enough is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<SteadyState>,
+    /// Token totals of completed requests.
+    pub tokens: TokenTotals,
+    /// [`MetricValue`]s by the names of [`super::metric::METRICS`]; a metric without any value is absent.
+    pub metrics: BTreeMap<String, MetricValue>,
+    /// Chunks by how many tokens they carried.
+    #[serde(default)]
+    pub tokens_per_chunk: BTreeMap<u32, u64>,
+    /// Output tokens (as chunks carried them) that arrived in each second of the run, the last second cut short.
+    #[serde(default)]
+    pub output_tokens_by_second: Vec<u64>,
+    /// The client's own figures.
+    pub client: ClientStats,
+    /// What the server counted itself over the run, warm-up and readiness included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerCounts>,
+    /// Mean prompt tokens of each dataset entry, by its id, as the server counted them.
+    #[serde(default)]
+    pub prompt_tokens_by_id: BTreeMap<String, u32>,
+    /// Doubts.
+    #[serde(default)]
+    pub caveats: Vec<Caveat>,
+}
+
+/// Counts; `issued = completed + failed + cancelled + dropped`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RequestCounts {
+    /// Requests whose turn came.
+    pub issued: u64,
+    /// Whole answers.
+    pub completed: u64,
+    /// Failures.
+    pub failed: u64,
+    /// In flight at the end.
+    pub cancelled: u64,
+    /// Never sent.
+    pub dropped: u64,
+    /// Failures by kind.
+    #[serde(default)]
+    pub failures: BTreeMap<FailureKind, u64>,
+}
+
+/// The part of the run between ramp and drain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SteadyState {
+    /// From here, seconds after the run's start.
+    pub from_s: f64,
+    /// To here.
+    pub to_s: f64,
+    /// Output tokens that arrived inside it, whosever they are, per second.
+    pub output_tps: f64,
+    /// Requests that completed inside it, per second.
+    pub rps: f64,
+}
+
+/// Token totals of completed requests.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TokenTotals {
+    /// Prompt tokens.
+    pub prompt: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Output tokens less EOS tokens that were counted but not shown.
+    pub delivered: u64,
+    /// Prompt tokens from the server's prefix cache.
+    pub cached: u64,
+    /// Requests by where their output count comes from.
+    pub sources: BTreeMap<TokenSource, u64>,
+}
+
+/// A metric's value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MetricValue {
+    /// One number.
+    Scalar(f64),
+    /// A distribution.
+    Distribution(Distribution),
+}
+
+/// A distribution: percentiles by linear interpolation over the exact values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// Values.
+    pub count: u64,
+    /// Mean.
+    pub mean: f64,
+    /// Sample standard deviation; 0 for one value.
+    pub std: f64,
+    /// Smallest.
+    pub min: f64,
+    /// Median.
+    pub p50: f64,
+    /// 75th percentile.
+    pub p75: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 95th percentile.
+    pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// 99.9th percentile; none under 1,000 values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p999: Option<f64>,
+    /// Largest.
+    pub max: f64,
+    /// Relative error of the percentiles where a histogram stands in for the exact values; 0 else.
+    #[serde(default)]
+    pub relative_error: f64,
+}
+
+/// The client's own figures: what it added to the numbers.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ClientStats {
+    /// Waiting for a slot under the cap, ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot_wait_ms: Option<Distribution>,
+    /// The client's own lateness, ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_delay_ms: Option<Distribution>,
+    /// Each request's worst reader lag, ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader_lag_ms: Option<Distribution>,
+    /// Time to open a connection, ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<Distribution>,
+    /// Share of token-carrying events whose stamp is merged, 0 to 1.
+    pub merged_events: f64,
+    /// Requests by the kind of their stamps.
+    #[serde(default)]
+    pub stamps: BTreeMap<StampKind, u64>,
+    /// Requests replayed on a fresh connection.
+    pub reconnects: u64,
+    /// CPU seconds of the load threads in the measured phase.
+    pub cpu_s: f64,
+    /// CPU seconds over wall seconds and threads, 0 to 1.
+    pub cpu_share: f64,
+    /// Achieved over planned request rate, open loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub achieved_rate: Option<f64>,
+    /// Set when the client, and not the server, made the number; the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_limited: Option<String>,
+}
+
+/// What the server counted itself, as the difference of two scrapes.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct ServerCounts {
+    /// Prompt tokens by the server's count.
+    pub prompt_tokens: f64,
+    /// Prompt tokens that the client was told of for the same requests.
+    pub client_prompt_tokens: f64,
+    /// Generated tokens by the server's count.
+    pub generated_tokens: f64,
+    /// Output tokens that the client was told of for the same requests.
+    pub client_generated_tokens: f64,
+    /// Prompt tokens from the prefix cache; none where the server does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<f64>,
+}
+
+/// A doubt about a result, typed so that reports and `--strict` can act on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Caveat {
+    /// One run of each backend gives no verdict.
+    SingleRun,
+    /// Backends serve weights of different precision.
+    PrecisionDiffers {
+        /// Precision by label.
+        by_label: BTreeMap<String, String>,
+    },
+    /// Output lengths differ between backends, so E2E and RPS do not compare.
+    LengthsUnequal {
+        /// Mean output tokens of a request by label.
+        by_label: BTreeMap<String, f64>,
+    },
+    /// The same prompts have different token counts: another template, BOS rule or tokenizer.
+    PromptTokensDiffer {
+        /// Total over the shared prompts by label.
+        by_label: BTreeMap<String, u64>,
+    },
+    /// A backend's own parameter overrides a shared setting.
+    NotLevel {
+        /// Which backend.
+        label: String,
+        /// `max_model_len=2048 instead of context_length 4096`
+        what: String,
+    },
+    /// The server gives no token counts, so chunks stand in for tokens.
+    TokensEstimated {
+        /// Completed requests counted so.
+        requests: u64,
+    },
+    /// Chunks' tokens and delivered tokens differ, so ITL is withheld.
+    ItlWithheld {
+        /// Difference, % of delivered tokens.
+        difference_pct: f64,
+    },
+    /// Failures above 1 %.
+    Failures {
+        /// % of issued requests.
+        rate_pct: f64,
+    },
+    /// Too few samples for p99.
+    FewSamples {
+        /// Completed requests.
+        completed: u64,
+    },
+    /// More than 1 % of stamps are merged.
+    MergedEvents {
+        /// % of token-carrying events.
+        share_pct: f64,
+    },
+    /// The client, and not the server, made the number.
+    ClientLimited {
+        /// Why.
+        reason: String,
+    },
+    /// The run did not reach its end.
+    Partial {
+        /// Why.
+        reason: String,
+    },
+    /// The server's own token count is another.
+    ServerCountsDiffer {
+        /// `generated: server 1200, client 1198`
+        what: String,
+    },
+    /// The server answered part of the prompts from its prefix cache.
+    PrefixCacheHits {
+        /// % of prompt tokens.
+        share_pct: f64,
+    },
+    /// The engine cannot be told to ignore the end of sequence, so lengths were not forced.
+    LengthNotForced,
+}
+
+impl Caveat {
+    /// The code in CSV files: `single_run`, `failures`, …
+    pub fn code(&self) -> &'static str {
+        match self {
+            Caveat::SingleRun => "single_run",
+            Caveat::PrecisionDiffers { .. } => "precision_differs",
+            Caveat::LengthsUnequal { .. } => "lengths_unequal",
+            Caveat::PromptTokensDiffer { .. } => "prompt_tokens_differ",
+            Caveat::NotLevel { .. } => "not_level",
+            Caveat::TokensEstimated { .. } => "tokens_estimated",
+            Caveat::ItlWithheld { .. } => "itl_withheld",
+            Caveat::Failures { .. } => "failures",
+            Caveat::FewSamples { .. } => "few_samples",
+            Caveat::MergedEvents { .. } => "merged_events",
+            Caveat::ClientLimited { .. } => "client_limited",
+            Caveat::Partial { .. } => "partial",
+            Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
+            Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
+            Caveat::LengthNotForced => "length_not_forced",
+        }
+    }
+
+    /// Under `--strict` this makes the result invalid, not only doubtful.
+    pub fn is_invalid(&self) -> bool {
+        match self {
+            Caveat::SingleRun
+            | Caveat::PrecisionDiffers { .. }
+            | Caveat::LengthsUnequal { .. }
+            | Caveat::NotLevel { .. }
+            | Caveat::FewSamples { .. }
+            | Caveat::LengthNotForced
+            | Caveat::PrefixCacheHits { .. }
+            | Caveat::TokensEstimated { .. }
+            | Caveat::ItlWithheld { .. } => false,
+            Caveat::PromptTokensDiffer { .. }
+            | Caveat::Failures { .. }
+            | Caveat::MergedEvents { .. }
+            | Caveat::ClientLimited { .. }
+            | Caveat::Partial { .. }
+            | Caveat::ServerCountsDiffer { .. } => true,
+        }
+    }
+}
