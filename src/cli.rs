@@ -1,1 +1,385 @@
-//! (in work)
+//! What may be typed: clap types, no logic, no I/O.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
+/// and can you trust it?
+#[derive(Debug, Parser)]
+#[command(name = "harness", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  harness install llamacpp tryout-model          an engine and a small model to try it with
+  harness compare --backend all                  every engine that is here, same traffic, one table
+  harness bench --url http://127.0.0.1:8000      a server that already runs
+  harness doctor                                 what can run here, and what would spoil a result
+
+Every flag can also be set as HARNESS_FLAG_NAME in the environment, or as a key of --plan plan.yaml:
+flag over environment over file over default.
+Exit codes: 0 all well; 1 a request or backend failed; 2 could not do what was asked; 130 interrupted.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Sub-commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Launch several backends in turn, play the same traffic to each, and compare them
+    #[command(after_help = "\
+Examples:
+  harness compare --backend all
+  harness compare --backend vllm,sglang --model ./Llama-3.1-8B --requests 500 --concurrency 64
+  harness compare --backend all --model ./hf-model --model llamacpp=./model.gguf --duration 60s
+  harness compare --backend base=vllm,tuned=vllm --set tuned.max_num_batched_tokens=8192")]
+    Compare(CompareArgs),
+    /// Launch one backend, measure it, and stop it
+    #[command(after_help = "\
+Examples:
+  harness run --backend llamacpp --model ./model.gguf --concurrency 8 --requests 100
+  harness run --backend vllm --rate 4 --duration 2m --ignore-eos --max-tokens 128
+  harness run --backend ./mine.yaml")]
+    Run(CompareArgs),
+    /// Measure a server that already runs
+    #[command(after_help = "\
+Examples:
+  harness bench --url http://127.0.0.1:8000 --concurrency 32 --requests 500
+  harness bench --url https://llm.example.com --backend prod --api-key-env LLM_KEY --rate 10 --duration 5m
+  harness bench --url http://127.0.0.1:30000 --backend sglang --warmup 0")]
+    Bench(BenchArgs),
+    /// Make every report again from the raw records, also after a crash
+    #[command(after_help = "\
+Examples:
+  harness report results
+  harness report results/compare_20260201_143000
+  harness report results/vllm_20260201_143000_records.jsonl.zst")]
+    Report(ReportArgs),
+    /// Put an engine into an environment of its own, or fetch the model to try
+    #[command(after_help = "\
+Examples:
+  harness install llamacpp tryout-model
+  harness install vllm sglang")]
+    Install(InstallArgs),
+    /// Show what can run here, and what would spoil a measurement
+    #[command(after_help = "\
+Examples:
+  harness doctor
+  harness doctor --backends-dir ./backends")]
+    Doctor(DoctorArgs),
+}
+
+/// `compare` and `run`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Backends, separated by commas: `all`, a name, LABEL=NAME, or the path of a YAML file
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub backend: Vec<String>,
+    /// Servers to launch.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+    /// Traffic.
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The server: http://HOST:PORT or https://…
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Its name in the results; a known engine's name also takes what its file says of the protocol
+    #[arg(long, value_name = "LABEL")]
+    pub backend: Option<String>,
+    /// The model to ask for [default: the one that /v1/models lists]
+    #[arg(long, value_name = "NAME", help_heading = "Model")]
+    pub model: Option<String>,
+    /// Send one request first, to see that the server generates
+    #[arg(long)]
+    pub probe: bool,
+    /// Directory of backend YAML files that come before the built-in ones
+    #[arg(long, value_name = "DIR", help_heading = "Server")]
+    pub backends_dir: Option<PathBuf>,
+    /// Traffic.
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Servers to launch.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Servers")]
+pub struct LaunchArgs {
+    /// Model for all backends, or LABEL=MODEL for one: a GGUF file, a directory or a hub id
+    /// [default: the try-out model]
+    #[arg(long, value_name = "[LABEL=]MODEL")]
+    pub model: Vec<String>,
+    /// Tokens of context that one request may use
+    #[arg(long, value_name = "TOKENS", default_value_t = 4096)]
+    pub context_length: u32,
+    /// Requests that a server may batch; raised to --concurrency
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub max_batch: u32,
+    /// A backend's own parameter
+    #[arg(long, value_name = "LABEL.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Arguments passed through to an engine: vllm="--flag value"
+    #[arg(long, value_name = "LABEL=ARGS")]
+    pub extra_args: Vec<String>,
+    /// Environment variable of an engine
+    #[arg(long, value_name = "LABEL.NAME=VALUE")]
+    pub env: Vec<String>,
+    /// GPUs to use, as CUDA numbers them: 0,1 [default: all]
+    #[arg(long, value_name = "LIST")]
+    pub gpus: Option<String>,
+    /// Start engines as processes, or from their images
+    #[arg(long, value_enum, default_value_t = LauncherArg::Process)]
+    pub launcher: LauncherArg,
+    /// Time that a server may take to become ready
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = seconds)]
+    pub startup_timeout: f64,
+    /// Directory of backend YAML files that come before the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub backends_dir: Option<PathBuf>,
+}
+
+/// How engines are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LauncherArg {
+    /// As a process.
+    Process,
+    /// With `docker run`.
+    Docker,
+}
+
+/// Traffic.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Load")]
+pub struct LoadArgs {
+    /// Prompts: a JSON list or JSON lines of {id, category, prompt, max_tokens} [default: built in]
+    #[arg(long, value_name = "FILE")]
+    pub dataset: Option<PathBuf>,
+    /// Requests in flight [default: 20; with --rate: no cap]
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<u32>,
+    /// Open loop: requests per second that start whether or not earlier ones have ended
+    #[arg(long, value_name = "R")]
+    pub rate: Option<f64>,
+    /// Gaps between the starts of an open loop [default: poisson]
+    #[arg(long, value_enum)]
+    pub arrival: Option<ArrivalArg>,
+    /// End after N requests [default: each prompt once, unless --duration]
+    #[arg(long, value_name = "N")]
+    pub requests: Option<u64>,
+    /// End after this time
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub duration: Option<f64>,
+    /// Requests, or a time, before the measured ones [default: the concurrency]
+    #[arg(long, value_name = "N|TIME", value_parser = count_or_seconds)]
+    pub warmup: Option<CountOrSeconds>,
+    /// Time over which a closed loop starts its first requests
+    /// [default: 1s or half a request, whichever is less]
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub ramp: Option<f64>,
+    /// Time that one whole request may take
+    #[arg(long, value_name = "TIME", default_value = "600s", value_parser = seconds)]
+    pub timeout: f64,
+    /// Time that requests in flight at the end may still take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = seconds)]
+    pub drain: f64,
+    /// Seed of the arrival times
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Output limit of every request [default: the dataset's, else 128]
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<u32>,
+    /// Generate exactly the output limit, where the engine can
+    #[arg(long)]
+    pub ignore_eos: bool,
+    /// Ask for exact token counts an event, where the engine can (it loads the server)
+    #[arg(long)]
+    pub exact_itl: bool,
+    /// Sampling temperature; 0 is greedy
+    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    pub temperature: f64,
+    /// Which OpenAI endpoint
+    #[arg(long, value_enum, default_value_t = EndpointArg::Chat)]
+    pub endpoint: EndpointArg,
+    /// Another path for it
+    #[arg(long, value_name = "PATH")]
+    pub endpoint_path: Option<String>,
+    /// Environment variable that holds the API key
+    #[arg(long, value_name = "NAME")]
+    pub api_key_env: Option<String>,
+    /// A further request header; its value is never written to a file
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
+    /// Certificate authority to trust, PEM
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Do not check certificates
+    #[arg(long)]
+    pub insecure: bool,
+    /// Threads of the load engine
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub client_threads: u32,
+}
+
+/// Gaps between the starts of an open loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ArrivalArg {
+    /// Exponential gaps, as independent users make them
+    Poisson,
+    /// Equal gaps
+    Constant,
+}
+
+/// Which OpenAI endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EndpointArg {
+    /// /v1/chat/completions
+    Chat,
+    /// /v1/completions
+    Completions,
+}
+
+/// Where results go, and what is said meanwhile.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Directory of all results
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub output: PathBuf,
+    /// YAML file with any of these flags as keys
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Print the resolved plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Exit 1 also where the result is not valid
+    #[arg(long)]
+    pub strict: bool,
+    /// Print results and errors only
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print launched commands and the servers' log lines too
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Result directories, comparison directories, run or records files
+    #[arg(value_name = "RESULTS", required = true)]
+    pub results: Vec<PathBuf>,
+}
+
+/// `install`.
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// Backends, or `tryout-model`
+    #[arg(value_name = "BACKEND", required = true)]
+    pub names: Vec<String>,
+    /// Directory of backend YAML files that come before the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub backends_dir: Option<PathBuf>,
+    /// Print errors only
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Directory of backend YAML files that come before the built-in ones
+    #[arg(long, value_name = "DIR")]
+    pub backends_dir: Option<PathBuf>,
+}
+
+/// A number of requests or a time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum CountOrSeconds {
+    /// So many requests.
+    Count(u64),
+    /// So many seconds.
+    Seconds(f64),
+}
+
+/// The command line with `HARNESS_…` environment variables for every flag.
+pub fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|subcommand| {
+        subcommand.mut_args(|arg| match arg.get_long() {
+            Some("help") | Some("version") | None => arg,
+            Some(long) => {
+                let name = format!("HARNESS_{}", long.to_uppercase().replace('-', "_"));
+                arg.env(name).hide_env(true)
+            }
+        })
+    })
+}
+
+/// A time in seconds: `500ms`, `60s`, `5m`, `1h`; a bare number is seconds.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale = match unit.trim() {
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        other => return Err(format!("unknown unit '{other}'; write 500ms, 60s, 5m or 1h")),
+    };
+    match number.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value * scale),
+        Ok(_) | Err(_) => Err("not a time; write 500ms, 60s, 5m or 1h".into()),
+    }
+}
+
+/// `20` is a count, `10s` a time.
+pub fn count_or_seconds(text: &str) -> Result<CountOrSeconds, String> {
+    match text.trim().parse::<u64>() {
+        Ok(count) => Ok(CountOrSeconds::Count(count)),
+        Err(_) => seconds(text).map(CountOrSeconds::Seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn times_take_units() {
+        assert_eq!(seconds("500ms"), Ok(0.5));
+        assert_eq!(seconds("60s"), Ok(60.0));
+        assert_eq!(seconds("5m"), Ok(300.0));
+        assert_eq!(seconds("1.5"), Ok(1.5));
+        assert!(seconds("5 parsecs").is_err());
+        assert!(seconds("").is_err());
+        assert!(seconds("-1s").is_err());
+        assert_eq!(count_or_seconds("20"), Ok(CountOrSeconds::Count(20)));
+        assert_eq!(count_or_seconds("10s"), Ok(CountOrSeconds::Seconds(10.0)));
+    }
+
+    #[test]
+    fn every_sub_command_shows_an_example() {
+        for sub in command().get_subcommands() {
+            let help = sub.clone().render_long_help().to_string();
+            assert!(help.contains(&format!("harness {}", sub.get_name())), "{help}");
+        }
+    }
+}

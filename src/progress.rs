@@ -1,1 +1,232 @@
-//! (in work)
+//! The live line on stderr: a bar on a terminal, a plain line now and then elsewhere, nothing when quiet.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::schema::live::LiveCounters;
+
+/// How often a run tells of itself where there is no terminal.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+/// How often the live line is drawn on a terminal.
+const DRAW_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Talks on stderr; stdout is for results.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    quiet: bool,
+    verbose: bool,
+    terminal: bool,
+}
+
+/// The end of a load, for the bar.
+#[derive(Debug, Clone, Copy)]
+pub enum Goal {
+    /// So many requests.
+    Requests(u64),
+    /// So many seconds.
+    Seconds(f64),
+}
+
+impl Progress {
+    /// Quiet says nothing; verbose says more.
+    pub fn new(quiet: bool, verbose: bool) -> Self {
+        Progress { quiet, verbose, terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// One line, unless quiet.
+    pub fn say(&self, line: &str) {
+        if !self.quiet {
+            write_line(line);
+        }
+    }
+
+    /// One line, only when verbose.
+    pub fn detail(&self, line: &str) {
+        if self.verbose && !self.quiet {
+            write_line(line);
+        }
+    }
+
+    /// A line that changes while something is under way.
+    pub fn start(&self, head: &str) -> Activity {
+        let bar = ProgressBar::with_draw_target(None, self.target());
+        bar.set_style(style("{spinner} {prefix} {wide_msg}"));
+        bar.set_prefix(head.to_owned());
+        if self.terminal {
+            bar.enable_steady_tick(DRAW_INTERVAL);
+        }
+        Activity {
+            bar,
+            head: head.to_owned(),
+            plain: !self.quiet && !self.terminal,
+            said: Mutex::new((Instant::now(), String::new())),
+        }
+    }
+
+    /// The live line of a load. `first_token_p50_ms` is asked when the line is drawn.
+    pub fn load(
+        &self,
+        label: &str,
+        goal: Goal,
+        live: Arc<LiveCounters>,
+        first_token_p50_ms: impl Fn() -> Option<f64> + Send + 'static,
+    ) -> LoadLine {
+        let bar = ProgressBar::with_draw_target(None, self.target());
+        let length = match goal {
+            Goal::Requests(requests) => requests,
+            Goal::Seconds(seconds) => (seconds * 10.0) as u64,
+        };
+        bar.set_length(length.max(1));
+        bar.set_style(style("  {prefix} [{bar:16}] {wide_msg}").progress_chars("=> "));
+        bar.set_prefix(label.to_owned());
+        let (finish, finished) = std::sync::mpsc::channel();
+        let (terminal, plain) = (self.terminal, !self.quiet && !self.terminal);
+        let label = label.to_owned();
+        let thread = std::thread::spawn(move || {
+            let mut view = LoadView::new(goal, live);
+            let mut said = Instant::now();
+            let interval = if terminal { DRAW_INTERVAL } else { PLAIN_INTERVAL / 20 };
+            while finished.recv_timeout(interval) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                let (position, message) = view.render(first_token_p50_ms());
+                bar.set_position(position);
+                bar.set_message(message.clone());
+                if plain && said.elapsed() >= PLAIN_INTERVAL {
+                    said = Instant::now();
+                    write_line(&format!("  {label}: {message}"));
+                }
+            }
+            bar.finish_and_clear();
+        });
+        LoadLine { finish, thread: Some(thread) }
+    }
+
+    fn target(&self) -> ProgressDrawTarget {
+        if self.quiet || !self.terminal {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(10)
+        }
+    }
+}
+
+/// A line that changes while something is under way; cleared when dropped.
+#[derive(Debug)]
+pub struct Activity {
+    bar: ProgressBar,
+    head: String,
+    plain: bool,
+    said: Mutex<(Instant, String)>,
+}
+
+impl Activity {
+    /// What is being done now.
+    pub fn message(&self, message: &str) {
+        self.bar.set_message(message.to_owned());
+        if !self.plain {
+            return;
+        }
+        let Ok(mut said) = self.said.lock() else { return };
+        if said.1.is_empty() || said.0.elapsed() >= PLAIN_INTERVAL && said.1 != message {
+            *said = (Instant::now(), message.to_owned());
+            write_line(&format!("{} {message}", self.head));
+        }
+    }
+}
+
+impl Drop for Activity {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The live line of a load; cleared when dropped.
+#[derive(Debug)]
+pub struct LoadLine {
+    finish: std::sync::mpsc::Sender<()>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for LoadLine {
+    fn drop(&mut self) {
+        let _ = self.finish.send(());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Turns counters into the text of the live line.
+struct LoadView {
+    goal: Goal,
+    live: Arc<LiveCounters>,
+    last: (Instant, u64),
+    chunks_per_s: f64,
+    measuring_since: Option<Instant>,
+}
+
+impl LoadView {
+    fn new(goal: Goal, live: Arc<LiveCounters>) -> Self {
+        LoadView { goal, live, last: (Instant::now(), 0), chunks_per_s: 0.0, measuring_since: None }
+    }
+
+    fn render(&mut self, first_token_p50_ms: Option<f64>) -> (u64, String) {
+        let live = &self.live;
+        if LiveCounters::get(&live.measured_from_us) == 0 {
+            return (0, format!("warming up, {} done", LiveCounters::get(&live.warmup_done)));
+        }
+        let since = *self.measuring_since.get_or_insert_with(Instant::now);
+        let chunks = LiveCounters::get(&live.chunks);
+        let elapsed = self.last.0.elapsed();
+        if elapsed >= Duration::from_secs(1) {
+            self.chunks_per_s = (chunks - self.last.1.min(chunks)) as f64 / elapsed.as_secs_f64();
+            self.last = (Instant::now(), chunks);
+        }
+        let failed = LiveCounters::get(&live.failed);
+        let done = LiveCounters::get(&live.completed) + failed;
+        let seconds = since.elapsed().as_secs_f64();
+        let (position, head) = match self.goal {
+            Goal::Requests(total) => (done, format!("{done}/{total}")),
+            Goal::Seconds(total) => ((seconds * 10.0) as u64, format!("{seconds:.0}/{total:.0} s, {done} done")),
+        };
+        let in_flight = LiveCounters::get(&live.in_flight);
+        let mut text = format!("{head}, {in_flight} in flight, {failed} failed");
+        text.push_str(&format!(", {:.0} tok/s", self.chunks_per_s));
+        if let Some(ttft) = first_token_p50_ms {
+            text.push_str(&format!(", TTFT p50 {ttft:.0} ms"));
+        }
+        (position, text)
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[expect(clippy::print_stderr, reason = "this module is the one that talks on stderr")]
+fn write_line(line: &str) {
+    eprintln!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_live_line_tells_done_total_in_flight_failures_and_ttft() {
+        let live = Arc::new(LiveCounters::default());
+        let mut view = LoadView::new(Goal::Requests(10), live.clone());
+        LiveCounters::add(&live.warmup_done, 3);
+        assert_eq!(view.render(None), (0, "warming up, 3 done".to_owned()));
+        LiveCounters::add(&live.measured_from_us, 1);
+        LiveCounters::add(&live.completed, 4);
+        LiveCounters::add(&live.failed, 1);
+        LiveCounters::add(&live.in_flight, 2);
+        let (position, text) = view.render(Some(12.3));
+        assert_eq!(position, 5);
+        assert_eq!(text, "5/10, 2 in flight, 1 failed, 0 tok/s, TTFT p50 12 ms");
+    }
+}

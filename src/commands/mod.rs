@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+mod arguments;
+mod traffic;
+
 /// `harness guard` (hidden): the process that is parent of all servers.
 pub fn guard() -> ExitCode {
     crate::backend::guard_main()

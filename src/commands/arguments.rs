@@ -1,0 +1,164 @@
+//! Arguments, environment and plan file → one parsed command line: flag over environment over file over default.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, FromArgMatches};
+use serde_json::Value;
+
+use crate::cli::{self, Cli};
+
+/// A command line that did not parse: clap's own message and exit code.
+#[derive(Debug)]
+pub enum Refused {
+    /// What clap says; also the text of `--help` and `--version`.
+    Usage(clap::Error),
+    /// What the plan file has wrong.
+    Plan(anyhow::Error),
+}
+
+/// Parses `argv`, with the keys of a `--plan` file for flags that neither it nor the environment gives.
+pub fn parse(argv: Vec<OsString>) -> Result<Cli, Refused> {
+    let matches = cli::command().try_get_matches_from(argv.clone()).map_err(Refused::Usage)?;
+    let argv = match plan_file(&matches) {
+        Some(path) => with_plan_file(argv, &matches, &path).map_err(Refused::Plan)?,
+        None => argv,
+    };
+    let matches = cli::command().try_get_matches_from(argv).map_err(Refused::Usage)?;
+    Cli::from_arg_matches(&matches).map_err(Refused::Usage)
+}
+
+fn plan_file(matches: &ArgMatches) -> Option<std::path::PathBuf> {
+    let (_, sub) = matches.subcommand()?;
+    sub.try_get_one::<std::path::PathBuf>("plan").ok()?.cloned()
+}
+
+fn with_plan_file(
+    mut argv: Vec<OsString>,
+    matches: &ArgMatches,
+    path: &Path,
+) -> anyhow::Result<Vec<OsString>> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the plan {name}"))?;
+    let file: serde_json::Map<String, Value> =
+        serde_saphyr::from_str(&text).with_context(|| format!("{name} is not a YAML mapping of flags"))?;
+    let Some((sub_name, sub)) = matches.subcommand() else { return Ok(argv) };
+    let command = cli::command();
+    let Some(sub_command) = command.find_subcommand(sub_name) else { return Ok(argv) };
+    for (key, value) in &file {
+        let long = key.replace('_', "-");
+        let arg = sub_command
+            .get_arguments()
+            .find(|arg| arg.get_long() == Some(long.as_str()) && long != "plan" && long != "help");
+        let Some(arg) = arg else {
+            let line = line_of(&text, key);
+            let known: Vec<&str> = sub_command.get_arguments().filter_map(|arg| arg.get_long()).collect();
+            bail!(
+                "{name}:{line}: '{key}' is no flag of harness {sub_name}\nhint: known keys: {}",
+                known.join(", ")
+            );
+        };
+        let given = matches!(
+            sub.value_source(arg.get_id().as_str()),
+            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+        );
+        if given {
+            continue;
+        }
+        let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
+        let values = flag_values(value).with_context(|| format!("{name}:{}: {key}", line_of(&text, key)))?;
+        for value in values {
+            match (is_switch, value.as_str()) {
+                (true, "true") => argv.push(format!("--{long}").into()),
+                (true, "false") => {}
+                (true, other) => bail!("{name}:{}: {key} is true or false, not '{other}'", line_of(&text, key)),
+                (false, _) => argv.push(format!("--{long}={value}").into()),
+            }
+        }
+    }
+    Ok(argv)
+}
+
+/// The 1-based line on which a top-level key stands.
+fn line_of(text: &str, key: &str) -> usize {
+    let found = text.lines().position(|line| {
+        let line = line.trim_start_matches(['"', '\'']);
+        line.strip_prefix(key).is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+    });
+    found.map_or(1, |index| index + 1)
+}
+
+/// Values of one key: a scalar, a list of scalars, or a mapping as `KEY=VALUE` (nested: `A.B=VALUE`).
+fn flag_values(value: &Value) -> anyhow::Result<Vec<String>> {
+    Ok(match value {
+        Value::Null => Vec::new(),
+        Value::Bool(value) => vec![value.to_string()],
+        Value::Number(value) => vec![value.to_string()],
+        Value::String(value) => vec![value.clone()],
+        Value::Array(items) => {
+            let mut all = Vec::new();
+            for item in items {
+                all.extend(flag_values(item)?);
+            }
+            all
+        }
+        Value::Object(map) => {
+            let mut all = Vec::new();
+            for (key, value) in map {
+                for value in flag_values(value)? {
+                    // `set: {vllm: {dtype: auto}}` is `--set vllm.dtype=auto`.
+                    let nested = map.get(key).is_some_and(Value::is_object);
+                    all.push(if nested { format!("{key}.{value}") } else { format!("{key}={value}") });
+                }
+            }
+            all
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Command;
+
+    fn parse_with_plan(plan: &str, more: &[&str]) -> Result<Cli, Refused> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.yaml");
+        std::fs::write(&path, plan).unwrap();
+        let mut argv: Vec<OsString> = ["harness", "compare", "--plan"].map(OsString::from).to_vec();
+        argv.push(path.into());
+        argv.extend(more.iter().map(OsString::from));
+        parse(argv)
+    }
+
+    fn compare(cli: Cli) -> cli::CompareArgs {
+        match cli.command {
+            Command::Compare(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_plan_file_gives_what_the_command_line_does_not() {
+        let plan = "backend: [vllm, sglang]\nconcurrency: 8\nignore_eos: true\nduration: 60s\n\
+                    set:\n  vllm: {max_model_len: 2048}\nmodel: {llamacpp: a.gguf}\n";
+        let args = compare(parse_with_plan(plan, &["--concurrency", "4"]).unwrap());
+        assert_eq!(args.backend, ["vllm", "sglang"]);
+        assert_eq!(args.load.concurrency, Some(4));
+        assert_eq!(args.load.duration, Some(60.0));
+        assert!(args.load.ignore_eos);
+        assert_eq!(args.launch.set, ["vllm.max_model_len=2048"]);
+        assert_eq!(args.launch.model, ["llamacpp=a.gguf"]);
+    }
+
+    #[test]
+    fn an_unknown_key_of_a_plan_file_is_named_with_its_line() {
+        let Err(Refused::Plan(error)) = parse_with_plan("backend: all\nconcurency: 8\n", &[]) else {
+            panic!("accepted")
+        };
+        let text = error.to_string();
+        assert!(text.contains("plan.yaml:2: 'concurency' is no flag of harness compare"), "{text}");
+    }
+}
