@@ -7,5 +7,5 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == "guard") {
         return harness::commands::guard();
     }
-    ExitCode::from(2)
+    harness::commands::execute(std::env::args_os().collect())
 }

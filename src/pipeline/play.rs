@@ -1,0 +1,227 @@
+//! One target: its server, its load, its records, its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::backend::guard::Guard;
+use crate::backend::launch::Server;
+use crate::load::{self, RunClock};
+use crate::monitor::ServerCounters;
+use crate::progress::Goal;
+use crate::results::{ComparisonFolder, RecordWriter, RunNames};
+use crate::schema::SCHEMA_VERSION;
+use crate::schema::backend::{Origin, Target};
+use crate::schema::comparison::{EngineFigures, RecordsFooter, RecordsHeader};
+use crate::schema::live::LiveCounters;
+use crate::schema::summary::ServerCounts;
+
+use super::launch::{self, Failure, Ready};
+use super::record::{self, LiveTtft, ToldTokens};
+use super::{Derived, Session, derive};
+
+/// Servers add their counters late (SGLang when a request is finished and reported): so often are they
+/// asked again, where they do not agree with ours.
+const COUNTER_TRIES: u32 = 8;
+const COUNTER_PAUSE: Duration = Duration::from_millis(500);
+
+/// Plays one target and leaves its files; its server is gone afterwards, whatever happened.
+pub async fn play(
+    session: &Session,
+    target: &Target,
+    guard: Option<&Guard>,
+    folder: Option<&ComparisonFolder>,
+) -> Result<Derived, Failure> {
+    let names = RunNames::reserve(&session.plan.output, &target.label)?;
+    let mut ready = match (&target.origin, guard) {
+        (Origin::Launch(spec), Some(guard)) => {
+            let log = folder.map_or_else(|| names.server_log(), |folder| folder.server_log(&target.label));
+            launch::start(session, target, spec, guard, log).await
+        }
+        (Origin::Url(url), _) => launch::attach(session, target, url).await,
+        (Origin::Launch(_), None) => Err(anyhow::anyhow!("a launch without a guard").into()),
+    }
+    .inspect_err(|_| names.release())?;
+    let server = ready.server.take();
+    let played = load(session, target, &names, &ready, server, guard).await;
+    match played {
+        Ok(()) => derive::rebuild_one(&names).map_err(Failure::from),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Why a load ended before its time.
+enum Cut {
+    Interrupted,
+    ServerDied(String),
+    GuardDied,
+}
+
+impl Cut {
+    fn reason(&self) -> String {
+        match self {
+            Cut::Interrupted => "interrupted".into(),
+            Cut::ServerDied(how) => format!("the server died: {how}"),
+            Cut::GuardDied => "the guard process died".into(),
+        }
+    }
+}
+
+async fn load(
+    session: &Session,
+    target: &Target,
+    names: &RunNames,
+    ready: &Ready,
+    mut server: Option<Server>,
+    guard: Option<&Guard>,
+) -> Result<(), Failure> {
+    let clock = RunClock::start();
+    let header = records_header(session, target, ready, &clock);
+    let writer = RecordWriter::create(names, &header)?;
+    let live_ttft = LiveTtft::default();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let recorder = record::start(receiver, writer, live_ttft.clone());
+    let live = Arc::new(LiveCounters::default());
+    let line =
+        session.progress.load(&target.label, goal(session), live.clone(), move || live_ttft.p50_ms());
+
+    let (stop_sender, stop) = watch::channel(*session.interrupt.borrow());
+    let job = launch::job(session, target, &ready.url);
+    let mut cut = None;
+    let mut interrupt = session.interrupt.clone();
+    let playing = load::play(job, clock, sender, live, stop);
+    tokio::pin!(playing);
+    let figures = loop {
+        tokio::select! {
+            figures = &mut playing => break figures,
+            changed = interrupt.changed(), if cut.is_none() => {
+                if changed.is_ok() { cut = Some(Cut::Interrupted); }
+            }
+            how = died(server.as_mut()), if cut.is_none() => cut = Some(Cut::ServerDied(how)),
+            () = guard_died(guard), if cut.is_none() => cut = Some(Cut::GuardDied),
+        }
+        if cut.is_some() {
+            let _ = stop_sender.send(true);
+        }
+    };
+    drop(line);
+    let recorded = recorder.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the recorder panicked")));
+    let (writer, told) = match recorded {
+        Ok(recorded) => recorded,
+        Err(error) => {
+            stop(session, target, server).await;
+            return Err(Failure::from(error.context("the records could not be written")));
+        }
+    };
+    let server_counts = match &cut {
+        None => server_counts(session, target, ready, told).await,
+        Some(_) => None,
+    };
+    stop(session, target, server).await;
+    let figures = match figures {
+        Ok(figures) => figures,
+        Err(error) => {
+            cut.get_or_insert(Cut::ServerDied(format!("{error:#}")));
+            EngineFigures::default()
+        }
+    };
+    writer.close(&RecordsFooter {
+        kind: "end".into(),
+        partial: cut.as_ref().map(Cut::reason),
+        records: 0,
+        engine: figures,
+        server: server_counts,
+    })?;
+    match cut {
+        Some(Cut::GuardDied) => Err(Failure {
+            what: "the guard process died, so the run was stopped; what was measured is saved".into(),
+            hint: Some("harness report rebuilds the reports from the records".into()),
+            log: None,
+            interrupted: false,
+            fatal: true,
+        }),
+        Some(Cut::Interrupted | Cut::ServerDied(_)) | None => Ok(()),
+    }
+}
+
+async fn died(server: Option<&mut Server>) -> String {
+    match server {
+        Some(server) => server.exited().await.to_string(),
+        None => std::future::pending().await,
+    }
+}
+
+async fn guard_died(guard: Option<&Guard>) {
+    match guard {
+        Some(guard) => guard.died().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn stop(session: &Session, target: &Target, server: Option<Server>) {
+    let Some(server) = server else { return };
+    let activity = session.progress.start(&format!("{}:", target.label));
+    activity.message("stopping");
+    let stopped = server.stop().await;
+    drop(activity);
+    let how = if stopped.graceful { "stopped" } else { "killed" };
+    let seconds = stopped.took.as_secs_f64();
+    session.progress.detail(&format!("{}: {how} in {seconds:.1} s", target.label));
+}
+
+fn goal(session: &Session) -> Goal {
+    let load = &session.plan.load;
+    match (load.duration_s, load.requests) {
+        (Some(seconds), None) => Goal::Seconds(seconds),
+        (_, requests) => Goal::Requests(requests.unwrap_or(0)),
+    }
+}
+
+fn records_header(session: &Session, target: &Target, ready: &Ready, clock: &RunClock) -> RecordsHeader {
+    RecordsHeader {
+        schema_version: SCHEMA_VERSION,
+        kind: "records".into(),
+        plan: session.plan.clone(),
+        environment: session.environment.clone(),
+        label: target.label.clone(),
+        engine_version: target.version.clone(),
+        started_at: clock.started_at(),
+        ready_s: ready.ready_s,
+        launched: ready.launched.clone(),
+    }
+}
+
+/// The server's count beside ours, where both are whole.
+async fn server_counts(
+    session: &Session,
+    target: &Target,
+    ready: &Ready,
+    told: ToldTokens,
+) -> Option<ServerCounts> {
+    let before = ready.before.as_ref()?;
+    let client_prompt = (told.prompt + ready.told.prompt) as f64;
+    let client_output = (told.output + ready.told.output) as f64;
+    let mut counted: Option<ServerCounters> = None;
+    for attempt in 0..COUNTER_TRIES {
+        if attempt > 0 {
+            tokio::time::sleep(COUNTER_PAUSE).await;
+        }
+        let since = launch::counters(session, target, &ready.url).await?.since(before);
+        let agrees = (since.generated_tokens - client_output).abs() < 0.5
+            && (since.prompt_tokens - client_prompt).abs() < 0.5;
+        counted = Some(since);
+        if agrees || told.unknown > 0 {
+            break;
+        }
+    }
+    let counted = counted?;
+    Some(ServerCounts {
+        prompt_tokens: counted.prompt_tokens,
+        client_prompt_tokens: client_prompt,
+        generated_tokens: counted.generated_tokens,
+        client_generated_tokens: client_output,
+        cached_tokens: counted.cached_tokens,
+        unknown_requests: told.unknown + ready.told.unknown,
+    })
+}
