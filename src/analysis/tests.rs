@@ -1,0 +1,1 @@
+//! The figures against truths worked out by hand.
