@@ -154,7 +154,7 @@ fn a_wrong_type_names_line_and_key() {
     );
     assert_eq!(
         list_error("[{\"prompt\": \"a\", \"max_tokens\": -1}]"),
-        "mine.json, line 1: `max_tokens`: invalid value: integer `-1`, expected a whole number of tokens, 1 or more"
+        "mine.json, line 1: `max_tokens`: invalid type: integer `-1`, expected a whole number of tokens, 1 or more"
     );
     assert_eq!(
         list_error("[\n\"text\"]"),
