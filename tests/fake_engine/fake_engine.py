@@ -303,7 +303,6 @@ class Generation:
                     self.run_stream(method)
                 else:
                     self.run_whole(method)
-                self.engine.count(answered=1)
             finally:
                 self.engine.count(running=-1)
 
@@ -318,6 +317,7 @@ class Generation:
         body["object"] = "chat.completion" if self.chat else "text_completion"
         if not self.opts.no_usage:
             body["usage"] = self.usage(self.length + self.hidden)
+        self.engine.count(answered=1)
         self.connection.respond(method, self.path, 200, json.dumps(body))
 
     def run_stream(self, method):
@@ -344,6 +344,8 @@ class Generation:
             body = self.envelope([])
             body["usage"] = self.usage(self.length + self.hidden)
             self.event(body)
+        # Counted before the client can know: whoever has read [DONE] finds it in the counts.
+        self.engine.count(answered=1)
         self.done()
 
     def fault(self, tokens):
