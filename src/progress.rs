@@ -44,6 +44,11 @@ impl Progress {
         }
     }
 
+    /// Something went wrong: said also when quiet.
+    pub fn error(&self, text: &str) {
+        write_line(text);
+    }
+
     /// One line, only when verbose.
     pub fn detail(&self, line: &str) {
         if self.verbose && !self.quiet {

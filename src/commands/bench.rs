@@ -9,7 +9,7 @@ use crate::backend::definition::Definitions;
 use crate::backend::resolve::url_target;
 use crate::cli::BenchArgs;
 use crate::monitor;
-use crate::schema::plan::{CommandKind, SharedSettings};
+use crate::schema::plan::CommandKind;
 
 use super::play::{Dataset, Targets};
 use super::{choices, play, traffic};
@@ -52,8 +52,7 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
             command: CommandKind::Bench,
             targets: vec![url_target(&label, definitions.get(&label), &url, &model)],
             skipped: Vec::new(),
-            shared: SharedSettings { context_length: 0, max_batch: 0, gpus: None },
-            startup_timeout_s: 0.0,
+            launching: None,
             probe: args.probe,
         };
         play::play(targets, &args.load, &args.output, dataset, environment).await

@@ -18,7 +18,7 @@ use crate::results;
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::backend::Target;
 use crate::schema::environment::Environment;
-use crate::schema::plan::{CommandKind, DatasetSource, Plan, SharedSettings, Skipped};
+use crate::schema::plan::{CommandKind, DatasetSource, Launching, Plan, Skipped};
 use crate::schema::request::Prompt;
 use crate::schema::summary::Caveat;
 
@@ -39,10 +39,8 @@ pub struct Targets {
     pub targets: Vec<Target>,
     /// Backends that are not here.
     pub skipped: Vec<Skipped>,
-    /// Shared settings.
-    pub shared: SharedSettings,
-    /// Seconds that a server may take to become ready.
-    pub startup_timeout_s: f64,
+    /// How servers are launched; none: they already run.
+    pub launching: Option<Launching>,
     /// `bench --probe`
     pub probe: bool,
 }
@@ -70,9 +68,9 @@ pub async fn play(
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
-    let plan = Plan {
+    let mut plan = Plan {
         schema_version: SCHEMA_VERSION,
-        run_id: format!("{}_{}", command_name(targets.command), created_at.strftime("%Y%m%d_%H%M%S")),
+        run_id: format!("{}_{}", command_name(targets.command), results::file_stamp(created_at)),
         command: targets.command,
         created_at,
         targets: targets.targets,
@@ -81,8 +79,7 @@ pub async fn play(
         sampling: traffic::sampling(load_args),
         wire: traffic::wire(load_args)?,
         dataset: dataset.source,
-        shared: targets.shared,
-        startup_timeout_s: targets.startup_timeout_s,
+        launching: targets.launching,
         output: output.output.clone(),
         strict: output.strict,
     };
@@ -94,14 +91,18 @@ pub async fn play(
     results::check_writable(&plan.output)?;
     let progress = Progress::new(output.quiet, output.verbose);
     end_leftovers(&progress)?;
+    let api_key = traffic::api_key(&plan.wire)?;
+    if plan.command == CommandKind::Compare {
+        plan.run_id = pipeline::take_folder(&plan, &environment)?;
+    }
     let max_tokens = plan.sampling.max_tokens;
     let requests = dataset::requests(&dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
     let session = Session {
-        api_key: traffic::api_key(&plan.wire)?,
+        api_key,
         plan,
         environment,
         requests: Arc::from(requests),
-        warmup: Arc::from(dataset::warmup_requests(WARMUP_PROMPTS)),
+        warmup: Arc::from(dataset::warmup_requests(WARMUP_PROMPTS, max_tokens)),
         program: std::env::current_exe().context("cannot tell where this program lies")?,
         probe_running_server: targets.probe,
         interrupt: interrupt::watch(progress.clone())?,

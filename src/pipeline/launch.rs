@@ -9,6 +9,7 @@ use crate::backend::launch::{self as backend_launch, LaunchError, LaunchEvent, L
 use crate::load;
 use crate::monitor::{self, ServerCounters};
 use crate::schema::backend::{LaunchSpec, Target};
+use crate::schema::comparison::FailedTarget;
 use crate::schema::record::{Outcome, RequestRecord};
 use crate::schema::request::Request;
 
@@ -38,6 +39,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// As a comparison holds it.
+    pub fn of(self, label: &str) -> FailedTarget {
+        FailedTarget { label: label.to_owned(), error: self.what, hint: self.hint.unwrap_or_default() }
+    }
+
     /// What a person reads.
     pub fn text(&self, label: &str) -> String {
         let mut text = format!("error: {label}: {}", self.what);
@@ -113,7 +119,7 @@ pub async fn start(
         run_id: &session.plan.run_id,
         spec,
         log: &log,
-        startup_timeout: Duration::from_secs_f64(session.plan.startup_timeout_s),
+        startup_timeout: startup_timeout(session),
     };
     let on_event = |event: LaunchEvent| match event {
         LaunchEvent::Starting { pid } => activity.message(&format!("starting (pid {pid})")),
@@ -134,6 +140,11 @@ pub async fn start(
         before: before.into_inner().flatten(),
         told: told.into_inner(),
     })
+}
+
+fn startup_timeout(session: &Session) -> Duration {
+    let launching = session.plan.launching.as_ref();
+    launching.map_or(Duration::MAX, |launching| Duration::from_secs_f64(launching.startup_timeout_s))
 }
 
 /// Looks at a server that already runs; asks it for a token only where the user wants that.

@@ -1,6 +1,6 @@
 //! The one place where stages meet: a Plan is played target by target, and everything is saved as it goes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::report::terminal::Style;
 use crate::results;
 use crate::schema::backend::Origin;
-use crate::schema::comparison::{Comparison, FailedTarget, RunFile};
+use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{CommandKind, Plan};
 use crate::schema::request::Request;
@@ -18,10 +18,11 @@ use crate::schema::request::Request;
 mod derive;
 mod launch;
 mod play;
+mod rebuild;
 mod record;
 mod reports;
 
-pub use derive::rebuild;
+pub use rebuild::rebuild;
 
 /// What a plan needs beside itself to be played.
 pub struct Session {
@@ -55,41 +56,49 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
+/// Takes the directory of a comparison and leaves in it what was planned, so that even a run that dies at
+/// once says what it was. Its name is the run id.
+///
+/// # Errors
+/// It cannot be written.
+pub fn take_folder(plan: &Plan, environment: &Environment) -> anyhow::Result<String> {
+    let folder = results::take_directory(&plan.output, "compare", plan.created_at)?;
+    let run_id = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let plan = Plan { run_id: run_id.clone(), ..plan.clone() };
+    results::write_json(&folder.join("plan.json"), &plan)?;
+    results::write_json(&folder.join("environment.json"), environment)?;
+    Ok(run_id)
+}
+
 /// Plays every target in turn. A target that fails does not lose the others' results.
 ///
 /// # Errors
-/// Only what concerns all targets: an output that cannot be written, a guard that does not start or dies.
+/// Only what concerns all targets: an output that cannot be written, a guard that does not start.
 pub async fn run(session: &Session) -> anyhow::Result<Outcome> {
-    let folder = match session.plan.command {
-        CommandKind::Compare => Some(results::ComparisonFolder::create(&session.plan, &session.environment)?),
-        CommandKind::Run | CommandKind::Bench => None,
-    };
-    let launches = session.plan.targets.iter().any(|target| matches!(target.origin, Origin::Launch(_)));
+    let plan = &session.plan;
+    let launches = plan.targets.iter().any(|target| matches!(target.origin, Origin::Launch(_)));
     let guard = if launches { Some(Guard::start(&session.program).await?) } else { None };
     let mut runs = Vec::new();
     let mut failed = Vec::new();
     let mut interrupted = false;
-    for target in &session.plan.targets {
+    for target in &plan.targets {
         if *session.interrupt.borrow() {
-            interrupted = true;
             break;
         }
-        match play::play(session, target, guard.as_ref(), folder.as_ref()).await {
+        match play::play(session, target, guard.as_ref()).await {
             Ok(run) => {
-                reports::print_run(&run.file.summary, session.style);
-                reports::append_summary_row(session, &run.file)?;
+                reports::print_run(&run.file, session.style);
+                reports::append_run(&run.file, &plan.output, &session.progress)?;
                 runs.push(run);
             }
             Err(failure) => {
                 interrupted |= failure.interrupted;
-                session.progress.say(&failure.text(&target.label));
-                reports::append_failure_row(session, target)?;
-                failed.push(FailedTarget {
-                    label: target.label.clone(),
-                    error: failure.what,
-                    hint: failure.hint.unwrap_or_default(),
-                });
-                if failure.fatal {
+                session.progress.error(&failure.text(&target.label));
+                let fatal = failure.fatal;
+                let target = failure.of(&target.label);
+                reports::append_failure(plan, &target, &session.progress)?;
+                failed.push(target);
+                if fatal {
                     break;
                 }
             }
@@ -99,21 +108,17 @@ pub async fn run(session: &Session) -> anyhow::Result<Outcome> {
         guard.close().await;
     }
     interrupted |= *session.interrupt.borrow();
-    let comparison = reports::finish(session, folder.as_ref(), runs, failed)?;
+    let comparison = reports::compared(plan, &runs, &failed);
+    if plan.command == CommandKind::Compare {
+        let folder = reports::folder(plan);
+        reports::write_folder(&folder, plan, &session.environment, comparison.clone(), &runs)?;
+        reports::print_comparison(&comparison, session.style);
+        session.progress.say(&format!("files: {}", folder.display()));
+    } else {
+        reports::print_caveats(&comparison, session.style);
+        for run in &runs {
+            session.progress.say(&format!("files: {}", run.files.json().display()));
+        }
+    }
     Ok(Outcome { comparison, interrupted })
-}
-
-/// One run, read back from its records: what comparisons and pictures are made of.
-pub struct Derived {
-    /// The run's file, whole.
-    pub file: RunFile,
-    /// TTFT of each completed request, ms.
-    pub ttft_ms: Vec<f64>,
-    /// Where the run's file lies.
-    pub path: PathBuf,
-}
-
-/// True where an existing path lies below the directory of outputs.
-fn relative(path: &Path, folder: &Path) -> String {
-    path.strip_prefix(folder).unwrap_or(path).display().to_string()
 }

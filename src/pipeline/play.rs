@@ -1,5 +1,6 @@
 //! One target: its server, its load, its records, its end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +11,18 @@ use crate::backend::launch::Server;
 use crate::load::{self, RunClock};
 use crate::monitor::ServerCounters;
 use crate::progress::Goal;
-use crate::results::{ComparisonFolder, RecordWriter, RunNames};
+use crate::results::{self, RecordWriter, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::backend::{Origin, Target};
-use crate::schema::comparison::{EngineFigures, RecordsFooter, RecordsHeader};
+use crate::schema::comparison::{EngineFigures, RecordsHeader};
 use crate::schema::live::LiveCounters;
+use crate::schema::plan::{CommandKind, Plan};
 use crate::schema::summary::ServerCounts;
 
 use super::launch::{self, Failure, Ready};
 use super::record::{self, LiveTtft, ToldTokens};
-use super::{Derived, Session, derive};
+use super::Session;
+use super::derive::{self, Derived};
 
 /// Servers add their counters late (SGLang when a request is finished and reported): so often are they
 /// asked again, where they do not agree with ours.
@@ -31,23 +34,27 @@ pub async fn play(
     session: &Session,
     target: &Target,
     guard: Option<&Guard>,
-    folder: Option<&ComparisonFolder>,
 ) -> Result<Derived, Failure> {
-    let names = RunNames::reserve(&session.plan.output, &target.label)?;
     let mut ready = match (&target.origin, guard) {
         (Origin::Launch(spec), Some(guard)) => {
-            let log = folder.map_or_else(|| names.server_log(), |folder| folder.server_log(&target.label));
-            launch::start(session, target, spec, guard, log).await
+            let log = server_log(&session.plan, &target.label)?;
+            launch::start(session, target, spec, guard, log).await?
         }
-        (Origin::Url(url), _) => launch::attach(session, target, url).await,
-        (Origin::Launch(_), None) => Err(anyhow::anyhow!("a launch without a guard").into()),
-    }
-    .inspect_err(|_| names.release())?;
+        (Origin::Url(url), _) => launch::attach(session, target, url).await?,
+        (Origin::Launch(_), None) => return Err(anyhow::anyhow!("a launch without a guard").into()),
+    };
     let server = ready.server.take();
-    let played = load(session, target, &names, &ready, server, guard).await;
-    match played {
-        Ok(()) => derive::rebuild_one(&names).map_err(Failure::from),
-        Err(failure) => Err(failure),
+    let files = load(session, target, &ready, server, guard).await?;
+    Ok(derive::derive(&files)?)
+}
+
+/// Where a server's log goes: into the comparison's directory, or beside the run's files.
+fn server_log(plan: &Plan, label: &str) -> anyhow::Result<PathBuf> {
+    match plan.command {
+        CommandKind::Compare => Ok(plan.output.join(&plan.run_id).join(format!("{label}.log"))),
+        CommandKind::Run | CommandKind::Bench => {
+            results::take_file(&plan.output, &format!("{}_{label}", plan.run_id), ".log")
+        }
     }
 }
 
@@ -71,14 +78,14 @@ impl Cut {
 async fn load(
     session: &Session,
     target: &Target,
-    names: &RunNames,
     ready: &Ready,
     mut server: Option<Server>,
     guard: Option<&Guard>,
-) -> Result<(), Failure> {
+) -> Result<RunFiles, Failure> {
     let clock = RunClock::start();
     let header = records_header(session, target, ready, &clock);
-    let writer = RecordWriter::create(names, &header)?;
+    let files = RunFiles::take(&session.plan.output, &target.label, clock.started_at())?;
+    let writer = RecordWriter::create(&files, &header)?;
     let live_ttft = LiveTtft::default();
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = record::start(receiver, writer, live_ttft.clone());
@@ -126,13 +133,7 @@ async fn load(
             EngineFigures::default()
         }
     };
-    writer.close(&RecordsFooter {
-        kind: "end".into(),
-        partial: cut.as_ref().map(Cut::reason),
-        records: 0,
-        engine: figures,
-        server: server_counts,
-    })?;
+    writer.close(figures, cut.as_ref().map(Cut::reason), server_counts)?;
     match cut {
         Some(Cut::GuardDied) => Err(Failure {
             what: "the guard process died, so the run was stopped; what was measured is saved".into(),
@@ -141,7 +142,7 @@ async fn load(
             interrupted: false,
             fatal: true,
         }),
-        Some(Cut::Interrupted | Cut::ServerDied(_)) | None => Ok(()),
+        Some(Cut::Interrupted | Cut::ServerDied(_)) | None => Ok(files),
     }
 }
 
