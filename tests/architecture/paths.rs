@@ -267,18 +267,17 @@ impl<'ast> Visit<'ast> for Walker {
         }
     }
 
-    fn visit_macro(&mut self, call: &'ast syn::Macro) {
-        self.visit_path(&call.path);
-        self.scan_tokens(call.tokens.clone());
+    /// What syn does not read as syntax: macro calls and definitions, attributes, syntax it does not know.
+    fn visit_token_stream(&mut self, tokens: &'ast TokenStream) {
+        self.scan_tokens(tokens.clone());
     }
 
     fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
-        self.visit_path(attribute.path());
-        if let syn::Meta::List(list) = &attribute.meta {
-            self.scan_tokens(list.tokens.clone());
-            if attribute.path().is_ident("serde") {
-                self.scan_strings(list.tokens.clone());
-            }
+        if let syn::Meta::List(list) = &attribute.meta
+            && attribute.path().is_ident("serde")
+        {
+            self.scan_strings(list.tokens.clone());
         }
+        visit::visit_attribute(self, attribute);
     }
 }
