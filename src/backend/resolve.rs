@@ -1,1 +1,636 @@
-//! (in work)
+//! A definition, the settings and the machine → the target as the plan holds it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use thiserror::Error;
+
+use super::definition::file::{ByMachine, DockerImage, Scalar};
+use super::definition::template::{Scope, fill};
+use super::definition::{Definition, ModelForm, Parameter, Role};
+use super::find::Found;
+use super::install::Variant;
+use super::model::{kv_bytes_per_token, model_dtype, model_name, precision};
+use crate::schema::backend::{
+    Docker, LaunchSpec, Launcher, Model, NotLevel, Origin, Protocol, Readiness, Target,
+};
+use crate::schema::plan::SharedSettings;
+
+/// What every server may see of our environment: names and patterns. Nothing else reaches it.
+const ENV_ALLOWED: [&str; 23] = [
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR", "LD_LIBRARY_PATH",
+    "XDG_*", "CUDA_*", "NVIDIA_*", "NCCL_*", "OMP_*", "HF_*", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
+    "NO_PROXY", "SSL_CERT_*", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+];
+const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+
+/// The setting that every backend has: `process` or `docker`.
+pub const LAUNCHER: &str = "launcher";
+
+/// The parts of the machine that decide how an engine is started.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Machine {
+    /// GPUs that can be used.
+    pub gpus: usize,
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// Memory, bytes.
+    pub memory_bytes: u64,
+}
+
+impl Machine {
+    /// With a GPU or without.
+    pub fn variant(&self) -> Variant {
+        if self.gpus > 0 { Variant::Gpu } else { Variant::Cpu }
+    }
+}
+
+/// Everything that decides how one backend is launched.
+#[derive(Debug, Clone)]
+pub struct ResolveInput<'a> {
+    /// The name in every output.
+    pub label: String,
+    /// The engine.
+    pub definition: &'a Definition,
+    /// Where it is; none: not installed (well for an image).
+    pub found: Option<Found>,
+    /// A GGUF file, a directory or a hub id.
+    pub model: String,
+    /// `--set LABEL.name=value`, without the label.
+    pub set: BTreeMap<String, String>,
+    /// `--extra-args LABEL="…"`, taken apart.
+    pub extra_args: Vec<String>,
+    /// `--env LABEL.NAME=value`.
+    pub env: BTreeMap<String, String>,
+    /// `--env LABEL.NAME`: handed through from our environment, for secrets.
+    pub env_pass: Vec<String>,
+    /// `--launcher docker`.
+    pub docker: bool,
+    /// Settings shared by all backends.
+    pub shared: SharedSettings,
+    /// The machine.
+    pub machine: Machine,
+}
+
+/// An engine that is not on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{title} is not installed\nhint: {hint}")]
+pub struct NotInstalled {
+    /// `vLLM`
+    pub title: String,
+    /// What to type.
+    pub hint: String,
+}
+
+/// True when this backend is to run from an image: its own `launcher` setting, else `--launcher`.
+///
+/// # Errors
+/// Another value than `process` or `docker`.
+pub fn uses_docker(set: &BTreeMap<String, String>, docker: bool) -> Result<bool> {
+    match set.get(LAUNCHER).map(String::as_str) {
+        None => Ok(docker),
+        Some("docker") => Ok(true),
+        Some("process") => Ok(false),
+        Some(other) => bail!("launcher={other}: takes `process` or `docker`"),
+    }
+}
+
+/// The program that a setting names: `--set llamacpp.binary_path=…`.
+pub fn named_program(definition: &Definition, set: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let (name, _) = definition.parameter_for(Role::Program)?;
+    set.get(name).map(PathBuf::from)
+}
+
+/// The target of a backend that is to be launched.
+///
+/// # Errors
+/// [`NotInstalled`] (to be downcast to); a parameter that the file does not have; a model that is not
+/// there or of a form that the engine does not take; a value that is not of its kind; a secret in `env`.
+pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
+    let definition = input.definition;
+    check_names(definition, &input.set, &input.label)?;
+    check_env(&input.env, &input.label)?;
+    let in_docker = uses_docker(&input.set, input.docker)?;
+    if !in_docker && input.found.is_none() {
+        if let Some(program) = named_program(definition, &input.set) {
+            bail!("{}: {} is no program that can be started", input.label, program.display());
+        }
+        return Err(NotInstalled {
+            title: definition.title().to_owned(),
+            hint: definition.file.install.hint.clone(),
+        }
+        .into());
+    }
+    let source = model_source(definition, &input.set, &input.model)?;
+    let mut building = Building::new(input, &source, in_docker)?;
+    building.fill_parameters()?;
+    building.finish(source)
+}
+
+/// The target of a server that already runs. A known engine's file tells its protocol; without one
+/// the server is taken for plain OpenAI.
+pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model: &str) -> Target {
+    let served = Model {
+        name: model_name(model),
+        source: model.to_owned(),
+        precision: precision(model, None),
+    };
+    let mut scope = Scope::new();
+    scope.insert("served_name".to_owned(), model.to_owned());
+    scope.insert("model".to_owned(), model.to_owned());
+    let (engine, title, protocol, metrics) = match definition {
+        Some(definition) => {
+            let mut protocol = protocol_of(definition, &scope).unwrap_or_else(|_| plain_protocol(model));
+            if !definition.file.protocol.request_model.contains('{') {
+                protocol.request_model = definition.file.protocol.request_model.clone();
+            }
+            let metrics = definition.file.metrics.to_schema();
+            (definition.name.clone(), definition.title().to_owned(), protocol, metrics)
+        }
+        None => ("openai".to_owned(), label.to_owned(), plain_protocol(model), Default::default()),
+    };
+    Target {
+        label: label.to_owned(),
+        engine,
+        title,
+        version: None,
+        model: served,
+        protocol,
+        metrics,
+        not_level: Vec::new(),
+        origin: Origin::Url(url.to_owned()),
+    }
+}
+
+/// What any OpenAI-compatible server may be asked for.
+fn plain_protocol(model: &str) -> Protocol {
+    Protocol {
+        request_model: model.to_owned(),
+        ignore_eos: false,
+        min_tokens: false,
+        stream_options: true,
+        continuous_usage: false,
+        eos_in_usage: true,
+        done_marker: true,
+        body: serde_json::Map::new(),
+    }
+}
+
+fn protocol_of(definition: &Definition, scope: &Scope) -> Result<Protocol> {
+    let facts = &definition.file.protocol;
+    Ok(Protocol {
+        request_model: fill(&facts.request_model, scope)
+            .with_context(|| format!("{}: protocol.request_model", definition.origin))?,
+        ignore_eos: facts.ignore_eos,
+        min_tokens: facts.min_tokens,
+        stream_options: facts.stream_options,
+        continuous_usage: facts.continuous_usage,
+        eos_in_usage: facts.eos_in_usage,
+        done_marker: facts.done_marker,
+        body: facts.body.clone(),
+    })
+}
+
+fn check_names(definition: &Definition, set: &BTreeMap<String, String>, label: &str) -> Result<()> {
+    for name in set.keys() {
+        if name != LAUNCHER && !definition.file.parameters.contains_key(name) {
+            let known: Vec<&str> = definition.file.parameters.keys().map(String::as_str).collect();
+            bail!(
+                "{label}.{name}: {} has no such parameter; known: {}, {LAUNCHER}\nhint: any other flag of the engine goes through --extra-args {label}=\"--flag value\"",
+                definition.origin,
+                known.join(", ")
+            );
+        }
+    }
+    Ok(())
+}
+
+fn check_env(env: &BTreeMap<String, String>, label: &str) -> Result<()> {
+    for name in env.keys() {
+        let upper = name.to_uppercase();
+        if ["TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL"].iter().any(|part| upper.contains(part)) {
+            bail!(
+                "--env {label}.{name}=…: a secret would be written into the results\nhint: set {name} in your own environment and pass --env {label}.{name}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The model as the launch is given it: checked, absolute where it is a path.
+fn model_source(definition: &Definition, set: &BTreeMap<String, String>, model: &str) -> Result<String> {
+    let own = definition.parameter_for(Role::Model).and_then(|(name, _)| set.get(name));
+    let given = own.map_or(model, String::as_str);
+    if given.is_empty() {
+        bail!("no model for {}\nhint: --model takes a GGUF file, a directory or a hub id", definition.name);
+    }
+    let path = Path::new(given);
+    let name = &definition.name;
+    let absolute = |path: &Path| -> Result<String> {
+        let absolute = std::path::absolute(path)?;
+        absolute.to_str().map(str::to_owned).ok_or_else(|| anyhow!("{}: not UTF-8", path.display()))
+    };
+    match definition.model_form() {
+        ModelForm::Gguf => {
+            if path.is_dir() {
+                return absolute(&only_gguf(path).with_context(|| format!("the model of {name}"))?);
+            }
+            if !path.is_file() {
+                bail!("the model file {given} is not there\nhint: {} takes a GGUF file: --model {name}=FILE.gguf", definition.title());
+            }
+            absolute(path)
+        }
+        ModelForm::HuggingFace => {
+            if path.is_file() {
+                bail!("{} takes no single file: {given}\nhint: give a directory with config.json or a hub id: --model {name}=DIRECTORY", definition.title());
+            }
+            if path.is_dir() {
+                if !path.join("config.json").is_file() {
+                    bail!("the model directory {given} has no config.json\nhint: give a directory in Hugging Face form: --model {name}=DIRECTORY");
+                }
+                return absolute(path);
+            }
+            if !is_hub_id(given) {
+                bail!("the model {given} is not there\nhint: --model {name}= takes a directory with config.json or a hub id such as org/name");
+            }
+            Ok(given.to_owned())
+        }
+    }
+}
+
+fn only_gguf(directory: &Path) -> Result<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "gguf"))
+        .collect();
+    match (files.pop(), files.is_empty()) {
+        (Some(file), true) => Ok(file),
+        (None, _) => bail!("{} holds no GGUF file\nhint: --model llamacpp=FILE.gguf", directory.display()),
+        (Some(_), false) => {
+            bail!("{} holds several GGUF files\nhint: name one: --model llamacpp=FILE.gguf", directory.display())
+        }
+    }
+}
+
+fn is_hub_id(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    parts.len() <= 2
+        && parts.iter().all(|part| {
+            !part.is_empty()
+                && !part.starts_with(['.', '-', '~'])
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        })
+}
+
+/// A target in the making.
+struct Building<'a> {
+    input: &'a ResolveInput<'a>,
+    variant: Variant,
+    image: Option<Docker>,
+    scope: Scope,
+    served_name: String,
+    parameter_args: Vec<String>,
+    parameter_env: BTreeMap<String, String>,
+    parameters: BTreeMap<String, String>,
+    not_level: Vec<NotLevel>,
+    env_from: Vec<String>,
+}
+
+impl<'a> Building<'a> {
+    fn new(input: &'a ResolveInput<'a>, source: &str, in_docker: bool) -> Result<Building<'a>> {
+        let definition = input.definition;
+        let installed_for = input.found.as_ref().and_then(|found| found.variant);
+        let variant = match installed_for {
+            // An environment without CUDA has no use for a GPU.
+            Some(variant) if !in_docker => variant,
+            Some(_) | None => input.machine.variant(),
+        };
+        let image = match in_docker {
+            true => Some(image_of(definition, input, source)?),
+            false => None,
+        };
+        let served_name = served_name(definition, &input.set, source)?;
+        let scope = first_scope(input, source, &served_name, image.as_ref());
+        Ok(Building {
+            input,
+            variant,
+            image,
+            scope,
+            served_name,
+            parameter_args: Vec::new(),
+            parameter_env: BTreeMap::new(),
+            parameters: BTreeMap::new(),
+            not_level: Vec::new(),
+            env_from: Vec::new(),
+        })
+    }
+
+    fn put(&mut self, name: &str, value: &str) {
+        self.scope.insert(name.to_owned(), value.to_owned());
+        self.parameters.insert(name.to_owned(), value.to_owned());
+    }
+
+    fn fill_parameters(&mut self) -> Result<()> {
+        let definition = self.input.definition;
+        for (name, parameter) in &definition.file.parameters {
+            let own = self.input.set.get(name);
+            if parameter.secret {
+                self.fill_secret(parameter, own);
+                continue;
+            }
+            let level = match parameter.role {
+                Some(Role::Model) => Some(self.scope["model"].clone()),
+                Some(Role::ServedName) => Some(self.served_name.clone()),
+                Some(Role::Port) => Some(self.scope["port"].clone()),
+                Some(Role::Program) => self.scope.get("program").cloned(),
+                Some(Role::Dtype) | None => self.default_of(name, parameter)?,
+            };
+            let fixed = matches!(parameter.role, Some(Role::Model | Role::Port));
+            let value = match own {
+                Some(own) if !fixed => Some(own.clone()),
+                Some(_) | None => level.clone(),
+            };
+            if own.is_some() && value != level {
+                self.note_not_level(name, parameter, level.as_deref(), value.as_deref().unwrap_or_default());
+            }
+            let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+            self.emit(name, parameter, &value)?;
+            if parameter.role != Some(Role::Port) {
+                self.put(name, &value);
+            }
+        }
+        self.note_extra_args();
+        Ok(())
+    }
+
+    fn default_of(&self, name: &str, parameter: &Parameter) -> Result<Option<String>> {
+        let scalar: Option<&Scalar> = match &parameter.default {
+            None => None,
+            Some(ByMachine::Same(scalar)) => Some(scalar),
+            Some(ByMachine::Each(each)) => match self.variant {
+                Variant::Cpu => each.cpu.as_ref(),
+                Variant::Gpu => each.gpu.as_ref(),
+            },
+        };
+        let Some(scalar) = scalar else { return Ok(None) };
+        let origin = &self.input.definition.origin;
+        let filled = fill(&scalar.text(), &self.scope)
+            .with_context(|| format!("{origin}: parameters.{name}.default"))?;
+        Ok(Some(filled))
+    }
+
+    /// The flag goes on the command line with a place-holder; the value stays in the environment.
+    fn fill_secret(&mut self, parameter: &Parameter, own: Option<&String>) {
+        if let (Some(flag), Some(variable)) = (&parameter.flag, own) {
+            self.parameter_args.push(flag.clone());
+            self.parameter_args.push(format!("{{secret:{variable}}}"));
+        }
+    }
+
+    fn emit(&mut self, name: &str, parameter: &Parameter, value: &str) -> Result<()> {
+        if let Some(flag) = &parameter.flag {
+            self.parameter_args.extend([flag.clone(), value.to_owned()]);
+        }
+        if parameter.switch_on.is_some() || parameter.switch_off.is_some() {
+            let switch = match value {
+                "true" | "1" | "on" | "yes" => &parameter.switch_on,
+                "false" | "0" | "off" | "no" => &parameter.switch_off,
+                other => bail!("{}.{name}={other}: takes `true` or `false`", self.input.label),
+            };
+            self.parameter_args.extend(switch.clone());
+        }
+        if let Some(variable) = &parameter.env {
+            self.parameter_env.insert(variable.clone(), value.to_owned());
+        }
+        Ok(())
+    }
+
+    fn note_not_level(&mut self, name: &str, parameter: &Parameter, level: Option<&str>, own: &str) {
+        let Some(setting) = &parameter.levels else { return };
+        let shared = match setting.as_str() {
+            "context_length" => self.input.shared.context_length.to_string(),
+            "max_batch" => self.input.shared.max_batch.to_string(),
+            _ => level.map_or_else(|| "the engine's default".to_owned(), str::to_owned),
+        };
+        self.not_level.push(NotLevel {
+            setting: setting.clone(),
+            shared,
+            own: format!("{name}={own}"),
+        });
+    }
+
+    /// A flag passed through may override what is level as well.
+    fn note_extra_args(&mut self) {
+        let definition = self.input.definition;
+        for (index, argument) in self.input.extra_args.iter().enumerate() {
+            let (flag, joined) = match argument.split_once('=') {
+                Some((flag, value)) => (flag, Some(value.to_owned())),
+                None => (argument.as_str(), None),
+            };
+            for (name, parameter) in &definition.file.parameters {
+                let switched = [(&parameter.switch_on, "true"), (&parameter.switch_off, "false")]
+                    .into_iter()
+                    .find(|(switch, _)| switch.as_deref() == Some(flag))
+                    .map(|(_, value)| value.to_owned());
+                let valued = (parameter.flag.as_deref() == Some(flag))
+                    .then(|| joined.clone().or_else(|| self.input.extra_args.get(index + 1).cloned()))
+                    .flatten();
+                let level = self.parameters.get(name).cloned();
+                if let Some(value) = switched.or(valued).filter(|value| level.as_ref() != Some(value)) {
+                    self.note_not_level(name, parameter, level.as_deref(), &value);
+                }
+            }
+        }
+    }
+
+    fn fill_all(&self, parts: &[String], key: &str) -> Result<Vec<String>> {
+        let origin = &self.input.definition.origin;
+        parts
+            .iter()
+            .map(|part| fill(part, &self.scope).with_context(|| format!("{origin}: {key}")))
+            .collect()
+    }
+
+    fn argv(&self) -> Result<Vec<String>> {
+        let file = &self.input.definition.file;
+        let mut argv = match (&self.image, &file.docker) {
+            (Some(_), Some(docker)) => self.fill_all(&docker.command, "docker.command")?,
+            (Some(_), None) | (None, _) => self.fill_all(&file.launch.command, "launch.command")?,
+        };
+        argv.extend(self.fill_all(&file.launch.args, "launch.args")?);
+        let further = match self.variant {
+            Variant::Cpu => &file.launch.cpu.args,
+            Variant::Gpu => &file.launch.gpu.args,
+        };
+        argv.extend(self.fill_all(further, "launch.cpu/gpu.args")?);
+        argv.extend(self.parameter_args.iter().cloned());
+        argv.extend(self.input.extra_args.iter().cloned());
+        Ok(argv)
+    }
+
+    fn env(&self) -> Result<BTreeMap<String, String>> {
+        let launch = &self.input.definition.file.launch;
+        let further = match self.variant {
+            Variant::Cpu => &launch.cpu.env,
+            Variant::Gpu => &launch.gpu.env,
+        };
+        let origin = &self.input.definition.origin;
+        let mut env = BTreeMap::new();
+        for (name, value) in launch.env.iter().chain(further) {
+            let value = fill(value, &self.scope)
+                .with_context(|| format!("{origin}: launch.env.{name}"))?;
+            if !value.is_empty() {
+                env.insert(name.clone(), value);
+            }
+        }
+        env.extend(self.parameter_env.clone());
+        if let (Some(gpus), None) = (&self.input.shared.gpus, &self.image) {
+            env.insert("CUDA_VISIBLE_DEVICES".to_owned(), gpus.clone());
+        }
+        env.extend(self.input.env.clone());
+        Ok(env)
+    }
+
+    fn finish(mut self, source: String) -> Result<Target> {
+        let input = self.input;
+        let file = &input.definition.file;
+        let argv = self.argv()?;
+        let env = self.env()?;
+        let dtype = input.definition.parameter_for(Role::Dtype).and_then(|(name, _)| self.parameters.get(name));
+        let model = Model {
+            name: model_name(&source),
+            precision: precision(&source, dtype.map(String::as_str)),
+            source,
+        };
+        self.env_from.extend(ENV_ALLOWED.iter().chain(&PROXIES).map(|name| (*name).to_owned()));
+        self.env_from.extend(file.launch.env_from.iter().cloned());
+        self.env_from.extend(input.env_pass.iter().cloned());
+        let listed_model = fill(&file.protocol.listed_model, &self.scope)
+            .with_context(|| format!("{}: protocol.listed_model", input.definition.origin))?;
+        let protocol = protocol_of(input.definition, &self.scope)?;
+        let spec = LaunchSpec {
+            launcher: self.image.map_or(Launcher::Process, Launcher::Docker),
+            argv,
+            port: asked_port(input)?,
+            env,
+            env_from: self.env_from,
+            env_clear: file.launch.env_clear.clone(),
+            parameters: self.parameters,
+            readiness: Readiness {
+                paths: file.readiness.paths.clone(),
+                models_path: file.readiness.models_path.clone(),
+                listed_model,
+            },
+            stop: file.stop.to_schema(),
+            failures: file.failures.iter().map(|failure| failure.to_schema()).collect(),
+            install_hint: file.install.hint.clone(),
+        };
+        Ok(Target {
+            label: input.label.clone(),
+            engine: input.definition.name.clone(),
+            title: input.definition.title().to_owned(),
+            version: input.found.as_ref().and_then(|found| found.version.clone()),
+            model,
+            protocol,
+            metrics: file.metrics.to_schema(),
+            not_level: self.not_level,
+            origin: Origin::Launch(Box::new(spec)),
+        })
+    }
+}
+
+fn asked_port(input: &ResolveInput<'_>) -> Result<Option<u16>> {
+    let asked = input.definition.parameter_for(Role::Port).and_then(|(name, _)| input.set.get(name));
+    match asked {
+        None => Ok(None),
+        Some(text) => match text.parse::<u16>() {
+            Ok(port) if port > 0 => Ok(Some(port)),
+            Ok(_) | Err(_) => bail!("{}: port={text}: takes a number from 1 to 65535", input.label),
+        },
+    }
+}
+
+/// The name under which the model is asked for.
+fn served_name(definition: &Definition, set: &BTreeMap<String, String>, source: &str) -> Result<String> {
+    let own = definition.parameter_for(Role::ServedName).and_then(|(name, _)| set.get(name));
+    match own {
+        // SGLang takes what follows a colon for an adapter.
+        Some(name) if name.contains(':') => bail!("the served name {name} holds a colon: engines take what follows for an adapter"),
+        Some(name) => Ok(name.clone()),
+        None => Ok(model_name(source).replace(':', "-")),
+    }
+}
+
+fn first_scope(input: &ResolveInput<'_>, source: &str, served_name: &str, image: Option<&Docker>) -> Scope {
+    let local = Path::new(source).exists();
+    let model = image.and_then(|docker| docker.mounts.values().next().cloned());
+    let memory_gib = input.machine.memory_bytes / (1 << 30);
+    let mut scope = Scope::new();
+    let mut put = |name: &str, value: String| {
+        scope.insert(name.to_owned(), value);
+    };
+    put("context_length", input.shared.context_length.to_string());
+    put("max_batch", input.shared.max_batch.to_string());
+    put("cores", input.machine.cores.to_string());
+    put("gpus", input.machine.gpus.to_string());
+    put("memory_gib", memory_gib.to_string());
+    put("kv_bytes_per_token", kv_bytes_per_token(source).to_string());
+    put("model_dtype", model_dtype(source).unwrap_or_default());
+    put("hub_offline", if local { "1" } else { "" }.to_owned());
+    put("model", model.unwrap_or_else(|| source.to_owned()));
+    put("served_name", served_name.to_owned());
+    match image {
+        Some(docker) => {
+            put("host", "0.0.0.0".to_owned());
+            put("port", docker.container_port.to_string());
+        }
+        None => {
+            put("host", "127.0.0.1".to_owned());
+            put("port", "{port}".to_owned());
+        }
+    }
+    let found = input.found.as_ref();
+    let in_process = found.filter(|_| image.is_none());
+    if let Some(program) = in_process.and_then(|found| found.program.as_ref()) {
+        put("program", program.display().to_string());
+    }
+    if let Some(python) = in_process.and_then(|found| found.python.as_ref()) {
+        put("python", python.display().to_string());
+    }
+    scope
+}
+
+/// The image, and the model's place in it.
+fn image_of(definition: &Definition, input: &ResolveInput<'_>, source: &str) -> Result<Docker> {
+    let Some(docker): &Option<DockerImage> = &definition.file.docker else {
+        bail!("{} names no image\nhint: leave out launcher=docker, or add a `docker` section", definition.origin);
+    };
+    let image = match (input.machine.variant(), &docker.image_cpu) {
+        (Variant::Gpu, _) => docker.image.clone(),
+        (Variant::Cpu, Some(image)) => image.clone(),
+        (Variant::Cpu, None) => bail!(
+            "{}: its image needs a GPU, and this machine has none\nhint: {}",
+            definition.title(),
+            definition.file.install.hint
+        ),
+    };
+    let host = Path::new(source);
+    let mut mounts = BTreeMap::new();
+    if host.exists() {
+        let name = host.file_name().and_then(|name| name.to_str()).unwrap_or("model");
+        mounts.insert(host.to_path_buf(), format!("/models/{name}"));
+    }
+    let gpus = (input.machine.gpus > 0).then(|| match &input.shared.gpus {
+        Some(list) => format!("\"device={list}\""),
+        None => "all".to_owned(),
+    });
+    Ok(Docker {
+        image,
+        container_port: docker.container_port,
+        mounts,
+        gpus,
+        run_args: docker.run_args.clone(),
+    })
+}
