@@ -101,6 +101,8 @@ pub struct Given {
     pub extra_args: Vec<String>,
     /// `--env LABEL.NAME=VALUE`
     pub env: BTreeMap<String, String>,
+    /// `--env LABEL.NAME`: handed through from our environment.
+    pub env_pass: Vec<String>,
 }
 
 /// The raw lists of those flags.
@@ -144,9 +146,18 @@ pub fn deal(choices: &[Choice], lists: Lists<'_>) -> anyhow::Result<Vec<Given>> 
             }
         }
         for text in lists.env {
-            let (name, key, value) = dotted("--env", text, "LABEL.NAME=VALUE", choices)?;
+            // Without a value the variable is handed through, so that a key is never typed.
+            let (text, passed) = match text.contains('=') {
+                true => (text.clone(), false),
+                false => (format!("{text}="), true),
+            };
+            let (name, key, value) = dotted("--env", &text, "LABEL.NAME=VALUE", choices)?;
             for (_, given) in choices.iter().zip(&mut given).filter(|(choice, _)| fits(choice, name)) {
-                given.env.insert(key.to_owned(), value.to_owned());
+                if passed {
+                    given.env_pass.push(key.to_owned());
+                } else {
+                    given.env.insert(key.to_owned(), value.to_owned());
+                }
             }
         }
         for text in lists.extra_args {
