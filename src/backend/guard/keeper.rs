@@ -1,0 +1,542 @@
+//! The guard process itself: single-threaded, plain system calls, one loop.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Signal, WaitOptions};
+
+use super::protocol::{Container, Ended, Launch, Refused, Reply, Request};
+use super::state::{KeptServer, StateFile, state_directory};
+use crate::backend::process::{self, Process, Stat};
+use crate::backend::server_log;
+
+/// How often the tree of processes is looked at while a server loads.
+const SURVEY_LOADING: Duration = Duration::from_millis(500);
+/// The same once it has loaded: a look costs some ms, and a measurement is running.
+const SURVEY_SETTLED: Duration = Duration::from_secs(5);
+/// Between two rounds of a kill.
+const KILL_ROUND: Duration = Duration::from_millis(10);
+/// The longest that `docker rm` may take.
+const CONTAINER_REMOVAL: Duration = Duration::from_secs(30);
+/// Between two tries to remove a container whose client was killed, perhaps before it was created.
+const CONTAINER_RETRY: Duration = Duration::from_secs(1);
+
+/// Write end of the pipe that the signal handler wakes the loop through; -1: none yet.
+static WAKE: AtomicI32 = AtomicI32::new(-1);
+
+/// Entry of the guard process.
+pub fn guard_main() -> ExitCode {
+    match Keeper::new().and_then(|mut keeper| keeper.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(2),
+    }
+}
+
+struct Keeper {
+    me: Process,
+    requests: File,
+    replies: io::Stdout,
+    wake: PipeReader,
+    servers: Vec<Guarded>,
+    state_directory: Option<PathBuf>,
+    state: StateFile,
+    last_survey: Instant,
+    /// Clients that remove containers: ours, and not to be killed with the servers.
+    removers: HashMap<u32, Option<Ended>>,
+}
+
+struct Guarded {
+    launch: Launch,
+    main: Process,
+    /// Every process of it ever seen, dead ones included.
+    seen: BTreeSet<Process>,
+    alive: BTreeSet<Process>,
+    exited: bool,
+    settled: bool,
+    killing: bool,
+    killed: HashSet<Process>,
+    removal: Removal,
+}
+
+/// How far the removal of a container is.
+enum Removal {
+    NotStarted,
+    Running { pid: u32, deadline: Instant, last: bool },
+    Pause { until: Instant },
+    Done,
+}
+
+impl Keeper {
+    fn new() -> io::Result<Self> {
+        let harness = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs());
+        rustix::process::setsid()?;
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        close_on_exec_from(3);
+        let (wake, wake_writer) = io::pipe()?;
+        rustix::fs::fcntl_setfl(&wake, rustix::fs::OFlags::NONBLOCK)?;
+        rustix::fs::fcntl_setfl(&wake_writer, rustix::fs::OFlags::NONBLOCK)?;
+        WAKE.store(wake_writer.as_raw_fd(), Ordering::SeqCst);
+        // Open for as long as the process lives: the handler writes to it.
+        std::mem::forget(wake_writer);
+        for signal in [libc::SIGINT, libc::SIGHUP, libc::SIGTERM, libc::SIGQUIT, libc::SIGCHLD] {
+            handle(signal)?;
+        }
+        let me = Process::current()?;
+        let state = StateFile {
+            boot_id: process::boot_id(),
+            harness: Process::of(harness).unwrap_or(Process { pid: harness, start_time: 0 }),
+            guard: me,
+            servers: Vec::new(),
+        };
+        let written = state_directory().and_then(|directory| state.write(&directory).map(|()| directory));
+        let state_error = written.as_ref().err().map(ToString::to_string);
+        let mut keeper = Self {
+            me,
+            requests: File::from(io::stdin().as_fd().try_clone_to_owned()?),
+            replies: io::stdout(),
+            wake,
+            servers: Vec::new(),
+            state_directory: written.ok(),
+            state,
+            last_survey: Instant::now(),
+            removers: HashMap::new(),
+        };
+        keeper.reply(&Reply::Hello { guard: me, state_error });
+        Ok(keeper)
+    }
+
+    fn run(&mut self) -> io::Result<()> {
+        let mut unread: Vec<u8> = Vec::new();
+        loop {
+            let readable = self.wait()?;
+            if readable && !self.read_requests(&mut unread) {
+                break;
+            }
+            self.reap();
+            self.continue_kills();
+            if !self.servers.is_empty() && self.last_survey.elapsed() >= self.survey_interval() {
+                self.survey();
+            }
+        }
+        self.end_everything();
+        Ok(())
+    }
+
+    /// Sleeps until a request, the end of a child, or the next survey; true where a request can be read.
+    fn wait(&mut self) -> io::Result<bool> {
+        let timeout = if self.servers.iter().any(|server| server.killing) {
+            Some(KILL_ROUND)
+        } else if self.servers.is_empty() {
+            None
+        } else {
+            Some(self.survey_interval().saturating_sub(self.last_survey.elapsed()))
+        };
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let mut polled = [
+            PollFd::new(&self.requests, PollFlags::IN),
+            PollFd::new(&self.wake, PollFlags::IN),
+        ];
+        match rustix::event::poll(&mut polled, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        let readable = !polled[0].revents().is_empty();
+        if !polled[1].revents().is_empty() {
+            let mut bytes = [0_u8; 256];
+            // Only its arrival matters; an error is "nothing more to read".
+            while matches!((&self.wake).read(&mut bytes), Ok(read) if read > 0) {}
+        }
+        Ok(readable)
+    }
+
+    /// Reads and obeys what has arrived; false when the harness is gone.
+    fn read_requests(&mut self, unread: &mut Vec<u8>) -> bool {
+        let mut bytes = [0_u8; 65_536];
+        match self.requests.read(&mut bytes) {
+            Ok(0) => return false,
+            Ok(read) => unread.extend_from_slice(&bytes[..read]),
+            Err(error) => return error.kind() == io::ErrorKind::Interrupted,
+        }
+        while let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = unread.drain(..=end).collect();
+            match serde_json::from_slice::<Request>(&line) {
+                Ok(request) => self.obey(request),
+                // Not our harness: nothing that follows can be trusted.
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    fn obey(&mut self, request: Request) {
+        match request {
+            Request::Launch(launch) => self.launch(*launch),
+            Request::Terminate(id) => {
+                // Everything that lives is written down before the first signal.
+                self.survey();
+                if let Some(server) = self.servers.iter().find(|server| server.launch.id == id) {
+                    server.main.signal(Signal::TERM);
+                }
+            }
+            Request::Kill(id) => {
+                self.survey();
+                match self.servers.iter_mut().find(|server| server.launch.id == id) {
+                    Some(server) => server.killing = true,
+                    None => self.reply(&Reply::Gone { id, killed: 0 }),
+                }
+            }
+            Request::Settled(id) => {
+                for server in self.servers.iter_mut().filter(|server| server.launch.id == id) {
+                    server.settled = true;
+                }
+            }
+        }
+    }
+
+    fn launch(&mut self, launch: Launch) {
+        let id = launch.id;
+        match spawn(&launch) {
+            // Not reaped before this loop comes round, so its entry in /proc is there.
+            Ok(pid) => {
+                let main = Process::of(pid).unwrap_or(Process { pid, start_time: 0 });
+                self.servers.push(Guarded {
+                    launch,
+                    main,
+                    seen: BTreeSet::from([main]),
+                    alive: BTreeSet::from([main]),
+                    exited: false,
+                    settled: false,
+                    killing: false,
+                    killed: HashSet::new(),
+                    removal: Removal::NotStarted,
+                });
+                self.write_state();
+                self.reply(&Reply::Launched { id, process: main });
+            }
+            Err(error) => {
+                let why = match error.kind() {
+                    io::ErrorKind::NotFound => Refused::NotFound(error.to_string()),
+                    _ => Refused::NotRunnable(error.to_string()),
+                };
+                self.reply(&Reply::Refused { id, why });
+            }
+        }
+    }
+
+    /// Collects every child that has ended: servers, removers, and orphans that came to us.
+    fn reap(&mut self) {
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            let pid = pid.as_raw_nonzero().get().unsigned_abs();
+            let how = match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => Ended::Code(code),
+                (None, Some(signal)) => Ended::Signal(signal),
+                (None, None) => continue,
+            };
+            if let Some(ended) = self.removers.get_mut(&pid) {
+                *ended = Some(how);
+            }
+            let exited = self.servers.iter_mut().find(|server| server.main.pid == pid && !server.exited);
+            let id = exited.map(|server| {
+                server.exited = true;
+                server.launch.id
+            });
+            if let Some(id) = id {
+                self.reply(&Reply::Exited { id, how });
+            }
+        }
+    }
+
+    fn survey_interval(&self) -> Duration {
+        let all_settled = self.servers.iter().all(|server| server.settled);
+        if all_settled { SURVEY_SETTLED } else { SURVEY_LOADING }
+    }
+
+    /// Finds out which processes each server consists of now; tells the harness and the state file of changes.
+    fn survey(&mut self) {
+        self.last_survey = Instant::now();
+        let all = process::all();
+        let ours = self.living_descendants(&all);
+        let mut changed = Vec::new();
+        let families = attribute(&self.servers, &ours);
+        for (server, alive) in self.servers.iter_mut().zip(families) {
+            if server.alive != alive {
+                server.seen.extend(&alive);
+                server.alive = alive;
+                changed.push(Reply::Members {
+                    id: server.launch.id,
+                    processes: server.alive.iter().copied().collect(),
+                });
+            }
+        }
+        if !changed.is_empty() {
+            self.write_state();
+        }
+        for reply in &changed {
+            self.reply(reply);
+        }
+    }
+
+    /// All that lives below us, but for what removes containers.
+    fn living_descendants<'a>(&self, all: &'a [Stat]) -> Vec<&'a Stat> {
+        let removers: HashSet<u32> = self.removers.keys().copied().collect();
+        let spared: HashSet<u32> = process::descendants(all, &removers)
+            .iter()
+            .map(|stat| stat.process.pid)
+            .chain(removers.iter().copied())
+            .collect();
+        process::descendants(all, &HashSet::from([self.me.pid]))
+            .into_iter()
+            .filter(|stat| stat.is_alive() && !spared.contains(&stat.process.pid))
+            .collect()
+    }
+
+    /// One more round for each server that is being killed.
+    fn continue_kills(&mut self) {
+        if !self.servers.iter().any(|server| server.killing) {
+            return;
+        }
+        self.survey();
+        let mut finished = Vec::new();
+        for server in self.servers.iter_mut().filter(|server| server.killing) {
+            for process in &server.alive {
+                if process.signal(Signal::KILL) {
+                    server.killed.insert(*process);
+                }
+            }
+            if server.alive.is_empty() && server.continue_removal(&mut self.removers) {
+                finished.push(server.launch.id);
+            }
+        }
+        self.reap();
+        for id in finished {
+            let Some(index) = self.servers.iter().position(|server| server.launch.id == id) else { continue };
+            let server = self.servers.remove(index);
+            // A log that cannot be rewritten any more is no reason to keep a server.
+            let _ = server_log::hide_secrets(&server.launch.log, &server.launch.secrets);
+            self.write_state();
+            self.reply(&Reply::Gone { id, killed: server.killed.len() });
+        }
+    }
+
+    /// The harness is gone: kills all, removes the containers, takes the state file away.
+    fn end_everything(&mut self) {
+        let started = Instant::now();
+        for server in &mut self.servers {
+            server.killing = true;
+        }
+        let mut alone = false;
+        while !alone || self.servers.iter().any(|server| !server.is_removed()) {
+            self.reap();
+            let all = process::all();
+            let ours: Vec<Process> = self.living_descendants(&all).iter().map(|stat| stat.process).collect();
+            for process in &ours {
+                process.signal(Signal::KILL);
+            }
+            alone = ours.is_empty();
+            // What the kernel cannot end yet (waiting for a disk, a driver) must not keep a container.
+            if alone || started.elapsed() > Duration::from_secs(3) {
+                for server in &mut self.servers {
+                    server.continue_removal(&mut self.removers);
+                }
+            }
+            std::thread::sleep(KILL_ROUND);
+        }
+        self.reap();
+        for server in &self.servers {
+            let _ = server_log::hide_secrets(&server.launch.log, &server.launch.secrets);
+        }
+        if let Some(directory) = &self.state_directory {
+            let _ = std::fs::remove_file(self.state.path(directory));
+        }
+    }
+
+    fn write_state(&mut self) {
+        self.state.servers = self.servers.iter().map(Guarded::to_state).collect();
+        if let Some(directory) = &self.state_directory {
+            // Said at the start where it matters; a disk that is full by now must not end the guard.
+            let _ = self.state.write(directory);
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        let Ok(mut line) = serde_json::to_vec(reply) else { return };
+        line.push(b'\n');
+        // A harness that reads no more is gone, and its other pipe says so in the next round.
+        let _ = self.replies.write_all(&line).and_then(|()| self.replies.flush());
+    }
+}
+
+impl Guarded {
+    fn to_state(&self) -> KeptServer {
+        let others = self.alive.iter().copied().filter(|process| *process != self.main);
+        KeptServer {
+            label: self.launch.label.clone(),
+            port: self.launch.port,
+            processes: std::iter::once(self.main).chain(others).collect(),
+            container: self.launch.container.clone(),
+        }
+    }
+
+    fn is_removed(&self) -> bool {
+        self.launch.container.is_none() || matches!(self.removal, Removal::Done)
+    }
+
+    /// Takes the removal of the container a step on; true when there is nothing left to do.
+    fn continue_removal(&mut self, removers: &mut HashMap<u32, Option<Ended>>) -> bool {
+        let Some(container) = &self.launch.container else { return true };
+        match self.removal {
+            Removal::NotStarted => self.removal = start_removal(container, removers, false),
+            Removal::Running { pid, deadline, last } => {
+                let ended = removers.get(&pid).copied().flatten();
+                if ended.is_none() && Instant::now() > deadline {
+                    // Its pid is still ours: it has not been reaped.
+                    if let Some(process) = Process::of(pid) {
+                        process.signal(Signal::KILL);
+                    }
+                    self.removal = Removal::Done;
+                } else if ended.is_some() {
+                    removers.remove(&pid);
+                    // A client that was killed may have asked for a container that is made only now.
+                    let again = !last && self.killed_or_unknown();
+                    self.removal = if again {
+                        Removal::Pause { until: Instant::now() + CONTAINER_RETRY }
+                    } else {
+                        Removal::Done
+                    };
+                }
+            }
+            Removal::Pause { until } => {
+                if Instant::now() >= until {
+                    self.removal = start_removal(container, removers, true);
+                }
+            }
+            Removal::Done => {}
+        }
+        self.is_removed()
+    }
+
+    /// True unless the client ended by itself.
+    fn killed_or_unknown(&self) -> bool {
+        !self.exited || self.killed.contains(&self.main)
+    }
+}
+
+/// Which of `ours` belongs to which server, in the order of `servers`.
+fn attribute(servers: &[Guarded], ours: &[&Stat]) -> Vec<BTreeSet<Process>> {
+    let mut owner: HashMap<u32, usize> = HashMap::new();
+    for (index, server) in servers.iter().enumerate() {
+        for stat in ours.iter().filter(|stat| server.seen.contains(&stat.process)) {
+            owner.insert(stat.process.pid, index);
+        }
+    }
+    loop {
+        let before = owner.len();
+        for stat in ours {
+            if let (None, Some(index)) =
+                (owner.get(&stat.process.pid), owner.get(&stat.parent).copied())
+            {
+                owner.insert(stat.process.pid, index);
+            }
+        }
+        if owner.len() > before {
+            continue;
+        }
+        // An orphan never seen before: its group tells, else it is of the server launched last.
+        let Some(orphan) = ours.iter().find(|stat| !owner.contains_key(&stat.process.pid)) else { break };
+        let by_group = servers.iter().position(|server| server.main.pid == orphan.group);
+        let Some(index) = by_group.or(servers.len().checked_sub(1)) else { break };
+        owner.insert(orphan.process.pid, index);
+    }
+    let mut families = vec![BTreeSet::new(); servers.len()];
+    for stat in ours {
+        if let Some(index) = owner.get(&stat.process.pid) {
+            families[*index].insert(stat.process);
+        }
+    }
+    families
+}
+
+/// Starts a server in a process group of its own, its output in its log, none of our pipes in its hands.
+fn spawn(launch: &Launch) -> io::Result<u32> {
+    let (program, arguments) =
+        launch.argv.split_first().ok_or_else(|| io::Error::other("the launch command is empty"))?;
+    let log = OpenOptions::new().create(true).append(true).open(&launch.log)?;
+    let child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(&launch.environment)
+        .current_dir(&launch.directory)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .spawn()?;
+    // Dropping the handle neither ends nor reaps it; the loop does.
+    Ok(child.id())
+}
+
+fn start_removal(
+    container: &Container,
+    removers: &mut HashMap<u32, Option<Ended>>,
+    last: bool,
+) -> Removal {
+    let child = Command::new(&container.docker)
+        .args(["rm", "-f", &container.name])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn();
+    match child {
+        Ok(child) => {
+            removers.insert(child.id(), None);
+            Removal::Running { pid: child.id(), deadline: Instant::now() + CONTAINER_REMOVAL, last }
+        }
+        Err(_) => Removal::Done,
+    }
+}
+
+/// Sees to it that no descriptor that we were given beside our pipes reaches a server.
+fn close_on_exec_from(first: u32) {
+    let flags = libc::c_int::try_from(libc::CLOSE_RANGE_CLOEXEC).unwrap_or(0);
+    // SAFETY: a plain system call on numbers. It closes nothing now, so no owned descriptor is invalidated;
+    // it only sets a flag that every descriptor opened by std has anyway.
+    unsafe { libc::close_range(first, u32::MAX, flags) };
+}
+
+/// Lets a signal do nothing but wake the loop. A handler, and not "ignore", since only that is reset to the
+/// default in the servers that we start: vLLM and llama.cpp are stopped by the SIGTERM we would make deaf.
+fn handle(signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: `sigaction` is a plain struct of integers for which all zeroes is a valid value (no flags, empty
+    // mask); the handler has the C ABI and only does what is async-signal-safe: it loads an atomic and calls
+    // write(2), and restores errno. The pointers live over the call.
+    let result = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = wake_loop as *const () as libc::sighandler_t;
+        action.sa_flags = libc::SA_RESTART;
+        libc::sigemptyset(&mut action.sa_mask);
+        libc::sigaction(signal, &action, std::ptr::null_mut())
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+extern "C" fn wake_loop(_signal: libc::c_int) {
+    let descriptor = WAKE.load(Ordering::SeqCst);
+    // SAFETY: errno is this thread's own; write(2) is async-signal-safe, gets one byte of a live buffer, and the
+    // pipe is non-blocking and never closed. A full pipe is fine: the loop wakes anyway.
+    unsafe {
+        let errno = libc::__errno_location();
+        let before = *errno;
+        libc::write(descriptor, [1_u8].as_ptr().cast(), 1);
+        *errno = before;
+    }
+}
