@@ -1,1 +1,0 @@
-//! The figures against truths worked out by hand.
