@@ -1,7 +1,6 @@
 //! `harness bench`: a server that already runs.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -14,8 +13,6 @@ use crate::schema::plan::CommandKind;
 use super::play::{Dataset, Targets};
 use super::{choices, play, traffic};
 
-/// Time that the server may take to list its models.
-const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The label of a server that nobody named.
 const PLAIN_LABEL: &str = "server";
 
@@ -36,7 +33,7 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
         let label = args.backend.clone().unwrap_or_else(|| PLAIN_LABEL.to_owned());
         choices::check_label(&label)?;
         let client = monitor::client(&wire, traffic::api_key(&wire)?.as_deref())?;
-        let models = monitor::listed_models(&client, &url, LIST_TIMEOUT).await;
+        let models = monitor::listed_models(&client, &url).await;
         let model = match (&args.model, models) {
             (Some(model), _) => model.clone(),
             (None, Ok(models)) => models.into_iter().next().with_context(|| {

@@ -11,6 +11,7 @@ use crate::cli::{LoadArgs, OutputArgs};
 use crate::dataset;
 use crate::environment;
 use crate::load;
+use crate::monitor;
 use crate::pipeline::{self, Outcome, Session};
 use crate::progress::Progress;
 use crate::report::terminal::Style;
@@ -98,6 +99,7 @@ pub async fn play(
     let max_tokens = plan.sampling.max_tokens;
     let requests = dataset::requests(&dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
     let session = Session {
+        client: monitor::client(&plan.wire, api_key.as_deref())?,
         api_key,
         plan,
         environment,
@@ -156,7 +158,7 @@ fn check_limits(plan: &Plan, environment: &Environment) -> anyhow::Result<()> {
 
 /// Servers of a harness that was killed together with its guard are ended before new ones are measured.
 fn end_leftovers(progress: &Progress) -> anyhow::Result<()> {
-    for leftover in leftovers::find()? {
+    for leftover in leftovers::find() {
         progress.say(&format!("ending a server left over from an earlier run: {leftover}"));
         leftovers::stop(&leftover)?;
     }

@@ -1,7 +1,5 @@
 //! The server's own token counters, scraped from its Prometheus page before and after a run.
 
-use std::time::Duration;
-
 use anyhow::{Context, bail};
 use prometheus_parse::{Scrape, Value};
 use reqwest::StatusCode;
@@ -37,23 +35,16 @@ impl ServerCounters {
 /// Scrapes the server at `base_url`; none where the engine has no metrics page, or serves without it (404, 501).
 ///
 /// # Errors
-/// When the page cannot be read within `timeout`, or is answered with another status than 200.
+/// When the page cannot be read in time, or is answered with another status than 200.
 pub async fn server_counters(
+    client: &reqwest::Client,
     base_url: &str,
     metrics: &ServerMetrics,
-    api_key: Option<&str>,
-    timeout: Duration,
 ) -> anyhow::Result<Option<ServerCounters>> {
     let Some(path) = &metrics.path else { return Ok(None) };
     let url = format!("{}{path}", base_url.trim_end_matches('/'));
-    // A client for one request: no connection of it stays open beside the measured ones.
-    let client = reqwest::Client::builder().no_proxy().timeout(timeout).pool_max_idle_per_host(0).build()?;
-    let mut request = client.get(&url);
-    if let Some(key) = api_key {
-        request = request.bearer_auth(key);
-    }
     let response =
-        request.send().await.with_context(|| format!("cannot read the server's metrics at {url}"))?;
+        client.get(&url).send().await.with_context(|| format!("cannot read the server's metrics at {url}"))?;
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED => return Ok(None),

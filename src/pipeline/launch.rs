@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::backend::guard::Guard;
 use crate::backend::launch::{self as backend_launch, LaunchError, LaunchEvent, LaunchRequest, Server};
+use crate::backend::readiness::ProbeAnswer;
 use crate::load;
 use crate::monitor::{self, ServerCounters};
 use crate::schema::backend::{LaunchSpec, Target};
@@ -18,8 +19,6 @@ use super::record::ToldTokens;
 
 /// Time that the readiness probe's one token may take: a first request may compile kernels.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(300);
-/// Time that a scrape of the server's own counters may take.
-pub const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Output limit of the readiness probe.
 const PROBE_TOKENS: u32 = 4;
 
@@ -112,7 +111,10 @@ pub async fn start(
         told.borrow_mut().add(&record);
         // Of several tries the first scrape is the one before any request of ours.
         before.borrow_mut().get_or_insert(counters);
-        probe_result(&record)
+        probe_result(&record).map(|()| ProbeAnswer {
+            prompt_tokens: record.tokens.prompt.map(u64::from),
+            output_tokens: record.tokens.output.map(u64::from),
+        })
     };
     let request = LaunchRequest {
         label: &target.label,
@@ -193,8 +195,7 @@ fn probe_result(record: &RequestRecord) -> Result<(), String> {
 
 /// The server's own counters; none where it has none or does not answer: they are a cross-check.
 pub async fn counters(session: &Session, target: &Target, url: &str) -> Option<ServerCounters> {
-    let key = session.api_key.as_deref();
-    match monitor::server_counters(url, &target.metrics, key, SCRAPE_TIMEOUT).await {
+    match monitor::server_counters(&session.client, url, &target.metrics).await {
         Ok(counters) => counters,
         Err(error) => {
             session.progress.detail(&format!("{}: no counters of its own: {error:#}", target.label));

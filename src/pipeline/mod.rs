@@ -36,6 +36,8 @@ pub struct Session {
     pub warmup: Arc<[Request]>,
     /// The API key, from the variable that the plan names.
     pub api_key: Option<String>,
+    /// Asks servers about themselves.
+    pub client: reqwest::Client,
     /// This program, started again as the guard.
     pub program: PathBuf,
     /// Send one request to a running server before the load.

@@ -48,6 +48,22 @@ pub fn take_directory(parent: &Path, prefix: &str, at: Timestamp) -> Result<Path
     unreachable_name(&stem)
 }
 
+/// Makes an empty file that was not there: `{stem}{end}`, or with `_2`, `_3` … behind the stem.
+///
+/// # Errors
+/// The file cannot be made.
+pub fn take_file(directory: &Path, stem: &str, end: &str) -> Result<PathBuf> {
+    std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let stem = file_name(stem);
+    for name in numbered(&stem) {
+        let path = directory.join(format!("{name}{end}"));
+        if create_new(&path)? {
+            return Ok(path);
+        }
+    }
+    unreachable_name(&stem)
+}
+
 /// The files of one run: they share a stem such as `vllm_20260201_143000`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFiles {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
+use super::atomic::write_atomic;
 use super::name::{file_stamp, numbered};
 
 /// The file of all runs.
@@ -56,6 +57,39 @@ pub fn append_summary<S: AsRef<str>>(
         append(&mut file, &lines).with_context(context)?;
         return Ok(done);
     }
+}
+
+/// True where `benchmark_summary.csv` has a row of this run and backend.
+///
+/// # Errors
+/// The file is there and cannot be read.
+pub fn summary_holds(directory: &Path, run_id: &str, backend: &str) -> Result<bool> {
+    let path = directory.join(SUMMARY_FILE);
+    if !path.exists() {
+        return Ok(false);
+    }
+    let context = || format!("cannot read {}", path.display());
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(&path).with_context(context)?;
+    let columns = reader.headers().with_context(context)?.clone();
+    let place = |name: &str| columns.iter().position(|column| column == name);
+    let (Some(run_id_at), Some(backend_at)) = (place("run_id"), place("backend")) else { return Ok(false) };
+    for row in reader.records() {
+        let row = row.with_context(context)?;
+        if row.get(run_id_at) == Some(run_id) && row.get(backend_at) == Some(backend) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Writes a table of its own, such as a comparison's `summary.csv`.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_table<S: AsRef<str>>(path: &Path, header: &[S], rows: &[Vec<String>]) -> Result<()> {
+    let header: Vec<&str> = header.iter().map(AsRef::as_ref).collect();
+    let rows = rows.iter().map(|row| row.iter().map(String::as_str).collect());
+    write_atomic(path, &csv_lines(std::iter::once(header).chain(rows))?)
 }
 
 /// Opens and locks the file that bears the name when the lock is held: another process may have renamed
