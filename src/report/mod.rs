@@ -1,1 +1,11 @@
-//! (in work)
+//! Comparison → what people see: terminal, pictures, Markdown. Pure: no file, no clock, no terminal is touched.
+
+pub mod caveat;
+pub mod chart;
+pub mod markdown;
+pub mod number;
+pub mod rows;
+pub mod terminal;
+
+#[cfg(test)]
+mod fixture;
