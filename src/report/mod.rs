@@ -1,3 +1,17 @@
+<<<<<<< HEAD
 //! (in work)
 
 pub mod csv;
+=======
+//! Comparison → what people see: terminal, pictures, Markdown. Pure: no file, no clock, no terminal is touched.
+
+pub mod caveat;
+pub mod chart;
+pub mod markdown;
+pub mod number;
+pub mod rows;
+pub mod terminal;
+
+#[cfg(test)]
+mod fixture;
+>>>>>>> report
