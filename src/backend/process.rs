@@ -129,6 +129,14 @@ pub fn command_line(pid: u32) -> String {
     if line.is_empty() { stat(pid).map(|stat| stat.name).unwrap_or_default() } else { line }
 }
 
+/// True where a process was started with this variable in its environment, and we may see that. A program that
+/// changes its title (vLLM does) may have overwritten it.
+pub fn was_started_with(pid: u32, name: &str, value: &str) -> bool {
+    let wanted = format!("{name}={value}");
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+}
+
 /// Identifies this boot: pids and start times of another one mean nothing.
 pub fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()

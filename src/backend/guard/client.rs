@@ -1,20 +1,20 @@
 //! The harness's side of the guard: start it, launch servers through it, notice its death.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 
+use super::family::{MARK, kill_family, mark};
 use super::protocol::{Container, Ended, Launch, Refused, Reply, Request};
-use crate::backend::process::{self, Process};
+use crate::backend::process::Process;
 
 /// The longest that the guard may take to say that it is ready.
 const HELLO: Duration = Duration::from_secs(20);
@@ -146,8 +146,9 @@ impl Guard {
     }
 
     /// Starts a server. Resolves when its process runs or could not be started.
-    pub async fn launch(&self, launch: Launch) -> Result<ServerHandle, Refused> {
+    pub async fn launch(&self, mut launch: Launch) -> Result<ServerHandle, Refused> {
         let id = launch.id;
+        launch.environment.insert(MARK.to_owned(), mark(self.shared.guard));
         let (sender, view) = watch::channel(View::default());
         let kept = Kept { view: sender, container: launch.container.clone() };
         self.shared.servers().insert(id, kept);
@@ -273,7 +274,7 @@ impl Shared {
         }
     }
 
-    /// The guard is dead: kills what it guarded, by what it told us and by its session.
+    /// The guard is dead: kills what it guarded.
     fn kill_orphans(&self) {
         let (known, containers): (Vec<_>, Vec<_>) = self
             .servers()
@@ -299,51 +300,6 @@ impl Shared {
             });
         }
     }
-}
-
-/// Kills `known`, everything in the guard's session, and all their descendants, until none of it lives or the
-/// time is up. Returns how many were killed.
-pub fn kill_family(known: &[Process], guard: Process, limit: Duration) -> usize {
-    let deadline = Instant::now() + limit;
-    let mut killed = HashSet::new();
-    loop {
-        let family = living_family(known, guard);
-        for process in &family {
-            if process.signal(Signal::KILL) {
-                killed.insert(*process);
-            }
-        }
-        if family.is_empty() || Instant::now() > deadline {
-            return killed.len();
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// What lives of a dead guard's servers.
-pub fn living_family(known: &[Process], guard: Process) -> BTreeSet<Process> {
-    let all = process::all();
-    let known: HashSet<Process> = known.iter().copied().collect();
-    let roots: HashSet<u32> = all
-        .iter()
-        .filter(|stat| {
-            // A later session under the same number has members that began after the guard's death, as ours
-            // may; but its leader is alive and is not our guard.
-            let in_session = stat.session == guard.pid
-                && stat.process.start_time >= guard.start_time
-                && Process::of(guard.pid).is_none_or(|leader| leader == guard);
-            stat.process != guard && (known.contains(&stat.process) || in_session)
-        })
-        .map(|stat| stat.process.pid)
-        .collect();
-    let below: HashSet<u32> =
-        process::descendants(&all, &roots).iter().map(|stat| stat.process.pid).collect();
-    all.iter()
-        .filter(|stat| {
-            stat.is_alive() && (roots.contains(&stat.process.pid) || below.contains(&stat.process.pid))
-        })
-        .map(|stat| stat.process)
-        .collect()
 }
 
 async fn write_requests(mut stdin: ChildStdin, mut requests: mpsc::UnboundedReceiver<Outgoing>) {

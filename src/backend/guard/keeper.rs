@@ -195,6 +195,8 @@ impl Keeper {
                 }
             }
             Request::Settled(id) => {
+                // What came up while it loaded is written down now: the next look is seconds away.
+                self.survey();
                 for server in self.servers.iter_mut().filter(|server| server.launch.id == id) {
                     server.settled = true;
                 }
@@ -204,6 +206,8 @@ impl Keeper {
 
     fn launch(&mut self, launch: Launch) {
         let id = launch.id;
+        // What lives now belongs to the servers before this one.
+        self.survey();
         match spawn(&launch) {
             // Not reaped before this loop comes round, so its entry in /proc is there.
             Ok(pid) => {
@@ -450,10 +454,12 @@ fn attribute(servers: &[Guarded], ours: &[&Stat]) -> Vec<BTreeSet<Process>> {
         if owner.len() > before {
             continue;
         }
-        // An orphan never seen before: its group tells, else it is of the server launched last.
+        // An orphan never seen before: its group tells, else it is of the server launched last before it.
         let Some(orphan) = ours.iter().find(|stat| !owner.contains_key(&stat.process.pid)) else { break };
         let by_group = servers.iter().position(|server| server.main.pid == orphan.group);
-        let Some(index) = by_group.or(servers.len().checked_sub(1)) else { break };
+        let by_time =
+            || servers.iter().rposition(|server| server.main.start_time <= orphan.process.start_time);
+        let Some(index) = by_group.or_else(by_time).or(servers.len().checked_sub(1)) else { break };
         owner.insert(orphan.process.pid, index);
     }
     let mut families = vec![BTreeSet::new(); servers.len()];

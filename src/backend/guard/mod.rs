@@ -7,11 +7,13 @@
 //! The pipe to the harness is its life line: when it closes, for whatever reason, every descendant is killed.
 
 mod client;
+mod family;
 mod keeper;
 mod protocol;
 mod state;
 
-pub use client::{Guard, ServerHandle, View, kill_family, living_family};
+pub use client::{Guard, ServerHandle, View};
+pub use family::{kill_family, living_family};
 pub use keeper::guard_main;
 pub use protocol::{Container, Ended, Launch, Refused};
 pub use state::{KeptServer, StateFile, state_directory};
