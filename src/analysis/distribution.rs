@@ -82,7 +82,8 @@ fn exact(mut values: Vec<f64>) -> Option<Distribution> {
     values.sort_unstable_by(f64::total_cmp);
     let (min, max) = (*values.first()?, *values.last()?);
     let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
+    // Rounding may put the mean of equal values beside them.
+    let mean = (values.iter().sum::<f64>() / count).clamp(min, max);
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     let moments = Moments { count: values.len() as u64, mean, squares };
     let at = |rank: u64| values.get(rank as usize).copied().unwrap_or(max);

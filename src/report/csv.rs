@@ -72,8 +72,7 @@ pub fn summary_row(plan: &Plan, run: &RunSummary) -> Vec<String> {
     };
     let requests = &run.requests;
     let mut row = plan_cells(plan, run.started_at, facts);
-    for count in
-        [requests.issued, requests.completed, requests.failed, requests.cancelled, requests.dropped]
+    for count in [requests.issued, requests.completed, requests.failed, requests.cancelled, requests.dropped]
     {
         row.push(count.to_string());
     }

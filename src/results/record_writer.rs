@@ -98,8 +98,7 @@ impl RecordWriter {
         partial: Option<String>,
         server: Option<ServerCounts>,
     ) -> Result<PathBuf> {
-        let footer =
-            RecordsFooter { kind: "end".to_owned(), partial, records: self.records, engine, server };
+        let footer = RecordsFooter { kind: "end".to_owned(), partial, records: self.records, engine, server };
         self.write_line(&footer)?;
         self.flush()?;
         self.file.get_ref().sync_all().with_context(|| self.cannot_write())?;

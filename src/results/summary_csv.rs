@@ -142,7 +142,8 @@ fn move_half_line_aside(file: &mut File, directory: &Path, at: Timestamp) -> Res
     if half.is_empty() {
         return Ok(None);
     }
-    let (mut aside, path) = create_beside(directory, &format!("benchmark_summary_broken_{}", file_stamp(at)))?;
+    let (mut aside, path) =
+        create_beside(directory, &format!("benchmark_summary_broken_{}", file_stamp(at)))?;
     aside.write_all(&half)?;
     aside.write_all(b"\n")?;
     aside.sync_all()?;

@@ -67,10 +67,11 @@ fn merged_events_count_above_one_percent() {
     let merge = |count: usize| {
         let mut records = hundred();
         for record in records.iter_mut().take(count) {
-            let merged = record.chunks.iter().enumerate().map(|(place, chunk)| Chunk {
-                merged_bound_us: (place == 0).then_some(40),
-                ..chunk
-            });
+            let merged = record
+                .chunks
+                .iter()
+                .enumerate()
+                .map(|(place, chunk)| Chunk { merged_bound_us: (place == 0).then_some(40), ..chunk });
             record.chunks = merged.collect();
         }
         of(&records)

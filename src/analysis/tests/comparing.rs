@@ -102,8 +102,7 @@ fn precisions_differ_where_two_known_ones_do() {
     };
     assert_eq!(codes(&with("bf16")), ["single_run"]);
     assert_eq!(codes(&with("unknown")), ["single_run"]);
-    let by_label =
-        [("vllm".to_owned(), "BF16".to_owned()), ("other".to_owned(), "Q4_1".to_owned())].into();
+    let by_label = [("vllm".to_owned(), "BF16".to_owned()), ("other".to_owned(), "Q4_1".to_owned())].into();
     assert_eq!(with("Q4_1").caveats[1], Caveat::PrecisionDiffers { by_label });
 }
 

@@ -5,10 +5,7 @@ use crate::schema::metric;
 
 /// Two requests: A sent at 0, tokens at 100, 120, 140, 160 ms; B sent at 50, tokens at +200, +250 ms.
 fn two() -> [RequestRecord; 2] {
-    [
-        completed(0, 0, &[(100, 1), (120, 1), (140, 1), (160, 1)]),
-        completed(1, 50, &[(200, 1), (250, 1)]),
-    ]
+    [completed(0, 0, &[(100, 1), (120, 1), (140, 1), (160, 1)]), completed(1, 50, &[(200, 1), (250, 1)])]
 }
 
 #[test]
