@@ -216,6 +216,16 @@ pub enum ByMachine {
     Same(Scalar),
 }
 
+impl ByMachine {
+    /// The values of all kinds of machine.
+    pub fn all(&self) -> Vec<&Scalar> {
+        match self {
+            ByMachine::Same(value) => vec![value],
+            ByMachine::Each(each) => each.cpu.iter().chain(&each.gpu).collect(),
+        }
+    }
+}
+
 /// One value for each kind of machine.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

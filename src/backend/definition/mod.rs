@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use template::{Scope, fill};
+
 pub use file::{DefinitionFile, ModelForm, Parameter, Recipe, Role};
 
 /// Every engine's file in the order of `--backend all`: name, text.
@@ -92,6 +94,39 @@ impl Definition {
         self.file.launch.command.iter().any(|part| part.contains("{python}"))
     }
 
+    /// Every template is filled in once with numbers, so that a wrong name is found when the file is read.
+    fn check_templates(&self, text: &str) -> Result<()> {
+        let one = |name: &str| (name.to_owned(), "1".to_owned());
+        let mut scope: Scope = TEMPLATE_NAMES.iter().map(|name| one(name)).collect();
+        scope.extend([one("program")]);
+        let tried = |template: &str, scope: &Scope, key: &str, near: &str| -> Result<()> {
+            match fill(template, scope) {
+                Ok(_) => Ok(()),
+                Err(error) => bail!("{}: {key}: {error}", place(&self.origin, text, near)),
+            }
+        };
+        for (name, parameter) in &self.file.parameters {
+            let defaults = parameter.default.as_ref().map(file::ByMachine::all).unwrap_or_default();
+            for value in defaults {
+                tried(&value.text(), &scope, &format!("parameters.{name}.default"), name)?;
+            }
+            scope.extend([one(name)]);
+        }
+        let launch = &self.file.launch;
+        let args = launch.command.iter().chain(&launch.args).chain(&launch.cpu.args).chain(&launch.gpu.args);
+        for part in args {
+            tried(part, &scope, "launch", "launch")?;
+        }
+        for (name, value) in launch.env.iter().chain(&launch.cpu.env).chain(&launch.gpu.env) {
+            tried(value, &scope, &format!("launch.env.{name}"), name)?;
+        }
+        for part in self.file.docker.iter().flat_map(|docker| &docker.command) {
+            tried(part, &scope, "docker.command", "docker")?;
+        }
+        tried(&self.file.protocol.request_model, &scope, "protocol.request_model", "request_model")?;
+        tried(&self.file.protocol.listed_model, &scope, "protocol.listed_model", "listed_model")
+    }
+
     fn check(&self, text: &str) -> Result<()> {
         for (name, parameter) in &self.file.parameters {
             let forms = [&parameter.flag, &parameter.switch_on, &parameter.switch_off, &parameter.env];
@@ -106,6 +141,7 @@ impl Definition {
                 bail!("{place}: parameters.{name}: has a flag and a switch; keep one");
             }
         }
+        self.check_templates(text)?;
         if self.file.launch.command.is_empty() {
             bail!("{}: launch.command: is empty", place(&self.origin, text, "command"));
         }
@@ -118,6 +154,23 @@ impl Definition {
         Ok(())
     }
 }
+
+/// Names that a template may use beside the parameters above it.
+const TEMPLATE_NAMES: [&str; 13] = [
+    "context_length",
+    "max_batch",
+    "cores",
+    "gpus",
+    "memory_gib",
+    "kv_bytes_per_token",
+    "model_dtype",
+    "hub_offline",
+    "model",
+    "served_name",
+    "host",
+    "port",
+    "python",
+];
 
 /// `file:line` of the first line that begins with `key:`, or the file alone.
 fn place(origin: &str, text: &str, key: &str) -> String {

