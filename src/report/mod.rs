@@ -1,12 +1,8 @@
-<<<<<<< HEAD
-//! (in work)
-
-pub mod csv;
-=======
-//! Comparison → what people see: terminal, pictures, Markdown. Pure: no file, no clock, no terminal is touched.
+//! Comparison → what people see: terminal, tables, pictures, Markdown. Pure: no file, no clock, no terminal is touched.
 
 pub mod caveat;
 pub mod chart;
+pub mod csv;
 pub mod markdown;
 pub mod number;
 pub mod rows;
@@ -14,4 +10,3 @@ pub mod terminal;
 
 #[cfg(test)]
 mod fixture;
->>>>>>> report
