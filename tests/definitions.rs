@@ -96,37 +96,58 @@ fn the_names_come_in_the_order_of_play() {
 
 #[test]
 fn vllm_starts_on_a_cpu() {
-    insta::assert_snapshot!(command_of("vllm", CPU), @"@1@");
+    insta::assert_snapshot!(command_of("vllm", CPU), @r"
+    DO_NOT_TRACK=1 HF_HUB_OFFLINE=1 VLLM_CPU_KVCACHE_SPACE=3 VLLM_NO_USAGE_STATS=1 VLLM_TARGET_DEVICE=cpu
+    /env/bin/python3 -m vllm.entrypoints.openai.api_server --model MODELS/Smol/hf --host 127.0.0.1 --port {port} --disable-uvicorn-access-log --served-model-name Smol --max-model-len 4096 --max-num-seqs 32 --no-enable-prefix-caching --enforce-eager --generation-config vllm
+    ");
 }
 
 #[test]
 fn vllm_starts_on_a_gpu() {
-    insta::assert_snapshot!(command_of("vllm", GPU), @"@2@");
+    insta::assert_snapshot!(command_of("vllm", GPU), @r"
+    DO_NOT_TRACK=1 HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1
+    /env/bin/python3 -m vllm.entrypoints.openai.api_server --model MODELS/Smol/hf --host 127.0.0.1 --port {port} --disable-uvicorn-access-log --served-model-name Smol --tensor-parallel-size 1 --gpu-memory-utilization 0.9 --max-model-len 4096 --max-num-seqs 32 --no-enable-prefix-caching --generation-config vllm
+    ");
 }
 
 #[test]
 fn sglang_starts_on_a_cpu() {
-    insta::assert_snapshot!(command_of("sglang", CPU), @"@3@");
+    insta::assert_snapshot!(command_of("sglang", CPU), @r"
+    HF_HUB_OFFLINE=1 VLLM_TARGET_DEVICE=cpu
+    /env/bin/python3 -m sglang.launch_server --host 127.0.0.1 --port {port} --enable-metrics --enable-cache-report --log-level-http warning --device cpu --sleep-on-idle --model-path MODELS/Smol/hf --served-model-name Smol --mem-fraction-static 0.1 --context-length 4096 --max-running-requests 32 --max-total-tokens 131072 --disable-radix-cache --disable-overlap-schedule --attention-backend torch_native --sampling-backend pytorch --sampling-defaults openai
+    ");
 }
 
 #[test]
 fn sglang_starts_on_a_gpu() {
-    insta::assert_snapshot!(command_of("sglang", GPU), @"@4@");
+    insta::assert_snapshot!(command_of("sglang", GPU), @r"
+    HF_HUB_OFFLINE=1
+    /env/bin/python3 -m sglang.launch_server --host 127.0.0.1 --port {port} --enable-metrics --enable-cache-report --log-level-http warning --model-path MODELS/Smol/hf --served-model-name Smol --tp-size 1 --mem-fraction-static 0.85 --context-length 4096 --max-running-requests 32 --disable-radix-cache --sampling-defaults openai
+    ");
 }
 
 #[test]
 fn llamacpp_starts_on_a_cpu() {
-    insta::assert_snapshot!(command_of("llamacpp", CPU), @"@5@");
+    insta::assert_snapshot!(command_of("llamacpp", CPU), @r"
+
+    /env/bin/program --host 127.0.0.1 --port {port} --metrics --no-webui --offline --device none --model MODELS/Smol/Smol.Q4_1.gguf --alias Smol --parallel 32 --ctx-size 131072 --threads 1 --fit off --no-cache-prompt --cache-ram 0
+    ");
 }
 
 #[test]
 fn llamacpp_starts_on_a_gpu() {
-    insta::assert_snapshot!(command_of("llamacpp", GPU), @"@6@");
+    insta::assert_snapshot!(command_of("llamacpp", GPU), @r"
+
+    /env/bin/program --host 127.0.0.1 --port {port} --metrics --no-webui --offline --model MODELS/Smol/Smol.Q4_1.gguf --alias Smol --parallel 32 --ctx-size 131072 --n-gpu-layers 999 --fit off --no-cache-prompt --cache-ram 0
+    ");
 }
 
 #[test]
 fn tgi_starts_on_a_gpu() {
-    insta::assert_snapshot!(command_of("tgi", GPU), @"@7@");
+    insta::assert_snapshot!(command_of("tgi", GPU), @r"
+    HF_HUB_OFFLINE=1 LOG_LEVEL=warn PREFIX_CACHING=0
+    /env/bin/program --hostname 127.0.0.1 --port {port} --usage-stats off --model-id MODELS/Smol/hf --num-shard 1 --dtype bfloat16 --max-total-tokens 4096 --max-input-tokens 4095 --max-batch-size 32 --max-concurrent-requests 10000
+    ");
 }
 
 #[test]
@@ -137,7 +158,10 @@ fn tgi_starts_from_its_image() {
     input.set = set(&[("launcher", "docker")]);
     input.shared.gpus = Some("0,1".to_owned());
     let target = resolve(&input).unwrap();
-    insta::assert_snapshot!(line(&target, &models), @"@8@");
+    insta::assert_snapshot!(line(&target, &models), @r"
+    HF_HUB_OFFLINE=1 LOG_LEVEL=warn PREFIX_CACHING=0
+    --hostname 0.0.0.0 --port 80 --usage-stats off --model-id /models/hf --num-shard 1 --dtype bfloat16 --max-total-tokens 4096 --max-input-tokens 4095 --max-batch-size 32 --max-concurrent-requests 10000
+    ");
     let Launcher::Docker(docker) = &launch(&target).launcher else { panic!("not from an image") };
     assert_eq!(docker.gpus.as_deref(), Some("\"device=0,1\""));
     assert_eq!(docker.mounts.values().collect::<Vec<_>>(), ["/models/hf"]);
@@ -211,7 +235,8 @@ fn llamacpps_context_is_that_of_all_slots() {
 fn arguments_passed_through_come_last_and_are_noted() {
     let (all, models) = (Definitions::load(None).unwrap(), Models::new());
     let mut vllm = input(all.get("vllm").unwrap(), CPU, &models);
-    vllm.extra_args = ["--max-model-len=1024", "--foo", "bar", "--enable-prefix-caching"].map(str::to_owned).into();
+    vllm.extra_args =
+        ["--max-model-len=1024", "--foo", "bar", "--enable-prefix-caching"].map(str::to_owned).into();
     let target = resolve(&vllm).unwrap();
     assert!(line(&target, &models).ends_with("--max-model-len=1024 --foo bar --enable-prefix-caching"));
     let noted: Vec<&str> = target.not_level.iter().map(|note| note.own.as_str()).collect();
@@ -320,7 +345,11 @@ fn a_mistake_in_a_file_names_the_file_the_line_and_the_key() {
     starts("model_form: huggingface", "model_form: onnx", "model_form");
     starts("flag: --dtype", "flagg: --dtype", "parameters.dtype.flagg: unknown key");
     starts("{flag: --seed, about: Seed}", "{about: Seed}", "parameters.seed: does nothing");
-    starts("\"{max_batch}\"", "\"{max_batsch}\"", "parameters.max_num_seqs.default: `{max_batsch}`: no such name");
+    starts(
+        "\"{max_batch}\"",
+        "\"{max_batsch}\"",
+        "parameters.max_num_seqs.default: `{max_batsch}`: no such name",
+    );
     assert!(mistake("  ignore_eos: true\n", "").contains("protocol.ignore_eos: is missing"));
     assert!(mistake("title: vLLM", "title: [").starts_with("mine.yaml:"));
 }

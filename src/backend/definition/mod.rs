@@ -44,12 +44,8 @@ impl Definition {
     /// Reads a definition from YAML. `origin` is named in errors, with the line and the key.
     pub fn parse(name: &str, origin: &str, text: &str) -> Result<Definition> {
         let file = parse_file(origin, text)?;
-        let definition = Definition {
-            name: name.to_owned(),
-            origin: origin.to_owned(),
-            directory: None,
-            file,
-        };
+        let definition =
+            Definition { name: name.to_owned(), origin: origin.to_owned(), directory: None, file };
         definition.check(text)?;
         Ok(definition)
     }

