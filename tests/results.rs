@@ -1,4 +1,5 @@
 //! Files of results: names, records that outlive a crash, the summary of all runs under contention.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
