@@ -82,14 +82,16 @@ fn resolve_all(
     let mut targets = Vec::new();
     let mut skipped = Vec::new();
     for (choice, given) in choices.iter().zip(given) {
-        let own;
+        let own: Definitions;
         let definition = match &choice.engine {
             Engine::Named(name) => {
                 definitions.get(name).with_context(|| format!("no backend is called '{name}'"))?
             }
             Engine::File(path) => {
-                own = Definitions::load_file(path)?;
-                &own
+                let mut with_file = definitions.clone();
+                let name = with_file.load_file(path)?;
+                own = with_file;
+                own.get(&name).with_context(|| format!("{} holds no backend", path.display()))?
             }
         };
         match resolver.resolve(choice, definition, given) {

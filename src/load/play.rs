@@ -254,6 +254,7 @@ impl Run {
             measured_to_us,
             ramp_to_us,
             issue_end_us: last_issue_us,
+            issued: Some(self.live.issued.load(Ordering::Relaxed)),
             cpu_s,
             threads: self.crew.commands.len() as u32,
         })

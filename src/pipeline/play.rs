@@ -69,7 +69,7 @@ impl Cut {
     fn reason(&self) -> String {
         match self {
             Cut::Interrupted => "interrupted".into(),
-            Cut::ServerDied(how) => format!("the server died: {how}"),
+            Cut::ServerDied(how) => format!("the server {how}"),
             Cut::GuardDied => "the guard process died".into(),
         }
     }
@@ -93,15 +93,15 @@ async fn load(
     let line =
         session.progress.load(&target.label, goal(session), live.clone(), move || live_ttft.p50_ms());
 
-    let (stop_sender, stop) = watch::channel(*session.interrupt.borrow());
+    let (stop_sender, stop_load) = watch::channel(*session.interrupt.borrow());
     let job = launch::job(session, target, &ready.url);
     let mut cut = None;
     let mut interrupt = session.interrupt.clone();
-    let playing = load::play(job, clock, sender, live, stop);
+    let playing = load::play(job, clock, sender, live, stop_load);
     tokio::pin!(playing);
-    let figures = loop {
+    let played = loop {
         tokio::select! {
-            figures = &mut playing => break figures,
+            played = &mut playing => break played,
             changed = interrupt.changed(), if cut.is_none() => {
                 if changed.is_ok() { cut = Some(Cut::Interrupted); }
             }
@@ -126,8 +126,8 @@ async fn load(
         Some(_) => None,
     };
     stop(session, target, server).await;
-    let figures = match figures {
-        Ok(figures) => figures,
+    let figures = match played {
+        Ok(played) => played.figures,
         Err(error) => {
             cut.get_or_insert(Cut::ServerDied(format!("{error:#}")));
             EngineFigures::default()
@@ -148,7 +148,7 @@ async fn load(
 
 async fn died(server: Option<&mut Server>) -> String {
     match server {
-        Some(server) => server.exited().await.to_string(),
+        Some(server) => server.exited().await.how.to_string(),
         None => std::future::pending().await,
     }
 }

@@ -28,6 +28,15 @@ pub fn print_comparison(comparison: &Comparison, style: Style) {
     print(&terminal::comparison_table(comparison, style));
 }
 
+/// Prints what is to be doubted of runs that are compared with nothing.
+pub fn print_caveats(comparison: &Comparison, style: Style) {
+    let alone = Comparison { caveats: Vec::new(), ..comparison.clone() };
+    let text = terminal::caveat_list(&alone, style);
+    if !text.is_empty() {
+        print(&text);
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "results go to stdout, and this is where they do")]
 fn print(text: &str) {
     println!("{}", text.trim_end());
@@ -96,9 +105,7 @@ pub fn write_folder(
         environment: environment.clone(),
         comparison,
     };
-    let launched: Vec<(String, Vec<String>)> =
-        runs.iter().map(|run| (run.file.summary.label.clone(), run.file.launched.clone())).collect();
-    results::write_atomic(&folder.join("report.md"), markdown::report_md(&file, &launched).as_bytes())?;
+    results::write_atomic(&folder.join("report.md"), markdown::report_md(&file).as_bytes())?;
     results::write_json(&folder.join("comparison.json"), &file)
 }
 

@@ -125,6 +125,12 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
     finish(lines)
 }
 
+/// What is to be doubted of runs; empty where nothing is.
+pub fn caveat_list(comparison: &Comparison, style: Style) -> String {
+    let lines = caveats(comparison, style);
+    if lines.is_empty() { String::new() } else { finish(lines) }
+}
+
 /// As many tables as the width needs.
 fn tables(comparison: &Comparison, style: Style) -> Vec<String> {
     let rows = rows(comparison);

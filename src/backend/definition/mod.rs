@@ -287,6 +287,11 @@ impl Definitions {
         self.all.iter().find(|definition| definition.name == name)
     }
 
+    /// All of them, in the order of `--backend all`.
+    pub fn iter(&self) -> impl Iterator<Item = &Definition> {
+        self.all.iter()
+    }
+
     /// All names, in the order of `--backend all`.
     pub fn names(&self) -> Vec<&str> {
         self.all.iter().map(|definition| definition.name.as_str()).collect()
