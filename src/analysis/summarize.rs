@@ -128,7 +128,7 @@ impl Summarizer {
     /// Starts with no record.
     pub fn new(input: SummaryInput) -> Self {
         let open_loop = input.traffic.rate().is_some();
-        let concurrency = u64::from(input.concurrency.unwrap_or(0));
+        let concurrency = u64::from(input.concurrency.unwrap_or(1));
         Summarizer {
             window: Window::new(open_loop, concurrency),
             input,

@@ -115,6 +115,8 @@ fn a_cancelled_request_ends_by_our_own_cut_and_bounds_no_window() {
     let cut = cancelled(completed(2, 60, &[(900, 1), (940, 1)]));
     let run = summarize(closed(), &[a, b, cut, dropped(3, 70)], Finish::default());
     close(run.duration_s, 0.300);
+    close(distribution(&run, metric::TTFT).max, 200.0);
+    assert_eq!((run.tokens.output, run.tokens.delivered), (6, 6));
     assert_eq!(run.requests.issued, 4);
     assert_eq!((run.requests.completed, run.requests.cancelled, run.requests.dropped), (2, 1, 1));
     close(scalar(&run, metric::ERROR_RATE), 0.0);
