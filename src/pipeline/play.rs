@@ -201,6 +201,9 @@ async fn server_counts(
     told: ToldTokens,
 ) -> Option<ServerCounts> {
     let before = ready.before.as_ref()?;
+    if told.uncounted + ready.told.uncounted > 0 {
+        return None;
+    }
     let client_prompt = (told.prompt + ready.told.prompt) as f64;
     let client_output = (told.output + ready.told.output) as f64;
     let mut counted: Option<ServerCounters> = None;
@@ -212,7 +215,7 @@ async fn server_counts(
         let agrees = (since.generated_tokens - client_output).abs() < 0.5
             && (since.prompt_tokens - client_prompt).abs() < 0.5;
         counted = Some(since);
-        if agrees || told.unknown > 0 {
+        if agrees || told.cut_short > 0 {
             break;
         }
     }
@@ -223,6 +226,5 @@ async fn server_counts(
         generated_tokens: counted.generated_tokens,
         client_generated_tokens: client_output,
         cached_tokens: counted.cached_tokens,
-        unknown_requests: told.unknown + ready.told.unknown,
     })
 }

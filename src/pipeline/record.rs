@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::results::RecordWriter;
-use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::record::{Outcome, RequestRecord, TokenSource};
 use crate::schema::request::Phase;
 
 /// A record is on disk at most this long after its request ended.
@@ -21,20 +21,24 @@ pub struct ToldTokens {
     pub prompt: u64,
     /// Output tokens.
     pub output: u64,
-    /// Requests that ended otherwise, so that the server may have counted more.
-    pub unknown: u64,
+    /// Requests that ended otherwise: the server may have counted more.
+    pub cut_short: u64,
+    /// Whole answers without a count: there is nothing to hold against the server's.
+    pub uncounted: u64,
 }
 
 impl ToldTokens {
     /// Adds a request, warm-up ones too.
     pub fn add(&mut self, record: &RequestRecord) {
-        match (&record.outcome, record.tokens.prompt, record.tokens.output) {
-            (Outcome::Completed, Some(prompt), Some(output)) => {
+        let counts = record.tokens.prompt.zip(record.tokens.output);
+        match (&record.outcome, record.tokens.source, counts) {
+            (Outcome::Completed, TokenSource::Usage, Some((prompt, output))) => {
                 self.prompt += u64::from(prompt);
                 self.output += u64::from(output);
             }
+            (Outcome::Completed, _, _) => self.uncounted += 1,
+            (Outcome::Failed { .. } | Outcome::Cancelled, _, _) => self.cut_short += 1,
             (Outcome::Dropped, _, _) => {}
-            (Outcome::Completed | Outcome::Failed { .. } | Outcome::Cancelled, _, _) => self.unknown += 1,
         }
     }
 }

@@ -166,12 +166,14 @@ fn method(page: &mut Page, file: &ComparisonFile) {
                 code(&plan.wire.path),
                 sampling_words(&plan.sampling)
             ),
-            format!(
-                "Shared settings of launched servers: {} tokens of context a request, {} requests a batch",
-                plan.shared.context_length, plan.shared.max_batch
-            ),
         ]
         .into_iter()
+        .chain(plan.launching.as_ref().map(|launching| {
+            format!(
+                "Shared settings of launched servers: {} tokens of context a request, {} requests a batch",
+                launching.shared.context_length, launching.shared.max_batch
+            )
+        }))
         .chain(machine(&file.environment)),
     );
 }

@@ -197,10 +197,6 @@ pub struct ServerCounts {
     /// Prompt tokens from the prefix cache; none where the server does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<f64>,
-    /// Requests that did not end whole, so that the server may have counted more than it told:
-    /// where there is one, the counts are not held against each other.
-    #[serde(default)]
-    pub unknown_requests: u64,
 }
 
 /// A doubt about a result, typed so that reports and `--strict` can act on it.

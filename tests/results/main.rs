@@ -26,7 +26,7 @@ use harness::schema::comparison::{
 use harness::schema::environment::Environment;
 use harness::schema::metric;
 use harness::schema::plan::{
-    CommandKind, DatasetSource, Endpoint, LoadPlan, Plan, Sampling, SharedSettings, Traffic, Warmup, Wire,
+    CommandKind, DatasetSource, Endpoint, LoadPlan, Plan, Sampling, Launching, SharedSettings, Traffic, Warmup, Wire,
 };
 use harness::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
@@ -98,8 +98,7 @@ fn plan(run_id: &str) -> Plan {
             ca_file: None,
             insecure: false,
         },
-        shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None },
-        startup_timeout_s: 1800.0,
+        launching: Some(Launching { shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None }, startup_timeout_s: 1800.0 }),
         output: "results".into(),
         strict: false,
     }
