@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::analysis::{ComparisonInput, compare};
@@ -93,8 +94,9 @@ pub fn write_folder(
         comparison.runs.iter().map(|run| csv::summary_row(plan, run)).collect();
     rows.extend(comparison.failed.iter().map(|failed| csv::failed_row(plan, failed, plan.created_at)));
     results::write_table(&folder.join("summary.csv"), &csv::summary_header(), &rows)?;
+    let plots = folder.join("plots");
+    std::fs::create_dir_all(&plots).with_context(|| format!("cannot make {}", plots.display()))?;
     for chart in charts(plan, &comparison, runs)? {
-        let plots = folder.join("plots");
         results::write_atomic(&plots.join(format!("{}.png", chart.name)), &chart.png)?;
         results::write_atomic(&plots.join(format!("{}.svg", chart.name)), chart.svg.as_bytes())?;
     }
