@@ -203,9 +203,8 @@ async fn start(
     prepared: &Prepared,
     log: &ServerLog,
 ) -> Result<ServerHandle, LaunchError> {
-    let directory = std::env::current_dir().map_err(|error| {
-        refuse(request, format!("the working directory cannot be told: {error}"), None)
-    })?;
+    let directory = std::env::current_dir()
+        .map_err(|error| refuse(request, format!("the working directory cannot be told: {error}"), None))?;
     let launch = Launch {
         id: guard.next_id(),
         label: request.label.to_owned(),

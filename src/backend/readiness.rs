@@ -225,10 +225,7 @@ where
             Err(error) => problem = error,
         }
     }
-    Err(Unready {
-        what: format!("the server is healthy but streams no token: {problem}"),
-        hint: None,
-    })
+    Err(Unready { what: format!("the server is healthy but streams no token: {problem}"), hint: None })
 }
 
 #[cfg(test)]

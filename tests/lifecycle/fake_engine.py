@@ -12,6 +12,7 @@ parser.add_argument("--deaf", action="store_true")
 parser.add_argument("--deaf-once", action="store_true")
 parser.add_argument("--no-ready-path", action="store_true")
 parser.add_argument("--helpers")
+parser.add_argument("--hold-port", action="store_true")
 parser.add_argument("--environment")
 parser.add_argument("--say")
 options = parser.parse_args()
@@ -75,6 +76,11 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 if options.refuse_while_loading:
     time.sleep(options.loading)
 server = Server(("127.0.0.1", options.port), Handler)
+if options.hold_port and os.fork() == 0:
+    # A child in a session of its own that keeps the listening socket.
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(600)
 def watch():
     while options.crash_on:
         if os.path.exists(options.crash_on):

@@ -62,6 +62,18 @@ async fn a_server_deaf_to_sigterm_is_killed_after_its_grace_with_all_its_descend
 }
 
 #[tokio::test]
+async fn a_child_that_holds_the_port_is_killed_and_the_port_is_free() {
+    let bench = Bench::new().await;
+    let server = bench.launch(&bench.spec(&["--hold-port"])).await.unwrap();
+    let port = server.port;
+    let stopped = server.stop().await;
+    assert!(stopped.graceful && stopped.port_free, "{stopped:?}");
+    assert_eq!(stopped.killed, 1);
+    assert!(port::check_free(port).is_ok());
+    bench.assert_nothing_lives();
+}
+
+#[tokio::test]
 async fn a_second_sigterm_ends_a_server_that_ignores_the_first() {
     let bench = Bench::new().await;
     let mut spec = bench.spec(&["--deaf-once"]);

@@ -134,9 +134,7 @@ pub(super) fn attribute(servers: &[Guarded], ours: &[&Stat]) -> Vec<BTreeSet<Pro
     loop {
         let before = owner.len();
         for stat in ours {
-            if let (None, Some(index)) =
-                (owner.get(&stat.process.pid), owner.get(&stat.parent).copied())
-            {
+            if let (None, Some(index)) = (owner.get(&stat.process.pid), owner.get(&stat.parent).copied()) {
                 owner.insert(stat.process.pid, index);
             }
         }
@@ -179,11 +177,7 @@ fn spawn(launch: &Launch) -> io::Result<u32> {
     Ok(child.id())
 }
 
-fn start_removal(
-    container: &Container,
-    removers: &mut HashMap<u32, Option<Ended>>,
-    last: bool,
-) -> Removal {
+fn start_removal(container: &Container, removers: &mut HashMap<u32, Option<Ended>>, last: bool) -> Removal {
     let child = Command::new(&container.docker)
         .args(["rm", "-f", &container.name])
         .stdin(Stdio::null())

@@ -27,8 +27,13 @@ const KILL_ROUND: Duration = Duration::from_millis(10);
 
 /// Entry of the guard process.
 pub fn guard_main() -> ExitCode {
-    match Keeper::new().and_then(|mut keeper| keeper.run()) {
-        Ok(()) => ExitCode::SUCCESS,
+    match Keeper::new() {
+        Ok(mut keeper) => {
+            keeper.serve();
+            keeper.end_everything();
+            ExitCode::SUCCESS
+        }
+        // The harness sees the pipe close before any hello.
         Err(_) => ExitCode::from(2),
     }
 }
@@ -77,12 +82,14 @@ impl Keeper {
         Ok(keeper)
     }
 
-    fn run(&mut self) -> io::Result<()> {
+    /// Serves the harness until it is gone.
+    fn serve(&mut self) {
         let mut unread: Vec<u8> = Vec::new();
         loop {
-            let readable = self.wait()?;
+            // A guard that cannot hear its harness any more is as good as without one.
+            let Ok(readable) = self.wait() else { return };
             if readable && !self.read_requests(&mut unread) {
-                break;
+                return;
             }
             self.reap();
             self.continue_kills();
@@ -90,8 +97,6 @@ impl Keeper {
                 self.survey();
             }
         }
-        self.end_everything();
-        Ok(())
     }
 
     /// Sleeps until a request, the end of a child, or the next survey; true where a request can be read.
@@ -104,10 +109,7 @@ impl Keeper {
             Some(self.survey_interval().saturating_sub(self.last_survey.elapsed()))
         };
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        let mut polled = [
-            PollFd::new(&self.requests, PollFlags::IN),
-            PollFd::new(&self.wake, PollFlags::IN),
-        ];
+        let mut polled = [PollFd::new(&self.requests, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
         match rustix::event::poll(&mut polled, timeout.as_ref()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(false),
