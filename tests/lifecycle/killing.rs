@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use harness::backend::guard::Guard;
+use harness::backend::guard::{Guard, kill_family};
 use harness::backend::launch::{LaunchEvent, LaunchRequest, launch};
 use harness::backend::process::{self, Process};
 use harness::backend::{leftovers, port};
@@ -94,6 +94,15 @@ struct Harness {
     child: std::process::Child,
     directory: tempfile::TempDir,
     guard: Process,
+}
+
+impl Drop for Harness {
+    /// A test that fails leaves nothing either.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        kill_family(&[], self.guard, PATIENCE);
+    }
 }
 
 /// Starts a harness process of our own and waits until it has come to this phase.
