@@ -97,8 +97,8 @@ pub fn secret_values(environment: &BTreeMap<String, String>) -> Vec<String> {
         .iter()
         .filter(|(name, _)| SECRET_NAMES.iter().any(|part| name.to_uppercase().contains(part)))
         .map(|(_, value)| value.clone())
-        // Shorter ones, `1` or `true`, are no secrets and would blot out half of a log.
-        .filter(|value| value.len() >= 8)
+        // Short ones (`1`, `true`) and paths (`HF_TOKEN_PATH`) are no secrets and would blot out half of a log.
+        .filter(|value| value.len() >= 8 && !value.starts_with('/'))
         .collect()
 }
 
@@ -209,6 +209,17 @@ mod tests {
             ("LD_LIBRARY_PATH", "/cuda"),
         ]);
         assert_eq!(names_for_container(own, &spec), ["HF_TOKEN", "MY_KEY"]);
+    }
+
+    #[test]
+    fn values_of_tokens_and_keys_are_kept_out_of_logs_and_flags_are_not() {
+        let environment = own(&[
+            ("HF_TOKEN", "hf_abcdefgh"),
+            ("HF_TOKEN_PATH", "/home/me/token"),
+            ("TOKENIZERS_PARALLELISM", "false"),
+            ("PATH", "/usr/bin:/bin"),
+        ]);
+        assert_eq!(secret_values(&environment.collect()), ["hf_abcdefgh"]);
     }
 
     #[test]

@@ -82,9 +82,8 @@ fn prepare_docker(
     let name = docker::container_name(request.run_id, request.label);
     let names = names_for_container(own.clone().into_iter(), spec);
     let filled = fill_in(&spec.argv, image.container_port, own)?;
-    let command = |arguments: &[String]| {
-        docker::run_command(&client, image, &name, port, &spec.env, &names, arguments)
-    };
+    let command =
+        |arguments: &[String]| docker::run_command(&client, image, &name, port, &spec.env, &names, arguments);
     let environment = docker_client_environment(own.clone().into_iter(), spec);
     let mut secrets = filled.secrets;
     secrets.extend(secret_values(&environment));
@@ -101,10 +100,8 @@ fn prepare_docker(
 /// The port that was asked for, if it is free, else a free one.
 fn choose_port(request: &LaunchRequest<'_>) -> Result<u16, Problem> {
     let Some(asked_for) = request.spec.port else {
-        return port::choose_free().map_err(|error| Problem {
-            what: format!("no free port on 127.0.0.1: {error}"),
-            hint: None,
-        });
+        return port::choose_free()
+            .map_err(|error| Problem { what: format!("no free port on 127.0.0.1: {error}"), hint: None });
     };
     port::check_free(asked_for).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {

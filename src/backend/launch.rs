@@ -150,7 +150,9 @@ where
         return Err(LaunchError { interrupted: true, ..refuse(&request, what, None) });
     }
     let prepared = prepare(&request).map_err(|problem| refuse(&request, problem.what, problem.hint))?;
-    let log = ServerLog::open(request.log, prepared.secrets.clone()).map_err(|error| {
+    let asked: Vec<String> =
+        spec.readiness.paths.iter().chain([&spec.readiness.models_path]).cloned().collect();
+    let log = ServerLog::open(request.log, prepared.secrets.clone(), &asked).map_err(|error| {
         let what = format!("cannot write the log {}: {error}", request.log.display());
         refuse(&request, what, Some("choose another place with --output".into()))
     })?;
@@ -203,9 +205,8 @@ async fn start(
     prepared: &Prepared,
     log: &ServerLog,
 ) -> Result<ServerHandle, LaunchError> {
-    let directory = std::env::current_dir().map_err(|error| {
-        refuse(request, format!("the working directory cannot be told: {error}"), None)
-    })?;
+    let directory = std::env::current_dir()
+        .map_err(|error| refuse(request, format!("the working directory cannot be told: {error}"), None))?;
     let launch = Launch {
         id: guard.next_id(),
         label: request.label.to_owned(),

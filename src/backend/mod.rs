@@ -6,9 +6,9 @@ pub mod install;
 pub mod model;
 pub mod resolve;
 
-pub mod child_environment;
-pub mod command;
-pub mod diagnosis;
+mod child_environment;
+mod command;
+mod diagnosis;
 pub mod docker;
 pub mod guard;
 pub mod launch;
@@ -16,7 +16,7 @@ pub mod leftovers;
 pub mod port;
 pub mod process;
 pub mod readiness;
-pub mod server_log;
+mod server_log;
 pub mod shutdown;
 
 pub use guard::guard_main;

@@ -161,7 +161,9 @@ mod tests {
     #[test]
     fn only_listening_sockets_of_this_port_count() {
         let line = |address: &str, state: &str| {
-            format!("   0: {address}:1F90 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  0  0 777 1")
+            format!(
+                "   0: {address}:1F90 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  0  0 777 1"
+            )
         };
         assert_eq!(listening_inode(&line("0100007F", "0A"), 8080), Some((0, 777)));
         assert_eq!(listening_inode(&line("00000000", "0A"), 8080), Some((1, 777)));

@@ -15,8 +15,10 @@ use super::process::{self, Process};
 use super::server_log::ServerLog;
 use crate::schema::backend::Readiness;
 
-/// Between two questions.
+/// Between two questions while nobody listens.
 const POLL: Duration = Duration::from_millis(100);
+/// Between two questions to a server that answers that it loads: most write a line for each.
+const POLL_ANSWERED: Duration = Duration::from_millis(250);
 /// Between two looks at the log for the live line.
 const LOG_LOOK: Duration = Duration::from_millis(500);
 /// The longest wait for an answer to one question; SGLang's `/health` takes a second or more.
@@ -100,9 +102,10 @@ async fn wait_for_health(
     let mut look_at_log: Option<Instant> = None;
     let mut shown = String::new();
     loop {
+        let mut pause = POLL;
         if look_at_log.is_none_or(|last| last.elapsed() >= LOG_LOOK) {
             look_at_log = Some(Instant::now());
-            let line = candidate.log.tail(1, 16 * 1024).pop().unwrap_or_default();
+            let line = candidate.log.tail(1, 64 * 1024).pop().unwrap_or_default();
             if line != shown {
                 shown.clone_from(&line);
                 on_event(LaunchEvent::Loading { log_last_line: line });
@@ -121,11 +124,15 @@ async fn wait_for_health(
             candidate.last_seen.replace(seen);
             match status {
                 Some(200) => return,
-                Some(404) => {}
-                Some(_) | None => break,
+                Some(404) => pause = POLL_ANSWERED,
+                Some(_) => {
+                    pause = POLL_ANSWERED;
+                    break;
+                }
+                None => break,
             }
         }
-        sleep(POLL).await;
+        sleep(pause).await;
     }
 }
 
@@ -225,10 +232,7 @@ where
             Err(error) => problem = error,
         }
     }
-    Err(Unready {
-        what: format!("the server is healthy but streams no token: {problem}"),
-        hint: None,
-    })
+    Err(Unready { what: format!("the server is healthy but streams no token: {problem}"), hint: None })
 }
 
 #[cfg(test)]

@@ -21,23 +21,30 @@ pub struct ServerLog {
     /// Where this launch's part begins, in bytes.
     from: u64,
     secrets: Vec<String>,
+    /// Parts of lines that only note our own questions: `GET /ready `.
+    noise: Vec<String>,
 }
 
 impl ServerLog {
     /// Creates the file and its directory where they are missing; an earlier launch's lines are kept, and left
-    /// out of what is read here.
-    pub fn open(path: &Path, secrets: Vec<String>) -> io::Result<Self> {
+    /// out of what is read here, and so are the lines that note our asking for one of `asked_paths`.
+    pub fn open(path: &Path, secrets: Vec<String>, asked_paths: &[String]) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
         let file = File::options().create(true).append(true).open(&path)?;
-        Ok(Self { from: file.metadata()?.len(), path, secrets })
+        let noise = asked_paths.iter().map(|path| format!("GET {path} ")).collect();
+        Ok(Self { from: file.metadata()?.len(), path, secrets, noise })
     }
 
     /// The last `lines` lines that say something, within the last `bytes`; empty where it cannot be read.
     pub fn tail(&self, lines: usize, bytes: u64) -> Vec<String> {
-        tail(&self.path, self.from, lines, bytes).iter().map(|line| hide(line, &self.secrets)).collect()
+        let all = tail(&self.path, self.from, usize::MAX, bytes);
+        let told: Vec<&String> =
+            all.iter().filter(|line| !self.noise.iter().any(|noise| line.contains(noise))).collect();
+        let last = &told[told.len().saturating_sub(lines)..];
+        last.iter().map(|line| hide(line, &self.secrets)).collect()
     }
 
     /// The lines that an error shows.
@@ -126,12 +133,22 @@ mod tests {
     }
 
     #[test]
+    fn our_own_questions_do_not_drown_what_the_server_says() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sglang.log");
+        let log = ServerLog::open(&path, Vec::new(), &["/ready".into()]).unwrap();
+        let asked = "INFO: 127.0.0.1:5 - \"GET /ready HTTP/1.1\" 503 Service Unavailable\n";
+        fs::write(&path, format!("loading\n{}", asked.repeat(100))).unwrap();
+        assert_eq!(log.last_lines(), ["loading"]);
+    }
+
+    #[test]
     fn lines_of_an_earlier_launch_are_kept_and_not_taken_for_this_ones() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("logs/vllm.log");
-        ServerLog::open(&path, Vec::new()).unwrap();
+        ServerLog::open(&path, Vec::new(), &[]).unwrap();
         fs::write(&path, "out of memory\n").unwrap();
-        let log = ServerLog::open(&path, vec!["sk-1".into()]).unwrap();
+        let log = ServerLog::open(&path, vec!["sk-1".into()], &[]).unwrap();
         assert!(log.last_lines().is_empty());
         fs::write(&path, "out of memory\nkey sk-1\n").unwrap();
         assert_eq!(log.last_lines(), ["key ***"]);

@@ -16,6 +16,8 @@ const LOADING_GRACE: Duration = Duration::from_millis(1500);
 const GONE: Duration = Duration::from_secs(70);
 /// Time for the port to become free once the last process is gone.
 const PORT_FREE: Duration = Duration::from_secs(5);
+/// The same for a launch that failed, perhaps because the port is another server's.
+const PORT_FREE_UNUSED: Duration = Duration::from_secs(1);
 
 /// How a server was stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +56,7 @@ pub async fn stop(
             sleep(Duration::from_millis(20)).await;
         }
     }
-    finish(handle, port, started, graceful).await
+    finish(handle, port, PORT_FREE, started, graceful).await
 }
 
 /// Stops a server that has not loaded yet.
@@ -65,12 +67,12 @@ pub async fn abort(handle: &mut ServerHandle, container: Option<&Container>, por
         Some(_) => false,
         None => terminate(handle, LOADING_GRACE, None).await,
     };
-    finish(handle, port, started, graceful).await
+    finish(handle, port, PORT_FREE_UNUSED, started, graceful).await
 }
 
 /// Kills a server without asking.
 pub async fn kill(handle: &mut ServerHandle, port: u16) -> Stopped {
-    finish(handle, port, Instant::now(), false).await
+    finish(handle, port, PORT_FREE, Instant::now(), false).await
 }
 
 /// SIGTERM, perhaps a second one, until the grace is over; true when the server's own process has ended.
@@ -87,10 +89,16 @@ async fn terminate(handle: &mut ServerHandle, grace: Duration, second_after: Opt
     timeout(grace - first_wait, handle.ended()).await.is_ok()
 }
 
-async fn finish(handle: &mut ServerHandle, port: u16, started: Instant, graceful: bool) -> Stopped {
+async fn finish(
+    handle: &mut ServerHandle,
+    port: u16,
+    port_limit: Duration,
+    started: Instant,
+    graceful: bool,
+) -> Stopped {
     handle.kill();
     let killed = timeout(GONE, handle.gone()).await;
-    let port_free = port::wait_until_free(port, PORT_FREE).await;
+    let port_free = port::wait_until_free(port, port_limit).await;
     Stopped {
         graceful,
         killed: killed.as_ref().copied().unwrap_or(0),

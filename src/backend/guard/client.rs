@@ -274,7 +274,7 @@ impl Shared {
         }
     }
 
-    /// The guard is dead: kills what it guarded.
+    /// The guard is gone: kills what it may have left, and settles every view.
     fn kill_orphans(&self) {
         let (known, containers): (Vec<_>, Vec<_>) = self
             .servers()
@@ -282,6 +282,9 @@ impl Shared {
             .filter(|kept| kept.view.borrow().gone.is_none())
             .map(|kept| (kept.view.borrow().members.clone(), kept.container.clone()))
             .unzip();
+        if known.is_empty() {
+            return;
+        }
         let killed = kill_family(&known.concat(), self.guard, CLEAN_UP);
         for container in containers.into_iter().flatten() {
             // The last resort: whether it was there or not, nothing more can be done about it.
@@ -319,10 +322,11 @@ async fn read_replies(mut lines: Lines<BufReader<ChildStdout>>, shared: Arc<Shar
             shared.note(reply);
         }
     }
+    // A guard that was told to end has killed them itself; one that died has not.
+    let cleaning = Arc::clone(&shared);
+    // Only a panic of it is reported here, and the death of the guard is the greater news.
+    let _ = tokio::task::spawn_blocking(move || cleaning.kill_orphans()).await;
     if !shared.closing.load(Ordering::SeqCst) {
-        let cleaning = Arc::clone(&shared);
-        // Only a panic of it is reported here, and the death of the guard is the greater news.
-        let _ = tokio::task::spawn_blocking(move || cleaning.kill_orphans()).await;
         shared.died.send_replace(true);
     }
 }

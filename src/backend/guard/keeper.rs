@@ -1,20 +1,20 @@
 //! The guard process itself: single-threaded, plain system calls, one loop.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs::{File, OpenOptions};
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::io::{self, PipeReader, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::process::CommandExt;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Signal, WaitOptions};
 
-use super::protocol::{Container, Ended, Launch, Refused, Reply, Request};
-use super::state::{KeptServer, StateFile, state_directory};
+use super::guarded::{Guarded, attribute};
+use super::protocol::{Ended, Launch, Refused, Reply, Request};
+use super::signals::{close_on_exec_from, wake_by_signals};
+use super::state::{StateFile, state_directory};
 use crate::backend::process::{self, Process, Stat};
 use crate::backend::server_log;
 
@@ -24,18 +24,16 @@ const SURVEY_LOADING: Duration = Duration::from_millis(500);
 const SURVEY_SETTLED: Duration = Duration::from_secs(5);
 /// Between two rounds of a kill.
 const KILL_ROUND: Duration = Duration::from_millis(10);
-/// The longest that `docker rm` may take.
-const CONTAINER_REMOVAL: Duration = Duration::from_secs(30);
-/// Between two tries to remove a container whose client was killed, perhaps before it was created.
-const CONTAINER_RETRY: Duration = Duration::from_secs(1);
-
-/// Write end of the pipe that the signal handler wakes the loop through; -1: none yet.
-static WAKE: AtomicI32 = AtomicI32::new(-1);
 
 /// Entry of the guard process.
 pub fn guard_main() -> ExitCode {
-    match Keeper::new().and_then(|mut keeper| keeper.run()) {
-        Ok(()) => ExitCode::SUCCESS,
+    match Keeper::new() {
+        Ok(mut keeper) => {
+            keeper.serve();
+            keeper.end_everything();
+            ExitCode::SUCCESS
+        }
+        // The harness sees the pipe close before any hello.
         Err(_) => ExitCode::from(2),
     }
 }
@@ -53,42 +51,13 @@ struct Keeper {
     removers: HashMap<u32, Option<Ended>>,
 }
 
-struct Guarded {
-    launch: Launch,
-    main: Process,
-    /// Every process of it ever seen, dead ones included.
-    seen: BTreeSet<Process>,
-    alive: BTreeSet<Process>,
-    exited: bool,
-    settled: bool,
-    killing: bool,
-    killed: HashSet<Process>,
-    removal: Removal,
-}
-
-/// How far the removal of a container is.
-enum Removal {
-    NotStarted,
-    Running { pid: u32, deadline: Instant, last: bool },
-    Pause { until: Instant },
-    Done,
-}
-
 impl Keeper {
     fn new() -> io::Result<Self> {
         let harness = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs());
         rustix::process::setsid()?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         close_on_exec_from(3);
-        let (wake, wake_writer) = io::pipe()?;
-        rustix::fs::fcntl_setfl(&wake, rustix::fs::OFlags::NONBLOCK)?;
-        rustix::fs::fcntl_setfl(&wake_writer, rustix::fs::OFlags::NONBLOCK)?;
-        WAKE.store(wake_writer.as_raw_fd(), Ordering::SeqCst);
-        // Open for as long as the process lives: the handler writes to it.
-        std::mem::forget(wake_writer);
-        for signal in [libc::SIGINT, libc::SIGHUP, libc::SIGTERM, libc::SIGQUIT, libc::SIGCHLD] {
-            handle(signal)?;
-        }
+        let wake = wake_by_signals()?;
         let me = Process::current()?;
         let state = StateFile {
             boot_id: process::boot_id(),
@@ -113,12 +82,14 @@ impl Keeper {
         Ok(keeper)
     }
 
-    fn run(&mut self) -> io::Result<()> {
+    /// Serves the harness until it is gone.
+    fn serve(&mut self) {
         let mut unread: Vec<u8> = Vec::new();
         loop {
-            let readable = self.wait()?;
+            // A guard that cannot hear its harness any more is as good as without one.
+            let Ok(readable) = self.wait() else { return };
             if readable && !self.read_requests(&mut unread) {
-                break;
+                return;
             }
             self.reap();
             self.continue_kills();
@@ -126,8 +97,6 @@ impl Keeper {
                 self.survey();
             }
         }
-        self.end_everything();
-        Ok(())
     }
 
     /// Sleeps until a request, the end of a child, or the next survey; true where a request can be read.
@@ -140,10 +109,7 @@ impl Keeper {
             Some(self.survey_interval().saturating_sub(self.last_survey.elapsed()))
         };
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        let mut polled = [
-            PollFd::new(&self.requests, PollFlags::IN),
-            PollFd::new(&self.wake, PollFlags::IN),
-        ];
+        let mut polled = [PollFd::new(&self.requests, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
         match rustix::event::poll(&mut polled, timeout.as_ref()) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => return Ok(false),
@@ -208,23 +174,12 @@ impl Keeper {
         let id = launch.id;
         // What lives now belongs to the servers before this one.
         self.survey();
-        match spawn(&launch) {
-            // Not reaped before this loop comes round, so its entry in /proc is there.
-            Ok(pid) => {
-                let main = Process::of(pid).unwrap_or(Process { pid, start_time: 0 });
-                self.servers.push(Guarded {
-                    launch,
-                    main,
-                    seen: BTreeSet::from([main]),
-                    alive: BTreeSet::from([main]),
-                    exited: false,
-                    settled: false,
-                    killing: false,
-                    killed: HashSet::new(),
-                    removal: Removal::NotStarted,
-                });
+        match Guarded::spawn(launch) {
+            Ok(server) => {
+                let process = server.main;
+                self.servers.push(server);
                 self.write_state();
-                self.reply(&Reply::Launched { id, process: main });
+                self.reply(&Reply::Launched { id, process });
             }
             Err(error) => {
                 let why = match error.kind() {
@@ -376,173 +331,5 @@ impl Keeper {
         line.push(b'\n');
         // A harness that reads no more is gone, and its other pipe says so in the next round.
         let _ = self.replies.write_all(&line).and_then(|()| self.replies.flush());
-    }
-}
-
-impl Guarded {
-    fn to_state(&self) -> KeptServer {
-        let others = self.alive.iter().copied().filter(|process| *process != self.main);
-        KeptServer {
-            label: self.launch.label.clone(),
-            port: self.launch.port,
-            processes: std::iter::once(self.main).chain(others).collect(),
-            container: self.launch.container.clone(),
-        }
-    }
-
-    fn is_removed(&self) -> bool {
-        self.launch.container.is_none() || matches!(self.removal, Removal::Done)
-    }
-
-    /// Takes the removal of the container a step on; true when there is nothing left to do.
-    fn continue_removal(&mut self, removers: &mut HashMap<u32, Option<Ended>>) -> bool {
-        let Some(container) = &self.launch.container else { return true };
-        match self.removal {
-            Removal::NotStarted => self.removal = start_removal(container, removers, false),
-            Removal::Running { pid, deadline, last } => {
-                let ended = removers.get(&pid).copied().flatten();
-                if ended.is_none() && Instant::now() > deadline {
-                    // Its pid is still ours: it has not been reaped.
-                    if let Some(process) = Process::of(pid) {
-                        process.signal(Signal::KILL);
-                    }
-                    self.removal = Removal::Done;
-                } else if ended.is_some() {
-                    removers.remove(&pid);
-                    // A client that was killed may have asked for a container that is made only now.
-                    let again = !last && self.killed_or_unknown();
-                    self.removal = if again {
-                        Removal::Pause { until: Instant::now() + CONTAINER_RETRY }
-                    } else {
-                        Removal::Done
-                    };
-                }
-            }
-            Removal::Pause { until } => {
-                if Instant::now() >= until {
-                    self.removal = start_removal(container, removers, true);
-                }
-            }
-            Removal::Done => {}
-        }
-        self.is_removed()
-    }
-
-    /// True unless the client ended by itself.
-    fn killed_or_unknown(&self) -> bool {
-        !self.exited || self.killed.contains(&self.main)
-    }
-}
-
-/// Which of `ours` belongs to which server, in the order of `servers`.
-fn attribute(servers: &[Guarded], ours: &[&Stat]) -> Vec<BTreeSet<Process>> {
-    let mut owner: HashMap<u32, usize> = HashMap::new();
-    for (index, server) in servers.iter().enumerate() {
-        for stat in ours.iter().filter(|stat| server.seen.contains(&stat.process)) {
-            owner.insert(stat.process.pid, index);
-        }
-    }
-    loop {
-        let before = owner.len();
-        for stat in ours {
-            if let (None, Some(index)) =
-                (owner.get(&stat.process.pid), owner.get(&stat.parent).copied())
-            {
-                owner.insert(stat.process.pid, index);
-            }
-        }
-        if owner.len() > before {
-            continue;
-        }
-        // An orphan never seen before: its group tells, else it is of the server launched last before it.
-        let Some(orphan) = ours.iter().find(|stat| !owner.contains_key(&stat.process.pid)) else { break };
-        let by_group = servers.iter().position(|server| server.main.pid == orphan.group);
-        let by_time =
-            || servers.iter().rposition(|server| server.main.start_time <= orphan.process.start_time);
-        let Some(index) = by_group.or_else(by_time).or(servers.len().checked_sub(1)) else { break };
-        owner.insert(orphan.process.pid, index);
-    }
-    let mut families = vec![BTreeSet::new(); servers.len()];
-    for stat in ours {
-        if let Some(index) = owner.get(&stat.process.pid) {
-            families[*index].insert(stat.process);
-        }
-    }
-    families
-}
-
-/// Starts a server in a process group of its own, its output in its log, none of our pipes in its hands.
-fn spawn(launch: &Launch) -> io::Result<u32> {
-    let (program, arguments) =
-        launch.argv.split_first().ok_or_else(|| io::Error::other("the launch command is empty"))?;
-    let log = OpenOptions::new().create(true).append(true).open(&launch.log)?;
-    let child = Command::new(program)
-        .args(arguments)
-        .env_clear()
-        .envs(&launch.environment)
-        .current_dir(&launch.directory)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .process_group(0)
-        .spawn()?;
-    // Dropping the handle neither ends nor reaps it; the loop does.
-    Ok(child.id())
-}
-
-fn start_removal(
-    container: &Container,
-    removers: &mut HashMap<u32, Option<Ended>>,
-    last: bool,
-) -> Removal {
-    let child = Command::new(&container.docker)
-        .args(["rm", "-f", &container.name])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn();
-    match child {
-        Ok(child) => {
-            removers.insert(child.id(), None);
-            Removal::Running { pid: child.id(), deadline: Instant::now() + CONTAINER_REMOVAL, last }
-        }
-        Err(_) => Removal::Done,
-    }
-}
-
-/// Sees to it that no descriptor that we were given beside our pipes reaches a server.
-fn close_on_exec_from(first: u32) {
-    let flags = libc::c_int::try_from(libc::CLOSE_RANGE_CLOEXEC).unwrap_or(0);
-    // SAFETY: a plain system call on numbers. It closes nothing now, so no owned descriptor is invalidated;
-    // it only sets a flag that every descriptor opened by std has anyway.
-    unsafe { libc::close_range(first, u32::MAX, flags) };
-}
-
-/// Lets a signal do nothing but wake the loop. A handler, and not "ignore", since only that is reset to the
-/// default in the servers that we start: vLLM and llama.cpp are stopped by the SIGTERM we would make deaf.
-fn handle(signal: libc::c_int) -> io::Result<()> {
-    // SAFETY: `sigaction` is a plain struct of integers for which all zeroes is a valid value (no flags, empty
-    // mask); the handler has the C ABI and only does what is async-signal-safe: it loads an atomic and calls
-    // write(2), and restores errno. The pointers live over the call.
-    let result = unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = wake_loop as *const () as libc::sighandler_t;
-        action.sa_flags = libc::SA_RESTART;
-        libc::sigemptyset(&mut action.sa_mask);
-        libc::sigaction(signal, &action, std::ptr::null_mut())
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-extern "C" fn wake_loop(_signal: libc::c_int) {
-    let descriptor = WAKE.load(Ordering::SeqCst);
-    // SAFETY: errno is this thread's own; write(2) is async-signal-safe, gets one byte of a live buffer, and the
-    // pipe is non-blocking and never closed. A full pipe is fine: the loop wakes anyway.
-    unsafe {
-        let errno = libc::__errno_location();
-        let before = *errno;
-        libc::write(descriptor, [1_u8].as_ptr().cast(), 1);
-        *errno = before;
     }
 }

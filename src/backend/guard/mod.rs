@@ -8,8 +8,10 @@
 
 mod client;
 mod family;
+mod guarded;
 mod keeper;
 mod protocol;
+mod signals;
 mod state;
 
 pub use client::{Guard, ServerHandle, View};

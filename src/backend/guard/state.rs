@@ -37,8 +37,7 @@ pub struct KeptServer {
 
 /// Where state files lie: `$XDG_STATE_HOME/harness/servers`, by default below `~/.local/state`.
 pub fn state_directory() -> io::Result<PathBuf> {
-    let absolute =
-        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_STATE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
         .ok_or_else(|| io::Error::other("neither XDG_STATE_HOME nor HOME is set to an absolute path"))?;
