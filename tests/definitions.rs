@@ -77,7 +77,12 @@ fn launch(target: &Target) -> &LaunchSpec {
 /// Environment and command line as text, without the temporary directory.
 fn line(target: &Target, models: &Models) -> String {
     let spec = launch(target);
-    let env: Vec<String> = spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let env: Vec<String> = spec
+        .env
+        .iter()
+        .filter(|(name, _)| *name != "PATH")
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     let text = format!("{}\n{}", env.join(" "), spec.argv.join(" "));
     text.replace(&models.directory.path().display().to_string(), "MODELS")
 }
@@ -370,4 +375,35 @@ fn a_file_of_the_users_own_replaces_the_built_in_one_and_a_fifth_engine_follows(
     assert_eq!(all.load_file(&directory.path().join("fifth.yaml")).unwrap(), "fifth");
     let error = all.load_file(Path::new("/nonexistent/x.yaml")).unwrap_err().to_string();
     assert!(error.contains("/nonexistent/x.yaml"), "{error}");
+}
+
+#[test]
+fn the_readmes_fifth_engine_works_as_it_is_written() {
+    let readme = include_str!("../backends/README.md");
+    let (_, after) = readme.split_once("```yaml\n").unwrap();
+    let (indented, _) = after.split_once("```").unwrap();
+    let text: String =
+        indented.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect();
+    let definition = Definition::parse("mine", "mine.yaml", &text).unwrap();
+    let models = Models::new();
+    let target = resolve(&input(&definition, CPU, &models)).unwrap();
+    insta::assert_snapshot!(line(&target, &models).trim(), @"/env/bin/program --host 127.0.0.1 --port {port} --model MODELS/Smol/hf --name Smol --context 4096 --batch 32");
+}
+
+#[test]
+fn the_readme_explains_every_key() {
+    let readme = include_str!("../backends/README.md");
+    let reader = include_str!("../src/backend/definition/file.rs");
+    let fields = reader
+        .lines()
+        .filter_map(|line| line.strip_prefix("    pub ")?.split_once(':'))
+        .map(|(name, _)| name);
+    let missing: Vec<&str> = fields
+        .filter(|name| {
+            !name.starts_with("fn ")
+                && !readme.contains(&format!("{name}`"))
+                && !readme.contains(&format!("`{name}"))
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

@@ -1,21 +1,18 @@
-//! A definition, the settings and the machine → the target as the plan holds it.
+//! Parameters, arguments and environment put together into a target.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
-use thiserror::Error;
+use anyhow::{Context, Result, bail};
 
-use super::definition::file::{ByMachine, DockerImage, Scalar};
-use super::definition::template::{Scope, fill};
-use super::definition::{Definition, ModelForm, Parameter, Role};
-use super::find::Found;
-use super::install::Variant;
-use super::model::{kv_bytes_per_token, model_dtype, model_name, precision};
-use crate::schema::backend::{
-    Docker, LaunchSpec, Launcher, Model, NotLevel, Origin, Protocol, Readiness, Target,
-};
-use crate::schema::plan::SharedSettings;
+use super::model_source::image_of;
+use super::{ResolveInput, protocol_of};
+use crate::backend::definition::file::{ByMachine, Scalar};
+use crate::backend::definition::template::{Scope, fill};
+use crate::backend::definition::{Definition, Parameter, Role};
+use crate::backend::install::Variant;
+use crate::backend::model::{kv_bytes_per_token, model_dtype, model_name, precision};
+use crate::schema::backend::{Docker, LaunchSpec, Launcher, Model, NotLevel, Origin, Readiness, Target};
 
 /// What every server may see of our environment: names and patterns. Nothing else reaches it.
 const ENV_ALLOWED: [&str; 23] = [
@@ -45,277 +42,8 @@ const ENV_ALLOWED: [&str; 23] = [
 ];
 const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 
-/// The setting that every backend has: `process` or `docker`.
-pub const LAUNCHER: &str = "launcher";
-
-/// The parts of the machine that decide how an engine is started.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Machine {
-    /// GPUs that can be used.
-    pub gpus: usize,
-    /// Cores that this process may use.
-    pub cores: usize,
-    /// Memory, bytes.
-    pub memory_bytes: u64,
-}
-
-impl Machine {
-    /// With a GPU or without.
-    pub fn variant(&self) -> Variant {
-        if self.gpus > 0 { Variant::Gpu } else { Variant::Cpu }
-    }
-}
-
-/// Everything that decides how one backend is launched.
-#[derive(Debug, Clone)]
-pub struct ResolveInput<'a> {
-    /// The name in every output.
-    pub label: String,
-    /// The engine.
-    pub definition: &'a Definition,
-    /// Where it is; none: not installed (well for an image).
-    pub found: Option<Found>,
-    /// A GGUF file, a directory or a hub id.
-    pub model: String,
-    /// `--set LABEL.name=value`, without the label.
-    pub set: BTreeMap<String, String>,
-    /// `--extra-args LABEL="…"`, taken apart.
-    pub extra_args: Vec<String>,
-    /// `--env LABEL.NAME=value`.
-    pub env: BTreeMap<String, String>,
-    /// `--env LABEL.NAME`: handed through from our environment, for secrets.
-    pub env_pass: Vec<String>,
-    /// `--launcher docker`.
-    pub docker: bool,
-    /// Settings shared by all backends.
-    pub shared: SharedSettings,
-    /// The machine.
-    pub machine: Machine,
-}
-
-/// An engine that is not on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{title} is not installed\nhint: {hint}")]
-pub struct NotInstalled {
-    /// `vLLM`
-    pub title: String,
-    /// What to type.
-    pub hint: String,
-}
-
-/// True when this backend is to run from an image: its own `launcher` setting, else `--launcher`.
-///
-/// # Errors
-/// Another value than `process` or `docker`.
-pub fn uses_docker(set: &BTreeMap<String, String>, docker: bool) -> Result<bool> {
-    match set.get(LAUNCHER).map(String::as_str) {
-        None => Ok(docker),
-        Some("docker") => Ok(true),
-        Some("process") => Ok(false),
-        Some(other) => bail!("launcher={other}: takes `process` or `docker`"),
-    }
-}
-
-/// The program that a setting names: `--set llamacpp.binary_path=…`.
-pub fn named_program(definition: &Definition, set: &BTreeMap<String, String>) -> Option<PathBuf> {
-    let (name, _) = definition.parameter_for(Role::Program)?;
-    set.get(name).map(PathBuf::from)
-}
-
-/// The target of a backend that is to be launched.
-///
-/// # Errors
-/// [`NotInstalled`] (to be downcast to); a parameter that the file does not have; a model that is not
-/// there or of a form that the engine does not take; a value that is not of its kind; a secret in `env`.
-pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
-    let definition = input.definition;
-    check_names(definition, &input.set, &input.label)?;
-    check_env(&input.env, &input.label)?;
-    let in_docker = uses_docker(&input.set, input.docker)?;
-    if !in_docker && input.found.is_none() {
-        if let Some(program) = named_program(definition, &input.set) {
-            bail!("{}: {} is no program that can be started", input.label, program.display());
-        }
-        return Err(NotInstalled {
-            title: definition.title().to_owned(),
-            hint: definition.file.install.hint.clone(),
-        }
-        .into());
-    }
-    let source = model_source(definition, &input.set, &input.model)?;
-    let mut building = Building::new(input, &source, in_docker)?;
-    building.fill_parameters()?;
-    building.finish(source)
-}
-
-/// The target of a server that already runs. A known engine's file tells its protocol; without one
-/// the server is taken for plain OpenAI.
-pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model: &str) -> Target {
-    let served =
-        Model { name: model_name(model), source: model.to_owned(), precision: precision(model, None) };
-    let mut scope = Scope::new();
-    scope.insert("served_name".to_owned(), model.to_owned());
-    scope.insert("model".to_owned(), model.to_owned());
-    let (engine, title, protocol, metrics) = match definition {
-        Some(definition) => {
-            let mut protocol = protocol_of(definition, &scope).unwrap_or_else(|_| plain_protocol(model));
-            if !definition.file.protocol.request_model.contains('{') {
-                protocol.request_model = definition.file.protocol.request_model.clone();
-            }
-            let metrics = definition.file.metrics.to_schema();
-            (definition.name.clone(), definition.title().to_owned(), protocol, metrics)
-        }
-        None => ("openai".to_owned(), label.to_owned(), plain_protocol(model), Default::default()),
-    };
-    Target {
-        label: label.to_owned(),
-        engine,
-        title,
-        version: None,
-        model: served,
-        protocol,
-        metrics,
-        not_level: Vec::new(),
-        origin: Origin::Url(url.to_owned()),
-    }
-}
-
-/// What any OpenAI-compatible server may be asked for.
-fn plain_protocol(model: &str) -> Protocol {
-    Protocol {
-        request_model: model.to_owned(),
-        ignore_eos: false,
-        min_tokens: false,
-        stream_options: true,
-        continuous_usage: false,
-        eos_in_usage: true,
-        done_marker: true,
-        body: serde_json::Map::new(),
-    }
-}
-
-fn protocol_of(definition: &Definition, scope: &Scope) -> Result<Protocol> {
-    let facts = &definition.file.protocol;
-    Ok(Protocol {
-        request_model: fill(&facts.request_model, scope)
-            .with_context(|| format!("{}: protocol.request_model", definition.origin))?,
-        ignore_eos: facts.ignore_eos,
-        min_tokens: facts.min_tokens,
-        stream_options: facts.stream_options,
-        continuous_usage: facts.continuous_usage,
-        eos_in_usage: facts.eos_in_usage,
-        done_marker: facts.done_marker,
-        body: facts.body.clone(),
-    })
-}
-
-fn check_names(definition: &Definition, set: &BTreeMap<String, String>, label: &str) -> Result<()> {
-    for name in set.keys() {
-        if name != LAUNCHER && !definition.file.parameters.contains_key(name) {
-            let known: Vec<&str> = definition.file.parameters.keys().map(String::as_str).collect();
-            bail!(
-                "{label}.{name}: {} has no such parameter; known: {}, {LAUNCHER}\nhint: any other flag of the engine goes through --extra-args {label}=\"--flag value\"",
-                definition.origin,
-                known.join(", ")
-            );
-        }
-    }
-    Ok(())
-}
-
-fn check_env(env: &BTreeMap<String, String>, label: &str) -> Result<()> {
-    for name in env.keys() {
-        let upper = name.to_uppercase();
-        if ["TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL"].iter().any(|part| upper.contains(part)) {
-            bail!(
-                "--env {label}.{name}=…: a secret would be written into the results\nhint: set {name} in your own environment and pass --env {label}.{name}"
-            );
-        }
-    }
-    Ok(())
-}
-
-/// The model as the launch is given it: checked, absolute where it is a path.
-fn model_source(definition: &Definition, set: &BTreeMap<String, String>, model: &str) -> Result<String> {
-    let own = definition.parameter_for(Role::Model).and_then(|(name, _)| set.get(name));
-    let given = own.map_or(model, String::as_str);
-    if given.is_empty() {
-        bail!("no model for {}\nhint: --model takes a GGUF file, a directory or a hub id", definition.name);
-    }
-    let path = Path::new(given);
-    let name = &definition.name;
-    let absolute = |path: &Path| -> Result<String> {
-        let absolute = std::path::absolute(path)?;
-        absolute.to_str().map(str::to_owned).ok_or_else(|| anyhow!("{}: not UTF-8", path.display()))
-    };
-    match definition.model_form() {
-        ModelForm::Gguf => {
-            if path.is_dir() {
-                return absolute(&only_gguf(path).with_context(|| format!("the model of {name}"))?);
-            }
-            if !path.is_file() {
-                bail!(
-                    "the model file {given} is not there\nhint: {} takes a GGUF file: --model {name}=FILE.gguf",
-                    definition.title()
-                );
-            }
-            absolute(path)
-        }
-        ModelForm::HuggingFace => {
-            if path.is_file() {
-                bail!(
-                    "{} takes no single file: {given}\nhint: give a directory with config.json or a hub id: --model {name}=DIRECTORY",
-                    definition.title()
-                );
-            }
-            if path.is_dir() {
-                if !path.join("config.json").is_file() {
-                    bail!(
-                        "the model directory {given} has no config.json\nhint: give a directory in Hugging Face form: --model {name}=DIRECTORY"
-                    );
-                }
-                return absolute(path);
-            }
-            if !is_hub_id(given) {
-                bail!(
-                    "the model {given} is not there\nhint: --model {name}= takes a directory with config.json or a hub id such as org/name"
-                );
-            }
-            Ok(given.to_owned())
-        }
-    }
-}
-
-fn only_gguf(directory: &Path) -> Result<PathBuf> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "gguf"))
-        .collect();
-    match (files.pop(), files.is_empty()) {
-        (Some(file), true) => Ok(file),
-        (None, _) => bail!("{} holds no GGUF file\nhint: --model llamacpp=FILE.gguf", directory.display()),
-        (Some(_), false) => {
-            bail!(
-                "{} holds several GGUF files\nhint: name one: --model llamacpp=FILE.gguf",
-                directory.display()
-            )
-        }
-    }
-}
-
-fn is_hub_id(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('/').collect();
-    parts.len() <= 2
-        && parts.iter().all(|part| {
-            !part.is_empty()
-                && !part.starts_with(['.', '-', '~'])
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-        })
-}
-
 /// A target in the making.
-struct Building<'a> {
+pub(super) struct Building<'a> {
     input: &'a ResolveInput<'a>,
     variant: Variant,
     image: Option<Docker>,
@@ -329,7 +57,7 @@ struct Building<'a> {
 }
 
 impl<'a> Building<'a> {
-    fn new(input: &'a ResolveInput<'a>, source: &str, in_docker: bool) -> Result<Building<'a>> {
+    pub(super) fn new(input: &'a ResolveInput<'a>, source: &str, in_docker: bool) -> Result<Building<'a>> {
         let definition = input.definition;
         let installed_for = input.found.as_ref().and_then(|found| found.variant);
         let variant = match installed_for {
@@ -362,7 +90,7 @@ impl<'a> Building<'a> {
         self.parameters.insert(name.to_owned(), value.to_owned());
     }
 
-    fn fill_parameters(&mut self) -> Result<()> {
+    pub(super) fn fill_parameters(&mut self) -> Result<()> {
         let definition = self.input.definition;
         for (name, parameter) in &definition.file.parameters {
             let own = self.input.set.get(name);
@@ -493,6 +221,10 @@ impl<'a> Building<'a> {
         Ok(argv)
     }
 
+    fn python(&self) -> Option<&Path> {
+        self.input.found.as_ref()?.python.as_deref()
+    }
+
     fn env(&self) -> Result<BTreeMap<String, String>> {
         let launch = &self.input.definition.file.launch;
         let further = match self.variant {
@@ -508,6 +240,9 @@ impl<'a> Building<'a> {
             }
         }
         env.extend(self.parameter_env.clone());
+        if let (Some(python), None) = (self.python(), &self.image) {
+            env.insert("PATH".to_owned(), path_with(python));
+        }
         if let (Some(gpus), None) = (&self.input.shared.gpus, &self.image) {
             env.insert("CUDA_VISIBLE_DEVICES".to_owned(), gpus.clone());
         }
@@ -515,7 +250,7 @@ impl<'a> Building<'a> {
         Ok(env)
     }
 
-    fn finish(mut self, source: String) -> Result<Target> {
+    pub(super) fn finish(mut self, source: String) -> Result<Target> {
         let input = self.input;
         let file = &input.definition.file;
         let argv = self.argv()?;
@@ -561,6 +296,15 @@ impl<'a> Building<'a> {
             not_level: self.not_level,
             origin: Origin::Launch(Box::new(spec)),
         })
+    }
+}
+
+/// `PATH` with the environment's own programs first: engines compile kernels with its `ninja`.
+fn path_with(python: &Path) -> String {
+    let own = python.parent().unwrap_or(Path::new("")).display().to_string();
+    match std::env::var("PATH") {
+        Ok(path) if !path.is_empty() => format!("{own}:{path}"),
+        Ok(_) | Err(_) => own,
     }
 }
 
@@ -625,40 +369,4 @@ fn first_scope(input: &ResolveInput<'_>, source: &str, served_name: &str, image:
         put("python", python.display().to_string());
     }
     scope
-}
-
-/// The image, and the model's place in it.
-fn image_of(definition: &Definition, input: &ResolveInput<'_>, source: &str) -> Result<Docker> {
-    let Some(docker): &Option<DockerImage> = &definition.file.docker else {
-        bail!(
-            "{} names no image\nhint: leave out launcher=docker, or add a `docker` section",
-            definition.origin
-        );
-    };
-    let image = match (input.machine.variant(), &docker.image_cpu) {
-        (Variant::Gpu, _) => docker.image.clone(),
-        (Variant::Cpu, Some(image)) => image.clone(),
-        (Variant::Cpu, None) => bail!(
-            "{}: its image needs a GPU, and this machine has none\nhint: {}",
-            definition.title(),
-            definition.file.install.hint
-        ),
-    };
-    let host = Path::new(source);
-    let mut mounts = BTreeMap::new();
-    if host.exists() {
-        let name = host.file_name().and_then(|name| name.to_str()).unwrap_or("model");
-        mounts.insert(host.to_path_buf(), format!("/models/{name}"));
-    }
-    let gpus = (input.machine.gpus > 0).then(|| match &input.shared.gpus {
-        Some(list) => format!("\"device={list}\""),
-        None => "all".to_owned(),
-    });
-    Ok(Docker {
-        image,
-        container_port: docker.container_port,
-        mounts,
-        gpus,
-        run_args: docker.run_args.clone(),
-    })
 }
