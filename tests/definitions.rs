@@ -119,7 +119,7 @@ fn vllm_starts_on_a_gpu() {
 fn sglang_starts_on_a_cpu() {
     insta::assert_snapshot!(command_of("sglang", CPU), @r"
     HF_HUB_OFFLINE=1 VLLM_TARGET_DEVICE=cpu
-    /env/bin/python3 -m sglang.launch_server --host 127.0.0.1 --port {port} --enable-metrics --enable-cache-report --log-level-http warning --device cpu --sleep-on-idle --model-path MODELS/Smol/hf --served-model-name Smol --mem-fraction-static 0.1 --context-length 4096 --max-running-requests 32 --max-total-tokens 131072 --disable-radix-cache --disable-overlap-schedule --attention-backend torch_native --sampling-backend pytorch --sampling-defaults openai
+    /env/bin/python3 -m sglang.launch_server --host 127.0.0.1 --port {port} --enable-metrics --enable-cache-report --log-level-http warning --device cpu --sleep-on-idle --model-path MODELS/Smol/hf --served-model-name Smol --mem-fraction-static 0.6 --context-length 4096 --max-running-requests 32 --max-total-tokens 131072 --disable-radix-cache --disable-overlap-schedule --attention-backend torch_native --sampling-backend pytorch --sampling-defaults openai
     ");
 }
 
