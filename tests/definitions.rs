@@ -1,4 +1,5 @@
 //! The backends' files: every one parses and becomes the command line it should, on a CPU and on a GPU.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -277,6 +278,8 @@ fn secrets_stay_in_the_environment() {
     vllm.set = set(&[("api_key_env", "MY_KEY")]);
     let target = resolve(&vllm).unwrap();
     assert!(line(&target, &models).contains("--api-key {secret:MY_KEY}"));
+    vllm.env_pass = vec!["HF_TOKEN".to_owned()];
+    assert_eq!(launch(&resolve(&vllm).unwrap()).env_from, ["HF_TOKEN"]);
     vllm.env = set(&[("HF_TOKEN", "hf_abc")]);
     let error = resolve(&vllm).unwrap_err().to_string();
     assert!(error.contains("HF_TOKEN") && !error.contains("hf_abc"), "{error}");

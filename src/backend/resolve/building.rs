@@ -14,34 +14,6 @@ use crate::backend::install::Variant;
 use crate::backend::model::{kv_bytes_per_token, model_dtype, model_name, precision};
 use crate::schema::backend::{Docker, LaunchSpec, Launcher, Model, NotLevel, Origin, Readiness, Target};
 
-/// What every server may see of our environment: names and patterns. Nothing else reaches it.
-const ENV_ALLOWED: [&str; 23] = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LC_*",
-    "TZ",
-    "TMPDIR",
-    "LD_LIBRARY_PATH",
-    "XDG_*",
-    "CUDA_*",
-    "NVIDIA_*",
-    "NCCL_*",
-    "OMP_*",
-    "HF_*",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "SSL_CERT_*",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-];
-const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
-
 /// A target in the making.
 pub(super) struct Building<'a> {
     input: &'a ResolveInput<'a>,
@@ -53,7 +25,6 @@ pub(super) struct Building<'a> {
     parameter_env: BTreeMap<String, String>,
     parameters: BTreeMap<String, String>,
     not_level: Vec<NotLevel>,
-    env_from: Vec<String>,
 }
 
 impl<'a> Building<'a> {
@@ -81,7 +52,6 @@ impl<'a> Building<'a> {
             parameter_env: BTreeMap::new(),
             parameters: BTreeMap::new(),
             not_level: Vec::new(),
-            env_from: Vec::new(),
         })
     }
 
@@ -250,7 +220,7 @@ impl<'a> Building<'a> {
         Ok(env)
     }
 
-    pub(super) fn finish(mut self, source: String) -> Result<Target> {
+    pub(super) fn finish(self, source: String) -> Result<Target> {
         let input = self.input;
         let file = &input.definition.file;
         let argv = self.argv()?;
@@ -262,9 +232,9 @@ impl<'a> Building<'a> {
             precision: precision(&source, dtype.map(String::as_str)),
             source,
         };
-        self.env_from.extend(ENV_ALLOWED.iter().chain(&PROXIES).map(|name| (*name).to_owned()));
-        self.env_from.extend(file.launch.env_from.iter().cloned());
-        self.env_from.extend(input.env_pass.iter().cloned());
+        // The usual ones (PATH, HOME, …) are the launcher's to hand through.
+        let mut env_from = file.launch.env_from.clone();
+        env_from.extend(input.env_pass.iter().cloned());
         let listed_model = fill(&file.protocol.listed_model, &self.scope)
             .with_context(|| format!("{}: protocol.listed_model", input.definition.origin))?;
         let protocol = protocol_of(input.definition, &self.scope)?;
@@ -273,7 +243,7 @@ impl<'a> Building<'a> {
             argv,
             port: asked_port(input)?,
             env,
-            env_from: self.env_from,
+            env_from,
             env_clear: file.launch.env_clear.clone(),
             parameters: self.parameters,
             readiness: Readiness {

@@ -132,10 +132,7 @@ pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model
     scope.insert("model".to_owned(), model.to_owned());
     let (engine, title, protocol, metrics) = match definition {
         Some(definition) => {
-            let mut protocol = protocol_of(definition, &scope).unwrap_or_else(|_| plain_protocol(model));
-            if !definition.file.protocol.request_model.contains('{') {
-                protocol.request_model = definition.file.protocol.request_model.clone();
-            }
+            let protocol = protocol_of(definition, &scope).unwrap_or_else(|_| plain_protocol(model));
             let metrics = definition.file.metrics.to_schema();
             (definition.name.clone(), definition.title().to_owned(), protocol, metrics)
         }
