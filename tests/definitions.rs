@@ -1,4 +1,5 @@
 //! The backends' files: every one parses and becomes the command line it should, on a CPU and on a GPU.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -77,7 +78,12 @@ fn launch(target: &Target) -> &LaunchSpec {
 /// Environment and command line as text, without the temporary directory.
 fn line(target: &Target, models: &Models) -> String {
     let spec = launch(target);
-    let env: Vec<String> = spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let env: Vec<String> = spec
+        .env
+        .iter()
+        .filter(|(name, _)| *name != "PATH")
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     let text = format!("{}\n{}", env.join(" "), spec.argv.join(" "));
     text.replace(&models.directory.path().display().to_string(), "MODELS")
 }
@@ -114,7 +120,7 @@ fn vllm_starts_on_a_gpu() {
 fn sglang_starts_on_a_cpu() {
     insta::assert_snapshot!(command_of("sglang", CPU), @r"
     HF_HUB_OFFLINE=1 VLLM_TARGET_DEVICE=cpu
-    /env/bin/python3 -m sglang.launch_server --host 127.0.0.1 --port {port} --enable-metrics --enable-cache-report --log-level-http warning --device cpu --sleep-on-idle --model-path MODELS/Smol/hf --served-model-name Smol --mem-fraction-static 0.1 --context-length 4096 --max-running-requests 32 --max-total-tokens 131072 --disable-radix-cache --disable-overlap-schedule --attention-backend torch_native --sampling-backend pytorch --sampling-defaults openai
+    /env/bin/python3 -m sglang.launch_server --host 127.0.0.1 --port {port} --enable-metrics --enable-cache-report --log-level-http warning --device cpu --sleep-on-idle --model-path MODELS/Smol/hf --served-model-name Smol --mem-fraction-static 0.6 --context-length 4096 --max-running-requests 32 --max-total-tokens 131072 --disable-radix-cache --disable-overlap-schedule --attention-backend torch_native --sampling-backend pytorch --sampling-defaults openai
     ");
 }
 
@@ -272,6 +278,8 @@ fn secrets_stay_in_the_environment() {
     vllm.set = set(&[("api_key_env", "MY_KEY")]);
     let target = resolve(&vllm).unwrap();
     assert!(line(&target, &models).contains("--api-key {secret:MY_KEY}"));
+    vllm.env_pass = vec!["HF_TOKEN".to_owned()];
+    assert_eq!(launch(&resolve(&vllm).unwrap()).env_from, ["HF_TOKEN"]);
     vllm.env = set(&[("HF_TOKEN", "hf_abc")]);
     let error = resolve(&vllm).unwrap_err().to_string();
     assert!(error.contains("HF_TOKEN") && !error.contains("hf_abc"), "{error}");
@@ -370,4 +378,35 @@ fn a_file_of_the_users_own_replaces_the_built_in_one_and_a_fifth_engine_follows(
     assert_eq!(all.load_file(&directory.path().join("fifth.yaml")).unwrap(), "fifth");
     let error = all.load_file(Path::new("/nonexistent/x.yaml")).unwrap_err().to_string();
     assert!(error.contains("/nonexistent/x.yaml"), "{error}");
+}
+
+#[test]
+fn the_readmes_fifth_engine_works_as_it_is_written() {
+    let readme = include_str!("../backends/README.md");
+    let (_, after) = readme.split_once("```yaml\n").unwrap();
+    let (indented, _) = after.split_once("```").unwrap();
+    let text: String =
+        indented.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect();
+    let definition = Definition::parse("mine", "mine.yaml", &text).unwrap();
+    let models = Models::new();
+    let target = resolve(&input(&definition, CPU, &models)).unwrap();
+    insta::assert_snapshot!(line(&target, &models).trim(), @"/env/bin/program --host 127.0.0.1 --port {port} --model MODELS/Smol/hf --name Smol --context 4096 --batch 32");
+}
+
+#[test]
+fn the_readme_explains_every_key() {
+    let readme = include_str!("../backends/README.md");
+    let reader = include_str!("../src/backend/definition/file.rs");
+    let fields = reader
+        .lines()
+        .filter_map(|line| line.strip_prefix("    pub ")?.split_once(':'))
+        .map(|(name, _)| name);
+    let missing: Vec<&str> = fields
+        .filter(|name| {
+            !name.starts_with("fn ")
+                && !readme.contains(&format!("{name}`"))
+                && !readme.contains(&format!("`{name}"))
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

@@ -141,7 +141,7 @@ impl Definition {
         if self.file.launch.command.is_empty() {
             bail!("{}: launch.command: is empty", place(&self.origin, text, "command"));
         }
-        if !(self.file.stop.grace_s > 0.0) {
+        if self.file.stop.grace_s.is_nan() || self.file.stop.grace_s <= 0.0 {
             bail!("{}: stop.grace_s: must be above 0 seconds", place(&self.origin, text, "grace_s"));
         }
         if self.file.readiness.paths.is_empty() {
