@@ -118,8 +118,8 @@ fn check(expected: &Expected) {
 
 /// Every offset of a short capture; of a long one every offset of both ends, and a share between, where all is repetition.
 fn cuts(bytes: &[u8]) -> Vec<usize> {
-    let near_end = |at: &usize| *at < 3_000 || bytes.len() - at < 3_000;
-    (0..=bytes.len()).filter(|at| bytes.len() <= 16_000 || near_end(at) || at % 97 == 0).collect()
+    let near_end = |at: &usize| *at < 600 || bytes.len() - at < 600;
+    (0..=bytes.len()).filter(|at| bytes.len() <= 16_000 || near_end(at) || at % 499 == 0).collect()
 }
 
 macro_rules! capture {

@@ -275,7 +275,12 @@ impl Run {
     /// Connections to be open when the measured phase begins: as many as are needed, by what the warm-up showed.
     fn connections_ahead(&self, first_e2e_us: Option<u64>) -> u64 {
         let load = &self.job.load;
-        let cap = load.concurrency.map_or(u64::MAX, u64::from).min(load.requests.unwrap_or(u64::MAX));
+        let cap = match (load.concurrency, load.traffic) {
+            (Some(concurrency), _) => u64::from(concurrency),
+            (None, Traffic::Closed) => 1,
+            (None, Traffic::Poisson { .. } | Traffic::Constant { .. }) => u64::MAX,
+        };
+        let cap = cap.min(load.requests.unwrap_or(u64::MAX));
         let wanted = match load.traffic.rate() {
             None => cap,
             Some(rate) => (rate * (first_e2e_us.unwrap_or(0) as f64 / 1e6 + 0.1) * 1.25).ceil() as u64 + 4,
