@@ -124,7 +124,9 @@ fn head(base_url: &Url, wire: &Wire, api_key: Option<&str>, close: bool) -> anyh
         headers.push(("Authorization".to_owned(), format!("Bearer {key}")));
     }
     for header in &wire.headers {
-        if ["content-length", "transfer-encoding", "connection"].contains(&header.name.to_ascii_lowercase().as_str()) {
+        if ["content-length", "transfer-encoding", "connection"]
+            .contains(&header.name.to_ascii_lowercase().as_str())
+        {
             bail!("the header {} cannot be set: the client needs it itself", header.name);
         }
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&header.name));
@@ -138,7 +140,9 @@ fn head(base_url: &Url, wire: &Wire, api_key: Option<&str>, close: bool) -> anyh
     for (name, value) in &headers {
         let token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
         if !token || value.contains(['\r', '\n', '\0']) {
-            bail!("the header {name:?} cannot be sent: its name or value holds a character that HTTP forbids");
+            bail!(
+                "the header {name:?} cannot be sent: its name or value holds a character that HTTP forbids"
+            );
         }
         head.push_str(&format!("{name}: {value}\r\n"));
     }

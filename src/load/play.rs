@@ -231,7 +231,8 @@ impl Run {
         let (kind, pacer) = match load.traffic {
             Traffic::Closed => (self.closed(first_e2e_us), None),
             Traffic::Poisson { .. } | Traffic::Constant { .. } => {
-                let (pacer, tickets) = Pacer::start(self.clock).context("the pacer's thread cannot be started")?;
+                let (pacer, tickets) =
+                    Pacer::start(self.clock).context("the pacer's thread cannot be started")?;
                 let slots = load.concurrency.map(|cap| Arc::new(Semaphore::new(cap as usize)));
                 (PhaseKind::Open { slots, tickets }, Some(pacer))
             }

@@ -194,7 +194,8 @@ impl Worker {
 
     async fn wait_for_ramp(&self, phase: &PhaseRun, closed: &ClosedLoop, slot: u64) {
         let clock = &self.line.clock;
-        let start_us = |from_us: u64, ramp_us: u64| clock.instant(from_us + ramp_us * slot / closed.slots.max(1));
+        let start_us =
+            |from_us: u64, ramp_us: u64| clock.instant(from_us + ramp_us * slot / closed.slots.max(1));
         let mut first_end = closed.first_end.subscribe();
         let first = async { first_end.wait_for(Option::is_some).await.ok().and_then(|first| *first) };
         tokio::select! {
@@ -230,7 +231,9 @@ impl Worker {
                 () = sleep_until(early.into()) => {}
                 () = phase.cancel.wait() => {}
             }
-            let Some(mut assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else { return };
+            let Some(mut assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else {
+                return;
+            };
             let mut permit = None;
             if let Some(slots) = slots {
                 let Some(slot) = self.wait_for_slot(phase, due_us, slots, tickets).await else {
@@ -291,7 +294,9 @@ impl Worker {
             if due_us > now_us {
                 return;
             }
-            let Some(assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else { return };
+            let Some(assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else {
+                return;
+            };
             let mut record = assignment.record;
             record.end_us = now_us;
             LiveCounters::add(&self.line.live.issued, 1);
