@@ -24,4 +24,6 @@ pub use play::{Job, Played, Stop, open_files_needed, play};
 pub use probe::probe;
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod tests;
