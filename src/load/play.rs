@@ -78,7 +78,7 @@ pub fn open_files_needed(load: &LoadPlan) -> u64 {
     wanted.min(load.requests.unwrap_or(u64::MAX)).saturating_add(100)
 }
 
-/// Plays a job: every issued request gives exactly one record. `clock` is the run's µs 0. When it
+/// Plays a job: first the warm-up, then the measured phase. Every issued request gives exactly one record. `clock` is the run's µs 0. When it
 /// returns, every connection is closed. An error means that nothing could be played at all.
 pub async fn play(
     job: Job,
