@@ -122,7 +122,13 @@ impl Answer {
             lag_max_us: 0,
             all_kernel: true,
         };
-        Answer { http: ResponseParser::default(), sse: SseParser::default(), seen, body: Vec::new(), surplus: false }
+        Answer {
+            http: ResponseParser::default(),
+            sse: SseParser::default(),
+            seen,
+            body: Vec::new(),
+            surplus: false,
+        }
     }
 
     /// Bytes have come.
@@ -352,7 +358,13 @@ impl Seen {
         let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens);
         let Some(output) = usage.completion_tokens else {
             let counted = Some(self.counted);
-            return TokenCounts { prompt, output: counted, delivered: counted, cached, source: TokenSource::Chunks };
+            return TokenCounts {
+                prompt,
+                output: counted,
+                delivered: counted,
+                cached,
+                source: TokenSource::Chunks,
+            };
         };
         let stopped = matches!(self.finish.as_deref(), Some("stop" | "eos_token"));
         let hidden_eos = self.expect.eos_in_usage && stopped && !self.expect.forced;
@@ -439,7 +451,11 @@ pub fn parse_answer<'a>(
         }
     }
     let ending = ending.unwrap_or_else(|| {
-        if answer.eof() { Ending::Read } else { Ending::Broken("the connection closed in the response".to_owned()) }
+        if answer.eof() {
+            Ending::Read
+        } else {
+            Ending::Broken("the connection closed in the response".to_owned())
+        }
     });
     answer.finish(ending, &mut record);
     record

@@ -23,8 +23,8 @@ impl Cancel {
     /// Cancels: every wait ends now.
     pub(crate) fn set(&self) {
         self.set.store(true, Ordering::SeqCst);
-        let wakers = std::mem::take(&mut self.lock().wakers);
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        let waiting = std::mem::take(&mut *self.lock());
+        waiting.wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
     pub(crate) fn is_set(&self) -> bool {

@@ -130,11 +130,16 @@ impl<'a> Talk<'a> {
         self.send(tickets).await;
         loop {
             let ending = self.receive().await;
-            let unanswered = matches!(ending, Ending::Broken(_)) && !self.answer.as_ref().is_some_and(Answer::has_begun);
-            let pooled = self.connection.as_ref().is_some_and(|connection| connection.pooled);
-            if !(unanswered && pooled) || self.record.replayed {
+            let unanswered =
+                matches!(ending, Ending::Broken(_)) && !self.answer.as_ref().is_some_and(Answer::has_begun);
+            let pooled =
+                self.connection.as_ref().and_then(|connection| Some((connection, connection.pooled_at_us?)));
+            let Some((connection, pooled_at_us)) = pooled else { return ending };
+            if !unanswered || self.record.replayed {
                 return ending;
             }
+            let sent_us = self.record.sent_us.unwrap_or(0);
+            self.line.pool.saw_closed(connection, sent_us.saturating_sub(pooled_at_us));
             // The server closed the connection while it lay idle. `sent_us` stays that of the first send.
             self.record.replayed = true;
             if let Err(ending) = self.connect().await {
@@ -217,7 +222,9 @@ impl<'a> Talk<'a> {
                         Ok(Received { length: 0, .. }) if answer.eof() => return Poll::Ready(Ending::Read),
                         Ok(Received { length: 0, .. }) => {
                             let how = if answer.has_begun() { "in" } else { "before" };
-                            return Poll::Ready(Ending::Broken(format!("the server closed the connection {how} the response")));
+                            return Poll::Ready(Ending::Broken(format!(
+                                "the server closed the connection {how} the response"
+                            )));
                         }
                         Ok(received) => received,
                         Err(error) => return Poll::Ready(Ending::Broken(error.to_string())),
@@ -254,11 +261,13 @@ impl<'a> Talk<'a> {
         }
         self.record.end_us = now_us;
         let answer = self.answer.take();
-        if let (Ending::Read, Some(answer), Some(connection)) = (&ending, &answer, self.connection.take()) {
+        if let (Ending::Read, Some(answer), Some(mut connection)) = (&ending, &answer, self.connection.take())
+        {
             if answer.has_begun() {
                 self.record.end_us = answer.newest_us();
             }
             if answer.connection_is_reusable() {
+                connection.used = true;
                 self.line.pool.put(connection, now_us);
             }
         }
@@ -281,6 +290,8 @@ fn without_answer(ending: &Ending, sent: bool) -> Outcome {
     match ending {
         Ending::Cancelled if sent => Outcome::Cancelled,
         Ending::Cancelled => Outcome::Dropped,
-        Ending::TimedOut | Ending::Read | Ending::Broken(_) => failed_to_connect("not connected within the timeout"),
+        Ending::TimedOut | Ending::Read | Ending::Broken(_) => {
+            failed_to_connect("not connected within the timeout")
+        }
     }
 }

@@ -238,7 +238,9 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<(Head, State), Htt
                 }
                 length = Some(new);
             }
-            "transfer-encoding" => transfer = Some(value.split(',').next_back().map(str::trim) == Some("chunked")),
+            "transfer-encoding" => {
+                transfer = Some(value.split(',').next_back().map(str::trim) == Some("chunked"))
+            }
             "content-type" => head.content = content(value),
             "content-encoding" => head.encoded = value != "identity",
             "connection" => {
@@ -358,7 +360,9 @@ mod tests {
 
     #[test]
     fn close_and_http_1_0_end_the_connection() {
-        let keep = |head: &str| every_cut(format!("{head}content-length: 0\r\n\r\n").as_bytes()).head.unwrap().keep_alive;
+        let keep = |head: &str| {
+            every_cut(format!("{head}content-length: 0\r\n\r\n").as_bytes()).head.unwrap().keep_alive
+        };
         assert!(keep("HTTP/1.1 200 OK\r\n"));
         assert!(!keep("HTTP/1.1 200 OK\r\nConnection: Close\r\n"));
         assert!(!keep("HTTP/1.0 200 OK\r\n"));
@@ -368,7 +372,9 @@ mod tests {
     #[test]
     fn a_chunked_body_that_is_cut_is_not_complete() {
         assert!(!every_cut(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel").complete);
-        assert!(!every_cut(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n").complete);
+        assert!(
+            !every_cut(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n").complete
+        );
     }
 
     #[test]

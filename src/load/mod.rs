@@ -22,3 +22,8 @@ pub use arrivals::{DueTimes, due_times};
 pub use clock::RunClock;
 pub use play::{Job, Played, Stop, open_files_needed, play};
 pub use probe::probe;
+
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,9 @@ pub(crate) fn read_event(data: &[u8]) -> Result<Payload, serde_json::Error> {
     let event: Event = serde_json::from_slice(data)?;
     let error = match event.error {
         Some(ErrorText(text)) => Some(text),
-        None if event.object.0 => Some(event.message.unwrap_or(Loose(String::from("error without a message"))).0),
+        None if event.object.0 => {
+            Some(event.message.unwrap_or(Loose(String::from("error without a message"))).0)
+        }
         None => None,
     };
     let Choices { token, answer, finish } = event.choices.unwrap_or_default();
@@ -146,7 +148,10 @@ impl<'de> Deserialize<'de> for Choices {
                     let answer = choice.text.0 || delta.content.0 || delta.tool_calls.0;
                     all.answer |= answer;
                     all.token |= answer || delta.reasoning.0 || delta.reasoning_content.0;
-                    all.finish = all.finish.or(choice.finish_reason.map(|reason| reason.0)).filter(|reason| !reason.is_empty());
+                    all.finish = all
+                        .finish
+                        .or(choice.finish_reason.map(|reason| reason.0))
+                        .filter(|reason| !reason.is_empty());
                 }
                 Ok(all)
             }
@@ -292,8 +297,18 @@ mod tests {
 
     #[test]
     fn a_role_only_empty_or_null_content_is_no_token() {
-        for delta in [r#"{"role":"assistant"}"#, r#"{"role":"assistant","content":""}"#, r#"{"content":null}"#, "{}", "null"] {
-            assert_eq!(read(&format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#)), Payload::default(), "{delta}");
+        for delta in [
+            r#"{"role":"assistant"}"#,
+            r#"{"role":"assistant","content":""}"#,
+            r#"{"content":null}"#,
+            "{}",
+            "null",
+        ] {
+            assert_eq!(
+                read(&format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#)),
+                Payload::default(),
+                "{delta}"
+            );
         }
         assert!(!read(r#"{"choices":[{"text":""}]}"#).token);
         assert!(!read(r#"{"choices":[{"delta":{"tool_calls":[],"reasoning_content":null}}]}"#).token);
@@ -313,7 +328,10 @@ mod tests {
     #[test]
     fn an_empty_finish_reason_is_none() {
         assert_eq!(read(r#"{"choices":[{"text":"a","finish_reason":""}]}"#).finish, None);
-        assert_eq!(read(r#"{"choices":[{"text":"a","finish_reason":"length"}]}"#).finish.as_deref(), Some("length"));
+        assert_eq!(
+            read(r#"{"choices":[{"text":"a","finish_reason":"length"}]}"#).finish.as_deref(),
+            Some("length")
+        );
     }
 
     #[test]
@@ -322,7 +340,11 @@ mod tests {
         assert_eq!((usage.prompt_tokens, usage.completion_tokens), (Some(3), Some(8)));
         assert_eq!(usage.prompt_tokens_details.unwrap().cached_tokens, Some(2));
         assert_eq!(read(r#"{"choices":[{"text":"a"}],"usage":null}"#).usage, None);
-        assert!(read(r#"{"choices":[{"text":"a"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}"#).usage.is_some());
+        assert!(
+            read(r#"{"choices":[{"text":"a"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}"#)
+                .usage
+                .is_some()
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sends at due times from a thread of its own, so that neither tokio's 1 ms timer nor a busy worker makes a request late.
 
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -123,7 +123,8 @@ impl Pacer {
     /// Starts the thread.
     pub(crate) fn start(clock: RunClock) -> std::io::Result<(Pacer, Tickets)> {
         let (tickets, queue) = channel();
-        let thread = std::thread::Builder::new().name("pacer".to_owned()).spawn(move || pace(&clock, &queue))?;
+        let thread =
+            std::thread::Builder::new().name("pacer".to_owned()).spawn(move || pace(&clock, &queue))?;
         Ok((Pacer { thread }, tickets))
     }
 

@@ -78,7 +78,7 @@ pub fn open_files_needed(load: &LoadPlan) -> u64 {
     wanted.min(load.requests.unwrap_or(u64::MAX)).saturating_add(100)
 }
 
-/// Plays a job: every issued request gives exactly one record. `clock` is the run's µs 0. When it
+/// Plays a job: first the warm-up, then the measured phase. Every issued request gives exactly one record. `clock` is the run's µs 0. When it
 /// returns, every connection is closed. An error means that nothing could be played at all.
 pub async fn play(
     job: Job,
@@ -231,7 +231,8 @@ impl Run {
         let (kind, pacer) = match load.traffic {
             Traffic::Closed => (self.closed(first_e2e_us), None),
             Traffic::Poisson { .. } | Traffic::Constant { .. } => {
-                let (pacer, tickets) = Pacer::start(self.clock).context("the pacer's thread cannot be started")?;
+                let (pacer, tickets) =
+                    Pacer::start(self.clock).context("the pacer's thread cannot be started")?;
                 let slots = load.concurrency.map(|cap| Arc::new(Semaphore::new(cap as usize)));
                 (PhaseKind::Open { slots, tickets }, Some(pacer))
             }
@@ -276,7 +277,12 @@ impl Run {
     /// Connections to be open when the measured phase begins: as many as are needed, by what the warm-up showed.
     fn connections_ahead(&self, first_e2e_us: Option<u64>) -> u64 {
         let load = &self.job.load;
-        let cap = load.concurrency.map_or(u64::MAX, u64::from).min(load.requests.unwrap_or(u64::MAX));
+        let cap = match (load.concurrency, load.traffic) {
+            (Some(concurrency), _) => u64::from(concurrency),
+            (None, Traffic::Closed) => 1,
+            (None, Traffic::Poisson { .. } | Traffic::Constant { .. }) => u64::MAX,
+        };
+        let cap = cap.min(load.requests.unwrap_or(u64::MAX));
         let wanted = match load.traffic.rate() {
             None => cap,
             Some(rate) => (rate * (first_e2e_us.unwrap_or(0) as f64 / 1e6 + 0.1) * 1.25).ceil() as u64 + 4,

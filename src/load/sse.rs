@@ -191,7 +191,10 @@ mod tests {
 
     #[test]
     fn an_event_line_names_the_event() {
-        assert_eq!(events(&[b"event: error\ndata: a\n\ndata: b\n\n"]), [("a".into(), true), ("b".into(), false)]);
+        assert_eq!(
+            events(&[b"event: error\ndata: a\n\ndata: b\n\n"]),
+            [("a".into(), true), ("b".into(), false)]
+        );
     }
 
     #[test]

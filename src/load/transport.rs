@@ -21,8 +21,10 @@ pub(crate) struct Received {
 /// An open connection.
 pub(crate) struct Connection {
     io: Io,
-    /// It lay in the pool: the server may have closed it meanwhile.
-    pub(crate) pooled: bool,
+    /// It lay in the pool from then on, µs: the server may have closed it meanwhile.
+    pub(crate) pooled_at_us: Option<u64>,
+    /// It has carried a request.
+    pub(crate) used: bool,
 }
 
 enum Io {
@@ -32,11 +34,11 @@ enum Io {
 
 impl Connection {
     pub(crate) fn plain(tcp: StampedTcp) -> Connection {
-        Connection { io: Io::Plain(tcp), pooled: false }
+        Connection { io: Io::Plain(tcp), pooled_at_us: None, used: false }
     }
 
     pub(crate) fn tls(stream: TlsStream<StampedTcp>) -> Connection {
-        Connection { io: Io::Tls(Box::new(stream)), pooled: false }
+        Connection { io: Io::Tls(Box::new(stream)), pooled_at_us: None, used: false }
     }
 
     /// The socket, where bytes may be written to it directly; none under TLS.
@@ -54,7 +56,9 @@ impl Connection {
                 while !bytes.is_empty() {
                     match tcp.stream.try_write(bytes) {
                         Ok(written) => bytes = &bytes[written..],
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => tcp.stream.writable().await?,
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                            tcp.stream.writable().await?
+                        }
                         Err(error) => return Err(error),
                     }
                 }
@@ -68,7 +72,11 @@ impl Connection {
     }
 
     /// Reads what is there into `buffer`.
-    pub(crate) fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Received>> {
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<Received>> {
         match &mut self.io {
             Io::Plain(tcp) => tcp.poll_receive(context, buffer),
             Io::Tls(stream) => {
@@ -110,7 +118,8 @@ impl StampedTcp {
         loop {
             ready!(self.stream.poll_read_ready(context))?;
             match receive(&self.stream, buffer) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(error) => return Poll::Ready(Err(error)),
                 Ok(received) => {
                     self.newest_ns = received.realtime_ns;

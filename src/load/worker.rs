@@ -25,6 +25,8 @@ use super::pacer::{Ticket, Tickets};
 
 /// Requests of an open loop are made ready so long before they are due: body, connection, place in the pacer's queue.
 pub(crate) const LOOK_AHEAD_US: u64 = 50_000;
+/// Opening connections ahead takes no longer than this: what was opened first must not grow stale.
+const CONNECT_AHEAD_LIMIT: Duration = Duration::from_secs(2);
 /// After a refused connection a slot waits so long, lest a dead server turns the run into a flood of failures.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -122,14 +124,17 @@ impl Worker {
         self.line.pool.drop_stale(self.line.clock.now_us());
     }
 
-    /// Failures are left to the requests that need a connection.
+    /// Failures, and a server that is slow to accept, are left to the requests that need a connection.
     async fn connect(&self, count: usize) {
-        for _ in self.line.pool.len()..count {
-            match self.line.dialer.connect().await {
-                Ok(connection) => self.line.pool.put(connection, self.line.clock.now_us()),
-                Err(_) => return,
+        let all = async {
+            for _ in self.line.pool.len()..count {
+                match self.line.dialer.connect().await {
+                    Ok(connection) => self.line.pool.put(connection, self.line.clock.now_us()),
+                    Err(_) => return,
+                }
             }
-        }
+        };
+        let _ = tokio::time::timeout(CONNECT_AHEAD_LIMIT, all).await;
     }
 
     async fn play(self: &Arc<Self>, phase: &Arc<PhaseRun>) {
@@ -189,7 +194,8 @@ impl Worker {
 
     async fn wait_for_ramp(&self, phase: &PhaseRun, closed: &ClosedLoop, slot: u64) {
         let clock = &self.line.clock;
-        let start_us = |from_us: u64, ramp_us: u64| clock.instant(from_us + ramp_us * slot / closed.slots.max(1));
+        let start_us =
+            |from_us: u64, ramp_us: u64| clock.instant(from_us + ramp_us * slot / closed.slots.max(1));
         let mut first_end = closed.first_end.subscribe();
         let first = async { first_end.wait_for(Option::is_some).await.ok().and_then(|first| *first) };
         tokio::select! {
@@ -225,7 +231,9 @@ impl Worker {
                 () = sleep_until(early.into()) => {}
                 () = phase.cancel.wait() => {}
             }
-            let Some(mut assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else { return };
+            let Some(mut assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else {
+                return;
+            };
             let mut permit = None;
             if let Some(slots) = slots {
                 let Some(slot) = self.wait_for_slot(phase, due_us, slots, tickets).await else {
@@ -286,7 +294,9 @@ impl Worker {
             if due_us > now_us {
                 return;
             }
-            let Some(assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else { return };
+            let Some(assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else {
+                return;
+            };
             let mut record = assignment.record;
             record.end_us = now_us;
             LiveCounters::add(&self.line.live.issued, 1);
