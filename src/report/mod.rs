@@ -9,3 +9,5 @@ pub mod terminal;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod tests;

@@ -138,7 +138,7 @@ impl Bars<'_> {
         let grey = Look::of(6);
         let mut x = MARGIN;
         for (colour, text) in
-            [(grey.colour(), "p50 or total"), (grey.pale(), "p99 (99 % of requests are below)")]
+            [(grey.colour(), "p50; throughput: whole run"), (grey.pale(), "p99 (99 % of requests are below)")]
         {
             canvas.rect((x, top), (x + 22.0, top + 12.0), colour)?;
             canvas.text(text, (x + 29.0, top + 10.5), Anchor::Start, LABEL)?;
@@ -146,7 +146,7 @@ impl Bars<'_> {
         }
         if self.panels.iter().flat_map(|panel| panel.runs.iter().flatten()).any(|bar| bar.best) {
             canvas.text("best", (x, top + 10.5), Anchor::Start, BEST)?;
-            let text = "= best p50, or best total";
+            let text = "= best p50 or throughput";
             canvas.text(text, (x + BEST.width("best") + 6.0, top + 10.5), Anchor::Start, LABEL)?;
         }
         Ok(())

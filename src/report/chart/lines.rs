@@ -3,7 +3,7 @@
 use plotters::backend::DrawingBackend;
 
 use super::axis::{self, Frame, Legend, MARGIN, Scale, TICK, draw_foot, draw_head};
-use super::canvas::{Anchor, Canvas, Lettering, Look, SOFT};
+use super::canvas::{AXIS_LINE, Anchor, Canvas, Lettering, Look, SOFT};
 use super::{Chart, ChartContext, Picture, THROUGHPUT, TTFT_DISTRIBUTION, WIDTH, render};
 use crate::report::number::{count, one_line};
 use crate::schema::comparison::Comparison;
@@ -206,7 +206,7 @@ impl Lines<'_> {
     fn draw_marks<DB: DrawingBackend>(&self, canvas: &mut Canvas<'_, DB>, frame: &Frame) -> anyhow::Result<()> {
         for (height, name) in self.marks {
             let (_, y) = frame.place(0.0, *height);
-            canvas.line(&[(frame.left, y), (frame.right, y)], 1.0, SOFT)?;
+            canvas.line(&[(frame.left, y), (frame.right, y)], 1.0, AXIS_LINE)?;
             canvas.text(name, (frame.right + 6.0, y + 4.0), Anchor::Start, TICK)?;
         }
         Ok(())

@@ -147,6 +147,7 @@ fn render_png<P: Picture>(picture: &P, height: u32) -> anyhow::Result<Vec<u8>> {
     let mut encoder = png::Encoder::new(&mut file, wide, high);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_filter(png::FilterType::Up);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&pixels)?;
     writer.finish()?;
