@@ -128,10 +128,9 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
 /// As many tables as the width needs.
 fn tables(comparison: &Comparison, style: Style) -> Vec<String> {
     let rows = rows(comparison);
-    let head_columns = rows.iter().map(|row| row.head.width()).max().unwrap_or(0) + 2;
     let numbers = (0..comparison.runs.len()).map(|run| number_columns(&rows, run)).max().unwrap_or(0);
     let narrowest = BACKEND_COLUMNS.max(numbers);
-    let abreast = (style.columns().saturating_sub(head_columns) / narrowest).max(1);
+    let abreast = (style.columns().saturating_sub(head_columns(&rows)) / narrowest).max(1);
     let mut lines = Vec::new();
     let mut from = 0;
     while from < comparison.runs.len() {
@@ -144,6 +143,11 @@ fn tables(comparison: &Comparison, style: Style) -> Vec<String> {
         from = to;
     }
     lines
+}
+
+/// Columns of the rows' heads with their padding.
+fn head_columns(rows: &[Row]) -> usize {
+    rows.iter().map(|row| row.head.width()).max().unwrap_or(0) + 2
 }
 
 /// Columns that a run's numbers need with their padding; versions and names may be broken.
@@ -183,11 +187,13 @@ fn table(comparison: &Comparison, rows: &[Row], runs: std::ops::Range<usize>, st
         });
         table.add_row(std::iter::once(comfy_table::Cell::new(&row.head)).chain(cells));
     }
+    // In a terminal too narrow for a number it is broken rather than the line.
+    let most = style.columns().saturating_sub(head_columns(rows));
     for (index, column) in table.column_iter_mut().enumerate() {
         if index == 0 {
             column.set_constraint(ColumnConstraint::ContentWidth).set_padding((0, 2));
         } else {
-            let numbers = number_columns(rows, runs.start + index - 1);
+            let numbers = number_columns(rows, runs.start + index - 1).min(most);
             let lower = Width::Fixed(u16::try_from(numbers).unwrap_or(u16::MAX));
             column.set_constraint(ColumnConstraint::LowerBoundary(lower)).set_padding((0, 1));
             column.set_cell_alignment(CellAlignment::Right);
