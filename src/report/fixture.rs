@@ -10,7 +10,8 @@ use crate::schema::comparison::{Best, Comparison, ComparisonFile};
 use crate::schema::environment::{Environment, Gpu};
 use crate::schema::metric::{self, Better, METRICS};
 use crate::schema::plan::{
-    CommandKind, DatasetSource, Endpoint, LoadPlan, Plan, Sampling, SharedSettings, Skipped, Traffic, Warmup, Wire,
+    CommandKind, DatasetSource, Endpoint, LoadPlan, Plan, Sampling, SharedSettings, Skipped, Traffic, Warmup,
+    Wire,
 };
 use crate::schema::summary::{
     Caveat, ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,

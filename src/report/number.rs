@@ -18,7 +18,8 @@ pub fn compact(value: f64) -> String {
         return "0".to_owned();
     }
     let scientific = format!("{value:.2e}");
-    let exponent: i32 = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
+    let exponent: i32 =
+        scientific.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
     match exponent {
         9.. | ..=-5 => scientific,
         2.. => grouped(value.round()),
@@ -122,11 +123,12 @@ mod tests {
 
     #[test]
     fn three_digits_are_shown_whatever_the_size() {
-        let shown: Vec<String> =
-            [0.0, 0.000012, 0.012345, 0.5, 1.234, 9.999, 12.34, 99.96, 123.4, 1234.0, 1234567.8, 2e12, -45.67]
-                .into_iter()
-                .map(compact)
-                .collect();
+        let shown: Vec<String> = [
+            0.0, 0.000012, 0.012345, 0.5, 1.234, 9.999, 12.34, 99.96, 123.4, 1234.0, 1234567.8, 2e12, -45.67,
+        ]
+        .into_iter()
+        .map(compact)
+        .collect();
         assert_eq!(
             shown.join(" "),
             "0 1.20e-5 0.0123 0.500 1.23 10.0 12.3 100 123 1,234 1,234,568 2.00e12 -45.7"

@@ -61,7 +61,8 @@ impl Scale {
 fn linear_ticks(max: f64, wanted: usize) -> Vec<f64> {
     let rough = max / wanted.max(1) as f64;
     let decade = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * decade).find(|step| *step >= rough);
+    let step =
+        [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * decade).find(|step| *step >= rough);
     let Some(step) = step.filter(|step| step.is_normal()) else { return vec![0.0] };
     (0..=wanted + 1).map(|index| index as f64 * step).filter(|tick| *tick <= max * 1.000_001).collect()
 }

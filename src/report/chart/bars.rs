@@ -56,9 +56,11 @@ struct Bar {
 
 impl<'a> Bars<'a> {
     pub(super) fn new(comparison: &Comparison, context: &'a ChartContext) -> Self {
-        let panels = PANELS.iter().filter_map(|name| metric::metric(name)).map(|metric| panel(comparison, metric));
+        let panels =
+            PANELS.iter().filter_map(|name| metric::metric(name)).map(|metric| panel(comparison, metric));
         let label_limit = (panel_width() * 0.34).floor();
-        let labels: Vec<Vec<String>> = comparison.runs.iter().map(|run| two_lines(&run.label, label_limit)).collect();
+        let labels: Vec<Vec<String>> =
+            comparison.runs.iter().map(|run| two_lines(&run.label, label_limit)).collect();
         let label_width = labels.iter().flatten().map(|line| LABEL.width(line)).fold(20.0, f64::max);
         let looks = comparison.runs.iter().enumerate();
         Bars {
@@ -173,7 +175,12 @@ impl Bars<'_> {
         let bottom = top + PANEL_HEAD + self.looks.len().max(1) as f64 * self.row_height();
         draw_ticks(canvas, scale, (from, to), (top + PANEL_HEAD, bottom))?;
         if panel.runs.is_empty() {
-            canvas.text("no data", (from + 8.0, (top + PANEL_HEAD + bottom) / 2.0), Anchor::Start, MISSING)?;
+            canvas.text(
+                "no data",
+                (from + 8.0, (top + PANEL_HEAD + bottom) / 2.0),
+                Anchor::Start,
+                MISSING,
+            )?;
         }
         for (index, run) in panel.runs.iter().enumerate() {
             let middle = top + PANEL_HEAD + (index as f64 + 0.5) * self.row_height();

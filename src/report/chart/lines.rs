@@ -61,7 +61,8 @@ fn requests(number: usize) -> String {
 }
 
 fn finite_sorted(values: &[f64]) -> Vec<f64> {
-    let mut values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite() && *value >= 0.0).collect();
+    let mut values: Vec<f64> =
+        values.iter().copied().filter(|value| value.is_finite() && *value >= 0.0).collect();
     values.sort_by(f64::total_cmp);
     values
 }
@@ -88,6 +89,10 @@ fn steps(sorted: &[f64]) -> Vec<(f64, f64)> {
 /// # Errors
 /// When the drawing library fails.
 pub fn throughput_over_time(comparison: &Comparison, context: &ChartContext) -> anyhow::Result<Chart> {
+    render(THROUGHPUT, &throughput(comparison, context))
+}
+
+pub(super) fn throughput<'a>(comparison: &Comparison, context: &'a ChartContext) -> Lines<'a> {
     let longest = comparison.runs.iter().map(|run| whole_seconds(run).len()).max().unwrap_or(0);
     let stretch = stretch_s(longest);
     let lines: Vec<Line> = comparison
@@ -107,7 +112,7 @@ pub fn throughput_over_time(comparison: &Comparison, context: &ChartContext) -> 
     let points = || lines.iter().flat_map(|line| line.points.iter());
     let highest = points().map(|(_, rate)| *rate).fold(0.0, f64::max);
     let averaged = if stretch == 1 { String::new() } else { format!(", mean over {stretch} s") };
-    let picture = Lines {
+    Lines {
         context,
         title: "Output tokens per second over the run",
         x: Scale::linear(longest as f64),
@@ -116,8 +121,7 @@ pub fn throughput_over_time(comparison: &Comparison, context: &ChartContext) -> 
         x_name: "seconds since the run began".to_owned(),
         y_name: format!("output tokens per second (tok/s){averaged} – higher is better"),
         marks: &[],
-    };
-    render(THROUGHPUT, &picture)
+    }
 }
 
 /// The run's seconds without the last one, which the end of the run cuts short.
@@ -203,7 +207,11 @@ impl Picture for Lines<'_> {
 }
 
 impl Lines<'_> {
-    fn draw_marks<DB: DrawingBackend>(&self, canvas: &mut Canvas<'_, DB>, frame: &Frame) -> anyhow::Result<()> {
+    fn draw_marks<DB: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<'_, DB>,
+        frame: &Frame,
+    ) -> anyhow::Result<()> {
         for (height, name) in self.marks {
             let (_, y) = frame.place(0.0, *height);
             canvas.line(&[(frame.left, y), (frame.right, y)], 1.0, AXIS_LINE)?;
