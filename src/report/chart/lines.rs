@@ -199,7 +199,7 @@ impl Picture for Lines<'_> {
             draw_line(canvas, &frame, line)?;
         }
         if self.lines.iter().all(|line| line.points.is_empty()) {
-            let middle = ((frame.left + frame.right) / 2.0, top + PLOT_HEIGHT / 2.0);
+            let middle = ((frame.left + frame.right) / 2.0, top + PLOT_HEIGHT * 0.44);
             canvas.text("no data", middle, Anchor::Middle, Lettering::new(18.0, SOFT))?;
         }
         draw_foot(canvas, self.context, frame.bottom + BELOW)
