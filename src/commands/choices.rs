@@ -85,7 +85,9 @@ pub fn check_label(label: &str) -> anyhow::Result<()> {
         && label.starts_with(|c: char| c.is_ascii_alphanumeric())
         && label.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     if !fits {
-        bail!("'{label}' is no label\nhint: labels name files: letters, digits, '-', '_' and '.', 64 at most");
+        bail!(
+            "'{label}' is no label\nhint: labels name files: letters, digits, '-', '_' and '.', 64 at most"
+        );
     }
     Ok(())
 }
@@ -162,7 +164,9 @@ pub fn deal(choices: &[Choice], lists: Lists<'_>) -> anyhow::Result<Vec<Given>> 
         }
         for text in lists.extra_args {
             let Some((name, args)) = text.split_once('=') else {
-                bail!("--extra-args '{text}' names no backend\nhint: write --extra-args vllm=\"--flag value\"");
+                bail!(
+                    "--extra-args '{text}' names no backend\nhint: write --extra-args vllm=\"--flag value\""
+                );
             };
             check_known("--extra-args", name, choices)?;
             let Some(args) = shlex::split(args) else {
@@ -185,9 +189,7 @@ fn model_of<'a>(text: &'a str, choices: &[Choice]) -> (Option<&'a str>, &'a str)
 }
 
 fn is_known(name: &str, choices: &[Choice]) -> bool {
-    choices
-        .iter()
-        .any(|choice| choice.label == name || choice.engine == Engine::Named(name.to_owned()))
+    choices.iter().any(|choice| choice.label == name || choice.engine == Engine::Named(name.to_owned()))
 }
 
 fn check_known(flag: &str, name: &str, choices: &[Choice]) -> anyhow::Result<()> {
@@ -195,7 +197,10 @@ fn check_known(flag: &str, name: &str, choices: &[Choice]) -> anyhow::Result<()>
         return Ok(());
     }
     let labels: Vec<&str> = choices.iter().map(|choice| choice.label.as_str()).collect();
-    bail!("{flag} names the backend '{name}', which does not take part\nhint: taking part: {}", labels.join(", "))
+    bail!(
+        "{flag} names the backend '{name}', which does not take part\nhint: taking part: {}",
+        labels.join(", ")
+    )
 }
 
 fn dotted<'a>(

@@ -149,7 +149,11 @@ impl Resolver<'_> {
         })
     }
 
-    fn tryout(&self, definition: &Definition, found: Option<&crate::backend::find::Found>) -> anyhow::Result<String> {
+    fn tryout(
+        &self,
+        definition: &Definition,
+        found: Option<&crate::backend::find::Found>,
+    ) -> anyhow::Result<String> {
         let activity = self.progress.start(&format!("{}: model to try:", definition.name));
         let path = model::tryout_for(definition, found, &self.finder.data_dir, &mut |event| {
             install::show(&activity, event);

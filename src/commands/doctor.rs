@@ -38,7 +38,11 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         println!("  {:<12} {line}", definition.name);
     }
     let tryout = model::tryout_paths(&finder.data_dir).gguf;
-    let tryout = if tryout.is_file() { tryout.display().to_string() } else { "not installed: harness install tryout-model".into() };
+    let tryout = if tryout.is_file() {
+        tryout.display().to_string()
+    } else {
+        "not installed: harness install tryout-model".into()
+    };
     println!("  {:<12} {tryout}", "try-out model");
     let doubts = doubts(&environment)?;
     println!("What would spoil a measurement");

@@ -46,7 +46,9 @@ pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
 /// One event of an installation on a live line.
 pub fn show(activity: &Activity, event: InstallEvent) {
     match event {
-        InstallEvent::Step { number, total, what } => activity.message(&format!("step {number} of {total}: {what}")),
+        InstallEvent::Step { number, total, what } => {
+            activity.message(&format!("step {number} of {total}: {what}"))
+        }
         InstallEvent::Line { text, elapsed } => activity.message(&format!("{}: {text}", minutes(elapsed))),
     }
 }

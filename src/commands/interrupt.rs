@@ -10,11 +10,8 @@ pub const INTERRUPTED: u8 = 130;
 
 /// Watches for signals; the receiver turns true at the first.
 pub fn watch(progress: Progress) -> anyhow::Result<watch::Receiver<bool>> {
-    let mut signals = [
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::hangup())?,
-    ];
+    let mut signals =
+        [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
         let mut count = 0;

@@ -11,7 +11,8 @@ use crate::schema::environment::Environment;
 
 /// The machine, with only the GPUs of `--gpus`.
 pub fn machine(environment: &Environment, gpus: Option<&str>) -> Machine {
-    let chosen = gpus.map_or(environment.gpus.len(), |list| list.split(',').filter(|id| !id.trim().is_empty()).count());
+    let chosen = gpus
+        .map_or(environment.gpus.len(), |list| list.split(',').filter(|id| !id.trim().is_empty()).count());
     Machine {
         gpus: chosen.min(environment.gpus.len()),
         cores: environment.cores,

@@ -68,7 +68,9 @@ pub async fn listed_models(client: &reqwest::Client, base_url: &str) -> anyhow::
     if !response.status().is_success() {
         bail!("{url} answers {}", response.status());
     }
-    let models: Models =
-        response.json().await.with_context(|| format!("{url} answers with something that is no model list"))?;
+    let models: Models = response
+        .json()
+        .await
+        .with_context(|| format!("{url} answers with something that is no model list"))?;
     Ok(models.data.into_iter().map(|model| model.id).collect())
 }

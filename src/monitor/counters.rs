@@ -43,8 +43,11 @@ pub async fn server_counters(
 ) -> anyhow::Result<Option<ServerCounters>> {
     let Some(path) = &metrics.path else { return Ok(None) };
     let url = format!("{}{path}", base_url.trim_end_matches('/'));
-    let response =
-        client.get(&url).send().await.with_context(|| format!("cannot read the server's metrics at {url}"))?;
+    let response = client
+        .get(&url)
+        .send()
+        .await
+        .with_context(|| format!("cannot read the server's metrics at {url}"))?;
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED => return Ok(None),

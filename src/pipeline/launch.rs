@@ -129,8 +129,7 @@ pub async fn start(
         LaunchEvent::Probing => activity.message("healthy, asking for a first token"),
         LaunchEvent::Ready { after } => activity.message(&format!("ready in {:.1} s", after.as_secs_f64())),
     };
-    let server =
-        backend_launch::launch(guard, request, probe, on_event, session.interrupt.clone()).await?;
+    let server = backend_launch::launch(guard, request, probe, on_event, session.interrupt.clone()).await?;
     drop(activity);
     session.progress.say(&format!("{}: ready in {:.1} s", target.label, server.ready_after.as_secs_f64()));
     session.progress.detail(&format!("{}: {}", target.label, server.launched.join(" ")));

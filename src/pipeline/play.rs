@@ -19,10 +19,10 @@ use crate::schema::live::LiveCounters;
 use crate::schema::plan::{CommandKind, Plan};
 use crate::schema::summary::ServerCounts;
 
-use super::launch::{self, Failure, Ready};
-use super::record::{self, LiveTtft, ToldTokens};
 use super::Session;
 use super::derive::{self, Derived};
+use super::launch::{self, Failure, Ready};
+use super::record::{self, LiveTtft, ToldTokens};
 
 /// Servers add their counters late (SGLang when a request is finished and reported): so often are they
 /// asked again, where they do not agree with ours.
@@ -30,11 +30,7 @@ const COUNTER_TRIES: u32 = 8;
 const COUNTER_PAUSE: Duration = Duration::from_millis(500);
 
 /// Plays one target and leaves its files; its server is gone afterwards, whatever happened.
-pub async fn play(
-    session: &Session,
-    target: &Target,
-    guard: Option<&Guard>,
-) -> Result<Derived, Failure> {
+pub async fn play(session: &Session, target: &Target, guard: Option<&Guard>) -> Result<Derived, Failure> {
     let mut ready = match (&target.origin, guard) {
         (Origin::Launch(spec), Some(guard)) => {
             let log = server_log(&session.plan, &target.label)?;
@@ -90,8 +86,7 @@ async fn load(
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = record::start(receiver, writer, live_ttft.clone());
     let live = Arc::new(LiveCounters::default());
-    let line =
-        session.progress.load(&target.label, goal(session), live.clone(), move || live_ttft.p50_ms());
+    let line = session.progress.load(&target.label, goal(session), live.clone(), move || live_ttft.p50_ms());
 
     let (stop_sender, stop_load) = watch::channel(*session.interrupt.borrow());
     let job = launch::job(session, target, &ready.url);

@@ -64,7 +64,10 @@ pub fn rebuild(paths: &[PathBuf], style: Style, progress: &Progress) -> anyhow::
     }
     for folder in &folders {
         trouble = true;
-        progress.error(&format!("{}: no backend got as far as a request, so there is nothing to rebuild", folder.display()));
+        progress.error(&format!(
+            "{}: no backend got as far as a request, so there is nothing to rebuild",
+            folder.display()
+        ));
     }
     Ok(trouble)
 }

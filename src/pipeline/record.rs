@@ -49,7 +49,8 @@ pub struct LiveTtft(Arc<Mutex<Vec<f64>>>);
 
 impl LiveTtft {
     fn add(&self, record: &RequestRecord) {
-        let (Some(sent), Some(first), Phase::Measured) = (record.sent_us, record.first_token_us, record.phase)
+        let (Some(sent), Some(first), Phase::Measured) =
+            (record.sent_us, record.first_token_us, record.phase)
         else {
             return;
         };

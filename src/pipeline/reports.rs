@@ -49,11 +49,7 @@ pub fn append_run(run: &RunFile, output: &Path, progress: &Progress) -> anyhow::
 }
 
 /// Appends the row of a backend that gave no result.
-pub fn append_failure(
-    plan: &Plan,
-    failed: &FailedTarget,
-    progress: &Progress,
-) -> anyhow::Result<()> {
+pub fn append_failure(plan: &Plan, failed: &FailedTarget, progress: &Progress) -> anyhow::Result<()> {
     append(csv::failed_row(plan, failed, Timestamp::now()), &plan.output, progress)
 }
 
@@ -90,8 +86,7 @@ pub fn write_folder(
     comparison: Comparison,
     runs: &[Derived],
 ) -> anyhow::Result<()> {
-    let mut rows: Vec<Vec<String>> =
-        comparison.runs.iter().map(|run| csv::summary_row(plan, run)).collect();
+    let mut rows: Vec<Vec<String>> = comparison.runs.iter().map(|run| csv::summary_row(plan, run)).collect();
     rows.extend(comparison.failed.iter().map(|failed| csv::failed_row(plan, failed, plan.created_at)));
     results::write_table(&folder.join("summary.csv"), &csv::summary_header(), &rows)?;
     let plots = folder.join("plots");

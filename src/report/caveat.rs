@@ -61,7 +61,9 @@ pub fn sentence(caveat: &Caveat) -> String {
              Lower the load, give the client more CPU, or send from another machine."
         ),
         Caveat::Partial { reason } => {
-            format!("The run did not reach its end ({reason}): the numbers cover only the part that was measured.")
+            format!(
+                "The run did not reach its end ({reason}): the numbers cover only the part that was measured."
+            )
         }
         Caveat::ServerCountsDiffer { what } => format!(
             "The server counted other numbers than the client ({what}). Make sure that nothing else uses the server; \
@@ -72,9 +74,11 @@ pub fn sentence(caveat: &Caveat) -> String {
              Use a dataset with more prompts, or turn the server's cache off.",
             percent(*share_pct)
         ),
-        Caveat::LengthNotForced => "The engine cannot be told to ignore the end of sequence, so its answers may be \
+        Caveat::LengthNotForced => {
+            "The engine cannot be told to ignore the end of sequence, so its answers may be \
              shorter than asked for. Compare TPOT and tokens a second rather than E2E and RPS."
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 
@@ -82,7 +86,9 @@ pub fn sentence(caveat: &Caveat) -> String {
 pub fn short(caveat: &Caveat) -> String {
     match caveat {
         Caveat::SingleRun => "one run each, so no verdict".to_owned(),
-        Caveat::PrecisionDiffers { by_label } => format!("precision differs ({})", listed(by_label, Clone::clone)),
+        Caveat::PrecisionDiffers { by_label } => {
+            format!("precision differs ({})", listed(by_label, Clone::clone))
+        }
         Caveat::LengthsUnequal { by_label } => {
             format!("lengths differ (mean output tokens {})", listed(by_label, |tokens| compact(*tokens)))
         }

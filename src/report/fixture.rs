@@ -10,7 +10,8 @@ use crate::schema::comparison::{Best, Comparison, ComparisonFile};
 use crate::schema::environment::{Environment, Gpu};
 use crate::schema::metric::{self, Better, METRICS};
 use crate::schema::plan::{
-    CommandKind, DatasetSource, Endpoint, LoadPlan, Plan, Sampling, Launching, SharedSettings, Skipped, Traffic, Warmup, Wire,
+    CommandKind, DatasetSource, Endpoint, Launching, LoadPlan, Plan, Sampling, SharedSettings, Skipped,
+    Traffic, Warmup, Wire,
 };
 use crate::schema::summary::{
     Caveat, ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,
@@ -174,7 +175,10 @@ pub fn plan() -> Plan {
             ca_file: None,
             insecure: false,
         },
-        launching: Some(Launching { shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None }, startup_timeout_s: 1800.0 }),
+        launching: Some(Launching {
+            shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None },
+            startup_timeout_s: 1800.0,
+        }),
         output: PathBuf::from("results"),
         strict: false,
     }

@@ -210,7 +210,8 @@ fn machine(environment: &Environment) -> Vec<String> {
         .map(|gpu| format!("{} {} ({})", gpu.index, one_line(&gpu.name), bytes(gpu.memory_bytes)))
         .collect();
     let gpus = if gpus.is_empty() { "none found".to_owned() } else { gpus.join(", ") };
-    let driver = environment.driver.as_deref().map(|version| format!(", driver {version}")).unwrap_or_default();
+    let driver =
+        environment.driver.as_deref().map(|version| format!(", driver {version}")).unwrap_or_default();
     vec![
         format!(
             "Machine: {}, {}, {} cores, {} of memory, {}",
@@ -269,7 +270,11 @@ fn command(launch: &LaunchSpec) -> String {
 fn quoted(word: &str) -> String {
     let word = one_line(word);
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%{}".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 fn glossary(page: &mut Page, comparison: &Comparison) {

@@ -10,3 +10,5 @@ pub mod terminal;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! How numbers and texts look: three significant digits, two decimals, widths and line breaks.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 /// Stands for a value that does not exist.
 pub const NONE: &str = "–";
@@ -18,7 +18,8 @@ pub fn compact(value: f64) -> String {
         return "0".to_owned();
     }
     let scientific = format!("{value:.2e}");
-    let exponent: i32 = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
+    let exponent: i32 =
+        scientific.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
     match exponent {
         9.. | ..=-5 => scientific,
         2.. => grouped(value.round()),
@@ -79,40 +80,26 @@ pub fn wrap(text: &str, width: usize, first: &str, rest: &str) -> Vec<String> {
     let mut line = first.to_owned();
     let mut empty = true;
     for word in one_line(text).split(' ') {
-        let mut word = word;
-        let room = width.saturating_sub(line.width() + usize::from(!empty));
-        if !empty && word.width() > room {
+        // The width of letters depends on their neighbours, so whole lines are measured.
+        if !empty && format!("{line} {word}").width() > width {
             lines.push(std::mem::replace(&mut line, rest.to_owned()));
-            empty = true;
-        }
-        if !empty {
+        } else if !empty {
             line.push(' ');
         }
-        loop {
-            let (head, tail) = split_at_width(word, width.saturating_sub(line.width()));
-            line.push_str(head);
-            empty = false;
-            if tail.is_empty() {
-                break;
+        empty = true;
+        for letter in word.chars() {
+            line.push(letter);
+            if line.width() > width && !empty {
+                line.pop();
+                lines.push(std::mem::replace(&mut line, rest.to_owned()));
+                line.push(letter);
             }
-            lines.push(std::mem::replace(&mut line, rest.to_owned()));
-            word = tail;
+            empty = false;
         }
+        empty = false;
     }
     lines.push(line);
     lines
-}
-
-/// The longest head of at most `width` columns, but at least one character, and the tail.
-fn split_at_width(word: &str, width: usize) -> (&str, &str) {
-    let mut used = 0;
-    for (index, c) in word.char_indices() {
-        used += c.width().unwrap_or(0);
-        if used > width && index > 0 {
-            return word.split_at(index);
-        }
-    }
-    (word, "")
 }
 
 #[cfg(test)]
@@ -122,11 +109,12 @@ mod tests {
 
     #[test]
     fn three_digits_are_shown_whatever_the_size() {
-        let shown: Vec<String> =
-            [0.0, 0.000012, 0.012345, 0.5, 1.234, 9.999, 12.34, 99.96, 123.4, 1234.0, 1234567.8, 2e12, -45.67]
-                .into_iter()
-                .map(compact)
-                .collect();
+        let shown: Vec<String> = [
+            0.0, 0.000012, 0.012345, 0.5, 1.234, 9.999, 12.34, 99.96, 123.4, 1234.0, 1234567.8, 2e12, -45.67,
+        ]
+        .into_iter()
+        .map(compact)
+        .collect();
         assert_eq!(
             shown.join(" "),
             "0 1.20e-5 0.0123 0.500 1.23 10.0 12.3 100 123 1,234 1,234,568 2.00e12 -45.7"

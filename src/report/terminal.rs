@@ -1,7 +1,8 @@
 //! What the terminal shows: a block for each backend, then all of them side by side.
 
 use comfy_table::{
-    Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableComponent, Width, presets,
+    Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableComponent, Width,
+    presets,
 };
 use unicode_width::UnicodeWidthStr;
 
@@ -39,7 +40,8 @@ const BACKEND_COLUMNS: usize = 11;
 
 /// One run's results, ending in a line break.
 pub fn run_block(run: &RunSummary, style: Style) -> String {
-    let partial = run.partial.as_deref().map_or_else(String::new, |why| format!(" (partial: {})", one_line(why)));
+    let partial =
+        run.partial.as_deref().map_or_else(String::new, |why| format!(" (partial: {})", one_line(why)));
     let head = format!("=== RESULTS FOR {}{partial} ===", one_line(&run.label));
     let mut lines: Vec<String> =
         wrap(&head, style.columns(), "", "").iter().map(|line| style.bold(line)).collect();
@@ -134,10 +136,9 @@ pub fn caveat_list(comparison: &Comparison, style: Style) -> String {
 /// As many tables as the width needs.
 fn tables(comparison: &Comparison, style: Style) -> Vec<String> {
     let rows = rows(comparison);
-    let head_columns = rows.iter().map(|row| row.head.width()).max().unwrap_or(0) + 2;
     let numbers = (0..comparison.runs.len()).map(|run| number_columns(&rows, run)).max().unwrap_or(0);
-    let narrowest = BACKEND_COLUMNS.max(numbers);
-    let abreast = (style.columns().saturating_sub(head_columns) / narrowest).max(1);
+    let narrowest = BACKEND_COLUMNS.max(numbers + 1);
+    let abreast = (style.columns().saturating_sub(head_columns(&rows)) / narrowest).max(1);
     let mut lines = Vec::new();
     let mut from = 0;
     while from < comparison.runs.len() {
@@ -150,6 +151,11 @@ fn tables(comparison: &Comparison, style: Style) -> Vec<String> {
         from = to;
     }
     lines
+}
+
+/// Columns of the rows' heads with their padding.
+fn head_columns(rows: &[Row]) -> usize {
+    rows.iter().map(|row| row.head.width()).max().unwrap_or(0) + 2
 }
 
 /// Columns that a run's numbers need with their padding; versions and names may be broken.
@@ -189,11 +195,13 @@ fn table(comparison: &Comparison, rows: &[Row], runs: std::ops::Range<usize>, st
         });
         table.add_row(std::iter::once(comfy_table::Cell::new(&row.head)).chain(cells));
     }
+    // In a terminal too narrow for a number it is broken rather than the line.
+    let most = style.columns().saturating_sub(head_columns(rows) + 1);
     for (index, column) in table.column_iter_mut().enumerate() {
         if index == 0 {
             column.set_constraint(ColumnConstraint::ContentWidth).set_padding((0, 2));
         } else {
-            let numbers = number_columns(rows, runs.start + index - 1);
+            let numbers = number_columns(rows, runs.start + index - 1).min(most);
             let lower = Width::Fixed(u16::try_from(numbers).unwrap_or(u16::MAX));
             column.set_constraint(ColumnConstraint::LowerBoundary(lower)).set_padding((0, 1));
             column.set_cell_alignment(CellAlignment::Right);
@@ -208,8 +216,7 @@ fn legend(comparison: &Comparison, style: Style) -> Vec<String> {
         [] => None,
         titles => Some(format!("{word} is better: {}", titles.join(", "))),
     };
-    let parts: Vec<String> =
-        [part(&higher, "higher"), part(&lower, "lower")].into_iter().flatten().collect();
+    let parts: Vec<String> = [part(&higher, "higher"), part(&lower, "lower")].into_iter().flatten().collect();
     if parts.is_empty() {
         return Vec::new();
     }
@@ -235,7 +242,10 @@ fn without_result(comparison: &Comparison, style: Style) -> Vec<String> {
         }
     };
     let failed = comparison.failed.iter();
-    list("Failed:", failed.map(|target| (format!("{}: {}", target.label, target.error), &*target.hint)).collect());
+    list(
+        "Failed:",
+        failed.map(|target| (format!("{}: {}", target.label, target.error), &*target.hint)).collect(),
+    );
     let skipped = comparison.skipped.iter();
     list(
         "Not run:",

@@ -26,7 +26,8 @@ use harness::schema::comparison::{
 use harness::schema::environment::Environment;
 use harness::schema::metric;
 use harness::schema::plan::{
-    CommandKind, DatasetSource, Endpoint, LoadPlan, Plan, Sampling, Launching, SharedSettings, Traffic, Warmup, Wire,
+    CommandKind, DatasetSource, Endpoint, Launching, LoadPlan, Plan, Sampling, SharedSettings, Traffic,
+    Warmup, Wire,
 };
 use harness::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
@@ -98,7 +99,10 @@ fn plan(run_id: &str) -> Plan {
             ca_file: None,
             insecure: false,
         },
-        launching: Some(Launching { shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None }, startup_timeout_s: 1800.0 }),
+        launching: Some(Launching {
+            shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None },
+            startup_timeout_s: 1800.0,
+        }),
         output: "results".into(),
         strict: false,
     }

@@ -4,6 +4,7 @@ use plotters::backend::DrawingBackend;
 
 use super::canvas::{AXIS_LINE, Anchor, Canvas, GRID_LINE, INK, Lettering, Look, SOFT};
 use super::{ChartContext, WIDTH};
+use crate::report::number::compact;
 
 /// Free space at the left and right edge, points.
 pub const MARGIN: f64 = 28.0;
@@ -33,7 +34,7 @@ impl Scale {
     /// Logarithmic where the values span more than a factor of 20, else linear.
     pub fn fitting(smallest: f64, largest: f64) -> Self {
         if smallest > 0.0 && largest / smallest > 20.0 {
-            Scale::Log { min: smallest / 1.15, max: largest * 1.15 }
+            Scale::Log { min: smallest / 1.15, max: (largest * 1.15).min(f64::MAX) }
         } else {
             Scale::linear(largest * 1.05)
         }
@@ -60,14 +61,15 @@ impl Scale {
 fn linear_ticks(max: f64, wanted: usize) -> Vec<f64> {
     let rough = max / wanted.max(1) as f64;
     let decade = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * decade).find(|step| *step >= rough);
+    let step =
+        [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * decade).find(|step| *step >= rough);
     let Some(step) = step.filter(|step| step.is_normal()) else { return vec![0.0] };
     (0..=wanted + 1).map(|index| index as f64 * step).filter(|tick| *tick <= max * 1.000_001).collect()
 }
 
 fn log_ticks(min: f64, max: f64, wanted: usize) -> Vec<f64> {
     let within = |factors: &[f64]| -> Vec<f64> {
-        let decades = min.log10().floor() as i32..=max.log10().ceil() as i32;
+        let decades = (min.log10().floor() as i32).max(-307)..=(max.log10().ceil() as i32).min(308);
         decades
             .flat_map(|decade| factors.iter().map(move |factor| factor * 10f64.powi(decade)))
             .filter(|tick| (min..=max).contains(tick))
@@ -82,7 +84,7 @@ fn log_ticks(min: f64, max: f64, wanted: usize) -> Vec<f64> {
     coarse.into_iter().step_by(every).collect()
 }
 
-/// A tick's number without needless digits: `0`, `2.5`, `1,000`, `2M`.
+/// A tick's number without needless digits: `0`, `2.5`, `1,000`, `20k`, `2M`.
 pub fn tick_text(value: f64) -> String {
     let (scaled, suffix) = match value.abs() {
         size if size >= 1e15 || (size > 0.0 && size < 1e-4) => return format!("{value:.0e}"),
@@ -91,13 +93,16 @@ pub fn tick_text(value: f64) -> String {
         size if size >= 1e4 => (value / 1e3, "k"),
         _ => (value, ""),
     };
+    if scaled.abs() >= 1e3 {
+        return compact(scaled);
+    }
     let text = format!("{scaled:.5}");
     format!("{}{suffix}", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// The head's height with its subtitle, points.
 pub fn head_height(context: &ChartContext) -> f64 {
-    46.0 + subtitle_lines(context).len() as f64 * 18.0
+    54.0 + subtitle_lines(context).len() as f64 * 18.0
 }
 
 fn subtitle_lines(context: &ChartContext) -> Vec<String> {
@@ -135,7 +140,7 @@ fn note_lines(context: &ChartContext) -> Vec<String> {
 /// The foot's height, points.
 pub fn foot_height(context: &ChartContext) -> f64 {
     let lines = note_lines(context).len() as f64;
-    if lines > 0.0 { 16.0 + lines * 16.0 } else { 12.0 }
+    if lines > 0.0 { 24.0 + lines * 16.0 } else { 12.0 }
 }
 
 /// The doubts below everything, beginning at `top`.
@@ -145,7 +150,7 @@ pub fn draw_foot<DB: DrawingBackend>(
     top: f64,
 ) -> anyhow::Result<()> {
     for (index, line) in note_lines(context).iter().enumerate() {
-        canvas.text(line, (MARGIN, top + 14.0 + index as f64 * 16.0), Anchor::Start, NOTE)?;
+        canvas.text(line, (MARGIN, top + 18.0 + index as f64 * 16.0), Anchor::Start, NOTE)?;
     }
     Ok(())
 }
@@ -224,7 +229,7 @@ impl Frame {
         x_name: &str,
         y_name: &str,
     ) -> anyhow::Result<()> {
-        for tick in self.y.ticks(5) {
+        for tick in self.y.ticks(6) {
             let (_, y) = self.place(0.0, tick);
             canvas.line(&[(self.left, y), (self.right, y)], 1.0, GRID_LINE)?;
             canvas.text(&tick_text(tick), (self.left - 8.0, y + 4.0), Anchor::End, TICK)?;

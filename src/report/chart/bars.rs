@@ -56,9 +56,11 @@ struct Bar {
 
 impl<'a> Bars<'a> {
     pub(super) fn new(comparison: &Comparison, context: &'a ChartContext) -> Self {
-        let panels = PANELS.iter().filter_map(|name| metric::metric(name)).map(|metric| panel(comparison, metric));
+        let panels =
+            PANELS.iter().filter_map(|name| metric::metric(name)).map(|metric| panel(comparison, metric));
         let label_limit = (panel_width() * 0.34).floor();
-        let labels: Vec<Vec<String>> = comparison.runs.iter().map(|run| two_lines(&run.label, label_limit)).collect();
+        let labels: Vec<Vec<String>> =
+            comparison.runs.iter().map(|run| two_lines(&run.label, label_limit)).collect();
         let label_width = labels.iter().flatten().map(|line| LABEL.width(line)).fold(20.0, f64::max);
         let looks = comparison.runs.iter().enumerate();
         Bars {
@@ -138,7 +140,7 @@ impl Bars<'_> {
         let grey = Look::of(6);
         let mut x = MARGIN;
         for (colour, text) in
-            [(grey.colour(), "p50 or total"), (grey.pale(), "p99 (99 % of requests are below)")]
+            [(grey.colour(), "p50; throughput: whole run"), (grey.pale(), "p99 (99 % of requests are below)")]
         {
             canvas.rect((x, top), (x + 22.0, top + 12.0), colour)?;
             canvas.text(text, (x + 29.0, top + 10.5), Anchor::Start, LABEL)?;
@@ -146,7 +148,7 @@ impl Bars<'_> {
         }
         if self.panels.iter().flat_map(|panel| panel.runs.iter().flatten()).any(|bar| bar.best) {
             canvas.text("best", (x, top + 10.5), Anchor::Start, BEST)?;
-            let text = "= best p50, or best total";
+            let text = "= best p50 or throughput";
             canvas.text(text, (x + BEST.width("best") + 6.0, top + 10.5), Anchor::Start, LABEL)?;
         }
         Ok(())
@@ -173,7 +175,12 @@ impl Bars<'_> {
         let bottom = top + PANEL_HEAD + self.looks.len().max(1) as f64 * self.row_height();
         draw_ticks(canvas, scale, (from, to), (top + PANEL_HEAD, bottom))?;
         if panel.runs.is_empty() {
-            canvas.text("no data", (from + 8.0, (top + PANEL_HEAD + bottom) / 2.0), Anchor::Start, MISSING)?;
+            canvas.text(
+                "no data",
+                (from + 8.0, (top + PANEL_HEAD + bottom) / 2.0),
+                Anchor::Start,
+                MISSING,
+            )?;
         }
         for (index, run) in panel.runs.iter().enumerate() {
             let middle = top + PANEL_HEAD + (index as f64 + 0.5) * self.row_height();

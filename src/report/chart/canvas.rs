@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use ab_glyph::{Font, FontRef};
+use ab_glyph::{Font, FontRef, OutlinedGlyph, PxScale, point};
 use anyhow::{Context, anyhow};
 use plotters::backend::DrawingBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontFamily, FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle, register_font};
+use plotters::style::{Color, FontFamily, FontStyle, IntoFont, RGBColor, ShapeStyle, TextStyle};
 
 /// Grid points, as plotters counts them.
 type Place = (i32, i32);
@@ -29,32 +29,19 @@ const PALETTE: [RGBColor; 7] = [
 ];
 
 /// Dashes in points; an empty list is a solid line.
-const DASHES: [&[f64]; 7] = [
-    &[],
-    &[9.0, 4.0],
-    &[3.0, 3.0],
-    &[12.0, 3.0, 3.0, 3.0],
-    &[18.0, 5.0],
-    &[6.0, 2.0],
-    &[2.0, 5.0],
-];
+const DASHES: [&[f64]; 7] =
+    [&[], &[9.0, 4.0], &[3.0, 3.0], &[12.0, 3.0, 3.0, 3.0], &[18.0, 5.0], &[6.0, 2.0], &[2.0, 5.0]];
 
 static REGULAR_FILE: &[u8] = include_bytes!("../../../assets/DejaVuSans.ttf");
 static BOLD_FILE: &[u8] = include_bytes!("../../../assets/DejaVuSans-Bold.ttf");
-static REGULAR: LazyLock<Option<FontRef<'static>>> = LazyLock::new(|| FontRef::try_from_slice(REGULAR_FILE).ok());
+static REGULAR: LazyLock<Option<FontRef<'static>>> =
+    LazyLock::new(|| FontRef::try_from_slice(REGULAR_FILE).ok());
 static BOLD: LazyLock<Option<FontRef<'static>>> = LazyLock::new(|| FontRef::try_from_slice(BOLD_FILE).ok());
 
-/// The family as SVG names it: fonts of like width first. The bitmap takes the compiled-in one by this name.
+/// The family as SVG names it: fonts of like width first. A bitmap takes the compiled-in one.
 const FAMILY: &str = "DejaVu Sans, Verdana, Bitstream Vera Sans, sans-serif";
 
-/// Makes the compiled-in font known to plotters; again does no harm.
-pub fn register_fonts() -> anyhow::Result<()> {
-    let unreadable = |_| anyhow!("the compiled-in font cannot be read");
-    register_font(FAMILY, FontStyle::Normal, REGULAR_FILE).map_err(unreadable)?;
-    register_font(FAMILY, FontStyle::Bold, BOLD_FILE).map_err(unreadable)
-}
-
-/// What is drawn on: plotters places text a little differently on each.
+/// What is drawn on: letters are drawn by us on a bitmap and by the viewer of an SVG.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
     Bitmap,
@@ -87,13 +74,14 @@ impl Lettering {
         Lettering { size, bold: true, colour }
     }
 
+    fn font(self) -> Option<&'static FontRef<'static>> {
+        if self.bold { BOLD.as_ref() } else { REGULAR.as_ref() }
+    }
+
     /// Width of a text, points.
     pub fn width(self, text: &str) -> f64 {
-        let font = if self.bold { &*BOLD } else { &*REGULAR };
-        let Some(font) = font else { return text.chars().count() as f64 * self.size * 0.7 };
-        let units = f64::from(font.units_per_em().unwrap_or(2048.0));
-        let advance: f64 = text.chars().map(|c| f64::from(font.h_advance_unscaled(font.glyph_id(c)))).sum();
-        advance / units * self.size
+        let Some(font) = self.font() else { return text.chars().count() as f64 * self.size * 0.7 };
+        text.chars().map(|letter| f64::from(advance(font, letter))).sum::<f64>() * self.size
     }
 
     /// The text, shortened in its middle to fit: the ends of labels are what tells them apart.
@@ -136,6 +124,11 @@ impl Lettering {
         }
         lines
     }
+}
+
+/// From one letter to the next, em.
+fn advance(font: &FontRef<'_>, letter: char) -> f32 {
+    font.h_advance_unscaled(font.glyph_id(letter)) / font.units_per_em().unwrap_or(2048.0)
 }
 
 /// Looks of one backend: colour, dashes and marker by its place in the order of play.
@@ -246,26 +239,82 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     }
 
     /// A text with its base line at `y`.
-    pub fn text(&mut self, text: &str, (x, y): (f64, f64), anchor: Anchor, look: Lettering) -> anyhow::Result<()> {
-        // plotters divides the size by 1.24 for SVG, takes it as ascent plus descent (1.164 em of this
-        // font) for a bitmap, and has the base line at another height in each.
-        let (to_plotters, base_line) = match self.surface {
-            Surface::Bitmap => (1.164, 1.164 / 2.0),
-            Surface::Svg => (1.24, 0.76),
+    pub fn text(
+        &mut self,
+        text: &str,
+        (x, y): (f64, f64),
+        anchor: Anchor,
+        look: Lettering,
+    ) -> anyhow::Result<()> {
+        let drawn = match self.surface {
+            Surface::Bitmap => self.raster_text(text, (x, y), anchor, look),
+            Surface::Svg => self.svg_text(text, (x, y), anchor, look),
         };
+        drawn.with_context(|| format!("cannot write {text:?}"))
+    }
+
+    /// plotters writes the element: it divides the size by 1.24 and lowers the base line by 0.76 em.
+    fn svg_text(
+        &mut self,
+        text: &str,
+        (x, y): (f64, f64),
+        anchor: Anchor,
+        look: Lettering,
+    ) -> anyhow::Result<()> {
         let h_pos = match anchor {
             Anchor::Start => HPos::Left,
             Anchor::Middle => HPos::Center,
             Anchor::End => HPos::Right,
         };
         let style = if look.bold { FontStyle::Bold } else { FontStyle::Normal };
-        let font = (FontFamily::from(FAMILY), look.size * self.grid * to_plotters, style).into_font();
+        let font = (FontFamily::from(FAMILY), look.size * self.grid * 1.24, style).into_font();
         let style = TextStyle::from(font).color(&look.colour).pos(Pos::new(h_pos, VPos::Top));
-        let place = self.at((x, y - base_line * look.size));
-        self.backend
-            .draw_text(text, &style, place)
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(|| format!("cannot write {text:?}"))
+        let place = self.at((x, y - 0.76 * look.size));
+        self.backend.draw_text(text, &style, place).map_err(|error| anyhow!("{error}"))
+    }
+
+    /// Letters drawn one by one: plotters would leave out the space on their left, so that they touch.
+    fn raster_text(
+        &mut self,
+        text: &str,
+        (x, y): (f64, f64),
+        anchor: Anchor,
+        look: Lettering,
+    ) -> anyhow::Result<()> {
+        let font = look.font().context("the compiled-in font cannot be read")?;
+        let start = match anchor {
+            Anchor::Start => x,
+            Anchor::Middle => x - look.width(text) / 2.0,
+            Anchor::End => x - look.width(text),
+        };
+        let em = (look.size * self.grid) as f32;
+        let units = font.units_per_em().unwrap_or(2048.0);
+        let scale = PxScale::from(em * font.height_unscaled() / units);
+        let mut pen = point((start * self.grid) as f32, (y * self.grid) as f32);
+        for letter in text.chars() {
+            let glyph = font.glyph_id(letter).with_scale_and_position(scale, pen);
+            if let Some(outline) = font.outline_glyph(glyph) {
+                self.raster_glyph(&outline, look.colour)?;
+            }
+            pen.x += em * advance(font, letter);
+        }
+        Ok(())
+    }
+
+    fn raster_glyph(&mut self, outline: &OutlinedGlyph, colour: RGBColor) -> anyhow::Result<()> {
+        let bounds = outline.px_bounds();
+        let (left, top) = (bounds.min.x as i32, bounds.min.y as i32);
+        let (width, height) = self.backend.get_size();
+        let mut drawn = Ok(());
+        outline.draw(|x, y, coverage| {
+            let place = (left.saturating_add(x as i32), top.saturating_add(y as i32));
+            let inside = (0..width as i32).contains(&place.0) && (0..height as i32).contains(&place.1);
+            if inside && coverage > 0.0 && drawn.is_ok() {
+                let colour = colour.mix(f64::from(coverage.min(1.0))).to_backend_color();
+                drawn = self.backend.draw_pixel(place, colour);
+            }
+        });
+        drawn.map_err(|error| anyhow!("{error}"))
     }
 }
 

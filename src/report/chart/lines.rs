@@ -3,7 +3,7 @@
 use plotters::backend::DrawingBackend;
 
 use super::axis::{self, Frame, Legend, MARGIN, Scale, TICK, draw_foot, draw_head};
-use super::canvas::{Anchor, Canvas, Lettering, Look, SOFT};
+use super::canvas::{AXIS_LINE, Anchor, Canvas, Lettering, Look, SOFT};
 use super::{Chart, ChartContext, Picture, THROUGHPUT, TTFT_DISTRIBUTION, WIDTH, render};
 use crate::report::number::{count, one_line};
 use crate::schema::comparison::Comparison;
@@ -61,7 +61,8 @@ fn requests(number: usize) -> String {
 }
 
 fn finite_sorted(values: &[f64]) -> Vec<f64> {
-    let mut values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite() && *value >= 0.0).collect();
+    let mut values: Vec<f64> =
+        values.iter().copied().filter(|value| value.is_finite() && *value >= 0.0).collect();
     values.sort_by(f64::total_cmp);
     values
 }
@@ -88,6 +89,10 @@ fn steps(sorted: &[f64]) -> Vec<(f64, f64)> {
 /// # Errors
 /// When the drawing library fails.
 pub fn throughput_over_time(comparison: &Comparison, context: &ChartContext) -> anyhow::Result<Chart> {
+    render(THROUGHPUT, &throughput(comparison, context))
+}
+
+pub(super) fn throughput<'a>(comparison: &Comparison, context: &'a ChartContext) -> Lines<'a> {
     let longest = comparison.runs.iter().map(|run| whole_seconds(run).len()).max().unwrap_or(0);
     let stretch = stretch_s(longest);
     let lines: Vec<Line> = comparison
@@ -107,7 +112,7 @@ pub fn throughput_over_time(comparison: &Comparison, context: &ChartContext) -> 
     let points = || lines.iter().flat_map(|line| line.points.iter());
     let highest = points().map(|(_, rate)| *rate).fold(0.0, f64::max);
     let averaged = if stretch == 1 { String::new() } else { format!(", mean over {stretch} s") };
-    let picture = Lines {
+    Lines {
         context,
         title: "Output tokens per second over the run",
         x: Scale::linear(longest as f64),
@@ -116,8 +121,7 @@ pub fn throughput_over_time(comparison: &Comparison, context: &ChartContext) -> 
         x_name: "seconds since the run began".to_owned(),
         y_name: format!("output tokens per second (tok/s){averaged} – higher is better"),
         marks: &[],
-    };
-    render(THROUGHPUT, &picture)
+    }
 }
 
 /// The run's seconds without the last one, which the end of the run cuts short.
@@ -195,7 +199,7 @@ impl Picture for Lines<'_> {
             draw_line(canvas, &frame, line)?;
         }
         if self.lines.iter().all(|line| line.points.is_empty()) {
-            let middle = ((frame.left + frame.right) / 2.0, top + PLOT_HEIGHT / 2.0);
+            let middle = ((frame.left + frame.right) / 2.0, top + PLOT_HEIGHT * 0.44);
             canvas.text("no data", middle, Anchor::Middle, Lettering::new(18.0, SOFT))?;
         }
         draw_foot(canvas, self.context, frame.bottom + BELOW)
@@ -203,10 +207,14 @@ impl Picture for Lines<'_> {
 }
 
 impl Lines<'_> {
-    fn draw_marks<DB: DrawingBackend>(&self, canvas: &mut Canvas<'_, DB>, frame: &Frame) -> anyhow::Result<()> {
+    fn draw_marks<DB: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<'_, DB>,
+        frame: &Frame,
+    ) -> anyhow::Result<()> {
         for (height, name) in self.marks {
             let (_, y) = frame.place(0.0, *height);
-            canvas.line(&[(frame.left, y), (frame.right, y)], 1.0, SOFT)?;
+            canvas.line(&[(frame.left, y), (frame.right, y)], 1.0, AXIS_LINE)?;
             canvas.text(name, (frame.right + 6.0, y + 4.0), Anchor::Start, TICK)?;
         }
         Ok(())

@@ -93,9 +93,10 @@ impl ChartContext {
 pub fn traffic_words(load: &LoadPlan) -> String {
     let cap = load.concurrency.map(|limit| format!(", at most {limit} in flight")).unwrap_or_default();
     match load.traffic {
-        Traffic::Closed => {
-            load.concurrency.map(|slots| format!("concurrency {slots}")).unwrap_or_else(|| "closed loop".to_owned())
-        }
+        Traffic::Closed => load
+            .concurrency
+            .map(|slots| format!("concurrency {slots}"))
+            .unwrap_or_else(|| "closed loop".to_owned()),
         Traffic::Poisson { rate } => format!("Poisson {rate}/s{cap}"),
         Traffic::Constant { rate } => format!("constant {rate}/s{cap}"),
     }
@@ -110,7 +111,6 @@ trait Picture {
 }
 
 fn render<P: Picture>(name: &'static str, picture: &P) -> anyhow::Result<Chart> {
-    canvas::register_fonts()?;
     let height = picture.height().ceil().max(1.0) as u32;
     Ok(Chart {
         name,
@@ -119,7 +119,11 @@ fn render<P: Picture>(name: &'static str, picture: &P) -> anyhow::Result<Chart> 
     })
 }
 
-fn draw<P: Picture, DB: DrawingBackend>(picture: &P, mut backend: DB, surface: Surface) -> anyhow::Result<()> {
+fn draw<P: Picture, DB: DrawingBackend>(
+    picture: &P,
+    mut backend: DB,
+    surface: Surface,
+) -> anyhow::Result<()> {
     let (width, height) = backend.get_size();
     let mut canvas = Canvas::new(&mut backend, surface, f64::from(GRID));
     let grid = f64::from(GRID);
@@ -147,6 +151,7 @@ fn render_png<P: Picture>(picture: &P, height: u32) -> anyhow::Result<Vec<u8>> {
     let mut encoder = png::Encoder::new(&mut file, wide, high);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_filter(png::FilterType::Up);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&pixels)?;
     writer.finish()?;
