@@ -1,0 +1,177 @@
+//! Real engines, where they are installed (`harness install llamacpp tryout-model`, `vllm`, `sglang`);
+//! elsewhere each test says that it was skipped.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Where `harness install` puts engines; the tests never install one themselves.
+fn data_dir() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("HARNESS_DATA_DIR")
+        .or_else(|| set("XDG_DATA_HOME").map(|home| home.join("harness")))
+        .or_else(|| set("HOME").map(|home| home.join(".local/share/harness")))
+}
+
+/// True where the engine and the model to try are installed; says so where they are not.
+fn installed(engine: &str) -> bool {
+    let found = data_dir().is_some_and(|data| {
+        data.join("engines").join(engine).join(".harness-complete.json").is_file()
+            && data.join("models/SmolLM2-135M-Instruct").is_dir()
+    });
+    if !found {
+        eprintln!(
+            "skipped: {engine} or the try-out model is not installed (harness install {engine} tryout-model)"
+        );
+    }
+    found
+}
+
+struct Run {
+    folder: tempfile::TempDir,
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// One engine at a time: two on two cores would only slow each other down.
+static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+fn harness(args: &[&str]) -> Run {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .args(args)
+        .arg("--output")
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    Run {
+        folder,
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Run {
+    /// The summary of the one run in it.
+    fn summary(&self) -> Value {
+        let is_run = |path: &Path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            path.is_file() && name.ends_with(".json")
+        };
+        let mut paths: Vec<PathBuf> =
+            std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| is_run(path));
+        assert_eq!(paths.len(), 1, "{}\n{}", self.stdout, self.stderr);
+        let file: Value = serde_json::from_slice(&std::fs::read(&paths[0]).unwrap()).unwrap();
+        file["summary"].clone()
+    }
+}
+
+/// Nothing that this run launched is alive: every server has the guard's mark in its environment.
+fn assert_nothing_lives(run: &Run) {
+    let mark = run.folder.path().to_string_lossy().into_owned();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let fds = entry.path().join("fd");
+        let Ok(fds) = std::fs::read_dir(fds) else { continue };
+        for fd in fds.flatten() {
+            let target = std::fs::read_link(fd.path()).unwrap_or_default();
+            // A server's stdout is its log, which lies in the results.
+            assert!(
+                !target.to_string_lossy().starts_with(&mark),
+                "{:?} still holds {target:?}",
+                entry.path()
+            );
+        }
+    }
+}
+
+/// Plays `requests` at `concurrency` and holds the client's counts against the server's own, to the token.
+fn counts_agree(engine: &str, requests: u64, concurrency: u32, forced_length: Option<u32>) {
+    if !installed(engine) {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let (requests_text, concurrency) = (requests.to_string(), concurrency.to_string());
+    let length = forced_length.map(|length| length.to_string());
+    let mut args = vec!["run", "--backend", engine, "--requests", &requests_text];
+    args.extend([
+        "--concurrency",
+        &concurrency,
+        "--max-batch",
+        "8",
+        "--context-length",
+        "2048",
+        "--warmup",
+        "4",
+    ]);
+    match &length {
+        Some(length) => args.extend(["--ignore-eos", "--max-tokens", length]),
+        // Questions that the model answers in a few words, so that answers end by themselves.
+        None => {
+            args.extend(["--dataset", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/short_answers.json")])
+        }
+    }
+    let run = harness(&args);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    let summary = run.summary();
+    assert_eq!(summary["requests"]["completed"], requests);
+    assert_eq!(summary["warmup"]["completed"], 4);
+    let server = &summary["server"];
+    assert!(server["generated_tokens"].as_f64().unwrap() > 0.0, "{server}");
+    assert_eq!(server["generated_tokens"], server["client_generated_tokens"], "{server}");
+    assert_eq!(server["prompt_tokens"], server["client_prompt_tokens"], "{server}");
+    let (output, delivered) = (&summary["tokens"]["output"], &summary["tokens"]["delivered"]);
+    match forced_length {
+        Some(length) => {
+            assert_eq!(output, requests * u64::from(length));
+            assert_eq!(delivered, output);
+        }
+        None => {
+            assert!(output.as_u64() > delivered.as_u64(), "no answer ended by itself: {}", summary["tokens"])
+        }
+    }
+    let codes: Vec<&str> = summary["caveats"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|caveat| caveat["code"].as_str().unwrap())
+        .collect();
+    for code in ["server_counts_differ", "prefix_cache_hits", "tokens_estimated", "client_limited"] {
+        assert!(!codes.contains(&code), "{codes:?}");
+    }
+    assert!(run.stdout.contains(&format!("=== RESULTS FOR {engine} ===")), "{}", run.stdout);
+    assert_nothing_lives(&run);
+}
+
+#[test]
+fn llamacpp_counts_agree_with_its_own_when_lengths_are_forced() {
+    counts_agree("llamacpp", 56, 8, Some(24));
+}
+
+#[test]
+fn llamacpp_counts_agree_with_its_own_when_answers_end_by_themselves() {
+    counts_agree("llamacpp", 56, 8, None);
+}
+
+#[test]
+fn vllm_counts_agree_with_its_own_when_lengths_are_forced() {
+    counts_agree("vllm", 56, 8, Some(24));
+}
+
+#[test]
+fn vllm_counts_agree_with_its_own_when_answers_end_by_themselves() {
+    counts_agree("vllm", 56, 8, None);
+}
+
+#[test]
+fn sglang_counts_agree_with_its_own_when_lengths_are_forced() {
+    counts_agree("sglang", 12, 4, Some(16));
+}
+
+#[test]
+fn sglang_counts_agree_with_its_own_when_answers_end_by_themselves() {
+    counts_agree("sglang", 16, 4, None);
+}
