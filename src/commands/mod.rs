@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 mod arguments;
+mod simulate;
 mod traffic;
+
+pub use simulate::simulate;
 
 /// `harness guard` (hidden): the process that is parent of all servers.
 pub fn guard() -> ExitCode {

@@ -1,0 +1,583 @@
+//! From bytes to answers: requests taken, queued, generated step by step, ended.
+
+use std::time::Duration;
+
+use super::ask::{Ask, Refusal};
+use super::connection::{Connection, Stamp};
+use super::counters::Ending;
+use super::faults::{self, FaultKind};
+use super::http::{Parsed, Reply, Request, parse};
+use super::random::Random;
+use super::server::{Alarm, Ended, Place, Server};
+use super::settings::{Engine, Service};
+use super::system;
+use super::tokens::{Active, Desk, Progress, emit, send_head};
+use super::truth::Truth;
+use super::wire::{Facts, HeadTime, Page, Refused, Stream};
+
+/// An idle connection lives this long at least, whatever the engine.
+const LEAST_IDLE: Duration = Duration::from_millis(100);
+
+fn now_s() -> i64 {
+    (system::realtime_ns() / 1_000_000_000) as i64
+}
+
+impl Server {
+    /// After anything was done on a connection: end what is over, take the next request, close or put back.
+    pub(super) fn settle(&mut self, place: Place, mut connection: Box<Connection>) {
+        loop {
+            if connection.broken {
+                self.end_active(place, &mut connection, Some((Ending::Abort, "cancelled")));
+                self.drop_connection(place, connection);
+                self.end_when_quiet();
+                return;
+            }
+            if let Some(active) = &connection.active {
+                if active.ended.is_none() || !connection.is_flushed() {
+                    break;
+                }
+                connection.close |= active.close;
+                self.end_active(place, &mut connection, None);
+                connection.answers += 1;
+                if let Some(time) = self.wire.keep_alive() {
+                    let time_ns = time.max(LEAST_IDLE).as_nanos() as u64;
+                    self.at(system::monotonic_ns() + time_ns, Alarm::Idle(place, connection.answers));
+                }
+            }
+            if !connection.is_flushed() {
+                break;
+            }
+            if connection.close {
+                self.drop_connection(place, connection);
+                self.end_when_quiet();
+                return;
+            }
+            if connection.later.is_some() || !self.next_request(place, &mut connection) {
+                break;
+            }
+        }
+        self.watch(place, &mut connection);
+        self.put(place, connection);
+    }
+
+    /// Take one request from the input, if a whole one is there.
+    fn next_request(&mut self, place: Place, connection: &mut Connection) -> bool {
+        if connection.input.is_empty() {
+            return false;
+        }
+        match parse(&connection.input) {
+            Parsed::Partial { expects_continue } => {
+                if expects_continue && !connection.continued {
+                    connection.continued = true;
+                    connection.write(b"HTTP/1.1 100 Continue\r\n\r\n", None);
+                }
+                false
+            }
+            Parsed::Broken => {
+                connection.write(
+                    b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                    None,
+                );
+                connection.close = true;
+                true
+            }
+            Parsed::Whole(request, used) => {
+                let now = system::monotonic_ns();
+                let read = Stamp { arrival_ns: now, read_ns: now, kernel: false };
+                let (first, last) = (connection.first.unwrap_or(read), connection.last.unwrap_or(read));
+                connection.take_input(used);
+                self.handle(place, connection, &request, first, last);
+                true
+            }
+        }
+    }
+
+    fn handle(
+        &mut self,
+        place: Place,
+        connection: &mut Connection,
+        request: &Request,
+        first: Stamp,
+        last: Stamp,
+    ) {
+        connection.close |= request.close;
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/truth") => {
+                let running: Vec<&Truth> = self
+                    .connections()
+                    .filter_map(|other| other.active.as_deref())
+                    .map(|a| &a.truth)
+                    .collect();
+                let lines = self.book.lines(&running);
+                let mut reply = Reply::text(200, "application/x-ndjson", "");
+                reply.body = lines;
+                self.reply(connection, &reply);
+            }
+            ("GET", "/truth/summary") => {
+                let running: Vec<&Truth> = self
+                    .connections()
+                    .filter_map(|other| other.active.as_deref())
+                    .map(|a| &a.truth)
+                    .collect();
+                let summary = self.book.summary(&running, self.counters.peak_in_flight);
+                self.reply(connection, &Reply::json(200, summary.to_string()));
+            }
+            ("POST", "/truth/reset") => {
+                self.book.reset();
+                self.counters.peak_in_flight = self.counters.in_flight();
+                self.reply(connection, &Reply::json(200, r#"{"reset":true}"#));
+            }
+            ("POST", path) if self.wire.endpoint(path).is_some() => {
+                self.generate(place, connection, request, first, last);
+            }
+            (method, path) => {
+                let facts = Facts {
+                    settings: &self.settings,
+                    counters: &self.counters,
+                    now_s: now_s(),
+                    loading: self.loading,
+                };
+                match self.wire.page(method, path, &request.body, &facts) {
+                    Page::Now(reply) => self.reply(connection, &reply),
+                    Page::Later(reply, time) => {
+                        connection.later = Some((reply, connection.close));
+                        self.at(system::monotonic_ns() + time.as_nanos() as u64, Alarm::Later(place));
+                    }
+                }
+            }
+        }
+    }
+
+    fn reply(&self, connection: &mut Connection, reply: &Reply) {
+        let bytes = self.wire.reply(reply, connection.close, now_s());
+        connection.write(&bytes, None);
+    }
+
+    /// An answer that was put off.
+    pub(super) fn answer_later(&mut self, place: Place) {
+        let Some(mut connection) = self.take(place) else { return };
+        if let Some((reply, _)) = connection.later.take() {
+            self.reply(&mut connection, &reply);
+        }
+        self.settle(place, connection);
+    }
+
+    /// Close a connection on which nothing has happened since.
+    pub(super) fn close_idle(&mut self, place: Place, answers: u64) {
+        let Some(connection) = self.take(place) else { return };
+        let idle = connection.answers == answers
+            && connection.active.is_none()
+            && connection.input.is_empty()
+            && connection.later.is_none()
+            && connection.is_flushed();
+        if idle { self.drop_connection(place, connection) } else { self.put(place, connection) }
+    }
+
+    fn generate(
+        &mut self,
+        place: Place,
+        connection: &mut Connection,
+        request: &Request,
+        first: Stamp,
+        last: Stamp,
+    ) {
+        let Some(endpoint) = self.wire.endpoint(&request.path) else { return };
+        let number = self.book.next_number();
+        self.counters.received += 1;
+        let mut truth = Truth {
+            number,
+            id: request.id.clone(),
+            user: None,
+            path: request.path.clone(),
+            connection: connection.number,
+            arrival_ns: first.arrival_ns,
+            complete_ns: last.arrival_ns,
+            kernel_stamp: first.kernel && last.kernel,
+            read_ns: last.read_ns,
+            started_ns: None,
+            end_ns: None,
+            clock_offset_ns: system::clock_offset_ns(),
+            prompt_tokens: 0,
+            planned_tokens: 0,
+            stream: false,
+            status: 200,
+            outcome: None,
+            fault: None,
+            writes: Vec::new(),
+        };
+        if self.settings.refuse_after == Some(number) {
+            // The connections that are there live on; new ones are refused.
+            self.listener = None;
+        }
+        let fault = faults::draw(&self.settings.faults, self.settings.seed, number).cloned();
+        match fault.as_ref().map(|fault| fault.kind) {
+            Some(FaultKind::Reset) => {
+                use std::os::fd::AsRawFd;
+                system::reset_on_close(connection.socket.as_raw_fd());
+                connection.close = true;
+                truth.status = 0;
+                truth.fault = Some("reset".into());
+                self.book.close(truth, system::monotonic_ns(), "reset");
+                return;
+            }
+            Some(FaultKind::Status(status)) => {
+                self.counters.injected += 1;
+                truth.fault = Some(status.to_string());
+                return self.refuse(connection, truth, &Refusal::Injected(status), endpoint);
+            }
+            Some(_) | None => {}
+        }
+        let asked = if self.loading {
+            Err(Refusal::Loading)
+        } else {
+            Ask::read(&self.settings, endpoint, &request.body)
+        };
+        let ask = match asked {
+            Ok(ask) => ask,
+            Err(refusal) => {
+                truth.stream = wants_stream(&request.body);
+                return self.refuse(connection, truth, &refusal, endpoint);
+            }
+        };
+        truth.stream = ask.stream;
+        truth.user = ask.user.clone();
+        truth.prompt_tokens = ask.prompt_tokens;
+        // llama-server's queue has no limit.
+        let bounded = self.settings.engine != Engine::Llamacpp;
+        if self.stopping || (bounded && self.counters.in_flight() >= self.settings.max_in_flight) {
+            return self.refuse(connection, truth, &Refusal::Overloaded, endpoint);
+        }
+        let answer = ask.answer(self.settings.length);
+        truth.planned_tokens = answer.steps();
+        truth.writes.reserve(if ask.stream { answer.steps().min(4096) as usize } else { 1 });
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let id = Random::new(self.settings.seed, 0x1DE7, ticket ^ truth.arrival_ns).next();
+        let stream = Stream::new(self.wire, &self.settings, &ask, id, now_s());
+        let complete_ns = truth.complete_ns;
+        let mut active = Active::new(ticket, ask, answer, stream, truth, self.settings.seed);
+        active.close = connection.close;
+        active.crash = self.settings.crash_after.is_some_and(|after| number == after + 1);
+        if let Some(fault) = fault {
+            active.set_fault(fault);
+        }
+        connection.close = false;
+        connection.active = Some(Box::new(active));
+        self.counters.waiting += 1;
+        send_head(self.wire, connection, HeadTime::Acceptance);
+        self.enqueue(place, connection, ticket, complete_ns);
+        self.counters.peak_in_flight = self.counters.peak_in_flight.max(self.counters.in_flight());
+    }
+
+    fn refuse(
+        &mut self,
+        connection: &mut Connection,
+        mut truth: Truth,
+        refusal: &Refusal,
+        endpoint: super::ask::Endpoint,
+    ) {
+        match refusal {
+            Refusal::Overloaded => self.counters.overloaded += 1,
+            Refusal::Injected(_) | Refusal::Loading => {}
+            Refusal::BadJson(_)
+            | Refusal::Missing(_)
+            | Refusal::BadValue(_)
+            | Refusal::UnknownModel(_)
+            | Refusal::TooLong(..)
+            | Refusal::NotFound => self.counters.invalid += 1,
+        }
+        match self.wire.refuse(&self.settings, refusal, endpoint, truth.stream) {
+            Refused::Reply(reply) => {
+                truth.status = reply.status;
+                self.reply(connection, &reply);
+            }
+            Refused::Stream(events) => {
+                let head = self.wire.stream_head(0, connection.close, now_s());
+                self.framer.out.clear();
+                self.framer.out.extend_from_slice(head.as_bytes());
+                for data in events {
+                    self.framer.event().extend_from_slice(format!("data: {data}\n\n").as_bytes());
+                    self.framer.end_chunk();
+                }
+                self.framer.end_body();
+                connection.write(&self.framer.out, None);
+            }
+        }
+        self.book.close(truth, system::monotonic_ns(), "refused");
+    }
+
+    /// A request joins the queue, and starts at once where there is room.
+    fn enqueue(&mut self, place: Place, connection: &mut Connection, ticket: u64, arrival_ns: u64) {
+        match self.settings.service {
+            Service::Fixed { .. } => {
+                if self.counters.running < self.settings.max_batch && self.waiting.is_empty() {
+                    self.start_fixed(place, connection, arrival_ns);
+                } else {
+                    self.waiting.push_back((place, ticket));
+                }
+            }
+            Service::Batching { .. } => {
+                self.waiting.push_back((place, ticket));
+                if self.step_end_ns.is_none() {
+                    // The batch is idle: this request is the first of the next step. It is not in its place
+                    // while it is worked on, so it is started here.
+                    self.waiting.pop_back();
+                    self.start_one(connection, arrival_ns);
+                    self.batch.push((place, ticket));
+                    let prompt = connection.active.as_ref().map_or(0, |active| active.ask.prompt_tokens);
+                    self.plan_step(arrival_ns, u64::from(prompt));
+                }
+            }
+        }
+    }
+
+    fn start_one(&mut self, connection: &mut Connection, start_ns: u64) {
+        let Some(active) = connection.active.as_mut() else { return };
+        active.start(start_ns);
+        self.counters.waiting -= 1;
+        self.counters.running += 1;
+        self.counters.queue.observe(active.stream.queue_ns as f64 / 1e9);
+        send_head(self.wire, connection, HeadTime::SlotStart);
+    }
+
+    fn start_fixed(&mut self, place: Place, connection: &mut Connection, start_ns: u64) {
+        self.start_one(connection, start_ns);
+        let Some(active) = connection.active.as_mut() else { return };
+        if let Some(due_ns) = active.schedule(&self.settings) {
+            let ticket = active.ticket;
+            self.at(due_ns, Alarm::Token(place, ticket));
+        }
+    }
+
+    /// Fixed times: as many of those that wait start as there is room.
+    fn start_waiting(&mut self, free_ns: u64) {
+        while self.counters.running < self.settings.max_batch {
+            let Some((place, ticket)) = self.waiting.pop_front() else { return };
+            let Some(mut connection) = self.take(place) else { continue };
+            match &connection.active {
+                Some(active) if active.ticket == ticket && !active.started => {
+                    let start_ns = active.truth.complete_ns.max(free_ns);
+                    self.start_fixed(place, &mut connection, start_ns);
+                    self.settle(place, connection);
+                }
+                Some(_) | None => self.put(place, connection),
+            }
+        }
+    }
+
+    /// The length of the next step, from its batch and its new prompts.
+    fn plan_step(&mut self, start_ns: u64, prompt_tokens: u64) {
+        let Service::Batching { prefill_rate, step_base, step_per_sequence } = self.settings.service else {
+            return;
+        };
+        let seconds = step_base.as_secs_f64()
+            + step_per_sequence.as_secs_f64() * self.batch.len() as f64
+            + prompt_tokens as f64 / prefill_rate;
+        let length_ns = self.step_jitter.jittered((seconds * 1e9) as u64, self.settings.jitter);
+        self.step_end_ns = Some(start_ns + length_ns);
+        self.counters.steps += 1;
+        self.counters.step_sequences += self.batch.len() as u64;
+        self.at(start_ns + length_ns, Alarm::Step);
+    }
+
+    /// Every sequence of the batch gets a token; then the next step begins, with those that waited.
+    pub(super) fn step_ends(&mut self, due_ns: u64) {
+        let members = std::mem::take(&mut self.batch);
+        for (place, ticket) in members {
+            let Some(mut connection) = self.take(place) else { continue };
+            let mut stays = false;
+            match connection.active.as_mut() {
+                Some(active) if active.ticket == ticket && active.ended.is_none() => {
+                    active.gathered += 1;
+                    let wanted = active.next_chunk(self.settings.tokens_per_chunk);
+                    stays = if active.gathered >= wanted {
+                        active.gathered = 0;
+                        self.write_tokens(place, &mut connection, wanted, due_ns)
+                    } else {
+                        true
+                    };
+                }
+                Some(_) | None => {}
+            }
+            if stays {
+                self.batch.push((place, ticket));
+            }
+            self.settle(place, connection);
+        }
+        let start_ns = self.next_step_start(due_ns);
+        let prompts = self.admit(start_ns);
+        if self.batch.is_empty() {
+            self.step_end_ns = None;
+        } else {
+            self.plan_step(start_ns, prompts);
+        }
+    }
+
+    /// With an empty batch, the arrival of the first that waits.
+    fn next_step_start(&mut self, due_ns: u64) -> u64 {
+        while self.batch.is_empty() {
+            let Some((place, ticket)) = self.waiting.front().copied() else { return due_ns };
+            if let Some(connection) = self.take(place) {
+                let arrival =
+                    connection.active.as_ref().filter(|a| a.ticket == ticket).map(|a| a.truth.complete_ns);
+                self.put(place, connection);
+                if let Some(arrival_ns) = arrival {
+                    return due_ns.max(arrival_ns);
+                }
+            }
+            self.waiting.pop_front();
+        }
+        due_ns
+    }
+
+    /// Those that arrived by the step's start join it while there is room; their prompt tokens.
+    fn admit(&mut self, start_ns: u64) -> u64 {
+        let mut prompts = 0;
+        while self.batch.len() < self.settings.max_batch {
+            let Some((place, ticket)) = self.waiting.front().copied() else { break };
+            let Some(mut connection) = self.take(place) else {
+                self.waiting.pop_front();
+                continue;
+            };
+            let arrival =
+                connection.active.as_ref().filter(|a| a.ticket == ticket).map(|a| a.truth.complete_ns);
+            if arrival.is_some_and(|arrival_ns| arrival_ns > start_ns) {
+                self.put(place, connection);
+                break;
+            }
+            self.waiting.pop_front();
+            if arrival.is_some() {
+                self.start_one(&mut connection, start_ns);
+                prompts += connection.active.as_ref().map_or(0, |active| u64::from(active.ask.prompt_tokens));
+                self.batch.push((place, ticket));
+                self.settle(place, connection);
+            } else {
+                self.put(place, connection);
+            }
+        }
+        prompts
+    }
+
+    /// Fixed times: a chunk is due.
+    pub(super) fn token_due(&mut self, place: Place, ticket: u64, due_ns: u64) {
+        let Some(mut connection) = self.take(place) else { return };
+        match &connection.active {
+            Some(active) if active.ticket == ticket && active.ended.is_none() => {
+                let steps = active.next_chunk(self.settings.tokens_per_chunk);
+                if self.write_tokens(place, &mut connection, steps, due_ns)
+                    && let Some(active) = connection.active.as_mut()
+                    && let Some(next_ns) = active.schedule(&self.settings)
+                {
+                    self.counters.steps += 1;
+                    self.counters.step_sequences += 1;
+                    self.at(next_ns, Alarm::Token(place, ticket));
+                }
+            }
+            Some(_) | None => {}
+        }
+        self.settle(place, connection);
+    }
+
+    /// A stall is over: under fixed times the rest follows at once where it is overdue.
+    pub(super) fn resume(&mut self, place: Place, ticket: u64, now_ns: u64) {
+        match self.settings.service {
+            Service::Fixed { .. } => self.token_due(place, ticket, now_ns),
+            Service::Batching { .. } => {
+                self.batch.push((place, ticket));
+                if self.step_end_ns.is_none() {
+                    self.plan_step(now_ns, 0);
+                }
+            }
+        }
+    }
+
+    /// Write a chunk; whether more follow.
+    fn write_tokens(&mut self, place: Place, connection: &mut Connection, steps: u32, due_ns: u64) -> bool {
+        if self.muted {
+            return false;
+        }
+        let mut desk = Desk {
+            wire: self.wire,
+            settings: &self.settings,
+            framer: &mut self.framer,
+            counters: &mut self.counters,
+        };
+        let progress = emit(&mut desk, connection, steps, due_ns);
+        let Some(active) = connection.active.as_mut() else { return false };
+        match progress {
+            Progress::More => true,
+            Progress::Stalled(until_ns) => {
+                let ticket = active.ticket;
+                if let Some(until_ns) = until_ns {
+                    self.at(until_ns, Alarm::Resume(place, ticket));
+                }
+                false
+            }
+            Progress::Over => {
+                let ending = match active.finish {
+                    super::wire::Finish::Stop => Ending::Stop,
+                    super::wire::Finish::Length => Ending::Length,
+                };
+                active.ended.get_or_insert((ending, "completed"));
+                self.free_slot(connection, due_ns);
+                false
+            }
+            Progress::Crash => {
+                self.ended = Some(Ended::Crashed);
+                false
+            }
+        }
+    }
+
+    /// The engine is done with an answer, even if its last bytes still wait for the socket.
+    fn free_slot(&mut self, connection: &mut Connection, due_ns: u64) {
+        let Some(active) = connection.active.as_mut() else { return };
+        let Some((ending, outcome)) = active.ended else { return };
+        let counters = &mut self.counters;
+        if active.started {
+            counters.running -= 1;
+        } else {
+            counters.waiting -= 1;
+        }
+        counters.endings[ending as usize] += 1;
+        counters.longest_sequence =
+            counters.longest_sequence.max(active.ask.prompt_tokens + active.stream.generated);
+        if outcome == "completed" {
+            let finished = &mut counters.finished[usize::from(active.ask.stream)];
+            finished.requests += 1;
+            finished.prompt_tokens += u64::from(active.ask.prompt_tokens);
+            finished.generated_tokens += u64::from(active.stream.generated);
+            counters.predicted_seconds += active.stream.predicted_ns as f64 / 1e9;
+            counters.e2e.observe(due_ns.saturating_sub(active.truth.complete_ns) as f64 / 1e9);
+            counters.prompt_lengths.observe(f64::from(active.ask.prompt_tokens));
+            counters.generated_lengths.observe(f64::from(active.stream.generated));
+            counters.limits.observe(f64::from(active.ask.limit));
+        }
+        if let Service::Fixed { .. } = self.settings.service {
+            self.start_waiting(due_ns);
+        }
+    }
+
+    /// The answer leaves its connection, and its truth is kept.
+    fn end_active(&mut self, _: Place, connection: &mut Connection, early: Option<(Ending, &'static str)>) {
+        let Some(active) = connection.active.as_mut() else { return };
+        let now_ns = system::monotonic_ns();
+        if active.ended.is_none() {
+            active.ended = early;
+            self.free_slot(connection, now_ns);
+        }
+        if let Some(active) = connection.active.take() {
+            let outcome = active.ended.map_or("cancelled", |(_, outcome)| outcome);
+            // The client left before the last bytes were taken.
+            let outcome = if connection.is_flushed() { outcome } else { "cancelled" };
+            self.book.close(active.truth, now_ns, outcome);
+        }
+        self.end_when_quiet();
+    }
+}
+
+/// Whether a body that was refused asked for a stream.
+fn wants_stream(body: &[u8]) -> bool {
+    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    json.and_then(|json| json.get("stream").and_then(serde_json::Value::as_bool)).unwrap_or(false)
+}
