@@ -50,8 +50,8 @@ pub struct Connection {
     pub continued: bool,
     /// The answer that is being generated.
     pub active: Option<Box<Active>>,
-    /// An answer that is given later, and whether the connection then ends.
-    pub later: Option<(Reply, bool)>,
+    /// An answer that is given later.
+    pub later: Option<Reply>,
     /// The connection ends when everything is written.
     pub close: bool,
     /// The client is gone or the socket broke.

@@ -44,7 +44,7 @@ impl Server {
                     self.at(system::monotonic_ns() + time_ns, Alarm::Idle(place, connection.answers));
                 }
             }
-            if !connection.is_flushed() {
+            if !connection.is_flushed() || connection.later.is_some() {
                 break;
             }
             if connection.close {
@@ -52,7 +52,7 @@ impl Server {
                 self.end_when_quiet();
                 return;
             }
-            if connection.later.is_some() || !self.next_request(place, &mut connection) {
+            if !self.next_request(place, &mut connection) {
                 break;
             }
         }
@@ -140,7 +140,7 @@ impl Server {
                 match self.wire.page(method, path, &request.body, &facts) {
                     Page::Now(reply) => self.reply(connection, &reply),
                     Page::Later(reply, time) => {
-                        connection.later = Some((reply, connection.close));
+                        connection.later = Some(reply);
                         self.at(system::monotonic_ns() + time.as_nanos() as u64, Alarm::Later(place));
                     }
                 }
@@ -156,7 +156,7 @@ impl Server {
     /// An answer that was put off.
     pub(super) fn answer_later(&mut self, place: Place) {
         let Some(mut connection) = self.take(place) else { return };
-        if let Some((reply, _)) = connection.later.take() {
+        if let Some(reply) = connection.later.take() {
             self.reply(&mut connection, &reply);
         }
         self.settle(place, connection);

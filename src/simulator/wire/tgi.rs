@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::ask::{Ask, Endpoint, Refusal};
 use super::super::counters::{Histogram, heading};
@@ -210,13 +210,15 @@ impl Wire for Tgi {
         } else {
             format!("content-type: {}\r\n", reply.content_type)
         };
+        // An empty body's length is written by another layer, after the handler's own headers.
+        let (length, close) = (format!("content-length: {}\r\n", reply.body.len()), close_header(close));
+        let last =
+            if reply.body.is_empty() { format!("{close}{length}") } else { format!("{length}{close}") };
         let head = format!(
-            "HTTP/1.1 {} {}\r\n{content_type}{}{CORS}content-length: {}\r\n{}date: {}\r\n\r\n",
+            "HTTP/1.1 {} {}\r\n{content_type}{}{CORS}{last}date: {}\r\n\r\n",
             reply.status,
             reason(reply.status),
             reply.extra,
-            reply.body.len(),
-            close_header(close),
             http_date(now_s)
         );
         [head.as_bytes(), &reply.body].concat()
@@ -309,15 +311,18 @@ impl Wire for Tgi {
                 usage(stream)
             ),
             Endpoint::Native { .. } if stream.details => {
-                let tokens: Vec<Value> = stream
+                let tokens: Vec<String> = stream
                     .tokens
                     .iter()
-                    .map(|t| json!({"id": token_id(t), "text": t, "logprob": -1.1171875, "special": false}))
+                    .map(|token| {
+                        let (id, text) = (token_id(token), quoted(token));
+                        format!(r#"{{"id":{id},"text":{text},"logprob":-1.1171875,"special":false}}"#)
+                    })
                     .collect();
                 format!(
-                    r#"{{"generated_text":{text},"details":{},"prefill":[],"tokens":{}}}}}"#,
+                    r#"{{"generated_text":{text},"details":{},"prefill":[],"tokens":[{}]}}}}"#,
                     details(stream, finish),
-                    Value::from(tokens)
+                    tokens.join(",")
                 )
             }
             Endpoint::Native { .. } => format!(r#"{{"generated_text":{text}}}"#),
