@@ -18,7 +18,7 @@ pub fn simulate(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
         let mut out = std::io::stdout().lock();
         let orphan = orphan.map_or(String::new(), |pid| format!("orphan pid {pid}\n"));
         // A closed stdout is no reason to stop serving.
-        let _ = write!(out, "{orphan}listening on http://{host}:{port}\n").and_then(|()| out.flush());
+        let _ = writeln!(out, "{orphan}listening on http://{host}:{port}").and_then(|()| out.flush());
     };
     let (code, why) = match simulator::run(settings, announce)? {
         Ended::Stopped => (ExitCode::SUCCESS, ""),

@@ -159,7 +159,8 @@ impl Connection {
             self.output = waiting;
             self.output_from += taken;
             let after_ns = system::monotonic_ns();
-            while let Some((_, write)) = self.unstamped.pop_front_if(|(end, _)| *end <= self.written) {
+            while self.unstamped.front().is_some_and(|(end, _)| *end <= self.written) {
+                let Some((_, write)) = self.unstamped.pop_front() else { break };
                 if let Some(active) = self.active.as_mut() {
                     active.truth.writes.push(stamped(write, before_ns, after_ns));
                 }

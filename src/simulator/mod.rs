@@ -10,6 +10,7 @@ mod counters;
 mod faults;
 mod http;
 mod random;
+mod scheduling;
 mod server;
 mod serving;
 mod settings;
