@@ -21,6 +21,8 @@ pub struct Stamp {
     pub read_ns: u64,
     /// The kernel's stamp.
     pub kernel: bool,
+    /// CLOCK_REALTIME minus CLOCK_MONOTONIC at the read, in ns.
+    pub offset_ns: i64,
 }
 
 /// What a read found.
@@ -193,9 +195,10 @@ fn stamped(write: Write, before_ns: u64, after_ns: u64) -> Write {
 
 /// The kernel's realtime stamp on the monotonic clock; the time of the read where there is none.
 fn stamp_of(kernel: Option<u64>) -> Stamp {
-    let read_ns = system::monotonic_ns();
-    let Some(realtime) = kernel else { return Stamp { arrival_ns: read_ns, read_ns, kernel: false } };
-    // Both clocks are read at once here, so a step of the wall clock before now cannot shift the stamp.
-    let ago = system::realtime_ns().saturating_sub(realtime);
-    Stamp { arrival_ns: read_ns.saturating_sub(ago), read_ns, kernel: true }
+    let (read_ns, offset_ns) = (system::monotonic_ns(), system::clock_offset_ns());
+    let Some(realtime) = kernel else {
+        return Stamp { arrival_ns: read_ns, read_ns, kernel: false, offset_ns };
+    };
+    let arrival_ns = realtime.saturating_add_signed(-offset_ns).min(read_ns);
+    Stamp { arrival_ns, read_ns, kernel: true, offset_ns }
 }

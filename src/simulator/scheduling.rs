@@ -81,7 +81,7 @@ impl Server {
         let seconds = step_base.as_secs_f64()
             + step_per_sequence.as_secs_f64() * self.batch.len() as f64
             + prompt_tokens as f64 / prefill_rate;
-        let length_ns = self.step_jitter.jittered((seconds * 1e9) as u64, self.settings.jitter);
+        let length_ns = self.step_jitter.jittered((seconds * 1e9).round() as u64, self.settings.jitter);
         self.step_end_ns = Some(start_ns + length_ns);
         self.counters.steps += 1;
         self.counters.step_sequences += self.batch.len() as u64;

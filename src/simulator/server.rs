@@ -17,6 +17,8 @@ use super::wire::{self, Loading, Terminate, Wire};
 
 const LISTENER: u64 = u64::MAX;
 const SIGNALS: u64 = u64::MAX - 1;
+/// Sockets served between two looks at the due times: a wave of requests must not hold up tokens.
+const EVENTS_A_TURN: usize = 16;
 /// Due times handled between two looks at the sockets.
 const TIMERS_A_TURN: usize = 64;
 
@@ -112,7 +114,7 @@ impl Server {
         let wire = wire::of(settings.engine);
         let server = Self {
             wire,
-            poll: Poll::new(256)?,
+            poll: Poll::new(EVENTS_A_TURN)?,
             listener: Some(listener),
             signals: system::signals()?,
             slots: Vec::new(),
@@ -216,7 +218,7 @@ impl Server {
     }
 
     fn accept(&mut self) -> Result<(), SimulatorError> {
-        for _ in 0..64 {
+        for _ in 0..EVENTS_A_TURN {
             let Some(listener) = &self.listener else { return Ok(()) };
             let Some(socket) = system::accept(listener)? else { return Ok(()) };
             let index = self.free.pop().unwrap_or_else(|| {

@@ -82,9 +82,7 @@ impl Server {
                 true
             }
             Parsed::Whole(request, used) => {
-                let now = system::monotonic_ns();
-                let read = Stamp { arrival_ns: now, read_ns: now, kernel: false };
-                let (first, last) = (connection.first.unwrap_or(read), connection.last.unwrap_or(read));
+                let (Some(first), Some(last)) = (connection.first, connection.last) else { return false };
                 connection.take_input(used);
                 self.handle(place, connection, &request, first, last);
                 true
@@ -196,7 +194,7 @@ impl Server {
             read_ns: last.read_ns,
             started_ns: None,
             end_ns: None,
-            clock_offset_ns: system::clock_offset_ns(),
+            clock_offset_ns: last.offset_ns,
             prompt_tokens: 0,
             planned_tokens: 0,
             stream: false,

@@ -209,3 +209,19 @@ fn contradictions_and_wrong_values_are_refused_by_name() {
         assert!(said.contains(word), "{args:?}: {said}");
     }
 }
+
+#[test]
+fn uvicorn_closes_an_idle_connection_five_seconds_after_an_answer_and_llamacpp_does_not() {
+    for (engine, closes) in [("vllm", true), ("llamacpp", false)] {
+        let simulator = Simulator::start(engine, &["--ttft", "1ms", "--itl", "1ms"]);
+        let mut stream = simulator.connect();
+        let begun = std::time::Instant::now();
+        stream.write_all(request("/v1/completions", "", &completion(2, "")).as_bytes()).unwrap();
+        stream
+            .set_read_timeout(Some(if closes { super::raw::PATIENCE } else { Duration::from_secs(6) }))
+            .unwrap();
+        let mut all = Vec::new();
+        assert_eq!(stream.read_to_end(&mut all).is_ok(), closes, "{engine}");
+        assert!(begun.elapsed() >= Duration::from_secs(5), "{engine}");
+    }
+}

@@ -38,8 +38,9 @@ fn a_queued_request_starts_when_a_place_is_due_free() {
     let truth = play_together(&simulator, &[completion(3, ""), completion(2, ""), completion(2, "")]);
     for pair in truth.windows(2) {
         let freed = *dues(&pair[0]).last().unwrap();
-        assert_eq!(number(&pair[1]["started_mono_ns"]), freed);
-        assert_eq!(dues(&pair[1])[0], freed + 300_000_000);
+        let start = freed.max(number(&pair[1]["complete_mono_ns"]));
+        assert_eq!(number(&pair[1]["started_mono_ns"]), start);
+        assert_eq!(dues(&pair[1])[0], start + 300_000_000);
     }
 }
 
@@ -92,15 +93,15 @@ fn jitter_and_lengths_are_the_same_under_the_same_seed() {
 
 #[test]
 fn a_batch_step_takes_longer_for_prompts_and_for_more_sequences() {
-    let args = ["--prefill-rate", "10000", "--decode-step", "20ms", "--decode-step-per-sequence", "5ms"];
+    let args = ["--prefill-rate", "1000", "--decode-step", "20ms", "--decode-step-per-sequence", "5ms"];
     let simulator = Simulator::start("sglang", &args);
     let prompt = "word ".repeat(999) + "word";
     let long = format!(r#"{{"prompt":"{prompt}","max_tokens":3,"ignore_eos":true,"stream":true}}"#);
     simulator.post("/v1/completions", &long);
     let alone = simulator.truth_when(|truth| truth[0]["outcome"] == "completed").remove(0);
     let due: Vec<u64> = dues(&alone).iter().map(|due| due - number(&alone["complete_mono_ns"])).collect();
-    // 1,000 prompt tokens at 10,000 a second, and a step of 20 + 1 × 5 ms; then steps of 25 ms.
-    assert_eq!(due, [125_000_000, 150_000_000, 175_000_000]);
+    // 1,000 prompt tokens at 1,000 a second, and a step of 20 + 1 × 5 ms; then steps of 25 ms.
+    assert_eq!(due, [1_025_000_000, 1_050_000_000, 1_075_000_000]);
 
     simulator.post("/truth/reset", "");
     let truth = play_together(&simulator, &[long.clone(), completion(9, ""), completion(9, "")]);
@@ -108,7 +109,7 @@ fn a_batch_step_takes_longer_for_prompts_and_for_more_sequences() {
     let joined = dues(&truth[0])[0];
     for other in &truth[1..] {
         assert_eq!(number(&other["started_mono_ns"]), joined);
-        assert_eq!(dues(other)[0] - joined, 35_000_000 + 2 * 3 * 100_000);
+        assert_eq!(dues(other)[0] - joined, 35_000_000 + 2 * 3 * 1_000_000);
     }
     assert_eq!(dues(&truth[0])[1], dues(&truth[1])[0]);
 }

@@ -39,8 +39,8 @@ fn arrivals_and_writes_lie_between_what_the_client_did() {
     assert_eq!((&truth["id"], &truth["user"]), (&"r-1".into(), &"me".into()));
     assert_eq!(truth["stamp"], "kernel");
     let arrival = number(&truth["arrival_mono_ns"]);
-    // The stamp is taken on another clock: a microsecond of slack for the conversion.
-    assert!(arrival + 5_000 >= before_send, "{arrival} {before_send}");
+    // The stamp is taken on another clock: some slack for the conversion.
+    assert!(arrival + 20_000 >= before_send, "{arrival} {before_send}");
     assert!(arrival <= after_send.max(number(&truth["read_mono_ns"])));
     let writes = writes(&truth);
     assert_eq!(writes.len(), 6);
@@ -176,21 +176,21 @@ fn running_and_waiting_requests_are_shown() {
 
 #[test]
 fn a_slow_reader_gets_every_byte_and_its_tokens_are_stamped_when_the_socket_took_them() {
-    let simulator = Simulator::start("vllm", &["--ttft", "0ms", "--itl", "0ms", "--context-length", "40000"]);
+    let simulator = Simulator::start("vllm", &["--ttft", "0ms", "--itl", "0ms", "--context-length", "61000"]);
     let mut stream = simulator.connect();
-    let bytes = request("/v1/completions", "Connection: close\r\n", &completion(39_000, ""));
+    let bytes = request("/v1/completions", "Connection: close\r\n", &completion(60_000, ""));
     stream.write_all(bytes.as_bytes()).unwrap();
-    // 39,000 tokens are about 9 MB, more than the socket buffers hold: the server must wait for the reader.
+    // 60,000 tokens are about 14 MB, more than the socket buffers hold: the server must wait for the reader.
     simulator.truth_when(|truth| truth.len() == 1);
     let stuck = simulator.truth_when(|truth| number(&truth[0]["tokens"]) > 0);
-    assert!(number(&stuck[0]["tokens"]) < 39_000);
+    assert!(number(&stuck[0]["tokens"]) < 60_000);
     let mut all = Vec::new();
     stream.read_to_end(&mut all).unwrap();
     let answer = super::raw::Answer { bytes: all, reset: false };
-    assert_eq!(answer.texts().len(), 39_000);
+    assert_eq!(answer.texts().len(), 60_000);
     assert!(answer.is_done());
     let truth = simulator.truth_when(|truth| truth[0]["outcome"] == "completed");
-    assert_eq!(number(&truth[0]["tokens"]), 39_000);
+    assert_eq!(number(&truth[0]["tokens"]), 60_000);
     let stamps: Vec<u64> = writes(&truth[0]).iter().map(|write| write[1]).collect();
     assert!(stamps.is_sorted());
 }

@@ -75,13 +75,8 @@ fn llamacpp_streams_are_those_of_the_captures() {
         ("llamacpp-chat-stream-nousage", "100"),
         ("llamacpp-completions-stream", "100"),
     ] {
-        assert_same_stream_but_for_cached(name, natural);
+        assert_same_stream(name, natural);
     }
-}
-
-fn assert_same_stream_but_for_cached(name: &str, natural: &str) {
-    // 32 tokens in the capture are 32 events here too: its text has no split characters.
-    assert_same_stream(name, natural);
 }
 
 #[test]
