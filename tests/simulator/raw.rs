@@ -31,7 +31,7 @@ impl Simulator {
 
     /// Start it, and only wait for its port.
     pub fn start_loading(engine: &str, args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+        let child = Command::new(env!("CARGO_BIN_EXE_harness"))
             .args(["simulate", "--engine", engine, "--model", "smollm2"])
             .args(if args.contains(&"--context-length") { &[][..] } else { &["--context-length", "2048"] })
             .args(args)
@@ -39,16 +39,17 @@ impl Simulator {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut orphan = None;
-        loop {
+        let mut simulator = Self { child, port: 0, orphan: None };
+        let mut lines = BufReader::new(simulator.child.stdout.take().unwrap()).lines();
+        while simulator.port == 0 {
             let line = lines.next().expect("it ended without a port").unwrap();
             if let Some(pid) = line.strip_prefix("orphan pid ") {
-                orphan = Some(pid.parse().unwrap());
+                simulator.orphan = Some(pid.parse().unwrap());
             } else if let Some(address) = line.strip_prefix("listening on http://127.0.0.1:") {
-                return Self { child, port: address.parse().unwrap(), orphan };
+                simulator.port = address.parse().unwrap();
             }
         }
+        simulator
     }
 
     pub fn connect(&self) -> TcpStream {

@@ -1,17 +1,17 @@
 //! llama-server's wire (captured from b11434).
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::super::ask::{Ask, Endpoint, Refusal};
-use super::super::counters::heading;
 use super::super::http::{Framer, Reply, push_number, push_text, reason};
 use super::super::settings::Settings;
 use super::super::text::token_id;
 use super::openai::{add_event, done};
-use super::{Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, quoted, tokenized};
+use super::{
+    Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, metrics, quoted, tokenized,
+};
 
 /// llama-server.
 pub struct Llamacpp;
@@ -85,67 +85,6 @@ fn native_final(stream: &Stream, finish: Finish, out: &mut Vec<u8>, content: &st
             limit = stream.limit,
         ),
     );
-}
-
-impl Llamacpp {
-    fn metrics(facts: &Facts<'_>) -> String {
-        let counters = facts.counters;
-        let predicted: u64 = counters.finished.iter().map(|finished| finished.generated_tokens).sum();
-        let rate = |count: u64, seconds: f64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
-        let busy =
-            if counters.steps > 0 { counters.step_sequences as f64 / counters.steps as f64 } else { 0.0 };
-        let mut out = String::new();
-        let mut value = |name: &str, kind: &str, help: &str, value: f64| {
-            let name = format!("llamacpp:{name}");
-            heading(&mut out, &name, kind, help);
-            let _ = writeln!(out, "{name} {value}");
-        };
-        for (name, help, number) in [
-            (
-                "prompt_tokens_total",
-                "Number of prompt tokens processed, excluding cached tokens",
-                counters.prompt_tokens as f64,
-            ),
-            ("prompt_tokens_cached_total", "Number of prompt tokens reused from the cache", 0.0),
-            ("prompt_seconds_total", "Total time spent processing prompts", counters.prompt_seconds),
-            ("tokens_predicted_total", "Number of generation tokens processed", predicted as f64),
-            (
-                "tokens_predicted_seconds_total",
-                "Total time spent generating tokens",
-                counters.predicted_seconds,
-            ),
-            (
-                "n_decode_total",
-                "Total number of llama_decode() calls, excluding speculative decoding and multimodal decoding",
-                counters.steps as f64,
-            ),
-            (
-                "n_tokens_max",
-                "Largest observed sequence length (prompt + generation)",
-                f64::from(counters.longest_sequence),
-            ),
-        ] {
-            value(name, "counter", help, number);
-        }
-        for (name, help, number) in [
-            (
-                "prompt_tokens_seconds",
-                "Average prompt throughput in tokens/s",
-                rate(counters.prompt_tokens, counters.prompt_seconds),
-            ),
-            (
-                "predicted_tokens_seconds",
-                "Average generation throughput in tokens/s",
-                rate(predicted, counters.predicted_seconds),
-            ),
-            ("requests_processing", "Number of requests processing", counters.running as f64),
-            ("requests_deferred", "Number of requests deferred", counters.waiting as f64),
-            ("n_busy_slots_per_decode", "Average number of busy slots per llama_decode() call", busy),
-        ] {
-            value(name, "gauge", help, number);
-        }
-        out
-    }
 }
 
 impl Wire for Llamacpp {
@@ -422,7 +361,7 @@ impl Wire for Llamacpp {
             }
             ("GET", "/metrics") => Reply {
                 extra: "Process-Start-Time-Unix: 1530293176\r\n".into(),
-                ..Reply::text(200, "text/plain; version=0.0.4", Self::metrics(facts))
+                ..Reply::text(200, "text/plain; version=0.0.4", metrics::llamacpp(facts))
             },
             ("POST", "/tokenize") => {
                 let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);

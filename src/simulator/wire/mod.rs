@@ -1,6 +1,7 @@
 //! The wires: what each engine writes, taken from captures of the real ones.
 
 mod llamacpp;
+mod metrics;
 mod openai;
 mod sglang;
 mod tgi;

@@ -1,18 +1,17 @@
 //! SGLang's wire (captured from 0.5.20; `/ready` as later versions have it).
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::super::ask::{Ask, Endpoint, Refusal};
-use super::super::counters::heading;
 use super::super::http::{Framer, Reply, push_number, push_text};
 use super::super::settings::Settings;
 use super::super::text::token_id;
 use super::openai::{done, event, push_usage, usage, uvicorn_reply, uvicorn_stream_head};
 use super::{
-    Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, chat_count, quoted, tokenized,
+    Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, chat_count, metrics, quoted,
+    tokenized,
 };
 
 /// SGLang.
@@ -115,78 +114,6 @@ impl Sglang {
             "Bad Request",
             400,
         )
-    }
-
-    fn metrics(facts: &Facts<'_>) -> String {
-        let counters = facts.counters;
-        let mut out = String::new();
-        let model = quoted(&facts.settings.model);
-        let rank = format!(
-            "engine_type=\"unified\",model_name={model},moe_ep_rank=\"0\",pp_rank=\"0\",tp_rank=\"0\""
-        );
-        for (name, help, value) in [
-            ("sglang:num_running_reqs", "The number of running requests.", counters.running as f64),
-            (
-                "sglang:num_queue_reqs",
-                "The number of requests in the waiting queue.",
-                counters.waiting as f64,
-            ),
-            ("sglang:cache_hit_rate", "The prefix cache hit rate.", 0.0),
-            (
-                "sglang:token_usage",
-                "The token usage.",
-                (counters.running as f64 * f64::from(counters.longest_sequence)
-                    / (f64::from(facts.settings.context_length) * 256.0))
-                    .min(1.0),
-            ),
-        ] {
-            heading(&mut out, name, "gauge", help);
-            let _ = writeln!(out, "{name}{{{rank}}} {value:?}");
-        }
-        type Pick = fn(&super::super::counters::Finished) -> u64;
-        // These grow when a request ends, not token by token.
-        let counted: [(&str, &str, Pick); 3] = [
-            ("sglang:prompt_tokens_total", "Number of prefill tokens processed.", |f| f.prompt_tokens),
-            ("sglang:generation_tokens_total", "Number of generation tokens processed.", |f| {
-                f.generated_tokens
-            }),
-            ("sglang:num_requests_total", "Number of requests processed.", |f| f.requests),
-        ];
-        for (name, help, pick) in counted {
-            heading(&mut out, name, "counter", help);
-            for (finished, streaming) in counters.finished.iter().zip(["false", "true"]) {
-                let _ = writeln!(
-                    out,
-                    "{name}{{engine_type=\"unified\",is_streaming=\"{streaming}\",model_name={model}}} {}.0",
-                    pick(finished)
-                );
-            }
-        }
-        heading(&mut out, "sglang:num_aborted_requests_total", "counter", "Number of requests aborted.");
-        let aborted = counters.ended(super::super::counters::Ending::Abort);
-        let labels = format!("engine_type=\"unified\",model_name={model}");
-        let _ = writeln!(out, "sglang:num_aborted_requests_total{{{labels}}} {aborted}.0");
-        for (name, help, histogram) in [
-            (
-                "sglang:time_to_first_token_seconds",
-                "Histogram of time to first token in seconds.",
-                &counters.ttft,
-            ),
-            (
-                "sglang:inter_token_latency_seconds",
-                "Histogram of inter-token latency in seconds.",
-                &counters.gap,
-            ),
-            (
-                "sglang:e2e_request_latency_seconds",
-                "Histogram of End-to-end request latency in seconds",
-                &counters.e2e,
-            ),
-            ("sglang:queue_time_seconds", "Histogram of queueing time in seconds.", &counters.queue),
-        ] {
-            histogram.page(&mut out, name, help, &labels);
-        }
-        out
     }
 
     fn tokenize(body: &[u8], settings: &Settings) -> Reply {
@@ -454,7 +381,7 @@ impl Wire for Sglang {
                 ),
             ),
             ("GET", "/metrics") => {
-                Reply::text(200, "text/plain; version=0.0.4; charset=utf-8", Self::metrics(facts))
+                Reply::text(200, "text/plain; version=0.0.4; charset=utf-8", metrics::sglang(facts))
             }
             ("POST", "/tokenize" | "/v1/tokenize") => Self::tokenize(body, settings),
             (_, "/flush_cache") => Reply::text(200, "text/plain; charset=utf-8", "Cache flushed.\n"),

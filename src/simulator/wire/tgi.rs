@@ -1,17 +1,17 @@
 //! TGI's wire (captured from 3.3.6-dev0).
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::super::ask::{Ask, Endpoint, Refusal};
-use super::super::counters::{Histogram, heading};
 use super::super::http::{Framer, Reply, http_date, push_number, push_text, reason};
 use super::super::settings::Settings;
 use super::super::text::token_id;
 use super::openai::{done, event};
-use super::{Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, quoted, tokenized};
+use super::{
+    Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, metrics, quoted, tokenized,
+};
 
 /// TGI.
 pub struct Tgi;
@@ -76,41 +76,6 @@ fn error_reply(message: &str, kind: &str, status: u16) -> Reply {
 }
 
 impl Tgi {
-    fn metrics(facts: &Facts<'_>) -> String {
-        let counters = facts.counters;
-        let success: u64 = counters.finished.iter().map(|finished| finished.requests).sum();
-        let mut out = String::new();
-        for (name, kind, help, value) in [
-            ("tgi_request_count", "counter", "Total number of requests", counters.received as f64),
-            ("tgi_request_success", "counter", "Number of successful requests", success as f64),
-            ("tgi_queue_size", "gauge", "Current queue size", counters.waiting as f64),
-            ("tgi_batch_current_size", "gauge", "Current batch size", counters.running as f64),
-        ] {
-            heading(&mut out, name, kind, help);
-            let _ = writeln!(out, "{name} {value}\n");
-        }
-        let _ = writeln!(out, "# TYPE tgi_request_failure counter");
-        for (error, count) in [
-            ("validation", counters.invalid),
-            ("overloaded", counters.overloaded),
-            ("dropped", counters.ended(super::super::counters::Ending::Abort)),
-        ] {
-            let _ = writeln!(out, "tgi_request_failure{{err=\"{error}\"}} {count}");
-        }
-        let histograms: [(&str, &str, &Histogram); 5] = [
-            ("tgi_request_generated_tokens", "Generated tokens per request", &counters.generated_lengths),
-            ("tgi_request_input_length", "Input token length per request", &counters.prompt_lengths),
-            ("tgi_request_max_new_tokens", "Maximum new tokens per request", &counters.limits),
-            ("tgi_request_duration", "Request duration", &counters.e2e),
-            ("tgi_request_queue_duration", "Request queue duration", &counters.queue),
-        ];
-        for (name, help, histogram) in histograms {
-            out.push('\n');
-            histogram.page(&mut out, name, help, "");
-        }
-        out
-    }
-
     fn tokenize(body: &[u8]) -> Reply {
         let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let mut start = 0;
@@ -407,7 +372,7 @@ impl Wire for Tgi {
                     r#"{{"object":"list","data":[{{"id":{model},"object":"model","created":0,"owned_by":{model}}}]}}"#
                 ),
             ),
-            ("GET", "/metrics") => Reply::text(200, "text/plain; charset=utf-8", Self::metrics(facts)),
+            ("GET", "/metrics") => Reply::text(200, "text/plain; charset=utf-8", metrics::tgi(facts)),
             ("POST", "/tokenize") => Self::tokenize(body),
             (_, _) => Reply::empty(404),
         })

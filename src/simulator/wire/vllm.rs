@@ -1,18 +1,17 @@
 //! vLLM's wire (captured from 0.32.0).
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::super::ask::{Ask, Endpoint, Refusal};
-use super::super::counters::{Ending, heading};
 use super::super::http::{Framer, Reply, push_text};
 use super::super::settings::Settings;
 use super::super::text::token_id;
 use super::openai::{done, event, push_usage, usage, uvicorn_reply, uvicorn_stream_head};
 use super::{
-    Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, chat_count, quoted, tokenized,
+    Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, chat_count, metrics, quoted,
+    tokenized,
 };
 
 /// vLLM.
@@ -55,105 +54,6 @@ impl Vllm {
                 quoted(message)
             ),
         )
-    }
-
-    fn metrics(facts: &Facts<'_>) -> String {
-        let counters = facts.counters;
-        let mut out = String::new();
-        let labels = format!("engine=\"0\",model_name={}", quoted(&facts.settings.model));
-        let mut value = |name: &str, kind: &str, help: &str, value: f64| {
-            heading(&mut out, name, kind, help);
-            let _ = writeln!(out, "{name}{{{labels}}} {value:?}");
-        };
-        value(
-            "vllm:num_requests_running",
-            "gauge",
-            "Number of requests in model execution batches.",
-            counters.running as f64,
-        );
-        value(
-            "vllm:num_requests_waiting",
-            "gauge",
-            "Number of requests waiting to be processed.",
-            counters.waiting as f64,
-        );
-        let capacity = f64::from(facts.settings.context_length) * 256.0;
-        let used = (counters.running as f64 * f64::from(counters.longest_sequence) / capacity).min(1.0);
-        value("vllm:kv_cache_usage_perc", "gauge", "KV-cache usage. 1 means 100 percent usage.", used);
-        let prompt = counters.prompt_tokens as f64;
-        for (name, help, count) in [
-            (
-                "vllm:prefix_cache_queries_total",
-                "Prefix cache queries, in terms of number of queried tokens.",
-                prompt,
-            ),
-            ("vllm:prefix_cache_hits_total", "Prefix cache hits, in terms of number of cached tokens.", 0.0),
-            ("vllm:num_preemptions_total", "Cumulative number of preemption from the engine.", 0.0),
-            ("vllm:prompt_tokens_total", "Number of prefill tokens processed.", prompt),
-            ("vllm:prompt_tokens_cached_total", "Number of cached prompt tokens.", 0.0),
-            (
-                "vllm:generation_tokens_total",
-                "Number of generation tokens processed.",
-                counters.generated_tokens as f64,
-            ),
-        ] {
-            value(name, "counter", help, count);
-        }
-        heading(
-            &mut out,
-            "vllm:request_success_total",
-            "counter",
-            "Count of successfully processed requests.",
-        );
-        for (reason, ending) in [
-            ("stop", Ending::Stop),
-            ("length", Ending::Length),
-            ("abort", Ending::Abort),
-            ("error", Ending::Error),
-        ] {
-            let model = quoted(&facts.settings.model);
-            let count = counters.ended(ending);
-            let _ = writeln!(
-                out,
-                "vllm:request_success_total{{engine=\"0\",finished_reason=\"{reason}\",model_name={model}}} {count}.0"
-            );
-        }
-        for (name, help, histogram) in [
-            ("vllm:request_prompt_tokens", "Number of prefill tokens processed.", &counters.prompt_lengths),
-            (
-                "vllm:request_generation_tokens",
-                "Number of generation tokens processed.",
-                &counters.generated_lengths,
-            ),
-            (
-                "vllm:request_params_max_tokens",
-                "Histogram of the max_tokens request parameter.",
-                &counters.limits,
-            ),
-            (
-                "vllm:time_to_first_token_seconds",
-                "Histogram of time to first token in seconds.",
-                &counters.ttft,
-            ),
-            (
-                "vllm:inter_token_latency_seconds",
-                "Histogram of inter-token latency in seconds.",
-                &counters.gap,
-            ),
-            (
-                "vllm:e2e_request_latency_seconds",
-                "Histogram of e2e request latency in seconds.",
-                &counters.e2e,
-            ),
-            (
-                "vllm:request_queue_time_seconds",
-                "Histogram of time spent in WAITING phase for request.",
-                &counters.queue,
-            ),
-        ] {
-            histogram.page(&mut out, name, help, &labels);
-        }
-        out
     }
 
     fn tokenize(body: &[u8], settings: &Settings) -> Reply {
@@ -396,7 +296,7 @@ impl Wire for Vllm {
                 ),
             ),
             ("GET", "/metrics") => {
-                Reply::text(200, "text/plain; version=1.0.0; charset=utf-8", Self::metrics(facts))
+                Reply::text(200, "text/plain; version=1.0.0; charset=utf-8", metrics::vllm(facts))
             }
             ("POST", "/tokenize") => Self::tokenize(body, settings),
             (_, _) => Reply::json(404, r#"{"detail":"Not Found"}"#),
