@@ -144,8 +144,8 @@ pub struct LaunchArgs {
     /// Arguments passed through to an engine: vllm="--flag value"
     #[arg(long, value_name = "LABEL=ARGS")]
     pub extra_args: Vec<String>,
-    /// Environment variable of an engine
-    #[arg(long, value_name = "LABEL.NAME=VALUE")]
+    /// Environment variable of an engine; without a value it is handed through from here, as keys should be
+    #[arg(long, value_name = "LABEL.NAME[=VALUE]")]
     pub env: Vec<String>,
     /// GPUs to use, as CUDA numbers them: 0,1 [default: all]
     #[arg(long, value_name = "LIST")]

@@ -44,6 +44,11 @@ impl Progress {
         }
     }
 
+    /// Something went wrong: said also when quiet.
+    pub fn error(&self, text: &str) {
+        write_line(text);
+    }
+
     /// One line, only when verbose.
     pub fn detail(&self, line: &str) {
         if self.verbose && !self.quiet {
@@ -190,7 +195,9 @@ impl LoadView {
         let seconds = since.elapsed().as_secs_f64();
         let (position, head) = match self.goal {
             Goal::Requests(total) => (done, format!("{done}/{total}")),
-            Goal::Seconds(total) => ((seconds * 10.0) as u64, format!("{seconds:.0}/{total:.0} s, {done} done")),
+            Goal::Seconds(total) => {
+                ((seconds * 10.0) as u64, format!("{seconds:.0}/{total:.0} s, {done} done"))
+            }
         };
         let in_flight = LiveCounters::get(&live.in_flight);
         let mut text = format!("{head}, {in_flight} in flight, {failed} failed");

@@ -1,1 +1,18 @@
-//! (in work)
+//! Records → [`RunSummary`](crate::schema::summary::RunSummary) → [`Comparison`](crate::schema::comparison::Comparison): pure, one record at a time.
+
+mod caveats;
+mod client;
+mod compare;
+mod distribution;
+mod latency;
+mod summarize;
+mod timeline;
+mod tokens;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use compare::{ComparisonInput, compare};
+pub use distribution::Samples;
+pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};

@@ -1,1 +1,214 @@
-//! (in work)
+//! Servers that outlived both harness and guard (killed together), found from the state files.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::guard::{Container, StateFile, kill_family, living_family, state_directory};
+use super::process::{self, Process};
+
+/// The longest that a kill of leftovers may take.
+const STOP: Duration = Duration::from_secs(10);
+/// The longest that docker is waited for.
+const DOCKER: Duration = Duration::from_secs(30);
+
+/// What is left of a harness that was killed together with its guard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// The state file that tells of it.
+    pub file: PathBuf,
+    /// Labels of its servers.
+    pub labels: Vec<String>,
+    /// Ports of its servers.
+    pub ports: Vec<u16>,
+    /// What lives of them.
+    pub processes: Vec<Process>,
+    /// Containers that are still there.
+    pub containers: Vec<Container>,
+    guard: Process,
+}
+
+impl std::fmt::Display for Leftover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
+        let pids: Vec<String> = self.processes.iter().map(|process| process.pid.to_string()).collect();
+        write!(f, "{} of an earlier harness (port {}", self.labels.join(", "), ports.join(", "))?;
+        if !pids.is_empty() {
+            write!(f, "; pid {}", pids.join(", "))?;
+        }
+        for container in &self.containers {
+            write!(f, "; container {}", container.name)?;
+        }
+        write!(f, ")")
+    }
+}
+
+/// The leftovers of this user on this machine. State files that tell of nothing alive are removed.
+pub fn find() -> Vec<Leftover> {
+    state_directory().map(|directory| find_in(&directory)).unwrap_or_default()
+}
+
+/// The same, for another directory of state files.
+pub fn find_in(directory: &Path) -> Vec<Leftover> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    files.sort();
+    files.into_iter().filter_map(examine).collect()
+}
+
+/// Kills a leftover's processes, removes its containers and its state file. Fails where something of it still
+/// lives after 10 s; the file then stays.
+pub fn stop(leftover: &Leftover) -> io::Result<()> {
+    kill_family(&leftover.processes, leftover.guard, STOP);
+    let left = living_family(&leftover.processes, leftover.guard);
+    if !left.is_empty() {
+        let pids: Vec<String> = left.iter().map(|process| process.pid.to_string()).collect();
+        return Err(io::Error::other(format!(
+            "{leftover}: pid {} does not end; see its state in `ps`, and end it by hand",
+            pids.join(", ")
+        )));
+    }
+    for container in &leftover.containers {
+        if docker(container, &["rm", "-f", &container.name]).is_none() {
+            return Err(io::Error::other(format!(
+                "the container {0} could not be removed: try `docker rm -f {0}`",
+                container.name
+            )));
+        }
+    }
+    fs::remove_file(&leftover.file)
+}
+
+/// A state file's leftover, if it tells of one.
+fn examine(file: PathBuf) -> Option<Leftover> {
+    let Ok(state) = StateFile::read(&file) else {
+        // Half-written, or of another version: it tells nothing, and files are written in one step.
+        remove_stale(&file);
+        return None;
+    };
+    if state.boot_id != process::boot_id() {
+        remove_stale(&file);
+        return None;
+    }
+    // While either lives, it takes care of its servers itself.
+    if state.guard.is_alive() || state.harness.is_alive() {
+        return None;
+    }
+    let known: Vec<Process> =
+        state.servers.iter().flat_map(|server| server.processes.iter().copied()).collect();
+    let processes: Vec<Process> = living_family(&known, state.guard).into_iter().collect();
+    let containers: Vec<Container> = state
+        .servers
+        .iter()
+        .filter_map(|server| server.container.clone())
+        .filter(|container| docker(container, &["inspect", &container.name]) == Some(true))
+        .collect();
+    if processes.is_empty() && containers.is_empty() {
+        remove_stale(&file);
+        return None;
+    }
+    Some(Leftover {
+        file,
+        labels: state.servers.iter().map(|server| server.label.clone()).collect(),
+        ports: state.servers.iter().map(|server| server.port).collect(),
+        processes,
+        containers,
+        guard: state.guard,
+    })
+}
+
+fn remove_stale(file: &Path) {
+    // Another harness may have done so a moment ago.
+    let _ = fs::remove_file(file);
+}
+
+/// Runs the docker client; whether it succeeded, none where it could not be run or took too long.
+fn docker(container: &Container, arguments: &[&str]) -> Option<bool> {
+    let mut child = Command::new(&container.docker)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let deadline = Instant::now() + DOCKER;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status.success()),
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            Ok(None) | Err(_) => {
+                // It may have ended in this very moment.
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::guard::KeptServer;
+
+    fn state(processes: Vec<Process>) -> StateFile {
+        let dead = Process { pid: 4_000_000, start_time: 1 };
+        StateFile {
+            boot_id: process::boot_id(),
+            harness: dead,
+            guard: dead,
+            servers: vec![KeptServer { label: "vllm".into(), port: 8000, processes, container: None }],
+        }
+    }
+
+    #[test]
+    fn a_server_that_outlived_harness_and_guard_is_found_and_stopped() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let process = Process::of(child.id()).unwrap();
+        state(vec![process]).write(directory.path()).unwrap();
+        let found = find_in(directory.path());
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].processes, [process]);
+        assert!(found[0].to_string().contains("vllm"));
+        stop(&found[0]).unwrap();
+        assert!(!process.is_alive());
+        assert!(find_in(directory.path()).is_empty());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_pid_that_belongs_to_another_process_now_is_no_leftover_and_its_file_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let me = Process::current().unwrap();
+        let state = state(vec![Process { start_time: me.start_time - 1, ..me }]);
+        state.write(directory.path()).unwrap();
+        assert!(find_in(directory.path()).is_empty());
+        assert!(!state.path(directory.path()).exists());
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_boot_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut state = state(vec![Process::current().unwrap()]);
+        state.boot_id = "another".into();
+        state.write(directory.path()).unwrap();
+        assert!(find_in(directory.path()).is_empty());
+        assert!(!state.path(directory.path()).exists());
+    }
+
+    #[test]
+    fn a_living_guard_keeps_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut state = state(vec![Process::current().unwrap()]);
+        state.guard = Process::current().unwrap();
+        state.write(directory.path()).unwrap();
+        assert!(find_in(directory.path()).is_empty());
+        assert!(state.path(directory.path()).exists());
+    }
+}

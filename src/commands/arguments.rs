@@ -73,7 +73,9 @@ fn with_plan_file(
             match (is_switch, value.as_str()) {
                 (true, "true") => argv.push(format!("--{long}").into()),
                 (true, "false") => {}
-                (true, other) => bail!("{name}:{}: {key} is true or false, not '{other}'", line_of(&text, key)),
+                (true, other) => {
+                    bail!("{name}:{}: {key} is true or false, not '{other}'", line_of(&text, key))
+                }
                 (false, _) => argv.push(format!("--{long}={value}").into()),
             }
         }

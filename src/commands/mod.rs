@@ -1,14 +1,62 @@
 //! What each sub-command means: arguments → a Plan → a call or two.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use crate::cli::Command;
+
 mod arguments;
+mod bench;
+mod choices;
+mod compare;
+mod doctor;
+mod install;
+mod interrupt;
+mod machine;
+mod play;
+mod report;
 mod simulate;
 mod traffic;
 
-pub use simulate::simulate;
+/// Could not do what was asked.
+const REFUSED: u8 = 2;
+
+/// Runs the command line `argv`; errors are printed once, with their hint.
+pub fn execute(argv: Vec<OsString>) -> ExitCode {
+    let cli = match arguments::parse(argv) {
+        Ok(cli) => cli,
+        Err(arguments::Refused::Usage(message)) => {
+            let code = u8::try_from(message.exit_code()).unwrap_or(REFUSED);
+            // Help that cannot be printed (a closed pipe) is no failure of ours.
+            let _ = message.print();
+            return ExitCode::from(code);
+        }
+        Err(arguments::Refused::Plan(error)) => return refuse(&error),
+    };
+    let done = match cli.command {
+        Command::Compare(args) => compare::compare(args),
+        Command::Run(args) => compare::run(args),
+        Command::Bench(args) => bench::bench(args),
+        Command::Report(args) => report::report(&args),
+        Command::Install(args) => install::install(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
+    };
+    done.unwrap_or_else(|error| refuse(&error))
+}
 
 /// `harness guard` (hidden): the process that is parent of all servers.
 pub fn guard() -> ExitCode {
     crate::backend::guard_main()
+}
+
+#[expect(clippy::print_stderr, reason = "errors are printed here, once")]
+fn refuse(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(REFUSED)
+}
+
+/// A tokio runtime for everything but the measured path.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

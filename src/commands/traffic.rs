@@ -49,7 +49,9 @@ pub fn load_plan(args: &LoadArgs, prompts: usize) -> anyhow::Result<LoadPlan> {
 
 fn refuse_contradictions(args: &LoadArgs) -> anyhow::Result<()> {
     if args.arrival.is_some() && args.rate.is_none() {
-        bail!("--arrival says how an open loop starts its requests, and there is no --rate\nhint: add --rate R, or leave --arrival out");
+        bail!(
+            "--arrival says how an open loop starts its requests, and there is no --rate\nhint: add --rate R, or leave --arrival out"
+        );
     }
     if args.ramp.is_some() && args.rate.is_some() {
         bail!("--ramp is for a closed loop, and --rate makes an open one\nhint: leave one of them out");
@@ -74,7 +76,9 @@ fn refuse_contradictions(args: &LoadArgs) -> anyhow::Result<()> {
         ("--client-threads", args.client_threads == 0),
     ];
     if let Some((flag, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
-        bail!("{flag} is 0, so there is nothing to measure\nhint: give a number above 0, or leave {flag} out");
+        bail!(
+            "{flag} is 0, so there is nothing to measure\nhint: give a number above 0, or leave {flag} out"
+        );
     }
     if args.client_threads > MOST_CLIENT_THREADS {
         bail!(
@@ -132,7 +136,8 @@ fn header(text: &str) -> anyhow::Result<Header> {
     if !is_token || value.bytes().any(|byte| byte.is_ascii_control()) {
         bail!("--header '{name}' is not a header\nhint: write --header 'Name: value'");
     }
-    let ours = ["host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"];
+    let ours =
+        ["host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"];
     if ours.contains(&name.to_ascii_lowercase().as_str()) {
         bail!("--header {name} is set by the load engine itself\nhint: leave it out");
     }

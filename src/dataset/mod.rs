@@ -1,1 +1,77 @@
-//! (in work)
+//! `datasets/` → prompts → requests: the same for every backend, made before any clock starts.
+
+mod parse;
+mod warmup;
+
+use std::path::Path;
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+
+pub use parse::DatasetError;
+pub use warmup::warmup_requests;
+
+use crate::schema::plan::DatasetSource;
+use crate::schema::request::{Prompt, Request};
+
+/// The prompts that are played unless another file is named.
+const BUILT_IN: &str = include_str!("../../datasets/benchmark_dataset.json");
+/// Name of [`BUILT_IN`] in outputs.
+const BUILT_IN_NAME: &str = "benchmark_dataset";
+
+/// Reads a dataset, or the built-in one where `path` is none: a JSON list, or one object a line in a `.jsonl` file.
+///
+/// # Errors
+/// One line that names the file, the line in it and the cure.
+pub fn load(path: Option<&Path>) -> anyhow::Result<(Vec<Prompt>, DatasetSource)> {
+    let Some(path) = path else {
+        let prompts = parse::parse(BUILT_IN, parse::Form::List, "built-in")?;
+        let source = source(BUILT_IN_NAME, "built-in", BUILT_IN.as_bytes(), prompts.len());
+        return Ok((prompts, source));
+    };
+    let shown = path.display().to_string();
+    let bytes = read(path, &shown)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| DatasetError::NotUtf8 {
+        file: shown.clone(),
+        line: 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count(),
+    })?;
+    let prompts = parse::parse(text, parse::Form::of(path), &shown)?;
+    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    let source = source(&name, &shown, &bytes, prompts.len());
+    Ok((prompts, source))
+}
+
+fn read(path: &Path, shown: &str) -> anyhow::Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(DatasetError::Missing { file: shown.to_owned() }.into())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read dataset {shown}")),
+    }
+}
+
+fn source(name: &str, path: &str, bytes: &[u8], prompts: usize) -> DatasetSource {
+    let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    DatasetSource { name: name.to_owned(), path: path.to_owned(), sha256, prompts }
+}
+
+/// One request a prompt, in order. The output limit in tokens is the override, else the entry's own, else the default.
+pub fn requests(
+    prompts: &[Prompt],
+    max_tokens_override: Option<u32>,
+    default_max_tokens: u32,
+) -> Vec<Request> {
+    prompts
+        .iter()
+        .map(|prompt| Request {
+            prompt_id: prompt.id.clone(),
+            prompt: prompt.prompt.clone(),
+            max_tokens: max_tokens_override.or(prompt.max_tokens).unwrap_or(default_max_tokens),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,1 +1,29 @@
-//! (in work)
+//! VERB: Requests × traffic → [`crate::schema::record::RequestRecord`]s. The measured path: nothing on it blocks, logs or builds a JSON tree.
+
+mod answer;
+mod arrivals;
+mod cancel;
+mod clock;
+mod dial;
+mod exchange;
+mod http1;
+mod messages;
+mod openai;
+mod pacer;
+mod play;
+mod pool;
+mod probe;
+mod sse;
+mod transport;
+mod worker;
+
+pub use answer::parse_answer;
+pub use arrivals::{DueTimes, due_times};
+pub use clock::RunClock;
+pub use play::{Job, Played, Stop, open_files_needed, play};
+pub use probe::probe;
+
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,14 @@
-//! (in work)
+//! Comparison → what people see: terminal, tables, pictures, Markdown. Pure: no file, no clock, no terminal is touched.
+
+pub mod caveat;
+pub mod chart;
+pub mod csv;
+pub mod markdown;
+pub mod number;
+pub mod rows;
+pub mod terminal;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;

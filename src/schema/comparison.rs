@@ -137,6 +137,9 @@ pub struct EngineFigures {
     pub ramp_to_us: u64,
     /// When no more requests were issued: the drain begins, µs from the run's start.
     pub issue_end_us: u64,
+    /// Measured requests issued, by the load engine's own count; none where a crash left no word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued: Option<u64>,
     /// CPU seconds of the load threads in the measured phase.
     pub cpu_s: f64,
     /// Load threads.

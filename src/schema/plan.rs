@@ -31,10 +31,9 @@ pub struct Plan {
     pub sampling: Sampling,
     /// Where and how the requests go.
     pub wire: Wire,
-    /// Shared settings of launched servers.
-    pub shared: SharedSettings,
-    /// Seconds that a server may take to become ready.
-    pub startup_timeout_s: f64,
+    /// How servers are launched; none: they already run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launching: Option<Launching>,
     /// Directory of all outputs.
     pub output: PathBuf,
     /// A result that is not valid makes the exit code 1.
@@ -221,6 +220,15 @@ impl std::fmt::Debug for Header {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: …", self.name)
     }
+}
+
+/// How servers are launched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Launching {
+    /// Settings that all servers share.
+    pub shared: SharedSettings,
+    /// Seconds that a server may take to become ready.
+    pub startup_timeout_s: f64,
 }
 
 /// Settings that each backend's file maps to its engine's own.

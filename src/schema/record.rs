@@ -184,6 +184,17 @@ pub enum TokenSource {
     Chunks,
 }
 
+impl TokenSource {
+    /// The name in files: `usage`, `tokenizer`, `chunks`.
+    pub fn name(self) -> &'static str {
+        match self {
+            TokenSource::Usage => "usage",
+            TokenSource::Tokenizer => "tokenizer",
+            TokenSource::Chunks => "chunks",
+        }
+    }
+}
+
 /// One token-carrying event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {

@@ -45,7 +45,8 @@ pub struct RunSummary {
     /// Chunks by how many tokens they carried.
     #[serde(default)]
     pub tokens_per_chunk: BTreeMap<u32, u64>,
-    /// Output tokens (as chunks carried them) that arrived in each second of the run, the last second cut short.
+    /// Output tokens (as chunks carried them, whatever became of their request) that arrived in each second
+    /// after the window's start (first due or sent request), the last second cut short.
     #[serde(default)]
     pub output_tokens_by_second: Vec<u64>,
     /// The client's own figures.
@@ -82,7 +83,7 @@ pub struct RequestCounts {
 /// The part of the run between ramp and drain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SteadyState {
-    /// From here, seconds after the run's start.
+    /// From here, seconds after the window's start (first due or sent request).
     pub from_s: f64,
     /// To here.
     pub to_s: f64,

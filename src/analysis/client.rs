@@ -1,0 +1,176 @@
+//! The client's own figures, and the rule that says when the client made the number and not the server.
+
+use std::collections::BTreeMap;
+
+use crate::schema::comparison::EngineFigures;
+use crate::schema::record::{RequestRecord, StampKind};
+use crate::schema::summary::{ClientStats, Distribution};
+
+use super::distribution::Samples;
+use super::latency::between_ms;
+
+/// A send delay below this is no doubt, ms.
+const SEND_DELAY_FLOOR_MS: f64 = 1.0;
+/// Nor one below this share of the median TTFT.
+const SEND_DELAY_SHARE: f64 = 0.01;
+/// Below this share of the planned rate the client did not keep up.
+const ACHIEVED_LEAST: f64 = 0.99;
+/// Load threads busier than this may have been waited for.
+const CPU_SHARE_MOST: f64 = 0.9;
+
+/// Figures of all measured requests that were sent, whatever became of them.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    slot_wait: Samples,
+    send_delay: Samples,
+    reader_lag: Samples,
+    connect: Samples,
+    events: u64,
+    merged: u64,
+    stamps: BTreeMap<StampKind, u64>,
+    reconnects: u64,
+    pace: Pace,
+}
+
+impl Client {
+    /// Adds a measured request.
+    pub(super) fn add(&mut self, record: &RequestRecord) {
+        self.pace.add(record);
+        let ready_us = record.due_us.unwrap_or(record.ready_us);
+        if let Some(slot_us) = record.slot_us {
+            self.slot_wait.add(between_ms(ready_us, slot_us));
+        }
+        if let Some(connect_us) = record.connect_us {
+            self.connect.add(between_ms(0, connect_us));
+        }
+        let Some(sent_us) = record.sent_us else { return };
+        if record.due_us.is_some() {
+            self.send_delay.add(between_ms(record.slot_us.unwrap_or(ready_us), sent_us));
+        }
+        *self.stamps.entry(record.stamps).or_default() += 1;
+        // A read stamp is the return of the read: its lag is zero by definition and would hide the others'.
+        if record.stamps == StampKind::Kernel && record.headers_us.is_some() {
+            self.reader_lag.add(between_ms(0, u64::from(record.reader_lag_max_us)));
+        }
+        self.reconnects += u64::from(record.replayed);
+        for chunk in record.chunks.iter() {
+            self.events += 1;
+            self.merged += u64::from(chunk.merged_bound_us.is_some());
+        }
+    }
+
+    /// The figures, with the verdict of [`reasons`]; the median TTFT is in ms.
+    pub(super) fn finish(self, engine: &EngineFigures, median_ttft_ms: Option<f64>) -> ClientStats {
+        let mut stats = ClientStats {
+            slot_wait_ms: self.slot_wait.distribution(),
+            send_delay_ms: self.send_delay.distribution(),
+            reader_lag_ms: self.reader_lag.distribution(),
+            connect_ms: self.connect.distribution(),
+            merged_events: if self.events == 0 { 0.0 } else { self.merged as f64 / self.events as f64 },
+            stamps: self.stamps,
+            reconnects: self.reconnects,
+            cpu_s: engine.cpu_s,
+            cpu_share: cpu_share(engine),
+            achieved_rate: self.pace.achieved(),
+            client_limited: None,
+        };
+        let reasons = reasons(&stats, self.pace.own(), median_ttft_ms);
+        stats.client_limited = (!reasons.is_empty()).then(|| reasons.join("; "));
+        stats
+    }
+}
+
+/// CPU seconds over wall seconds and threads of the measured phase, 0 to 1.
+fn cpu_share(engine: &EngineFigures) -> f64 {
+    let wall_s = engine.measured_to_us.saturating_sub(engine.measured_from_us) as f64 / 1e6;
+    let available_s = wall_s * f64::from(engine.threads);
+    if available_s > 0.0 { (engine.cpu_s / available_s).min(1.0) } else { 0.0 }
+}
+
+/// Why the client made the number: in an open loop a send delay p99 above max(1 ms, 1 % of the median
+/// TTFT), or less than 99 % of the planned rate through the client's own lateness (waiting for a slot
+/// taken off, and by more than 1 ms over the run); in any loop load threads busy for over 90 % of the time.
+fn reasons(stats: &ClientStats, own: Option<OwnPace>, median_ttft_ms: Option<f64>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let allowed_ms = SEND_DELAY_FLOOR_MS.max(median_ttft_ms.unwrap_or(0.0) * SEND_DELAY_SHARE);
+    if let Some(Distribution { p99, .. }) = &stats.send_delay_ms
+        && *p99 > allowed_ms
+    {
+        reasons.push(format!("send delay p99 is {p99:.2} ms, above {allowed_ms:.2} ms"));
+    }
+    if let Some(own) = own
+        && own.ratio < ACHIEVED_LEAST
+        && own.late_ms > SEND_DELAY_FLOOR_MS
+    {
+        reasons.push(format!("only {:.1} % of the planned rate was sent", 100.0 * own.ratio));
+    }
+    if stats.cpu_share > CPU_SHARE_MOST {
+        reasons.push(format!("the load threads were busy for {:.0} % of the time", 100.0 * stats.cpu_share));
+    }
+    reasons
+}
+
+/// First and last of some moments, µs, and how many.
+#[derive(Debug, Default, Clone, Copy)]
+struct Span {
+    ends: Option<(u64, u64)>,
+    count: u64,
+}
+
+impl Span {
+    fn add(&mut self, at_us: u64) {
+        let (first, last) = self.ends.unwrap_or((at_us, at_us));
+        self.ends = Some((first.min(at_us), last.max(at_us)));
+        self.count += 1;
+    }
+
+    fn length_us(&self) -> f64 {
+        self.ends.map_or(0.0, |(first, last)| (last - first) as f64)
+    }
+
+    /// Gaps a µs; none where there is no gap or no time.
+    fn rate(&self) -> Option<f64> {
+        (self.count > 1 && self.length_us() > 0.0).then(|| (self.count - 1) as f64 / self.length_us())
+    }
+}
+
+/// Planned and achieved pace of an open loop.
+#[derive(Debug, Default)]
+struct Pace {
+    due: Span,
+    sent: Span,
+    /// Due times of the requests that were sent.
+    due_of_sent: Span,
+    /// When they would have been sent had none waited for a slot.
+    sent_without_wait: Span,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct OwnPace {
+    ratio: f64,
+    late_ms: f64,
+}
+
+impl Pace {
+    fn add(&mut self, record: &RequestRecord) {
+        let Some(due_us) = record.due_us else { return };
+        self.due.add(due_us);
+        let Some(sent_us) = record.sent_us else { return };
+        let waited_us = record.slot_us.map_or(0, |slot_us| slot_us.saturating_sub(due_us));
+        self.sent.add(sent_us);
+        self.due_of_sent.add(due_us);
+        self.sent_without_wait.add(sent_us.saturating_sub(waited_us));
+    }
+
+    /// Sent requests a second over due requests a second, each over its own first to last.
+    fn achieved(&self) -> Option<f64> {
+        Some(self.sent.rate()? / self.due.rate()?)
+    }
+
+    /// The same without the waits for a slot: the client's own part.
+    fn own(&self) -> Option<OwnPace> {
+        let (planned, real) = (self.due_of_sent, self.sent_without_wait);
+        let late_ms = (real.length_us() - planned.length_us()) / 1e3;
+        Some(OwnPace { ratio: real.rate()? / planned.rate()?, late_ms })
+    }
+}

@@ -1,0 +1,266 @@
+//! Records of one run, one by one → its [`RunSummary`]: nothing of a record is kept but counts and values.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::schema::comparison::{EngineFigures, RecordsHeader};
+use crate::schema::metric;
+use crate::schema::plan::Traffic;
+use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::request::Phase;
+use crate::schema::summary::{
+    Caveat, ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
+};
+
+use super::caveats::{Facts, error_rate_pct, run_caveats};
+use super::client::Client;
+use super::latency::Latency;
+use super::tokens::Tokens;
+use super::window::{Whole, Window};
+
+/// What a summary says of its run that the records do not hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SummaryInput {
+    /// The target's label.
+    pub label: String,
+    /// The target's engine.
+    pub engine: String,
+    /// The engine's version.
+    pub engine_version: Option<String>,
+    /// Model name.
+    pub model: String,
+    /// Weights' precision.
+    pub precision: String,
+    /// The traffic: an open loop counts from due times, a closed one from sent times.
+    pub traffic: Traffic,
+    /// The most requests in flight; the size of a closed loop's first wave.
+    pub concurrency: Option<u32>,
+    /// `--ignore-eos` was asked for.
+    pub ignore_eos: bool,
+    /// Wall time of µs 0 of the stamps.
+    pub started_at: Timestamp,
+    /// Seconds from launch to readiness; none for a running server.
+    pub ready_s: Option<f64>,
+}
+
+impl SummaryInput {
+    /// The input that a records file's header holds: a summary taken live and one taken from disk
+    /// start from the same facts.
+    ///
+    /// # Errors
+    /// The header's label is none of its plan's targets.
+    pub fn from_header(header: &RecordsHeader) -> Result<Self, SummaryError> {
+        let target = header
+            .plan
+            .targets
+            .iter()
+            .find(|target| target.label == header.label)
+            .ok_or_else(|| SummaryError::UnknownLabel { label: header.label.clone() })?;
+        Ok(SummaryInput {
+            label: header.label.clone(),
+            engine: target.engine.clone(),
+            engine_version: header.engine_version.clone().or_else(|| target.version.clone()),
+            model: target.model.name.clone(),
+            precision: target.model.precision.clone(),
+            traffic: header.plan.load.traffic,
+            concurrency: header.plan.load.concurrency,
+            ignore_eos: header.plan.sampling.ignore_eos,
+            started_at: header.started_at,
+            ready_s: header.ready_s,
+        })
+    }
+}
+
+/// What is known only when the run is over.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Finish {
+    /// The load engine's own figures; all zero where a crash left none.
+    pub engine: EngineFigures,
+    /// Set when the run did not reach its end: `interrupted`, `server died`, …
+    pub partial: Option<String>,
+    /// What the server counted, warm-up and readiness included.
+    pub server: Option<ServerCounts>,
+    /// Measured requests that the load engine says it issued, checked against the records; none where
+    /// nobody counted but the records (after a crash).
+    pub issued: Option<u64>,
+}
+
+/// A summary that cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SummaryError {
+    /// issued = completed + failed + cancelled + dropped does not hold.
+    #[error(
+        "{label}: {issued} requests were issued, but the records hold {recorded} \
+         (completed + failed + cancelled + dropped): a request was lost or counted twice"
+    )]
+    CountsDiffer {
+        /// The run.
+        label: String,
+        /// By the load engine.
+        issued: u64,
+        /// By the records.
+        recorded: u64,
+    },
+    /// The header names a target that its plan does not have.
+    #[error("`{label}` is no target of the plan in the records' header")]
+    UnknownLabel {
+        /// The name.
+        label: String,
+    },
+}
+
+/// Takes the records of one run and makes its summary. Memory is bounded: some 8 bytes a value, up
+/// to a million values a metric.
+#[derive(Debug)]
+pub struct Summarizer {
+    input: SummaryInput,
+    requests: RequestCounts,
+    warmup: RequestCounts,
+    window: Window,
+    latency: Latency,
+    tokens: Tokens,
+    client: Client,
+    sent_unforced: u64,
+}
+
+impl Summarizer {
+    /// Starts with no record.
+    pub fn new(input: SummaryInput) -> Self {
+        let open_loop = input.traffic.rate().is_some();
+        let concurrency = u64::from(input.concurrency.unwrap_or(1));
+        Summarizer {
+            window: Window::new(open_loop, concurrency),
+            input,
+            requests: RequestCounts::default(),
+            warmup: RequestCounts::default(),
+            latency: Latency::default(),
+            tokens: Tokens::default(),
+            client: Client::default(),
+            sent_unforced: 0,
+        }
+    }
+
+    /// Adds a record, in any order. Warm-up requests are counted and enter no figure.
+    pub fn add(&mut self, record: &RequestRecord) {
+        match record.phase {
+            Phase::Warmup => count(&mut self.warmup, &record.outcome),
+            Phase::Measured => self.add_measured(record),
+        }
+    }
+
+    fn add_measured(&mut self, record: &RequestRecord) {
+        count(&mut self.requests, &record.outcome);
+        self.window.add(record);
+        self.client.add(record);
+        self.sent_unforced += u64::from(record.sent_us.is_some() && !record.forced_length);
+        if record.outcome == Outcome::Completed {
+            self.latency.add(record);
+            self.tokens.add(record);
+        }
+    }
+
+    /// The summary.
+    ///
+    /// # Errors
+    /// The records are not as many as the load engine issued.
+    pub fn finish(self, finish: Finish) -> Result<RunSummary, SummaryError> {
+        let recorded = self.requests.issued;
+        if let Some(issued) = finish.issued
+            && issued != recorded
+        {
+            return Err(SummaryError::CountsDiffer { label: self.input.label, issued, recorded });
+        }
+        let whole = self.window.whole();
+        let chunk_difference_pct = self.tokens.chunk_difference_pct();
+        let mut metrics = self.latency.finish(chunk_difference_pct.is_some());
+        metrics.extend(rates(&self.requests, &self.tokens, whole));
+        let median = |name: &str| match metrics.get(name) {
+            Some(MetricValue::Distribution(distribution)) => Some(distribution),
+            Some(MetricValue::Scalar(_)) | None => None,
+        };
+        // Where chunks do not say how many tokens they carry, neither do they say when tokens came.
+        let steady = match chunk_difference_pct {
+            None => self.window.steady(&finish.engine, median(metric::E2E)),
+            Some(_) => None,
+        };
+        let client = self.client.finish(&finish.engine, median(metric::TTFT).map(|ttft| ttft.p50));
+        let facts = Facts {
+            estimated: self.tokens.estimated(),
+            chunk_difference_pct,
+            length_not_forced: self.input.ignore_eos && self.sent_unforced > 0,
+        };
+        let mut summary = blank(self.input, whole, finish.partial);
+        summary.requests = self.requests;
+        summary.warmup = self.warmup;
+        summary.steady = steady;
+        summary.output_tokens_by_second = self.window.tokens_by_second();
+        summary.prompt_tokens_by_id = self.tokens.prompt_by_id();
+        summary.tokens = self.tokens.totals;
+        summary.tokens_per_chunk = self.tokens.per_chunk;
+        summary.metrics = metrics;
+        summary.client = client;
+        summary.server = finish.server;
+        summary.caveats = run_caveats(&summary, facts);
+        Ok(summary)
+    }
+}
+
+/// The facts of a run, with no figure yet.
+fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> RunSummary {
+    let from_us = whole.map_or(0, |whole| whole.from_us);
+    let offset = SignedDuration::from_micros(i64::try_from(from_us).unwrap_or(i64::MAX));
+    RunSummary {
+        label: input.label,
+        engine: input.engine,
+        engine_version: input.engine_version,
+        model: input.model,
+        precision: input.precision,
+        started_at: input.started_at.checked_add(offset).unwrap_or(input.started_at),
+        partial,
+        requests: RequestCounts::default(),
+        warmup: RequestCounts::default(),
+        ready_s: input.ready_s,
+        duration_s: whole.map_or(0.0, Whole::duration_s),
+        steady: None,
+        tokens: TokenTotals::default(),
+        metrics: BTreeMap::new(),
+        tokens_per_chunk: BTreeMap::new(),
+        output_tokens_by_second: Vec::new(),
+        client: ClientStats::default(),
+        server: None,
+        prompt_tokens_by_id: BTreeMap::new(),
+        caveats: Vec::<Caveat>::new(),
+    }
+}
+
+fn count(counts: &mut RequestCounts, outcome: &Outcome) {
+    counts.issued += 1;
+    match outcome {
+        Outcome::Completed => counts.completed += 1,
+        Outcome::Failed { kind, detail: _ } => {
+            counts.failed += 1;
+            *counts.failures.entry(*kind).or_default() += 1;
+        }
+        Outcome::Cancelled => counts.cancelled += 1,
+        Outcome::Dropped => counts.dropped += 1,
+    }
+}
+
+/// The rates over the whole run; a token rate only where every completed request has its count.
+fn rates(requests: &RequestCounts, tokens: &Tokens, whole: Option<Whole>) -> BTreeMap<String, MetricValue> {
+    let seconds = whole.map(Whole::duration_s).filter(|seconds| *seconds > 0.0);
+    let per_second = |amount: Option<u64>| Some(amount? as f64 / seconds?);
+    let (prompt, output) = (tokens.prompt(), tokens.output());
+    let total = prompt.zip(output).map(|(prompt, output)| prompt + output);
+    [
+        (metric::OUTPUT_TPS, per_second(output)),
+        (metric::TOTAL_TPS, per_second(total)),
+        (metric::PROMPT_TPS, per_second(prompt)),
+        (metric::RPS, per_second(Some(requests.completed))),
+        (metric::ERROR_RATE, error_rate_pct(requests)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), MetricValue::Scalar(value?))))
+    .collect()
+}

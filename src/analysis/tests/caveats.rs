@@ -1,0 +1,147 @@
+//! Each caveat on both sides of its rule.
+
+use super::*;
+use crate::schema::metric;
+use crate::schema::summary::{Caveat, ServerCounts};
+
+/// A hundred clean requests: no caveat applies.
+fn hundred() -> Vec<RequestRecord> {
+    (0..100).map(|index| completed(index, index * 100, &[(50, 1), (60, 1), (70, 1), (80, 1)])).collect()
+}
+
+fn codes(run: &RunSummary) -> Vec<&'static str> {
+    run.caveats.iter().map(Caveat::code).collect()
+}
+
+fn of(records: &[RequestRecord]) -> Vec<&'static str> {
+    codes(&summarize(closed(), records, Finish::default()))
+}
+
+#[test]
+fn a_clean_run_has_no_caveat() {
+    assert!(of(&hundred()).is_empty());
+}
+
+#[test]
+fn few_samples_are_fewer_than_a_hundred_completed() {
+    assert_eq!(of(&hundred()[1..]), ["few_samples"]);
+}
+
+#[test]
+fn failures_count_above_one_percent() {
+    let mut records = hundred();
+    records.push(failed(completed(100, 0, &[]), FailureKind::Connect));
+    assert!(of(&records).is_empty(), "1 of 101");
+    records.push(failed(completed(101, 0, &[]), FailureKind::Status));
+    assert_eq!(of(&records), ["failures"]);
+}
+
+#[test]
+fn tokens_that_the_server_did_not_count_are_an_estimate() {
+    let mut records = hundred();
+    records[0].tokens.source = TokenSource::Tokenizer;
+    assert!(of(&records).is_empty());
+    records[1].tokens.source = TokenSource::Chunks;
+    let run = summarize(closed(), &records, Finish::default());
+    assert_eq!(run.caveats, [Caveat::TokensEstimated { requests: 1 }]);
+}
+
+#[test]
+fn itl_is_withheld_where_chunks_and_tokens_differ_by_over_one_percent() {
+    let mut records = hundred();
+    // 400 tokens in chunks. One request says 2 more and one 2 fewer: 4 of 400, not 0, and not above 1 %.
+    records[0].tokens.delivered = Some(6);
+    records[1].tokens.delivered = Some(2);
+    let run = summarize(closed(), &records, Finish::default());
+    assert!(codes(&run).is_empty());
+    assert!(run.metrics.contains_key(metric::ITL));
+    records[2].tokens.delivered = Some(5);
+    let run = summarize(closed(), &records, Finish::default());
+    assert_eq!(run.caveats, [Caveat::ItlWithheld { difference_pct: 100.0 * 5.0 / 401.0 }]);
+    assert!(!run.metrics.contains_key(metric::ITL));
+    assert_eq!(distribution(&run, metric::CHUNK_GAP).count, 300, "the raw gaps stay");
+}
+
+#[test]
+fn merged_events_count_above_one_percent() {
+    let merge = |count: usize| {
+        let mut records = hundred();
+        for record in records.iter_mut().take(count) {
+            let merged = record
+                .chunks
+                .iter()
+                .enumerate()
+                .map(|(place, chunk)| Chunk { merged_bound_us: (place == 0).then_some(40), ..chunk });
+            record.chunks = merged.collect();
+        }
+        of(&records)
+    };
+    assert!(merge(4).is_empty(), "4 of 400");
+    assert_eq!(merge(5), ["merged_events"]);
+}
+
+#[test]
+fn a_run_that_did_not_reach_its_end_says_why() {
+    let finish = Finish { partial: Some("interrupted".into()), ..Finish::default() };
+    let run = summarize(closed(), &hundred(), finish);
+    assert_eq!(run.caveats, [Caveat::Partial { reason: "interrupted".into() }]);
+    assert_eq!(run.partial.as_deref(), Some("interrupted"));
+}
+
+fn with_server(records: &[RequestRecord], prompt: f64, generated: f64) -> RunSummary {
+    let server = ServerCounts {
+        prompt_tokens: prompt,
+        client_prompt_tokens: 1_000.0,
+        generated_tokens: generated,
+        client_generated_tokens: 400.0,
+        cached_tokens: None,
+    };
+    summarize(closed(), records, Finish { server: Some(server), ..Finish::default() })
+}
+
+#[test]
+fn the_servers_count_must_agree_to_the_token() {
+    assert!(codes(&with_server(&hundred(), 1_000.0, 400.2)).is_empty());
+    let run = with_server(&hundred(), 1_000.0, 401.0);
+    assert_eq!(
+        run.caveats,
+        [Caveat::ServerCountsDiffer { what: "generated: server 401, client 400".into() }]
+    );
+    let run = with_server(&hundred(), 999.0, 399.0);
+    let what = "prompt: server 999, client 1000; generated: server 399, client 400";
+    assert_eq!(run.caveats, [Caveat::ServerCountsDiffer { what: what.into() }]);
+}
+
+#[test]
+fn beside_a_request_whose_count_nobody_was_told_only_too_few_is_a_contradiction() {
+    let mut records = hundred();
+    records.push(cancelled(completed(100, 0, &[(50, 1)])));
+    assert!(codes(&with_server(&records, 1_010.0, 405.0)).is_empty());
+    assert_eq!(codes(&with_server(&records, 1_010.0, 399.0)), ["server_counts_differ"]);
+}
+
+#[test]
+fn prefix_cache_hits_count_above_one_percent_by_usage_or_by_counter() {
+    let mut records = hundred();
+    records[0].tokens.cached = Some(10);
+    assert!(of(&records).is_empty(), "10 of 1000");
+    records[1].tokens.cached = Some(1);
+    let run = summarize(closed(), &records, Finish::default());
+    assert_eq!(run.caveats, [Caveat::PrefixCacheHits { share_pct: 1.1 }]);
+    let server = ServerCounts { prompt_tokens: 200.0, cached_tokens: Some(50.0), ..ServerCounts::default() };
+    let server = ServerCounts { client_prompt_tokens: 200.0, ..server };
+    let run = summarize(closed(), &hundred(), Finish { server: Some(server), ..Finish::default() });
+    assert_eq!(run.caveats, [Caveat::PrefixCacheHits { share_pct: 25.0 }]);
+}
+
+#[test]
+fn length_not_forced_needs_that_it_was_asked_for() {
+    let mut asked = closed();
+    asked.ignore_eos = true;
+    let run = summarize(asked.clone(), &hundred(), Finish::default());
+    assert_eq!(run.caveats, [Caveat::LengthNotForced]);
+    let mut records = hundred();
+    records.iter_mut().for_each(|record| record.forced_length = true);
+    records.push(dropped(100, 0));
+    assert!(codes(&summarize(asked, &records, Finish::default())).is_empty());
+}

@@ -1,0 +1,170 @@
+//! Runs side by side: who is best, and what stands against saying so.
+
+use super::*;
+use crate::analysis::{ComparisonInput, compare};
+use crate::schema::backend::{Model, NotLevel, Origin, Protocol, ServerMetrics, Target};
+use crate::schema::comparison::{Comparison, FailedTarget};
+use crate::schema::metric;
+use crate::schema::summary::Caveat;
+
+/// A hundred requests with this TTFT and output length, under this label.
+fn run(label: &str, ttft_ms: u64, tokens: u64) -> RunSummary {
+    let chunks: Vec<(u64, u32)> = (0..tokens).map(|token| (ttft_ms + token * 10, 1)).collect();
+    let records: Vec<RequestRecord> =
+        (0..100).map(|index| completed(index, index * 1_000, &chunks)).collect();
+    let mut input = closed();
+    input.label = label.into();
+    summarize(input, &records, Finish::default())
+}
+
+fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
+    Target {
+        label: label.into(),
+        engine: "vllm".into(),
+        title: "vLLM".into(),
+        version: None,
+        model: Model { name: "tiny".into(), source: "tiny".into(), precision: "BF16".into() },
+        protocol: Protocol {
+            request_model: "tiny".into(),
+            ignore_eos: true,
+            min_tokens: true,
+            stream_options: true,
+            continuous_usage: true,
+            eos_in_usage: true,
+            done_marker: true,
+            body: serde_json::Map::new(),
+        },
+        metrics: ServerMetrics::default(),
+        not_level,
+        origin: Origin::Url("http://127.0.0.1:1".into()),
+    }
+}
+
+fn compared(targets: &[Target], runs: Vec<RunSummary>) -> Comparison {
+    compare(ComparisonInput { run_id: "compare_x", targets, failed: &[], skipped: &[] }, runs)
+}
+
+fn best<'a>(comparison: &'a Comparison, name: &str) -> Option<(&'a str, &'a str)> {
+    comparison.best.get(name).map(|best| (best.label.as_str(), best.statistic.as_str()))
+}
+
+fn codes(comparison: &Comparison) -> Vec<&'static str> {
+    comparison.caveats.iter().map(Caveat::code).collect()
+}
+
+#[test]
+fn the_best_is_the_lower_latency_and_the_higher_throughput() {
+    let comparison = compared(&[], vec![run("slow", 200, 20), run("fast", 100, 20)]);
+    assert_eq!(best(&comparison, metric::TTFT), Some(("fast", "p50")));
+    assert_eq!(best(&comparison, metric::OUTPUT_TPS), Some(("fast", "value")));
+    assert_eq!(best(&comparison, metric::TPOT), None, "both are the same");
+    assert_eq!(best(&comparison, metric::ERROR_RATE), None, "both are 0");
+    assert_eq!(codes(&comparison), ["single_run"]);
+    let labels: Vec<&str> = comparison.runs.iter().map(|run| run.label.as_str()).collect();
+    assert_eq!(labels, ["slow", "fast"], "the order of play stays");
+}
+
+#[test]
+fn one_run_alone_is_the_best_of_nothing() {
+    assert!(compared(&[], vec![run("only", 100, 20)]).best.is_empty());
+}
+
+#[test]
+fn a_metric_that_only_one_run_has_has_no_best() {
+    let mut withheld = run("withheld", 100, 20);
+    withheld.metrics.remove(metric::ITL);
+    let comparison = compared(&[], vec![withheld, run("slow", 200, 20)]);
+    assert_eq!(best(&comparison, metric::ITL), None);
+    assert_eq!(best(&comparison, metric::TTFT), Some(("withheld", "p50")));
+}
+
+#[test]
+fn a_run_that_did_less_work_takes_no_part() {
+    let fast = || run("fast", 50, 20);
+    let mut empty = fast();
+    empty.requests.completed = 0;
+    let mut partial = fast();
+    partial.partial = Some("interrupted".into());
+    let mut failing = fast();
+    failing.caveats.push(Caveat::Failures { rate_pct: 40.0 });
+    for loser in [empty, partial, failing] {
+        let comparison = compared(&[], vec![loser, run("a", 100, 20), run("b", 200, 20)]);
+        assert_eq!(best(&comparison, metric::TTFT), Some(("a", "p50")));
+    }
+}
+
+#[test]
+fn precisions_differ_where_two_known_ones_do() {
+    let with = |precision: &str| {
+        let mut other = run("other", 200, 20);
+        other.precision = precision.into();
+        compared(&[], vec![run("vllm", 100, 20), other])
+    };
+    assert_eq!(codes(&with("bf16")), ["single_run"]);
+    assert_eq!(codes(&with("unknown")), ["single_run"]);
+    let by_label = [("vllm".to_owned(), "BF16".to_owned()), ("other".to_owned(), "Q4_1".to_owned())].into();
+    assert_eq!(with("Q4_1").caveats[1], Caveat::PrecisionDiffers { by_label });
+}
+
+#[test]
+fn lengths_are_unequal_above_two_percent() {
+    let with = |tokens| compared(&[], vec![run("a", 100, 50), run("b", 100, tokens)]);
+    assert_eq!(codes(&with(51)), ["single_run"]);
+    let by_label = [("a".to_owned(), 50.0), ("b".to_owned(), 52.0)].into();
+    assert_eq!(with(52).caveats[1], Caveat::LengthsUnequal { by_label });
+    assert_eq!(codes(&with(49)), ["single_run", "lengths_unequal"]);
+}
+
+#[test]
+fn an_eos_that_one_engine_counts_makes_no_length_unequal() {
+    let mut counting = run("counting", 100, 10);
+    counting.tokens.output += 100;
+    assert_eq!(codes(&compared(&[], vec![counting, run("other", 90, 10)])), ["single_run"]);
+}
+
+#[test]
+fn prompt_tokens_are_compared_over_the_prompts_that_all_runs_have() {
+    let with = |counts: &[(&str, u32)]| {
+        let mut run = run("other", 100, 10);
+        run.prompt_tokens_by_id = counts.iter().map(|(id, count)| ((*id).to_owned(), *count)).collect();
+        run
+    };
+    let first = || {
+        let mut first = with(&[("a", 10), ("b", 20), ("c", 30)]);
+        first.label = "first".into();
+        first
+    };
+    let caveats = |other| codes(&compared(&[], vec![first(), other]));
+    assert_eq!(caveats(with(&[("a", 10), ("b", 20), ("x", 99)])), ["single_run"]);
+    assert_eq!(caveats(with(&[])), ["single_run"], "an engine that does not say");
+    assert_eq!(
+        caveats(with(&[("a", 20), ("b", 10)])),
+        ["single_run", "prompt_tokens_differ"],
+        "equal totals hide nothing"
+    );
+    let other = compared(&[], vec![first(), with(&[("a", 11), ("b", 20)])]);
+    let by_label = [("first".to_owned(), 30), ("other".to_owned(), 31)].into();
+    assert_eq!(other.caveats[1], Caveat::PromptTokensDiffer { by_label });
+}
+
+#[test]
+fn what_is_not_level_is_said_of_backends_that_ran() {
+    let own = NotLevel {
+        setting: "context_length".into(),
+        shared: "4096".into(),
+        own: "max_model_len=2048".into(),
+    };
+    let targets = [target("a", vec![]), target("b", vec![own.clone()]), target("absent", vec![own])];
+    let comparison = compared(&targets, vec![run("a", 100, 10), run("b", 200, 10)]);
+    let what = "max_model_len=2048 instead of context_length 4096".to_owned();
+    assert_eq!(comparison.caveats, [Caveat::SingleRun, Caveat::NotLevel { label: "b".into(), what }]);
+}
+
+#[test]
+fn failed_and_skipped_backends_stay_in_sight() {
+    let failed = [FailedTarget { label: "tgi".into(), error: "no".into(), hint: "do".into() }];
+    let input = ComparisonInput { run_id: "id", targets: &[], failed: &failed, skipped: &[] };
+    let comparison = compare(input, Vec::new());
+    assert_eq!(comparison.failed, failed);
+    assert!(comparison.caveats.is_empty() && comparison.best.is_empty());
+}

@@ -1,0 +1,112 @@
+//! What holds for any records.
+
+use proptest::prelude::*;
+
+use super::*;
+
+prop_compose! {
+    fn any_record()(
+        sent_ms in 0u64..5_000,
+        gaps in proptest::collection::vec((0u64..200, 0u32..4), 0..12),
+        outcome in 0u8..5,
+        open in any::<bool>(),
+        wait_us in 0u64..3_000,
+        warmup in proptest::bool::weighted(0.1),
+        extra in 0u32..2,
+        prompt in proptest::option::weighted(0.95, 1u32..50),
+    ) -> RequestRecord {
+        let mut at_ms = 20;
+        let chunks: Vec<(u64, u32)> = gaps
+            .into_iter()
+            .map(|(gap, tokens)| {
+                at_ms += gap;
+                (at_ms, tokens)
+            })
+            .collect();
+        let mut record = completed(0, sent_ms, &chunks);
+        record.prompt_id = format!("p{}", sent_ms % 7);
+        record.tokens.prompt = prompt;
+        record.tokens.output = record.tokens.output.map(|output| output + extra);
+        record.due_us = open.then(|| (sent_ms * MS).saturating_sub(wait_us));
+        record.ready_us = record.due_us.unwrap_or(record.ready_us);
+        if warmup {
+            record.phase = Phase::Warmup;
+        }
+        match outcome {
+            0 => failed(record, FailureKind::Timeout),
+            1 => cancelled(record),
+            2 => dropped(0, sent_ms * MS),
+            _ => record,
+        }
+    }
+}
+
+/// A mean in one pass depends on the order in its last digits.
+fn rounded(run: RunSummary) -> RunSummary {
+    let round = |value: f64| (value * 1e6).round() / 1e6;
+    let metrics = run.metrics.into_iter().map(|(name, value)| {
+        let value = match value {
+            MetricValue::Scalar(value) => MetricValue::Scalar(round(value)),
+            held @ MetricValue::Distribution(_) => held,
+        };
+        (name, value)
+    });
+    RunSummary { metrics: metrics.collect(), ..run }
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_records_changes_nothing(
+        (records, shuffled) in proptest::collection::vec(any_record(), 0..40)
+            .prop_map(|mut records| {
+                (0..).zip(&mut records).for_each(|(index, record)| record.index = index);
+                records
+            })
+            .prop_flat_map(|records| (Just(records.clone()), Just(records).prop_shuffle())),
+        open_loop in any::<bool>(),
+    ) {
+        let input = || if open_loop { open() } else { closed() };
+        let one = summarize(input(), &records, Finish::default());
+        let other = summarize(input(), &shuffled, Finish::default());
+        prop_assert_eq!(rounded(one), rounded(other));
+    }
+
+    #[test]
+    fn issued_is_completed_failed_cancelled_and_dropped(
+        records in proptest::collection::vec(any_record(), 0..60)
+    ) {
+        let run = summarize(closed(), &records, Finish::default());
+        for counts in [&run.requests, &run.warmup] {
+            let sum = counts.completed + counts.failed + counts.cancelled + counts.dropped;
+            prop_assert_eq!(counts.issued, sum);
+            prop_assert_eq!(counts.failures.values().sum::<u64>(), counts.failed);
+        }
+        prop_assert_eq!(run.requests.issued + run.warmup.issued, records.len() as u64);
+    }
+
+    #[test]
+    fn every_token_that_arrived_is_in_its_second(records in proptest::collection::vec(any_record(), 1..40)) {
+        let measured = records.iter().filter(|record| record.phase == Phase::Measured);
+        let arrived: u64 =
+            measured.flat_map(|record| record.chunks.iter()).map(|chunk| u64::from(chunk.tokens)).sum();
+        let run = summarize(closed(), &records, Finish::default());
+        prop_assert_eq!(run.output_tokens_by_second.iter().sum::<u64>(), arrived);
+    }
+
+    #[test]
+    fn itl_adds_up_to_the_decode_time(
+        gaps in proptest::collection::vec((1u64..200, 1u32..6), 1..30)
+    ) {
+        let mut at_ms = 100;
+        let mut chunks = vec![(at_ms, 1)];
+        for (gap, tokens) in gaps {
+            at_ms += gap;
+            chunks.push((at_ms, tokens));
+        }
+        let run = summarize(closed(), &[completed(0, 0, &chunks)], Finish::default());
+        let itl = distribution(&run, crate::schema::metric::ITL);
+        let tpot = distribution(&run, crate::schema::metric::TPOT);
+        close(itl.mean * itl.count as f64, (at_ms - 100) as f64);
+        close(itl.mean, tpot.mean);
+    }
+}

@@ -1,0 +1,94 @@
+//! Events over the run in narrow bins: bounded memory, and window edges that are known only at the end.
+
+/// Narrowest bins; they grow tenfold, so that every width divides a second (up to one of them).
+const NARROWEST_US: u64 = 1_000;
+const MOST_BINS: u64 = 4_000_000;
+const SECOND_US: u64 = 1_000_000;
+
+/// Counts over time since the run's start: 1 ms bins for the first hour, wider ones in a longer run.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    width_us: u64,
+    bins: Vec<u32>,
+    most_bins: u64,
+}
+
+/// What lies in the whole bins between two moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Inside {
+    /// First bin's start, µs from the run's start.
+    pub(super) from_us: u64,
+    /// Last bin's end.
+    pub(super) to_us: u64,
+    /// Events in these bins.
+    pub(super) count: u64,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        Timeline::with_most_bins(MOST_BINS)
+    }
+}
+
+impl Timeline {
+    pub(super) fn with_most_bins(most_bins: u64) -> Self {
+        Timeline { width_us: NARROWEST_US, bins: Vec::new(), most_bins }
+    }
+
+    /// Adds so many events at a moment, µs from the run's start.
+    pub(super) fn add(&mut self, at_us: u64, count: u32) {
+        while at_us / self.width_us >= self.most_bins {
+            self.widen();
+        }
+        let bin = (at_us / self.width_us) as usize;
+        if bin >= self.bins.len() {
+            self.bins.resize(bin + 1, 0);
+        }
+        if let Some(held) = self.bins.get_mut(bin) {
+            *held = held.saturating_add(count);
+        }
+    }
+
+    fn widen(&mut self) {
+        self.width_us *= 10;
+        self.bins = self
+            .bins
+            .chunks(10)
+            .map(|ten| ten.iter().fold(0, |sum: u32, count| sum.saturating_add(*count)))
+            .collect();
+    }
+
+    /// The events between two moments, whose edges are moved inwards to whole bins: count and
+    /// duration are of the same window.
+    pub(super) fn inside(&self, from_us: u64, to_us: u64) -> Inside {
+        let from = from_us.div_ceil(self.width_us);
+        let to = (to_us / self.width_us).max(from);
+        let held = self.bins.len() as u64;
+        let bins = self.bins.get(from.min(held) as usize..to.min(held) as usize).unwrap_or_default();
+        Inside {
+            from_us: from * self.width_us,
+            to_us: to * self.width_us,
+            count: bins.iter().copied().map(u64::from).sum(),
+        }
+    }
+
+    /// Events by second since `from_us`, up to `to_us` or the last event, whichever is later; the
+    /// seconds begin with the bin that holds `from_us`, so they are off by less than a bin's width.
+    pub(super) fn by_second(&self, from_us: u64, to_us: u64) -> Vec<u64> {
+        let first_bin = from_us / self.width_us;
+        let mut seconds = vec![0; to_us.saturating_sub(from_us).div_ceil(SECOND_US) as usize];
+        for (bin, count) in self.bins.iter().enumerate().skip(first_bin as usize) {
+            if *count == 0 {
+                continue;
+            }
+            let second = ((bin as u64 - first_bin) * self.width_us / SECOND_US) as usize;
+            if second >= seconds.len() {
+                seconds.resize(second + 1, 0);
+            }
+            if let Some(held) = seconds.get_mut(second) {
+                *held += u64::from(*count);
+            }
+        }
+        seconds
+    }
+}

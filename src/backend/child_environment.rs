@@ -1,0 +1,231 @@
+//! What a server sees of our environment: an allow-list, since TGI reads `PORT` and llama.cpp `LLAMA_ARG_*`.
+
+use std::collections::BTreeMap;
+
+use crate::schema::backend::LaunchSpec;
+
+/// Names, and patterns that end in `*`, which every server is handed.
+const HANDED_THROUGH: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LC_*",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "XDG_*",
+    "CUDA_*",
+    "NVIDIA_*",
+    "NCCL_*",
+    "OMP_*",
+    "HF_*",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+];
+
+/// What a container is handed of them; the rest describes this machine and not the inside of an image.
+const HANDED_INTO_CONTAINERS: &[&str] = &[
+    "NCCL_*",
+    "OMP_*",
+    "HF_*",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+];
+
+/// Parts of names whose values are kept out of logs.
+const SECRET_NAMES: &[&str] = &["TOKEN", "KEY", "SECRET", "PASSWORD"];
+
+/// The whole environment of a server: of our `own` what the allow-list and `env_from` name and `env_clear`
+/// does not, and over it what `env` sets.
+pub fn child_environment(
+    own: impl Iterator<Item = (String, String)>,
+    spec: &LaunchSpec,
+) -> BTreeMap<String, String> {
+    let mut environment = handed_through(own, spec);
+    environment.extend(spec.env.clone());
+    environment
+}
+
+/// The environment of the docker client: ours through the allow-list, and how it finds its daemon. What the
+/// image is to see stands in its arguments.
+pub fn docker_client_environment(
+    own: impl Iterator<Item = (String, String)>,
+    spec: &LaunchSpec,
+) -> BTreeMap<String, String> {
+    let own: Vec<_> = own.collect();
+    let daemon = own.iter().filter(|(name, _)| name.starts_with("DOCKER_")).cloned().collect::<Vec<_>>();
+    let mut environment = handed_through(own.into_iter(), spec);
+    environment.extend(daemon);
+    environment
+}
+
+/// Names of our variables that a container is handed, by name alone so that no value stands in a command.
+/// Paths of this machine are left out.
+pub fn names_for_container(own: impl Iterator<Item = (String, String)>, spec: &LaunchSpec) -> Vec<String> {
+    let mut names: Vec<String> = own
+        .filter(|(name, value)| {
+            let asked_for = matches_any(name, spec.env_from.iter().map(String::as_str));
+            asked_for
+                || (matches_any(name, HANDED_INTO_CONTAINERS.iter().copied()) && !value.starts_with('/'))
+        })
+        .map(|(name, _)| name)
+        .filter(|name| !is_cleared(name, spec) && !spec.env.contains_key(name))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The values that must not be read in any log: those of variables named like a key or token.
+pub fn secret_values(environment: &BTreeMap<String, String>) -> Vec<String> {
+    environment
+        .iter()
+        .filter(|(name, _)| SECRET_NAMES.iter().any(|part| name.to_uppercase().contains(part)))
+        .map(|(_, value)| value.clone())
+        // Short ones (`1`, `true`) and paths (`HF_TOKEN_PATH`) are no secrets and would blot out half of a log.
+        .filter(|value| value.len() >= 8 && !value.starts_with('/'))
+        .collect()
+}
+
+fn handed_through(
+    own: impl Iterator<Item = (String, String)>,
+    spec: &LaunchSpec,
+) -> BTreeMap<String, String> {
+    own.filter(|(name, _)| {
+        matches_any(name, HANDED_THROUGH.iter().copied().chain(spec.env_from.iter().map(String::as_str)))
+            && !is_cleared(name, spec)
+    })
+    .collect()
+}
+
+fn is_cleared(name: &str, spec: &LaunchSpec) -> bool {
+    matches_any(name, spec.env_clear.iter().map(String::as_str))
+}
+
+fn matches_any<'a>(name: &str, mut patterns: impl Iterator<Item = &'a str>) -> bool {
+    patterns.any(|pattern| match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::backend::{Launcher, Readiness, Stop};
+
+    fn spec() -> LaunchSpec {
+        LaunchSpec {
+            launcher: Launcher::Process,
+            argv: vec!["server".into()],
+            port: None,
+            env: BTreeMap::new(),
+            env_from: Vec::new(),
+            env_clear: Vec::new(),
+            parameters: BTreeMap::new(),
+            readiness: Readiness {
+                paths: vec!["/health".into()],
+                models_path: "/v1/models".into(),
+                listed_model: "model".into(),
+            },
+            stop: Stop { grace_s: 1.0, second_term_after_s: None },
+            failures: Vec::new(),
+            install_hint: String::new(),
+        }
+    }
+
+    fn own(pairs: &[(&str, &str)]) -> std::vec::IntoIter<(String, String)> {
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        pairs.into_iter()
+    }
+
+    #[test]
+    fn what_would_configure_a_server_behind_our_back_is_not_handed_through() {
+        let own = own(&[
+            ("PATH", "/bin"),
+            ("PORT", "80"),
+            ("HOSTNAME", "box"),
+            ("LLAMA_ARG_CTX_SIZE", "1"),
+            ("VLLM_PORT", "9"),
+            ("API_KEY", "k"),
+            ("LC_ALL", "C"),
+            ("CUDA_VISIBLE_DEVICES", "0"),
+            ("https_proxy", "p"),
+            ("HTTPS_PROXY", "P"),
+            ("SSL_CERT_FILE", "c"),
+        ]);
+        let names: Vec<String> = child_environment(own, &spec()).into_keys().collect();
+        let expected =
+            ["CUDA_VISIBLE_DEVICES", "HTTPS_PROXY", "LC_ALL", "PATH", "SSL_CERT_FILE", "https_proxy"];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn set_wins_over_handed_through_and_cleared_wins_over_the_allow_list() {
+        let mut spec = spec();
+        spec.env = BTreeMap::from([("OMP_NUM_THREADS".into(), "1".into())]);
+        spec.env_from = vec!["MY_KEY".into(), "VENDOR_*".into()];
+        spec.env_clear = vec!["HF_TOKEN".into(), "XDG_*".into(), "VENDOR_DEBUG".into()];
+        let own = own(&[
+            ("OMP_NUM_THREADS", "64"),
+            ("MY_KEY", "k"),
+            ("MY_KEYS", "no"),
+            ("VENDOR_A", "a"),
+            ("VENDOR_DEBUG", "1"),
+            ("HF_TOKEN", "t"),
+            ("XDG_CACHE_HOME", "x"),
+        ]);
+        let environment = child_environment(own, &spec);
+        let expected = [("MY_KEY", "k"), ("OMP_NUM_THREADS", "1"), ("VENDOR_A", "a")];
+        assert_eq!(environment, expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    }
+
+    #[test]
+    fn a_container_is_handed_names_alone_and_no_path_of_this_machine() {
+        let mut spec = spec();
+        spec.env = BTreeMap::from([("HF_HUB_OFFLINE".into(), "1".into())]);
+        spec.env_from = vec!["MY_KEY".into()];
+        let own = own(&[
+            ("HF_HOME", "/home/me/hf"),
+            ("HF_TOKEN", "hf_secret"),
+            ("HF_HUB_OFFLINE", "0"),
+            ("MY_KEY", "k"),
+            ("PATH", "/bin"),
+            ("LD_LIBRARY_PATH", "/cuda"),
+        ]);
+        assert_eq!(names_for_container(own, &spec), ["HF_TOKEN", "MY_KEY"]);
+    }
+
+    #[test]
+    fn values_of_tokens_and_keys_are_kept_out_of_logs_and_flags_are_not() {
+        let environment = own(&[
+            ("HF_TOKEN", "hf_abcdefgh"),
+            ("HF_TOKEN_PATH", "/home/me/token"),
+            ("TOKENIZERS_PARALLELISM", "false"),
+            ("PATH", "/usr/bin:/bin"),
+        ]);
+        assert_eq!(secret_values(&environment.collect()), ["hf_abcdefgh"]);
+    }
+
+    #[test]
+    fn the_docker_client_finds_its_daemon() {
+        let own = own(&[("DOCKER_HOST", "unix:///x"), ("PORT", "1"), ("PATH", "/bin")]);
+        let names: Vec<String> = docker_client_environment(own, &spec()).into_keys().collect();
+        assert_eq!(names, ["DOCKER_HOST", "PATH"]);
+    }
+}

@@ -1,0 +1,185 @@
+//! The command of a launch: port chosen, placeholders filled in, environment and container made ready.
+
+use std::collections::BTreeMap;
+
+use super::child_environment::{
+    child_environment, docker_client_environment, names_for_container, secret_values,
+};
+use super::guard::Container;
+use super::launch::LaunchRequest;
+use super::server_log::HIDDEN;
+use super::{docker, port};
+use crate::schema::backend::{LaunchSpec, Launcher};
+
+/// Opens a secret's placeholder; its name and `}` follow.
+const SECRET: &str = "{secret:";
+
+/// Everything that the guard needs, and what goes into the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    /// Program and arguments, secrets filled in: for the guard alone.
+    pub argv: Vec<String>,
+    /// The same with secrets hidden, for the record.
+    pub launched: Vec<String>,
+    /// The whole environment.
+    pub environment: BTreeMap<String, String>,
+    /// The container that it starts.
+    pub container: Option<Container>,
+    /// Values to be taken out of its log.
+    pub secrets: Vec<String>,
+}
+
+/// Why nothing can be launched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// One line.
+    pub what: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Makes the command ready. Fails where the port is taken, a secret is not set, or docker is missing.
+pub fn prepare(request: &LaunchRequest<'_>) -> Result<Prepared, Problem> {
+    // Names and values that are not UTF-8 are none of those that we hand through.
+    let own: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let port = choose_port(request)?;
+    match &request.spec.launcher {
+        Launcher::Process => prepare_process(request.spec, &own, port),
+        Launcher::Docker(_) => prepare_docker(request, &own, port),
+    }
+}
+
+fn prepare_process(
+    spec: &LaunchSpec,
+    own: &BTreeMap<String, String>,
+    port: u16,
+) -> Result<Prepared, Problem> {
+    let filled = fill_in(&spec.argv, port, own)?;
+    let mut environment = child_environment(own.clone().into_iter(), spec);
+    for value in environment.values_mut() {
+        *value = value.replace("{port}", &port.to_string());
+    }
+    let mut secrets = filled.secrets;
+    secrets.extend(secret_values(&environment));
+    Ok(Prepared { port, argv: filled.argv, launched: filled.launched, environment, container: None, secrets })
+}
+
+fn prepare_docker(
+    request: &LaunchRequest<'_>,
+    own: &BTreeMap<String, String>,
+    port: u16,
+) -> Result<Prepared, Problem> {
+    let spec = request.spec;
+    let Launcher::Docker(image) = &spec.launcher else { return prepare_process(spec, own, port) };
+    let client = docker::find_client(own.get("PATH").map(String::as_str)).ok_or_else(|| Problem {
+        what: "docker is not on the PATH".into(),
+        hint: Some("install Docker, or launch the engine without it: --launcher process".into()),
+    })?;
+    let name = docker::container_name(request.run_id, request.label);
+    let names = names_for_container(own.clone().into_iter(), spec);
+    let filled = fill_in(&spec.argv, image.container_port, own)?;
+    let command =
+        |arguments: &[String]| docker::run_command(&client, image, &name, port, &spec.env, &names, arguments);
+    let environment = docker_client_environment(own.clone().into_iter(), spec);
+    let mut secrets = filled.secrets;
+    secrets.extend(secret_values(&environment));
+    Ok(Prepared {
+        port,
+        argv: command(&filled.argv),
+        launched: command(&filled.launched),
+        environment,
+        container: Some(Container { docker: client.clone(), name: name.clone() }),
+        secrets,
+    })
+}
+
+/// The port that was asked for, if it is free, else a free one.
+fn choose_port(request: &LaunchRequest<'_>) -> Result<u16, Problem> {
+    let Some(asked_for) = request.spec.port else {
+        return port::choose_free()
+            .map_err(|error| Problem { what: format!("no free port on 127.0.0.1: {error}"), hint: None });
+    };
+    port::check_free(asked_for).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            let holder = port::holder(asked_for);
+            let who = holder.map_or_else(
+                || "a process that we may not see (another user's, or a container's)".to_owned(),
+                port::describe,
+            );
+            Problem {
+                what: format!("port {asked_for} is in use by {who}"),
+                hint: Some(format!(
+                    "stop it, or choose another port with --set {}.port=N; without one a free port is chosen",
+                    request.label
+                )),
+            }
+        }
+        _ => Problem {
+            what: format!("port {asked_for} cannot be listened on: {error}"),
+            hint: Some(format!("choose another port with --set {}.port=N, 1024 or above", request.label)),
+        },
+    })?;
+    Ok(asked_for)
+}
+
+#[derive(Debug, Default)]
+struct Filled {
+    argv: Vec<String>,
+    launched: Vec<String>,
+    secrets: Vec<String>,
+}
+
+/// Fills in `{port}` and `{secret:NAME}`; nothing else in braces is touched (JSON arguments have braces too).
+fn fill_in(argv: &[String], port: u16, own: &BTreeMap<String, String>) -> Result<Filled, Problem> {
+    let mut filled = Filled::default();
+    for argument in argv {
+        let argument = argument.replace("{port}", &port.to_string());
+        let (mut real, mut shown) = (String::new(), String::new());
+        let mut rest = argument.as_str();
+        while let Some((before, after)) = rest.split_once(SECRET) {
+            let Some((name, behind)) = after.split_once('}') else { break };
+            let value = own.get(name).filter(|value| !value.is_empty()).ok_or_else(|| Problem {
+                what: format!("the environment variable {name} is not set"),
+                hint: Some(format!("export {name}=… before the launch")),
+            })?;
+            real.extend([before, value]);
+            shown.extend([before, HIDDEN]);
+            filled.secrets.push(value.clone());
+            rest = behind;
+        }
+        real.push_str(rest);
+        shown.push_str(rest);
+        filled.argv.push(real);
+        filled.launched.push(shown);
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(parts: &[&str]) -> Vec<String> {
+        parts.iter().map(|part| (*part).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_secret_reaches_the_server_and_not_the_record() {
+        let own = BTreeMap::from([("KEY".to_owned(), "sk-1".to_owned())]);
+        let argv = strings(&["serve", "--port={port}", "--api-key", "{secret:KEY}", "{\"a\": 1}"]);
+        let filled = fill_in(&argv, 8000, &own).unwrap();
+        assert_eq!(filled.argv, ["serve", "--port=8000", "--api-key", "sk-1", "{\"a\": 1}"]);
+        assert_eq!(filled.launched, ["serve", "--port=8000", "--api-key", "***", "{\"a\": 1}"]);
+        assert_eq!(filled.secrets, ["sk-1"]);
+    }
+
+    #[test]
+    fn a_secret_that_is_not_set_is_named() {
+        let problem = fill_in(&strings(&["{secret:MY_KEY}"]), 1, &BTreeMap::new()).unwrap_err();
+        assert_eq!(problem.what, "the environment variable MY_KEY is not set");
+    }
+}

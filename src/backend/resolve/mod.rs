@@ -1,0 +1,207 @@
+//! A definition, the settings and the machine → the target as the plan holds it.
+
+mod building;
+mod model_source;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use thiserror::Error;
+
+use super::definition::template::{Scope, fill};
+use super::definition::{Definition, Role};
+use super::find::Found;
+use super::install::Variant;
+use super::model::{model_name, precision};
+use crate::schema::backend::{Model, Origin, Protocol, Target};
+use crate::schema::plan::SharedSettings;
+use building::Building;
+use model_source::model_source;
+
+/// The setting that every backend has: `process` or `docker`.
+pub const LAUNCHER: &str = "launcher";
+
+/// The parts of the machine that decide how an engine is started.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Machine {
+    /// GPUs that can be used.
+    pub gpus: usize,
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// Memory, bytes.
+    pub memory_bytes: u64,
+}
+
+impl Machine {
+    /// With a GPU or without.
+    pub fn variant(&self) -> Variant {
+        if self.gpus > 0 { Variant::Gpu } else { Variant::Cpu }
+    }
+}
+
+/// Everything that decides how one backend is launched.
+#[derive(Debug, Clone)]
+pub struct ResolveInput<'a> {
+    /// The name in every output.
+    pub label: String,
+    /// The engine.
+    pub definition: &'a Definition,
+    /// Where it is; none: not installed (well for an image).
+    pub found: Option<Found>,
+    /// A GGUF file, a directory or a hub id.
+    pub model: String,
+    /// `--set LABEL.name=value`, without the label.
+    pub set: BTreeMap<String, String>,
+    /// `--extra-args LABEL="…"`, taken apart.
+    pub extra_args: Vec<String>,
+    /// `--env LABEL.NAME=value`.
+    pub env: BTreeMap<String, String>,
+    /// `--env LABEL.NAME`: handed through from our environment, for secrets.
+    pub env_pass: Vec<String>,
+    /// `--launcher docker`.
+    pub docker: bool,
+    /// Settings shared by all backends.
+    pub shared: SharedSettings,
+    /// The machine.
+    pub machine: Machine,
+}
+
+/// An engine that is not on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{title} is not installed\nhint: {hint}")]
+pub struct NotInstalled {
+    /// `vLLM`
+    pub title: String,
+    /// What to type.
+    pub hint: String,
+}
+
+/// True when this backend is to run from an image: its own `launcher` setting, else `--launcher`.
+///
+/// # Errors
+/// Another value than `process` or `docker`.
+pub fn uses_docker(set: &BTreeMap<String, String>, docker: bool) -> Result<bool> {
+    match set.get(LAUNCHER).map(String::as_str) {
+        None => Ok(docker),
+        Some("docker") => Ok(true),
+        Some("process") => Ok(false),
+        Some(other) => bail!("launcher={other}: takes `process` or `docker`"),
+    }
+}
+
+/// The program that a setting names: `--set llamacpp.binary_path=…`.
+pub fn named_program(definition: &Definition, set: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let (name, _) = definition.parameter_for(Role::Program)?;
+    set.get(name).map(PathBuf::from)
+}
+
+/// The target of a backend that is to be launched.
+///
+/// # Errors
+/// [`NotInstalled`] (to be downcast to); a parameter that the file does not have; a model that is not
+/// there or of a form that the engine does not take; a value that is not of its kind; a secret in `env`.
+pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
+    let definition = input.definition;
+    check_names(definition, &input.set, &input.label)?;
+    check_env(&input.env, &input.label)?;
+    let in_docker = uses_docker(&input.set, input.docker)?;
+    if !in_docker && input.found.is_none() {
+        if let Some(program) = named_program(definition, &input.set) {
+            bail!("{}: {} is no program that can be started", input.label, program.display());
+        }
+        return Err(NotInstalled {
+            title: definition.title().to_owned(),
+            hint: definition.file.install.hint.clone(),
+        }
+        .into());
+    }
+    let source = model_source(definition, &input.set, &input.model)?;
+    let mut building = Building::new(input, &source, in_docker)?;
+    building.fill_parameters()?;
+    building.finish(source)
+}
+
+/// The target of a server that already runs. A known engine's file tells its protocol; without one
+/// the server is taken for plain OpenAI.
+pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model: &str) -> Target {
+    let served =
+        Model { name: model_name(model), source: model.to_owned(), precision: precision(model, None) };
+    let mut scope = Scope::new();
+    scope.insert("served_name".to_owned(), model.to_owned());
+    scope.insert("model".to_owned(), model.to_owned());
+    let (engine, title, protocol, metrics) = match definition {
+        Some(definition) => {
+            let protocol = protocol_of(definition, &scope).unwrap_or_else(|_| plain_protocol(model));
+            let metrics = definition.file.metrics.to_schema();
+            (definition.name.clone(), definition.title().to_owned(), protocol, metrics)
+        }
+        None => ("openai".to_owned(), label.to_owned(), plain_protocol(model), Default::default()),
+    };
+    Target {
+        label: label.to_owned(),
+        engine,
+        title,
+        version: None,
+        model: served,
+        protocol,
+        metrics,
+        not_level: Vec::new(),
+        origin: Origin::Url(url.to_owned()),
+    }
+}
+
+/// What any OpenAI-compatible server may be asked for.
+fn plain_protocol(model: &str) -> Protocol {
+    Protocol {
+        request_model: model.to_owned(),
+        ignore_eos: false,
+        min_tokens: false,
+        stream_options: true,
+        continuous_usage: false,
+        eos_in_usage: true,
+        done_marker: true,
+        body: serde_json::Map::new(),
+    }
+}
+
+fn protocol_of(definition: &Definition, scope: &Scope) -> Result<Protocol> {
+    let facts = &definition.file.protocol;
+    Ok(Protocol {
+        request_model: fill(&facts.request_model, scope)
+            .with_context(|| format!("{}: protocol.request_model", definition.origin))?,
+        ignore_eos: facts.ignore_eos,
+        min_tokens: facts.min_tokens,
+        stream_options: facts.stream_options,
+        continuous_usage: facts.continuous_usage,
+        eos_in_usage: facts.eos_in_usage,
+        done_marker: facts.done_marker,
+        body: facts.body.clone(),
+    })
+}
+
+fn check_names(definition: &Definition, set: &BTreeMap<String, String>, label: &str) -> Result<()> {
+    for name in set.keys() {
+        if name != LAUNCHER && !definition.file.parameters.contains_key(name) {
+            let known: Vec<&str> = definition.file.parameters.keys().map(String::as_str).collect();
+            bail!(
+                "{label}.{name}: {} has no such parameter; known: {}, {LAUNCHER}\nhint: any other flag of the engine goes through --extra-args {label}=\"--flag value\"",
+                definition.origin,
+                known.join(", ")
+            );
+        }
+    }
+    Ok(())
+}
+
+fn check_env(env: &BTreeMap<String, String>, label: &str) -> Result<()> {
+    for name in env.keys() {
+        let upper = name.to_uppercase();
+        if ["TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL"].iter().any(|part| upper.contains(part)) {
+            bail!(
+                "--env {label}.{name}=…: a secret would be written into the results\nhint: set {name} in your own environment and pass --env {label}.{name}"
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! `harness bench`: a server that already runs.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use crate::backend::definition::Definitions;
+use crate::backend::resolve::url_target;
+use crate::cli::BenchArgs;
+use crate::monitor;
+use crate::schema::plan::CommandKind;
+
+use super::play::{Dataset, Targets};
+use super::{choices, play, traffic};
+
+/// The label of a server that nobody named.
+const PLAIN_LABEL: &str = "server";
+
+/// Runs the command.
+pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
+    super::block_on(async {
+        let Some(url) = &args.url else {
+            bail!("bench needs a server\nhint: harness bench --url http://127.0.0.1:8000");
+        };
+        let url = base_url(url)?;
+        let wire = traffic::wire(&args.load)?;
+        if url.starts_with("http://") && (wire.insecure || wire.ca_file.is_some()) {
+            bail!("--insecure and --ca-file are for https, and {url} is not\nhint: leave them out");
+        }
+        let dataset = Dataset::load(&args.load)?;
+        let environment = play::look_at_machine();
+        let definitions = Definitions::load(args.backends_dir.as_deref())?;
+        let label = args.backend.clone().unwrap_or_else(|| PLAIN_LABEL.to_owned());
+        choices::check_label(&label)?;
+        let client = monitor::client(&wire, traffic::api_key(&wire)?.as_deref())?;
+        let models = monitor::listed_models(&client, &url).await;
+        let model = match (&args.model, models) {
+            (Some(model), _) => model.clone(),
+            (None, Ok(models)) => models.into_iter().next().with_context(|| {
+                format!("{url}/v1/models lists no model\nhint: name one with --model NAME")
+            })?,
+            (None, Err(error)) => {
+                return Err(error.context(format!(
+                    "cannot ask {url} for its models (start the server, check the address, or name one with --model NAME)"
+                )));
+            }
+        };
+        let targets = Targets {
+            command: CommandKind::Bench,
+            targets: vec![url_target(&label, definitions.get(&label), &url, &model)],
+            skipped: Vec::new(),
+            launching: None,
+            probe: args.probe,
+        };
+        play::play(targets, &args.load, &args.output, dataset, environment).await
+    })
+}
+
+/// `http://HOST:PORT`, without a slash or `/v1` at its end.
+fn base_url(text: &str) -> anyhow::Result<String> {
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let hint = "hint: write http://HOST:PORT or https://HOST";
+    let url = url::Url::parse(&with_scheme).with_context(|| format!("--url {text} is not a URL\n{hint}"))?;
+    if !["http", "https"].contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
+        bail!("--url {text} is not the address of a server\n{hint}");
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        bail!("--url {text} holds more than a server's address\n{hint}; keys go into --api-key-env");
+    }
+    let base = with_scheme.trim_end_matches('/');
+    Ok(base.strip_suffix("/v1").unwrap_or(base).trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_brought_to_its_base_or_refused() {
+        assert_eq!(base_url("http://h:1/v1/").unwrap(), "http://h:1");
+        assert_eq!(base_url("127.0.0.1:8000").unwrap(), "http://127.0.0.1:8000");
+        assert_eq!(base_url("https://h/prefix").unwrap(), "https://h/prefix");
+        for bad in ["ftp://h", "http://", "http://h?x=1", "http://me:key@h", "::"] {
+            let error = base_url(bad).unwrap_err().to_string();
+            assert!(error.contains("hint:"), "{bad}: {error}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! `harness compare` and `harness run`: backends to launch.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use crate::backend::definition::{Definition, Definitions};
+use crate::backend::model;
+use crate::backend::resolve::{NotInstalled, ResolveInput, resolve, uses_docker};
+use crate::cli::{CompareArgs, LauncherArg};
+use crate::progress::Progress;
+use crate::schema::backend::Target;
+use crate::schema::environment::Environment;
+use crate::schema::plan::{CommandKind, Launching, SharedSettings, Skipped};
+
+use super::choices::{self, Choice, Engine, Given, Lists};
+use super::machine::{Finder, machine};
+use super::play::{self, Dataset, Targets};
+use super::{block_on, install};
+
+/// `harness compare`
+pub fn compare(args: CompareArgs) -> anyhow::Result<ExitCode> {
+    if args.backend.is_empty() {
+        bail!("compare needs backends\nhint: harness compare --backend all");
+    }
+    launch(args, CommandKind::Compare)
+}
+
+/// `harness run`
+pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
+    if args.backend.len() != 1 || args.backend.first().is_some_and(|name| name == "all") {
+        bail!("run takes one backend\nhint: harness run --backend vllm; several go into harness compare");
+    }
+    launch(args, CommandKind::Run)
+}
+
+fn launch(args: CompareArgs, command: CommandKind) -> anyhow::Result<ExitCode> {
+    block_on(async {
+        let dataset = Dataset::load(&args.load)?;
+        let environment = play::look_at_machine();
+        let progress = Progress::new(args.output.quiet, args.output.verbose);
+        let (targets, skipped) = resolve_all(&args, &environment, &progress)?;
+        let targets = Targets {
+            command,
+            targets,
+            skipped,
+            launching: Some(Launching {
+                shared: shared(&args),
+                startup_timeout_s: args.launch.startup_timeout,
+            }),
+            probe: false,
+        };
+        play::play(targets, &args.load, &args.output, dataset, environment).await
+    })
+}
+
+/// `--max-batch` is raised to the load, so that no server queues what the plan wants in flight.
+fn shared(args: &CompareArgs) -> SharedSettings {
+    SharedSettings {
+        context_length: args.launch.context_length,
+        max_batch: args.launch.max_batch.max(args.load.concurrency.unwrap_or(0)),
+        gpus: args.launch.gpus.clone(),
+    }
+}
+
+fn resolve_all(
+    args: &CompareArgs,
+    environment: &Environment,
+    progress: &Progress,
+) -> anyhow::Result<(Vec<Target>, Vec<Skipped>)> {
+    let definitions = Definitions::load(args.launch.backends_dir.as_deref())?;
+    let known: Vec<String> = definitions.names().iter().map(ToString::to_string).collect();
+    let choices = choices::backends(&args.backend, &known)?;
+    let lists = Lists {
+        model: &args.launch.model,
+        set: &args.launch.set,
+        extra_args: &args.launch.extra_args,
+        env: &args.launch.env,
+    };
+    let given = choices::deal(&choices, lists)?;
+    let resolver = Resolver { args, environment, finder: Finder::new()?, progress };
+    let mut targets = Vec::new();
+    let mut skipped = Vec::new();
+    for (choice, given) in choices.iter().zip(given) {
+        let own: Definitions;
+        let definition = match &choice.engine {
+            Engine::Named(name) => {
+                definitions.get(name).with_context(|| format!("no backend is called '{name}'"))?
+            }
+            Engine::File(path) => {
+                let mut with_file = definitions.clone();
+                let name = with_file.load_file(path)?;
+                own = with_file;
+                own.get(&name).with_context(|| format!("{} holds no backend", path.display()))?
+            }
+        };
+        match resolver.resolve(choice, definition, given) {
+            Ok(target) => targets.push(target),
+            Err(error) => match error.downcast::<NotInstalled>() {
+                Ok(missing) if choice.from_all => skipped.push(Skipped {
+                    label: choice.label.clone(),
+                    reason: "not installed".into(),
+                    hint: missing.hint,
+                }),
+                Ok(missing) => return Err(missing.into()),
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    if targets.is_empty() {
+        let hints: Vec<String> =
+            skipped.iter().map(|skipped| format!("{} ({})", skipped.label, skipped.hint)).collect();
+        bail!("none of the backends is installed: {}\nhint: harness install llamacpp", hints.join(", "));
+    }
+    Ok((targets, skipped))
+}
+
+struct Resolver<'a> {
+    args: &'a CompareArgs,
+    environment: &'a Environment,
+    finder: Finder,
+    progress: &'a Progress,
+}
+
+impl Resolver<'_> {
+    fn resolve(&self, choice: &Choice, definition: &Definition, given: Given) -> anyhow::Result<Target> {
+        let docker = self.args.launch.launcher == LauncherArg::Docker;
+        let found = self.finder.find(definition, &given.settings);
+        let in_docker = uses_docker(&given.settings, docker).context(choice.label.clone())?;
+        if found.is_none() && !in_docker {
+            return Err(not_installed(definition).into());
+        }
+        let model = match given.model {
+            Some(model) => model,
+            None => self.tryout(definition, found.as_ref())?,
+        };
+        resolve(&ResolveInput {
+            label: choice.label.clone(),
+            definition,
+            found,
+            model,
+            set: given.settings,
+            extra_args: given.extra_args,
+            env: given.env,
+            env_pass: given.env_pass,
+            docker,
+            shared: shared(self.args),
+            machine: machine(self.environment, self.args.launch.gpus.as_deref()),
+        })
+    }
+
+    fn tryout(
+        &self,
+        definition: &Definition,
+        found: Option<&crate::backend::find::Found>,
+    ) -> anyhow::Result<String> {
+        let activity = self.progress.start(&format!("{}: model to try:", definition.name));
+        let path = model::tryout_for(definition, found, &self.finder.data_dir, &mut |event| {
+            install::show(&activity, event);
+        })?;
+        Ok(path.display().to_string())
+    }
+}
+
+fn not_installed(definition: &Definition) -> NotInstalled {
+    NotInstalled { title: definition.title().to_owned(), hint: definition.file.install.hint.clone() }
+}

@@ -1,0 +1,120 @@
+//! `harness doctor`: what can run here, and what would spoil a measurement.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use crate::backend::definition::Definitions;
+use crate::backend::leftovers;
+use crate::backend::model;
+use crate::cli::DoctorArgs;
+use crate::schema::environment::Environment;
+
+use super::machine::Finder;
+use super::play;
+
+/// Load above this share of the cores, before anything of ours runs, disturbs a measurement.
+const BUSY_SHARE: f64 = 0.25;
+/// Open files that a thousand streams and a server's log need with room to spare.
+const FEW_FILES: u64 = 4096;
+
+/// Runs the command.
+#[expect(clippy::print_stdout, reason = "the findings are the result")]
+pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let environment = play::look_at_machine();
+    let definitions = Definitions::load(args.backends_dir.as_deref())?;
+    let finder = Finder::new()?;
+    println!("Machine");
+    for (name, value) in machine_lines(&environment) {
+        println!("  {name:<12} {value}");
+    }
+    println!("Engines");
+    for definition in definitions.iter() {
+        let line = match finder.find(definition, &BTreeMap::new()) {
+            Some(found) => {
+                format!("{} ({})", found.version.as_deref().unwrap_or("version unknown"), found.place)
+            }
+            None => format!("not installed: {}", definition.file.install.hint),
+        };
+        println!("  {:<12} {line}", definition.name);
+    }
+    let tryout = model::tryout_paths(&finder.data_dir).gguf;
+    let tryout = if tryout.is_file() {
+        tryout.display().to_string()
+    } else {
+        "not installed: harness install tryout-model".into()
+    };
+    println!("  {:<12} {tryout}", "try-out model");
+    let doubts = doubts(&environment)?;
+    println!("What would spoil a measurement");
+    if doubts.is_empty() {
+        println!("  nothing found");
+    }
+    for doubt in doubts {
+        println!("  - {doubt}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn machine_lines(environment: &Environment) -> Vec<(&'static str, String)> {
+    let gib = |bytes: u64| format!("{:.0} GiB", bytes as f64 / f64::from(1 << 30));
+    let gpus = match (&environment.driver, environment.gpus.is_empty()) {
+        (_, true) => "none".to_owned(),
+        (driver, false) => {
+            let names: Vec<String> = environment
+                .gpus
+                .iter()
+                .map(|gpu| format!("{} {} ({})", gpu.index, gpu.name, gib(gpu.memory_bytes)))
+                .collect();
+            format!("{}; driver {}", names.join(", "), driver.as_deref().unwrap_or("unknown"))
+        }
+    };
+    vec![
+        ("system", environment.os.clone()),
+        ("processor", format!("{}, {} cores", environment.cpu, environment.cores)),
+        ("memory", gib(environment.memory_bytes)),
+        ("GPUs", gpus),
+        ("open files", format!("{} (hard limit {})", environment.open_files.0, environment.open_files.1)),
+    ]
+}
+
+fn doubts(environment: &Environment) -> anyhow::Result<Vec<String>> {
+    let mut doubts = Vec::new();
+    for leftover in leftovers::find() {
+        doubts.push(format!("a server is left over from an earlier run: {leftover} (the next run ends it)"));
+    }
+    let load = load_average();
+    if load > BUSY_SHARE * environment.cores as f64 {
+        doubts.push(format!(
+            "the machine is busy: load {load:.1} on {} cores; end other work, or measure later",
+            environment.cores
+        ));
+    }
+    if environment.open_files.0 < FEW_FILES {
+        doubts.push(format!(
+            "only {} open files are allowed: ulimit -n {FEW_FILES} for more streams",
+            environment.open_files.0
+        ));
+    }
+    if environment.cores < 4 && environment.gpus.is_empty() {
+        doubts.push(format!(
+            "client and server share {} cores: what the client takes, the server lacks",
+            environment.cores
+        ));
+    }
+    if let Some(governor) = governor()
+        && governor != "performance"
+    {
+        doubts.push(format!("the CPU governor is '{governor}': clocks change under load (cpupower frequency-set -g performance)"));
+    }
+    Ok(doubts)
+}
+
+fn load_average() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0.0)
+}
+
+fn governor() -> Option<String> {
+    let text = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").ok()?;
+    Some(text.trim().to_owned())
+}

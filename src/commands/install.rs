@@ -1,0 +1,68 @@
+//! `harness install`: engines and the model to try.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::backend::definition::Definitions;
+use crate::backend::install::{self, InstallEvent, Installed};
+use crate::backend::model;
+use crate::cli::InstallArgs;
+use crate::environment;
+use crate::progress::{Activity, Progress};
+
+use super::machine;
+
+/// Runs the command. What is asked for is checked before anything is installed.
+pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
+    let definitions = Definitions::load(args.backends_dir.as_deref())?;
+    for name in args.names.iter().filter(|name| *name != model::TRYOUT) {
+        if definitions.get(name).is_none() {
+            anyhow::bail!(
+                "nothing called '{name}' can be installed\nhint: known: {}, {}",
+                definitions.names().join(", "),
+                model::TRYOUT
+            );
+        }
+    }
+    let data_dir = install::data_dir()?;
+    let variant = machine::machine(&environment::look(), None).variant();
+    let progress = Progress::new(args.quiet, false);
+    for name in &args.names {
+        let activity = progress.start(&format!("{name}:"));
+        let mut on_event = |event: InstallEvent| show(&activity, event);
+        let installed = match definitions.get(name) {
+            Some(definition) => install::install(definition, variant, &data_dir, &mut on_event),
+            None => model::install_tryout(&data_dir, &mut on_event),
+        };
+        drop(activity);
+        let installed = installed.with_context(|| format!("cannot install {name}"))?;
+        progress.say(&format!("{name}: {}", done(&installed)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One event of an installation on a live line.
+pub fn show(activity: &Activity, event: InstallEvent) {
+    match event {
+        InstallEvent::Step { number, total, what } => {
+            activity.message(&format!("step {number} of {total}: {what}"))
+        }
+        InstallEvent::Line { text, elapsed } => activity.message(&format!("{}: {text}", minutes(elapsed))),
+    }
+}
+
+fn minutes(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+fn done(installed: &Installed) -> String {
+    let Installed { version, place, already, took, log: _ } = installed;
+    if *already {
+        format!("{version} is installed already ({place})")
+    } else {
+        format!("{version} installed in {} min ({place})", minutes(*took))
+    }
+}

@@ -1,0 +1,185 @@
+//! A resolved plan → played, or shown; and what its outcome means as an exit code.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+
+use crate::backend::leftovers;
+use crate::cli::{LoadArgs, OutputArgs};
+use crate::dataset;
+use crate::environment;
+use crate::load;
+use crate::monitor;
+use crate::pipeline::{self, Outcome, Session};
+use crate::progress::Progress;
+use crate::report::terminal::Style;
+use crate::results;
+use crate::schema::SCHEMA_VERSION;
+use crate::schema::backend::Target;
+use crate::schema::environment::Environment;
+use crate::schema::plan::{CommandKind, DatasetSource, Launching, Plan, Skipped};
+use crate::schema::request::Prompt;
+use crate::schema::summary::Caveat;
+
+use super::{interrupt, traffic};
+
+/// Output limit where neither the flag nor the dataset gives one.
+const DEFAULT_MAX_TOKENS: u32 = 128;
+/// Distinct warm-up prompts; longer warm-ups repeat them.
+const WARMUP_PROMPTS: usize = 64;
+/// The widest that a table is drawn, columns.
+const WIDEST: usize = 120;
+
+/// What the targets of a plan are, beside its traffic.
+pub struct Targets {
+    /// Which command.
+    pub command: CommandKind,
+    /// Servers in the order of play.
+    pub targets: Vec<Target>,
+    /// Backends that are not here.
+    pub skipped: Vec<Skipped>,
+    /// How servers are launched; none: they already run.
+    pub launching: Option<Launching>,
+    /// `bench --probe`
+    pub probe: bool,
+}
+
+/// The dataset of a command, read before anything is launched.
+pub struct Dataset {
+    prompts: Vec<Prompt>,
+    source: DatasetSource,
+}
+
+impl Dataset {
+    /// Reads it.
+    pub fn load(args: &LoadArgs) -> anyhow::Result<Self> {
+        let (prompts, source) = dataset::load(args.dataset.as_deref())?;
+        Ok(Dataset { prompts, source })
+    }
+}
+
+/// Plays the plan that the arguments make, and says how it went.
+pub async fn play(
+    targets: Targets,
+    load_args: &LoadArgs,
+    output: &OutputArgs,
+    dataset: Dataset,
+    environment: Environment,
+) -> anyhow::Result<ExitCode> {
+    let created_at = jiff::Timestamp::now();
+    let mut plan = Plan {
+        schema_version: SCHEMA_VERSION,
+        run_id: format!("{}_{}", command_name(targets.command), results::file_stamp(created_at)),
+        command: targets.command,
+        created_at,
+        targets: targets.targets,
+        skipped: targets.skipped,
+        load: traffic::load_plan(load_args, dataset.prompts.len())?,
+        sampling: traffic::sampling(load_args),
+        wire: traffic::wire(load_args)?,
+        dataset: dataset.source,
+        launching: targets.launching,
+        output: output.output.clone(),
+        strict: output.strict,
+    };
+    if output.dry_run {
+        show_plan(&plan)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    check_limits(&plan, &environment)?;
+    results::check_writable(&plan.output)?;
+    let progress = Progress::new(output.quiet, output.verbose);
+    end_leftovers(&progress)?;
+    let api_key = traffic::api_key(&plan.wire)?;
+    if plan.command == CommandKind::Compare {
+        plan.run_id = pipeline::take_folder(&plan, &environment)?;
+    }
+    let max_tokens = plan.sampling.max_tokens;
+    let requests = dataset::requests(&dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
+    let session = Session {
+        client: monitor::client(&plan.wire, api_key.as_deref())?,
+        api_key,
+        plan,
+        environment,
+        requests: Arc::from(requests),
+        warmup: Arc::from(dataset::warmup_requests(WARMUP_PROMPTS, max_tokens)),
+        program: std::env::current_exe().context("cannot tell where this program lies")?,
+        probe_running_server: targets.probe,
+        interrupt: interrupt::watch(progress.clone())?,
+        progress,
+        style: style(),
+    };
+    for skipped in &session.plan.skipped {
+        session.progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
+    }
+    let outcome = pipeline::run(&session).await?;
+    Ok(exit_code(&outcome, session.plan.strict))
+}
+
+fn command_name(command: CommandKind) -> &'static str {
+    match command {
+        CommandKind::Compare => "compare",
+        CommandKind::Run => "run",
+        CommandKind::Bench => "bench",
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the plan is the result of --dry-run")]
+fn show_plan(plan: &Plan) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string_pretty(plan)?);
+    Ok(())
+}
+
+/// How results look on this stdout.
+pub fn style() -> Style {
+    let terminal = std::io::stdout().is_terminal();
+    let width = if terminal { terminal_width() } else { 80 };
+    Style { width, colour: terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) }
+}
+
+fn terminal_width() -> usize {
+    let width = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(80, |size| usize::from(size.ws_col));
+    width.clamp(60, WIDEST)
+}
+
+fn check_limits(plan: &Plan, environment: &Environment) -> anyhow::Result<()> {
+    let needed = load::open_files_needed(&plan.load);
+    let (soft, hard) = environment.open_files;
+    if needed > soft {
+        bail!(
+            "the plan needs {needed} open files, and the limit is {soft} (hard limit {hard})\n\
+             hint: lower --concurrency, or raise the limit: ulimit -n {needed}"
+        );
+    }
+    Ok(())
+}
+
+/// Servers of a harness that was killed together with its guard are ended before new ones are measured.
+fn end_leftovers(progress: &Progress) -> anyhow::Result<()> {
+    for leftover in leftovers::find() {
+        progress.say(&format!("ending a server left over from an earlier run: {leftover}"));
+        leftovers::stop(&leftover)?;
+    }
+    Ok(())
+}
+
+/// 0 all well; 1 a request or a backend failed, or under `--strict` a result that is not valid.
+fn exit_code(outcome: &Outcome, strict: bool) -> ExitCode {
+    if outcome.interrupted {
+        return ExitCode::from(interrupt::INTERRUPTED);
+    }
+    let comparison = &outcome.comparison;
+    let failed = !comparison.failed.is_empty()
+        || comparison.runs.iter().any(|run| run.requests.failed > 0 || run.partial.is_some());
+    let caveats = comparison.runs.iter().flat_map(|run| &run.caveats).chain(&comparison.caveats);
+    let invalid = strict && caveats.into_iter().any(Caveat::is_invalid);
+    ExitCode::from(u8::from(failed || invalid))
+}
+
+/// The machine, with the limit of open files raised first.
+pub fn look_at_machine() -> Environment {
+    environment::raise_open_files();
+    environment::look()
+}

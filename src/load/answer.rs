@@ -1,0 +1,462 @@
+//! One answer as its bytes come: stamps, tokens, usage and how it ended. Pure: no socket and no clock.
+
+use crate::schema::backend::Protocol;
+use crate::schema::record::{
+    Chunk, Chunks, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
+};
+use crate::schema::request::Phase;
+
+use super::http1::{Content, Part, ResponseParser};
+use super::openai::{self, Usage};
+use super::sse::{Event, SseParser};
+
+/// A body that is no event stream is kept up to here, for its message.
+const BODY_LIMIT: usize = 64 << 10;
+
+/// What a whole answer must hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expect {
+    pub(crate) max_tokens: u32,
+    /// The server was told to ignore the end of sequence.
+    pub(crate) forced: bool,
+    /// Usage was asked for on every event.
+    pub(crate) exact: bool,
+    pub(crate) done_marker: bool,
+    pub(crate) eos_in_usage: bool,
+}
+
+/// When and how bytes came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// Stamp of the newest byte, µs.
+    pub(crate) at_us: u64,
+    /// Return of the read minus the stamp, µs.
+    pub(crate) lag_us: u32,
+    /// The stamp is the kernel's.
+    pub(crate) kernel: bool,
+    /// The read filled its buffer, so that the stamp may be of bytes beyond it.
+    pub(crate) filled: bool,
+}
+
+/// What is to be done after a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Read on.
+    More,
+    /// The response is complete.
+    End,
+    /// It is not readable as an answer: close the connection.
+    Stop,
+}
+
+/// Why reading ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By the response's own end, or by [`Progress::Stop`].
+    Read,
+    /// The connection closed or broke before that.
+    Broken(String),
+    /// The time for the whole request is over.
+    TimedOut,
+    /// The run ended.
+    Cancelled,
+}
+
+/// Reads one answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    http: ResponseParser,
+    sse: SseParser,
+    seen: Seen,
+    /// Body of an answer that is no event stream.
+    body: Vec<u8>,
+    surplus: bool,
+}
+
+/// What the events said.
+#[derive(Debug)]
+struct Seen {
+    expect: Expect,
+    /// Stamp of the read before this one (at first: the send), µs.
+    previous_us: u64,
+    headers_us: Option<u64>,
+    first_event_us: Option<u64>,
+    first_token_us: Option<u64>,
+    first_answer_us: Option<u64>,
+    chunks: Chunks,
+    last_token_us: Option<u64>,
+    /// Tokens of the token-carrying event that came last in the read at hand.
+    newest: Option<u32>,
+    /// Tokens in chunks so far.
+    counted: u32,
+    usage: Option<Usage>,
+    finish: Option<String>,
+    done: bool,
+    error: Option<String>,
+    unreadable: Option<String>,
+    reads: u64,
+    lag_max_us: u32,
+    all_kernel: bool,
+}
+
+impl Answer {
+    /// An answer to a request that was sent at `sent_us`.
+    pub(crate) fn new(expect: Expect, sent_us: u64) -> Answer {
+        let seen = Seen {
+            expect,
+            previous_us: sent_us,
+            headers_us: None,
+            first_event_us: None,
+            first_token_us: None,
+            first_answer_us: None,
+            chunks: Chunks::default(),
+            last_token_us: None,
+            newest: None,
+            counted: 0,
+            usage: None,
+            finish: None,
+            done: false,
+            error: None,
+            unreadable: None,
+            reads: 0,
+            lag_max_us: 0,
+            all_kernel: true,
+        };
+        Answer {
+            http: ResponseParser::default(),
+            sse: SseParser::default(),
+            seen,
+            body: Vec::new(),
+            surplus: false,
+        }
+    }
+
+    /// Bytes have come.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.seen.reads > 0
+    }
+
+    /// Stamp of the newest read, µs; before any, the send.
+    pub(crate) fn newest_us(&self) -> u64 {
+        self.seen.previous_us
+    }
+
+    /// Token-carrying events so far.
+    pub(crate) fn events(&self) -> usize {
+        self.seen.chunks.len()
+    }
+
+    /// The connection may carry another request.
+    pub(crate) fn connection_is_reusable(&self) -> bool {
+        self.http.is_done() && self.http.head().keep_alive && !self.surplus
+    }
+
+    /// Takes what one read brought.
+    pub(crate) fn read(&mut self, bytes: &[u8], arrival: Arrival) -> Progress {
+        self.seen.begin_read(arrival);
+        let mut input = bytes;
+        let mut newest_is_last = false;
+        loop {
+            match self.http.next(&mut input) {
+                Ok(None) => break,
+                Ok(Some(Part::Head)) => {
+                    self.seen.headers_us = Some(arrival.at_us);
+                }
+                Ok(Some(Part::Body(body))) => {
+                    newest_is_last = self.take_body(body, arrival);
+                }
+                Ok(Some(Part::End)) => newest_is_last = false,
+                Err(error) => {
+                    self.seen.unreadable = Some(error.to_string());
+                    break;
+                }
+            }
+        }
+        self.http.ended_without_more();
+        self.surplus |= self.http.is_done() && !input.is_empty();
+        let is_newest = newest_is_last && !arrival.filled && (self.http.at_seam() || self.http.is_done());
+        self.seen.end_read(arrival, is_newest);
+        if self.seen.unreadable.is_some() {
+            Progress::Stop
+        } else if self.http.is_done() {
+            Progress::End
+        } else {
+            Progress::More
+        }
+    }
+
+    /// The connection closed; true where that is the response's proper end.
+    pub(crate) fn eof(&mut self) -> bool {
+        self.http.eof()
+    }
+
+    /// Takes a piece of the body; true where its last byte ends a token-carrying event.
+    fn take_body(&mut self, body: &[u8], arrival: Arrival) -> bool {
+        let head = self.http.head();
+        if head.status != 200 || head.content == Content::Json || head.encoded {
+            let room = BODY_LIMIT.saturating_sub(self.body.len()).min(body.len());
+            self.body.extend_from_slice(&body[..room]);
+            return false;
+        }
+        let mut token_end = usize::MAX;
+        let seen = &mut self.seen;
+        let fed = self.sse.feed(body, |event, end| {
+            token_end = if seen.take_event(&event, arrival) { end } else { usize::MAX };
+        });
+        if let Err(error) = fed {
+            self.seen.unreadable = Some(error.to_string());
+        }
+        token_end == body.len()
+    }
+
+    /// Writes all that was seen, and how it ended, into the request's record.
+    pub(crate) fn finish(mut self, ending: Ending, record: &mut RequestRecord) {
+        record.outcome = self.outcome(ending);
+        let seen = self.seen;
+        record.status = Some(self.http.head().status).filter(|status| *status != 0);
+        record.headers_us = seen.headers_us;
+        record.first_event_us = seen.first_event_us;
+        record.first_token_us = seen.first_token_us;
+        record.first_answer_us = seen.first_answer_us;
+        record.last_token_us = seen.last_token_us;
+        record.reader_lag_max_us = seen.lag_max_us;
+        let kernel = seen.reads > 0 && seen.all_kernel;
+        record.stamps = if kernel { StampKind::Kernel } else { StampKind::Read };
+        record.tokens = seen.token_counts();
+        record.finish_reason = seen.finish;
+        record.chunks = seen.chunks;
+        record.chunks.shrink();
+    }
+
+    fn outcome(&mut self, ending: Ending) -> Outcome {
+        let head = self.http.head();
+        let failed = |kind, detail: &str| Outcome::Failed { kind, detail: openai::clip(detail) };
+        if let Some(error) = &self.seen.error {
+            return failed(FailureKind::ErrorEvent, error);
+        }
+        if head.status != 0 && head.status != 200 {
+            let message = openai::error_message(&self.body);
+            return failed(FailureKind::Status, format!("{} {message}", head.status).trim());
+        }
+        if let Some(what) = &self.seen.unreadable {
+            return failed(FailureKind::Protocol, what);
+        }
+        match ending {
+            Ending::Cancelled => Outcome::Cancelled,
+            Ending::TimedOut => failed(FailureKind::Timeout, "not finished within the timeout"),
+            Ending::Broken(how) => failed(FailureKind::Truncated, &how),
+            Ending::Read => self.outcome_of_whole_body(),
+        }
+    }
+
+    fn outcome_of_whole_body(&self) -> Outcome {
+        let (head, seen) = (self.http.head(), &self.seen);
+        let failed = |kind, detail: &str| Outcome::Failed { kind, detail: openai::clip(detail) };
+        if head.encoded {
+            return failed(FailureKind::Protocol, "the answer is compressed, which was not asked for");
+        }
+        if head.content == Content::Json {
+            return if openai::is_error_body(&self.body) {
+                failed(FailureKind::ErrorEvent, &openai::error_message(&self.body))
+            } else {
+                failed(FailureKind::Protocol, "the answer is one JSON body instead of an event stream")
+            };
+        }
+        if head.content == Content::Other && seen.first_event_us.is_none() {
+            return failed(FailureKind::Protocol, "the answer is not an event stream");
+        }
+        let Some(finish) = &seen.finish else {
+            return failed(FailureKind::Truncated, "the stream ended without a finish_reason");
+        };
+        if finish == "abort" || finish == "error" {
+            return failed(FailureKind::ErrorEvent, &format!("finish_reason {finish}"));
+        }
+        if seen.expect.done_marker && !seen.done {
+            return failed(FailureKind::Truncated, "the stream ended without [DONE]");
+        }
+        seen.short_output().map_or(Outcome::Completed, |detail| failed(FailureKind::ShortOutput, &detail))
+    }
+}
+
+impl Seen {
+    fn begin_read(&mut self, arrival: Arrival) {
+        self.reads += 1;
+        self.lag_max_us = self.lag_max_us.max(arrival.lag_us);
+        self.all_kernel &= arrival.kernel;
+    }
+
+    /// Settles the read's last token event: its stamp is true where its last byte is the read's newest.
+    fn end_read(&mut self, arrival: Arrival, newest_is_last: bool) {
+        if let Some(tokens) = self.newest.take() {
+            self.push(tokens, arrival, !newest_is_last);
+        }
+        self.previous_us = arrival.at_us;
+    }
+
+    /// Takes one event; true where it carries a token.
+    fn take_event(&mut self, event: &Event<'_>, arrival: Arrival) -> bool {
+        if self.done || self.unreadable.is_some() {
+            return false;
+        }
+        self.first_event_us.get_or_insert(arrival.at_us);
+        if event.data == b"[DONE]" {
+            self.done = true;
+            return false;
+        }
+        let payload = match openai::read_event(event.data) {
+            Ok(payload) => payload,
+            Err(_) if event.named_error => {
+                self.error.get_or_insert(openai::clip(&String::from_utf8_lossy(event.data)));
+                return false;
+            }
+            Err(error) => {
+                let data = String::from_utf8_lossy(&event.data[..event.data.len().min(120)]);
+                self.unreadable = Some(format!("an event is not the protocol's JSON ({error}): {data}"));
+                return false;
+            }
+        };
+        if let Some(message) = payload.error {
+            self.error.get_or_insert(message);
+        } else if event.named_error {
+            self.error.get_or_insert(openai::error_message(event.data));
+        }
+        self.usage = payload.usage.or(self.usage);
+        self.finish = payload.finish.or(self.finish.take());
+        if payload.token {
+            if let Some(tokens) = self.newest.take() {
+                self.push(tokens, arrival, true);
+            }
+            let tokens = self.tokens_of(payload.usage);
+            self.counted += tokens;
+            self.newest = Some(tokens);
+            self.first_token_us.get_or_insert(arrival.at_us);
+            self.last_token_us = Some(arrival.at_us);
+            if payload.answer {
+                self.first_answer_us.get_or_insert(arrival.at_us);
+            }
+        }
+        payload.token
+    }
+
+    /// Tokens of an event: what its own usage counts beyond the events before it, where that was asked for.
+    fn tokens_of(&self, usage: Option<Usage>) -> u32 {
+        match usage.and_then(|usage| usage.completion_tokens) {
+            Some(total) if self.expect.exact => total.saturating_sub(self.counted),
+            Some(_) | None => 1,
+        }
+    }
+
+    fn push(&mut self, tokens: u32, arrival: Arrival, merged: bool) {
+        let bound_us = arrival.at_us.saturating_sub(self.previous_us);
+        let merged_bound_us = merged.then(|| u32::try_from(bound_us).unwrap_or(u32::MAX));
+        self.chunks.push(Chunk { at_us: arrival.at_us, tokens, merged_bound_us });
+    }
+
+    fn token_counts(&self) -> TokenCounts {
+        let usage = self.usage.unwrap_or_default();
+        let prompt = usage.prompt_tokens;
+        let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens);
+        let Some(output) = usage.completion_tokens else {
+            let counted = Some(self.counted);
+            return TokenCounts {
+                prompt,
+                output: counted,
+                delivered: counted,
+                cached,
+                source: TokenSource::Chunks,
+            };
+        };
+        let stopped = matches!(self.finish.as_deref(), Some("stop" | "eos_token"));
+        let hidden_eos = self.expect.eos_in_usage && stopped && !self.expect.forced;
+        let delivered = Some(output.saturating_sub(u32::from(hidden_eos)));
+        TokenCounts { prompt, output: Some(output), delivered, cached, source: TokenSource::Usage }
+    }
+
+    /// Why a whole stream is too short; none where it is not.
+    fn short_output(&self) -> Option<String> {
+        let counts = self.token_counts();
+        let output = counts.output.unwrap_or(0);
+        let expect = self.expect;
+        if self.chunks.is_empty() && output == 0 {
+            return Some("a whole stream without any token".to_owned());
+        }
+        if expect.forced && counts.source == TokenSource::Usage && output < expect.max_tokens {
+            return Some(format!("{output} tokens of {} that were forced", expect.max_tokens));
+        }
+        None
+    }
+}
+
+/// What an answer to `protocol` must hold.
+pub(crate) fn expect(protocol: &Protocol, ignore_eos: bool, exact_itl: bool, max_tokens: u32) -> Expect {
+    Expect {
+        max_tokens,
+        forced: ignore_eos && protocol.ignore_eos,
+        exact: exact_itl && protocol.continuous_usage,
+        done_marker: protocol.done_marker,
+        eos_in_usage: protocol.eos_in_usage,
+    }
+}
+
+/// The empty record of a request, to be filled as it is played.
+pub(crate) fn blank_record(index: u64, prompt_id: &str, phase: Phase, expect: Expect) -> RequestRecord {
+    RequestRecord {
+        index,
+        prompt_id: prompt_id.to_owned(),
+        phase,
+        due_us: None,
+        ready_us: 0,
+        slot_us: None,
+        sent_us: None,
+        headers_us: None,
+        first_event_us: None,
+        first_token_us: None,
+        first_answer_us: None,
+        chunks: Chunks::default(),
+        last_token_us: None,
+        end_us: 0,
+        connect_us: None,
+        reader_lag_max_us: 0,
+        stamps: StampKind::Read,
+        replayed: false,
+        tokens: TokenCounts::default(),
+        max_tokens: expect.max_tokens,
+        forced_length: expect.forced,
+        status: None,
+        finish_reason: None,
+        outcome: Outcome::Dropped,
+    }
+}
+
+/// Reads captured bytes as the measured path would: each of `reads` comes 1 ms after the one before,
+/// then the connection closes. Captures of real servers are checked with it.
+pub fn parse_answer<'a>(
+    protocol: &Protocol,
+    ignore_eos: bool,
+    exact_itl: bool,
+    max_tokens: u32,
+    reads: impl IntoIterator<Item = &'a [u8]>,
+) -> RequestRecord {
+    let expect = expect(protocol, ignore_eos, exact_itl, max_tokens);
+    let mut record = blank_record(0, "capture", Phase::Measured, expect);
+    let mut answer = Answer::new(expect, 0);
+    record.sent_us = Some(0);
+    let mut ending = None;
+    for bytes in reads.into_iter().filter(|bytes| !bytes.is_empty()) {
+        record.end_us += 1000;
+        let arrival = Arrival { at_us: record.end_us, lag_us: 0, kernel: true, filled: false };
+        if answer.read(bytes, arrival) != Progress::More {
+            ending = Some(Ending::Read);
+            break;
+        }
+    }
+    let ending = ending.unwrap_or_else(|| {
+        if answer.eof() {
+            Ending::Read
+        } else {
+            Ending::Broken("the connection closed in the response".to_owned())
+        }
+    });
+    answer.finish(ending, &mut record);
+    record
+}

@@ -1,0 +1,327 @@
+//! Small hand-made answers, one for each thing that the wire really does, each cut at every byte; and what stamps mean.
+
+use super::answer::{Answer, Arrival, Ending, Expect, Progress, blank_record};
+use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind, TokenSource};
+use crate::schema::request::Phase;
+
+const EXPECT: Expect =
+    Expect { max_tokens: 2, forced: false, exact: false, done_marker: true, eos_in_usage: true };
+
+const A: &str = r#"data: {"choices":[{"delta":{"content":"a"}}]}"#;
+const B: &str = r#"data: {"choices":[{"delta":{"content":"b"}}]}"#;
+const FINISH: &str = r#"data: {"choices":[{"delta":{},"finish_reason":"length"}]}"#;
+const USAGE: &str = r#"data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
+const DONE: &str = "data: [DONE]";
+
+/// An answer with a body of known length that holds these events.
+fn stream(events: &[&str]) -> String {
+    let body: String = events.iter().map(|event| format!("{event}\n\n")).collect();
+    whole(&body)
+}
+
+fn whole(body: &str) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn chunked(pieces: &[&str]) -> Vec<String> {
+    let mut all = vec![
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned(),
+    ];
+    all.extend(pieces.iter().map(|piece| format!("{:x}\r\n{piece}\r\n", piece.len())));
+    all
+}
+
+/// Reads that return at the times given; the connection closes after them.
+fn read(expect: Expect, reads: &[(u64, &[u8])]) -> RequestRecord {
+    let mut record = blank_record(0, "p", Phase::Measured, expect);
+    let mut answer = Answer::new(expect, 100);
+    let mut ending = Ending::Broken("closed".to_owned());
+    for (at_us, bytes) in reads.iter().filter(|(_, bytes)| !bytes.is_empty()) {
+        let arrival = Arrival { at_us: *at_us, lag_us: 7, kernel: true, filled: false };
+        if answer.read(bytes, arrival) != Progress::More {
+            ending = Ending::Read;
+            break;
+        }
+    }
+    if ending != Ending::Read && answer.eof() {
+        ending = Ending::Read;
+    }
+    answer.finish(ending, &mut record);
+    record
+}
+
+/// The record of an answer, which is the same wherever it is cut (but for its stamps).
+fn every_cut(expect: Expect, answer: &str) -> RequestRecord {
+    let facts = |record: &RequestRecord| {
+        let tokens: Vec<u32> = record.chunks.iter().map(|chunk| chunk.tokens).collect();
+        format!(
+            "{tokens:?} {:?} {:?} {:?} {:?}",
+            record.status, record.tokens, record.finish_reason, record.outcome
+        )
+    };
+    let bytes = answer.as_bytes();
+    let record = read(expect, &[(1000, bytes)]);
+    for cut in 0..=bytes.len() {
+        let (first, second) = bytes.split_at(cut);
+        let cut_record = read(expect, &[(1000, first), (2000, second)]);
+        assert_eq!(facts(&cut_record), facts(&record), "cut at {cut} of {answer}");
+    }
+    let single: Vec<(u64, &[u8])> = bytes.chunks(1).enumerate().map(|(at, byte)| (at as u64, byte)).collect();
+    assert_eq!(facts(&read(expect, &single)), facts(&record), "byte by byte: {answer}");
+    record
+}
+
+#[track_caller]
+fn assert_failed(record: &RequestRecord, kind: FailureKind, contains: &str) {
+    match &record.outcome {
+        Outcome::Failed { kind: is, detail } => {
+            assert_eq!(*is, kind, "{detail}");
+            assert!(detail.contains(contains), "{detail}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_line_end_and_both_kinds_of_data_lines_give_the_same_answer() {
+    for (line_end, data) in
+        [("\n", "data: "), ("\r\n", "data: "), ("\r", "data: "), ("\n", "data:"), ("\r\n", "data:")]
+    {
+        let body = stream(&[A, B, FINISH, USAGE, DONE]);
+        let (_, body) = body.split_once("\r\n\r\n").unwrap();
+        let record = every_cut(EXPECT, &whole(&body.replace("data: ", data).replace('\n', line_end)));
+        assert_eq!(record.outcome, Outcome::Completed, "{line_end:?} {data}");
+        assert_eq!(record.chunks.len(), 2);
+    }
+}
+
+#[test]
+fn comments_event_lines_and_data_over_several_lines_do_not_disturb() {
+    let split = "event: message\ndata: {\"choices\":\ndata: [{\"delta\":{\"content\":\"é🦀\"}}]}";
+    let record = every_cut(EXPECT, &stream(&[": keep-alive", ":", A, split, ":", FINISH, USAGE, DONE]));
+    assert_eq!(record.outcome, Outcome::Completed);
+    assert_eq!(record.chunks.len(), 2);
+}
+
+#[test]
+fn a_first_chunk_without_text_is_no_token_and_sets_the_first_event_only() {
+    for first in [
+        r#"{"role":"assistant","content":""}"#,
+        r#"{"role":"assistant","content":null}"#,
+        r#"{"role":"assistant"}"#,
+    ] {
+        let first = format!(r#"data: {{"choices":[{{"delta":{first}}}]}}"#);
+        every_cut(EXPECT, &stream(&[&first, A, FINISH, USAGE, DONE]));
+        let all = stream(&[&first, A, FINISH, USAGE, DONE]);
+        let cut = all.find(A).unwrap();
+        let record = read(EXPECT, &[(1000, &all.as_bytes()[..cut]), (2000, &all.as_bytes()[cut..])]);
+        assert_eq!(
+            (record.first_event_us, record.first_token_us, record.chunks.len()),
+            (Some(1000), Some(2000), 1)
+        );
+    }
+}
+
+#[test]
+fn finish_usage_and_done_add_no_token_and_no_time() {
+    let pieces = [A, B, FINISH, USAGE, DONE].map(|event| format!("{event}\n\n"));
+    let answer = chunked(&pieces.iter().map(String::as_str).collect::<Vec<_>>());
+    let reads: Vec<(u64, &[u8])> =
+        answer.iter().enumerate().map(|(at, part)| (1000 * (at as u64 + 1), part.as_bytes())).collect();
+    let record = read(EXPECT, &[reads.as_slice(), &[(9000, b"0\r\n\r\n".as_slice())]].concat());
+    assert_eq!(record.outcome, Outcome::Completed);
+    let times: Vec<u64> = record.chunks.iter().map(|chunk| chunk.at_us).collect();
+    assert_eq!((times, record.last_token_us), (vec![2000, 3000], Some(3000)));
+    assert_eq!(
+        (record.headers_us, record.stamps, record.reader_lag_max_us),
+        (Some(1000), StampKind::Kernel, 7)
+    );
+    assert!(record.chunks.iter().all(|chunk| chunk.merged_bound_us.is_none()));
+}
+
+#[test]
+fn only_the_event_that_ends_a_read_has_a_true_stamp() {
+    let answer = chunked(&[&format!("{A}\n\n{A}\n\n"), &format!("{B}\n\n"), &format!("{B}\n\n")]);
+    let mut all = answer.concat().into_bytes();
+    let bounds = |cut: usize, all: &[u8]| -> Vec<(u64, Option<u32>)> {
+        let record = read(EXPECT, &[(1000, &all[..cut]), (5000, &all[cut..])]);
+        record.chunks.iter().map(|chunk| (chunk.at_us, chunk.merged_bound_us)).collect()
+    };
+    let first_piece = answer[0].len() + answer[1].len();
+    assert_eq!(
+        bounds(first_piece, &all),
+        [(1000, Some(900)), (1000, None), (5000, Some(4000)), (5000, None)]
+    );
+    // The chunk's own line end belongs to the event's bytes.
+    assert_eq!(
+        bounds(first_piece - 2, &all),
+        [(1000, Some(900)), (1000, None), (5000, Some(4000)), (5000, None)]
+    );
+    // Bytes of the next event are newer than the event before them.
+    assert_eq!(bounds(first_piece + 9, &all)[1], (1000, Some(900)));
+    // So is the end of the body, a finish event, a comment.
+    for newer in
+        ["0\r\n\r\n".to_owned(), chunked(&[&format!("{FINISH}\n\n")])[1].clone(), "2\r\n:\n\r\n".to_owned()]
+    {
+        let length = all.len();
+        all.extend_from_slice(newer.as_bytes());
+        assert_eq!(bounds(first_piece, &all)[3], (5000, Some(4000)), "{newer}");
+        all.truncate(length);
+    }
+}
+
+#[test]
+fn a_read_that_fills_its_buffer_has_no_certain_stamp() {
+    let mut answer = Answer::new(EXPECT, 0);
+    let bytes = stream(&[A]);
+    answer.read(bytes.as_bytes(), Arrival { at_us: 50, lag_us: 0, kernel: true, filled: true });
+    let mut record = blank_record(0, "p", Phase::Measured, EXPECT);
+    answer.finish(Ending::Cancelled, &mut record);
+    assert_eq!(record.chunks.iter().next().unwrap().merged_bound_us, Some(50));
+}
+
+#[test]
+fn one_stamp_of_a_read_makes_the_record_one_of_read_stamps() {
+    let mut answer = Answer::new(EXPECT, 0);
+    for (kernel, part) in [(true, "HTTP/1.1 200 OK\r\n"), (false, "\r\n"), (true, "data: x")] {
+        answer.read(part.as_bytes(), Arrival { at_us: 1, lag_us: 0, kernel, filled: false });
+    }
+    let mut record = blank_record(0, "p", Phase::Measured, EXPECT);
+    answer.finish(Ending::Cancelled, &mut record);
+    assert_eq!((record.stamps, record.outcome), (StampKind::Read, Outcome::Cancelled));
+}
+
+#[test]
+fn an_error_event_fails_before_and_after_tokens_with_done_and_without() {
+    let error = r#"data: {"error":{"message":"out of memory","code":500}}"#;
+    for events in [vec![error], vec![error, DONE], vec![A, error], vec![A, B, FINISH, error, USAGE, DONE]] {
+        assert_failed(&every_cut(EXPECT, &stream(&events)), FailureKind::ErrorEvent, "out of memory");
+    }
+    let named = "event: error\ndata: the engine died";
+    assert_failed(&every_cut(EXPECT, &stream(&[A, named])), FailureKind::ErrorEvent, "the engine died");
+    let tgi = r#"data: {"error":"Model is overloaded","error_type":"overloaded"}"#;
+    assert_failed(&every_cut(EXPECT, &stream(&[tgi])), FailureKind::ErrorEvent, "Model is overloaded");
+    for reason in ["abort", "error"] {
+        let finish = FINISH.replace("length", reason);
+        assert_failed(&every_cut(EXPECT, &stream(&[A, &finish, DONE])), FailureKind::ErrorEvent, reason);
+    }
+}
+
+#[test]
+fn an_error_body_with_status_200_is_an_error_event() {
+    let body = r#"{"object":"error","message":"no","code":400}"#;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert_failed(&every_cut(EXPECT, &answer), FailureKind::ErrorEvent, "no");
+}
+
+#[test]
+fn a_stream_that_ends_without_done_or_finish_reason_is_truncated() {
+    assert_failed(&every_cut(EXPECT, &stream(&[A, FINISH, USAGE])), FailureKind::Truncated, "[DONE]");
+    assert_failed(&every_cut(EXPECT, &stream(&[A, B, USAGE, DONE])), FailureKind::Truncated, "finish_reason");
+    let without_marker = Expect { done_marker: false, ..EXPECT };
+    assert_eq!(every_cut(without_marker, &stream(&[A, FINISH, USAGE])).outcome, Outcome::Completed);
+}
+
+#[test]
+fn a_body_that_does_not_end_is_truncated_even_after_done() {
+    let answer = chunked(&[&format!("{A}\n\n{FINISH}\n\n{DONE}\n\n")]).concat();
+    assert_failed(&every_cut(EXPECT, &answer), FailureKind::Truncated, "closed");
+    assert_eq!(every_cut(EXPECT, &format!("{answer}0\r\n\r\n")).outcome, Outcome::Completed);
+}
+
+#[test]
+fn a_body_that_ends_with_the_connection_is_whole() {
+    let body = format!("{A}\n\n{FINISH}\n\n{USAGE}\n\n{DONE}\n\n");
+    let record = every_cut(EXPECT, &format!("HTTP/1.0 200 OK\r\n\r\n{body}"));
+    assert_eq!(record.outcome, Outcome::Completed);
+}
+
+#[test]
+fn garbage_is_a_protocol_failure() {
+    assert_failed(&every_cut(EXPECT, &stream(&[A, "data: hello"])), FailureKind::Protocol, "hello");
+    assert_failed(&every_cut(EXPECT, "SMTP ready\r\n"), FailureKind::Protocol, "HTTP");
+    let html = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\n<p>\n";
+    assert_failed(&every_cut(EXPECT, html), FailureKind::Protocol, "not an event stream");
+    let gzip = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nxy";
+    assert_failed(&every_cut(EXPECT, gzip), FailureKind::Protocol, "compressed");
+}
+
+#[test]
+fn a_forced_length_that_is_not_reached_is_short_output() {
+    let forced = Expect { forced: true, max_tokens: 3, ..EXPECT };
+    assert_failed(
+        &every_cut(forced, &stream(&[A, B, FINISH, USAGE, DONE])),
+        FailureKind::ShortOutput,
+        "2 tokens of 3",
+    );
+    assert_eq!(every_cut(EXPECT, &stream(&[A, B, FINISH, USAGE, DONE])).outcome, Outcome::Completed);
+    // Chunks are no tokens: without usage fewer of them prove nothing.
+    assert_eq!(every_cut(forced, &stream(&[A, FINISH, DONE])).outcome, Outcome::Completed);
+    assert_failed(
+        &every_cut(EXPECT, &stream(&[FINISH, DONE])),
+        FailureKind::ShortOutput,
+        "without any token",
+    );
+}
+
+#[test]
+fn a_hidden_end_of_sequence_is_output_but_not_delivered() {
+    let stop = FINISH.replace("length", "stop");
+    let counts = |expect, events: &[&str]| {
+        let tokens = every_cut(expect, &stream(events)).tokens;
+        (tokens.output, tokens.delivered, tokens.source)
+    };
+    let usage = TokenSource::Usage;
+    assert_eq!(counts(EXPECT, &[A, &stop, USAGE, DONE]), (Some(2), Some(1), usage));
+    assert_eq!(
+        counts(EXPECT, &[A, &FINISH.replace("length", "eos_token"), USAGE, DONE]),
+        (Some(2), Some(1), usage)
+    );
+    assert_eq!(counts(EXPECT, &[A, B, FINISH, USAGE, DONE]), (Some(2), Some(2), usage));
+    assert_eq!(
+        counts(Expect { eos_in_usage: false, ..EXPECT }, &[A, B, &stop, USAGE, DONE]),
+        (Some(2), Some(2), usage)
+    );
+    assert_eq!(
+        counts(Expect { forced: true, ..EXPECT }, &[A, B, &stop, USAGE, DONE]),
+        (Some(2), Some(2), usage)
+    );
+    assert_eq!(counts(EXPECT, &[A, B, &stop, DONE]), (Some(2), Some(2), TokenSource::Chunks));
+}
+
+#[test]
+fn continuous_usage_counts_the_tokens_of_each_event() {
+    let event = |text: &str, total: u32| {
+        format!(
+            r#"data: {{"choices":[{{"delta":{{"content":"{text}"}}}}],"usage":{{"prompt_tokens":5,"completion_tokens":{total}}}}}"#
+        )
+    };
+    // The second event is text held back: its token comes with the third.
+    let events =
+        [event("a", 1), event("", 2), event("bcd", 4), event("e", 5), FINISH.to_owned(), DONE.to_owned()];
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    let tokens = |exact| -> Vec<u32> {
+        every_cut(Expect { exact, ..EXPECT }, &stream(&events))
+            .chunks
+            .iter()
+            .map(|chunk| chunk.tokens)
+            .collect()
+    };
+    assert_eq!(tokens(true), [1, 3, 1]);
+    assert_eq!(tokens(false), [1, 1, 1]);
+}
+
+#[test]
+fn reasoning_counts_for_the_first_token_and_not_for_the_first_answer() {
+    let reasoning = A.replace("content", "reasoning_content");
+    let all = stream(&[&reasoning, B, FINISH, USAGE, DONE]);
+    let cut = all.find(B).unwrap();
+    let record = read(EXPECT, &[(1000, &all.as_bytes()[..cut]), (2000, &all.as_bytes()[cut..])]);
+    assert_eq!((record.first_token_us, record.first_answer_us), (Some(1000), Some(2000)));
+}

@@ -1,0 +1,297 @@
+//! One request from its slot to its record: connection, send, stamped reads, at most one replay.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+
+use crate::schema::live::LiveCounters;
+use crate::schema::record::{FailureKind, Outcome, RequestRecord};
+use crate::schema::request::Phase;
+
+use super::answer::{Answer, Arrival, Ending, Expect, Progress};
+use super::cancel::Cancel;
+use super::clock::{RealtimeOffset, RunClock};
+use super::dial::Dialer;
+use super::openai::clip;
+use super::pacer::{Ticket, Tickets};
+use super::pool::Pool;
+use super::transport::{Connection, Received};
+
+/// Larger than what a stream leaves waiting: a read that fills it has no certain stamp.
+const BUFFER_BYTES: usize = 64 << 10;
+/// A converted kernel stamp may lie so far outside the bounds that it must be within; beyond, the
+/// wall clock was stepped, and the read is stamped instead.
+const STAMP_SLACK_US: i64 = 1_000;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER_BYTES]);
+}
+
+/// What the requests of one worker share.
+pub(crate) struct Line {
+    pub(crate) clock: RunClock,
+    pub(crate) offset: RealtimeOffset,
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) pool: Pool,
+    pub(crate) live: Arc<LiveCounters>,
+}
+
+/// A request that is to be played.
+pub(crate) struct Assignment {
+    /// With its index, phase, due and ready times.
+    pub(crate) record: RequestRecord,
+    pub(crate) message: Arc<[u8]>,
+    pub(crate) expect: Expect,
+    /// When a slot was free for it, µs.
+    pub(crate) slot_free_us: u64,
+    /// The whole request may take so long, µs.
+    pub(crate) timeout_us: u64,
+}
+
+impl Line {
+    /// Plays a request to its end. With `tickets` it is sent at its due time by the pacer, else at once.
+    /// None where it was cancelled before it was due.
+    pub(crate) async fn play(
+        &self,
+        assignment: Assignment,
+        tickets: Option<&Tickets>,
+        cancel: &Cancel,
+    ) -> Option<RequestRecord> {
+        let start_us = assignment.slot_free_us.max(self.clock.now_us());
+        let deadline = self.clock.instant(start_us.saturating_add(assignment.timeout_us));
+        let mut talk = Talk::new(self, assignment);
+        let ending = tokio::select! {
+            biased;
+            ending = talk.converse(tickets) => ending,
+            () = tokio::time::sleep_until(deadline.into()) => Ending::TimedOut,
+            () = cancel.wait() => Ending::Cancelled,
+        };
+        talk.close(ending)
+    }
+
+    fn arrival(&self, received: Received, earliest_us: u64) -> Arrival {
+        let now_us = self.clock.now_us();
+        let filled = received.length == BUFFER_BYTES;
+        if let Some(realtime_ns) = received.realtime_ns {
+            let stamp_us = self.offset.to_run_us(realtime_ns);
+            let plausible = earliest_us as i64 - STAMP_SLACK_US..=now_us as i64 + STAMP_SLACK_US;
+            if plausible.contains(&stamp_us) {
+                let at_us = (stamp_us.max(0) as u64).clamp(earliest_us.min(now_us), now_us);
+                let lag_us = u32::try_from(now_us - at_us).unwrap_or(u32::MAX);
+                return Arrival { at_us, lag_us, kernel: true, filled };
+            }
+            self.offset.refresh(&self.clock);
+        }
+        Arrival { at_us: now_us, lag_us: 0, kernel: false, filled }
+    }
+}
+
+/// A request being played.
+struct Talk<'a> {
+    line: &'a Line,
+    record: RequestRecord,
+    message: Arc<[u8]>,
+    expect: Expect,
+    slot_free_us: u64,
+    connection: Option<Connection>,
+    connect_failure: Option<String>,
+    ticket: Option<Arc<Ticket>>,
+    answer: Option<Answer>,
+    in_flight: bool,
+}
+
+impl<'a> Talk<'a> {
+    fn new(line: &'a Line, assignment: Assignment) -> Talk<'a> {
+        let Assignment { record, message, expect, slot_free_us, timeout_us: _ } = assignment;
+        Talk {
+            line,
+            record,
+            message,
+            expect,
+            slot_free_us,
+            connection: None,
+            connect_failure: None,
+            ticket: None,
+            answer: None,
+            in_flight: false,
+        }
+    }
+
+    async fn converse(&mut self, tickets: Option<&Tickets>) -> Ending {
+        self.connection = self.line.pool.take(self.line.clock.now_us());
+        if self.connection.is_none()
+            && let Err(ending) = self.connect().await
+        {
+            return ending;
+        }
+        let opened_us = if self.record.connect_us.is_some() { self.line.clock.now_us() } else { 0 };
+        self.record.slot_us = Some(self.slot_free_us.max(opened_us));
+        self.send(tickets).await;
+        loop {
+            let ending = self.receive().await;
+            let unanswered =
+                matches!(ending, Ending::Broken(_)) && !self.answer.as_ref().is_some_and(Answer::has_begun);
+            let pooled =
+                self.connection.as_ref().and_then(|connection| Some((connection, connection.pooled_at_us?)));
+            let Some((connection, pooled_at_us)) = pooled else { return ending };
+            if !unanswered || self.record.replayed {
+                return ending;
+            }
+            let sent_us = self.record.sent_us.unwrap_or(0);
+            self.line.pool.saw_closed(connection, sent_us.saturating_sub(pooled_at_us));
+            // The server closed the connection while it lay idle. `sent_us` stays that of the first send.
+            self.record.replayed = true;
+            if let Err(ending) = self.connect().await {
+                return ending;
+            }
+            self.send_now(0).await;
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), Ending> {
+        self.connection = None;
+        let from_us = self.line.clock.now_us();
+        let connected = self.line.dialer.connect().await;
+        match connected {
+            Ok(connection) => {
+                self.record.connect_us = Some(self.line.clock.now_us() - from_us);
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Err(error) => {
+                // Prepared ahead of its due time, it fails no earlier than it is due.
+                tokio::time::sleep_until(self.line.clock.instant(self.record.ready_us).into()).await;
+                self.connect_failure = Some(error.to_string());
+                Err(Ending::Broken(String::new()))
+            }
+        }
+    }
+
+    async fn send(&mut self, tickets: Option<&Tickets>) {
+        let mut written = 0;
+        let due_us = self.record.due_us.unwrap_or(0);
+        if let Some(tickets) = tickets
+            && due_us > self.line.clock.now_us()
+        {
+            let socket = self.connection.as_ref().and_then(Connection::socket);
+            let direct = socket.is_some();
+            let ticket = Ticket::new(due_us, socket.map(|socket| (socket, self.message.clone())));
+            self.ticket = Some(ticket.clone());
+            if tickets.send(ticket.clone()).is_ok() {
+                let (done_us, bytes) = ticket.done().await;
+                written = bytes;
+                if direct {
+                    self.record.sent_us = Some(done_us);
+                }
+            }
+            self.ticket = None;
+        }
+        if self.record.sent_us.is_none() {
+            self.record.sent_us = Some(self.line.clock.now_us());
+        }
+        if self.record.phase == Phase::Measured {
+            self.in_flight = true;
+            LiveCounters::add(&self.line.live.issued, 1);
+            LiveCounters::add(&self.line.live.in_flight, 1);
+        }
+        self.send_now(written).await;
+    }
+
+    /// Writes the message from `written` on. A failure shows in the read that follows.
+    async fn send_now(&mut self, written: usize) {
+        self.answer = Some(Answer::new(self.expect, self.record.sent_us.unwrap_or(0)));
+        let rest = self.message.get(written..).unwrap_or(&[]);
+        if let Some(connection) = &mut self.connection
+            && !rest.is_empty()
+        {
+            let _ = connection.write_all(rest).await;
+        }
+    }
+
+    async fn receive(&mut self) -> Ending {
+        let line = self.line;
+        let (Some(connection), Some(answer)) = (&mut self.connection, &mut self.answer) else {
+            return Ending::Broken("no connection".to_owned());
+        };
+        let measured = self.record.phase == Phase::Measured;
+        poll_fn(|context| {
+            BUFFER.with_borrow_mut(|buffer| {
+                loop {
+                    let received = match ready!(connection.poll_read(context, buffer)) {
+                        Ok(Received { length: 0, .. }) if answer.eof() => return Poll::Ready(Ending::Read),
+                        Ok(Received { length: 0, .. }) => {
+                            let how = if answer.has_begun() { "in" } else { "before" };
+                            return Poll::Ready(Ending::Broken(format!(
+                                "the server closed the connection {how} the response"
+                            )));
+                        }
+                        Ok(received) => received,
+                        Err(error) => return Poll::Ready(Ending::Broken(error.to_string())),
+                    };
+                    let arrival = line.arrival(received, answer.newest_us());
+                    let events = answer.events();
+                    let progress = answer.read(&buffer[..received.length], arrival);
+                    if measured && answer.events() > events {
+                        LiveCounters::add(&line.live.chunks, (answer.events() - events) as u64);
+                    }
+                    match progress {
+                        Progress::More => {}
+                        Progress::End | Progress::Stop => return Poll::Ready(Ending::Read),
+                    }
+                }
+            })
+        })
+        .await
+    }
+
+    /// Makes the record, and gives the connection back where it may carry another request.
+    fn close(mut self, ending: Ending) -> Option<RequestRecord> {
+        let now_us = self.line.clock.now_us();
+        if let Some(ticket) = self.ticket.take() {
+            self.record.sent_us = ticket.revoke();
+        }
+        if self.record.sent_us.is_none() && ending == Ending::Cancelled && self.record.ready_us > now_us {
+            return None;
+        }
+        if self.in_flight {
+            self.line.live.in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        } else if self.record.phase == Phase::Measured {
+            LiveCounters::add(&self.line.live.issued, 1);
+        }
+        self.record.end_us = now_us;
+        let answer = self.answer.take();
+        if let (Ending::Read, Some(answer), Some(mut connection)) = (&ending, &answer, self.connection.take())
+        {
+            if answer.has_begun() {
+                self.record.end_us = answer.newest_us();
+            }
+            if answer.connection_is_reusable() {
+                connection.used = true;
+                self.line.pool.put(connection, now_us);
+            }
+        }
+        let sent = self.record.sent_us.is_some();
+        match (self.connect_failure.take(), answer) {
+            (Some(error), _) => self.record.outcome = failed_to_connect(&error),
+            (None, Some(answer)) => answer.finish(ending, &mut self.record),
+            (None, None) => self.record.outcome = without_answer(&ending, sent),
+        }
+        Some(self.record)
+    }
+}
+
+fn failed_to_connect(error: &str) -> Outcome {
+    Outcome::Failed { kind: FailureKind::Connect, detail: clip(error) }
+}
+
+/// How a request ended that never got as far as waiting for an answer.
+fn without_answer(ending: &Ending, sent: bool) -> Outcome {
+    match ending {
+        Ending::Cancelled if sent => Outcome::Cancelled,
+        Ending::Cancelled => Outcome::Dropped,
+        Ending::TimedOut | Ending::Read | Ending::Broken(_) => {
+            failed_to_connect("not connected within the timeout")
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! The response side of HTTP/1.1 out of bytes that come in any pieces: heads by httparse, bodies in place.
+
+/// A head may not be longer than this.
+const HEAD_LIMIT: usize = 64 << 10;
+/// Nor may a chunk's size line, or a trailer.
+const LINE_LIMIT: usize = 8 << 10;
+
+/// What the next bytes of a response are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    /// The final head; 1xx heads are skipped.
+    Head,
+    /// A piece of the body.
+    Body(&'a [u8]),
+    /// The response is complete; bytes left in the input belong to nothing.
+    End,
+}
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Content {
+    /// `text/event-stream`.
+    EventStream,
+    /// `application/json`.
+    Json,
+    /// Another type.
+    Other,
+    /// No `content-type`.
+    #[default]
+    Unstated,
+}
+
+/// The facts of a head that matter here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    pub(crate) content: Content,
+    /// The body has an encoding (gzip, …) that was not asked for.
+    pub(crate) encoded: bool,
+    /// The connection may carry another request, as far as the head says.
+    pub(crate) keep_alive: bool,
+}
+
+/// Bytes that are not HTTP/1.1.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum HttpError {
+    #[error("the response head is not HTTP/1.1: {0}")]
+    Head(httparse::Error),
+    #[error("the response head exceeds 64 KiB")]
+    LongHead,
+    #[error("the response head has a content length that is no number, or two of them")]
+    Length,
+    #[error("the response body is not chunked as its head says")]
+    Chunk,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Head,
+    Length(u64),
+    ToEof,
+    ChunkSize,
+    ChunkData(u64),
+    ChunkEnd,
+    Trailer,
+    Done,
+}
+
+/// A push parser of one response to a POST.
+#[derive(Debug)]
+pub(crate) struct ResponseParser {
+    state: State,
+    /// The part of a head or of a line that came so far.
+    held: Vec<u8>,
+    head: Head,
+}
+
+impl Default for ResponseParser {
+    fn default() -> Self {
+        ResponseParser { state: State::Head, held: Vec::new(), head: Head::default() }
+    }
+}
+
+impl ResponseParser {
+    /// The head; all zero before [`Part::Head`] was given.
+    pub(crate) fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The response is complete.
+    pub(crate) fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Nothing of a further chunk has come: what was read last was the end of a chunk, or of the bytes of a plain body.
+    pub(crate) fn at_seam(&self) -> bool {
+        match self.state {
+            State::ChunkSize => self.held.is_empty(),
+            State::ChunkEnd | State::Length(_) | State::ToEof => true,
+            State::Head | State::ChunkData(_) | State::Trailer | State::Done => false,
+        }
+    }
+
+    /// The connection closed. Completes a body that has no other end; false where it came too early.
+    pub(crate) fn eof(&mut self) -> bool {
+        if self.state == State::ToEof {
+            self.state = State::Done;
+        }
+        self.is_done()
+    }
+
+    /// Takes the next part off `input`; none where more bytes are needed (and `input` is used up) or all is done.
+    pub(crate) fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Part<'a>>, HttpError> {
+        loop {
+            match self.state {
+                State::Done => return Ok(None),
+                _ if input.is_empty() => return Ok(None),
+                State::Head => match self.take_head(input)? {
+                    None => return Ok(None),
+                    Some(end) => return Ok(Some(if end { Part::End } else { Part::Head })),
+                },
+                State::ToEof => return Ok(Some(Part::Body(take(input, u64::MAX)))),
+                State::Length(0) => return Ok(Some(self.done())),
+                State::Length(left) => {
+                    let body = take(input, left);
+                    self.state = State::Length(left - body.len() as u64);
+                    return Ok(Some(Part::Body(body)));
+                }
+                State::ChunkSize => {
+                    let Some(size) = self.take_line(input, chunk_size)? else { return Ok(None) };
+                    let size = size.ok_or(HttpError::Chunk)?;
+                    self.state = if size == 0 { State::Trailer } else { State::ChunkData(size) };
+                }
+                State::ChunkData(left) => {
+                    let body = take(input, left);
+                    let left = left - body.len() as u64;
+                    self.state = if left == 0 { State::ChunkEnd } else { State::ChunkData(left) };
+                    return Ok(Some(Part::Body(body)));
+                }
+                State::ChunkEnd => match self.take_line(input, <[u8]>::is_empty)? {
+                    None => return Ok(None),
+                    Some(true) => self.state = State::ChunkSize,
+                    Some(false) => return Err(HttpError::Chunk),
+                },
+                State::Trailer => match self.take_line(input, <[u8]>::is_empty)? {
+                    None => return Ok(None),
+                    Some(true) => return Ok(Some(self.done())),
+                    Some(false) => {}
+                },
+            }
+        }
+    }
+
+    /// After a body of known length its end comes without a further byte.
+    pub(crate) fn ended_without_more(&mut self) -> bool {
+        if self.state == State::Length(0) {
+            self.state = State::Done;
+            return true;
+        }
+        false
+    }
+
+    fn done<'a>(&mut self) -> Part<'a> {
+        self.state = State::Done;
+        Part::End
+    }
+
+    /// Reads a head; true where the response ends with it.
+    fn take_head(&mut self, input: &mut &[u8]) -> Result<Option<bool>, HttpError> {
+        let held_before = self.held.len();
+        self.held.extend_from_slice(input);
+        let mut headers = [httparse::EMPTY_HEADER; 128];
+        let mut response = httparse::Response::new(&mut headers);
+        let parsed = response.parse(&self.held).map_err(HttpError::Head)?;
+        let httparse::Status::Complete(length) = parsed else {
+            *input = &[];
+            return if self.held.len() > HEAD_LIMIT { Err(HttpError::LongHead) } else { Ok(None) };
+        };
+        let interim = matches!(response.code, Some(100 | 102..=199));
+        let (head, state) = if interim { (Head::default(), State::Head) } else { read_head(&response)? };
+        *input = &input[length - held_before..];
+        self.held.clear();
+        self.state = state;
+        if interim {
+            return if input.is_empty() { Ok(None) } else { self.take_head(input) };
+        }
+        self.head = head;
+        Ok(Some(false))
+    }
+
+    /// Reads a line to its LF and gives what `read` makes of it, without the line end.
+    fn take_line<T>(&mut self, input: &mut &[u8], read: impl Fn(&[u8]) -> T) -> Result<Option<T>, HttpError> {
+        let Some(length) = memchr::memchr(b'\n', input) else {
+            self.held.extend_from_slice(input);
+            *input = &[];
+            return if self.held.len() > LINE_LIMIT { Err(HttpError::Chunk) } else { Ok(None) };
+        };
+        let (line, rest) = (&input[..length], &input[length + 1..]);
+        *input = rest;
+        if self.held.is_empty() {
+            return Ok(Some(read(line.strip_suffix(b"\r").unwrap_or(line))));
+        }
+        self.held.extend_from_slice(line);
+        let value = read(self.held.strip_suffix(b"\r").unwrap_or(&self.held));
+        self.held.clear();
+        Ok(Some(value))
+    }
+}
+
+/// Up to `limit` bytes off the front of `input`.
+fn take<'a>(input: &mut &'a [u8], limit: u64) -> &'a [u8] {
+    let length = usize::try_from(limit).map_or(input.len(), |limit| limit.min(input.len()));
+    let (front, rest) = input.split_at(length);
+    *input = rest;
+    front
+}
+
+/// The size of a chunk, whatever extensions follow it.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let digits = line.split(|byte| *byte == b';').next()?.trim_ascii();
+    let valid = !digits.is_empty() && digits.len() <= 15 && digits.iter().all(u8::is_ascii_hexdigit);
+    if valid { u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok() } else { None }
+}
+
+fn read_head(response: &httparse::Response<'_, '_>) -> Result<(Head, State), HttpError> {
+    let status = response.code.unwrap_or(0);
+    let mut head = Head { status, keep_alive: response.version == Some(1), ..Head::default() };
+    let mut length: Option<u64> = None;
+    let mut transfer: Option<bool> = None;
+    for header in response.headers.iter() {
+        let value = String::from_utf8_lossy(header.value).to_ascii_lowercase();
+        let value = value.trim();
+        match header.name.to_ascii_lowercase().as_str() {
+            "content-length" => {
+                let new = value.parse().map_err(|_| HttpError::Length)?;
+                if length.is_some_and(|known| known != new) {
+                    return Err(HttpError::Length);
+                }
+                length = Some(new);
+            }
+            "transfer-encoding" => {
+                transfer = Some(value.split(',').next_back().map(str::trim) == Some("chunked"))
+            }
+            "content-type" => head.content = content(value),
+            "content-encoding" => head.encoded = value != "identity",
+            "connection" => {
+                for option in value.split(',').map(str::trim) {
+                    match option {
+                        "close" => head.keep_alive = false,
+                        "keep-alive" => head.keep_alive = true,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let state = match (transfer, length) {
+        _ if matches!(status, 101 | 204 | 304) => State::Length(0),
+        (Some(true), _) => State::ChunkSize,
+        (None, Some(length)) => State::Length(length),
+        (Some(false), _) | (None, None) => State::ToEof,
+    };
+    if state == State::ToEof {
+        head.keep_alive = false;
+    }
+    Ok((head, state))
+}
+
+fn content(value: &str) -> Content {
+    match value.split(';').next().map(str::trim) {
+        Some("text/event-stream") => Content::EventStream,
+        Some("application/json" | "application/problem+json") => Content::Json,
+        Some(_) | None => Content::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, PartialEq, Default)]
+    struct Seen {
+        head: Option<Head>,
+        body: Vec<u8>,
+        complete: bool,
+        surplus: usize,
+        error: Option<HttpError>,
+    }
+
+    fn read(pieces: &[&[u8]]) -> Seen {
+        let mut parser = ResponseParser::default();
+        let mut seen = Seen::default();
+        for piece in pieces {
+            let mut input = *piece;
+            loop {
+                match parser.next(&mut input) {
+                    Ok(Some(Part::Head)) => seen.head = Some(parser.head()),
+                    Ok(Some(Part::Body(body))) => seen.body.extend_from_slice(body),
+                    Ok(Some(Part::End)) => {}
+                    Ok(None) => break,
+                    Err(error) => {
+                        seen.error = Some(error);
+                        return seen;
+                    }
+                }
+            }
+            seen.surplus += input.len();
+            parser.ended_without_more();
+        }
+        seen.complete = parser.eof();
+        seen
+    }
+
+    fn every_cut(response: &[u8]) -> Seen {
+        let whole = read(&[response]);
+        for cut in 0..=response.len() {
+            let (first, second) = response.split_at(cut);
+            assert_eq!(read(&[first, second]), whole, "cut at {cut}");
+        }
+        assert_eq!(read(&response.chunks(1).collect::<Vec<_>>()), whole, "byte by byte");
+        whole
+    }
+
+    #[test]
+    fn a_chunked_body_with_extensions_and_trailers_is_decoded() {
+        let seen = every_cut(
+            b"HTTP/1.1 200 OK\r\nContent-Type: Text/Event-Stream; charset=utf-8\r\nTransfer-Encoding: Chunked\r\n\r\n\
+              5;name=value\r\nhello\r\n001\r\n \r\nA \r\n0123456789\r\n0\r\nExpires: never\r\n\r\n",
+        );
+        assert_eq!(seen.body, b"hello 0123456789");
+        let head = seen.head.unwrap();
+        assert_eq!((head.status, head.content, head.keep_alive), (200, Content::EventStream, true));
+        assert!(seen.complete && seen.surplus == 0);
+    }
+
+    #[test]
+    fn a_body_of_known_length_ends_by_itself() {
+        let seen = every_cut(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 3\r\n\r\nabcXY");
+        assert_eq!((seen.body.as_slice(), seen.complete, seen.surplus), (b"abc".as_slice(), true, 2));
+        assert!(every_cut(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").complete);
+        assert!(!every_cut(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nabc").complete);
+    }
+
+    #[test]
+    fn a_body_without_a_length_ends_with_the_connection() {
+        let seen = every_cut(b"HTTP/1.1 200 OK\r\n\r\nabc");
+        assert!(seen.complete && !seen.head.unwrap().keep_alive);
+        assert_eq!(seen.body, b"abc");
+    }
+
+    #[test]
+    fn interim_responses_are_skipped() {
+        let seen = every_cut(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\na",
+        );
+        assert_eq!((seen.head.unwrap().status, seen.body.as_slice()), (200, b"a".as_slice()));
+    }
+
+    #[test]
+    fn close_and_http_1_0_end_the_connection() {
+        let keep = |head: &str| {
+            every_cut(format!("{head}content-length: 0\r\n\r\n").as_bytes()).head.unwrap().keep_alive
+        };
+        assert!(keep("HTTP/1.1 200 OK\r\n"));
+        assert!(!keep("HTTP/1.1 200 OK\r\nConnection: Close\r\n"));
+        assert!(!keep("HTTP/1.0 200 OK\r\n"));
+        assert!(keep("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\n"));
+    }
+
+    #[test]
+    fn a_chunked_body_that_is_cut_is_not_complete() {
+        assert!(!every_cut(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel").complete);
+        assert!(
+            !every_cut(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n").complete
+        );
+    }
+
+    #[test]
+    fn garbage_is_an_error() {
+        assert!(matches!(every_cut(b"SSH-2.0-OpenSSH\r\n").error, Some(HttpError::Head(_))));
+        let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+        for body in ["xyz\r\nabc\r\n", "\r\n", "2\r\nabc\r\n", "-1\r\n", "fffffffffffffffff\r\n"] {
+            let response = [chunked.as_slice(), body.as_bytes()].concat();
+            assert_eq!(every_cut(&response).error, Some(HttpError::Chunk), "{body:?}");
+        }
+        let twice = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n";
+        assert_eq!(every_cut(twice).error, Some(HttpError::Length));
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunks_and_any_split_give_the_same_body(
+            chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..40), 0..6),
+            cuts in proptest::collection::vec(0usize..400, 0..10),
+        ) {
+            let mut response = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+            for chunk in &chunks {
+                response.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                response.extend_from_slice(chunk);
+                response.extend_from_slice(b"\r\n");
+            }
+            response.extend_from_slice(b"0\r\n\r\n");
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(response.len())).collect();
+            cuts.sort_unstable();
+            let mut pieces = Vec::new();
+            let mut from = 0;
+            for cut in cuts {
+                pieces.push(&response[from..cut]);
+                from = cut;
+            }
+            pieces.push(&response[from..]);
+            let seen = read(&pieces);
+            prop_assert!(seen.complete);
+            prop_assert_eq!(seen.body, chunks.concat());
+        }
+    }
+}

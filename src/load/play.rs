@@ -1,0 +1,351 @@
+//! The whole run: connections, warm-up, pause, the measured phase, the drain; and nothing left open.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use url::Url;
+
+use crate::schema::backend::Protocol;
+use crate::schema::comparison::EngineFigures;
+use crate::schema::live::LiveCounters;
+use crate::schema::plan::{LoadPlan, Sampling, Traffic, Warmup, Wire};
+use crate::schema::record::RequestRecord;
+use crate::schema::request::{Phase, Request};
+
+use super::cancel::Cancel;
+use super::clock::{RealtimeOffset, RunClock};
+use super::dial::Dialer;
+use super::exchange::Line;
+use super::messages::{Messages, Script};
+use super::pacer::Pacer;
+use super::pool::Pool;
+use super::worker::{ClosedLoop, Command, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
+
+/// Warm-up of an open loop without a cap is played with so many in flight.
+const WARMUP_CONCURRENCY: u64 = 20;
+/// Connections that are opened before the clock starts, at most.
+const OPENED_AHEAD: u64 = 2_000;
+/// Between the end of the warm-up and the measured phase, for servers to settle.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// All that decides one run.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The server: scheme, host, port and any path before the endpoint's.
+    pub base_url: String,
+    /// Endpoint, headers, certificates.
+    pub wire: Wire,
+    /// Sent as `Authorization: Bearer`; never recorded.
+    pub api_key: Option<String>,
+    /// How the server is spoken to.
+    pub protocol: Protocol,
+    /// The traffic.
+    pub load: LoadPlan,
+    /// What each request asks for.
+    pub sampling: Sampling,
+    /// Measured requests, repeated in order.
+    pub requests: Arc<[Request]>,
+    /// Warm-up requests, repeated in order.
+    pub warmup: Arc<[Request]>,
+}
+
+/// True: stop now and cancel what is in flight.
+pub type Stop = watch::Receiver<bool>;
+
+/// What is known at the end of a run beside its records.
+#[derive(Debug, Clone, Copy)]
+pub struct Played {
+    /// The engine's own figures.
+    pub figures: EngineFigures,
+    /// Wall time of µs 0.
+    pub started_at: jiff::Timestamp,
+    /// [`Stop`] ended it.
+    pub stopped: bool,
+}
+
+/// Files that a plan needs open at once, a reserve for everything else included. An open loop without
+/// a cap is counted at 10 s of requests, since nobody knows how many it will have in flight.
+pub fn open_files_needed(load: &LoadPlan) -> u64 {
+    let wanted = match (load.concurrency, load.traffic.rate()) {
+        (Some(concurrency), _) => u64::from(concurrency),
+        (None, Some(rate)) => (rate * 10.0).ceil() as u64,
+        (None, None) => 1,
+    };
+    wanted.min(load.requests.unwrap_or(u64::MAX)).saturating_add(100)
+}
+
+/// Plays a job: first the warm-up, then the measured phase. Every issued request gives exactly one record. `clock` is the run's µs 0. When it
+/// returns, every connection is closed. An error means that nothing could be played at all.
+pub async fn play(
+    job: Job,
+    clock: RunClock,
+    records: Sender<RequestRecord>,
+    live: Arc<LiveCounters>,
+    stop: Stop,
+) -> anyhow::Result<Played> {
+    let crew = Crew::hire(&job, clock, &records, &live).await?;
+    drop(records);
+    let mut run = Run { job, clock, live, stop, crew, stopped: false };
+    let figures = run.all().await;
+    run.crew.dismiss().await;
+    Ok(Played { figures: figures?, started_at: clock.started_at(), stopped: run.stopped })
+}
+
+/// The client threads.
+struct Crew {
+    commands: Vec<mpsc::UnboundedSender<Command>>,
+    ended: Vec<oneshot::Receiver<()>>,
+    messages: Arc<Messages>,
+}
+
+impl Crew {
+    async fn hire(
+        job: &Job,
+        clock: RunClock,
+        records: &Sender<RequestRecord>,
+        live: &Arc<LiveCounters>,
+    ) -> anyhow::Result<Crew> {
+        let base_url = base_url(&job.base_url)?;
+        let messages =
+            Messages::new(&base_url, &job.wire, job.api_key.as_deref(), &job.protocol, &job.sampling, false)?;
+        let dialer = Arc::new(Dialer::new(&base_url, &job.wire).await?);
+        let threads = u64::from(job.load.client_threads.max(1));
+        let mut crew = Crew { commands: Vec::new(), ended: Vec::new(), messages: Arc::new(messages) };
+        for number in 0..threads {
+            let worker = Worker {
+                number,
+                threads,
+                line: Line {
+                    clock,
+                    offset: RealtimeOffset::measure(&clock),
+                    dialer: dialer.clone(),
+                    pool: Pool::default(),
+                    live: live.clone(),
+                },
+                plan: job.load.clone(),
+                sampling: job.sampling,
+                protocol: job.protocol.clone(),
+                records: records.clone(),
+            };
+            let (commands, queue) = mpsc::unbounded_channel();
+            let (ending, ended) = oneshot::channel();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.context("a client thread's runtime cannot be made")?;
+            std::thread::Builder::new()
+                .name(format!("load-{number}"))
+                .spawn(move || {
+                    runtime.block_on(work(worker, queue));
+                    drop(runtime);
+                    let _ = ending.send(());
+                })
+                .context("a client thread cannot be started")?;
+            crew.commands.push(commands);
+            crew.ended.push(ended);
+        }
+        Ok(crew)
+    }
+
+    /// Gives each thread a command and waits for all: the sum of their CPU seconds.
+    async fn all(&self, mut command: impl FnMut(oneshot::Sender<f64>) -> Command) -> anyhow::Result<f64> {
+        let mut replies = Vec::new();
+        for commands in &self.commands {
+            let (reply, answer) = oneshot::channel();
+            let _ = commands.send(command(reply));
+            replies.push(answer);
+        }
+        let mut cpu_s = 0.0;
+        for answer in replies {
+            cpu_s += answer.await.context("a client thread died; this is a fault of the harness")?;
+        }
+        Ok(cpu_s)
+    }
+
+    async fn dismiss(self) {
+        drop(self.commands);
+        for ended in self.ended {
+            let _ = ended.await;
+        }
+    }
+}
+
+struct Run {
+    job: Job,
+    clock: RunClock,
+    live: Arc<LiveCounters>,
+    stop: Stop,
+    crew: Crew,
+    stopped: bool,
+}
+
+impl Run {
+    async fn all(&mut self) -> anyhow::Result<EngineFigures> {
+        self.connect(self.warmup_slots()).await?;
+        let first_e2e_us = self.warm_up().await?;
+        self.measure(first_e2e_us).await
+    }
+
+    async fn connect(&self, total: u64) -> anyhow::Result<()> {
+        let each = total.min(OPENED_AHEAD).div_ceil(self.crew.commands.len() as u64);
+        self.crew.all(|reply| Command::Connect(each as usize, reply)).await.map(|_| ())
+    }
+
+    fn warmup_slots(&self) -> u64 {
+        self.job.load.concurrency.map_or(WARMUP_CONCURRENCY, u64::from)
+    }
+
+    /// Plays the warm-up: E2E of its first completed request, µs, where there is one.
+    async fn warm_up(&mut self) -> anyhow::Result<Option<u64>> {
+        let from_us = self.clock.now_us();
+        let (requests, until_us) = match self.job.load.warmup {
+            Warmup::Requests(requests) => (requests, None),
+            Warmup::DurationS(seconds) => (u64::MAX, Some(from_us + micros(seconds))),
+        };
+        if self.job.warmup.is_empty() || requests == 0 || until_us == Some(from_us) {
+            return Ok(None);
+        }
+        let slots = self.warmup_slots().min(requests);
+        let kind = PhaseKind::Closed(closed_loop(slots, requests, 0, false));
+        let script = Script::new(self.crew.messages.clone(), self.job.warmup.clone());
+        let phase = self.phase(Phase::Warmup, script, from_us, until_us, kind);
+        self.play(&phase).await?;
+        if !self.stopped {
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                _ = self.stop.wait_for(|stop| *stop) => self.stopped = true,
+            }
+        }
+        Ok(Some(phase.first_e2e_us.load(Ordering::Relaxed)).filter(|us| *us > 0))
+    }
+
+    async fn measure(&mut self, first_e2e_us: Option<u64>) -> anyhow::Result<EngineFigures> {
+        let load = self.job.load.clone();
+        self.connect(self.connections_ahead(first_e2e_us)).await?;
+        let lead_us = if load.traffic == Traffic::Closed { 0 } else { LOOK_AHEAD_US + 10_000 };
+        let from_us = self.clock.now_us() + lead_us;
+        let until_us = load.duration_s.map(|seconds| from_us + micros(seconds));
+        let script = Script::new(self.crew.messages.clone(), self.job.requests.clone());
+        let (kind, pacer) = match load.traffic {
+            Traffic::Closed => (self.closed(first_e2e_us), None),
+            Traffic::Poisson { .. } | Traffic::Constant { .. } => {
+                let (pacer, tickets) =
+                    Pacer::start(self.clock).context("the pacer's thread cannot be started")?;
+                let slots = load.concurrency.map(|cap| Arc::new(Semaphore::new(cap as usize)));
+                (PhaseKind::Open { slots, tickets }, Some(pacer))
+            }
+        };
+        let phase = self.phase(Phase::Measured, script, from_us, until_us, kind);
+        self.live.measured_from_us.store(from_us.max(1), Ordering::Relaxed);
+        let mut cpu_s = if self.stopped { 0.0 } else { self.play(&phase).await? };
+        let measured_to_us = self.clock.now_us().max(from_us);
+        let last_issue_us = phase.last_issue_us.load(Ordering::Relaxed).clamp(from_us, measured_to_us);
+        let ramp_to_us = match &phase.kind {
+            PhaseKind::Closed(closed) => closed.ramp_to_us.load(Ordering::Relaxed).max(from_us),
+            PhaseKind::Open { .. } => from_us,
+        };
+        drop(phase);
+        if let Some(pacer) = pacer {
+            cpu_s += pacer.join();
+        }
+        Ok(EngineFigures {
+            measured_from_us: from_us,
+            measured_to_us,
+            ramp_to_us,
+            issue_end_us: last_issue_us,
+            issued: Some(self.live.issued.load(Ordering::Relaxed)),
+            cpu_s,
+            threads: self.crew.commands.len() as u32,
+        })
+    }
+
+    fn closed(&self, first_e2e_us: Option<u64>) -> PhaseKind {
+        let load = &self.job.load;
+        let slots = u64::from(load.concurrency.unwrap_or(1).max(1));
+        let longest_us = 1_000_000;
+        let ramp_us = match (load.ramp_s, first_e2e_us) {
+            (Some(ramp_s), _) => micros(ramp_s),
+            (None, Some(e2e_us)) => longest_us.min(e2e_us / 2),
+            (None, None) => longest_us,
+        };
+        let shrinks = load.ramp_s.is_none() && first_e2e_us.is_none();
+        PhaseKind::Closed(closed_loop(slots, load.requests.unwrap_or(u64::MAX), ramp_us, shrinks))
+    }
+
+    /// Connections to be open when the measured phase begins: as many as are needed, by what the warm-up showed.
+    fn connections_ahead(&self, first_e2e_us: Option<u64>) -> u64 {
+        let load = &self.job.load;
+        let cap = match (load.concurrency, load.traffic) {
+            (Some(concurrency), _) => u64::from(concurrency),
+            (None, Traffic::Closed) => 1,
+            (None, Traffic::Poisson { .. } | Traffic::Constant { .. }) => u64::MAX,
+        };
+        let cap = cap.min(load.requests.unwrap_or(u64::MAX));
+        let wanted = match load.traffic.rate() {
+            None => cap,
+            Some(rate) => (rate * (first_e2e_us.unwrap_or(0) as f64 / 1e6 + 0.1) * 1.25).ceil() as u64 + 4,
+        };
+        wanted.min(cap)
+    }
+
+    fn phase(
+        &self,
+        phase: Phase,
+        script: Script,
+        from_us: u64,
+        until_us: Option<u64>,
+        kind: PhaseKind,
+    ) -> Arc<PhaseRun> {
+        Arc::new(PhaseRun {
+            phase,
+            script,
+            cancel: Cancel::default(),
+            from_us,
+            until_us,
+            drain_until_us: until_us.map(|until_us| until_us + micros(self.job.load.drain_s)),
+            kind,
+            last_issue_us: AtomicU64::new(0),
+            first_e2e_us: AtomicU64::new(0),
+        })
+    }
+
+    /// Plays a phase on all threads, or what a stop leaves of it: CPU seconds.
+    async fn play(&mut self, phase: &Arc<PhaseRun>) -> anyhow::Result<f64> {
+        let played = self.crew.all(|reply| Command::Play(phase.clone(), reply));
+        tokio::pin!(played);
+        tokio::select! {
+            cpu_s = &mut played => return cpu_s,
+            stopped = self.stop.wait_for(|stop| *stop) => {
+                // A sender that is gone will never stop the run.
+                if stopped.is_err() {
+                    return played.await;
+                }
+            }
+        }
+        self.stopped = true;
+        phase.cancel.set();
+        played.await
+    }
+}
+
+fn closed_loop(slots: u64, requests: u64, ramp_us: u64, ramp_shrinks: bool) -> ClosedLoop {
+    ClosedLoop {
+        slots,
+        requests,
+        next: AtomicU64::new(0),
+        ramp_us,
+        ramp_shrinks,
+        first_end: watch::channel(None).0,
+        ramp_to_us: AtomicU64::new(0),
+    }
+}
+
+pub(crate) fn base_url(text: &str) -> anyhow::Result<Url> {
+    Url::parse(text).with_context(|| format!("{text:?} is not a URL; one looks like http://127.0.0.1:8000"))
+}
+
+fn micros(seconds: f64) -> u64 {
+    (seconds.max(0.0) * 1e6) as u64
+}

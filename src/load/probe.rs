@@ -1,0 +1,53 @@
+//! One streamed request on a connection of its own: readiness, and prompt lengths before a run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::schema::live::LiveCounters;
+use crate::schema::record::{FailureKind, Outcome, RequestRecord};
+use crate::schema::request::{Phase, Request};
+
+use super::answer::{blank_record, expect};
+use super::cancel::Cancel;
+use super::clock::{RealtimeOffset, RunClock};
+use super::dial::Dialer;
+use super::exchange::{Assignment, Line};
+use super::messages::Messages;
+use super::play::{Job, base_url};
+use super::pool::Pool;
+
+/// Sends one request on a fresh connection, which is closed afterwards. µs 0 of its record is the
+/// call. What cannot even be sent comes back as a failure to connect, with the cause.
+pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRecord {
+    let sampling = job.sampling;
+    let expect = expect(&job.protocol, sampling.ignore_eos, sampling.exact_itl, request.max_tokens);
+    let record = blank_record(0, &request.prompt_id, Phase::Warmup, expect);
+    let unsent = record.clone();
+    let prepared = async {
+        let url = base_url(&job.base_url)?;
+        let key = job.api_key.as_deref();
+        let messages = Messages::new(&url, &job.wire, key, &job.protocol, &job.sampling, true)?;
+        Ok::<_, anyhow::Error>((Dialer::new(&url, &job.wire).await?, messages.make(request)))
+    };
+    let failed = |detail: String| {
+        let outcome = Outcome::Failed { kind: FailureKind::Connect, detail };
+        RequestRecord { outcome, ..unsent.clone() }
+    };
+    let (dialer, message) = match tokio::time::timeout(timeout, prepared).await {
+        Ok(Ok(prepared)) => prepared,
+        Ok(Err(error)) => return failed(format!("{error:#}")),
+        Err(_) => return failed("the host's name could not be looked up within the timeout".to_owned()),
+    };
+    let clock = RunClock::start();
+    let line = Line {
+        clock,
+        offset: RealtimeOffset::measure(&clock),
+        dialer: Arc::new(dialer),
+        pool: Pool::default(),
+        live: Arc::new(LiveCounters::default()),
+    };
+    let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2);
+    let assignment = Assignment { record, message, expect, slot_free_us: 0, timeout_us };
+    let record = line.play(assignment, None, &Cancel::default()).await;
+    record.unwrap_or_else(|| failed("cancelled".to_owned()))
+}

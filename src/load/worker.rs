@@ -1,0 +1,348 @@
+//! One client thread: its runtime, its connections, and its share of each phase.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+use crate::schema::backend::Protocol;
+use crate::schema::live::LiveCounters;
+use crate::schema::plan::{LoadPlan, Sampling};
+use crate::schema::record::{FailureKind, Outcome, RequestRecord};
+use crate::schema::request::{Phase, Request};
+
+use super::answer::{blank_record, expect};
+use super::arrivals::{DueTimes, due_times};
+use super::cancel::Cancel;
+use super::clock::thread_cpu_s;
+use super::exchange::{Assignment, Line};
+use super::messages::Script;
+use super::pacer::{Ticket, Tickets};
+
+/// Requests of an open loop are made ready so long before they are due: body, connection, place in the pacer's queue.
+pub(crate) const LOOK_AHEAD_US: u64 = 50_000;
+/// Opening connections ahead takes no longer than this: what was opened first must not grow stale.
+const CONNECT_AHEAD_LIMIT: Duration = Duration::from_secs(2);
+/// After a refused connection a slot waits so long, lest a dead server turns the run into a flood of failures.
+const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+
+/// A phase of the run, shared by all workers.
+pub(crate) struct PhaseRun {
+    pub(crate) phase: Phase,
+    pub(crate) script: Script,
+    pub(crate) cancel: Cancel,
+    /// Start, µs.
+    pub(crate) from_us: u64,
+    /// No request is issued from here on, µs; none: bounded by requests alone.
+    pub(crate) until_us: Option<u64>,
+    /// Latest end of what is then in flight, µs.
+    pub(crate) drain_until_us: Option<u64>,
+    pub(crate) kind: PhaseKind,
+    /// When the last request was issued, µs.
+    pub(crate) last_issue_us: AtomicU64,
+    /// E2E of the first request that completed, µs; 0: none yet.
+    pub(crate) first_e2e_us: AtomicU64,
+}
+
+/// How requests of a phase start.
+pub(crate) enum PhaseKind {
+    /// Always so many in flight.
+    Closed(ClosedLoop),
+    /// At due times.
+    Open { slots: Option<Arc<Semaphore>>, tickets: Tickets },
+}
+
+/// A closed loop.
+pub(crate) struct ClosedLoop {
+    pub(crate) slots: u64,
+    pub(crate) requests: u64,
+    pub(crate) next: AtomicU64,
+    pub(crate) ramp_us: u64,
+    /// The ramp was not measured: it shrinks to half the first request's E2E once that is known.
+    pub(crate) ramp_shrinks: bool,
+    pub(crate) first_end: tokio::sync::watch::Sender<Option<(u64, u64)>>,
+    /// When the last slot started, µs.
+    pub(crate) ramp_to_us: AtomicU64,
+}
+
+/// What a worker is told to do; it answers with the CPU seconds that it took.
+pub(crate) enum Command {
+    /// Open connections until so many are idle.
+    Connect(usize, oneshot::Sender<f64>),
+    /// Play its share of a phase.
+    Play(Arc<PhaseRun>, oneshot::Sender<f64>),
+}
+
+/// One client thread.
+pub(crate) struct Worker {
+    pub(crate) number: u64,
+    pub(crate) threads: u64,
+    pub(crate) line: Line,
+    pub(crate) plan: LoadPlan,
+    pub(crate) sampling: Sampling,
+    pub(crate) protocol: Protocol,
+    pub(crate) records: Sender<RequestRecord>,
+}
+
+/// Runs a worker until there are no more commands; its connections are closed then.
+pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<Command>) {
+    let worker = Arc::new(worker);
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                None => return,
+                Some(Command::Connect(count, reply)) => {
+                    worker.connect(count).await;
+                    let _ = reply.send(0.0);
+                }
+                Some(Command::Play(phase, reply)) => {
+                    let before_s = thread_cpu_s();
+                    let play = worker.play(&phase);
+                    tokio::pin!(play);
+                    loop {
+                        tokio::select! {
+                            () = &mut play => break,
+                            _ = tick.tick() => worker.each_second(),
+                        }
+                    }
+                    let _ = reply.send(thread_cpu_s() - before_s);
+                }
+            },
+            _ = tick.tick() => worker.each_second(),
+        }
+    }
+}
+
+impl Worker {
+    fn each_second(&self) {
+        self.line.offset.refresh(&self.line.clock);
+        self.line.pool.drop_stale(self.line.clock.now_us());
+    }
+
+    /// Failures, and a server that is slow to accept, are left to the requests that need a connection.
+    async fn connect(&self, count: usize) {
+        let all = async {
+            for _ in self.line.pool.len()..count {
+                match self.line.dialer.connect().await {
+                    Ok(connection) => self.line.pool.put(connection, self.line.clock.now_us()),
+                    Err(_) => return,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(CONNECT_AHEAD_LIMIT, all).await;
+    }
+
+    async fn play(self: &Arc<Self>, phase: &Arc<PhaseRun>) {
+        let mut tasks = JoinSet::new();
+        match &phase.kind {
+            PhaseKind::Closed(closed) => {
+                for slot in (self.number..closed.slots).step_by(self.threads as usize) {
+                    let (worker, phase) = (self.clone(), phase.clone());
+                    tasks.spawn(async move { worker.slot(&phase, slot).await });
+                }
+            }
+            PhaseKind::Open { slots, tickets } => {
+                if let Some(dues) = due_times(&self.plan) {
+                    self.open_loop(phase, dues, slots.as_ref(), tickets, &mut tasks).await;
+                }
+            }
+        }
+        if let Some(drain_until_us) = phase.drain_until_us {
+            let ended = async { while tasks.join_next().await.is_some() {} };
+            let limit = self.line.clock.instant(drain_until_us);
+            if tokio::time::timeout_at(limit.into(), ended).await.is_err() {
+                phase.cancel.set();
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// One slot of a closed loop: a request after another until the bounds.
+    async fn slot(&self, phase: &PhaseRun, slot: u64) {
+        let PhaseKind::Closed(closed) = &phase.kind else { return };
+        self.wait_for_ramp(phase, closed, slot).await;
+        let mut ready_us = self.line.clock.now_us();
+        closed.ramp_to_us.fetch_max(ready_us, Ordering::Relaxed);
+        loop {
+            let over = phase.until_us.is_some_and(|until_us| self.line.clock.now_us() >= until_us);
+            if over || phase.cancel.is_set() {
+                return;
+            }
+            let index = closed.next.fetch_add(1, Ordering::Relaxed);
+            if index >= closed.requests {
+                return;
+            }
+            let Some(assignment) = self.assignment(phase, index, None, ready_us, ready_us) else { return };
+            let Some(record) = self.line.play(assignment, None, &phase.cancel).await else { return };
+            ready_us = record.end_us;
+            if closed.first_end.borrow().is_none() && record.outcome == Outcome::Completed {
+                closed.first_end.send_replace(Some((record.end_us, e2e_us(&record).unwrap_or(0))));
+            }
+            let refused = matches!(record.outcome, Outcome::Failed { kind: FailureKind::Connect, .. });
+            self.emit(phase, record);
+            if refused {
+                tokio::time::sleep(REFUSED_PAUSE).await;
+                ready_us = self.line.clock.now_us();
+            }
+        }
+    }
+
+    async fn wait_for_ramp(&self, phase: &PhaseRun, closed: &ClosedLoop, slot: u64) {
+        let clock = &self.line.clock;
+        let start_us =
+            |from_us: u64, ramp_us: u64| clock.instant(from_us + ramp_us * slot / closed.slots.max(1));
+        let mut first_end = closed.first_end.subscribe();
+        let first = async { first_end.wait_for(Option::is_some).await.ok().and_then(|first| *first) };
+        tokio::select! {
+            biased;
+            () = phase.cancel.wait() => {}
+            () = sleep_until(start_us(phase.from_us, closed.ramp_us).into()) => {}
+            Some((end_us, e2e_us)) = first, if closed.ramp_shrinks => {
+                let ramp_us = (e2e_us / 2).min(closed.ramp_us);
+                tokio::select! {
+                    () = phase.cancel.wait() => {}
+                    () = sleep_until(start_us(end_us, ramp_us).into()) => {}
+                }
+            }
+        }
+    }
+
+    async fn open_loop(
+        self: &Arc<Self>,
+        phase: &Arc<PhaseRun>,
+        mut dues: DueTimes,
+        slots: Option<&Arc<Semaphore>>,
+        tickets: &Tickets,
+        tasks: &mut JoinSet<()>,
+    ) {
+        let clock = &self.line.clock;
+        while let Some((index, offset_us)) = dues.next() {
+            if index % self.threads != self.number {
+                continue;
+            }
+            let due_us = phase.from_us + offset_us;
+            let early = clock.instant(due_us.saturating_sub(LOOK_AHEAD_US));
+            tokio::select! {
+                () = sleep_until(early.into()) => {}
+                () = phase.cancel.wait() => {}
+            }
+            let Some(mut assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else {
+                return;
+            };
+            let mut permit = None;
+            if let Some(slots) = slots {
+                let Some(slot) = self.wait_for_slot(phase, due_us, slots, tickets).await else {
+                    self.drop_due(phase, index, due_us, dues);
+                    return;
+                };
+                assignment.slot_free_us = due_us.max(clock.now_us());
+                permit = Some(slot);
+            } else if phase.cancel.is_set() {
+                self.drop_due(phase, index, due_us, dues);
+                return;
+            }
+            let (worker, phase, tickets) = (self.clone(), phase.clone(), tickets.clone());
+            tasks.spawn(async move {
+                if let Some(record) = worker.line.play(assignment, Some(&tickets), &phase.cancel).await {
+                    worker.emit(&phase, record);
+                }
+                drop(permit);
+            });
+            while tasks.try_join_next().is_some() {}
+        }
+    }
+
+    /// A slot under the cap, not before the due time; none where the phase ends first.
+    async fn wait_for_slot(
+        &self,
+        phase: &PhaseRun,
+        due_us: u64,
+        slots: &Arc<Semaphore>,
+        tickets: &Tickets,
+    ) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        let clock = &self.line.clock;
+        let until_us = phase.until_us.unwrap_or(clock.now_us() + (1 << 50));
+        let slot = async {
+            if due_us > clock.now_us() {
+                let ticket = Ticket::new(due_us, None);
+                if tickets.send(ticket.clone()).is_ok() {
+                    ticket.done().await;
+                }
+            }
+            slots.clone().acquire_owned().await.ok()
+        };
+        tokio::select! {
+            biased;
+            () = phase.cancel.wait() => None,
+            slot = slot => slot,
+            () = sleep_until(clock.instant(until_us).into()) => None,
+        }
+    }
+
+    /// What was due but never got a slot is dropped, and counted.
+    fn drop_due(&self, phase: &PhaseRun, index: u64, due_us: u64, rest: DueTimes) {
+        let now_us = self.line.clock.now_us();
+        let rest = rest
+            .filter(|(index, _)| index % self.threads == self.number)
+            .map(|(index, offset_us)| (index, phase.from_us + offset_us));
+        for (index, due_us) in std::iter::once((index, due_us)).chain(rest) {
+            if due_us > now_us {
+                return;
+            }
+            let Some(assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else {
+                return;
+            };
+            let mut record = assignment.record;
+            record.end_us = now_us;
+            LiveCounters::add(&self.line.live.issued, 1);
+            self.emit(phase, record);
+        }
+    }
+
+    fn assignment(
+        &self,
+        phase: &PhaseRun,
+        index: u64,
+        due_us: Option<u64>,
+        ready_us: u64,
+        slot_free_us: u64,
+    ) -> Option<Assignment> {
+        let (request, message): (&Request, _) = phase.script.get(index)?;
+        let (ignore_eos, exact_itl) = (self.sampling.ignore_eos, self.sampling.exact_itl);
+        let expect = expect(&self.protocol, ignore_eos, exact_itl, request.max_tokens);
+        let mut record = blank_record(index, &request.prompt_id, phase.phase, expect);
+        record.due_us = due_us;
+        record.ready_us = ready_us;
+        let timeout_us = (self.plan.timeout_s * 1e6) as u64;
+        Some(Assignment { record, message, expect, slot_free_us, timeout_us })
+    }
+
+    fn emit(&self, phase: &PhaseRun, record: RequestRecord) {
+        let live = &self.line.live;
+        phase.last_issue_us.fetch_max(record.sent_us.unwrap_or(record.ready_us), Ordering::Relaxed);
+        match record.phase {
+            Phase::Warmup => LiveCounters::add(&live.warmup_done, 1),
+            Phase::Measured => match &record.outcome {
+                Outcome::Completed => LiveCounters::add(&live.completed, 1),
+                Outcome::Failed { .. } => LiveCounters::add(&live.failed, 1),
+                Outcome::Cancelled | Outcome::Dropped => {}
+            },
+        }
+        if record.outcome == Outcome::Completed
+            && let Some(e2e_us) = e2e_us(&record)
+        {
+            let _ = phase.first_e2e_us.compare_exchange(0, e2e_us, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        // The receiver is gone only where the caller has given the run up.
+        let _ = self.records.send(record);
+    }
+}
+
+fn e2e_us(record: &RequestRecord) -> Option<u64> {
+    Some(record.last_token_us?.saturating_sub(record.sent_us?).max(1))
+}

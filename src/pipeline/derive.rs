@@ -1,0 +1,77 @@
+//! A run's records → its summary and its other files: the same way after a run, after a crash and years later.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::analysis::{Finish, Summarizer, SummaryInput};
+use crate::report::csv::RequestsCsv;
+use crate::results::{self, AtomicFile, RecordReader, RunFiles};
+use crate::schema::SCHEMA_VERSION;
+use crate::schema::comparison::RunFile;
+use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::request::Phase;
+
+/// One run, made from its records.
+pub struct Derived {
+    /// The names of its files.
+    pub files: RunFiles,
+    /// Its JSON file, whole.
+    pub file: RunFile,
+    /// TTFT of each completed request, ms.
+    pub ttft_ms: Vec<f64>,
+}
+
+/// Reads the records of a run and writes `_requests.csv` and `.json` beside them.
+///
+/// # Errors
+/// Records that cannot be read or do not add up, or a directory that cannot be written.
+pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
+    let path = records_path(files);
+    let mut reader = RecordReader::open(&path)?;
+    let header = reader.header().clone();
+    let mut summarizer = Summarizer::new(SummaryInput::from_header(&header)?);
+    let csv_path = files.requests_csv();
+    let cannot_write = || format!("cannot write {}", csv_path.display());
+    let sink = BufWriter::new(AtomicFile::create(&csv_path)?);
+    let mut csv = RequestsCsv::new(sink).with_context(cannot_write)?;
+    let mut ttft_ms = Vec::new();
+    while let Some(record) = reader.next_record()? {
+        summarizer.add(&record);
+        csv.add(&record).with_context(cannot_write)?;
+        ttft_ms.extend(completed_ttft_ms(&record));
+    }
+    let mut sink = csv.finish().with_context(cannot_write)?;
+    sink.flush().with_context(cannot_write)?;
+    sink.into_inner().map_err(|error| error.into_error()).with_context(cannot_write)?.commit()?;
+    let footer = reader.finish();
+    let summary = summarizer.finish(Finish {
+        issued: footer.engine.issued,
+        engine: footer.engine,
+        partial: footer.partial,
+        server: footer.server,
+    })?;
+    let file = RunFile {
+        schema_version: SCHEMA_VERSION,
+        kind: "run".into(),
+        plan: header.plan,
+        environment: header.environment,
+        summary,
+        launched: header.launched,
+    };
+    results::write_json(&files.json(), &file)?;
+    Ok(Derived { files: files.clone(), file, ttft_ms })
+}
+
+/// The compressed records where they are there, as after a run that was closed.
+fn records_path(files: &RunFiles) -> PathBuf {
+    let closed = files.closed_records();
+    if closed.exists() { closed } else { files.records() }
+}
+
+fn completed_ttft_ms(record: &RequestRecord) -> Option<f64> {
+    let counts = record.phase == Phase::Measured && record.outcome == Outcome::Completed;
+    let (first_token, sent) = (record.first_token_us?, record.sent_us?);
+    counts.then(|| first_token.saturating_sub(sent) as f64 / 1000.0)
+}

@@ -1,0 +1,93 @@
+//! Takes records from the load engine, writes them as they come, and keeps what the live line shows.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::results::RecordWriter;
+use crate::schema::record::{Outcome, RequestRecord, TokenSource};
+use crate::schema::request::Phase;
+
+/// A record is on disk at most this long after its request ended.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
+/// TTFTs that the live median is taken from.
+const LIVE_SAMPLES: usize = 512;
+
+/// Tokens that the server told of, over every request that it answered whole.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ToldTokens {
+    /// Prompt tokens.
+    pub prompt: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Requests that ended otherwise: the server may have counted more.
+    pub cut_short: u64,
+    /// Whole answers without a count: there is nothing to hold against the server's.
+    pub uncounted: u64,
+}
+
+impl ToldTokens {
+    /// Adds a request, warm-up ones too.
+    pub fn add(&mut self, record: &RequestRecord) {
+        let counts = record.tokens.prompt.zip(record.tokens.output);
+        match (&record.outcome, record.tokens.source, counts) {
+            (Outcome::Completed, TokenSource::Usage, Some((prompt, output))) => {
+                self.prompt += u64::from(prompt);
+                self.output += u64::from(output);
+            }
+            (Outcome::Completed, _, _) => self.uncounted += 1,
+            (Outcome::Failed { .. } | Outcome::Cancelled, _, _) => self.cut_short += 1,
+            (Outcome::Dropped, _, _) => {}
+        }
+    }
+}
+
+/// The newest TTFTs of measured requests, ms.
+#[derive(Debug, Clone, Default)]
+pub struct LiveTtft(Arc<Mutex<Vec<f64>>>);
+
+impl LiveTtft {
+    fn add(&self, record: &RequestRecord) {
+        let (Some(sent), Some(first), Phase::Measured) =
+            (record.sent_us, record.first_token_us, record.phase)
+        else {
+            return;
+        };
+        if let Ok(mut samples) = self.0.lock() {
+            if samples.len() == LIVE_SAMPLES {
+                samples.remove(0);
+            }
+            samples.push(first.saturating_sub(sent) as f64 / 1000.0);
+        }
+    }
+
+    /// Their median.
+    pub fn p50_ms(&self) -> Option<f64> {
+        let mut samples = self.0.lock().ok()?.clone();
+        samples.sort_by(f64::total_cmp);
+        samples.get(samples.len() / 2).copied()
+    }
+}
+
+/// Starts the thread that writes records until every sender is gone.
+pub fn start(
+    records: Receiver<RequestRecord>,
+    mut writer: RecordWriter,
+    live: LiveTtft,
+) -> JoinHandle<anyhow::Result<(RecordWriter, ToldTokens)>> {
+    std::thread::spawn(move || {
+        let mut told = ToldTokens::default();
+        loop {
+            match records.recv_timeout(FLUSH_INTERVAL) {
+                Ok(record) => {
+                    told.add(&record);
+                    live.add(&record);
+                    writer.write(&record)?;
+                }
+                Err(RecvTimeoutError::Timeout) => writer.tick()?,
+                Err(RecvTimeoutError::Disconnected) => return Ok((writer, told)),
+            }
+        }
+    })
+}

@@ -1,0 +1,141 @@
+//! Doubts in plain words: what they mean and what to do.
+
+use std::collections::BTreeMap;
+
+use super::number::{NONE, compact, count};
+use crate::schema::comparison::Comparison;
+use crate::schema::summary::Caveat;
+
+/// What a doubt means and what to do about it, as one or two sentences.
+pub fn sentence(caveat: &Caveat) -> String {
+    match caveat {
+        Caveat::SingleRun => "One run of each backend: a difference may be chance, so there is no verdict. \
+             Run it again and see whether the order stays before you decide."
+            .to_owned(),
+        Caveat::PrecisionDiffers { by_label } => format!(
+            "The backends serve weights of different precision ({}): a difference may come from the weights and \
+             not from the server. Give each backend a model of the same precision to compare the servers alone.",
+            listed(by_label, Clone::clone)
+        ),
+        Caveat::LengthsUnequal { by_label } => format!(
+            "Answers differ in length (mean output tokens: {}), so E2E and RPS do not compare. \
+             Set --max-tokens with --ignore-eos to force one length.",
+            listed(by_label, |tokens| compact(*tokens))
+        ),
+        Caveat::PromptTokensDiffer { by_label } => format!(
+            "NOT COMPARABLE: the same prompts have different token counts ({}), so the servers do not do the same \
+             work. Another chat template, BOS rule or tokenizer is in use: check that all serve the same model.",
+            listed(by_label, |tokens| count(*tokens))
+        ),
+        Caveat::NotLevel { label, what } => format!(
+            "{label} does not run with the shared settings: {what}. \
+             Leave that setting out, or give every backend the same, to compare like with like."
+        ),
+        Caveat::TokensEstimated { requests } => format!(
+            "The server gave no token counts for {}: chunks stand in for tokens, so token rates, TPOT and NTPOT are \
+             estimates. A chunk may hold several tokens.",
+            requests_of(*requests)
+        ),
+        Caveat::ItlWithheld { difference_pct } => format!(
+            "ITL is withheld: the tokens counted in chunks differ by {} from those delivered. \
+             Read the chunk gap instead, or ask for exact counts with --exact-itl.",
+            percent(*difference_pct)
+        ),
+        Caveat::Failures { rate_pct } => format!(
+            "{} of the requests failed: the latencies are those of the completed ones only and may look too good. \
+             Look at the kinds of failure and at the server's log first.",
+            percent(*rate_pct)
+        ),
+        Caveat::FewSamples { completed } => format!(
+            "Only {} completed, too few for a p99: it says little more than the slowest one. \
+             Raise --requests or --duration.",
+            requests_of(*completed)
+        ),
+        Caveat::MergedEvents { share_pct } => format!(
+            "{} of the token events were read together with later ones, so their times are somewhat too late. \
+             Run the client on a less busy machine.",
+            percent(*share_pct)
+        ),
+        Caveat::ClientLimited { reason } => format!(
+            "The client, and not the server, set these numbers: {reason}. \
+             Lower the load, give the client more CPU, or send from another machine."
+        ),
+        Caveat::Partial { reason } => {
+            format!(
+                "The run did not reach its end ({reason}): the numbers cover only the part that was measured."
+            )
+        }
+        Caveat::ServerCountsDiffer { what } => format!(
+            "The server counted other numbers than the client ({what}). Make sure that nothing else uses the server; \
+             until it is explained, do not rely on the token rates."
+        ),
+        Caveat::PrefixCacheHits { share_pct } => format!(
+            "{} of the prompt tokens came from the server's prefix cache, so TTFT is lower than with new prompts. \
+             Use a dataset with more prompts, or turn the server's cache off.",
+            percent(*share_pct)
+        ),
+        Caveat::LengthNotForced => {
+            "The engine cannot be told to ignore the end of sequence, so its answers may be \
+             shorter than asked for. Compare TPOT and tokens a second rather than E2E and RPS."
+                .to_owned()
+        }
+    }
+}
+
+/// The same doubt in a few words, for the foot of a picture.
+pub fn short(caveat: &Caveat) -> String {
+    match caveat {
+        Caveat::SingleRun => "one run each, so no verdict".to_owned(),
+        Caveat::PrecisionDiffers { by_label } => {
+            format!("precision differs ({})", listed(by_label, Clone::clone))
+        }
+        Caveat::LengthsUnequal { by_label } => {
+            format!("lengths differ (mean output tokens {})", listed(by_label, |tokens| compact(*tokens)))
+        }
+        Caveat::PromptTokensDiffer { .. } => "NOT COMPARABLE: prompt token counts differ".to_owned(),
+        Caveat::NotLevel { label, what } => format!("{label} not level ({what})"),
+        Caveat::TokensEstimated { .. } => "tokens estimated from chunks".to_owned(),
+        Caveat::ItlWithheld { .. } => "ITL withheld".to_owned(),
+        Caveat::Failures { rate_pct } => format!("{} failed", percent(*rate_pct)),
+        Caveat::FewSamples { completed } => format!("only {}", requests_of(*completed)),
+        Caveat::MergedEvents { share_pct } => format!("{} of stamps merged", percent(*share_pct)),
+        Caveat::ClientLimited { .. } => "limited by the client".to_owned(),
+        Caveat::Partial { reason } => format!("partial: {reason}"),
+        Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
+        Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
+        Caveat::LengthNotForced => "length not forced".to_owned(),
+    }
+}
+
+/// Every doubt of a comparison in one form: its own first, then the runs' with the labels that share them.
+pub fn collected(comparison: &Comparison, words: fn(&Caveat) -> String) -> Vec<String> {
+    let mut lines: Vec<(Vec<&str>, String)> = Vec::new();
+    for caveat in &comparison.caveats {
+        lines.push((Vec::new(), words(caveat)));
+    }
+    for run in &comparison.runs {
+        for caveat in &run.caveats {
+            let text = words(caveat);
+            match lines.iter_mut().find(|(labels, known)| *known == text && !labels.is_empty()) {
+                Some((labels, _)) => labels.push(&run.label),
+                None => lines.push((vec![&run.label], text)),
+            }
+        }
+    }
+    lines
+        .into_iter()
+        .map(|(labels, text)| if labels.is_empty() { text } else { format!("{}: {text}", labels.join(", ")) })
+        .collect()
+}
+
+fn listed<T>(by_label: &BTreeMap<String, T>, show: impl Fn(&T) -> String) -> String {
+    by_label.iter().map(|(label, value)| format!("{label} {}", show(value))).collect::<Vec<_>>().join(", ")
+}
+
+fn percent(value: f64) -> String {
+    if value.is_finite() { format!("{} %", compact(value)) } else { NONE.to_owned() }
+}
+
+fn requests_of(number: u64) -> String {
+    if number == 1 { "1 request".to_owned() } else { format!("{} requests", count(number)) }
+}

@@ -1,0 +1,208 @@
+//! Results to draw in tests: a small builder.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::schema::SCHEMA_VERSION;
+use crate::schema::comparison::{Best, Comparison, ComparisonFile};
+use crate::schema::environment::{Environment, Gpu};
+use crate::schema::metric::{self, Better, METRICS};
+use crate::schema::plan::{
+    CommandKind, DatasetSource, Endpoint, Launching, LoadPlan, Plan, Sampling, SharedSettings, Skipped,
+    Traffic, Warmup, Wire,
+};
+use crate::schema::summary::{
+    Caveat, ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,
+};
+
+/// A distribution around a median with a tail up to `p99`.
+pub fn distribution(p50: f64, p99: f64) -> MetricValue {
+    let at = |share: f64| p50 + (p99 - p50) * share;
+    MetricValue::Distribution(Distribution {
+        count: 18,
+        mean: at(0.1),
+        std: (p99 - p50) / 3.0,
+        min: p50 * 0.8,
+        p50,
+        p75: at(0.3),
+        p90: at(0.6),
+        p95: at(0.8),
+        p99,
+        p999: None,
+        max: p99,
+        relative_error: 0.0,
+    })
+}
+
+/// A whole run of 18 requests whose latencies scale with `pace`.
+pub fn run(label: &str, pace: f64) -> RunSummary {
+    let metrics = [
+        (metric::TTFT, distribution(42.0 * pace, 112.5 * pace)),
+        (metric::E2E, distribution(220.0 * pace, 567.89 * pace)),
+        (metric::TPOT, distribution(12.1 * pace, 14.0 * pace)),
+        (metric::ITL, distribution(11.9 * pace, 15.67 * pace)),
+        (metric::OUTPUT_TPS, MetricValue::Scalar(342.5 / pace)),
+        (metric::TOTAL_TPS, MetricValue::Scalar(1342.5 / pace)),
+        (metric::RPS, MetricValue::Scalar(1.446 / pace)),
+        (metric::USER_TPS, MetricValue::Scalar(81.5 / pace)),
+        (metric::ERROR_RATE, MetricValue::Scalar(0.0)),
+    ];
+    RunSummary {
+        label: label.to_owned(),
+        engine: label.to_owned(),
+        engine_version: Some("0.11.0".to_owned()),
+        model: "SmolLM2-135M-Instruct".to_owned(),
+        precision: "BF16".to_owned(),
+        started_at: Timestamp::UNIX_EPOCH,
+        partial: None,
+        requests: RequestCounts { issued: 18, completed: 18, ..RequestCounts::default() },
+        warmup: RequestCounts::default(),
+        ready_s: Some(21.5),
+        duration_s: 12.45 * pace,
+        steady: None,
+        tokens: TokenTotals::default(),
+        metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        tokens_per_chunk: BTreeMap::new(),
+        output_tokens_by_second: seconds((12.45 * pace) as usize, 342.5 / pace),
+        client: ClientStats::default(),
+        server: None,
+        prompt_tokens_by_id: BTreeMap::new(),
+        caveats: Vec::new(),
+    }
+}
+
+fn seconds(whole: usize, rate: f64) -> Vec<u64> {
+    let wave = |second: usize| 1.0 + 0.15 * (second as f64 * 1.7 + rate).sin();
+    (0..whole).map(|second| (rate * wave(second)) as u64).chain([(rate * 0.3) as u64]).collect()
+}
+
+/// A run without one completed request.
+pub fn empty(label: &str) -> RunSummary {
+    RunSummary {
+        metrics: BTreeMap::from([(metric::ERROR_RATE.to_owned(), MetricValue::Scalar(100.0))]),
+        requests: RequestCounts {
+            issued: 18,
+            failed: 18,
+            failures: BTreeMap::from([(crate::schema::record::FailureKind::Connect, 18)]),
+            ..RequestCounts::default()
+        },
+        output_tokens_by_second: Vec::new(),
+        ..run(label, 1.0)
+    }
+}
+
+/// A comparison whose best runs are found by p50.
+pub fn comparison(runs: Vec<RunSummary>) -> Comparison {
+    let mut best = BTreeMap::new();
+    for metric in METRICS {
+        let mut values: Vec<(f64, &str)> = Vec::new();
+        for run in &runs {
+            match run.metrics.get(metric.name) {
+                Some(MetricValue::Scalar(value)) => values.push((*value, &run.label)),
+                Some(MetricValue::Distribution(distribution)) => values.push((distribution.p50, &run.label)),
+                None => {}
+            }
+        }
+        values.sort_by(|a, b| a.0.total_cmp(&b.0));
+        if metric.better == Better::Higher {
+            values.reverse();
+        }
+        if values.len() > 1 && metric.name != metric::ERROR_RATE {
+            let scalar = metric.shape == metric::Shape::Scalar;
+            let statistic = if scalar { "value" } else { "p50" }.to_owned();
+            best.insert(metric.name.to_owned(), Best { label: values[0].1.to_owned(), statistic });
+        }
+    }
+    let caveats = if runs.len() > 1 { vec![Caveat::SingleRun] } else { Vec::new() };
+    let run_id = "compare_20260201_143000".to_owned();
+    Comparison { run_id, runs, best, failed: Vec::new(), skipped: Vec::new(), caveats }
+}
+
+/// llama.cpp in Q4_1 and two engines in BF16, TGI not installed.
+pub fn four() -> Comparison {
+    let mut runs = vec![run("llamacpp", 0.8), run("sglang", 1.9), run("tgi", 1.4), run("vllm", 1.0)];
+    runs[0].precision = "Q4_1".to_owned();
+    let mut comparison = comparison(runs);
+    let by_label = comparison.runs.iter().map(|run| (run.label.clone(), run.precision.clone())).collect();
+    comparison.caveats.push(Caveat::PrecisionDiffers { by_label });
+    comparison
+}
+
+/// TGI is not installed.
+pub fn skipped() -> Skipped {
+    Skipped {
+        label: "tgi".to_owned(),
+        reason: "not installed".to_owned(),
+        hint: "harness install tgi (needs docker)".to_owned(),
+    }
+}
+
+/// The plan that the fixtures were played by.
+pub fn plan() -> Plan {
+    Plan {
+        schema_version: SCHEMA_VERSION,
+        run_id: "compare_20260201_143000".to_owned(),
+        command: CommandKind::Compare,
+        created_at: Timestamp::UNIX_EPOCH,
+        targets: Vec::new(),
+        skipped: Vec::new(),
+        dataset: DatasetSource {
+            name: "benchmark_dataset".to_owned(),
+            path: "built-in".to_owned(),
+            sha256: "0123456789abcdef".repeat(4),
+            prompts: 18,
+        },
+        load: LoadPlan {
+            traffic: Traffic::Closed,
+            concurrency: Some(8),
+            requests: Some(18),
+            duration_s: None,
+            warmup: Warmup::Requests(8),
+            ramp_s: None,
+            timeout_s: 600.0,
+            drain_s: 30.0,
+            seed: 42,
+            client_threads: 1,
+        },
+        sampling: Sampling { temperature: 0.0, max_tokens: Some(128), ignore_eos: true, exact_itl: false },
+        wire: Wire {
+            endpoint: Endpoint::Chat,
+            path: Endpoint::Chat.path().to_owned(),
+            headers: Vec::new(),
+            api_key_env: None,
+            ca_file: None,
+            insecure: false,
+        },
+        launching: Some(Launching {
+            shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None },
+            startup_timeout_s: 1800.0,
+        }),
+        output: PathBuf::from("results"),
+        strict: false,
+    }
+}
+
+/// A whole comparison file.
+pub fn file(comparison: Comparison) -> ComparisonFile {
+    let environment = Environment {
+        taken_at: Timestamp::UNIX_EPOCH,
+        harness_version: "0.1.0".to_owned(),
+        os: "Linux 6.1.0 x86_64".to_owned(),
+        hostname: "bench-1".to_owned(),
+        cpu: "AMD EPYC 9654".to_owned(),
+        cores: 16,
+        memory_bytes: 128 << 30,
+        open_files: (65_536, 65_536),
+        driver: Some("570.00".to_owned()),
+        gpus: vec![Gpu { index: 0, name: "NVIDIA H200".to_owned(), memory_bytes: 139 << 30 }],
+    };
+    ComparisonFile {
+        schema_version: SCHEMA_VERSION,
+        kind: "comparison".to_owned(),
+        plan: plan(),
+        environment,
+        comparison,
+    }
+}

@@ -1,0 +1,311 @@
+//! report.md: the question, the table, the doubts, and how it was measured, to be read without this program.
+
+use super::caveat;
+use super::chart::{CHARTS, traffic_words};
+use super::number::{bytes, compact, one_line};
+use super::rows::{self, Row, direction, rows};
+use crate::schema::backend::{LaunchSpec, Launcher, Origin, Target};
+use crate::schema::comparison::{Comparison, ComparisonFile};
+use crate::schema::environment::Environment;
+use crate::schema::metric::METRICS;
+use crate::schema::plan::{LoadPlan, Plan, Sampling, Warmup};
+use crate::schema::summary::Caveat;
+
+/// The report of a comparison as Markdown, with its pictures by path relative to its directory (`plots/…`).
+pub fn report_md(file: &ComparisonFile) -> String {
+    let mut page = Page::default();
+    head(&mut page, file);
+    result(&mut page, &file.comparison);
+    without_result(&mut page, &file.comparison);
+    caveats(&mut page, &file.comparison);
+    plots(&mut page, &file.comparison);
+    method(&mut page, file);
+    launched(&mut page, &file.plan);
+    glossary(&mut page, &file.comparison);
+    page.text
+}
+
+/// Paragraphs with a blank line between them.
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn paragraph(&mut self, text: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        self.text.push_str(text.trim_end());
+        self.text.push('\n');
+    }
+
+    fn list(&mut self, entries: impl IntoIterator<Item = String>) {
+        let lines: Vec<String> = entries.into_iter().map(|entry| format!("- {entry}")).collect();
+        if !lines.is_empty() {
+            self.paragraph(&lines.join("\n"));
+        }
+    }
+}
+
+fn head(page: &mut Page, file: &ComparisonFile) {
+    let comparison = &file.comparison;
+    let mut models: Vec<&str> = comparison.runs.iter().map(|run| run.model.as_str()).collect();
+    models.dedup();
+    let model = if models.is_empty() { "this model".to_owned() } else { models.join(", ") };
+    page.paragraph(&format!("# Which server is faster for {}?", escaped(&model)));
+    page.paragraph(&format!(
+        "Run `{}`, planned {} (UTC), by harness {}: {} with the same requests to each, one after the other.",
+        code(&comparison.run_id),
+        file.plan.created_at.strftime("%Y-%m-%d %H:%M:%S"),
+        escaped(&file.environment.harness_version),
+        backends(comparison.runs.len()),
+    ));
+}
+
+fn backends(number: usize) -> String {
+    if number == 1 { "1 backend measured".to_owned() } else { format!("{number} backends measured") }
+}
+
+fn result(page: &mut Page, comparison: &Comparison) {
+    page.paragraph("## Result");
+    if comparison.runs.is_empty() {
+        page.paragraph("No backend gave a result.");
+        return;
+    }
+    page.paragraph(&table(comparison, &rows(comparison)));
+    let (lower, higher) = rows::marked(comparison);
+    if lower.is_empty() && higher.is_empty() {
+        return;
+    }
+    let single = comparison.caveats.contains(&Caveat::SingleRun);
+    let verdict = if single { ", which with one run each is no verdict" } else { "" };
+    let parts = [("higher", higher), ("lower", lower)];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(_, titles)| !titles.is_empty())
+        .map(|(word, titles)| format!("{word} is better: {}", titles.join(", ")))
+        .collect();
+    page.paragraph(&format!("**Bold**: best value of its row{verdict} ({}).", parts.join("; ")));
+}
+
+fn table(comparison: &Comparison, rows: &[Row]) -> String {
+    let labels: Vec<String> = comparison
+        .runs
+        .iter()
+        .map(|run| match &run.partial {
+            Some(why) => format!("{} (partial: {})", escaped(&run.label), escaped(why)),
+            None => escaped(&run.label),
+        })
+        .collect();
+    let mut lines = vec![
+        format!("| | {} |", labels.join(" | ")),
+        format!("| --- |{}", " ---: |".repeat(comparison.runs.len())),
+    ];
+    for row in rows {
+        let cells = row.cells.iter().map(|cell| match cell.best {
+            true => format!("**{}**", escaped(&cell.text)),
+            false => escaped(&cell.text),
+        });
+        lines.push(format!("| {} | {} |", escaped(&row.head), cells.collect::<Vec<_>>().join(" | ")));
+    }
+    lines.join("\n")
+}
+
+fn without_result(page: &mut Page, comparison: &Comparison) {
+    let entry = |label: &str, why: &str, hint: &str| {
+        let hint = if hint.is_empty() { String::new() } else { format!(" Hint: {}", escaped(hint)) };
+        format!("**{}**: {}.{hint}", escaped(label), escaped(why).trim_end_matches('.'))
+    };
+    if !comparison.failed.is_empty() {
+        page.paragraph("## Failed");
+        page.list(comparison.failed.iter().map(|target| entry(&target.label, &target.error, &target.hint)));
+    }
+    if !comparison.skipped.is_empty() {
+        page.paragraph("## Not run");
+        page.list(comparison.skipped.iter().map(|target| entry(&target.label, &target.reason, &target.hint)));
+    }
+}
+
+fn caveats(page: &mut Page, comparison: &Comparison) {
+    let caveats = caveat::collected(comparison, caveat::sentence);
+    if !caveats.is_empty() {
+        page.paragraph("## Caveats");
+        page.list(caveats.iter().map(|text| escaped(text)));
+    }
+}
+
+fn plots(page: &mut Page, comparison: &Comparison) {
+    if comparison.runs.is_empty() {
+        return;
+    }
+    page.paragraph("## Plots");
+    for (name, title) in CHARTS {
+        page.paragraph(&format!("![{title}](plots/{name}.png)"));
+    }
+    page.paragraph("The same pictures as SVG lie beside them.");
+}
+
+fn method(page: &mut Page, file: &ComparisonFile) {
+    let plan = &file.plan;
+    page.paragraph("## How it was measured");
+    let dataset = &plan.dataset;
+    page.list(
+        [
+            format!(
+                "Dataset: {} ({} prompts, {}, SHA-256 `{}`)",
+                escaped(&dataset.name),
+                dataset.prompts,
+                escaped(&dataset.path),
+                code(&dataset.sha256)
+            ),
+            format!("Load: {}", load_words(&plan.load)),
+            format!(
+                "Requests: {} to `{}`, {}",
+                plan.wire.endpoint.name(),
+                code(&plan.wire.path),
+                sampling_words(&plan.sampling)
+            ),
+        ]
+        .into_iter()
+        .chain(plan.launching.as_ref().map(|launching| {
+            format!(
+                "Shared settings of launched servers: {} tokens of context a request, {} requests a batch",
+                launching.shared.context_length, launching.shared.max_batch
+            )
+        }))
+        .chain(machine(&file.environment)),
+    );
+}
+
+fn load_words(load: &LoadPlan) -> String {
+    let mut words = vec![traffic_words(load)];
+    words.extend(load.requests.map(|requests| format!("{requests} requests")));
+    words.extend(load.duration_s.map(|seconds| format!("for {} s", compact(seconds))));
+    words.push(match load.warmup {
+        Warmup::Requests(0) => "no warm-up".to_owned(),
+        Warmup::Requests(requests) => format!("{requests} warm-up requests before, reported apart"),
+        Warmup::DurationS(seconds) => format!("{} s of warm-up before, reported apart", compact(seconds)),
+    });
+    words.push(format!("timeout {} s", compact(load.timeout_s)));
+    words.push(format!("seed {}", load.seed));
+    words.join(", ")
+}
+
+fn sampling_words(sampling: &Sampling) -> String {
+    let length = match sampling.max_tokens {
+        Some(tokens) if sampling.ignore_eos => format!("exactly {tokens} tokens where the engine can"),
+        Some(tokens) => format!("at most {tokens} tokens"),
+        None if sampling.ignore_eos => "exactly the dataset's lengths where the engine can".to_owned(),
+        None => "the dataset's lengths at most".to_owned(),
+    };
+    let exact = if sampling.exact_itl { ", exact token counts an event asked for" } else { "" };
+    format!("temperature {}, {length}{exact}", sampling.temperature)
+}
+
+fn machine(environment: &Environment) -> Vec<String> {
+    let gpus: Vec<String> = environment
+        .gpus
+        .iter()
+        .map(|gpu| format!("{} {} ({})", gpu.index, one_line(&gpu.name), bytes(gpu.memory_bytes)))
+        .collect();
+    let gpus = if gpus.is_empty() { "none found".to_owned() } else { gpus.join(", ") };
+    let driver =
+        environment.driver.as_deref().map(|version| format!(", driver {version}")).unwrap_or_default();
+    vec![
+        format!(
+            "Machine: {}, {}, {} cores, {} of memory, {}",
+            escaped(&environment.hostname),
+            escaped(&environment.cpu),
+            environment.cores,
+            bytes(environment.memory_bytes),
+            escaped(&environment.os)
+        ),
+        format!("GPUs: {}", escaped(&format!("{gpus}{driver}"))),
+    ]
+}
+
+fn launched(page: &mut Page, plan: &Plan) {
+    if plan.targets.is_empty() {
+        return;
+    }
+    page.paragraph("## Servers");
+    for target in &plan.targets {
+        let version = target.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+        let level: Vec<String> = target
+            .not_level
+            .iter()
+            .map(|own| format!(" {} instead of {} {}.", own.own, own.setting, own.shared))
+            .collect();
+        page.paragraph(&format!(
+            "**{}**: {}, model {} ({}, precision {}).{}",
+            escaped(&target.label),
+            escaped(&format!("{}{version}", target.title)),
+            escaped(&target.model.name),
+            escaped(&target.model.source),
+            escaped(&target.model.precision),
+            escaped(&level.concat()),
+        ));
+        page.paragraph(&how_reached(target));
+    }
+}
+
+fn how_reached(target: &Target) -> String {
+    match &target.origin {
+        Origin::Url(url) => format!("A server that already ran at `{}`.", code(url)),
+        Origin::Launch(launch) => format!("```sh\n{}\n```", command(launch)),
+    }
+}
+
+/// The command of the plan, quoted for a shell; `{port}` and secrets stand as their names.
+fn command(launch: &LaunchSpec) -> String {
+    let words = launch.env.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+    let docker = match &launch.launcher {
+        Launcher::Process => Vec::new(),
+        Launcher::Docker(docker) => vec!["docker run …".to_owned(), quoted(&docker.image)],
+    };
+    words.chain(docker).chain(launch.argv.iter().map(|word| quoted(word))).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let word = one_line(word);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%{}".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn glossary(page: &mut Page, comparison: &Comparison) {
+    page.paragraph("## What each metric means");
+    let shown = METRICS.iter().filter(|metric| {
+        comparison.runs.is_empty() || comparison.runs.iter().any(|run| run.metrics.contains_key(metric.name))
+    });
+    page.list(shown.map(|metric| {
+        let title = escaped(metric.title);
+        let formula = escaped(metric.formula);
+        format!("**{title}** (`{}`, {}, {}): {formula}", metric.name, metric.unit, direction(metric))
+    }));
+    page.paragraph(
+        "p50 is the median: half of the requests are below it. 99 % are below p99. \
+         Failed requests enter the error rate and no latency.",
+    );
+}
+
+/// Text that Markdown shows as it is, on one line.
+fn escaped(text: &str) -> String {
+    let mut shown = String::new();
+    for c in one_line(text).chars() {
+        if matches!(c, '|' | '*' | '_' | '`' | '<' | '[' | ']' | '\\' | '#') {
+            shown.push('\\');
+        }
+        shown.push(c);
+    }
+    shown
+}
+
+/// Text for a code span.
+fn code(text: &str) -> String {
+    one_line(text).replace('`', "'")
+}

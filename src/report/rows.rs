@@ -1,0 +1,154 @@
+//! The comparison's rows, said once for the terminal and for Markdown: metrics down, backends across.
+
+use super::number::{NONE, compact, count, one_line};
+use crate::schema::comparison::Comparison;
+use crate::schema::metric::{self, Better, Metric};
+use crate::schema::summary::{Caveat, Distribution, MetricValue, RunSummary};
+
+/// One row: a head and one cell a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// `TTFT p50 (ms)`
+    pub head: String,
+    /// In the order of [`Comparison::runs`].
+    pub cells: Vec<Cell>,
+}
+
+/// One value of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// The value, or [`NONE`].
+    pub text: String,
+    /// It is the best of its row.
+    pub best: bool,
+}
+
+/// The metrics of the table with the statistic that each row shows, in order.
+const SHOWN: &[(&str, &str)] = &[
+    (metric::OUTPUT_TPS, VALUE),
+    (metric::TOTAL_TPS, VALUE),
+    (metric::USER_TPS, VALUE),
+    (metric::RPS, VALUE),
+    (metric::TTFT, "p50"),
+    (metric::TTFT, "p99"),
+    (metric::TPOT, "p50"),
+    (metric::TPOT, "p99"),
+    (metric::ITL, "p50"),
+    (metric::ITL, "p99"),
+    (metric::E2E, "p50"),
+    (metric::E2E, "p99"),
+    (metric::TTFT_FROM_DUE, "p99"),
+    (metric::E2E_FROM_DUE, "p99"),
+    (metric::ERROR_RATE, VALUE),
+];
+
+const VALUE: &str = "value";
+
+/// A statistic of a value by its name in files (`p50`, `mean`, …; `value` for one number); none where the
+/// value has no such statistic.
+pub fn statistic(value: &MetricValue, name: &str) -> Option<f64> {
+    match value {
+        MetricValue::Scalar(number) => (name == VALUE).then_some(*number),
+        MetricValue::Distribution(distribution) => distribution_statistic(distribution, name),
+    }
+}
+
+fn distribution_statistic(distribution: &Distribution, name: &str) -> Option<f64> {
+    match name {
+        "mean" => Some(distribution.mean),
+        "std" => Some(distribution.std),
+        "min" => Some(distribution.min),
+        "p50" => Some(distribution.p50),
+        "p75" => Some(distribution.p75),
+        "p90" => Some(distribution.p90),
+        "p95" => Some(distribution.p95),
+        "p99" => Some(distribution.p99),
+        "p999" => distribution.p999,
+        "max" => Some(distribution.max),
+        _ => None,
+    }
+}
+
+/// A run's statistic of a metric, where it exists and is a number.
+pub fn value(run: &RunSummary, metric: &str, name: &str) -> Option<f64> {
+    run.metrics.get(metric).and_then(|value| statistic(value, name)).filter(|number| number.is_finite())
+}
+
+/// The rows of a comparison. A metric that no run has is left out, but for ITL where it is withheld.
+pub fn rows(comparison: &Comparison) -> Vec<Row> {
+    let mut rows = facts(comparison);
+    for (name, statistic) in SHOWN {
+        let Some(metric) = metric::metric(name) else { continue };
+        let withheld = *name == metric::ITL && comparison.runs.iter().any(itl_is_withheld);
+        if withheld || comparison.runs.iter().any(|run| value(run, name, statistic).is_some()) {
+            rows.push(metric_row(comparison, metric, statistic));
+        }
+    }
+    rows
+}
+
+fn metric_row(comparison: &Comparison, metric: &Metric, statistic: &str) -> Row {
+    let best = comparison.best.get(metric.name).filter(|best| best.statistic == statistic);
+    let cells = comparison.runs.iter().map(|run| Cell {
+        text: value(run, metric.name, statistic).map_or_else(|| NONE.to_owned(), compact),
+        best: best.is_some_and(|best| best.label == run.label),
+    });
+    let shown = if statistic == VALUE { String::new() } else { format!(" {statistic}") };
+    Row { head: format!("{}{shown} ({})", metric.title, metric.unit), cells: cells.collect() }
+}
+
+/// Rows that are not metrics: what ran, and how much of it.
+fn facts(comparison: &Comparison) -> Vec<Row> {
+    let row = |head: &str, show: &dyn Fn(&RunSummary) -> Option<String>| {
+        let texts: Vec<Option<String>> = comparison.runs.iter().map(show).collect();
+        texts.iter().any(Option::is_some).then(|| Row {
+            head: head.to_owned(),
+            cells: texts
+                .into_iter()
+                .map(|text| Cell { text: text.unwrap_or_else(|| NONE.to_owned()), best: false })
+                .collect(),
+        })
+    };
+    [
+        row("Version", &|run| run.engine_version.as_deref().map(one_line)),
+        row("Precision", &|run| Some(one_line(&run.precision))),
+        row("Ready after (s)", &|run| run.ready_s.map(compact)),
+        row("Completed", &|run| {
+            Some(format!("{}/{}", count(run.requests.completed), count(run.requests.issued)))
+        }),
+        row("Duration (s)", &|run| Some(compact(run.duration_s))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Whether a run's ITL is withheld for a stated reason.
+pub fn itl_is_withheld(run: &RunSummary) -> bool {
+    run.caveats.iter().any(|caveat| matches!(caveat, Caveat::ItlWithheld { .. }))
+}
+
+/// Which way is better, in words: `lower is better`.
+pub fn direction(metric: &Metric) -> &'static str {
+    match metric.better {
+        Better::Lower => "lower is better",
+        Better::Higher => "higher is better",
+    }
+}
+
+/// The metrics of the table that have a best run, split by direction: titles where lower is better, and
+/// titles where higher is.
+pub fn marked(comparison: &Comparison) -> (Vec<&'static str>, Vec<&'static str>) {
+    let mut lower = Vec::new();
+    let mut higher = Vec::new();
+    for (name, statistic) in SHOWN {
+        let Some(metric) = metric::metric(name) else { continue };
+        if comparison.best.get(*name).is_some_and(|best| best.statistic == *statistic) {
+            match metric.better {
+                Better::Lower => lower.push(metric.title),
+                Better::Higher => higher.push(metric.title),
+            }
+        }
+    }
+    (lower, higher)
+}

@@ -1,0 +1,273 @@
+//! What the terminal shows: a block for each backend, then all of them side by side.
+
+use comfy_table::{
+    Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableComponent, Width,
+    presets,
+};
+use unicode_width::UnicodeWidthStr;
+
+use super::caveat;
+use super::number::{NONE, fixed, one_line, wrap};
+use super::rows::{self, Row, itl_is_withheld, rows, value};
+use crate::schema::comparison::Comparison;
+use crate::schema::metric;
+use crate::schema::record::FailureKind;
+use crate::schema::summary::{Caveat, RunSummary};
+
+/// How wide and how colourful.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Columns; under 40 counts as 40.
+    pub width: usize,
+    /// ANSI colours and bold are wanted.
+    pub colour: bool,
+}
+
+impl Style {
+    fn columns(self) -> usize {
+        self.width.max(40)
+    }
+
+    fn bold(self, text: &str) -> String {
+        if self.colour { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// Columns of the names in a run's block.
+const NAME_COLUMNS: usize = 16;
+/// Narrowest column of a backend in the table, padding included.
+const BACKEND_COLUMNS: usize = 11;
+
+/// One run's results, ending in a line break.
+pub fn run_block(run: &RunSummary, style: Style) -> String {
+    let partial =
+        run.partial.as_deref().map_or_else(String::new, |why| format!(" (partial: {})", one_line(why)));
+    let head = format!("=== RESULTS FOR {}{partial} ===", one_line(&run.label));
+    let mut lines: Vec<String> =
+        wrap(&head, style.columns(), "", "").iter().map(|line| style.bold(line)).collect();
+    for (name, text) in block_lines(run) {
+        let first = format!("{:NAME_COLUMNS$}", format!("{name}:"));
+        lines.extend(wrap(&text, style.columns(), &first, &" ".repeat(NAME_COLUMNS)));
+    }
+    finish(lines)
+}
+
+fn block_lines(run: &RunSummary) -> Vec<(&'static str, String)> {
+    let requests = &run.requests;
+    let mut lines = vec![("Total Requests", requests.issued.to_string())];
+    if requests.failed > 0 {
+        lines.push(("Failed", format!("{}{}", requests.failed, failure_kinds(run))));
+    }
+    if requests.cancelled > 0 {
+        lines.push(("Cancelled", format!("{} (in flight at the end)", requests.cancelled)));
+    }
+    if requests.dropped > 0 {
+        lines.push(("Dropped", format!("{} (due, never sent)", requests.dropped)));
+    }
+    let rate = value(run, metric::OUTPUT_TPS, "value");
+    lines.extend([
+        ("Duration", format!("{}s", fixed(run.duration_s))),
+        ("System TPS", rate.map_or_else(|| missing(run, ""), |rate| format!("{} tok/s", fixed(rate)))),
+        ("TTFT (ms)", mean_and_p99(run, metric::TTFT)),
+        ("E2E (ms)", mean_and_p99(run, metric::E2E)),
+        ("TPOT (ms)", one(run, metric::TPOT, "mean", "no answer of two tokens or more")),
+        ("ITL P99 (ms)", itl(run)),
+    ]);
+    lines
+}
+
+fn failure_kinds(run: &RunSummary) -> String {
+    let kinds: Vec<String> = FailureKind::ALL
+        .iter()
+        .filter_map(|kind| run.requests.failures.get(kind).map(|number| (kind, number)))
+        .filter(|(_, number)| **number > 0)
+        .map(|(kind, number)| format!("{} {number}", kind.name()))
+        .collect();
+    if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) }
+}
+
+fn mean_and_p99(run: &RunSummary, name: &str) -> String {
+    match (value(run, name, "mean"), value(run, name, "p99")) {
+        (Some(mean), Some(p99)) => format!("Mean: {} | P99: {}", fixed(mean), fixed(p99)),
+        (None, _) | (_, None) => missing(run, ""),
+    }
+}
+
+fn one(run: &RunSummary, name: &str, statistic: &str, otherwise: &str) -> String {
+    value(run, name, statistic).map_or_else(|| missing(run, otherwise), fixed)
+}
+
+fn itl(run: &RunSummary) -> String {
+    if itl_is_withheld(run) {
+        return format!("{NONE} (withheld: chunks are not tokens here; see the caveats)");
+    }
+    one(run, metric::ITL, "p99", "no answer of two tokens or more")
+}
+
+/// A dash with its reason; `otherwise` is the reason when requests did complete.
+fn missing(run: &RunSummary, otherwise: &str) -> String {
+    match (run.requests.completed, otherwise) {
+        (0, _) => format!("{NONE} (no request completed)"),
+        (_, "") => NONE.to_owned(),
+        (_, reason) => format!("{NONE} ({reason})"),
+    }
+}
+
+/// All backends side by side, those without a result, and every doubt; ends in a line break.
+pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
+    let mut lines = vec![style.bold("=== COMPARISON ===")];
+    if comparison.runs.is_empty() {
+        lines.push("No backend gave a result.".to_owned());
+    } else {
+        lines.extend(tables(comparison, style));
+        lines.extend(legend(comparison, style));
+    }
+    lines.extend(without_result(comparison, style));
+    lines.extend(caveats(comparison, style));
+    finish(lines)
+}
+
+/// What is to be doubted of runs; empty where nothing is.
+pub fn caveat_list(comparison: &Comparison, style: Style) -> String {
+    let lines = caveats(comparison, style);
+    if lines.is_empty() { String::new() } else { finish(lines) }
+}
+
+/// As many tables as the width needs.
+fn tables(comparison: &Comparison, style: Style) -> Vec<String> {
+    let rows = rows(comparison);
+    let numbers = (0..comparison.runs.len()).map(|run| number_columns(&rows, run)).max().unwrap_or(0);
+    let narrowest = BACKEND_COLUMNS.max(numbers + 1);
+    let abreast = (style.columns().saturating_sub(head_columns(&rows)) / narrowest).max(1);
+    let mut lines = Vec::new();
+    let mut from = 0;
+    while from < comparison.runs.len() {
+        let to = (from + abreast).min(comparison.runs.len());
+        if from > 0 {
+            lines.push(String::new());
+        }
+        let text = table(comparison, &rows, from..to, style).trim_fmt();
+        lines.extend(text.lines().map(|line| line.trim_end().to_owned()));
+        from = to;
+    }
+    lines
+}
+
+/// Columns of the rows' heads with their padding.
+fn head_columns(rows: &[Row]) -> usize {
+    rows.iter().map(|row| row.head.width()).max().unwrap_or(0) + 2
+}
+
+/// Columns that a run's numbers need with their padding; versions and names may be broken.
+fn number_columns(rows: &[Row], run: usize) -> usize {
+    let widths = rows.iter().filter(|row| row.head.contains('(') || row.head == "Completed");
+    widths.filter_map(|row| row.cells.get(run)).map(|cell| shown(cell).width() + 2).max().unwrap_or(0)
+}
+
+fn shown(cell: &rows::Cell) -> String {
+    // A blank keeps the digits of one column under each other where another row has the mark.
+    if cell.best { format!("{} *", cell.text) } else { format!("{}  ", cell.text) }
+}
+
+fn table(comparison: &Comparison, rows: &[Row], runs: std::ops::Range<usize>, style: Style) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_style(TableComponent::HeaderLines, '─')
+        .set_style(TableComponent::MiddleHeaderIntersections, '─')
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::try_from(style.columns()).unwrap_or(u16::MAX));
+    if style.colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    let labels = comparison.runs[runs.clone()].iter().map(|run| {
+        let partial = if run.partial.is_some() { " (partial)" } else { "" };
+        let cell = comfy_table::Cell::new(format!("{}{partial}  ", one_line(&run.label)));
+        cell.add_attribute(Attribute::Bold)
+    });
+    table.set_header(std::iter::once(comfy_table::Cell::new("")).chain(labels));
+    for row in rows {
+        let cells = row.cells[runs.clone()].iter().map(|cell| {
+            let text = comfy_table::Cell::new(shown(cell));
+            if cell.best { text.add_attribute(Attribute::Bold).fg(Color::Green) } else { text }
+        });
+        table.add_row(std::iter::once(comfy_table::Cell::new(&row.head)).chain(cells));
+    }
+    // In a terminal too narrow for a number it is broken rather than the line.
+    let most = style.columns().saturating_sub(head_columns(rows) + 1);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if index == 0 {
+            column.set_constraint(ColumnConstraint::ContentWidth).set_padding((0, 2));
+        } else {
+            let numbers = number_columns(rows, runs.start + index - 1).min(most);
+            let lower = Width::Fixed(u16::try_from(numbers).unwrap_or(u16::MAX));
+            column.set_constraint(ColumnConstraint::LowerBoundary(lower)).set_padding((0, 1));
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn legend(comparison: &Comparison, style: Style) -> Vec<String> {
+    let (lower, higher) = rows::marked(comparison);
+    let part = |titles: &[&str], word: &str| match titles {
+        [] => None,
+        titles => Some(format!("{word} is better: {}", titles.join(", "))),
+    };
+    let parts: Vec<String> = [part(&higher, "higher"), part(&lower, "lower")].into_iter().flatten().collect();
+    if parts.is_empty() {
+        return Vec::new();
+    }
+    let single = comparison.caveats.contains(&Caveat::SingleRun);
+    let verdict = if single { ", which with one run each is no verdict" } else { "" };
+    let text = format!("* best value of its row{verdict} ({}).", parts.join("; "));
+    wrap(&text, style.columns(), "", "  ")
+}
+
+/// Backends that failed or are not here, each with what to do.
+fn without_result(comparison: &Comparison, style: Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut list = |head: &str, entries: Vec<(String, &str)>| {
+        if entries.is_empty() {
+            return;
+        }
+        lines.extend([String::new(), style.bold(head)]);
+        for (text, hint) in entries {
+            lines.extend(wrap(&text, style.columns(), "  ", "    "));
+            if !hint.is_empty() {
+                lines.extend(wrap(&format!("hint: {hint}"), style.columns(), "    ", "      "));
+            }
+        }
+    };
+    let failed = comparison.failed.iter();
+    list(
+        "Failed:",
+        failed.map(|target| (format!("{}: {}", target.label, target.error), &*target.hint)).collect(),
+    );
+    let skipped = comparison.skipped.iter();
+    list(
+        "Not run:",
+        skipped.map(|target| (format!("{}: {}", target.label, target.reason), &*target.hint)).collect(),
+    );
+    lines
+}
+
+fn caveats(comparison: &Comparison, style: Style) -> Vec<String> {
+    let caveats = caveat::collected(comparison, caveat::sentence);
+    if caveats.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new(), style.bold("Caveats:")];
+    for text in caveats {
+        lines.extend(wrap(&text, style.columns(), "  - ", "    "));
+    }
+    lines
+}
+
+fn finish(lines: Vec<String>) -> String {
+    let mut text: String = lines.join("\n");
+    text.push('\n');
+    text
+}

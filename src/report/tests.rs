@@ -1,0 +1,398 @@
+//! What the terminal and report.md show, whole.
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use unicode_width::UnicodeWidthStr;
+
+use super::fixture::{comparison, empty, file, four, run, skipped};
+use super::markdown::report_md;
+use super::terminal::{Style, comparison_table, run_block};
+use crate::schema::comparison::{Comparison, FailedTarget};
+use crate::schema::metric;
+use crate::schema::record::FailureKind;
+use crate::schema::summary::{Caveat, MetricValue, RunSummary};
+
+const PLAIN: Style = Style { width: 80, colour: false };
+
+fn failing() -> RunSummary {
+    let mut run = run("vllm", 1.0);
+    run.requests.completed = 13;
+    run.requests.failed = 3;
+    run.requests.cancelled = 1;
+    run.requests.dropped = 1;
+    run.requests.failures = [(FailureKind::Timeout, 2), (FailureKind::Status, 1)].into();
+    run.partial = Some("interrupted".to_owned());
+    run.metrics.insert(metric::ERROR_RATE.to_owned(), MetricValue::Scalar(16.7));
+    run.caveats =
+        vec![Caveat::Partial { reason: "interrupted".to_owned() }, Caveat::Failures { rate_pct: 16.7 }];
+    run
+}
+
+fn withheld() -> RunSummary {
+    let mut run = run("llamacpp", 0.8);
+    run.metrics.remove(metric::ITL);
+    run.caveats = vec![Caveat::ItlWithheld { difference_pct: 3.2 }];
+    run
+}
+
+#[test]
+fn a_run_is_a_block() {
+    assert_snapshot!(run_block(&run("vllm", 1.0), PLAIN), @r#"
+    === RESULTS FOR vllm ===
+    Total Requests: 18
+    Duration:       12.45s
+    System TPS:     342.50 tok/s
+    TTFT (ms):      Mean: 49.05 | P99: 112.50
+    E2E (ms):       Mean: 254.79 | P99: 567.89
+    TPOT (ms):      12.29
+    ITL P99 (ms):   15.67
+    "#);
+}
+
+#[test]
+fn failures_are_counted_by_kind_and_a_partial_run_says_so() {
+    assert_snapshot!(run_block(&failing(), PLAIN), @r#"
+    === RESULTS FOR vllm (partial: interrupted) ===
+    Total Requests: 18
+    Failed:         3 (timeout 2, status 1)
+    Cancelled:      1 (in flight at the end)
+    Dropped:        1 (due, never sent)
+    Duration:       12.45s
+    System TPS:     342.50 tok/s
+    TTFT (ms):      Mean: 49.05 | P99: 112.50
+    E2E (ms):       Mean: 254.79 | P99: 567.89
+    TPOT (ms):      12.29
+    ITL P99 (ms):   15.67
+    "#);
+}
+
+#[test]
+fn a_metric_that_does_not_exist_is_a_dash_with_its_reason() {
+    assert_snapshot!(run_block(&withheld(), PLAIN), @r#"
+    === RESULTS FOR llamacpp ===
+    Total Requests: 18
+    Duration:       9.96s
+    System TPS:     428.12 tok/s
+    TTFT (ms):      Mean: 39.24 | P99: 90.00
+    E2E (ms):       Mean: 203.83 | P99: 454.31
+    TPOT (ms):      9.83
+    ITL P99 (ms):   – (withheld: chunks are not tokens here; see the caveats)
+    "#);
+    assert_snapshot!(run_block(&empty("sglang"), PLAIN), @r#"
+    === RESULTS FOR sglang ===
+    Total Requests: 18
+    Failed:         18 (connect 18)
+    Duration:       12.45s
+    System TPS:     – (no request completed)
+    TTFT (ms):      – (no request completed)
+    E2E (ms):       – (no request completed)
+    TPOT (ms):      – (no request completed)
+    ITL P99 (ms):   – (no request completed)
+    "#);
+}
+
+#[test]
+fn one_backend_is_a_table_without_a_best() {
+    assert_snapshot!(comparison_table(&comparison(vec![run("vllm", 1.0)]), PLAIN), @r#"
+    === COMPARISON ===
+                           vllm
+    ──────────────────────────────
+    Version              0.11.0
+    Precision              BF16
+    Ready after (s)        21.5
+    Completed             18/18
+    Duration (s)           12.4
+    output TPS (tok/s)      343
+    total TPS (tok/s)     1,343
+    TPS a user (tok/s)     81.5
+    RPS (1/s)              1.45
+    TTFT p50 (ms)          42.0
+    TTFT p99 (ms)           113
+    TPOT p50 (ms)          12.1
+    TPOT p99 (ms)          14.0
+    ITL p50 (ms)           11.9
+    ITL p99 (ms)           15.7
+    E2E p50 (ms)            220
+    E2E p99 (ms)            568
+    error rate (%)            0
+    "#);
+}
+
+#[test]
+fn two_backends_with_failures_and_withheld_itl() {
+    assert_snapshot!(comparison_table(&comparison(vec![withheld(), failing()]), PLAIN), @r#"
+    === COMPARISON ===
+                         llamacpp    vllm (partial)
+    ──────────────────────────────────────────────────
+    Version                0.11.0            0.11.0
+    Precision                BF16              BF16
+    Ready after (s)          21.5              21.5
+    Completed               18/18             13/18
+    Duration (s)             9.96              12.4
+    output TPS (tok/s)        428 *             343
+    total TPS (tok/s)       1,678 *           1,343
+    TPS a user (tok/s)        102 *            81.5
+    RPS (1/s)                1.81 *            1.45
+    TTFT p50 (ms)            33.6 *            42.0
+    TTFT p99 (ms)            90.0               113
+    TPOT p50 (ms)            9.68 *            12.1
+    TPOT p99 (ms)            11.2              14.0
+    ITL p50 (ms)                –              11.9
+    ITL p99 (ms)                –              15.7
+    E2E p50 (ms)              176 *             220
+    E2E p99 (ms)              454               568
+    error rate (%)              0              16.7
+    * best value of its row, which with one run each is no verdict (higher is
+      better: output TPS, total TPS, TPS a user, RPS; lower is better: TTFT, TPOT,
+      E2E).
+
+    Caveats:
+      - One run of each backend: a difference may be chance, so there is no verdict.
+        Run it again and see whether the order stays before you decide.
+      - llamacpp: ITL is withheld: the tokens counted in chunks differ by 3.20 %
+        from those delivered. Read the chunk gap instead, or ask for exact counts
+        with --exact-itl.
+      - vllm: The run did not reach its end (interrupted): the numbers cover only
+        the part that was measured.
+      - vllm: 16.7 % of the requests failed: the latencies are those of the
+        completed ones only and may look too good. Look at the kinds of failure and
+        at the server's log first.
+    "#);
+}
+
+#[test]
+fn four_backends_stand_side_by_side_with_their_caveats() {
+    assert_snapshot!(comparison_table(&four(), PLAIN), @r#"
+    === COMPARISON ===
+                         llamacpp    sglang       tgi      vllm
+    ──────────────────────────────────────────────────────────────
+    Version                0.11.0    0.11.0    0.11.0    0.11.0
+    Precision                Q4_1      BF16      BF16      BF16
+    Ready after (s)          21.5      21.5      21.5      21.5
+    Completed               18/18     18/18     18/18     18/18
+    Duration (s)             9.96      23.7      17.4      12.4
+    output TPS (tok/s)        428 *     180       245       343
+    total TPS (tok/s)       1,678 *     707       959     1,343
+    TPS a user (tok/s)        102 *    42.9      58.2      81.5
+    RPS (1/s)                1.81 *   0.761      1.03      1.45
+    TTFT p50 (ms)            33.6 *    79.8      58.8      42.0
+    TTFT p99 (ms)            90.0       214       158       113
+    TPOT p50 (ms)            9.68 *    23.0      16.9      12.1
+    TPOT p99 (ms)            11.2      26.6      19.6      14.0
+    ITL p50 (ms)             9.52 *    22.6      16.7      11.9
+    ITL p99 (ms)             12.5      29.8      21.9      15.7
+    E2E p50 (ms)              176 *     418       308       220
+    E2E p99 (ms)              454     1,079       795       568
+    error rate (%)              0         0         0         0
+    * best value of its row, which with one run each is no verdict (higher is
+      better: output TPS, total TPS, TPS a user, RPS; lower is better: TTFT, TPOT,
+      ITL, E2E).
+
+    Caveats:
+      - One run of each backend: a difference may be chance, so there is no verdict.
+        Run it again and see whether the order stays before you decide.
+      - The backends serve weights of different precision (llamacpp Q4_1, sglang
+        BF16, tgi BF16, vllm BF16): a difference may come from the weights and not
+        from the server. Give each backend a model of the same precision to compare
+        the servers alone.
+    "#);
+}
+
+#[test]
+fn five_backends_with_long_labels_fit() {
+    let labels = ["llamacpp", "vllm", "vllm-chunked-prefill", "vllm-max-num-batched-8192", "sglang"];
+    let runs = labels.iter().enumerate().map(|(index, label)| run(label, 1.0 + 0.1 * index as f64)).collect();
+    assert_snapshot!(comparison_table(&comparison(runs), PLAIN), @r#"
+    === COMPARISON ===
+                         llamacpp      vllm    vllm-chunked  vllm-max-num  sglang
+                                                 -prefill    -batched-819
+                                                                      2
+    ────────────────────────────────────────────────────────────────────────────────
+    Version                0.11.0    0.11.0        0.11.0        0.11.0    0.11.0
+    Precision                BF16      BF16          BF16          BF16      BF16
+    Ready after (s)          21.5      21.5          21.5          21.5      21.5
+    Completed               18/18     18/18         18/18         18/18     18/18
+    Duration (s)             12.4      13.7          14.9          16.2      17.4
+    output TPS (tok/s)        343 *     311           285           263       245
+    total TPS (tok/s)       1,343 *   1,220         1,119         1,033       959
+    TPS a user (tok/s)       81.5 *    74.1          67.9          62.7      58.2
+    RPS (1/s)                1.45 *    1.31          1.21          1.11      1.03
+    TTFT p50 (ms)            42.0 *    46.2          50.4          54.6      58.8
+    TTFT p99 (ms)             113       124           135           146       158
+    TPOT p50 (ms)            12.1 *    13.3          14.5          15.7      16.9
+    TPOT p99 (ms)            14.0      15.4          16.8          18.2      19.6
+    ITL p50 (ms)             11.9 *    13.1          14.3          15.5      16.7
+    ITL p99 (ms)             15.7      17.2          18.8          20.4      21.9
+    E2E p50 (ms)              220 *     242           264           286       308
+    E2E p99 (ms)              568       625           681           738       795
+    error rate (%)              0         0             0             0         0
+    * best value of its row, which with one run each is no verdict (higher is
+      better: output TPS, total TPS, TPS a user, RPS; lower is better: TTFT, TPOT,
+      ITL, E2E).
+
+    Caveats:
+      - One run of each backend: a difference may be chance, so there is no verdict.
+        Run it again and see whether the order stays before you decide.
+    "#);
+}
+
+fn nothing() -> Comparison {
+    let mut comparison = comparison(Vec::new());
+    comparison.failed.push(FailedTarget {
+        label: "sglang".to_owned(),
+        error: "died while loading: out of memory".to_owned(),
+        hint: "set mem_fraction_static lower: --set sglang.mem_fraction_static=0.7".to_owned(),
+    });
+    comparison.skipped.push(skipped());
+    comparison
+}
+
+#[test]
+fn no_result_at_all_says_why_and_what_to_do() {
+    assert_snapshot!(comparison_table(&nothing(), PLAIN), @r#"
+    === COMPARISON ===
+    No backend gave a result.
+
+    Failed:
+      sglang: died while loading: out of memory
+        hint: set mem_fraction_static lower: --set sglang.mem_fraction_static=0.7
+
+    Not run:
+      tgi: not installed
+        hint: harness install tgi (needs docker)
+    "#);
+}
+
+#[test]
+fn colour_adds_only_escapes() {
+    let coloured = comparison_table(&four(), Style { width: 80, colour: true });
+    assert!(coloured.contains("\u{1b}[1m"));
+    let mut bare = String::new();
+    let mut rest = coloured.as_str();
+    while let Some((head, tail)) = rest.split_once('\u{1b}') {
+        bare.push_str(head);
+        rest = tail.split_once('m').unwrap().1;
+    }
+    bare.push_str(rest);
+    let trimmed = |text: &str| text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    assert_eq!(trimmed(&bare), trimmed(&comparison_table(&four(), PLAIN)));
+}
+
+#[test]
+fn the_report_holds_everything() {
+    let mut four = four();
+    four.skipped.push(skipped());
+    assert_snapshot!(report_md(&file(four)), @r#"
+    # Which server is faster for SmolLM2-135M-Instruct?
+
+    Run `compare_20260201_143000`, planned 1970-01-01 00:00:00 (UTC), by harness 0.1.0: 4 backends measured with the same requests to each, one after the other.
+
+    ## Result
+
+    | | llamacpp | sglang | tgi | vllm |
+    | --- | ---: | ---: | ---: | ---: |
+    | Version | 0.11.0 | 0.11.0 | 0.11.0 | 0.11.0 |
+    | Precision | Q4\_1 | BF16 | BF16 | BF16 |
+    | Ready after (s) | 21.5 | 21.5 | 21.5 | 21.5 |
+    | Completed | 18/18 | 18/18 | 18/18 | 18/18 |
+    | Duration (s) | 9.96 | 23.7 | 17.4 | 12.4 |
+    | output TPS (tok/s) | **428** | 180 | 245 | 343 |
+    | total TPS (tok/s) | **1,678** | 707 | 959 | 1,343 |
+    | TPS a user (tok/s) | **102** | 42.9 | 58.2 | 81.5 |
+    | RPS (1/s) | **1.81** | 0.761 | 1.03 | 1.45 |
+    | TTFT p50 (ms) | **33.6** | 79.8 | 58.8 | 42.0 |
+    | TTFT p99 (ms) | 90.0 | 214 | 158 | 113 |
+    | TPOT p50 (ms) | **9.68** | 23.0 | 16.9 | 12.1 |
+    | TPOT p99 (ms) | 11.2 | 26.6 | 19.6 | 14.0 |
+    | ITL p50 (ms) | **9.52** | 22.6 | 16.7 | 11.9 |
+    | ITL p99 (ms) | 12.5 | 29.8 | 21.9 | 15.7 |
+    | E2E p50 (ms) | **176** | 418 | 308 | 220 |
+    | E2E p99 (ms) | 454 | 1,079 | 795 | 568 |
+    | error rate (%) | 0 | 0 | 0 | 0 |
+
+    **Bold**: best value of its row, which with one run each is no verdict (higher is better: output TPS, total TPS, TPS a user, RPS; lower is better: TTFT, TPOT, ITL, E2E).
+
+    ## Not run
+
+    - **tgi**: not installed. Hint: harness install tgi (needs docker)
+
+    ## Caveats
+
+    - One run of each backend: a difference may be chance, so there is no verdict. Run it again and see whether the order stays before you decide.
+    - The backends serve weights of different precision (llamacpp Q4\_1, sglang BF16, tgi BF16, vllm BF16): a difference may come from the weights and not from the server. Give each backend a model of the same precision to compare the servers alone.
+
+    ## Plots
+
+    ![Latency and throughput by backend](plots/comparison.png)
+
+    ![Time to first token: its distribution](plots/ttft_distribution.png)
+
+    ![Output tokens per second over the run](plots/throughput_over_time.png)
+
+    The same pictures as SVG lie beside them.
+
+    ## How it was measured
+
+    - Dataset: benchmark\_dataset (18 prompts, built-in, SHA-256 `0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef`)
+    - Load: concurrency 8, 18 requests, 8 warm-up requests before, reported apart, timeout 600 s, seed 42
+    - Requests: chat to `/v1/chat/completions`, temperature 0, exactly 128 tokens where the engine can
+    - Shared settings of launched servers: 4096 tokens of context a request, 32 requests a batch
+    - Machine: bench-1, AMD EPYC 9654, 16 cores, 128 GiB of memory, Linux 6.1.0 x86\_64
+    - GPUs: 0 NVIDIA H200 (139 GiB), driver 570.00
+
+    ## What each metric means
+
+    - **TTFT** (`ttft_ms`, ms, lower is better): first\_token − sent
+    - **E2E** (`e2e_ms`, ms, lower is better): last\_token − sent
+    - **TPOT** (`tpot_ms`, ms, lower is better): (last\_token − first\_token) / (n − 1); n = tokens delivered up to last\_token; none when n \< 2
+    - **ITL** (`itl_ms`, ms, lower is better): the gap before a chunk of k tokens counts as k gaps of gap/k: one distribution over tokens
+    - **output TPS** (`output_tps`, tok/s, higher is better): output tokens of completed requests / window
+    - **total TPS** (`total_tps`, tok/s, higher is better): prompt and output tokens of completed requests / window
+    - **TPS a user** (`user_tps`, tok/s, higher is better): mean over requests of (n − 1) / (last\_token − first\_token)
+    - **RPS** (`rps`, 1/s, higher is better): completed requests / window
+    - **error rate** (`error_rate_pct`, %, lower is better): failed / issued
+
+    p50 is the median: half of the requests are below it. 99 % are below p99. Failed requests enter the error rate and no latency.
+    "#);
+}
+
+#[test]
+fn a_report_without_results_shows_no_pictures() {
+    let text = report_md(&file(nothing()));
+    assert!(text.contains("No backend gave a result.") && !text.contains("!["), "{text}");
+    assert!(text.contains("**tgi**: not installed. Hint: harness install tgi"), "{text}");
+}
+
+#[test]
+fn text_from_outside_cannot_break_the_report() {
+    let text = report_md(&file(comparison(vec![run("a|b*c\n# d", 1.0)])));
+    assert!(text.contains(r"| | a\|b\*c \# d |"), "{text}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_line_is_wider_than_the_terminal(
+        labels in proptest::collection::vec("[ -~äéñ漢字]{0,50}", 1..8),
+        value in prop_oneof![Just(f64::NAN), Just(f64::MAX), Just(f64::MIN), Just(1e-300), 0.0..1e12],
+        issued in any::<u64>(),
+        width in 40usize..140,
+    ) {
+        let mut runs: Vec<RunSummary> = labels.iter().map(|label| run(label, 1.0)).collect();
+        for run in &mut runs {
+            run.duration_s = value;
+            run.requests.issued = issued;
+            run.requests.completed = issued;
+            run.metrics.insert(metric::OUTPUT_TPS.to_owned(), MetricValue::Scalar(value));
+            run.engine_version = Some(run.label.clone());
+            run.partial = Some(run.label.clone());
+            run.caveats = vec![Caveat::NotLevel { label: run.label.clone(), what: run.label.repeat(3) }];
+        }
+        let style = Style { width, colour: false };
+        let block = run_block(&runs[0], style);
+        let table = comparison_table(&comparison(runs), style);
+        for line in block.lines().chain(table.lines()) {
+            prop_assert!(line.width() <= width, "{} > {width}: {line:?}", line.width());
+        }
+    }
+}

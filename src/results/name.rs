@@ -1,0 +1,171 @@
+//! Names in results/: UTC, the same everywhere, and never one that is taken.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// A time as names hold it, UTC: `20260201_143000`.
+pub fn file_stamp(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%Y%m%d_%H%M%S").to_string()
+}
+
+/// Proves, before anything is launched, that results can be written; makes the directory.
+///
+/// # Errors
+/// Names the directory and the cure.
+pub fn check_writable(directory: &Path) -> Result<()> {
+    let cure = || {
+        format!(
+            "cannot write results to {}\nhint: choose a directory that you may write with --output DIR",
+            directory.display()
+        )
+    };
+    std::fs::create_dir_all(directory).with_context(cure)?;
+    tempfile::NamedTempFile::new_in(directory).with_context(cure)?;
+    Ok(())
+}
+
+/// Makes a directory that was not there: `compare_20260201_143000`, or with `_2`, `_3` … behind it.
+/// Its name is the run id.
+///
+/// # Errors
+/// The directory cannot be made.
+pub fn take_directory(parent: &Path, prefix: &str, at: Timestamp) -> Result<PathBuf> {
+    let stem = format!("{}_{}", file_name(prefix), file_stamp(at));
+    std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    for name in numbered(&stem) {
+        let path = parent.join(name);
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot make {}", path.display())),
+        }
+    }
+    unreachable_name(&stem)
+}
+
+/// Makes an empty file that was not there: `{stem}{end}`, or with `_2`, `_3` … behind the stem.
+///
+/// # Errors
+/// The file cannot be made.
+pub fn take_file(directory: &Path, stem: &str, end: &str) -> Result<PathBuf> {
+    std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let stem = file_name(stem);
+    for name in numbered(&stem) {
+        let path = directory.join(format!("{name}{end}"));
+        if create_new(&path)? {
+            return Ok(path);
+        }
+    }
+    unreachable_name(&stem)
+}
+
+/// The files of one run: they share a stem such as `vllm_20260201_143000`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFiles {
+    directory: PathBuf,
+    stem: String,
+}
+
+impl RunFiles {
+    /// Takes a stem that no run has, by making its records file: of many processes each gets its own.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn take(directory: &Path, label: &str, at: Timestamp) -> Result<Self> {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        let stem = format!("{}_{}", file_name(label), file_stamp(at));
+        for name in numbered(&stem) {
+            let files = RunFiles { directory: directory.to_owned(), stem: name };
+            if create_new(&files.records())? {
+                // Closing a run makes the .zst before it removes the .jsonl, so one of them is seen.
+                if !files.closed_records().exists() && !files.json().exists() {
+                    return Ok(files);
+                }
+                std::fs::remove_file(files.records())
+                    .with_context(|| format!("cannot remove {}", files.records().display()))?;
+            }
+        }
+        unreachable_name(&stem)
+    }
+
+    /// The files that belong to one of them: `x_20260201_143000.json`, `…_records.jsonl`, `….zst`.
+    pub fn of(path: &Path) -> Option<Self> {
+        const ENDS: [&str; 5] =
+            ["_records.jsonl.zst", "_records.jsonl", "_requests.csv", "_gpu.csv", ".json"];
+        let name = path.file_name()?.to_str()?;
+        let stem = ENDS.iter().find_map(|end| name.strip_suffix(end))?;
+        let directory = path.parent().map(Path::to_owned).unwrap_or_default();
+        Some(RunFiles { directory, stem: stem.to_owned() })
+    }
+
+    /// `vllm_20260201_143000`
+    pub fn stem(&self) -> &str {
+        &self.stem
+    }
+
+    /// The directory that holds them.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The run, whole.
+    pub fn json(&self) -> PathBuf {
+        self.ending(".json")
+    }
+
+    /// One row a request.
+    pub fn requests_csv(&self) -> PathBuf {
+        self.ending("_requests.csv")
+    }
+
+    /// The raw records while the run goes, and after a crash.
+    pub fn records(&self) -> PathBuf {
+        self.ending("_records.jsonl")
+    }
+
+    /// The raw records of a run that was closed.
+    pub fn closed_records(&self) -> PathBuf {
+        self.ending("_records.jsonl.zst")
+    }
+
+    fn ending(&self, end: &str) -> PathBuf {
+        self.directory.join(format!("{}{end}", self.stem))
+    }
+}
+
+/// Makes an empty file; false where the name is taken.
+fn create_new(path: &Path) -> Result<bool> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
+    }
+}
+
+/// `stem`, `stem_2`, `stem_3` …
+pub(super) fn numbered(stem: &str) -> impl Iterator<Item = String> + '_ {
+    (1u32..=u32::MAX).map(move |number| match number {
+        1 => stem.to_owned(),
+        _ => format!("{stem}_{number}"),
+    })
+}
+
+fn unreachable_name<T>(stem: &str) -> Result<T> {
+    anyhow::bail!("every name from {stem} on is taken")
+}
+
+/// A label as part of a file's name: what is no letter, digit, `.`, `-` or `_` becomes `_`.
+fn file_name(label: &str) -> String {
+    let kept = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_');
+    let name: String = label.chars().map(|letter| if kept(letter) { letter } else { '_' }).collect();
+    // A leading dot would hide the file.
+    match name.strip_prefix('.') {
+        Some(rest) => format!("_{rest}"),
+        None => name,
+    }
+}

@@ -1,0 +1,66 @@
+//! JSON results, read back.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::schema::SCHEMA_VERSION;
+use crate::schema::comparison::{ComparisonFile, RunFile};
+use crate::schema::plan::Plan;
+
+/// Reads `{backend}_{YYYYMMDD_HHMMSS}.json`.
+///
+/// # Errors
+/// No such file, another kind of file, or one of a later version of this program.
+pub fn read_run(path: &Path) -> Result<RunFile> {
+    read_kind(path, "run")
+}
+
+/// Reads `comparison.json`.
+///
+/// # Errors
+/// As [`read_run`]'s.
+pub fn read_comparison(path: &Path) -> Result<ComparisonFile> {
+    read_kind(path, "comparison")
+}
+
+/// Reads `plan.json` of a comparison's directory.
+///
+/// # Errors
+/// As [`read_run`]'s.
+pub fn read_plan(path: &Path) -> Result<Plan> {
+    read_json(path)
+}
+
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    schema_version: Option<u32>,
+    #[serde(default)]
+    kind: Option<String>,
+}
+
+fn read_kind<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T> {
+    // The head first: a file of another kind would fail with the name of some missing key.
+    let head: Head = read_json(path)?;
+    match (head.kind.as_deref(), head.schema_version) {
+        (Some(found), Some(version)) if found == kind && version <= SCHEMA_VERSION => read_json(path),
+        (Some(found), Some(version)) if found == kind => {
+            bail!(
+                "{}: written by a later version (schema {version}, this one reads {SCHEMA_VERSION})",
+                path.display()
+            )
+        }
+        (Some(found), _) => bail!("{}: holds a {found}, not a {kind}", path.display()),
+        (None, _) => bail!("{}: no result of this program", path.display()),
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_reader(BufReader::new(file)).with_context(|| format!("cannot read {}", path.display()))
+}

@@ -1,0 +1,178 @@
+//! The raw records of a run, read back one by one, also when the writer was killed.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::schema::SCHEMA_VERSION;
+use crate::schema::comparison::{EngineFigures, RecordsFooter, RecordsHeader};
+use crate::schema::record::RequestRecord;
+
+/// Why a run without a footer is partial.
+pub const CRASHED: &str = "the harness ended before the run did";
+
+/// Reads `…_records.jsonl` or `….jsonl.zst`: an iterator over the records, in the order of their end.
+pub struct RecordReader {
+    path: PathBuf,
+    lines: Box<dyn BufRead + Send>,
+    header: RecordsHeader,
+    line_number: u64,
+    line: Vec<u8>,
+    records: u64,
+    footer: Option<RecordsFooter>,
+    over: bool,
+}
+
+impl std::fmt::Debug for RecordReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordReader").field("path", &self.path).field("records", &self.records).finish()
+    }
+}
+
+enum Line {
+    Whole,
+    /// Without a newline: the writer was cut off in it, or just behind it.
+    Last,
+    None,
+}
+
+impl RecordReader {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// There is no such file, or its first line is no header (a run that was killed in its first
+    /// moment has none).
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let lines: Box<dyn BufRead + Send> = if path.extension().is_some_and(|end| end == "zst") {
+            let decoder = zstd::Decoder::new(file);
+            Box::new(BufReader::new(decoder.with_context(|| format!("cannot read {}", path.display()))?))
+        } else {
+            Box::new(BufReader::new(file))
+        };
+        let mut lines = lines;
+        let mut line = Vec::new();
+        lines.read_until(b'\n', &mut line).with_context(|| format!("cannot read {}", path.display()))?;
+        if line.is_empty() {
+            bail!("{}: empty; the run ended before it began", path.display());
+        }
+        let header: RecordsHeader = serde_json::from_slice(&line)
+            .with_context(|| format!("{}:1: no header of a records file", path.display()))?;
+        if header.kind != "records" || header.schema_version > SCHEMA_VERSION {
+            bail!(
+                "{}:1: kind {:?}, schema version {}; this program reads \"records\" up to version {}",
+                path.display(),
+                header.kind,
+                header.schema_version,
+                SCHEMA_VERSION
+            );
+        }
+        Ok(RecordReader {
+            path: path.to_owned(),
+            lines,
+            header,
+            line_number: 1,
+            line,
+            records: 0,
+            footer: None,
+            over: false,
+        })
+    }
+
+    /// The first line.
+    pub fn header(&self) -> &RecordsHeader {
+        &self.header
+    }
+
+    /// The next record; none at the end. A last line that the writer did not finish is left out.
+    ///
+    /// # Errors
+    /// A line that is neither a record nor the footer, or a footer that counted other records than are
+    /// there; names the file and the line.
+    pub fn next_record(&mut self) -> Result<Option<RequestRecord>> {
+        if self.over {
+            return Ok(None);
+        }
+        let line = self.read_line()?;
+        let error = match (line, serde_json::from_slice::<RequestRecord>(&self.line)) {
+            (Line::None, _) => return self.end(),
+            (Line::Whole | Line::Last, Ok(_)) if self.footer.is_some() => {
+                bail!("{}: a record after the end", self.place())
+            }
+            (Line::Whole | Line::Last, Ok(record)) => {
+                self.records += 1;
+                return Ok(Some(record));
+            }
+            (Line::Whole | Line::Last, Err(_)) if self.take_footer() => return self.next_record(),
+            (Line::Last, Err(_)) => return self.end(),
+            (Line::Whole, Err(error)) => error,
+        };
+        Err(error).with_context(|| format!("{}: neither a record nor the end of the run", self.place()))
+    }
+
+    /// What the footer says, to be asked when the last record was read; without a footer, that the
+    /// harness ended before the run did.
+    pub fn finish(self) -> RecordsFooter {
+        self.footer.unwrap_or(RecordsFooter {
+            kind: "end".to_owned(),
+            partial: Some(CRASHED.to_owned()),
+            records: self.records,
+            engine: EngineFigures::default(),
+            server: None,
+        })
+    }
+
+    fn read_line(&mut self) -> Result<Line> {
+        self.line.clear();
+        self.line_number += 1;
+        let read = self.lines.read_until(b'\n', &mut self.line);
+        read.with_context(|| format!("cannot read {}", self.place()))?;
+        Ok(match self.line.last() {
+            None => Line::None,
+            Some(b'\n') => Line::Whole,
+            Some(_) => Line::Last,
+        })
+    }
+
+    fn take_footer(&mut self) -> bool {
+        match serde_json::from_slice::<RecordsFooter>(&self.line) {
+            Ok(footer) if self.footer.is_none() && footer.kind == "end" => {
+                self.footer = Some(footer);
+                true
+            }
+            Ok(_) | Err(_) => false,
+        }
+    }
+
+    fn end(&mut self) -> Result<Option<RequestRecord>> {
+        self.over = true;
+        match &self.footer {
+            Some(footer) if footer.records != self.records => bail!(
+                "{}: holds {} records, but its end says {}: lines were lost",
+                self.path.display(),
+                self.records,
+                footer.records
+            ),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    fn place(&self) -> String {
+        format!("{}:{}", self.path.display(), self.line_number)
+    }
+}
+
+impl Iterator for RecordReader {
+    type Item = Result<RequestRecord>;
+
+    /// The next record; after an error there is nothing more.
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_record();
+        if next.is_err() {
+            self.over = true;
+        }
+        next.transpose()
+    }
+}

@@ -1,0 +1,118 @@
+//! Rows of the summary and of the requests.
+
+use super::*;
+
+fn cells(header: &[String], row: &[String]) -> BTreeMap<String, String> {
+    assert_eq!(header.len(), row.len(), "as many cells as columns");
+    header.iter().cloned().zip(row.iter().cloned()).collect()
+}
+
+#[test]
+fn a_summary_row_has_a_cell_for_every_column() {
+    let run = summary(&three(), Some("interrupted"));
+    let row = cells(&summary_header(), &summary_row(&plan("compare_x"), &run));
+    let expect = [
+        ("timestamp", "2026-02-01T14:30:00.000Z"),
+        ("run_id", "compare_x"),
+        ("backend", "vllm"),
+        ("engine_version", "0.2"),
+        ("dataset", "benchmark_dataset"),
+        ("endpoint", "chat"),
+        ("concurrency", "20"),
+        ("rate", ""),
+        ("requests_issued", "3"),
+        ("requests_completed", "1"),
+        ("requests_failed", "1"),
+        ("requests_cancelled", "1"),
+        ("requests_dropped", "0"),
+        ("ttft_ms_p99", "0.5"),
+        ("tpot_ms_mean", "0.666667"),
+        ("ttft_ms_p999", ""),
+        ("ttft_from_due_ms_p50", ""),
+        ("error_rate_pct", "33.333333"),
+        ("caveats", "partial;failures;merged_events;few_samples"),
+        ("exit", "partial"),
+    ];
+    for (column, value) in expect {
+        assert_eq!(row.get(column).map(String::as_str), Some(value), "{column}");
+    }
+    // 1 completed request of 5 tokens from 0 to the failed one's end at 3.6 ms.
+    assert_eq!(row["output_tps"], "1388.888889");
+}
+
+#[test]
+fn a_backend_without_a_result_has_a_row_without_a_figure() {
+    let failed = FailedTarget { label: "tuned".into(), error: "out of memory".into(), hint: "less".into() };
+    let row = cells(&summary_header(), &failed_row(&plan("compare_x"), &failed, at()));
+    assert_eq!((row["backend"].as_str(), row["exit"].as_str()), ("tuned", "failed"));
+    assert_eq!(row["model"], "tiny");
+    for metric in ["output_tps", "ttft_ms_p50", "requests_issued", "caveats"] {
+        assert_eq!(row[metric], "", "{metric}");
+    }
+    let mut none = three();
+    none.remove(0);
+    let row = cells(&summary_header(), &summary_row(&plan("x"), &summary(&none, None)));
+    assert_eq!(row["exit"], "failed", "nothing completed");
+}
+
+#[test]
+fn every_column_is_named_once() {
+    let header = summary_header();
+    let once: std::collections::BTreeSet<&String> = header.iter().collect();
+    assert_eq!(once.len(), header.len());
+    for column in ["output_tps", "rps", "error_rate_pct", "ttft_ms_mean", "itl_ms_p99", "e2e_ms_p95"] {
+        assert!(header.iter().any(|name| name == column), "{column}");
+    }
+}
+
+#[test]
+fn a_request_is_a_row_and_says_the_same_as_the_summary() {
+    let mut writer = RequestsCsv::new(Vec::new()).unwrap();
+    let records = three();
+    records.iter().for_each(|record| writer.add(record).unwrap());
+    let bytes = writer.finish().unwrap();
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(header, REQUEST_COLUMNS);
+    let rows: Vec<BTreeMap<String, String>> = reader
+        .records()
+        .map(|row| cells(&header, &row.unwrap().iter().map(str::to_owned).collect::<Vec<_>>()))
+        .collect();
+    assert_eq!(rows.len(), 3);
+    let expect = [
+        ("prompt_id", "ask, \"1\" é"),
+        ("outcome", "failed"),
+        ("kind", "truncated"),
+        ("detail", "closed, in the\nmiddle"),
+        ("sent_ms", "1"),
+        ("due_ms", ""),
+        ("headers_ms", "0.4"),
+        ("ttft_ms", "0.5"),
+        ("e2e_ms", "2.5"),
+        ("end_ms", "2.6"),
+        ("chunks", "3"),
+        ("merged_events", "1"),
+        ("output_tokens", "5"),
+        ("delivered_tokens", "4"),
+        ("token_source", "usage"),
+        ("reader_lag_ms_max", "0.012"),
+        ("replayed", "false"),
+    ];
+    for (column, value) in expect {
+        assert_eq!(rows[1][column], value, "{column}");
+    }
+    let run = summary(&records, None);
+    for (column, name) in [("ttft_ms", metric::TTFT), ("e2e_ms", metric::E2E), ("tpot_ms", metric::TPOT)] {
+        let Some(MetricValue::Distribution(held)) = run.metrics.get(name) else { panic!("{name}") };
+        let cell: f64 = rows[0][column].parse().unwrap();
+        assert!((cell - held.mean).abs() < 1e-6, "{column}: {cell} and {}", held.mean);
+    }
+}
+
+#[test]
+fn paths_of_a_run_share_its_stem() {
+    let files = RunFiles::of(Path::new("results/vllm_20260201_143000_records.jsonl.zst")).unwrap();
+    assert_eq!(files.json(), PathBuf::from("results/vllm_20260201_143000.json"));
+    assert_eq!(files.requests_csv(), PathBuf::from("results/vllm_20260201_143000_requests.csv"));
+    assert_eq!(RunFiles::of(Path::new("results/report.html")), None);
+}
