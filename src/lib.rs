@@ -30,3 +30,4 @@ pub mod progress;
 pub mod report;
 pub mod results;
 pub mod schema;
+pub mod simulator;

@@ -15,6 +15,7 @@ mod interrupt;
 mod machine;
 mod play;
 mod report;
+mod simulate;
 mod traffic;
 
 /// Could not do what was asked.
@@ -39,6 +40,7 @@ pub fn execute(argv: Vec<OsString>) -> ExitCode {
         Command::Report(args) => report::report(&args),
         Command::Install(args) => install::install(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
     };
     done.unwrap_or_else(|error| refuse(&error))
 }
