@@ -1,5 +1,6 @@
 //! Real engines, where they are installed (`harness install llamacpp tryout-model`, `vllm`, `sglang`);
 //! elsewhere each test says that it was skipped.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::schema::comparison::{EngineFigures, RecordsHeader};
 use crate::schema::metric;
 use crate::schema::plan::Traffic;
-use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::request::Phase;
 use crate::schema::summary::{
     Caveat, ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
@@ -117,6 +117,7 @@ pub struct Summarizer {
     input: SummaryInput,
     requests: RequestCounts,
     warmup: RequestCounts,
+    first_failures: BTreeMap<FailureKind, String>,
     window: Window,
     latency: Latency,
     tokens: Tokens,
@@ -134,6 +135,7 @@ impl Summarizer {
             input,
             requests: RequestCounts::default(),
             warmup: RequestCounts::default(),
+            first_failures: BTreeMap::new(),
             latency: Latency::default(),
             tokens: Tokens::default(),
             client: Client::default(),
@@ -151,6 +153,11 @@ impl Summarizer {
 
     fn add_measured(&mut self, record: &RequestRecord) {
         count(&mut self.requests, &record.outcome);
+        if let Outcome::Failed { kind, detail } = &record.outcome
+            && !detail.is_empty()
+        {
+            self.first_failures.entry(*kind).or_insert_with(|| detail.clone());
+        }
         self.window.add(record);
         self.client.add(record);
         self.sent_unforced += u64::from(record.sent_us.is_some() && !record.forced_length);
@@ -192,6 +199,7 @@ impl Summarizer {
         };
         let mut summary = blank(self.input, whole, finish.partial);
         summary.requests = self.requests;
+        summary.first_failures = self.first_failures;
         summary.warmup = self.warmup;
         summary.steady = steady;
         summary.output_tokens_by_second = self.window.tokens_by_second();
@@ -230,6 +238,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         client: ClientStats::default(),
         server: None,
         prompt_tokens_by_id: BTreeMap::new(),
+        first_failures: BTreeMap::new(),
         caveats: Vec::<Caveat>::new(),
     }
 }

@@ -69,6 +69,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         client: ClientStats::default(),
         server: None,
         prompt_tokens_by_id: BTreeMap::new(),
+        first_failures: BTreeMap::new(),
         caveats: Vec::new(),
     }
 }

@@ -232,19 +232,17 @@ fn launched(page: &mut Page, plan: &Plan) {
     page.paragraph("## Servers");
     for target in &plan.targets {
         let version = target.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
-        let level: Vec<String> = target
-            .not_level
-            .iter()
-            .map(|own| format!(" {} instead of {} {}.", own.own, own.setting, own.shared))
-            .collect();
+        let level = target.not_level.iter().map(|own| {
+            format!(" {}", escaped(&format!("{} instead of {} {}.", own.own, own.setting, own.shared)))
+        });
         page.paragraph(&format!(
-            "**{}**: {}, model {} ({}, precision {}).{}",
+            "**{}**: {}, model {} (`{}`, precision {}).{}",
             escaped(&target.label),
             escaped(&format!("{}{version}", target.title)),
             escaped(&target.model.name),
-            escaped(&target.model.source),
+            code(&target.model.source),
             escaped(&target.model.precision),
-            escaped(&level.concat()),
+            level.collect::<String>(),
         ));
         page.paragraph(&how_reached(target));
     }
@@ -259,7 +257,9 @@ fn how_reached(target: &Target) -> String {
 
 /// The command of the plan, quoted for a shell; `{port}` and secrets stand as their names.
 fn command(launch: &LaunchSpec) -> String {
-    let words = launch.env.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+    // PATH is ours with the engine's directory before it: it says nothing of the engine.
+    let own = launch.env.iter().filter(|(name, _)| *name != "PATH");
+    let words = own.map(|(name, value)| format!("{name}={}", quoted(value)));
     let docker = match &launch.launcher {
         Launcher::Process => Vec::new(),
         Launcher::Docker(docker) => vec!["docker run …".to_owned(), quoted(&docker.image)],

@@ -46,7 +46,8 @@ pub fn run_block(run: &RunSummary, style: Style) -> String {
     let mut lines: Vec<String> =
         wrap(&head, style.columns(), "", "").iter().map(|line| style.bold(line)).collect();
     for (name, text) in block_lines(run) {
-        let first = format!("{:NAME_COLUMNS$}", format!("{name}:"));
+        let name = if name.is_empty() { String::new() } else { format!("{name}:") };
+        let first = format!("{name:NAME_COLUMNS$}");
         lines.extend(wrap(&text, style.columns(), &first, &" ".repeat(NAME_COLUMNS)));
     }
     finish(lines)
@@ -57,6 +58,9 @@ fn block_lines(run: &RunSummary) -> Vec<(&'static str, String)> {
     let mut lines = vec![("Total Requests", requests.issued.to_string())];
     if requests.failed > 0 {
         lines.push(("Failed", format!("{}{}", requests.failed, failure_kinds(run))));
+        for (kind, detail) in &run.first_failures {
+            lines.push(("", format!("first {}: {}", kind.name(), one_line(detail))));
+        }
     }
     if requests.cancelled > 0 {
         lines.push(("Cancelled", format!("{} (in flight at the end)", requests.cancelled)));

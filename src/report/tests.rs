@@ -21,6 +21,7 @@ fn failing() -> RunSummary {
     run.requests.cancelled = 1;
     run.requests.dropped = 1;
     run.requests.failures = [(FailureKind::Timeout, 2), (FailureKind::Status, 1)].into();
+    run.first_failures = [(FailureKind::Status, "503 Service Unavailable: busy".into())].into();
     run.partial = Some("interrupted".to_owned());
     run.metrics.insert(metric::ERROR_RATE.to_owned(), MetricValue::Scalar(16.7));
     run.caveats =
@@ -55,6 +56,7 @@ fn failures_are_counted_by_kind_and_a_partial_run_says_so() {
     === RESULTS FOR vllm (partial: interrupted) ===
     Total Requests: 18
     Failed:         3 (timeout 2, status 1)
+                    first status: 503 Service Unavailable: busy
     Cancelled:      1 (in flight at the end)
     Dropped:        1 (due, never sent)
     Duration:       12.45s

@@ -57,6 +57,9 @@ pub struct RunSummary {
     /// Mean prompt tokens of each dataset entry, by its id, as the server counted them.
     #[serde(default)]
     pub prompt_tokens_by_id: BTreeMap<String, u32>,
+    /// What the first failure of each kind said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub first_failures: BTreeMap<FailureKind, String>,
     /// Doubts.
     #[serde(default)]
     pub caveats: Vec<Caveat>,
