@@ -39,11 +39,9 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
             (None, Ok(models)) => models.into_iter().next().with_context(|| {
                 format!("{url}/v1/models lists no model\nhint: name one with --model NAME")
             })?,
-            (None, Err(error)) => {
-                return Err(error.context(format!(
-                    "cannot ask {url} for its models (start the server, check the address, or name one with --model NAME)"
-                )));
-            }
+            (None, Err(error)) => bail!(
+                "{error:#}\nhint: start the server, check the address, or name a model with --model NAME"
+            ),
         };
         let targets = Targets {
             command: CommandKind::Bench,

@@ -48,6 +48,14 @@ fn secret(value: &str) -> anyhow::Result<HeaderValue> {
     Ok(value)
 }
 
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
 #[derive(Deserialize)]
 struct Models {
     data: Vec<ListedModel>,
@@ -64,7 +72,11 @@ struct ListedModel {
 /// Nothing answers there, or something that is no inference server.
 pub async fn listed_models(client: &reqwest::Client, base_url: &str) -> anyhow::Result<Vec<String>> {
     let url = format!("{base_url}/v1/models");
-    let response = client.get(&url).send().await.with_context(|| format!("nothing answers at {base_url}"))?;
+    let response = match client.get(&url).send().await {
+        Ok(response) => response,
+        // The chain repeats the address at each level; its end says what happened.
+        Err(error) => bail!("nothing answers at {base_url}: {}", root_cause(&error)),
+    };
     if !response.status().is_success() {
         bail!("{url} answers {}", response.status());
     }

@@ -105,6 +105,7 @@ pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
     let definition = input.definition;
     check_names(definition, &input.set, &input.label)?;
     check_env(&input.env, &input.label)?;
+    check_extra_args(&input.extra_args, &input.label)?;
     let in_docker = uses_docker(&input.set, input.docker)?;
     if !in_docker && input.found.is_none() {
         if let Some(program) = named_program(definition, &input.set) {
@@ -195,13 +196,58 @@ fn check_names(definition: &Definition, set: &BTreeMap<String, String>, label: &
 }
 
 fn check_env(env: &BTreeMap<String, String>, label: &str) -> Result<()> {
-    for name in env.keys() {
-        let upper = name.to_uppercase();
-        if ["TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL"].iter().any(|part| upper.contains(part)) {
-            bail!(
-                "--env {label}.{name}=…: a secret would be written into the results\nhint: set {name} in your own environment and pass --env {label}.{name}"
-            );
-        }
+    match env.keys().find(|name| names_a_secret(name)) {
+        Some(name) => bail!(
+            "--env {label}.{name}=…: a secret would be written into the results\nhint: set {name} in your own environment and pass --env {label}.{name}"
+        ),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+fn check_extra_args(arguments: &[String], label: &str) -> Result<()> {
+    let flag = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
+    let flags = arguments.iter().filter(|argument| argument.starts_with('-')).map(flag);
+    match flags.into_iter().find(|flag| names_a_secret(flag)) {
+        Some(flag) => bail!(
+            "--extra-args {label}: {flag} takes a secret, which would be written into the results\nhint: put it into an environment variable that the engine reads, and pass --env {label}.NAME"
+        ),
+        None => Ok(()),
+    }
+}
+
+/// True for the name of a variable or flag whose value is a secret: `HF_TOKEN`, `--api-key`; not for
+/// `TOKENIZERS_PARALLELISM` or `--max-num-batched-tokens`.
+fn names_a_secret(name: &str) -> bool {
+    let words: Vec<String> = name.split(['_', '-']).map(str::to_lowercase).collect();
+    let is_secret = |word: &String| {
+        ["secret", "password", "passwd", "credential", "credentials", "apikey"].contains(&word.as_str())
+    };
+    let is_api_key = |pair: &[String]| matches!(pair, [api, key] if api == "api" && key == "key");
+    let ends_in_token = words.last().is_some_and(|word| word == "token");
+    ends_in_token || words.iter().any(is_secret) || words.windows(2).any(is_api_key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_told_from_flags_about_tokens() {
+        for name in ["HF_TOKEN", "VLLM_API_KEY", "--api-key", "--admin-api-key", "--hf-token", "DB_PASSWORD"]
+        {
+            assert!(names_a_secret(name), "{name}");
+        }
+        for name in [
+            "TOKENIZERS_PARALLELISM",
+            "--max-num-batched-tokens",
+            "--speculative-token-map",
+            "--key-cache",
+            "-k",
+        ] {
+            assert!(!names_a_secret(name), "{name}");
+        }
+        let error = check_extra_args(&["--api-key=sk-1".to_owned()], "vllm").unwrap_err().to_string();
+        assert!(error.contains("--api-key") && !error.contains("sk-1"), "{error}");
+        assert!(check_extra_args(&["--dtype".to_owned(), "auto".to_owned()], "vllm").is_ok());
+    }
 }
