@@ -28,6 +28,8 @@ use super::record::{self, LiveTtft, ToldTokens};
 /// asked again, where they do not agree with ours.
 const COUNTER_TRIES: u32 = 8;
 const COUNTER_PAUSE: Duration = Duration::from_millis(500);
+/// A server's death fails its requests before anybody tells of it: so long is the news waited for.
+const DEATH_NEWS: Duration = Duration::from_secs(1);
 
 /// Plays one target and leaves its files; its server is gone afterwards, whatever happened.
 pub async fn play(session: &Session, target: &Target, guard: Option<&Guard>) -> Result<Derived, Failure> {
@@ -86,6 +88,7 @@ async fn load(
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = record::start(receiver, writer, live_ttft.clone());
     let live = Arc::new(LiveCounters::default());
+    let seen = live.clone();
     let line = session.progress.load(&target.label, goal(session), live.clone(), move || live_ttft.p50_ms());
 
     let (stop_sender, stop_load) = watch::channel(*session.interrupt.borrow());
@@ -108,6 +111,14 @@ async fn load(
         }
     };
     drop(line);
+    // A short load can be over, with every request failed, before the guard tells of the server's end.
+    if cut.is_none() && LiveCounters::get(&seen.failed) > 0 {
+        cut = tokio::select! {
+            how = died(server.as_mut()) => Some(Cut::ServerDied(how)),
+            () = guard_died(guard) => Some(Cut::GuardDied),
+            () = tokio::time::sleep(DEATH_NEWS) => None,
+        };
+    }
     let recorded = recorder.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the recorder panicked")));
     let (writer, told) = match recorded {
         Ok(recorded) => recorded,
