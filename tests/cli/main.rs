@@ -1,7 +1,14 @@
 //! The real binary against the pretend engine: one sentence a test.
 
+mod asking;
+mod benching;
 mod comparing;
+mod containers;
 mod failing;
+mod interrupting;
+mod killing;
 mod place;
+mod refusing;
+mod secrets;
 mod starting;
 mod stopping;

@@ -26,7 +26,7 @@ pub const QUICK: [&str; 8] =
 pub const TWO: &str = "a=fake.yaml,b=fake.yaml";
 
 const DEFINITION: &str = include_str!("fake.yaml");
-const ENGINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake_engine/fake_engine.py");
+pub const ENGINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake_engine/fake_engine.py");
 
 /// A directory of the test's own. What lives of it is ended when it is dropped.
 pub struct Place {
@@ -199,9 +199,17 @@ impl Drop for Place {
     }
 }
 
-/// `Listening on http://127.0.0.1:PORT`
+/// Records of the only run of this label that are on disk by now.
+pub fn records(place: &Place, label: &str) -> usize {
+    let files = place.results(&format!("{label}_2"), "_records.jsonl");
+    let text = files.first().and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
+    text.lines().count().saturating_sub(1)
+}
+
+/// `Listening on http://ADDRESS:PORT`
 pub fn port_in(log: &str) -> Option<u16> {
-    let (_, rest) = log.split_once("Listening on http://127.0.0.1:")?;
+    let (_, rest) = log.split_once("Listening on http://")?;
+    let (_, rest) = rest.split_once(':')?;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
