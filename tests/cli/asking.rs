@@ -62,7 +62,11 @@ fn an_unknown_key_of_a_plan_file_is_named_with_its_line() {
     place.write("plan.yaml", "requests: 6\nconcurency: 5\n");
     let ran = place.run(&[&DRY[..], &["--plan", "plan.yaml"]].concat()).expect(2);
     assert!(ran.stderr.starts_with("error: plan.yaml:2: 'concurency'"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("hint: known keys: ") && ran.stderr.contains("concurrency"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("hint: known keys: ") && ran.stderr.contains("concurrency"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]
@@ -73,7 +77,11 @@ fn every_help_shows_an_example() {
     for name in ["compare", "run", "bench", "report", "install", "doctor"] {
         assert!(top.stdout.contains(&format!("  {name} ")), "{}", top.stdout);
         let ran = place.run(&[name, "--help"]).expect(0);
-        assert!(ran.stdout.contains("Examples:") && ran.stdout.contains(&format!("  harness {name} ")), "{}", ran.stdout);
+        assert!(
+            ran.stdout.contains("Examples:") && ran.stdout.contains(&format!("  harness {name} ")),
+            "{}",
+            ran.stdout
+        );
     }
     assert!(place.run(&["--version"]).expect(0).stdout.starts_with("harness "));
 }
@@ -84,7 +92,8 @@ fn doctor_shows_what_is_here_and_how_to_get_the_rest() {
     std::fs::create_dir(place.path("mine")).unwrap();
     std::fs::copy(place.path("fake.yaml"), place.path("mine/fake.yaml")).unwrap();
     let ran = place.run(&["doctor", "--backends-dir", "mine"]).expect(0);
-    for text in ["cores", "open files", "not installed: harness install vllm", "harness install tryout-model"] {
+    for text in ["cores", "open files", "not installed: harness install vllm", "harness install tryout-model"]
+    {
         assert!(ran.stdout.contains(text), "{text}: {}", ran.stdout);
     }
     let fake = ran.stdout.lines().find(|line| line.trim_start().starts_with("fake ")).unwrap();
@@ -115,7 +124,8 @@ fn a_dataset_file_is_played_in_order_and_named() {
         "mine.jsonl",
         "{\"id\": \"x\", \"prompt\": \"one two\", \"max_tokens\": 2}\n{\"id\": \"y\", \"prompt\": \"three\", \"max_tokens\": 5}\n",
     );
-    let run = ["run", "--backend", "a=fake.yaml", "--model", "model", "--dataset", "mine.jsonl", "--warmup", "0"];
+    let run =
+        ["run", "--backend", "a=fake.yaml", "--model", "model", "--dataset", "mine.jsonl", "--warmup", "0"];
     place.run(&[&run[..], &["--requests", "3", "--concurrency", "1"]].concat()).expect(0);
     let run = place.run_json("a");
     assert_eq!(run["summary"]["tokens"]["output"], 2 + 5 + 2);

@@ -34,10 +34,13 @@ fn two_engines_are_measured_one_after_the_other_and_everything_is_written() {
     let table = ran.stdout.lines().filter(|line| line.contains("TTFT p50")).count();
     assert_eq!(table, 1, "{}", ran.stdout);
 
-    for name in ["plan.json", "environment.json", "a.log", "b.log", "summary.csv", "comparison.json", "report.md"] {
+    for name in
+        ["plan.json", "environment.json", "a.log", "b.log", "summary.csv", "comparison.json", "report.md"]
+    {
         assert!(std::fs::metadata(place.folder(name)).unwrap().len() > 0, "{name}");
     }
-    let plots: Vec<_> = std::fs::read_dir(place.folder("plots")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let plots: Vec<_> =
+        std::fs::read_dir(place.folder("plots")).unwrap().map(|entry| entry.unwrap().path()).collect();
     let count = |end: &str| plots.iter().filter(|path| path.extension().unwrap() == end).count();
     assert_eq!((count("png"), count("svg"), plots.len()), (3, 3, 6), "{plots:?}");
     let rows = place.summary_rows();
@@ -103,7 +106,10 @@ fn run_measures_one_backend_and_leaves_its_log_beside_its_files() {
     assert!(ran.stdout.contains("=== RESULTS FOR fake ==="), "{}", ran.stdout);
     let run = place.run_json("fake");
     assert_eq!(run["summary"]["requests"]["completed"], 12);
-    assert_eq!(run["summary"]["server"]["generated_tokens"], run["summary"]["server"]["client_generated_tokens"]);
+    assert_eq!(
+        run["summary"]["server"]["generated_tokens"],
+        run["summary"]["server"]["client_generated_tokens"]
+    );
     let log = std::fs::read_to_string(place.result("run_2", ".log")).unwrap();
     assert_eq!(log.matches("POST /v1/completions").count(), 12 + 2 + 1);
     assert_eq!(place.summary_rows()[0]["endpoint"], "completions");

@@ -9,7 +9,10 @@ fn with_docker() -> Place {
     let place = Place::new();
     let script = DOCKER.replacen("#!/usr/bin/env python3", "", 1);
     place.write("bin/docker.py", &script);
-    place.program("docker", &format!("#!/bin/sh\nexec '{}' '{}' \"$@\"\n", python(), place.text("bin/docker.py")));
+    place.program(
+        "docker",
+        &format!("#!/bin/sh\nexec '{}' '{}' \"$@\"\n", python(), place.text("bin/docker.py")),
+    );
     std::os::unix::fs::symlink(ENGINE, place.path("engine.py")).unwrap();
     // What runs in the image is not on this machine.
     std::fs::remove_file(place.path("bin/fake-engine")).unwrap();
@@ -24,7 +27,9 @@ fn containers(place: &Place) -> usize {
 
 #[test]
 fn an_engine_in_a_container_is_measured_stopped_and_removed() {
-    for choice in [&["--launcher", "docker"][..], &["--set", "a.launcher=docker", "--set", "b.launcher=docker"]] {
+    for choice in
+        [&["--launcher", "docker"][..], &["--set", "a.launcher=docker", "--set", "b.launcher=docker"]]
+    {
         let place = with_docker();
         place.compare(TWO, &[&QUICK[..], choice].concat()).expect(0);
         for label in ["a", "b"] {
@@ -61,8 +66,8 @@ fn kill_9_of_the_harness_removes_the_container_within_30_s() {
 #[test]
 fn without_docker_the_cure_is_named() {
     let place = Place::new();
-    place.compare("a=fake.yaml", &[&QUICK[..], &["--launcher", "docker"]].concat()).expect(1).says(&[
-        "docker is not on the PATH",
-        "hint: install Docker",
-    ]);
+    place
+        .compare("a=fake.yaml", &[&QUICK[..], &["--launcher", "docker"]].concat())
+        .expect(1)
+        .says(&["docker is not on the PATH", "hint: install Docker"]);
 }

@@ -97,7 +97,8 @@ fn strict_makes_a_result_that_is_not_valid_a_failure_and_only_that() {
 #[test]
 fn an_engine_that_dies_in_mid_run_leaves_a_partial_result_and_the_other_whole() {
     let place = Place::new();
-    let ran = place.compare(TWO, &[&QUICK[..], &["--extra-args", "a=--die-after-requests 8"]].concat()).expect(1);
+    let ran =
+        place.compare(TWO, &[&QUICK[..], &["--extra-args", "a=--die-after-requests 8"]].concat()).expect(1);
     let run = place.run_json("a");
     let partial = run["summary"]["partial"].as_str().unwrap();
     assert!(partial.contains("exit code 1"), "{partial}");

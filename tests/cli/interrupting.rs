@@ -4,8 +4,7 @@ use rustix::process::Signal;
 
 use super::place::*;
 
-const ENDLESS: [&str; 8] =
-    ["--duration", "10m", "--concurrency", "4", "--warmup", "2", "--max-tokens", "8"];
+const ENDLESS: [&str; 8] = ["--duration", "10m", "--concurrency", "4", "--warmup", "2", "--max-tokens", "8"];
 
 fn under_load(place: &Place, options: &str) -> Running {
     let options = format!("a={options}");

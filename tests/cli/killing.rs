@@ -73,7 +73,9 @@ fn under_load_it_leaves_nothing_and_loses_at_most_a_second_of_records() {
     });
     let killed_s = now_s();
     kill_and_look(&place, running, "a");
-    assert!(place.results("a_2", ".json").is_empty() && !place.path("results/benchmark_summary.csv").exists());
+    assert!(
+        place.results("a_2", ".json").is_empty() && !place.path("results/benchmark_summary.csv").exists()
+    );
 
     let ran = place.run(&["report", "results"]).expect(1);
     assert!(ran.stdout.contains("=== RESULTS FOR a (partial"), "{}", ran.stdout);
@@ -85,7 +87,11 @@ fn under_load_it_leaves_nothing_and_loses_at_most_a_second_of_records() {
     let kept = count("requests") + count("warmup");
     let due = served().iter().filter(|at| **at < killed_s - LOST_S).count();
     // The probe was served and is no record.
-    assert!(due > 20 && kept + 1 >= due && kept < served().len(), "{kept} kept, {due} due, {} served", served().len());
+    assert!(
+        due > 20 && kept + 1 >= due && kept < served().len(),
+        "{kept} kept, {due} due, {} served",
+        served().len()
+    );
     let again = place.run(&["report", "results"]).expect(1);
     assert_eq!(again.stdout, ran.stdout, "the same figures from the same records");
     let rows = place.summary_rows();
@@ -99,8 +105,8 @@ fn under_load_it_leaves_nothing_and_loses_at_most_a_second_of_records() {
 fn while_a_server_is_being_stopped_it_leaves_nothing_and_every_record_is_kept() {
     let place = Place::new();
     place.change_definition("grace_s: 2", "grace_s: 600");
-    let mut running =
-        place.start_compare("a=fake.yaml", &[&QUICK[..], &["--extra-args", &format!("a={STUBBORN}")]].concat());
+    let mut running = place
+        .start_compare("a=fake.yaml", &[&QUICK[..], &["--extra-args", &format!("a={STUBBORN}")]].concat());
     running.wait_for("the stop", || place.log("a").contains("SIGTERM received; ignored"));
     kill_and_look(&place, running, "a");
     place.run(&["report", "results"]).expect(1);
@@ -119,11 +125,16 @@ fn when_the_guard_is_killed_the_harness_stops_and_says_so() {
         place.start_compare(TWO, &[&traffic[..], &["--extra-args", &format!("a={STUBBORN}")]].concat());
     running.wait_for("the load", || records(&place, "a") > 20);
     let harness = running.pid();
-    let is_guard = |pid: &u32| *pid != harness && command_line(*pid).starts_with(env!("CARGO_BIN_EXE_harness"));
+    let is_guard =
+        |pid: &u32| *pid != harness && command_line(*pid).starts_with(env!("CARGO_BIN_EXE_harness"));
     let guards: Vec<u32> = place.processes().into_iter().filter(is_guard).collect();
     assert_eq!(guards.len(), 1);
     signal(guards[0], Signal::KILL);
-    let ran = running.wait().expect(1).says(&["error: a: the guard process died", "error: b: b cannot be started", "hint: "]);
+    let ran = running.wait().expect(1).says(&[
+        "error: a: the guard process died",
+        "error: b: b cannot be started",
+        "hint: ",
+    ]);
     assert!(!ran.stderr.contains("b: starting"), "{}", ran.stderr);
     place.assert_gone("a");
     let run = place.run_json("a");
@@ -137,7 +148,10 @@ fn when_the_guard_is_killed_the_harness_stops_and_says_so() {
 #[test]
 fn leftovers_of_harness_and_guard_killed_together_are_shown_by_doctor_and_ended_by_the_next_run() {
     let place = Place::new();
-    let mut running = place.start_compare("a=fake.yaml", &["--extra-args", &format!("a={STUBBORN} --never-ready --startup-mode 503")]);
+    let mut running = place.start_compare(
+        "a=fake.yaml",
+        &["--extra-args", &format!("a={STUBBORN} --never-ready --startup-mode 503")],
+    );
     running.wait_for("a loading", || place.log("a").contains("Loading weights"));
     let harness = running.pid();
     let is_ours = |pid: &u32| command_line(*pid).starts_with(env!("CARGO_BIN_EXE_harness"));
@@ -153,6 +167,9 @@ fn leftovers_of_harness_and_guard_killed_together_are_shown_by_doctor_and_ended_
     assert!(doctor.stdout.contains("left over from an earlier run: a "), "{}", doctor.stdout);
     assert!(servers.iter().all(|pid| is_alive(*pid)), "doctor only looks");
     let run = ["run", "--backend", "b=fake.yaml", "--model", "model"];
-    place.run(&[&run[..], &QUICK].concat()).expect(0).says(&["ending a server left over from an earlier run"]);
+    place
+        .run(&[&run[..], &QUICK].concat())
+        .expect(0)
+        .says(&["ending a server left over from an earlier run"]);
     place.assert_nothing_lives();
 }

@@ -1,4 +1,5 @@
 //! The real binary against the pretend engine: one sentence a test.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod asking;
 mod benching;

@@ -19,8 +19,7 @@ use serde_json::Value;
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A traffic of a moment.
-pub const QUICK: [&str; 8] =
-    ["--requests", "12", "--concurrency", "4", "--warmup", "2", "--max-tokens", "8"];
+pub const QUICK: [&str; 8] = ["--requests", "12", "--concurrency", "4", "--warmup", "2", "--max-tokens", "8"];
 
 /// Two pretend engines.
 pub const TWO: &str = "a=fake.yaml,b=fake.yaml";
@@ -177,7 +176,11 @@ impl Place {
 
     pub fn assert_nothing_lives(&self) {
         let left = self.processes();
-        assert!(left.is_empty(), "still alive: {:?}", left.iter().map(|pid| command_line(*pid)).collect::<Vec<_>>());
+        assert!(
+            left.is_empty(),
+            "still alive: {:?}",
+            left.iter().map(|pid| command_line(*pid)).collect::<Vec<_>>()
+        );
     }
 
     /// Nothing lives, and the port that this server listened on is free again.
@@ -224,7 +227,8 @@ impl Engine {
     pub fn start(options: &[&str]) -> Self {
         let mut command = Command::new(python());
         command.arg(ENGINE).args(["--port", "0"]).args(options);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         follow(child.stderr.take().unwrap(), log.clone());
         follow(child.stdout.take().unwrap(), log.clone());
@@ -401,7 +405,8 @@ pub fn json(path: &Path) -> Value {
 }
 
 pub fn rows(path: &Path) -> Vec<BTreeMap<String, String>> {
-    let mut reader = csv::Reader::from_path(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut reader =
+        csv::Reader::from_path(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     reader.deserialize().map(Result::unwrap).collect()
 }
 

@@ -30,12 +30,28 @@ fn backends_that_do_not_exist_or_are_not_here() {
     let place = Place::new();
     refused(&place, &["compare", "--backend", "vlm"], &["unknown backend 'vlm'", "vllm", "llamacpp"]);
     refused(&place, &["compare"], &["compare needs backends", "--backend all"]);
-    refused(&place, &["run", "--backend", TWO], &["run takes one backend", "several go into harness compare"]);
-    refused(&place, &["compare", "--backend", "a=fake.yaml,a=fake.yaml"], &["two backends are called 'a'", "give one another label"]);
+    refused(
+        &place,
+        &["run", "--backend", TWO],
+        &["run takes one backend", "several go into harness compare"],
+    );
+    refused(
+        &place,
+        &["compare", "--backend", "a=fake.yaml,a=fake.yaml"],
+        &["two backends are called 'a'", "give one another label"],
+    );
     refused(&place, &["compare", "--backend", "missing.yaml"], &["missing.yaml", "check the path"]);
     // By name it fails the command; of `all` nothing is here.
-    refused(&place, &["compare", "--backend", "a=fake.yaml,vllm", "--model", "model"], &["vLLM is not installed", "harness install vllm"]);
-    refused(&place, &["compare", "--backend", "all", "--model", "model"], &["none of the backends is installed", "harness install"]);
+    refused(
+        &place,
+        &["compare", "--backend", "a=fake.yaml,vllm", "--model", "model"],
+        &["vLLM is not installed", "harness install vllm"],
+    );
+    refused(
+        &place,
+        &["compare", "--backend", "all", "--model", "model"],
+        &["none of the backends is installed", "harness install"],
+    );
     std::fs::remove_file(place.path("bin/fake-engine")).unwrap();
     compare_refused(&place, &[], &["Fake is not installed", "put fake-engine on PATH"]);
 }
@@ -44,7 +60,10 @@ fn backends_that_do_not_exist_or_are_not_here() {
 fn datasets_that_cannot_be_played() {
     let place = Place::new();
     compare_refused(&place, &["--dataset", "nowhere.json"], &["nowhere.json", "check the path"]);
-    place.write("bad.json", "[\n  {\"id\": \"a\", \"prompt\": \"p\"},\n  {\"id\": \"b\", \"prompt\" \"p\"}\n]\n");
+    place.write(
+        "bad.json",
+        "[\n  {\"id\": \"a\", \"prompt\": \"p\"},\n  {\"id\": \"b\", \"prompt\" \"p\"}\n]\n",
+    );
     compare_refused(&place, &["--dataset", "bad.json"], &["bad.json", "line 3"]);
     place.write("bad.jsonl", "{\"id\": \"a\", \"prompt\": \"p\"}\n{\"id\": \"b\"}\n");
     compare_refused(&place, &["--dataset", "bad.jsonl"], &["bad.jsonl", "line 2", "prompt"]);
@@ -69,15 +88,25 @@ fn flags_that_contradict_each_other() {
     compare_refused(&place, &["--rate", "2", "--ramp", "1s"], &["--ramp", "--rate"]);
     compare_refused(&place, &["--requests", "0"], &["--requests is 0", "give a number above 0"]);
     compare_refused(&place, &["--rate", "0"], &["--rate 0", "above 0"]);
-    refused(&place, &["bench", "--url", "http://h", "--insecure"], &["--insecure", "https", "leave them out"]);
+    refused(
+        &place,
+        &["bench", "--url", "http://h", "--insecure"],
+        &["--insecure", "https", "leave them out"],
+    );
     compare_refused(&place, &["--endpoint-path", "v1"], &["--endpoint-path v1", "begin it with a slash"]);
-    compare_refused(&place, &["--api-key-env", "NOBODY_SET_THIS"], &["NOBODY_SET_THIS", "export NOBODY_SET_THIS="]);
+    compare_refused(
+        &place,
+        &["--api-key-env", "NOBODY_SET_THIS"],
+        &["NOBODY_SET_THIS", "export NOBODY_SET_THIS="],
+    );
 }
 
 #[test]
 fn values_that_cannot_be_read_name_the_flag() {
     let place = Place::new();
-    for (flag, value) in [("--duration", "soon"), ("--concurrency", "many"), ("--arrival", "often"), ("--warmup", "-1")] {
+    for (flag, value) in
+        [("--duration", "soon"), ("--concurrency", "many"), ("--arrival", "often"), ("--warmup", "-1")]
+    {
         let args = ["compare", "--backend", TWO, "--model", "model", &format!("{flag}={value}")];
         let ran = place.run(&args).expect(2);
         assert!(ran.stderr.starts_with("error: ") && ran.stderr.contains(flag), "{}", ran.stderr);
@@ -92,17 +121,29 @@ fn values_that_cannot_be_read_name_the_flag() {
 fn an_output_that_cannot_be_written() {
     let place = Place::new();
     place.write("file", "");
-    compare_refused(&place, &["--output", "file/below"], &["cannot write results to file/below", "--output DIR"]);
+    compare_refused(
+        &place,
+        &["--output", "file/below"],
+        &["cannot write results to file/below", "--output DIR"],
+    );
 }
 
 #[test]
 fn settings_that_fit_nobody() {
     let place = Place::new();
-    compare_refused(&place, &["--set", "a.max_lenn=1"], &["a.max_lenn", "fake.yaml", "max_len", "--extra-args"]);
+    compare_refused(
+        &place,
+        &["--set", "a.max_lenn=1"],
+        &["a.max_lenn", "fake.yaml", "max_len", "--extra-args"],
+    );
     compare_refused(&place, &["--set", "c.max_len=1"], &["--set names the backend 'c'", "a, b"]);
     compare_refused(&place, &["--set", "nonsense"], &["--set", "LABEL.KEY=VALUE"]);
     compare_refused(&place, &["--set", "a.port=0"], &["a: port=0", "takes a number from 1 to 65535"]);
-    compare_refused(&place, &["--set", "a.launcher=podman"], &["launcher=podman", "takes `process` or `docker`"]);
+    compare_refused(
+        &place,
+        &["--set", "a.launcher=podman"],
+        &["launcher=podman", "takes `process` or `docker`"],
+    );
     compare_refused(&place, &["--extra-args", "a=--x 'open"], &["--extra-args a", "close it"]);
     compare_refused(&place, &["--set", "a.binary_path=nowhere"], &["a: nowhere is no program"]);
 }
@@ -113,7 +154,11 @@ fn models_that_are_not_there() {
     std::fs::create_dir(place.path("empty")).unwrap();
     refused(&place, &["run", "--backend", "fake.yaml", "--model", "./nowhere"], &["./nowhere", "a hub id"]);
     refused(&place, &["run", "--backend", "fake.yaml", "--model", "empty"], &["empty", "config.json"]);
-    refused(&place, &["run", "--backend", "fake.yaml", "--model", "fake.yaml"], &["fake.yaml", "single file"]);
+    refused(
+        &place,
+        &["run", "--backend", "fake.yaml", "--model", "fake.yaml"],
+        &["fake.yaml", "single file"],
+    );
 }
 
 #[test]

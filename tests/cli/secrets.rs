@@ -49,7 +49,12 @@ fn assert_no_secret(place: &Place, ran: &Ran) {
         for path in &all {
             assert!(!holds(&content(path), secret), "{secret} is in {}", path.display());
         }
-        assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret), "{secret}: {}{}", ran.stdout, ran.stderr);
+        assert!(
+            !ran.stdout.contains(secret) && !ran.stderr.contains(secret),
+            "{secret}: {}{}",
+            ran.stdout,
+            ran.stderr
+        );
     }
 }
 
@@ -61,11 +66,16 @@ fn no_secret_reaches_a_file_an_output_or_a_command_line_of_ours() {
     running.wait_for("the load", || records(&place, "a") > 0);
     let pids = place.processes();
     // Its server was given them.
-    let environments: Vec<u8> =
-        pids.iter().flat_map(|pid| std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()).collect();
+    let environments: Vec<u8> = pids
+        .iter()
+        .flat_map(|pid| std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default())
+        .collect();
     assert!(holds(&environments, SECRETS[2]));
-    let ours: Vec<String> =
-        pids.iter().map(|pid| command_line(*pid)).filter(|line| line.starts_with(env!("CARGO_BIN_EXE_harness"))).collect();
+    let ours: Vec<String> = pids
+        .iter()
+        .map(|pid| command_line(*pid))
+        .filter(|line| line.starts_with(env!("CARGO_BIN_EXE_harness")))
+        .collect();
     assert_eq!(ours.len(), 2, "the harness and its guard: {ours:?}");
     for secret in SECRETS {
         assert!(ours.iter().all(|line| !line.contains(secret)), "{ours:?}");

@@ -28,7 +28,10 @@ fn an_engine_that_is_slow_to_start_is_waited_for() {
     for mode in ["refused", "503"] {
         let place = Place::new();
         let slow = format!("a=--startup-s 1.5 --startup-mode {mode}");
-        place.compare("a=fake.yaml", &[&QUICK[..], &["--extra-args", &slow]].concat()).expect(0).says(&["a: ready in"]);
+        place
+            .compare("a=fake.yaml", &[&QUICK[..], &["--extra-args", &slow]].concat())
+            .expect(0)
+            .says(&["a: ready in"]);
         let ready_s = place.run_json("a")["summary"]["ready_s"].as_f64().unwrap();
         assert!((1.5..60.0).contains(&ready_s), "{ready_s}");
         place.assert_gone("a");
@@ -48,7 +51,8 @@ fn an_engine_that_never_is_ready_is_given_up_and_its_log_shown() {
 fn an_engine_that_dies_while_loading_is_noticed_at_once_with_its_cause() {
     let place = Place::new();
     let started = std::time::Instant::now();
-    let options = "--die-while-loading 3 --startup-s 0.3 --log-line 'torch.OutOfMemoryError: CUDA out of memory'";
+    let options =
+        "--die-while-loading 3 --startup-s 0.3 --log-line 'torch.OutOfMemoryError: CUDA out of memory'";
     let ran = with_bad_start(&place, options, &[]);
     // The default --startup-timeout is half an hour.
     assert!(started.elapsed() < PATIENCE);
