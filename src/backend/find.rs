@@ -202,12 +202,19 @@ fn program_version(program: &Path, args: &[String]) -> Option<String> {
     version_in(&String::from_utf8_lossy(&text))
 }
 
+/// What stands after `version`, else the first word that looks like one: `mine-server 1.2.3`.
 fn version_in(text: &str) -> Option<String> {
-    text.lines().find_map(|line| {
+    let named = text.lines().find_map(|line| {
         let (_, after) = line.split_once("version")?;
         let value = after.trim_start_matches([':', ' ']).trim();
         (!value.is_empty()).then(|| value.to_owned())
-    })
+    });
+    named.or_else(|| text.split_whitespace().find(|word| looks_like_version(word)).map(str::to_owned))
+}
+
+fn looks_like_version(word: &str) -> bool {
+    let digits = word.strip_prefix('v').unwrap_or(word);
+    digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.') && !digits.ends_with('.')
 }
 
 #[cfg(test)]
@@ -294,6 +301,19 @@ mod tests {
         let found = find(all.get("llamacpp").unwrap(), &input(temporary.path(), &bin)).unwrap();
         assert_eq!(found.program, Some(bin.join("llama-server")));
         assert_eq!(found.version.as_deref(), Some("6123 (abc)"));
+    }
+
+    #[test]
+    fn a_version_is_recognised_with_and_without_the_word() {
+        let cases = [
+            ("mine-server 1.2.3\n", Some("1.2.3")),
+            ("mine v2.0-rc1", Some("v2.0-rc1")),
+            ("built 2026\nversion: 7", Some("7")),
+            ("usage: mine [options].", None),
+        ];
+        for (text, version) in cases {
+            assert_eq!(version_in(text).as_deref(), version, "{text}");
+        }
     }
 
     #[test]

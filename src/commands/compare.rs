@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 
 use crate::backend::definition::{Definition, Definitions};
 use crate::backend::model;
-use crate::backend::resolve::{NotInstalled, ResolveInput, resolve, uses_docker};
+use crate::backend::resolve::{NotInstalled, ResolveInput, named_program, resolve, uses_docker};
 use crate::cli::{CompareArgs, LauncherArg};
 use crate::progress::Progress;
 use crate::schema::backend::Target;
@@ -128,6 +128,10 @@ impl Resolver<'_> {
         let found = self.finder.find(definition, &given.settings);
         let in_docker = uses_docker(&given.settings, docker).context(choice.label.clone())?;
         if found.is_none() && !in_docker {
+            if let Some(program) = named_program(definition, &given.settings) {
+                let program = program.display();
+                bail!("{}: {program} is no program that can be started\nhint: check the path", choice.label);
+            }
             return Err(not_installed(definition).into());
         }
         let model = match given.model {

@@ -52,8 +52,24 @@ pub fn guard() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "errors are printed here, once")]
 fn refuse(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", refusal(error));
     ExitCode::from(REFUSED)
+}
+
+/// All causes on one line, and the hints below: a cause never stands behind its effect's hint.
+fn refusal(error: &anyhow::Error) -> String {
+    let (mut causes, mut hints) = (Vec::new(), String::new());
+    for cause in error.chain().map(ToString::to_string) {
+        match cause.split_once("\nhint: ") {
+            Some((what, hint)) => {
+                causes.push(what.to_owned());
+                hints.push_str("\nhint: ");
+                hints.push_str(hint);
+            }
+            None => causes.push(cause),
+        }
+    }
+    causes.join(": ") + &hints
 }
 
 /// A tokio runtime for everything but the measured path.

@@ -89,10 +89,10 @@ pub async fn play(
         return Ok(ExitCode::SUCCESS);
     }
     check_limits(&plan, &environment)?;
+    let api_key = traffic::api_key(&plan.wire)?;
     results::check_writable(&plan.output)?;
     let progress = Progress::new(output.quiet, output.verbose);
     end_leftovers(&progress)?;
-    let api_key = traffic::api_key(&plan.wire)?;
     if plan.command == CommandKind::Compare {
         plan.run_id = pipeline::take_folder(&plan, &environment)?;
     }

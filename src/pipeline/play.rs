@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::backend::guard::Guard;
+use crate::backend::guard::{Ended, Guard};
 use crate::backend::launch::Server;
 use crate::load::{self, RunClock};
 use crate::monitor::ServerCounters;
@@ -28,6 +28,8 @@ use super::record::{self, LiveTtft, ToldTokens};
 /// asked again, where they do not agree with ours.
 const COUNTER_TRIES: u32 = 8;
 const COUNTER_PAUSE: Duration = Duration::from_millis(500);
+/// A server's death fails its requests before anybody tells of it: so long is the news waited for.
+const DEATH_NEWS: Duration = Duration::from_secs(1);
 
 /// Plays one target and leaves its files; its server is gone afterwards, whatever happened.
 pub async fn play(session: &Session, target: &Target, guard: Option<&Guard>) -> Result<Derived, Failure> {
@@ -86,6 +88,7 @@ async fn load(
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = record::start(receiver, writer, live_ttft.clone());
     let live = Arc::new(LiveCounters::default());
+    let seen = live.clone();
     let line = session.progress.load(&target.label, goal(session), live.clone(), move || live_ttft.p50_ms());
 
     let (stop_sender, stop_load) = watch::channel(*session.interrupt.borrow());
@@ -100,7 +103,7 @@ async fn load(
             changed = interrupt.changed(), if cut.is_none() => {
                 if changed.is_ok() { cut = Some(Cut::Interrupted); }
             }
-            how = died(server.as_mut()), if cut.is_none() => cut = Some(Cut::ServerDied(how)),
+            how = died(server.as_mut()), if cut.is_none() => cut = Some(how),
             () = guard_died(guard), if cut.is_none() => cut = Some(Cut::GuardDied),
         }
         if cut.is_some() {
@@ -108,6 +111,14 @@ async fn load(
         }
     };
     drop(line);
+    // A short load can be over, with every request failed, before the guard tells of the server's end.
+    if cut.is_none() && LiveCounters::get(&seen.failed) > 0 {
+        cut = tokio::select! {
+            how = died(server.as_mut()) => Some(how),
+            () = guard_died(guard) => Some(Cut::GuardDied),
+            () = tokio::time::sleep(DEATH_NEWS) => None,
+        };
+    }
     let recorded = recorder.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the recorder panicked")));
     let (writer, told) = match recorded {
         Ok(recorded) => recorded,
@@ -129,22 +140,22 @@ async fn load(
         }
     };
     writer.close(figures, cut.as_ref().map(Cut::reason), server_counts)?;
-    match cut {
-        Some(Cut::GuardDied) => Err(Failure {
-            what: "the guard process died, so the run was stopped; what was measured is saved".into(),
-            hint: Some("harness report rebuilds the reports from the records".into()),
-            log: None,
-            interrupted: false,
-            fatal: true,
-        }),
-        Some(Cut::Interrupted | Cut::ServerDied(_)) | None => Ok(files),
+    if let Some(Cut::GuardDied) = cut {
+        session.progress.error(&format!(
+            "error: {}: the guard process died, so the run was stopped; what was measured is saved\n\
+             hint: somebody killed it: measure again",
+            target.label
+        ));
     }
+    Ok(files)
 }
 
-async fn died(server: Option<&mut Server>) -> String {
-    match server {
-        Some(server) => server.exited().await.how.to_string(),
-        None => std::future::pending().await,
+async fn died(server: Option<&mut Server>) -> Cut {
+    let Some(server) = server else { return std::future::pending().await };
+    match server.exited().await.how {
+        how @ (Ended::Code(_) | Ended::Signal(_)) => Cut::ServerDied(how.to_string()),
+        // Its guard's death is what a server dies of, and perhaps the first of the two to be told.
+        Ended::GuardDied => Cut::GuardDied,
     }
 }
 

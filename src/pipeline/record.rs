@@ -86,7 +86,11 @@ pub fn start(
                     writer.write(&record)?;
                 }
                 Err(RecvTimeoutError::Timeout) => writer.tick()?,
-                Err(RecvTimeoutError::Disconnected) => return Ok((writer, told)),
+                Err(RecvTimeoutError::Disconnected) => {
+                    // The server's stop comes before the close, and may take longer than a crash may lose.
+                    writer.tick()?;
+                    return Ok((writer, told));
+                }
             }
         }
     })

@@ -190,7 +190,9 @@ fn time(at: Timestamp) -> String {
 }
 
 /// Columns of `_requests.csv`. `due_ms` to `sent_ms` count from the run's start; what came after the
-/// request was sent counts from `sent_ms` (from the run's start where it never was).
+/// request was sent counts from `sent_ms` (from the run's start where it never was). A request that was not
+/// completed has no latency (`ttft_ms`, `first_answer_ms`, `e2e_ms`, `tpot_ms`), so that nobody averages one;
+/// its raw times are in the records.
 pub const REQUEST_COLUMNS: [&str; 30] = [
     "index",
     "prompt_id",
@@ -271,6 +273,8 @@ pub fn request_row(record: &RequestRecord) -> [String; REQUEST_COLUMNS.len()] {
     };
     let sent_us = record.sent_us.unwrap_or(0);
     let after_sent = |at_us: Option<u64>| optional(at_us.map(|at| milliseconds(at.saturating_sub(sent_us))));
+    let is_completed = record.outcome == Outcome::Completed;
+    let latency = |at_us: Option<u64>| after_sent(at_us.filter(|_| is_completed));
     let from_start = |at_us: Option<u64>| optional(at_us.map(milliseconds));
     let count = |count: Option<u32>| count.map(|count| count.to_string()).unwrap_or_default();
     let merged = record.chunks.iter().filter(|chunk| chunk.merged_bound_us.is_some()).count();
@@ -289,11 +293,11 @@ pub fn request_row(record: &RequestRecord) -> [String; REQUEST_COLUMNS.len()] {
         from_start(record.sent_us),
         after_sent(record.headers_us),
         after_sent(record.first_event_us),
-        after_sent(record.first_token_us),
-        after_sent(record.first_answer_us),
-        after_sent(record.last_token_us),
+        latency(record.first_token_us),
+        latency(record.first_answer_us),
+        latency(record.last_token_us),
         after_sent(Some(record.end_us)),
-        optional(tpot_ms(record)),
+        optional(tpot_ms(record).filter(|_| is_completed)),
         record.chunks.len().to_string(),
         merged.to_string(),
         count(record.tokens.prompt),

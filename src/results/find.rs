@@ -51,7 +51,9 @@ pub struct FoundRuns {
 /// # Errors
 /// There is nothing at the path, or a file there that is no run's.
 pub fn find_runs(path: &Path) -> Result<FoundRuns> {
-    let kind = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let kind = std::fs::metadata(path).with_context(|| {
+        format!("cannot read {}\nhint: give a results directory, or a file of a run", path.display())
+    })?;
     if kind.is_file() {
         return one_run(path);
     }

@@ -64,6 +64,8 @@ def options():
                       help="a grandchild in a session of its own, parent gone; ignores SIGTERM")
     stop.add_argument("--hold-port", action="store_true",
                       help="a child keeps the listening socket after the main process has ended; ignores SIGTERM")
+    parser.add_argument("--served-file", metavar="FILE",
+                        help="gets the Unix time of the end of every whole answer, a line each, before its last bytes")
     stop.add_argument("--pid-file", metavar="FILE", help="gets a line 'orphan PID' or 'holder PID' a child")
     return parser.parse_args()
 
@@ -112,6 +114,13 @@ class Engine:
             self.generated_tokens += generated
             self.running += running
             self.answered += answered
+
+    def answer_ends(self):
+        """Counted before the client can know: whoever has read the end finds it in the counts."""
+        self.count(answered=1)
+        if self.opts.served_file:
+            with self.lock, open(self.opts.served_file, "a", encoding="utf-8") as file:
+                file.write(f"{time.time():.6f}\n")
 
     def metrics(self):
         label = f'{{model_name="{self.model}",engine="0"}}'
@@ -317,7 +326,7 @@ class Generation:
         body["object"] = "chat.completion" if self.chat else "text_completion"
         if not self.opts.no_usage:
             body["usage"] = self.usage(self.length + self.hidden)
-        self.engine.count(answered=1)
+        self.engine.answer_ends()
         self.connection.respond(method, self.path, 200, json.dumps(body))
 
     def run_stream(self, method):
@@ -344,8 +353,7 @@ class Generation:
             body = self.envelope([])
             body["usage"] = self.usage(self.length + self.hidden)
             self.event(body)
-        # Counted before the client can know: whoever has read [DONE] finds it in the counts.
-        self.engine.count(answered=1)
+        self.engine.answer_ends()
         self.done()
 
     def fault(self, tokens):
