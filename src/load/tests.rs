@@ -17,7 +17,7 @@ use crate::schema::request::{Phase, Request};
 
 /// What the server does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Behaviour {
+pub(crate) enum Behaviour {
     /// So many tokens with so long between them.
     Stream { tokens: u32, gap: Duration },
     /// A head and one token, then nothing.
@@ -33,7 +33,7 @@ enum Behaviour {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+pub(crate) struct Counts {
     connections: AtomicU64,
     open: AtomicU64,
     requests: AtomicU64,
@@ -47,7 +47,7 @@ impl Counts {
     }
 }
 
-async fn serve(behaviour: Behaviour) -> (String, Arc<Counts>) {
+pub(crate) async fn serve(behaviour: Behaviour) -> (String, Arc<Counts>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let counts = Arc::new(Counts::default());
@@ -146,7 +146,7 @@ fn quick() -> Behaviour {
     Behaviour::Stream { tokens: 3, gap: Duration::from_millis(2) }
 }
 
-fn job(url: &str, traffic: Traffic) -> Job {
+pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
     let requests = |name: &str| {
         let request =
             |i| Request { prompt_id: format!("{name}{i}"), prompt: "hello \"é\"\n".into(), max_tokens: 3 };
