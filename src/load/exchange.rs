@@ -77,7 +77,9 @@ impl Line {
         let proven_us = polls::earliest_us();
         if let Some(realtime_ns) = received.realtime_ns {
             let stamp_us = self.offset.to_run_us(realtime_ns);
-            let plausible = earliest_us as i64 - STAMP_SLACK_US..=now_us as i64 + STAMP_SLACK_US;
+            // What the waits prove too: a clock that was set back would else pass for an early arrival.
+            let least_us = earliest_us.max(proven_us);
+            let plausible = least_us as i64 - STAMP_SLACK_US..=now_us as i64 + STAMP_SLACK_US;
             if plausible.contains(&stamp_us) {
                 let at_us = (stamp_us.max(0) as u64).clamp(earliest_us.min(now_us), now_us);
                 let lag_us = u32::try_from(now_us - at_us).unwrap_or(u32::MAX);
