@@ -31,3 +31,5 @@ mod corpus;
 mod stalls;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls;

@@ -295,3 +295,21 @@ fn peek(stream: &TcpStream) -> io::Result<usize> {
     let length = unsafe { libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, flags) };
     usize::try_from(length).map_err(|_| io::Error::last_os_error())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_records_end_where_they_end_wherever_they_are_cut() {
+        let bytes = [&[23, 3, 3, 0, 2, 9, 9][..], &[23, 3, 3, 0, 0], &[21, 3, 3, 1, 1], &[7; 257]].concat();
+        let seams = [0, 7, 12, bytes.len()];
+        for cut in 0..=bytes.len() {
+            let mut records = Records::default();
+            records.follow(&bytes[..cut]);
+            assert_eq!(records.at_seam(), seams.contains(&cut), "cut at {cut}");
+            records.follow(&bytes[cut..]);
+            assert!(records.at_seam(), "cut at {cut}");
+        }
+    }
+}
