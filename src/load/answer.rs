@@ -34,8 +34,11 @@ pub(crate) struct Arrival {
     pub(crate) lag_us: u32,
     /// The stamp is the kernel's.
     pub(crate) kernel: bool,
-    /// The read filled its buffer, so that the stamp may be of bytes beyond it.
-    pub(crate) filled: bool,
+    /// The stamp may be of bytes beyond those that were read: the read filled its buffer, or TLS
+    /// holds the beginning of a further record.
+    pub(crate) beyond: bool,
+    /// None of the bytes came earlier, by what the client thread's waits prove, µs.
+    pub(crate) earliest_us: u64,
 }
 
 /// What is to be done after a read.
@@ -79,6 +82,8 @@ struct Seen {
     expect: Expect,
     /// Stamp of the read before this one (at first: the send), µs.
     previous_us: u64,
+    /// Stamp of the last read (or send) that left nothing behind, µs: what is read now came later.
+    emptied_us: u64,
     headers_us: Option<u64>,
     first_event_us: Option<u64>,
     first_token_us: Option<u64>,
@@ -105,6 +110,7 @@ impl Answer {
         let seen = Seen {
             expect,
             previous_us: sent_us,
+            emptied_us: sent_us,
             headers_us: None,
             first_event_us: None,
             first_token_us: None,
@@ -174,7 +180,7 @@ impl Answer {
         }
         self.http.ended_without_more();
         self.surplus |= self.http.is_done() && !input.is_empty();
-        let is_newest = newest_is_last && !arrival.filled && (self.http.at_seam() || self.http.is_done());
+        let is_newest = newest_is_last && !arrival.beyond && (self.http.at_seam() || self.http.is_done());
         self.seen.end_read(arrival, is_newest);
         if self.seen.unreadable.is_some() {
             Progress::Stop
@@ -291,6 +297,9 @@ impl Seen {
             self.push(tokens, arrival, !newest_is_last);
         }
         self.previous_us = arrival.at_us;
+        if !arrival.beyond {
+            self.emptied_us = arrival.at_us;
+        }
     }
 
     /// Takes one event; true where it carries a token.
@@ -347,7 +356,7 @@ impl Seen {
     }
 
     fn push(&mut self, tokens: u32, arrival: Arrival, merged: bool) {
-        let bound_us = arrival.at_us.saturating_sub(self.previous_us);
+        let bound_us = arrival.at_us.saturating_sub(self.emptied_us.max(arrival.earliest_us));
         let merged_bound_us = merged.then(|| u32::try_from(bound_us).unwrap_or(u32::MAX));
         self.chunks.push(Chunk { at_us: arrival.at_us, tokens, merged_bound_us });
     }
@@ -444,7 +453,8 @@ pub fn parse_answer<'a>(
     let mut ending = None;
     for bytes in reads.into_iter().filter(|bytes| !bytes.is_empty()) {
         record.end_us += 1000;
-        let arrival = Arrival { at_us: record.end_us, lag_us: 0, kernel: true, filled: false };
+        let arrival =
+            Arrival { at_us: record.end_us, lag_us: 0, kernel: true, beyond: false, earliest_us: 0 };
         if answer.read(bytes, arrival) != Progress::More {
             ending = Some(Ending::Read);
             break;

@@ -79,19 +79,22 @@ fn realtime_now_ns() -> i64 {
 
 /// CPU seconds that this thread has used; 0 where the system does not say.
 pub(crate) fn thread_cpu_s() -> f64 {
-    #[cfg(target_os = "linux")]
+    thread_cpu_ns().map_or(0.0, |ns| ns as f64 / 1e9)
+}
+
+/// CPU time that this thread has used, ns; none where the system does not say.
+pub(crate) fn thread_cpu_ns() -> Option<u64> {
+    #[cfg(unix)]
     {
-        // SAFETY: getrusage fills the struct that it is given; all zeros is a valid value of it.
-        let usage = unsafe {
-            let mut usage: libc::rusage = std::mem::zeroed();
-            libc::getrusage(libc::RUSAGE_THREAD, &mut usage);
-            usage
+        // SAFETY: clock_gettime fills the struct that it is given; all zeros is a valid value of it.
+        let (status, time) = unsafe {
+            let mut time: libc::timespec = std::mem::zeroed();
+            (libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time), time)
         };
-        let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-        seconds(usage.ru_utime) + seconds(usage.ru_stime)
+        (status == 0).then(|| time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
     }
-    #[cfg(not(target_os = "linux"))]
-    0.0
+    #[cfg(not(unix))]
+    None
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ fn read(expect: Expect, reads: &[(u64, &[u8])]) -> RequestRecord {
     let mut answer = Answer::new(expect, 100);
     let mut ending = Ending::Broken("closed".to_owned());
     for (at_us, bytes) in reads.iter().filter(|(_, bytes)| !bytes.is_empty()) {
-        let arrival = Arrival { at_us: *at_us, lag_us: 7, kernel: true, filled: false };
+        let arrival = Arrival { at_us: *at_us, lag_us: 7, kernel: true, beyond: false, earliest_us: 0 };
         if answer.read(bytes, arrival) != Progress::More {
             ending = Ending::Read;
             break;
@@ -177,7 +177,8 @@ fn only_the_event_that_ends_a_read_has_a_true_stamp() {
 fn a_read_that_fills_its_buffer_has_no_certain_stamp() {
     let mut answer = Answer::new(EXPECT, 0);
     let bytes = stream(&[A]);
-    answer.read(bytes.as_bytes(), Arrival { at_us: 50, lag_us: 0, kernel: true, filled: true });
+    answer
+        .read(bytes.as_bytes(), Arrival { at_us: 50, lag_us: 0, kernel: true, beyond: true, earliest_us: 0 });
     let mut record = blank_record(0, "p", Phase::Measured, EXPECT);
     answer.finish(Ending::Cancelled, &mut record);
     assert_eq!(record.chunks.iter().next().unwrap().merged_bound_us, Some(50));
@@ -187,7 +188,7 @@ fn a_read_that_fills_its_buffer_has_no_certain_stamp() {
 fn one_stamp_of_a_read_makes_the_record_one_of_read_stamps() {
     let mut answer = Answer::new(EXPECT, 0);
     for (kernel, part) in [(true, "HTTP/1.1 200 OK\r\n"), (false, "\r\n"), (true, "data: x")] {
-        answer.read(part.as_bytes(), Arrival { at_us: 1, lag_us: 0, kernel, filled: false });
+        answer.read(part.as_bytes(), Arrival { at_us: 1, lag_us: 0, kernel, beyond: false, earliest_us: 0 });
     }
     let mut record = blank_record(0, "p", Phase::Measured, EXPECT);
     answer.finish(Ending::Cancelled, &mut record);
@@ -324,4 +325,26 @@ fn reasoning_counts_for_the_first_token_and_not_for_the_first_answer() {
     let cut = all.find(B).unwrap();
     let record = read(EXPECT, &[(1000, &all.as_bytes()[..cut]), (2000, &all.as_bytes()[cut..])]);
     assert_eq!((record.first_token_us, record.first_answer_us), (Some(1000), Some(2000)));
+}
+
+#[test]
+fn a_merged_stamp_is_late_by_no_more_than_the_threads_waits_leave_open() {
+    let all = stream(&[A, B, FINISH, USAGE, DONE]);
+    let cut = all.find(B).unwrap();
+    let bounds = |earliest_us, beyond| -> Vec<Option<u32>> {
+        let mut answer = Answer::new(EXPECT, 0);
+        let first = Arrival { at_us: 1_000, lag_us: 0, kernel: true, beyond, earliest_us: 0 };
+        answer.read(&all.as_bytes()[..cut], first);
+        answer.read(
+            &all.as_bytes()[cut..],
+            Arrival { at_us: 9_000, lag_us: 0, kernel: true, beyond: false, earliest_us },
+        );
+        let mut record = blank_record(0, "p", Phase::Measured, EXPECT);
+        answer.finish(Ending::Read, &mut record);
+        record.chunks.iter().map(|chunk| chunk.merged_bound_us).collect()
+    };
+    assert_eq!(bounds(0, false), [None, Some(8_000)], "since the last read");
+    assert_eq!(bounds(8_960, false), [None, Some(40)], "since the thread was woken");
+    assert_eq!(bounds(9_500, false), [None, Some(0)]);
+    assert_eq!(bounds(0, true), [Some(1_000), Some(9_000)], "the last read had left bytes behind");
 }

@@ -11,7 +11,10 @@ use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVe
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_rustls::rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, RootCertStore,
+    SignatureScheme,
+};
 use url::Url;
 
 use crate::schema::plan::Wire;
@@ -52,7 +55,10 @@ impl Dialer {
         let tcp = StampedTcp::new(self.connect_tcp().await?);
         match &self.tls {
             None => Ok(Connection::plain(tcp)),
-            Some((connector, name)) => Ok(Connection::tls(connector.connect(name.clone(), tcp).await?)),
+            Some((connector, name)) => {
+                let stream = connector.connect(name.clone(), tcp).await;
+                Ok(Connection::tls(stream.map_err(|error| explain(error, name))?))
+            }
         }
     }
 
@@ -101,6 +107,31 @@ fn tls_config(wire: &Wire) -> anyhow::Result<ClientConfig> {
         anyhow::ensure!(count > 0, "{} holds no certificate; --ca-file takes PEM", file.display());
     }
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// A failed handshake in words that name the cure.
+fn explain(error: std::io::Error, name: &ServerName<'_>) -> std::io::Error {
+    let name = name.to_str();
+    let why = match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        // The second: an authority of the same name and another key.
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
+            format!(
+                "the certificate of {name} is signed by no authority that is known here; \
+             name its own with --ca-file, or take any with --insecure"
+            )
+        }
+        Some(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => format!(
+            "the certificate is for another host than {name}; use its host name in the URL, or --insecure"
+        ),
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            format!("{name} does not speak TLS on this port; is it http:// instead of https://?")
+        }
+        Some(other) => format!("TLS with {name} failed: {other}"),
+        None => return error,
+    };
+    std::io::Error::new(error.kind(), why)
 }
 
 /// Takes any certificate: `--insecure`. The handshake's own signatures are still checked.

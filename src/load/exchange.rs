@@ -15,6 +15,7 @@ use super::clock::{RealtimeOffset, RunClock};
 use super::dial::Dialer;
 use super::openai::clip;
 use super::pacer::{Ticket, Tickets};
+use super::polls;
 use super::pool::Pool;
 use super::transport::{Connection, Received};
 
@@ -72,18 +73,21 @@ impl Line {
 
     fn arrival(&self, received: Received, earliest_us: u64) -> Arrival {
         let now_us = self.clock.now_us();
-        let filled = received.length == BUFFER_BYTES;
+        let beyond = received.beyond || received.length == BUFFER_BYTES;
+        let proven_us = polls::earliest_us();
         if let Some(realtime_ns) = received.realtime_ns {
             let stamp_us = self.offset.to_run_us(realtime_ns);
-            let plausible = earliest_us as i64 - STAMP_SLACK_US..=now_us as i64 + STAMP_SLACK_US;
+            // What the waits prove too: a clock that was set back would else pass for an early arrival.
+            let least_us = earliest_us.max(proven_us);
+            let plausible = least_us as i64 - STAMP_SLACK_US..=now_us as i64 + STAMP_SLACK_US;
             if plausible.contains(&stamp_us) {
                 let at_us = (stamp_us.max(0) as u64).clamp(earliest_us.min(now_us), now_us);
                 let lag_us = u32::try_from(now_us - at_us).unwrap_or(u32::MAX);
-                return Arrival { at_us, lag_us, kernel: true, filled };
+                return Arrival { at_us, lag_us, kernel: true, beyond, earliest_us: proven_us };
             }
             self.offset.refresh(&self.clock);
         }
-        Arrival { at_us: now_us, lag_us: 0, kernel: false, filled }
+        Arrival { at_us: now_us, lag_us: 0, kernel: false, beyond, earliest_us: proven_us }
     }
 }
 
@@ -94,6 +98,8 @@ struct Talk<'a> {
     message: Arc<[u8]>,
     expect: Expect,
     slot_free_us: u64,
+    /// How much of the time to connect the slot had to wait for, µs. That it began late is not in it.
+    connect_wait_us: u64,
     connection: Option<Connection>,
     connect_failure: Option<String>,
     ticket: Option<Arc<Ticket>>,
@@ -110,6 +116,7 @@ impl<'a> Talk<'a> {
             message,
             expect,
             slot_free_us,
+            connect_wait_us: 0,
             connection: None,
             connect_failure: None,
             ticket: None,
@@ -125,8 +132,7 @@ impl<'a> Talk<'a> {
         {
             return ending;
         }
-        let opened_us = if self.record.connect_us.is_some() { self.line.clock.now_us() } else { 0 };
-        self.record.slot_us = Some(self.slot_free_us.max(opened_us));
+        self.record.slot_us = Some(self.slot_free_us + self.connect_wait_us);
         self.send(tickets).await;
         loop {
             let ending = self.receive().await;
@@ -155,7 +161,9 @@ impl<'a> Talk<'a> {
         let connected = self.line.dialer.connect().await;
         match connected {
             Ok(connection) => {
-                self.record.connect_us = Some(self.line.clock.now_us() - from_us);
+                let now_us = self.line.clock.now_us();
+                self.record.connect_us = Some(now_us - from_us);
+                self.connect_wait_us = now_us.saturating_sub(from_us.max(self.slot_free_us));
                 self.connection = Some(connection);
                 Ok(())
             }

@@ -66,6 +66,13 @@ enum State {
     Done,
 }
 
+/// Which head was taken.
+enum Taken {
+    /// 1xx: another follows.
+    Interim,
+    Final,
+}
+
 /// A push parser of one response to a POST.
 #[derive(Debug)]
 pub(crate) struct ResponseParser {
@@ -117,7 +124,8 @@ impl ResponseParser {
                 _ if input.is_empty() => return Ok(None),
                 State::Head => match self.take_head(input)? {
                     None => return Ok(None),
-                    Some(end) => return Ok(Some(if end { Part::End } else { Part::Head })),
+                    Some(Taken::Interim) => {}
+                    Some(Taken::Final) => return Ok(Some(Part::Head)),
                 },
                 State::ToEof => return Ok(Some(Part::Body(take(input, u64::MAX)))),
                 State::Length(0) => return Ok(Some(self.done())),
@@ -165,8 +173,8 @@ impl ResponseParser {
         Part::End
     }
 
-    /// Reads a head; true where the response ends with it.
-    fn take_head(&mut self, input: &mut &[u8]) -> Result<Option<bool>, HttpError> {
+    /// Reads a head; none where it is not whole yet.
+    fn take_head(&mut self, input: &mut &[u8]) -> Result<Option<Taken>, HttpError> {
         let held_before = self.held.len();
         self.held.extend_from_slice(input);
         let mut headers = [httparse::EMPTY_HEADER; 128];
@@ -176,16 +184,16 @@ impl ResponseParser {
             *input = &[];
             return if self.held.len() > HEAD_LIMIT { Err(HttpError::LongHead) } else { Ok(None) };
         };
+        if length > HEAD_LIMIT {
+            return Err(HttpError::LongHead);
+        }
         let interim = matches!(response.code, Some(100 | 102..=199));
-        let (head, state) = if interim { (Head::default(), State::Head) } else { read_head(&response)? };
+        if !interim {
+            (self.head, self.state) = read_head(&response)?;
+        }
         *input = &input[length - held_before..];
         self.held.clear();
-        self.state = state;
-        if interim {
-            return if input.is_empty() { Ok(None) } else { self.take_head(input) };
-        }
-        self.head = head;
-        Ok(Some(false))
+        Ok(Some(if interim { Taken::Interim } else { Taken::Final }))
     }
 
     /// Reads a line to its LF and gives what `read` makes of it, without the line end.
@@ -232,17 +240,21 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<(Head, State), Htt
         let value = value.trim();
         match header.name.to_ascii_lowercase().as_str() {
             "content-length" => {
-                let new = value.parse().map_err(|_| HttpError::Length)?;
+                // A sign is a number to Rust, and not to HTTP.
+                let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+                let new = value.parse().ok().filter(|_| digits).ok_or(HttpError::Length)?;
                 if length.is_some_and(|known| known != new) {
                     return Err(HttpError::Length);
                 }
                 length = Some(new);
             }
             "transfer-encoding" => {
-                transfer = Some(value.split(',').next_back().map(str::trim) == Some("chunked"))
+                let mut codings = value.split(',').map(str::trim).rev();
+                transfer = Some(codings.next() == Some("chunked"));
+                head.encoded |= codings.any(|coding| coding != "identity");
             }
             "content-type" => head.content = content(value),
-            "content-encoding" => head.encoded = value != "identity",
+            "content-encoding" => head.encoded |= value != "identity",
             "connection" => {
                 for option in value.split(',').map(str::trim) {
                     match option {
@@ -359,6 +371,35 @@ mod tests {
     }
 
     #[test]
+    fn thousands_of_interim_responses_in_one_read_are_skipped_too() {
+        let mut response = b"HTTP/1.1 100 C\r\n\r\n".repeat(20_000);
+        response.extend_from_slice(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\na");
+        let seen = read(&[&response]);
+        assert_eq!((seen.error, seen.body.as_slice(), seen.complete), (None, b"a".as_slice(), true));
+    }
+
+    #[test]
+    fn a_head_beyond_64_kib_is_refused_whether_it_ends_or_not() {
+        let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(HEAD_LIMIT));
+        let whole = format!("{long}\r\n\r\n");
+        for response in [long.as_bytes(), whole.as_bytes()] {
+            assert_eq!(read(&[response]).error, Some(HttpError::LongHead));
+            let pieces: Vec<&[u8]> = response.chunks(5000).collect();
+            assert_eq!(read(&pieces).error, Some(HttpError::LongHead));
+        }
+    }
+
+    #[test]
+    fn a_coding_beneath_the_chunks_is_seen() {
+        let head = |value: &str| {
+            let response = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: {value}\r\n\r\n0\r\n\r\n");
+            every_cut(response.as_bytes()).head.unwrap().encoded
+        };
+        assert!(!head("chunked"));
+        assert!(head("gzip, chunked"));
+    }
+
+    #[test]
     fn close_and_http_1_0_end_the_connection() {
         let keep = |head: &str| {
             every_cut(format!("{head}content-length: 0\r\n\r\n").as_bytes()).head.unwrap().keep_alive
@@ -381,9 +422,13 @@ mod tests {
     fn garbage_is_an_error() {
         assert!(matches!(every_cut(b"SSH-2.0-OpenSSH\r\n").error, Some(HttpError::Head(_))));
         let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
-        for body in ["xyz\r\nabc\r\n", "\r\n", "2\r\nabc\r\n", "-1\r\n", "fffffffffffffffff\r\n"] {
+        for body in ["xyz\r\nabc\r\n", "\r\n", "2\r\nabc\r\n", "-1\r\n", "+1\r\n", "fffffffffffffffff\r\n"] {
             let response = [chunked.as_slice(), body.as_bytes()].concat();
             assert_eq!(every_cut(&response).error, Some(HttpError::Chunk), "{body:?}");
+        }
+        for length in ["+1", "-1", "", "1 1", "99999999999999999999"] {
+            let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\na");
+            assert_eq!(every_cut(response.as_bytes()).error, Some(HttpError::Length), "{length:?}");
         }
         let twice = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n";
         assert_eq!(every_cut(twice).error, Some(HttpError::Length));

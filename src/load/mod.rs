@@ -11,8 +11,10 @@ mod messages;
 mod openai;
 mod pacer;
 mod play;
+mod polls;
 mod pool;
 mod probe;
+mod slots;
 mod sse;
 mod transport;
 mod worker;
@@ -26,4 +28,8 @@ pub use probe::probe;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod stalls;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls;

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use url::Url;
 
 use crate::schema::backend::Protocol;
@@ -23,6 +23,7 @@ use super::exchange::Line;
 use super::messages::{Messages, Script};
 use super::pacer::Pacer;
 use super::pool::Pool;
+use super::slots::Slots;
 use super::worker::{ClosedLoop, Command, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
 
 /// Warm-up of an open loop without a cap is played with so many in flight.
@@ -133,8 +134,7 @@ impl Crew {
             };
             let (commands, queue) = mpsc::unbounded_channel();
             let (ending, ended) = oneshot::channel();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.context("a client thread's runtime cannot be made")?;
+            let runtime = super::polls::runtime(clock).context("a client thread's runtime cannot be made")?;
             std::thread::Builder::new()
                 .name(format!("load-{number}"))
                 .spawn(move || {
@@ -233,7 +233,7 @@ impl Run {
             Traffic::Poisson { .. } | Traffic::Constant { .. } => {
                 let (pacer, tickets) =
                     Pacer::start(self.clock).context("the pacer's thread cannot be started")?;
-                let slots = load.concurrency.map(|cap| Arc::new(Semaphore::new(cap as usize)));
+                let slots = load.concurrency.map(Slots::new);
                 (PhaseKind::Open { slots, tickets }, Some(pacer))
             }
         };

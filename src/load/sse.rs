@@ -1,7 +1,7 @@
 //! Server-sent events out of bytes that come in any pieces, without a copy where an event lies in one piece.
 
-/// An event's line may not be longer than this: what sends more is no event stream.
-const LINE_LIMIT: usize = 16 << 20;
+/// An event may not be longer than this: what sends more is no event stream.
+const EVENT_LIMIT: usize = 16 << 20;
 
 /// One dispatched event.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub(crate) struct SseParser {
     started: bool,
 }
 
-/// A line of an event stream was longer than any event.
+/// An event that does not end.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a line of the event stream exceeds 16 MiB")]
-pub(crate) struct LineTooLong;
+#[error("an event of the stream exceeds 16 MiB")]
+pub(crate) struct EventTooLong;
 
 impl SseParser {
     /// Takes the next bytes and calls `on_event` with each event that they complete and the number
@@ -39,7 +39,7 @@ impl SseParser {
         &mut self,
         input: &[u8],
         mut on_event: impl FnMut(Event<'_>, usize),
-    ) -> Result<(), LineTooLong> {
+    ) -> Result<(), EventTooLong> {
         let mut at = 0;
         if self.after_cr && !input.is_empty() {
             self.after_cr = false;
@@ -66,7 +66,7 @@ impl SseParser {
         }
         self.keep(&mut single);
         self.line.extend_from_slice(&input[at..]);
-        if self.line.len() > LINE_LIMIT { Err(LineTooLong) } else { Ok(()) }
+        if self.line.len() + self.data.len() > EVENT_LIMIT { Err(EventTooLong) } else { Ok(()) }
     }
 
     /// The place behind the line end at `end`: CRLF is one, also when it is cut in two.
@@ -217,6 +217,18 @@ mod tests {
         let mut ends = Vec::new();
         SseParser::default().feed(b"data: a\n\ndata: b\r\n\r\nda", |_, end| ends.push(end)).unwrap();
         assert_eq!(ends, [9, 20]);
+    }
+
+    #[test]
+    fn an_event_that_does_not_end_is_refused_before_it_eats_the_memory() {
+        for piece in [vec![b'x'; 1 << 20], b"data: 0123456789\n".repeat(1 << 16)] {
+            let mut parser = SseParser::default();
+            let refused_at = (0..40).find(|_| parser.feed(&piece, |_, _| {}).is_err());
+            assert!(refused_at.is_some_and(|at| at >= 15), "{refused_at:?}");
+        }
+        // Comments are dropped as they come, however many.
+        let mut parser = SseParser::default();
+        assert!((0..40).all(|_| parser.feed(&b": keep-alive\n".repeat(1 << 16), |_, _| {}).is_ok()));
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -17,7 +17,7 @@ use crate::schema::request::{Phase, Request};
 
 /// What the server does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Behaviour {
+pub(crate) enum Behaviour {
     /// So many tokens with so long between them.
     Stream { tokens: u32, gap: Duration },
     /// A head and one token, then nothing.
@@ -33,7 +33,7 @@ enum Behaviour {
 }
 
 #[derive(Debug, Default)]
-struct Counts {
+pub(crate) struct Counts {
     connections: AtomicU64,
     open: AtomicU64,
     requests: AtomicU64,
@@ -47,7 +47,7 @@ impl Counts {
     }
 }
 
-async fn serve(behaviour: Behaviour) -> (String, Arc<Counts>) {
+pub(crate) async fn serve(behaviour: Behaviour) -> (String, Arc<Counts>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let counts = Arc::new(Counts::default());
@@ -84,7 +84,7 @@ async fn converse(mut stream: TcpStream, behaviour: Behaviour, counts: &Counts) 
     Ok(())
 }
 
-async fn read_request(stream: &mut TcpStream) -> std::io::Result<bool> {
+pub(crate) async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<bool> {
     let mut bytes = Vec::new();
     loop {
         if stream.read_buf(&mut bytes).await? == 0 {
@@ -100,9 +100,10 @@ async fn read_request(stream: &mut TcpStream) -> std::io::Result<bool> {
     }
 }
 
-const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+pub(crate) const HEAD: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
-fn chunk(data: &str) -> String {
+pub(crate) fn chunk(data: &str) -> String {
     let event = format!("data: {data}\n\n");
     format!("{:x}\r\n{event}\r\n", event.len())
 }
@@ -146,7 +147,7 @@ fn quick() -> Behaviour {
     Behaviour::Stream { tokens: 3, gap: Duration::from_millis(2) }
 }
 
-fn job(url: &str, traffic: Traffic) -> Job {
+pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
     let requests = |name: &str| {
         let request =
             |i| Request { prompt_id: format!("{name}{i}"), prompt: "hello \"é\"\n".into(), max_tokens: 3 };
@@ -191,7 +192,7 @@ fn job(url: &str, traffic: Traffic) -> Job {
     }
 }
 
-struct Outcomes {
+pub(crate) struct Outcomes {
     records: Vec<RequestRecord>,
     live: Arc<LiveCounters>,
     played: Played,
@@ -199,7 +200,7 @@ struct Outcomes {
 
 impl Outcomes {
     /// Measured records in order of their index.
-    fn measured(&self) -> Vec<&RequestRecord> {
+    pub(crate) fn measured(&self) -> Vec<&RequestRecord> {
         let mut all: Vec<_> = self.records.iter().filter(|record| record.phase == Phase::Measured).collect();
         all.sort_by_key(|record| record.index);
         all
@@ -211,7 +212,7 @@ impl Outcomes {
 
     /// One record each, as many as were issued; indices are 0, 1, 2 …, without a gap unless the run was
     /// stopped: then each thread ends its own share of an open loop.
-    fn check_accounts(&self) {
+    pub(crate) fn check_accounts(&self) {
         let indices: Vec<u64> = self.measured().iter().map(|record| record.index).collect();
         assert!(indices.is_sorted_by(|a, b| a < b), "{indices:?}");
         if !self.played.stopped {
@@ -234,7 +235,7 @@ impl Outcomes {
     }
 }
 
-async fn run(job: Job) -> Outcomes {
+pub(crate) async fn run(job: Job) -> Outcomes {
     run_and_stop(job, None).await
 }
 

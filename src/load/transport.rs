@@ -16,6 +16,8 @@ pub(crate) struct Received {
     pub(crate) length: usize,
     /// The kernel's stamp of the newest of them, ns of CLOCK_REALTIME; none where it gave none.
     pub(crate) realtime_ns: Option<i64>,
+    /// It may be the stamp of bytes that are not among them.
+    pub(crate) beyond: bool,
 }
 
 /// An open connection.
@@ -83,7 +85,8 @@ impl Connection {
                 let mut read = ReadBuf::new(buffer);
                 ready!(Pin::new(&mut *stream).poll_read(context, &mut read))?;
                 let length = read.filled().len();
-                Poll::Ready(Ok(Received { length, realtime_ns: stream.get_ref().0.newest_ns }))
+                let tcp = stream.get_ref().0;
+                Poll::Ready(Ok(Received { length, realtime_ns: tcp.newest_ns, beyond: tcp.is_beyond() }))
             }
         }
     }
@@ -107,11 +110,55 @@ impl Connection {
 pub(crate) struct StampedTcp {
     stream: Arc<TcpStream>,
     newest_ns: Option<i64>,
+    /// The last read filled what it was given.
+    filled: bool,
+    /// Where TLS records end.
+    records: Records,
+}
+
+/// Follows TLS records through the bytes of a connection.
+#[derive(Debug, Default)]
+struct Records {
+    header: [u8; 5],
+    held: usize,
+    /// Bytes of the record's body that have not come.
+    left: usize,
+}
+
+impl Records {
+    fn follow(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.left > 0 {
+                let taken = self.left.min(bytes.len());
+                self.left -= taken;
+                bytes = &bytes[taken..];
+                continue;
+            }
+            let taken = (self.header.len() - self.held).min(bytes.len());
+            self.header[self.held..self.held + taken].copy_from_slice(&bytes[..taken]);
+            self.held += taken;
+            bytes = &bytes[taken..];
+            if self.held == self.header.len() {
+                self.left = usize::from(u16::from_be_bytes([self.header[3], self.header[4]]));
+                self.held = 0;
+            }
+        }
+    }
+
+    /// Nothing of a further record has come.
+    fn at_seam(&self) -> bool {
+        self.held == 0 && self.left == 0
+    }
 }
 
 impl StampedTcp {
     pub(crate) fn new(stream: TcpStream) -> StampedTcp {
-        StampedTcp { stream: Arc::new(stream), newest_ns: None }
+        StampedTcp { stream: Arc::new(stream), newest_ns: None, filled: false, records: Records::default() }
+    }
+
+    /// Beneath TLS: the newest bytes belong to a record that is not whole, or more may have come with them.
+    fn is_beyond(&self) -> bool {
+        self.filled || !self.records.at_seam()
     }
 
     fn poll_receive(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Received>> {
@@ -136,7 +183,11 @@ impl AsyncRead for StampedTcp {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let received = ready!(self.poll_receive(context, buffer.initialize_unfilled()))?;
+        let free = buffer.initialize_unfilled();
+        let received = ready!(self.poll_receive(context, free))?;
+        let (filled, read) = (received.length == free.len(), &free[..received.length]);
+        self.filled = filled;
+        self.records.follow(read);
         buffer.advance(received.length);
         Poll::Ready(Ok(()))
     }
@@ -202,7 +253,7 @@ fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Received> {
 
 #[cfg(not(target_os = "linux"))]
 fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Received> {
-    stream.try_read(buffer).map(|length| Received { length, realtime_ns: None })
+    stream.try_read(buffer).map(|length| Received { length, realtime_ns: None, beyond: false })
 }
 
 /// `recvmsg` with the stamp that SO_TIMESTAMPNS adds.
@@ -231,7 +282,7 @@ fn receive_message(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Received
             }
             header = libc::CMSG_NXTHDR(&raw const message, header);
         }
-        Ok(Received { length, realtime_ns })
+        Ok(Received { length, realtime_ns, beyond: false })
     }
 }
 
@@ -243,4 +294,22 @@ fn peek(stream: &TcpStream) -> io::Result<usize> {
     // SAFETY: one byte is read into a byte that lives through the call.
     let length = unsafe { libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, flags) };
     usize::try_from(length).map_err(|_| io::Error::last_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_records_end_where_they_end_wherever_they_are_cut() {
+        let bytes = [&[23, 3, 3, 0, 2, 9, 9][..], &[23, 3, 3, 0, 0], &[21, 3, 3, 1, 1], &[7; 257]].concat();
+        let seams = [0, 7, 12, bytes.len()];
+        for cut in 0..=bytes.len() {
+            let mut records = Records::default();
+            records.follow(&bytes[..cut]);
+            assert_eq!(records.at_seam(), seams.contains(&cut), "cut at {cut}");
+            records.follow(&bytes[cut..]);
+            assert!(records.at_seam(), "cut at {cut}");
+        }
+    }
 }

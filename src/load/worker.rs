@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
@@ -22,6 +22,7 @@ use super::clock::thread_cpu_s;
 use super::exchange::{Assignment, Line};
 use super::messages::Script;
 use super::pacer::{Ticket, Tickets};
+use super::slots::{Slot, Slots};
 
 /// Requests of an open loop are made ready so long before they are due: body, connection, place in the pacer's queue.
 pub(crate) const LOOK_AHEAD_US: u64 = 50_000;
@@ -53,7 +54,7 @@ pub(crate) enum PhaseKind {
     /// Always so many in flight.
     Closed(ClosedLoop),
     /// At due times.
-    Open { slots: Option<Arc<Semaphore>>, tickets: Tickets },
+    Open { slots: Option<Arc<Slots>>, tickets: Tickets },
 }
 
 /// A closed loop.
@@ -216,7 +217,7 @@ impl Worker {
         self: &Arc<Self>,
         phase: &Arc<PhaseRun>,
         mut dues: DueTimes,
-        slots: Option<&Arc<Semaphore>>,
+        slots: Option<&Arc<Slots>>,
         tickets: &Tickets,
         tasks: &mut JoinSet<()>,
     ) {
@@ -234,14 +235,15 @@ impl Worker {
             let Some(mut assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else {
                 return;
             };
-            let mut permit = None;
+            let mut slot = None;
             if let Some(slots) = slots {
-                let Some(slot) = self.wait_for_slot(phase, due_us, slots, tickets).await else {
+                let Some(free) = self.wait_for_slot(phase, due_us, slots, tickets).await else {
                     self.drop_due(phase, index, due_us, dues);
                     return;
                 };
-                assignment.slot_free_us = due_us.max(clock.now_us());
-                permit = Some(slot);
+                // Not now: that the client wakes late to a slot that was free is its own delay.
+                assignment.slot_free_us = due_us.max(free.free_since_us());
+                slot = Some(free);
             } else if phase.cancel.is_set() {
                 self.drop_due(phase, index, due_us, dues);
                 return;
@@ -249,9 +251,11 @@ impl Worker {
             let (worker, phase, tickets) = (self.clone(), phase.clone(), tickets.clone());
             tasks.spawn(async move {
                 if let Some(record) = worker.line.play(assignment, Some(&tickets), &phase.cancel).await {
+                    if let Some(slot) = slot {
+                        slot.end(record.end_us);
+                    }
                     worker.emit(&phase, record);
                 }
-                drop(permit);
             });
             while tasks.try_join_next().is_some() {}
         }
@@ -262,9 +266,9 @@ impl Worker {
         &self,
         phase: &PhaseRun,
         due_us: u64,
-        slots: &Arc<Semaphore>,
+        slots: &Arc<Slots>,
         tickets: &Tickets,
-    ) -> Option<tokio::sync::OwnedSemaphorePermit> {
+    ) -> Option<Slot> {
         let clock = &self.line.clock;
         let until_us = phase.until_us.unwrap_or(clock.now_us() + (1 << 50));
         let slot = async {
@@ -274,12 +278,12 @@ impl Worker {
                     ticket.done().await;
                 }
             }
-            slots.clone().acquire_owned().await.ok()
+            slots.take().await
         };
         tokio::select! {
             biased;
             () = phase.cancel.wait() => None,
-            slot = slot => slot,
+            slot = slot => Some(slot),
             () = sleep_until(clock.instant(until_us).into()) => None,
         }
     }

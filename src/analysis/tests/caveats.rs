@@ -71,7 +71,7 @@ fn merged_events_count_above_one_percent() {
                 .chunks
                 .iter()
                 .enumerate()
-                .map(|(place, chunk)| Chunk { merged_bound_us: (place == 0).then_some(40), ..chunk });
+                .map(|(place, chunk)| Chunk { merged_bound_us: (place == 0).then_some(400), ..chunk });
             record.chunks = merged.collect();
         }
         of(&records)

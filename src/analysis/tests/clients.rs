@@ -91,7 +91,7 @@ fn stamps_lags_and_replays_are_counted_of_requests_that_were_sent() {
     let mut kernel = completed(0, 0, &[(10, 1), (20, 1)]);
     kernel.reader_lag_max_us = 2_500;
     kernel.connect_us = Some(700);
-    kernel.chunks = kernel.chunks.iter().map(|c| Chunk { merged_bound_us: Some(9), ..c }).take(1).collect();
+    kernel.chunks = kernel.chunks.iter().map(|c| Chunk { merged_bound_us: Some(101), ..c }).take(1).collect();
     let mut read = failed(completed(1, 0, &[(10, 1), (20, 1), (30, 1)]), FailureKind::Truncated);
     read.stamps = StampKind::Read;
     read.replayed = true;
@@ -102,4 +102,13 @@ fn stamps_lags_and_replays_are_counted_of_requests_that_were_sent() {
     close(stats.connect_ms.unwrap().max, 0.7);
     assert_eq!(stats.reconnects, 1);
     close(stats.merged_events, 0.25);
+}
+
+#[test]
+fn a_merged_stamp_that_is_late_by_a_tenth_of_a_millisecond_at_most_is_not_counted() {
+    let bounds = [Some(100), Some(101), Some(60_000), None];
+    let mut record = completed(0, 0, &[(10, 1), (20, 1), (30, 1), (40, 1)]);
+    let chunks = record.chunks.iter().zip(bounds);
+    record.chunks = chunks.map(|(chunk, merged_bound_us)| Chunk { merged_bound_us, ..chunk }).collect();
+    close(summarize(closed(), &[record], Finish::default()).client.merged_events, 0.5);
 }

@@ -1,0 +1,172 @@
+//! What a client thread's waits prove about the bytes that it reads: they came no earlier than …
+//!
+//! Linux keeps one stamp for all bytes of a read, that of the newest. How much earlier the others came
+//! is bounded by the thread's own waits for input: what had been there when a wait began would have
+//! ended it at once, and what came while the thread slept woke it.
+
+use std::cell::Cell;
+use std::io;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::clock::RunClock;
+
+/// Sockets that one wait reports at most. The argument above fails for a socket that was ready but
+/// left out, so that this is more than a thread ever has.
+const EVENTS_MOST: usize = 8192;
+/// A wait this short tells nothing that is worth asking the system for, µs.
+const WAIT_LEAST_US: u64 = 50;
+/// A thread slept where the scheduler leaves so much of the wait unaccounted for: it takes a few µs
+/// to fall asleep or to find that there is no need to, µs.
+const SLEEP_LEAST_US: u64 = 20;
+
+/// The waits of a thread.
+#[derive(Debug, Clone, Copy, Default)]
+struct Polls {
+    /// When the last wait began, µs.
+    start_us: u64,
+    /// The last wait looked at the sockets no earlier: what it did not report came later, µs.
+    looked_us: u64,
+    /// What is ready after the last wait came no earlier, µs.
+    earliest_us: u64,
+    /// Time that this thread has been ready to run and did not, ns.
+    run_delay_ns: u64,
+}
+
+thread_local! {
+    static POLLS: Cell<Polls> = const { Cell::new(Polls { start_us: 0, looked_us: 0, earliest_us: 0, run_delay_ns: 0 }) };
+}
+
+/// The earliest time, µs, at which bytes can have come that this thread finds on a socket which it
+/// had read empty before; 0 where nothing is known.
+pub(crate) fn earliest_us() -> u64 {
+    POLLS.get().earliest_us
+}
+
+/// A single-threaded runtime that keeps book of its waits.
+pub(crate) fn runtime(clock: RunClock) -> io::Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .max_io_events_per_tick(EVENTS_MOST)
+        .on_thread_park(move || POLLS.set(POLLS.get().wait(clock.now_us())))
+        .on_thread_unpark(move || POLLS.set(POLLS.get().wake(clock.now_us(), schedule)))
+        .build()
+}
+
+impl Polls {
+    /// A wait begins. What it finds ready at once came after the wait before it had looked, which did not report it.
+    fn wait(self, now_us: u64) -> Polls {
+        Polls { start_us: now_us, looked_us: now_us, earliest_us: self.looked_us, ..self }
+    }
+
+    /// The wait is over. Where the thread slept, nothing was ready until it was woken: before now by the
+    /// time that it was ready without running, and by what it has run since.
+    fn wake(self, now_us: u64, schedule: impl FnOnce() -> Option<Schedule>) -> Polls {
+        if now_us.saturating_sub(self.start_us) < WAIT_LEAST_US {
+            return self;
+        }
+        let Some(Schedule { run_delay_ns, since_wake_ns }) = schedule() else { return self };
+        // Counted from the last look, so that it may hold the delay of shorter waits too: earlier, never later.
+        let delay_ns = run_delay_ns.saturating_sub(self.run_delay_ns);
+        let woken_us = now_us.saturating_sub((delay_ns + since_wake_ns).div_ceil(1000));
+        let slept = woken_us >= self.start_us + SLEEP_LEAST_US;
+        let polls = Polls { run_delay_ns, ..self };
+        if slept { Polls { earliest_us: woken_us, looked_us: woken_us, ..polls } } else { polls }
+    }
+}
+
+/// The scheduler's account of this thread.
+#[derive(Debug, Clone, Copy)]
+struct Schedule {
+    /// Ready to run and not running, in all, ns.
+    run_delay_ns: u64,
+    /// CPU since it was last put on a core, ns.
+    since_wake_ns: u64,
+}
+
+/// None where the system keeps no such account.
+#[cfg(target_os = "linux")]
+fn schedule() -> Option<Schedule> {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+    thread_local! {
+        static ACCOUNT: Option<File> = File::open("/proc/thread-self/schedstat").ok();
+    }
+    let mut text = [0; 80];
+    let length = ACCOUNT.with(|file| file.as_ref()?.read_at(&mut text, 0).ok())?;
+    let mut numbers = text[..length]
+        .split(|byte| !byte.is_ascii_digit())
+        .map_while(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
+    // The first is the CPU time up to the last switch.
+    let (until_switch_ns, run_delay_ns) = (numbers.next()?, numbers.next()?);
+    let since_wake_ns = super::clock::thread_cpu_ns()?.saturating_sub(until_switch_ns);
+    Some(Schedule { run_delay_ns, since_wake_ns })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn schedule() -> Option<Schedule> {
+    None
+}
+
+/// The system keeps the account that bounds are taken from.
+#[cfg(test)]
+pub(crate) fn has_account() -> bool {
+    schedule().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(run_delay_us: u64, since_wake_us: u64) -> impl FnOnce() -> Option<Schedule> {
+        move || Some(Schedule { run_delay_ns: run_delay_us * 1000, since_wake_ns: since_wake_us * 1000 })
+    }
+
+    #[test]
+    fn what_a_sleeper_finds_came_no_earlier_than_it_was_woken() {
+        let polls = Polls::default().wait(1_000).wake(21_000, account(30, 5));
+        assert_eq!(polls.earliest_us, 20_965);
+        // Delays of the past are not counted twice.
+        assert_eq!(polls.wait(21_100).wake(41_000, account(40, 5)).earliest_us, 40_985);
+    }
+
+    #[test]
+    fn what_a_wait_finds_at_once_came_after_the_wait_before_it_had_looked() {
+        let polls = Polls::default().wait(1_000).wake(21_000, account(0, 5));
+        let late = polls.wait(71_000).wake(71_003, || panic!("not worth a system call"));
+        assert_eq!(late.earliest_us, 20_995, "50 ms of work lie between, in which all may have come");
+        let again = late.wait(71_020).wake(71_023, || panic!("not worth a system call"));
+        assert_eq!(again.earliest_us, 71_000);
+    }
+
+    #[test]
+    fn a_thread_that_was_kept_off_its_core_has_not_slept() {
+        let polls = Polls::default().wait(1_000).wake(1_002, || None).wait(2_000);
+        assert_eq!(polls.wake(12_000, account(9_990, 5)).earliest_us, 1_000);
+        assert_eq!(polls.wake(12_000, || None).earliest_us, 1_000, "no account, no claim");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_sleep_is_seen_in_the_account_of_the_scheduler() {
+        // In a container that hides the account nothing can be claimed, nor tested.
+        if schedule().is_none() {
+            return;
+        }
+        let clock = RunClock::start();
+        let runtime = runtime(clock).unwrap();
+        // A machine under load may keep the thread waiting: the best of many.
+        let best = (0..50)
+            .map(|_| {
+                let before_us = clock.now_us();
+                runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(3)).await });
+                (earliest_us().saturating_sub(before_us), clock.now_us() - before_us)
+            })
+            .map(|(woken_after_us, took_us)| {
+                assert!(woken_after_us <= took_us, "woken after {woken_after_us} of {took_us} µs");
+                woken_after_us
+            })
+            .max();
+        assert!(best.is_some_and(|woken_after_us| woken_after_us >= 2_000), "{best:?} µs");
+    }
+}
