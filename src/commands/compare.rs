@@ -15,6 +15,7 @@ use crate::schema::plan::{CommandKind, Launching, SharedSettings, Skipped};
 
 use super::choices::{self, Choice, Engine, Given, Lists};
 use super::machine::{Finder, machine};
+use super::simulated::Simulation;
 use super::play::{self, Dataset, Targets};
 use super::{block_on, install};
 
@@ -49,6 +50,7 @@ fn launch(args: CompareArgs, command: CommandKind) -> anyhow::Result<ExitCode> {
                 startup_timeout_s: args.launch.startup_timeout,
             }),
             probe: false,
+            simulated: args.launch.simulate,
         };
         play::play(targets, &args.load, &args.output, dataset, environment).await
     })
@@ -61,6 +63,17 @@ fn shared(args: &CompareArgs) -> SharedSettings {
         max_batch: args.launch.max_batch.max(args.load.concurrency.unwrap_or(0)),
         gpus: args.launch.gpus.clone(),
     }
+}
+
+fn simulation(args: &CompareArgs) -> anyhow::Result<Option<Simulation>> {
+    if !args.launch.simulate {
+        return Ok(None);
+    }
+    if args.launch.launcher == LauncherArg::Docker {
+        bail!("--simulate starts no image\nhint: leave --launcher docker or --simulate out");
+    }
+    let program = std::env::current_exe().context("cannot tell where this program lies")?;
+    Ok(Some(Simulation { program, shared: shared(args) }))
 }
 
 fn resolve_all(
@@ -79,6 +92,7 @@ fn resolve_all(
     };
     let given = choices::deal(&choices, lists)?;
     let resolver = Resolver { args, environment, finder: Finder::new()?, progress };
+    let simulation = simulation(args)?;
     let mut targets = Vec::new();
     let mut skipped = Vec::new();
     for (choice, given) in choices.iter().zip(given) {
@@ -94,6 +108,14 @@ fn resolve_all(
                 own.get(&name).with_context(|| format!("{} holds no backend", path.display()))?
             }
         };
+        if let Some(simulation) = &simulation {
+            let pretended = simulation.target(choice, definition, given)?;
+            for flag in pretended.without_effect {
+                progress.say(&format!("{flag} changes nothing in a simulated engine"));
+            }
+            targets.push(pretended.target);
+            continue;
+        }
         match resolver.resolve(choice, definition, given) {
             Ok(target) => targets.push(target),
             Err(error) => match error.downcast::<NotInstalled>() {

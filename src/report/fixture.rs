@@ -181,6 +181,7 @@ pub fn plan() -> Plan {
         }),
         output: PathBuf::from("results"),
         strict: false,
+        simulated: false,
     }
 }
 

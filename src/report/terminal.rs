@@ -115,7 +115,9 @@ fn missing(run: &RunSummary, otherwise: &str) -> String {
 
 /// All backends side by side, those without a result, and every doubt; ends in a line break.
 pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
-    let mut lines = vec![style.bold("=== COMPARISON ===")];
+    let simulated = comparison.runs.iter().any(|run| run.caveats.contains(&Caveat::Simulated));
+    let head = if simulated { "=== COMPARISON OF SIMULATED ENGINES ===" } else { "=== COMPARISON ===" };
+    let mut lines = vec![style.bold(head)];
     if comparison.runs.is_empty() {
         lines.push("No backend gave a result.".to_owned());
     } else {
