@@ -1,5 +1,6 @@
 //! `harness compare` and `harness run`: backends to launch.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -15,8 +16,8 @@ use crate::schema::plan::{CommandKind, Launching, SharedSettings, Skipped};
 
 use super::choices::{self, Choice, Engine, Given, Lists};
 use super::machine::{Finder, machine};
-use super::simulated::Simulation;
 use super::play::{self, Dataset, Targets};
+use super::simulated::Simulation;
 use super::{block_on, install};
 
 /// `harness compare`
@@ -96,18 +97,8 @@ fn resolve_all(
     let mut targets = Vec::new();
     let mut skipped = Vec::new();
     for (choice, given) in choices.iter().zip(given) {
-        let own: Definitions;
-        let definition = match &choice.engine {
-            Engine::Named(name) => {
-                definitions.get(name).with_context(|| format!("no backend is called '{name}'"))?
-            }
-            Engine::File(path) => {
-                let mut with_file = definitions.clone();
-                let name = with_file.load_file(path)?;
-                own = with_file;
-                own.get(&name).with_context(|| format!("{} holds no backend", path.display()))?
-            }
-        };
+        let definition = definition_of(&definitions, choice)?;
+        let definition = definition.as_ref();
         if let Some(simulation) = &simulation {
             let pretended = simulation.target(choice, definition, given)?;
             for flag in pretended.without_effect {
@@ -135,6 +126,22 @@ fn resolve_all(
         bail!("none of the backends is installed: {}\nhint: harness install llamacpp", hints.join(", "));
     }
     Ok((targets, skipped))
+}
+
+/// The definition of a choice: a known one, or the file that it names.
+fn definition_of<'a>(definitions: &'a Definitions, choice: &Choice) -> anyhow::Result<Cow<'a, Definition>> {
+    match &choice.engine {
+        Engine::Named(name) => {
+            let known = definitions.get(name);
+            Ok(Cow::Borrowed(known.with_context(|| format!("no backend is called '{name}'"))?))
+        }
+        Engine::File(path) => {
+            let mut with_file = definitions.clone();
+            let name = with_file.load_file(path)?;
+            let own = with_file.get(&name).cloned();
+            Ok(Cow::Owned(own.with_context(|| format!("{} holds no backend", path.display()))?))
+        }
+    }
 }
 
 struct Resolver<'a> {

@@ -130,7 +130,8 @@ fn invented_service(engine: SimulateEngine) -> [(&'static str, String); 3] {
 
 fn engine(definition: &Definition) -> anyhow::Result<SimulateEngine> {
     let known = SimulateEngine::value_variants();
-    let names = known.iter().filter_map(ValueEnum::to_possible_value).map(|value| value.get_name().to_owned());
+    let names =
+        known.iter().filter_map(ValueEnum::to_possible_value).map(|value| value.get_name().to_owned());
     let names: Vec<String> = names.collect();
     SimulateEngine::from_str(&definition.name, false).map_err(|_| {
         anyhow::anyhow!(
@@ -173,8 +174,8 @@ fn check(label: &str, argv: &[String], given: &[String]) -> anyhow::Result<()> {
     let typed = argv.iter().map(|argument| if argument == "{port}" { "0" } else { argument });
     match Cli::try_parse_from(typed) {
         Ok(Cli { command: Command::Simulate(args) }) => {
-            simulate::settings(&args).with_context(|| format!("--extra-args {label}"))?;
-            Ok(())
+            let settings = simulate::settings(&args);
+            settings.map(|_| ()).map_err(|error| anyhow::anyhow!("--extra-args {label}: {error:#}\n{hint}"))
         }
         Ok(_) => bail!("--extra-args {label}: not arguments of harness simulate\n{hint}"),
         Err(error) => {

@@ -68,10 +68,7 @@ fn append(plan: &Plan, row: Vec<String>, output: &Path, progress: &Progress) -> 
         ));
     }
     if let Some(aside) = done.moved_aside {
-        progress.say(&format!(
-            "{file} ended in a half-written line: that is now in {}",
-            aside.display()
-        ));
+        progress.say(&format!("{file} ended in a half-written line: that is now in {}", aside.display()));
     }
     Ok(())
 }

@@ -186,7 +186,8 @@ fn table(comparison: &Comparison, rows: &[Row], runs: std::ops::Range<usize>, st
     }
     let labels = comparison.runs[runs.clone()].iter().map(|run| {
         let partial = if run.partial.is_some() { " (partial)" } else { "" };
-        let cell = comfy_table::Cell::new(format!("{}{partial}  ", one_line(&run.label)));
+        let label = one_line(&run.label).replace("-simulated", "-\nsimulated");
+        let cell = comfy_table::Cell::new(format!("{label}{partial}  "));
         cell.add_attribute(Attribute::Bold)
     });
     table.set_header(std::iter::once(comfy_table::Cell::new("")).chain(labels));

@@ -63,13 +63,21 @@ fn a_half_line_longer_than_a_block_is_found_whole() {
 #[test]
 fn a_file_with_other_columns_is_renamed_and_said_so() {
     let directory = TempDir::new().unwrap();
-    append_summary(directory.path(), SUMMARY_FILE, &["backend", "old"], &[vec!["a".into(), "1".into()]], at()).unwrap();
+    append_summary(
+        directory.path(),
+        SUMMARY_FILE,
+        &["backend", "old"],
+        &[vec!["a".into(), "1".into()]],
+        at(),
+    )
+    .unwrap();
     let done = append_summary(directory.path(), SUMMARY_FILE, &HEADER, &[row("new", 2)], at()).unwrap();
     let first = directory.path().join("benchmark_summary_until_20260201_143000.csv");
     assert_eq!(done.renamed.as_ref(), Some(&first));
     assert_eq!(std::fs::read_to_string(&first).unwrap(), "backend,old\na,1\n");
     assert_eq!(lines(directory.path()), ["backend,value,exit", "new,2,ok"]);
-    let done = append_summary(directory.path(), SUMMARY_FILE, &["backend"], &[vec!["newer".into()]], at()).unwrap();
+    let done =
+        append_summary(directory.path(), SUMMARY_FILE, &["backend"], &[vec!["newer".into()]], at()).unwrap();
     let second = directory.path().join("benchmark_summary_until_20260201_143000_2.csv");
     assert_eq!(done.renamed.as_ref(), Some(&second), "an older one is not overwritten");
     assert_eq!(lines(directory.path()), ["backend", "newer"]);
