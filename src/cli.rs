@@ -33,14 +33,16 @@ Examples:
   harness compare --backend all
   harness compare --backend vllm,sglang --model ./Llama-3.1-8B --requests 500 --concurrency 64
   harness compare --backend all --model ./hf-model --model llamacpp=./model.gguf --duration 60s
-  harness compare --backend base=vllm,tuned=vllm --set tuned.max_num_batched_tokens=8192")]
+  harness compare --backend base=vllm,tuned=vllm --set tuned.max_num_batched_tokens=8192
+  harness compare --backend all --simulate       pretend engines: nothing to install, seconds")]
     Compare(CompareArgs),
     /// Launch one backend, measure it, and stop it
     #[command(after_help = "\
 Examples:
   harness run --backend llamacpp --model ./model.gguf --concurrency 8 --requests 100
   harness run --backend vllm --rate 4 --duration 2m --ignore-eos --max-tokens 128
-  harness run --backend ./mine.yaml")]
+  harness run --backend ./mine.yaml
+  harness run --backend vllm --simulate --extra-args vllm=\"--ttft 30ms --itl 5ms\"")]
     Run(CompareArgs),
     /// Measure a server that already runs
     #[command(after_help = "\
@@ -147,6 +149,10 @@ pub struct LaunchArgs {
     /// Environment variable of an engine; without a value it is handed through from here, as keys should be
     #[arg(long, value_name = "LABEL.NAME[=VALUE]")]
     pub env: Vec<String>,
+    /// Pretend engines with invented timings in place of the real ones, to try everything in seconds;
+    /// every output says simulated. --extra-args go to `harness simulate`
+    #[arg(long)]
+    pub simulate: bool,
     /// GPUs to use, as CUDA numbers them: 0,1 [default: all]
     #[arg(long, value_name = "LIST")]
     pub gpus: Option<String>,

@@ -5,6 +5,7 @@ mod client;
 mod compare;
 mod distribution;
 mod latency;
+mod planned;
 mod summarize;
 mod timeline;
 mod tokens;
@@ -15,4 +16,5 @@ mod tests;
 
 pub use compare::{ComparisonInput, compare};
 pub use distribution::Samples;
+pub use planned::plan_caveats;
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};

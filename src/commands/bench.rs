@@ -49,6 +49,7 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
             skipped: Vec::new(),
             launching: None,
             probe: args.probe,
+            simulated: false,
         };
         play::play(targets, &args.load, &args.output, dataset, environment).await
     })

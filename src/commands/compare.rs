@@ -1,5 +1,6 @@
 //! `harness compare` and `harness run`: backends to launch.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -16,6 +17,7 @@ use crate::schema::plan::{CommandKind, Launching, SharedSettings, Skipped};
 use super::choices::{self, Choice, Engine, Given, Lists};
 use super::machine::{Finder, machine};
 use super::play::{self, Dataset, Targets};
+use super::simulated::Simulation;
 use super::{block_on, install};
 
 /// `harness compare`
@@ -49,6 +51,7 @@ fn launch(args: CompareArgs, command: CommandKind) -> anyhow::Result<ExitCode> {
                 startup_timeout_s: args.launch.startup_timeout,
             }),
             probe: false,
+            simulated: args.launch.simulate,
         };
         play::play(targets, &args.load, &args.output, dataset, environment).await
     })
@@ -61,6 +64,17 @@ fn shared(args: &CompareArgs) -> SharedSettings {
         max_batch: args.launch.max_batch.max(args.load.concurrency.unwrap_or(0)),
         gpus: args.launch.gpus.clone(),
     }
+}
+
+fn simulation(args: &CompareArgs) -> anyhow::Result<Option<Simulation>> {
+    if !args.launch.simulate {
+        return Ok(None);
+    }
+    if args.launch.launcher == LauncherArg::Docker {
+        bail!("--simulate starts no image\nhint: leave --launcher docker or --simulate out");
+    }
+    let program = std::env::current_exe().context("cannot tell where this program lies")?;
+    Ok(Some(Simulation { program, shared: shared(args) }))
 }
 
 fn resolve_all(
@@ -79,21 +93,20 @@ fn resolve_all(
     };
     let given = choices::deal(&choices, lists)?;
     let resolver = Resolver { args, environment, finder: Finder::new()?, progress };
+    let simulation = simulation(args)?;
     let mut targets = Vec::new();
     let mut skipped = Vec::new();
     for (choice, given) in choices.iter().zip(given) {
-        let own: Definitions;
-        let definition = match &choice.engine {
-            Engine::Named(name) => {
-                definitions.get(name).with_context(|| format!("no backend is called '{name}'"))?
+        let definition = definition_of(&definitions, choice)?;
+        let definition = definition.as_ref();
+        if let Some(simulation) = &simulation {
+            let pretended = simulation.target(choice, definition, given)?;
+            for flag in pretended.without_effect {
+                progress.say(&format!("{flag} changes nothing in a simulated engine"));
             }
-            Engine::File(path) => {
-                let mut with_file = definitions.clone();
-                let name = with_file.load_file(path)?;
-                own = with_file;
-                own.get(&name).with_context(|| format!("{} holds no backend", path.display()))?
-            }
-        };
+            targets.push(pretended.target);
+            continue;
+        }
         match resolver.resolve(choice, definition, given) {
             Ok(target) => targets.push(target),
             Err(error) => match error.downcast::<NotInstalled>() {
@@ -113,6 +126,22 @@ fn resolve_all(
         bail!("none of the backends is installed: {}\nhint: harness install llamacpp", hints.join(", "));
     }
     Ok((targets, skipped))
+}
+
+/// The definition of a choice: a known one, or the file that it names.
+fn definition_of<'a>(definitions: &'a Definitions, choice: &Choice) -> anyhow::Result<Cow<'a, Definition>> {
+    match &choice.engine {
+        Engine::Named(name) => {
+            let known = definitions.get(name);
+            Ok(Cow::Borrowed(known.with_context(|| format!("no backend is called '{name}'"))?))
+        }
+        Engine::File(path) => {
+            let mut with_file = definitions.clone();
+            let name = with_file.load_file(path)?;
+            let own = with_file.get(&name).cloned();
+            Ok(Cow::Owned(own.with_context(|| format!("{} holds no backend", path.display()))?))
+        }
+    }
 }
 
 struct Resolver<'a> {

@@ -16,6 +16,7 @@ mod machine;
 mod play;
 mod report;
 mod simulate;
+mod simulated;
 mod traffic;
 
 /// Could not do what was asked.

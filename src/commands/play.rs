@@ -44,6 +44,8 @@ pub struct Targets {
     pub launching: Option<Launching>,
     /// `bench --probe`
     pub probe: bool,
+    /// `--simulate`
+    pub simulated: bool,
 }
 
 /// The dataset of a command, read before anything is launched.
@@ -71,7 +73,7 @@ pub async fn play(
     let created_at = jiff::Timestamp::now();
     let mut plan = Plan {
         schema_version: SCHEMA_VERSION,
-        run_id: format!("{}_{}", command_name(targets.command), results::file_stamp(created_at)),
+        run_id: String::new(),
         command: targets.command,
         created_at,
         targets: targets.targets,
@@ -83,7 +85,9 @@ pub async fn play(
         launching: targets.launching,
         output: output.output.clone(),
         strict: output.strict,
+        simulated: targets.simulated,
     };
+    plan.run_id = format!("{}_{}", pipeline::run_name(&plan), results::file_stamp(created_at));
     if output.dry_run {
         show_plan(&plan)?;
         return Ok(ExitCode::SUCCESS);
@@ -116,14 +120,6 @@ pub async fn play(
     }
     let outcome = pipeline::run(&session).await?;
     Ok(exit_code(&outcome, session.plan.strict))
-}
-
-fn command_name(command: CommandKind) -> &'static str {
-    match command {
-        CommandKind::Compare => "compare",
-        CommandKind::Run => "run",
-        CommandKind::Bench => "bench",
-    }
 }
 
 #[expect(clippy::print_stdout, reason = "the plan is the result of --dry-run")]

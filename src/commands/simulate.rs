@@ -32,7 +32,8 @@ pub fn simulate(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-fn settings(args: &SimulateArgs) -> anyhow::Result<Settings> {
+/// The settings that the arguments make, checked.
+pub fn settings(args: &SimulateArgs) -> anyhow::Result<Settings> {
     let service = match args.prefill_rate {
         None => Service::Fixed { ttft: time("--ttft", args.ttft)?, itl: time("--itl", args.itl)? },
         Some(rate) if rate > 0.0 => Service::Batching {

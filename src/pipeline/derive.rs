@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput};
+use crate::analysis::{Finish, Summarizer, SummaryInput, plan_caveats};
 use crate::report::csv::RequestsCsv;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
@@ -46,12 +46,13 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
     sink.flush().with_context(cannot_write)?;
     sink.into_inner().map_err(|error| error.into_error()).with_context(cannot_write)?.commit()?;
     let footer = reader.finish();
-    let summary = summarizer.finish(Finish {
+    let mut summary = summarizer.finish(Finish {
         issued: footer.engine.issued,
         engine: footer.engine,
         partial: footer.partial,
         server: footer.server,
     })?;
+    summary.caveats.splice(..0, plan_caveats(&header.plan));
     let file = RunFile {
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),

@@ -58,13 +58,24 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
+/// The beginning of a plan's run id: its command, and whether it only pretends.
+pub fn run_name(plan: &Plan) -> &'static str {
+    match (plan.command, plan.simulated) {
+        (CommandKind::Compare, false) => "compare",
+        (CommandKind::Compare, true) => "compare_simulated",
+        (CommandKind::Run, false) => "run",
+        (CommandKind::Run, true) => "run_simulated",
+        (CommandKind::Bench, _) => "bench",
+    }
+}
+
 /// Takes the directory of a comparison and leaves in it what was planned, so that even a run that dies at
 /// once says what it was. Its name is the run id.
 ///
 /// # Errors
 /// It cannot be written.
 pub fn take_folder(plan: &Plan, environment: &Environment) -> anyhow::Result<String> {
-    let folder = results::take_directory(&plan.output, "compare", plan.created_at)?;
+    let folder = results::take_directory(&plan.output, run_name(plan), plan.created_at)?;
     let run_id = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let plan = Plan { run_id: run_id.clone(), ..plan.clone() };
     results::write_json(&folder.join("plan.json"), &plan)?;

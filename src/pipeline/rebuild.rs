@@ -15,7 +15,7 @@ use super::derive::{Derived, derive};
 use super::reports;
 
 /// Rebuilds the files of every run that `paths` name, and of the comparisons that they belong to. A run
-/// that `benchmark_summary.csv` does not hold yet, because the harness died, is appended.
+/// that the file of all runs does not hold yet, because the harness died, is appended.
 /// True where a run failed, was partial, or could not be read.
 ///
 /// # Errors
@@ -51,7 +51,8 @@ pub fn rebuild(paths: &[PathBuf], style: Style, progress: &Progress) -> anyhow::
             trouble |= run.file.summary.partial.is_some() || run.file.summary.requests.failed > 0;
             reports::print_run(&run.file, style);
             let output = run.files.directory();
-            if !results::summary_holds(output, run_id, &run.file.summary.label)? {
+            let file = reports::summary_file(&run.file.plan);
+            if !results::summary_holds(output, file, run_id, &run.file.summary.label)? {
                 reports::append_run(&run.file, output, progress)?;
             }
         }

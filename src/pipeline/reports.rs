@@ -1,4 +1,4 @@
-//! Runs → what people see: blocks and tables on stdout, a row in `benchmark_summary.csv`, a comparison's directory.
+//! Runs → what people see: blocks and tables on stdout, a row in the file of all runs, a comparison's directory.
 
 use std::path::{Path, PathBuf};
 
@@ -43,31 +43,32 @@ fn print(text: &str) {
     println!("{}", text.trim_end());
 }
 
-/// Appends a run's row to `benchmark_summary.csv`.
+/// Where the rows of a plan go: those of pretend engines never beside measured ones.
+pub fn summary_file(plan: &Plan) -> &'static str {
+    if plan.simulated { results::SIMULATED_FILE } else { results::SUMMARY_FILE }
+}
+
+/// Appends a run's row to the file of all runs.
 pub fn append_run(run: &RunFile, output: &Path, progress: &Progress) -> anyhow::Result<()> {
-    append(csv::summary_row(&run.plan, &run.summary), output, progress)
+    append(&run.plan, csv::summary_row(&run.plan, &run.summary), output, progress)
 }
 
 /// Appends the row of a backend that gave no result.
 pub fn append_failure(plan: &Plan, failed: &FailedTarget, progress: &Progress) -> anyhow::Result<()> {
-    append(csv::failed_row(plan, failed, Timestamp::now()), &plan.output, progress)
+    append(plan, csv::failed_row(plan, failed, Timestamp::now()), &plan.output, progress)
 }
 
-fn append(row: Vec<String>, output: &Path, progress: &Progress) -> anyhow::Result<()> {
-    let done = results::append_summary(output, &csv::summary_header(), &[row], Timestamp::now())?;
+fn append(plan: &Plan, row: Vec<String>, output: &Path, progress: &Progress) -> anyhow::Result<()> {
+    let file = summary_file(plan);
+    let done = results::append_summary(output, file, &csv::summary_header(), &[row], Timestamp::now())?;
     if let Some(renamed) = done.renamed {
         progress.say(&format!(
-            "{} has other columns than this version writes: it is now {}",
-            results::SUMMARY_FILE,
+            "{file} has other columns than this version writes: it is now {}",
             renamed.display()
         ));
     }
     if let Some(aside) = done.moved_aside {
-        progress.say(&format!(
-            "{} ended in a half-written line: that is now in {}",
-            results::SUMMARY_FILE,
-            aside.display()
-        ));
+        progress.say(&format!("{file} ended in a half-written line: that is now in {}", aside.display()));
     }
     Ok(())
 }

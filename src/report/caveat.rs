@@ -9,6 +9,11 @@ use crate::schema::summary::Caveat;
 /// What a doubt means and what to do about it, as one or two sentences.
 pub fn sentence(caveat: &Caveat) -> String {
     match caveat {
+        Caveat::Simulated => {
+            "SIMULATED: a pretend engine with invented timings answered, not the real one. The numbers \
+             show what the harness does and say nothing about any engine. Leave --simulate out to measure."
+                .to_owned()
+        }
         Caveat::SingleRun => "One run of each backend: a difference may be chance, so there is no verdict. \
              Run it again and see whether the order stays before you decide."
             .to_owned(),
@@ -85,6 +90,7 @@ pub fn sentence(caveat: &Caveat) -> String {
 /// The same doubt in a few words, for the foot of a picture.
 pub fn short(caveat: &Caveat) -> String {
     match caveat {
+        Caveat::Simulated => "SIMULATED: invented timings".to_owned(),
         Caveat::SingleRun => "one run each, so no verdict".to_owned(),
         Caveat::PrecisionDiffers { by_label } => {
             format!("precision differs ({})", listed(by_label, Clone::clone))

@@ -182,6 +182,7 @@ pub fn plan() -> Plan {
         }),
         output: PathBuf::from("results"),
         strict: false,
+        simulated: false,
     }
 }
 

@@ -53,7 +53,13 @@ fn head(page: &mut Page, file: &ComparisonFile) {
     let mut models: Vec<&str> = comparison.runs.iter().map(|run| run.model.as_str()).collect();
     models.dedup();
     let model = if models.is_empty() { "this model".to_owned() } else { models.join(", ") };
-    page.paragraph(&format!("# Which server is faster for {}?", escaped(&model)));
+    let simulated = if file.plan.simulated { "Simulated: " } else { "" };
+    page.paragraph(&format!("# {simulated}Which server is faster for {}?", escaped(&model)));
+    if file.plan.simulated {
+        page.paragraph(
+            "**Simulated.** Pretend engines with invented timings answered. Nothing here says anything about a real one.",
+        );
+    }
     page.paragraph(&format!(
         "Run `{}`, planned {} (UTC), by harness {}: {} with the same requests to each, one after the other.",
         code(&comparison.run_id),

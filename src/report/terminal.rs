@@ -119,7 +119,9 @@ fn missing(run: &RunSummary, otherwise: &str) -> String {
 
 /// All backends side by side, those without a result, and every doubt; ends in a line break.
 pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
-    let mut lines = vec![style.bold("=== COMPARISON ===")];
+    let simulated = comparison.runs.iter().any(|run| run.caveats.contains(&Caveat::Simulated));
+    let head = if simulated { "=== COMPARISON OF SIMULATED ENGINES ===" } else { "=== COMPARISON ===" };
+    let mut lines = vec![style.bold(head)];
     if comparison.runs.is_empty() {
         lines.push("No backend gave a result.".to_owned());
     } else {
@@ -188,7 +190,8 @@ fn table(comparison: &Comparison, rows: &[Row], runs: std::ops::Range<usize>, st
     }
     let labels = comparison.runs[runs.clone()].iter().map(|run| {
         let partial = if run.partial.is_some() { " (partial)" } else { "" };
-        let cell = comfy_table::Cell::new(format!("{}{partial}  ", one_line(&run.label)));
+        let label = one_line(&run.label).replace("-simulated", "-\nsimulated");
+        let cell = comfy_table::Cell::new(format!("{label}{partial}  "));
         cell.add_attribute(Attribute::Bold)
     });
     table.set_header(std::iter::once(comfy_table::Cell::new("")).chain(labels));

@@ -14,4 +14,4 @@ pub use name::{RunFiles, check_writable, file_stamp, take_directory, take_file};
 pub use read::{read_comparison, read_plan, read_run};
 pub use record_reader::{CRASHED, RecordReader};
 pub use record_writer::RecordWriter;
-pub use summary_csv::{Appended, SUMMARY_FILE, append_summary, summary_holds, write_table};
+pub use summary_csv::{Appended, SIMULATED_FILE, SUMMARY_FILE, append_summary, summary_holds, write_table};

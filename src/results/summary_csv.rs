@@ -14,6 +14,9 @@ use super::name::{file_stamp, numbered};
 /// The file of all runs.
 pub const SUMMARY_FILE: &str = "benchmark_summary.csv";
 
+/// The file of all runs of `--simulate`: no row of it ever stands beside a measured one.
+pub const SIMULATED_FILE: &str = "simulated_summary.csv";
+
 /// What [`append_summary`] did, so that the user can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
@@ -25,32 +28,33 @@ pub struct Appended {
     pub moved_aside: Option<PathBuf>,
 }
 
-/// Appends rows to `benchmark_summary.csv` under its lock; a new file gets the header first. A last line
-/// without a newline was left half-written: it is moved to a file of its own. A file with other columns
-/// is renamed to `benchmark_summary_until_{at}.csv`.
+/// Appends rows to `file` ([`SUMMARY_FILE`] or [`SIMULATED_FILE`]) under its lock; a new file gets the
+/// header first. A last line without a newline was left half-written: it is moved to a file of its own.
+/// A file with other columns is renamed to `{stem}_until_{at}.csv`.
 ///
 /// # Errors
 /// The file cannot be read, locked or written; nothing of the rows is left in it then.
 pub fn append_summary<S: AsRef<str>>(
     directory: &Path,
+    file: &str,
     header: &[S],
     rows: &[Vec<String>],
     at: Timestamp,
 ) -> Result<Appended> {
-    let path = directory.join(SUMMARY_FILE);
+    let path = directory.join(file);
     let mut done = Appended { path: path.clone(), renamed: None, moved_aside: None };
     let context = || format!("cannot append to {}", path.display());
     let header_line = csv_lines([header.iter().map(AsRef::as_ref).collect()])?;
     let row_lines = csv_lines(rows.iter().map(|row| row.iter().map(String::as_str).collect()))?;
     loop {
         let mut file = open_locked(&path).with_context(context)?;
-        if let Some(aside) = move_half_line_aside(&mut file, directory, at).with_context(context)? {
+        if let Some(aside) = move_half_line_aside(&mut file, &path, at).with_context(context)? {
             done.moved_aside = Some(aside);
         }
         let held = first_line(&mut file).with_context(context)?;
         if !held.is_empty() && !same_columns(&held, header) {
             // The lock dies with the renamed file; the next round opens or makes the new one.
-            done.renamed = Some(rename_away(&path, directory, at).with_context(context)?);
+            done.renamed = Some(rename_away(&path, at).with_context(context)?);
             continue;
         }
         let lines = if held.is_empty() { [header_line, row_lines].concat() } else { row_lines };
@@ -59,12 +63,12 @@ pub fn append_summary<S: AsRef<str>>(
     }
 }
 
-/// True where `benchmark_summary.csv` has a row of this run and backend.
+/// True where `file` of the directory has a row of this run and backend.
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn summary_holds(directory: &Path, run_id: &str, backend: &str) -> Result<bool> {
-    let path = directory.join(SUMMARY_FILE);
+pub fn summary_holds(directory: &Path, file: &str, run_id: &str, backend: &str) -> Result<bool> {
+    let path = directory.join(file);
     if !path.exists() {
         return Ok(false);
     }
@@ -134,7 +138,7 @@ fn same_columns<S: AsRef<str>>(line: &[u8], header: &[S]) -> bool {
     }
 }
 
-fn move_half_line_aside(file: &mut File, directory: &Path, at: Timestamp) -> Result<Option<PathBuf>> {
+fn move_half_line_aside(file: &mut File, path: &Path, at: Timestamp) -> Result<Option<PathBuf>> {
     let start = last_line_start(file)?;
     let mut half = Vec::new();
     file.seek(SeekFrom::Start(start))?;
@@ -142,8 +146,7 @@ fn move_half_line_aside(file: &mut File, directory: &Path, at: Timestamp) -> Res
     if half.is_empty() {
         return Ok(None);
     }
-    let (mut aside, path) =
-        create_beside(directory, &format!("benchmark_summary_broken_{}", file_stamp(at)))?;
+    let (mut aside, path) = create_beside(path, "broken", at)?;
     aside.write_all(&half)?;
     aside.write_all(b"\n")?;
     aside.sync_all()?;
@@ -168,9 +171,12 @@ fn last_line_start(file: &mut File) -> Result<u64> {
     Ok(0)
 }
 
-fn create_beside(directory: &Path, stem: &str) -> Result<(File, PathBuf)> {
-    for name in numbered(stem) {
-        let path = directory.join(format!("{name}.csv"));
+/// A new file `{stem}_{what}_{at}.csv` beside `path`, whose stem it bears.
+fn create_beside(path: &Path, what: &str, at: Timestamp) -> Result<(File, PathBuf)> {
+    let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let stem = format!("{stem}_{what}_{}", file_stamp(at));
+    for name in numbered(&stem) {
+        let path = path.with_file_name(format!("{name}.csv"));
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(file) => return Ok((file, path)),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -181,8 +187,8 @@ fn create_beside(directory: &Path, stem: &str) -> Result<(File, PathBuf)> {
 }
 
 /// Renames under the lock; the name is reserved first, so that no file is overwritten.
-fn rename_away(path: &Path, directory: &Path, at: Timestamp) -> Result<PathBuf> {
-    let (_, target) = create_beside(directory, &format!("benchmark_summary_until_{}", file_stamp(at)))?;
+fn rename_away(path: &Path, at: Timestamp) -> Result<PathBuf> {
+    let (_, target) = create_beside(path, "until", at)?;
     std::fs::rename(path, &target)?;
     Ok(target)
 }

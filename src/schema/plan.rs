@@ -38,6 +38,9 @@ pub struct Plan {
     pub output: PathBuf,
     /// A result that is not valid makes the exit code 1.
     pub strict: bool,
+    /// Pretend engines stood in for the real ones: no number of the run says anything about them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub simulated: bool,
 }
 
 /// Which command made a plan.

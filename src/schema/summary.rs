@@ -206,6 +206,8 @@ pub struct ServerCounts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Caveat {
+    /// A pretend engine answered, not the real one.
+    Simulated,
     /// One run of each backend gives no verdict.
     SingleRun,
     /// Backends serve weights of different precision.
@@ -283,6 +285,7 @@ impl Caveat {
     /// The code in CSV files: `single_run`, `failures`, …
     pub fn code(&self) -> &'static str {
         match self {
+            Caveat::Simulated => "simulated",
             Caveat::SingleRun => "single_run",
             Caveat::PrecisionDiffers { .. } => "precision_differs",
             Caveat::LengthsUnequal { .. } => "lengths_unequal",
@@ -304,7 +307,9 @@ impl Caveat {
     /// Under `--strict` this makes the result invalid, not only doubtful.
     pub fn is_invalid(&self) -> bool {
         match self {
-            Caveat::SingleRun
+            // Every output says so already, and trying `--strict` out is a use of it.
+            Caveat::Simulated
+            | Caveat::SingleRun
             | Caveat::PrecisionDiffers { .. }
             | Caveat::LengthsUnequal { .. }
             | Caveat::NotLevel { .. }

@@ -15,8 +15,8 @@ use std::process::{Child, Command};
 use harness::analysis::{Finish, Summarizer, SummaryInput};
 use harness::report::csv::{REQUEST_COLUMNS, RequestsCsv, failed_row, summary_header, summary_row};
 use harness::results::{
-    AtomicFile, CRASHED, RecordReader, RecordWriter, RunFiles, append_summary, check_writable, find_runs,
-    read_comparison, read_run, take_directory, write_atomic, write_json,
+    AtomicFile, CRASHED, RecordReader, RecordWriter, RunFiles, SUMMARY_FILE, append_summary, check_writable,
+    find_runs, read_comparison, read_run, take_directory, write_atomic, write_json,
 };
 use harness::schema::SCHEMA_VERSION;
 use harness::schema::backend::{Model, Origin, Protocol, ServerMetrics, Target};
@@ -105,6 +105,7 @@ fn plan(run_id: &str) -> Plan {
         }),
         output: "results".into(),
         strict: false,
+        simulated: false,
     }
 }
 

@@ -73,6 +73,7 @@ impl ChartContext {
             }
         }
         let parts = [
+            if plan.simulated { "SIMULATED".to_owned() } else { String::new() },
             models.join(", "),
             traffic_words(&plan.load),
             format!("dataset {}", one_line(&plan.dataset.name)),
