@@ -24,7 +24,7 @@ pub fn sentence(caveat: &Caveat) -> String {
         ),
         Caveat::LengthsUnequal { by_label } => format!(
             "Answers differ in length (mean output tokens: {}), so E2E and RPS do not compare. \
-             Set --max-tokens with --ignore-eos to force one length.",
+             Where every engine can, --max-tokens with --ignore-eos forces one length.",
             listed(by_label, |tokens| compact(*tokens))
         ),
         Caveat::PromptTokensDiffer { by_label } => format!(
