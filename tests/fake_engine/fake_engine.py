@@ -42,6 +42,8 @@ def options():
     start.add_argument("--never-ready", action="store_true", help="loads for ever")
     start.add_argument("--die-while-loading", type=int, metavar="CODE", help="exits with CODE after --startup-s")
     start.add_argument("--log-line", action="append", default=[], metavar="TEXT", help="written while loading")
+    start.add_argument("--log-env", action="append", default=[], metavar="NAME",
+                       help="writes this environment variable while loading, as engines do with their settings")
     start.add_argument("--foreign-model", action="store_true", help="serves another model than the one asked for")
     load = parser.add_argument_group("faults under load (on generating requests)")
     load.add_argument("--faults-after", type=int, default=0, metavar="N", help="the first N requests are served well")
@@ -463,7 +465,7 @@ def load_model(opts):
     """Takes --startup-s, or for ever, or dies."""
     begin = time.monotonic()
     log(f"Loading model {opts.model or opts.served_model_name}")
-    for line in opts.log_line:
+    for line in opts.log_line + [os.environ.get(name, f"{name} is not set") for name in opts.log_env]:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
     step = 0
