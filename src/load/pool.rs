@@ -67,3 +67,49 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::load::transport::StampedTcp;
+
+    async fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Connection::plain(StampedTcp::new(client)), listener.accept().await.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_dropped_before_the_server_would_close_it() {
+        let pool = Pool::default();
+        let (first, _first_server) = pair().await;
+        let (second, _second_server) = pair().await;
+        pool.put(first, 0);
+        pool.put(second, 1_000_000);
+        // Looked at once a second: what was kept then is dropped the second after, still within 5 s.
+        pool.drop_stale(IDLE_LIMIT_US - 1);
+        assert_eq!(pool.len(), 2);
+        pool.drop_stale(IDLE_LIMIT_US + 999_999);
+        assert_eq!(pool.len(), 1);
+        const { assert!(IDLE_LIMIT_US + 1_000_000 < 5_000_000) };
+        assert!(pool.take(1_000_000 + IDLE_LIMIT_US).is_none(), "too old to be sent on");
+        assert_eq!(pool.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_server_closed_or_spoke_on_is_not_taken() {
+        let pool = Pool::default();
+        let (open, _server) = pair().await;
+        let (closed, server) = pair().await;
+        let (spoken_on, mut talker) = pair().await;
+        drop(server);
+        tokio::io::AsyncWriteExt::write_all(&mut talker, b"HTTP/1.1 408 Request Timeout").await.unwrap();
+        for connection in [open, closed, spoken_on] {
+            pool.put(connection, 0);
+        }
+        assert_eq!(pool.take(10).and_then(|connection| connection.pooled_at_us), Some(0));
+        assert!(pool.take(10).is_none());
+    }
+}

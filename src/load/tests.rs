@@ -26,6 +26,8 @@ pub(crate) enum Behaviour {
     CloseOnSecond,
     /// An answer that promises to keep the connection, which is then closed.
     CloseUnannounced,
+    /// An answer that says that the connection will be closed, which it then is.
+    CloseAnnounced,
     /// The connection is closed instead of an answer.
     Close,
     /// 503 with a message.
@@ -112,7 +114,7 @@ async fn answer(stream: &mut TcpStream, behaviour: Behaviour, answered: u32) -> 
     let token = chunk(r#"{"choices":[{"index":0,"text":"a","finish_reason":null}]}"#);
     let (tokens, gap) = match behaviour {
         Behaviour::Stream { tokens, gap } => (tokens, gap),
-        Behaviour::CloseUnannounced => (2, Duration::ZERO),
+        Behaviour::CloseUnannounced | Behaviour::CloseAnnounced => (2, Duration::ZERO),
         Behaviour::CloseOnSecond if answered == 0 => (2, Duration::ZERO),
         Behaviour::CloseOnSecond | Behaviour::Close => return Ok(false),
         Behaviour::Refuse => {
@@ -131,7 +133,10 @@ async fn answer(stream: &mut TcpStream, behaviour: Behaviour, answered: u32) -> 
             return Ok(false);
         }
     };
-    stream.write_all(HEAD.as_bytes()).await?;
+    let closes = behaviour == Behaviour::CloseAnnounced;
+    let head =
+        if closes { HEAD.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n") } else { HEAD.to_owned() };
+    stream.write_all(head.as_bytes()).await?;
     for _ in 0..tokens {
         tokio::time::sleep(gap).await;
         stream.write_all(token.as_bytes()).await?;
@@ -140,7 +145,7 @@ async fn answer(stream: &mut TcpStream, behaviour: Behaviour, answered: u32) -> 
         r#"{{"choices":[{{"text":"","finish_reason":"length"}}],"usage":{{"prompt_tokens":3,"completion_tokens":{tokens}}}}}"#
     );
     stream.write_all(format!("{}{}0\r\n\r\n", chunk(&usage), chunk("[DONE]")).as_bytes()).await?;
-    Ok(behaviour != Behaviour::CloseUnannounced)
+    Ok(!closes && behaviour != Behaviour::CloseUnannounced)
 }
 
 fn quick() -> Behaviour {
@@ -433,6 +438,21 @@ async fn a_server_that_closes_after_each_answer_is_not_raced_again() {
     let replayed = outcomes.measured().iter().filter(|record| record.replayed).count() as u64;
     assert!(replayed <= 1, "{replayed} replayed");
     assert_eq!(Counts::get(&counts.connections), 20);
+}
+
+#[tokio::test]
+async fn a_connection_whose_end_is_announced_is_not_used_again() {
+    let (url, counts) = serve(Behaviour::CloseAnnounced).await;
+    let outcomes = run(job(&url, Traffic::Closed)).await;
+    outcomes.check_accounts();
+    assert_eq!(outcomes.count(is_completed), 20);
+    assert!(outcomes.measured().iter().all(|record| !record.replayed));
+    assert_eq!(Counts::get(&counts.connections), 20);
+    for record in outcomes.measured() {
+        let Some(connect_us) = record.connect_us else { continue };
+        assert!(record.slot_us.unwrap() >= record.ready_us + connect_us, "connecting is a wait: {record:?}");
+        assert!(record.sent_us >= record.slot_us, "and over before the request is sent: {record:?}");
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ pub struct RequestRecord {
     /// When the request could have been sent had there been a slot: its due time, or in a closed
     /// loop the moment that its slot became free.
     pub ready_us: u64,
-    /// When a slot under the concurrency cap and an open connection were both at hand.
+    /// When a slot under the concurrency cap and an open connection were at hand: the end of the answer
+    /// that held the slot, plus the time to connect, and not when the client came to notice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot_us: Option<u64>,
     /// Just before the first byte of the request was written to a connection that was already open.

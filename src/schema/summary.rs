@@ -167,7 +167,7 @@ pub struct ClientStats {
     /// Time to open a connection, ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<Distribution>,
-    /// Share of token-carrying events whose stamp is merged, 0 to 1.
+    /// Share of token-carrying events whose stamp is merged and may be late by over 0.1 ms, 0 to 1.
     pub merged_events: f64,
     /// Requests by the kind of their stamps.
     #[serde(default)]
