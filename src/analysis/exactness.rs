@@ -6,7 +6,7 @@ use crate::schema::calibration::{
     Calibration, CalibrationLoad, ErrorFigures, ExactUpTo, Exactness, GapFigures,
 };
 use crate::schema::environment::Environment;
-use crate::schema::plan::{LoadPlan, Plan};
+use crate::schema::plan::LoadPlan;
 use crate::schema::record::{Outcome, RequestRecord};
 use crate::schema::request::Phase;
 use crate::schema::summary::{Caveat, Distribution, RunSummary};
@@ -239,10 +239,13 @@ pub fn exact_up_to(loads: &[Exactness]) -> ExactUpTo {
 }
 
 /// The caveat of a run whose load lies beyond what this machine was calibrated for; none where it was not.
-pub fn beyond_calibration(plan: &Plan, environment: &Environment, summary: &RunSummary) -> Option<Caveat> {
-    let limit = environment.exact_up_to?;
-    let beyond =
-        [beyond_rate(&plan.load, limit), beyond_streams(&plan.load, limit), beyond_tokens(summary, limit)];
+pub fn beyond_calibration(
+    load: &LoadPlan,
+    exact_up_to: Option<ExactUpTo>,
+    summary: &RunSummary,
+) -> Option<Caveat> {
+    let limit = exact_up_to?;
+    let beyond = [beyond_rate(load, limit), beyond_streams(load, limit), beyond_tokens(summary, limit)];
     let what: Vec<String> = beyond.into_iter().flatten().collect();
     (!what.is_empty()).then(|| Caveat::BeyondCalibration { what: what.join(", ") })
 }

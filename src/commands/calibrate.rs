@@ -59,6 +59,7 @@ pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
         let progress = Progress::new(args.quiet, args.verbose);
         let interrupt = interrupt::watch(progress.clone())?;
         let Some(loads) = measure(args, &grid, &environment, &progress, interrupt).await? else {
+            progress.say("no calibration was saved: not every load was played");
             return Ok(ExitCode::from(interrupt::INTERRUPTED));
         };
         let calibration = Calibration {
