@@ -81,6 +81,17 @@ It prints `listening on http://HOST:PORT` as soon as the port is bound. GET /tru
 arrival and each token's write as JSON lines, GET /truth/summary counts and lateness, POST /truth/reset
 forgets them.")]
     Simulate(SimulateArgs),
+    /// Measure how exact this client is on this machine, load by load, against a pretend engine
+    #[command(after_help = "\
+Examples:
+  harness calibrate                          half a minute
+  harness calibrate --full                   three minutes, a finer grid up to 2,000 streams
+  harness calibrate --loads 100x30,50/s      your own load: 100 streams of 30 tokens/s, 50 requests/s
+
+The pretend engine runs beside the client on this machine and keeps the true times of every request and
+token. The result is saved in the data directory; later runs beyond the load at which the error stays
+under 1 ms carry a caveat.")]
+    Calibrate(CalibrateArgs),
 }
 
 /// `compare` and `run`.
@@ -404,6 +415,35 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "10m", value_parser = seconds,
           help_heading = "Faults")]
     pub orphan: Option<f64>,
+}
+
+/// `calibrate`.
+#[derive(Debug, Args)]
+pub struct CalibrateArgs {
+    /// A few loads, half a minute; this is the default
+    #[arg(long, conflicts_with = "full")]
+    pub quick: bool,
+    /// More loads, 10 s each
+    #[arg(long)]
+    pub full: bool,
+    /// Loads of your own, separated by commas: STREAMSxTOKENS_PER_S, or RATE/s for an open loop
+    #[arg(long, value_name = "LOAD,…", value_delimiter = ',')]
+    pub loads: Vec<String>,
+    /// Time a load [default: 2s; with --full 10s]
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub duration: Option<f64>,
+    /// Threads of the load engine
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub client_threads: u32,
+    /// Seed of the arrival times
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Print results and errors only
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print launched commands too
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 /// Whose wire to speak.

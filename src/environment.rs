@@ -25,6 +25,7 @@ pub fn look() -> Environment {
         open_files: open_files(),
         driver,
         gpus,
+        exact_up_to: None,
     }
 }
 

@@ -4,6 +4,7 @@ mod caveats;
 mod client;
 mod compare;
 mod distribution;
+mod exactness;
 mod latency;
 mod planned;
 mod summarize;
@@ -16,5 +17,6 @@ mod tests;
 
 pub use compare::{ComparisonInput, compare};
 pub use distribution::Samples;
+pub use exactness::{Pairing, TrueRequest, calibrated_limit, exact_up_to, gap_figures, is_exact};
 pub use planned::plan_caveats;
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};

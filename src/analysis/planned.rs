@@ -1,9 +1,13 @@
-//! The doubts that a run's plan and machine raise, whatever its records say.
+//! The doubts that a run's plan and machine raise, beside those of its records.
 
+use crate::schema::environment::Environment;
 use crate::schema::plan::Plan;
-use crate::schema::summary::Caveat;
+use crate::schema::summary::{Caveat, RunSummary};
+
+use super::exactness::beyond_calibration;
 
 /// They come first among the run's caveats.
-pub fn plan_caveats(plan: &Plan) -> Vec<Caveat> {
-    plan.simulated.then_some(Caveat::Simulated).into_iter().collect()
+pub fn plan_caveats(plan: &Plan, environment: &Environment, summary: &RunSummary) -> Vec<Caveat> {
+    let simulated = plan.simulated.then_some(Caveat::Simulated);
+    simulated.into_iter().chain(beyond_calibration(&plan.load, environment.exact_up_to, summary)).collect()
 }

@@ -7,6 +7,7 @@ use crate::cli::Command;
 
 mod arguments;
 mod bench;
+mod calibrate;
 mod choices;
 mod compare;
 mod doctor;
@@ -41,6 +42,7 @@ pub fn execute(argv: Vec<OsString>) -> ExitCode {
         Command::Report(args) => report::report(&args),
         Command::Install(args) => install::install(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Simulate(args) => simulate::simulate(&args),
     };
     done.unwrap_or_else(|error| refuse(&error))

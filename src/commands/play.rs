@@ -23,7 +23,7 @@ use crate::schema::plan::{CommandKind, DatasetSource, Launching, Plan, Skipped};
 use crate::schema::request::Prompt;
 use crate::schema::summary::Caveat;
 
-use super::{interrupt, traffic};
+use super::{calibrate, interrupt, traffic};
 
 /// Output limit where neither the flag nor the dataset gives one.
 const DEFAULT_MAX_TOKENS: u32 = 128;
@@ -177,5 +177,7 @@ fn exit_code(outcome: &Outcome, strict: bool) -> ExitCode {
 /// The machine, with the limit of open files raised first.
 pub fn look_at_machine() -> Environment {
     environment::raise_open_files();
-    environment::look()
+    let mut environment = environment::look();
+    environment.exact_up_to = calibrate::saved_limit(&environment);
+    environment
 }

@@ -13,6 +13,10 @@ use crate::schema::request::Request;
 /// All messages are made beforehand where they take less than this; else each one shortly before it is due.
 const CACHE_LIMIT_BYTES: usize = 32 << 20;
 
+/// As the value of `user` in a protocol's body it stands for the prompt's id, by which a server's own
+/// account of a request can be found.
+const PROMPT_ID: &str = "{prompt_id}";
+
 /// Makes the messages of a run.
 #[derive(Debug)]
 pub(crate) struct Messages {
@@ -72,6 +76,11 @@ impl Messages {
             }
         }
         fields.insert("max_tokens".to_owned(), json!(request.max_tokens));
+        if let Some(Value::String(user)) = fields.get_mut("user")
+            && user == PROMPT_ID
+        {
+            user.clone_from(&request.prompt_id);
+        }
         if self.forced && self.min_tokens {
             fields.insert("min_tokens".to_owned(), json!(request.max_tokens));
         }
@@ -236,6 +245,16 @@ mod tests {
             assert_eq!(body.get(absent), None, "{absent}");
         }
         assert_eq!(body["cache_prompt"], json!(false));
+    }
+
+    #[test]
+    fn a_request_bears_its_prompts_id_where_the_body_asks_for_it() {
+        let with_user = |user: &str| {
+            let body = Map::from_iter([("user".to_owned(), json!(user))]);
+            message(&wire(Endpoint::Completions), &Protocol { body, ..protocol() }, &PLAIN).1
+        };
+        assert_eq!(with_user("{prompt_id}")["user"], json!("p"));
+        assert_eq!(with_user("someone")["user"], json!("someone"));
     }
 
     #[test]

@@ -52,7 +52,8 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
         partial: footer.partial,
         server: footer.server,
     })?;
-    summary.caveats.splice(..0, plan_caveats(&header.plan));
+    let first = plan_caveats(&header.plan, &header.environment, &summary);
+    summary.caveats.splice(..0, first);
     let file = RunFile {
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),

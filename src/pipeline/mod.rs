@@ -15,6 +15,7 @@ use crate::schema::environment::Environment;
 use crate::schema::plan::{CommandKind, Plan};
 use crate::schema::request::Request;
 
+mod calibrate;
 mod derive;
 mod launch;
 mod play;
@@ -22,6 +23,7 @@ mod rebuild;
 mod record;
 mod reports;
 
+pub use calibrate::calibrate;
 pub use rebuild::rebuild;
 
 /// What a plan needs beside itself to be played.

@@ -84,6 +84,10 @@ pub fn sentence(caveat: &Caveat) -> String {
              shorter than asked for. Compare TPOT and tokens a second rather than E2E and RPS."
                 .to_owned()
         }
+        Caveat::BeyondCalibration { what } => format!(
+            "The load lies beyond what harness calibrate found this client exact for on this machine ({what}): its own \
+             error may be over 1 ms. Lower the load, or calibrate again on a quieter machine.",
+        ),
     }
 }
 
@@ -110,6 +114,7 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
         Caveat::LengthNotForced => "length not forced".to_owned(),
+        Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
     }
 }
 

@@ -199,6 +199,7 @@ pub fn file(comparison: Comparison) -> ComparisonFile {
         open_files: (65_536, 65_536),
         driver: Some("570.00".to_owned()),
         gpus: vec![Gpu { index: 0, name: "NVIDIA H200".to_owned(), memory_bytes: 139 << 30 }],
+        exact_up_to: None,
     };
     ComparisonFile {
         schema_version: SCHEMA_VERSION,

@@ -101,6 +101,9 @@ pub struct RecordsHeader {
     pub engine_version: Option<String>,
     /// Wall time of the run's start, µs 0 of the stamps.
     pub started_at: jiff::Timestamp,
+    /// CLOCK_MONOTONIC at µs 0 of the stamps, ns: pairs them with those of a server on the same machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monotonic_zero_ns: Option<u64>,
     /// Seconds from launch to readiness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_s: Option<f64>,

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::calibration::ExactUpTo;
+
 /// The machine, as looked at once at the start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -28,6 +30,9 @@ pub struct Environment {
     /// GPUs that NVML shows.
     #[serde(default)]
     pub gpus: Vec<Gpu>,
+    /// Up to where `harness calibrate` found this client exact on this machine; none: never calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact_up_to: Option<ExactUpTo>,
 }
 
 /// One GPU.

@@ -2,6 +2,7 @@
 //! Nothing here computes a result, reads a file or looks at a clock, and nothing here imports a stage.
 
 pub mod backend;
+pub mod calibration;
 pub mod comparison;
 pub mod environment;
 pub mod live;

@@ -279,6 +279,11 @@ pub enum Caveat {
     },
     /// The engine cannot be told to ignore the end of sequence, so lengths were not forced.
     LengthNotForced,
+    /// More load than `harness calibrate` found this client exact for.
+    BeyondCalibration {
+        /// `1000 in flight, exact up to 250`
+        what: String,
+    },
 }
 
 impl Caveat {
@@ -301,6 +306,7 @@ impl Caveat {
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
             Caveat::LengthNotForced => "length_not_forced",
+            Caveat::BeyondCalibration { .. } => "beyond_calibration",
         }
     }
 
@@ -315,6 +321,7 @@ impl Caveat {
             | Caveat::NotLevel { .. }
             | Caveat::FewSamples { .. }
             | Caveat::LengthNotForced
+            | Caveat::BeyondCalibration { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::TokensEstimated { .. }
             | Caveat::ItlWithheld { .. } => false,

@@ -121,6 +121,7 @@ fn environment() -> Environment {
         open_files: (1024, 4096),
         driver: None,
         gpus: Vec::new(),
+        exact_up_to: None,
     }
 }
 
@@ -133,6 +134,7 @@ fn header(run_id: &str, label: &str) -> RecordsHeader {
         label: label.into(),
         engine_version: Some("0.2".into()),
         started_at: at(),
+        monotonic_zero_ns: None,
         ready_s: Some(12.0),
         launched: vec!["vllm".into(), "serve".into()],
     }

@@ -5,6 +5,7 @@ mod caveats;
 mod clients;
 mod comparing;
 mod distributions;
+mod exactness;
 mod figures;
 mod properties;
 mod windows;

@@ -1,0 +1,281 @@
+//! A client's records against a server's truth → the client's own error: pure, paired request by request.
+
+use std::collections::BTreeMap;
+
+use crate::schema::calibration::{
+    Calibration, CalibrationLoad, ErrorFigures, ExactUpTo, Exactness, GapFigures,
+};
+use crate::schema::environment::Environment;
+use crate::schema::plan::LoadPlan;
+use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::request::Phase;
+use crate::schema::summary::{Caveat, Distribution, RunSummary};
+
+use super::distribution::Samples;
+
+/// An error may be so large, ms.
+const LIMIT_MS: f64 = 1.0;
+/// Windows in which arrivals are counted, ns.
+const WINDOW_NS: u64 = 10_000_000;
+const NS_PER_MS: f64 = 1e6;
+
+/// One request as the server saw it; times are CLOCK_MONOTONIC ns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrueRequest {
+    /// The mark that the client gave it: its prompt's id.
+    pub mark: String,
+    /// Its first bytes reached the server's socket.
+    pub arrival_ns: u64,
+    /// Just before each write of tokens.
+    pub writes_ns: Vec<u64>,
+    /// Tokens in them.
+    pub tokens: u64,
+}
+
+/// Pairs a run's records with the truth, one at a time.
+#[derive(Debug)]
+pub struct Pairing {
+    truth: BTreeMap<String, TrueRequest>,
+    /// CLOCK_MONOTONIC of the records' µs 0, ns.
+    zero_ns: u64,
+    issued: u64,
+    paired: u64,
+    paired_for_itl: u64,
+    tokens: u64,
+    events: u64,
+    merged: u64,
+    arrivals_ns: Vec<u64>,
+    ttft: Vec<f64>,
+    itl: Vec<f64>,
+    arrival_minus_sent: Samples,
+    stamp_minus_write: Samples,
+    arrival_minus_due: Samples,
+}
+
+impl Pairing {
+    /// `zero_ns` is CLOCK_MONOTONIC at the records' µs 0.
+    pub fn new(truth: impl IntoIterator<Item = TrueRequest>, zero_ns: u64) -> Pairing {
+        // Differences may be negative, which a histogram could not hold.
+        let exact = || Samples::exact_up_to(usize::MAX);
+        Pairing {
+            truth: truth.into_iter().map(|request| (request.mark.clone(), request)).collect(),
+            zero_ns,
+            issued: 0,
+            paired: 0,
+            paired_for_itl: 0,
+            tokens: 0,
+            events: 0,
+            merged: 0,
+            arrivals_ns: Vec::new(),
+            ttft: Vec::new(),
+            itl: Vec::new(),
+            arrival_minus_sent: exact(),
+            stamp_minus_write: exact(),
+            arrival_minus_due: exact(),
+        }
+    }
+
+    /// Adds a record; warm-up and what did not complete is not paired.
+    pub fn add(&mut self, record: &RequestRecord) {
+        if record.phase != Phase::Measured {
+            return;
+        }
+        self.issued += 1;
+        let (Some(sent_us), Some(first_us), Outcome::Completed) =
+            (record.sent_us, record.first_token_us, &record.outcome)
+        else {
+            return;
+        };
+        let Some(truth) = self.truth.remove(&record.prompt_id) else { return };
+        let Some(first_write_ns) = truth.writes_ns.first().copied() else { return };
+        self.paired += 1;
+        self.tokens += truth.tokens;
+        self.arrivals_ns.push(truth.arrival_ns);
+        let true_ttft = ms_between(truth.arrival_ns, first_write_ns);
+        self.ttft.push(first_us.saturating_sub(sent_us) as f64 / 1000.0 - true_ttft);
+        self.arrival_minus_sent.add(ms_between(self.at(sent_us), truth.arrival_ns));
+        if let Some(due_us) = record.due_us {
+            self.arrival_minus_due.add(ms_between(self.at(due_us), truth.arrival_ns));
+        }
+        self.add_events(record, &truth);
+    }
+
+    fn add_events(&mut self, record: &RequestRecord, truth: &TrueRequest) {
+        let stamps: Vec<(u64, bool)> =
+            record.chunks.iter().map(|chunk| (chunk.at_us, chunk.merged_bound_us.is_some())).collect();
+        self.events += stamps.len() as u64;
+        self.merged += stamps.iter().filter(|(_, merged)| *merged).count() as u64;
+        if stamps.len() != truth.writes_ns.len() {
+            return;
+        }
+        self.paired_for_itl += 1;
+        for ((at_us, _), write_ns) in stamps.iter().zip(&truth.writes_ns) {
+            self.stamp_minus_write.add(ms_between(*write_ns, self.at(*at_us)));
+        }
+        for (stamps, writes) in stamps.windows(2).zip(truth.writes_ns.windows(2)) {
+            if let ([(before_us, _), (after_us, _)], [before_ns, after_ns]) = (stamps, writes) {
+                let seen = after_us.saturating_sub(*before_us) as f64 / 1000.0;
+                self.itl.push(seen - ms_between(*before_ns, *after_ns));
+            }
+        }
+    }
+
+    fn at(&self, us: u64) -> u64 {
+        self.zero_ns + us * 1000
+    }
+
+    /// The figures; `cpu_s` is that of the load threads in the measured phase.
+    pub fn finish(mut self, load: CalibrationLoad, cpu_s: f64) -> Exactness {
+        let gaps = match load {
+            CalibrationLoad::Closed { .. } => None,
+            CalibrationLoad::Open { .. } => gap_figures(&mut self.arrivals_ns),
+        };
+        Exactness {
+            load,
+            issued: self.issued,
+            paired: self.paired,
+            tokens: self.tokens,
+            paired_for_itl: self.paired_for_itl,
+            ttft: error_figures(&self.ttft),
+            itl: error_figures(&self.itl),
+            arrival_minus_sent_ms: self.arrival_minus_sent.distribution(),
+            stamp_minus_write_ms: self.stamp_minus_write.distribution(),
+            arrival_minus_due_ms: self.arrival_minus_due.distribution(),
+            gaps,
+            merged_events: if self.events == 0 { 0.0 } else { self.merged as f64 / self.events as f64 },
+            cpu_us_per_token: (self.tokens > 0).then(|| cpu_s * 1e6 / self.tokens as f64),
+        }
+    }
+}
+
+fn ms_between(from_ns: u64, to_ns: u64) -> f64 {
+    (to_ns as f64 - from_ns as f64) / NS_PER_MS
+}
+
+fn error_figures(errors_ms: &[f64]) -> Option<ErrorFigures> {
+    let mut sizes = Samples::exact_up_to(usize::MAX);
+    errors_ms.iter().for_each(|error| sizes.add(error.abs()));
+    let sizes: Distribution = sizes.distribution()?;
+    Some(ErrorFigures {
+        count: sizes.count,
+        mean_ms: errors_ms.iter().sum::<f64>() / errors_ms.len() as f64,
+        p50_ms: sizes.p50,
+        p99_ms: sizes.p99,
+        max_ms: sizes.max,
+    })
+}
+
+/// Coefficient of variation and lag-1 autocorrelation of the gaps, index of dispersion of the counts in
+/// 10 ms windows from the first arrival on, the last window cut off; none of fewer than three arrivals or
+/// two windows.
+pub fn gap_figures(arrivals_ns: &mut [u64]) -> Option<GapFigures> {
+    arrivals_ns.sort_unstable();
+    let (first, last) = (*arrivals_ns.first()?, *arrivals_ns.last()?);
+    let gaps: Vec<f64> = arrivals_ns.windows(2).map(|pair| ms_between(pair[0], pair[1])).collect();
+    let windows = ((last - first) / WINDOW_NS) as usize;
+    if gaps.len() < 2 || windows < 2 {
+        return None;
+    }
+    let mut counts = vec![0.0; windows];
+    for arrival in arrivals_ns.iter() {
+        if let Some(count) = counts.get_mut(((arrival - first) / WINDOW_NS) as usize) {
+            *count += 1.0;
+        }
+    }
+    let (mean, variance) = moments(&gaps);
+    let (mean_count, count_variance) = moments(&counts);
+    let covariance: f64 = gaps.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum();
+    let squares: f64 = gaps.iter().map(|gap| (gap - mean).powi(2)).sum();
+    Some(GapFigures {
+        variation: variance.sqrt() / mean,
+        dispersion: count_variance / mean_count,
+        lag_1: if squares == 0.0 { 0.0 } else { covariance / squares },
+    })
+}
+
+/// Mean and sample variance.
+fn moments(values: &[f64]) -> (f64, f64) {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, squares / (values.len() as f64 - 1.0))
+}
+
+/// True where 99 of 100 TTFTs, gaps between tokens and (open loop) arrivals are off by less than 1 ms, and
+/// every request was paired.
+pub fn is_exact(load: &Exactness) -> bool {
+    let under = |p99_ms: Option<f64>| p99_ms.is_some_and(|p99_ms| p99_ms < LIMIT_MS);
+    let due = match load.load {
+        CalibrationLoad::Closed { .. } => true,
+        CalibrationLoad::Open { .. } => under(load.arrival_minus_due_ms.as_ref().map(|late| late.p99)),
+    };
+    let all = load.issued > 0 && load.paired == load.issued && load.paired_for_itl == load.issued;
+    all && due && under(load.ttft.map(|error| error.p99_ms)) && under(load.itl.map(|error| error.p99_ms))
+}
+
+/// The highest load of each kind that is exact together with all that are lighter.
+pub fn exact_up_to(loads: &[Exactness]) -> ExactUpTo {
+    let mut closed = Vec::new();
+    let mut open = Vec::new();
+    for load in loads {
+        match load.load {
+            CalibrationLoad::Closed { streams, tokens_per_s } => {
+                closed.push((f64::from(streams) * tokens_per_s, streams, is_exact(load)));
+            }
+            CalibrationLoad::Open { rate } => open.push((rate, is_exact(load))),
+        }
+    }
+    closed.sort_by(|left, right| {
+        (left.0, left.1).partial_cmp(&(right.0, right.1)).unwrap_or(std::cmp::Ordering::Equal)
+    });
+    open.sort_by(|left, right| left.0.total_cmp(&right.0));
+    let mut limit = ExactUpTo::default();
+    for (tokens_per_s, streams, _) in closed.iter().take_while(|(_, _, exact)| *exact) {
+        limit.tokens_per_s = *tokens_per_s;
+        limit.streams = limit.streams.max(*streams);
+    }
+    let rate = open.iter().take_while(|(_, exact)| *exact).last().map_or(0.0, |(rate, _)| *rate);
+    limit.rate = (!open.is_empty()).then_some(rate);
+    limit
+}
+
+/// The caveat of a run whose load lies beyond what this machine was calibrated for; none where it was not.
+pub fn beyond_calibration(
+    load: &LoadPlan,
+    exact_up_to: Option<ExactUpTo>,
+    summary: &RunSummary,
+) -> Option<Caveat> {
+    let limit = exact_up_to?;
+    let beyond = [beyond_rate(load, limit), beyond_streams(load, limit), beyond_tokens(summary, limit)];
+    let what: Vec<String> = beyond.into_iter().flatten().collect();
+    (!what.is_empty()).then(|| Caveat::BeyondCalibration { what: what.join(", ") })
+}
+
+fn beyond_rate(load: &LoadPlan, limit: ExactUpTo) -> Option<String> {
+    let (rate, exact) = (load.traffic.rate()?, limit.rate?);
+    (rate > exact).then(|| format!("{rate} requests/s, exact up to {exact}"))
+}
+
+fn beyond_streams(load: &LoadPlan, limit: ExactUpTo) -> Option<String> {
+    let streams = load.concurrency?;
+    let (exact, open) = (limit.streams, load.traffic.rate().is_some());
+    // In an open loop the cap says little about how many there were.
+    (!open && streams > exact).then(|| format!("{streams} in flight, exact up to {exact}"))
+}
+
+/// By the busiest whole second.
+fn beyond_tokens(summary: &RunSummary, limit: ExactUpTo) -> Option<String> {
+    let seconds = summary.output_tokens_by_second.split_last().map(|(_, whole)| whole)?;
+    let busiest = seconds.iter().copied().max()?;
+    let exact = limit.tokens_per_s;
+    // Loads of the grid vary by chance from second to second.
+    (busiest as f64 > exact * 1.1).then(|| format!("{busiest} tok/s, exact up to {exact:.0}"))
+}
+
+/// The limit of a calibration, where it was taken on this machine with this program.
+pub fn calibrated_limit(calibration: &Calibration, environment: &Environment) -> Option<ExactUpTo> {
+    let same = calibration.hostname == environment.hostname
+        && calibration.cpu == environment.cpu
+        && calibration.cores == environment.cores
+        && calibration.harness_version == environment.harness_version;
+    same.then_some(calibration.limit)
+}

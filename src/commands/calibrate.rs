@@ -1,0 +1,349 @@
+//! `harness calibrate`: this machine's own error, load by load, against a pretend engine that knows the truth.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tokio::sync::watch;
+
+use crate::analysis::{calibrated_limit, exact_up_to};
+use crate::backend::definition::Definitions;
+use crate::backend::guard::Guard;
+use crate::backend::install;
+use crate::cli::CalibrateArgs;
+use crate::monitor;
+use crate::pipeline::{self, Session};
+use crate::progress::Progress;
+use crate::report::calibration::{calibration_table, load_words};
+use crate::results;
+use crate::schema::SCHEMA_VERSION;
+use crate::schema::backend::Target;
+use crate::schema::calibration::{Calibration, CalibrationLoad, ExactUpTo, Exactness};
+use crate::schema::environment::Environment;
+use crate::schema::plan::{
+    CommandKind, DatasetSource, Endpoint, Launching, LoadPlan, Plan, Sampling, SharedSettings, Traffic,
+    Warmup, Wire,
+};
+use crate::schema::request::Request;
+
+use super::choices::{Choice, Engine, Given};
+use super::simulated::Simulation;
+use super::{interrupt, play};
+
+/// The file below the data directory.
+const FILE: &str = "calibration.json";
+/// The engine whose wire is spoken: it takes a forced length.
+const ENGINE: &str = "vllm";
+/// Time to the first token at the server, ms.
+const TTFT_MS: f64 = 50.0;
+/// How long the tokens of one answer of a closed loop take, s.
+const ANSWER_S: f64 = 1.25;
+/// Tokens of an answer of an open loop, and the time between them, ms.
+const OPEN_TOKENS: u32 = 8;
+const OPEN_ITL_MS: f64 = 5.0;
+/// Seconds a load.
+const QUICK_S: f64 = 2.0;
+const FULL_S: f64 = 10.0;
+/// Requests that are sent before, at most.
+const WARMUP: u64 = 50;
+
+/// Runs the command.
+pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
+    super::block_on(async {
+        let grid = grid(args)?;
+        let environment = play::look_at_machine();
+        check_limits(&grid, &environment)?;
+        let file = install::data_dir()?.join(FILE);
+        let progress = Progress::new(args.quiet, args.verbose);
+        let interrupt = interrupt::watch(progress.clone())?;
+        let Some(loads) = measure(args, &grid, &environment, &progress, interrupt).await? else {
+            progress.say("no calibration was saved: not every load was played");
+            return Ok(ExitCode::from(interrupt::INTERRUPTED));
+        };
+        let calibration = Calibration {
+            schema_version: SCHEMA_VERSION,
+            kind: "calibration".to_owned(),
+            taken_at: environment.taken_at,
+            harness_version: environment.harness_version.clone(),
+            hostname: environment.hostname.clone(),
+            cpu: environment.cpu.clone(),
+            cores: environment.cores,
+            client_threads: args.client_threads,
+            limit: exact_up_to(&loads),
+            loads,
+        };
+        show(&calibration);
+        save(&file, &calibration)?;
+        progress.say(&format!("saved in {}: runs beyond that load will say so", file.display()));
+        let incomplete = calibration.loads.iter().any(|load| load.paired < load.issued);
+        Ok(ExitCode::from(u8::from(incomplete)))
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the table is the result")]
+fn show(calibration: &Calibration) {
+    print!("{}", calibration_table(calibration));
+}
+
+fn save(file: &Path, calibration: &Calibration) -> anyhow::Result<()> {
+    if let Some(directory) = file.parent() {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    results::write_json(file, calibration)
+}
+
+/// The limit of this machine's calibration; none where there is no file, or one of another machine or
+/// another version.
+pub fn saved_limit(environment: &Environment) -> Option<ExactUpTo> {
+    let text = std::fs::read_to_string(install::data_dir().ok()?.join(FILE)).ok()?;
+    let calibration: Calibration = serde_json::from_str(&text).ok()?;
+    calibrated_limit(&calibration, environment)
+}
+
+/// What is to be played, and for how many seconds each.
+struct Grid {
+    loads: Vec<CalibrationLoad>,
+    seconds: f64,
+}
+
+fn grid(args: &CalibrateArgs) -> anyhow::Result<Grid> {
+    let closed = |streams, tokens_per_s| CalibrationLoad::Closed { streams, tokens_per_s };
+    let open = |rate| CalibrationLoad::Open { rate };
+    let (loads, seconds) = match (args.loads.is_empty(), args.full) {
+        (false, _) => {
+            let loads = args.loads.iter().map(|text| load(text)).collect::<anyhow::Result<_>>()?;
+            (loads, if args.full { FULL_S } else { QUICK_S })
+        }
+        (true, false) => {
+            let streams = [50, 250, 500, 1000].map(|streams| closed(streams, 50.0));
+            (streams.into_iter().chain([250.0, 1000.0].map(open)).collect(), QUICK_S)
+        }
+        (true, true) => {
+            let streams = [50, 100, 250, 500, 1000, 2000].map(|streams| closed(streams, 50.0));
+            let fast = [closed(50, 200.0), closed(250, 200.0), closed(500, 100.0)];
+            let rates = [100.0, 250.0, 500.0, 1000.0, 2000.0].map(open);
+            (streams.into_iter().chain(fast).chain(rates).collect(), FULL_S)
+        }
+    };
+    Ok(Grid { loads, seconds: args.duration.unwrap_or(seconds) })
+}
+
+/// `250x50` is 250 streams of 50 tokens/s each, `1000/s` an open loop.
+fn load(text: &str) -> anyhow::Result<CalibrationLoad> {
+    let number =
+        |text: &str| text.trim().parse::<f64>().ok().filter(|number| *number > 0.0 && number.is_finite());
+    let load = match (text.strip_suffix("/s"), text.split_once('x')) {
+        (Some(rate), _) => number(rate).map(|rate| CalibrationLoad::Open { rate }),
+        (None, Some((streams, tokens_per_s))) => {
+            let streams = streams.trim().parse::<u32>().ok().filter(|streams| *streams > 0);
+            let pair = streams.zip(number(tokens_per_s).filter(|rate| *rate <= 10_000.0));
+            pair.map(|(streams, tokens_per_s)| CalibrationLoad::Closed { streams, tokens_per_s })
+        }
+        (None, None) => None,
+    };
+    let hint = "hint: write 250x50 for 250 streams of 50 tokens/s each, 1000/s for requests a second";
+    load.with_context(|| format!("--loads '{text}' is no load\n{hint}"))
+}
+
+/// Client and server each hold a file a connection; the server is another process.
+fn check_limits(grid: &Grid, environment: &Environment) -> anyhow::Result<()> {
+    let (soft, _) = environment.open_files;
+    for load in &grid.loads {
+        let needed = match load {
+            CalibrationLoad::Closed { streams, .. } => u64::from(*streams) + 200,
+            CalibrationLoad::Open { rate } => (rate * 2.0) as u64 + 200,
+        };
+        if needed > soft {
+            let words = load_words(*load);
+            bail!("{words} needs {needed} open files, and the limit is {soft}\nhint: ulimit -n {needed}");
+        }
+    }
+    Ok(())
+}
+
+async fn measure(
+    args: &CalibrateArgs,
+    grid: &Grid,
+    environment: &Environment,
+    progress: &Progress,
+    interrupt: watch::Receiver<bool>,
+) -> anyhow::Result<Option<Vec<Exactness>>> {
+    let folder = tempfile::tempdir().context("cannot make a temporary directory")?;
+    let program = std::env::current_exe().context("cannot tell where this program lies")?;
+    let guard = Guard::start(&program).await?;
+    let mut loads = Vec::new();
+    let mut failure = None;
+    for (number, load) in grid.loads.iter().enumerate() {
+        progress.say(&format!("{} of {}: {}", number + 1, grid.loads.len(), load_words(*load)));
+        let log = folder.path().join(format!("{number}.log"));
+        let session = session(args, *load, grid.seconds, environment, folder.path(), interrupt.clone())?;
+        match pipeline::calibrate(&session, *load, &guard, log).await {
+            Ok(Some(exactness)) => loads.push(exactness),
+            Ok(None) => break,
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
+        }
+    }
+    guard.close().await;
+    match failure {
+        Some(error) => Err(error),
+        None => Ok((loads.len() == grid.loads.len()).then_some(loads)),
+    }
+}
+
+fn session(
+    args: &CalibrateArgs,
+    load: CalibrationLoad,
+    seconds: f64,
+    environment: &Environment,
+    folder: &Path,
+    interrupt: watch::Receiver<bool>,
+) -> anyhow::Result<Session> {
+    let wire = Wire {
+        endpoint: Endpoint::Completions,
+        path: Endpoint::Completions.path().to_owned(),
+        headers: Vec::new(),
+        api_key_env: None,
+        ca_file: None,
+        insecure: false,
+    };
+    let shape = Shape::of(load, seconds);
+    let program = std::env::current_exe().context("cannot tell where this program lies")?;
+    let shared = SharedSettings { context_length: 4096, max_batch: 1_000_000, gpus: None };
+    let target = pretend(&program, &shared, &shape)?;
+    let plan = Plan {
+        schema_version: SCHEMA_VERSION,
+        run_id: "calibrate".to_owned(),
+        command: CommandKind::Bench,
+        created_at: environment.taken_at,
+        targets: vec![target],
+        skipped: Vec::new(),
+        dataset: DatasetSource {
+            name: "calibration".to_owned(),
+            path: "built-in".to_owned(),
+            sha256: String::new(),
+            prompts: shape.requests.len(),
+        },
+        load: shape.plan(args.client_threads, args.seed),
+        sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: true, exact_itl: false },
+        launching: Some(Launching { shared, startup_timeout_s: 60.0 }),
+        output: folder.to_owned(),
+        strict: false,
+        simulated: true,
+        wire,
+    };
+    Ok(Session {
+        client: monitor::client(&plan.wire, None)?,
+        api_key: None,
+        requests: Arc::from(shape.requests),
+        warmup: Arc::from([Request { prompt_id: "warmup".into(), prompt: "Warm up.".into(), max_tokens: 4 }]),
+        plan,
+        environment: environment.clone(),
+        program,
+        probe_running_server: false,
+        progress: Progress::new(!args.verbose, args.verbose),
+        style: play::style(),
+        interrupt,
+    })
+}
+
+/// What a load is made of.
+struct Shape {
+    load: CalibrationLoad,
+    itl_ms: f64,
+    /// Each with an id of its own, by which it is found in the truth.
+    requests: Vec<Request>,
+}
+
+impl Shape {
+    fn of(load: CalibrationLoad, seconds: f64) -> Shape {
+        let (itl_ms, tokens, count) = match load {
+            CalibrationLoad::Closed { streams, tokens_per_s } => {
+                let tokens = (ANSWER_S * tokens_per_s).clamp(2.0, 4000.0).round();
+                let answer_s = (TTFT_MS + (tokens - 1.0) * 1000.0 / tokens_per_s) / 1000.0;
+                // One round alone would be all ramp and drain.
+                let rounds = (seconds / answer_s).ceil().max(2.0);
+                (1000.0 / tokens_per_s, tokens as u32, f64::from(streams) * rounds)
+            }
+            CalibrationLoad::Open { rate } => (OPEN_ITL_MS, OPEN_TOKENS, (rate * seconds).ceil().max(3.0)),
+        };
+        let request = |number: u64| Request {
+            prompt_id: format!("r{number}"),
+            prompt: "Say something long.".to_owned(),
+            max_tokens: tokens,
+        };
+        Shape { load, itl_ms, requests: (0..count as u64).map(request).collect() }
+    }
+
+    fn plan(&self, client_threads: u32, seed: u64) -> LoadPlan {
+        let (traffic, concurrency) = match self.load {
+            CalibrationLoad::Closed { streams, .. } => (Traffic::Closed, Some(streams)),
+            CalibrationLoad::Open { rate } => (Traffic::Poisson { rate }, None),
+        };
+        LoadPlan {
+            traffic,
+            concurrency,
+            requests: Some(self.requests.len() as u64),
+            duration_s: None,
+            warmup: Warmup::Requests(WARMUP.min(u64::from(concurrency.unwrap_or(u32::MAX)))),
+            ramp_s: None,
+            timeout_s: 60.0,
+            drain_s: 30.0,
+            seed,
+            client_threads,
+        }
+    }
+}
+
+fn pretend(program: &Path, shared: &SharedSettings, shape: &Shape) -> anyhow::Result<Target> {
+    let definitions = Definitions::load(None)?;
+    let definition = definitions.get(ENGINE).with_context(|| format!("no backend is called '{ENGINE}'"))?;
+    let choice =
+        Choice { label: ENGINE.to_owned(), engine: Engine::Named(ENGINE.to_owned()), from_all: false };
+    let writes: u64 = shape.requests.iter().map(|request| u64::from(request.max_tokens) + 8).sum();
+    let given = Given {
+        model: None,
+        settings: BTreeMap::new(),
+        extra_args: vec![
+            format!("--ttft={TTFT_MS}ms"),
+            format!("--itl={}ms", shape.itl_ms),
+            "--jitter=0".to_owned(),
+            // The truth of every request is needed, that of the warm-up beside it.
+            format!("--truth-limit={}", writes * 2 + 10_000),
+        ],
+        env: BTreeMap::new(),
+        env_pass: Vec::new(),
+    };
+    let simulation = Simulation { program: PathBuf::from(program), shared: shared.clone() };
+    let mut target = simulation.target(&choice, definition, given)?.target;
+    target.protocol.body.insert("user".to_owned(), "{prompt_id}".into());
+    Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loads_are_read_or_refused_with_an_example() {
+        assert_eq!(load("250x50").unwrap(), CalibrationLoad::Closed { streams: 250, tokens_per_s: 50.0 });
+        assert_eq!(load("12.5/s").unwrap(), CalibrationLoad::Open { rate: 12.5 });
+        for bad in ["", "x", "250", "0x50", "250x0", "-3/s", "1e999/s", "5x99999"] {
+            let error = load(bad).unwrap_err().to_string();
+            assert!(error.contains("hint: write 250x50"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_request_of_a_load_has_a_mark_of_its_own() {
+        let shape = Shape::of(CalibrationLoad::Closed { streams: 10, tokens_per_s: 50.0 }, 0.1);
+        let marks: std::collections::BTreeSet<&str> =
+            shape.requests.iter().map(|request| request.prompt_id.as_str()).collect();
+        // Two rounds at least: the first is the ramp.
+        assert_eq!((marks.len(), shape.requests.len()), (20, 20));
+    }
+}

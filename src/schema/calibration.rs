@@ -1,0 +1,121 @@
+//! How exact this client is on this machine, held against a server that knows the truth.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::summary::Distribution;
+
+/// `calibration.json` in the data directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// [`super::SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// `calibration`
+    pub kind: String,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+    /// The version of this program that it was taken with.
+    pub harness_version: String,
+    /// The machine: another one's figures do not hold here.
+    pub hostname: String,
+    /// Its processor.
+    pub cpu: String,
+    /// Logical cores that this process may use.
+    pub cores: usize,
+    /// Threads of the load engine.
+    pub client_threads: u32,
+    /// One entry a load, in the order of play.
+    pub loads: Vec<Exactness>,
+    /// Up to where the error stays under 1 ms.
+    pub limit: ExactUpTo,
+}
+
+/// The highest loads that passed with all lighter ones of their kind; 0 where none did.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct ExactUpTo {
+    /// Requests in flight.
+    pub streams: u32,
+    /// Tokens a second over all of them.
+    pub tokens_per_s: f64,
+    /// Requests a second of an open loop; none: no open loop was played.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+}
+
+/// A load to calibrate at.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "loop", rename_all = "snake_case")]
+pub enum CalibrationLoad {
+    /// So many requests in flight.
+    Closed {
+        /// Requests in flight.
+        streams: u32,
+        /// Tokens a second of each.
+        tokens_per_s: f64,
+    },
+    /// Short requests that start by a Poisson process.
+    Open {
+        /// Requests a second.
+        rate: f64,
+    },
+}
+
+/// What the client got wrong at one load. Every figure pairs one request, or one token, of the client
+/// with the same of the server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exactness {
+    /// The load.
+    pub load: CalibrationLoad,
+    /// Requests issued.
+    pub issued: u64,
+    /// Completed ones that the server's truth holds too: what the figures are made of.
+    pub paired: u64,
+    /// Their tokens, by the server's count.
+    pub tokens: u64,
+    /// Requests whose events are as many as the server's writes: what ITL errors are made of.
+    pub paired_for_itl: u64,
+    /// Client's TTFT minus the server's (first write − arrival).
+    pub ttft: Option<ErrorFigures>,
+    /// A gap between two tokens at the client minus the same gap at the server.
+    pub itl: Option<ErrorFigures>,
+    /// Arrival at the server minus the client's `sent`, ms.
+    pub arrival_minus_sent_ms: Option<Distribution>,
+    /// The client's stamp of a token minus the server's write of it, ms.
+    pub stamp_minus_write_ms: Option<Distribution>,
+    /// Arrival at the server minus the due time, ms; open loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrival_minus_due_ms: Option<Distribution>,
+    /// How arrivals at the server are spread; open loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gaps: Option<GapFigures>,
+    /// Share of events whose stamp is merged, 0 to 1.
+    pub merged_events: f64,
+    /// CPU of the load threads in the measured phase, µs a token.
+    pub cpu_us_per_token: Option<f64>,
+}
+
+/// A signed error, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ErrorFigures {
+    /// Pairs.
+    pub count: u64,
+    /// Mean with its sign: above 0 the client reads too long, ms.
+    pub mean_ms: f64,
+    /// Median of its size, ms.
+    pub p50_ms: f64,
+    /// 99th percentile of its size, ms.
+    pub p99_ms: f64,
+    /// Its largest size, ms.
+    pub max_ms: f64,
+}
+
+/// How points are spread in time. A Poisson process has 1, 1 and 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GapFigures {
+    /// Standard deviation of the gaps over their mean.
+    pub variation: f64,
+    /// Variance over mean of the counts in windows of 10 ms.
+    pub dispersion: f64,
+    /// Correlation of each gap with the next.
+    pub lag_1: f64,
+}
