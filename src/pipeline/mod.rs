@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::report::terminal::Style;
 use crate::results;
 use crate::schema::backend::Origin;
-use crate::schema::comparison::Comparison;
+use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::environment::Environment;
 use crate::schema::plan::{CommandKind, Plan};
 use crate::schema::request::Request;
@@ -25,6 +25,8 @@ mod reports;
 
 pub use calibrate::calibrate;
 pub use rebuild::rebuild;
+
+use derive::Derived;
 
 /// What a plan needs beside itself to be played.
 pub struct Session {
@@ -123,6 +125,7 @@ pub async fn run(session: &Session) -> anyhow::Result<Outcome> {
         guard.close().await;
     }
     interrupted |= *session.interrupt.borrow();
+    failed.extend(not_reached(plan, &runs, &failed));
     let comparison = reports::compared(plan, &runs, &failed);
     if plan.command == CommandKind::Compare {
         let folder = reports::folder(plan);
@@ -136,4 +139,17 @@ pub async fn run(session: &Session) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome { comparison, interrupted })
+}
+
+/// Targets whose turn never came, so that no comparison leaves one out in silence.
+fn not_reached(plan: &Plan, runs: &[Derived], failed: &[FailedTarget]) -> Vec<FailedTarget> {
+    let has_run = |label: &str| runs.iter().any(|run| run.file.summary.label == label);
+    let has_failed = |label: &str| failed.iter().any(|failed| failed.label == label);
+    let rest = plan.targets.iter().filter(|target| !has_run(&target.label) && !has_failed(&target.label));
+    rest.map(|target| FailedTarget {
+        label: target.label.clone(),
+        error: "not measured: the run ended before its turn".into(),
+        hint: String::new(),
+    })
+    .collect()
 }

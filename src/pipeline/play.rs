@@ -43,7 +43,8 @@ pub async fn play(session: &Session, target: &Target, guard: Option<&Guard>) -> 
     };
     let server = ready.server.take();
     let files = load(session, target, &ready, server, guard).await?;
-    Ok(derive::derive(&files)?)
+    // What was recorded is safe, and the next backend's turn comes.
+    derive::derive(&files).map_err(|error| Failure { fatal: false, ..Failure::from(error) })
 }
 
 /// Where a server's log goes: into the comparison's directory, or beside the run's files.
