@@ -11,6 +11,8 @@ use crate::schema::live::LiveCounters;
 
 /// How often a run tells of itself where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+/// The longest message that is written where there is no terminal to cut it.
+const MOST_PLAIN_CHARACTERS: usize = 160;
 /// How often the live line is drawn on a terminal.
 const DRAW_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -137,7 +139,9 @@ impl Activity {
         let Ok(mut said) = self.said.lock() else { return };
         if said.1.is_empty() || said.0.elapsed() >= PLAIN_INTERVAL && said.1 != message {
             *said = (Instant::now(), message.to_owned());
-            write_line(&format!("{} {message}", self.head));
+            // Some engines log lines of thousands of characters.
+            let short: String = message.chars().take(MOST_PLAIN_CHARACTERS).collect();
+            write_line(&format!("{} {short}", self.head));
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct Diagnosis {
     pub cause: String,
     /// What to do.
     pub hint: String,
+    /// The line of the log that shows it, which may stand well above its end.
+    pub line: Option<String>,
 }
 
 /// The cause that a log shows, or that the way the process ended shows; none where neither is known.
@@ -25,10 +27,12 @@ pub fn diagnose(log: &ServerLog, ended: Option<Ended>, patterns: &[FailurePatter
         Some(Ended::Signal(libc::SIGKILL)) => Some(Diagnosis {
             cause: "killed from outside, most likely by the kernel for want of memory".into(),
             hint: "look for \"Out of memory\" in `dmesg`; take a smaller model, context or batch".into(),
+            line: None,
         }),
         Some(Ended::Signal(libc::SIGILL)) => Some(Diagnosis {
             cause: "the program was built for another processor".into(),
             hint: "install or build the engine on this machine".into(),
+            line: None,
         }),
         Some(Ended::Code(_) | Ended::Signal(_) | Ended::GuardDied) | None => None,
     })
@@ -36,14 +40,16 @@ pub fn diagnose(log: &ServerLog, ended: Option<Ended>, patterns: &[FailurePatter
 
 /// The first pattern, in their order, that any line contains, whatever its case.
 fn recognise(lines: &[String], patterns: &[FailurePattern]) -> Option<Diagnosis> {
-    let lines: Vec<String> = lines.iter().map(|line| line.to_lowercase()).collect();
-    patterns
-        .iter()
-        .find(|pattern| {
-            let wanted = pattern.contains.to_lowercase();
-            lines.iter().any(|line| line.contains(&wanted))
+    let lowered: Vec<String> = lines.iter().map(|line| line.to_lowercase()).collect();
+    patterns.iter().find_map(|pattern| {
+        let wanted = pattern.contains.to_lowercase();
+        let place = lowered.iter().position(|line| line.contains(&wanted))?;
+        Some(Diagnosis {
+            cause: pattern.cause.clone(),
+            hint: pattern.hint.clone(),
+            line: lines.get(place).cloned(),
         })
-        .map(|pattern| Diagnosis { cause: pattern.cause.clone(), hint: pattern.hint.clone() })
+    })
 }
 
 #[cfg(test)]
@@ -59,7 +65,9 @@ mod tests {
         };
         let patterns = [pattern("CUDA out of memory", "memory"), pattern("engine core", "engine")];
         let lines = ["Engine core failed".to_owned(), "torch: cuda OUT of memory.".to_owned()];
-        assert_eq!(recognise(&lines, &patterns).unwrap().cause, "memory");
+        let memory = recognise(&lines, &patterns).unwrap();
+        assert_eq!(memory.cause, "memory");
+        assert_eq!(memory.line.as_deref(), Some("torch: cuda OUT of memory."));
         assert_eq!(recognise(&lines[..1], &patterns).unwrap().cause, "engine");
         assert_eq!(recognise(&[], &patterns), None);
     }

@@ -280,11 +280,17 @@ fn explain(
             (format!("{label}: {what}"), diagnose(log, None, patterns), hint.clone())
         }
     };
+    let mut log_tail = log.last_lines();
+    if let Some(line) = diagnosis.as_ref().and_then(|known| known.line.clone())
+        && !log_tail.contains(&line)
+    {
+        log_tail.splice(0..0, [line, "…".to_owned()]);
+    }
     LaunchError {
         what,
         hint: diagnosis.as_ref().map(|known| known.hint.clone()).filter(|hint| !hint.is_empty()).or(hint),
         cause: diagnosis.map(|known| known.cause),
-        log_tail: log.last_lines(),
+        log_tail,
         log: log.path.clone(),
         interrupted: matches!(failure, Failure::Interrupted),
     }

@@ -9,15 +9,21 @@ use crate::backend::install;
 use crate::backend::resolve::{Machine, named_program};
 use crate::schema::environment::Environment;
 
-/// The machine, with only the GPUs of `--gpus`.
+/// The machine, with only the GPUs of `--gpus`, or else of our own `CUDA_VISIBLE_DEVICES`: an empty one
+/// hides them all from the engines too.
 pub fn machine(environment: &Environment, gpus: Option<&str>) -> Machine {
-    let chosen = gpus
-        .map_or(environment.gpus.len(), |list| list.split(',').filter(|id| !id.trim().is_empty()).count());
+    let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+    let chosen = gpus.or(visible.as_deref()).map_or(environment.gpus.len(), listed);
     Machine {
         gpus: chosen.min(environment.gpus.len()),
         cores: environment.cores,
         memory_bytes: environment.memory_bytes,
     }
+}
+
+/// GPUs in a list as CUDA reads it: `-1` ends it.
+fn listed(list: &str) -> usize {
+    list.split(',').map(str::trim).take_while(|id| !id.is_empty() && *id != "-1").count()
 }
 
 /// Finds engines below one data directory.
@@ -39,5 +45,15 @@ impl Finder {
             ..FindInput::from_environment(&self.data_dir)
         };
         find(definition, &input)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_gpus_is_counted_as_cuda_does() {
+        assert_eq!(["0", "0,1", "", "-1", "0,-1,1", "GPU-8f6a"].map(listed), [1, 2, 0, 0, 1, 1]);
     }
 }
