@@ -49,6 +49,7 @@ pub struct Pairing {
     itl: Vec<f64>,
     arrival_minus_sent: Samples,
     stamp_minus_write: Samples,
+    send_delay: Samples,
     arrival_minus_due: Samples,
 }
 
@@ -71,6 +72,7 @@ impl Pairing {
             itl: Vec::new(),
             arrival_minus_sent: exact(),
             stamp_minus_write: exact(),
+            send_delay: exact(),
             arrival_minus_due: exact(),
         }
     }
@@ -95,6 +97,7 @@ impl Pairing {
         self.ttft.push(first_us.saturating_sub(sent_us) as f64 / 1000.0 - true_ttft);
         self.arrival_minus_sent.add(ms_between(self.at(sent_us), truth.arrival_ns));
         if let Some(due_us) = record.due_us {
+            self.send_delay.add(ms_between(self.at(due_us), self.at(sent_us)));
             self.arrival_minus_due.add(ms_between(self.at(due_us), truth.arrival_ns));
         }
         self.add_events(record, &truth);
@@ -140,6 +143,7 @@ impl Pairing {
             itl: error_figures(&self.itl),
             arrival_minus_sent_ms: self.arrival_minus_sent.distribution(),
             stamp_minus_write_ms: self.stamp_minus_write.distribution(),
+            send_delay_ms: self.send_delay.distribution(),
             arrival_minus_due_ms: self.arrival_minus_due.distribution(),
             gaps,
             merged_events: if self.events == 0 { 0.0 } else { self.merged as f64 / self.events as f64 },

@@ -82,6 +82,9 @@ pub struct Exactness {
     pub arrival_minus_sent_ms: Option<Distribution>,
     /// The client's stamp of a token minus the server's write of it, ms.
     pub stamp_minus_write_ms: Option<Distribution>,
+    /// The client's `sent` minus the due time, ms; open loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_delay_ms: Option<Distribution>,
     /// Arrival at the server minus the due time, ms; open loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrival_minus_due_ms: Option<Distribution>,

@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Prints what the load engine costs and how exact it is. Called by scripts/bench_exactness.sh."""
+
+import argparse
+import json
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+STREAMS, TOKENS, TTFT_MS, ITL_MS = 1000, 128, 50, 20
+
+
+def target_directory(manifest):
+    command = ["cargo", "metadata", "--no-deps", "--format-version", "1", "--manifest-path", manifest]
+    return json.loads(subprocess.check_output(command))["target_directory"]
+
+
+HARNESS = os.path.join(target_directory(os.path.join(ROOT, "Cargo.toml")), "release", "harness")
+FLOOR = os.path.join(target_directory(os.path.join(ROOT, "benches/floor/Cargo.toml")), "release", "floor")
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
+
+
+def raise_open_files():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+class Simulator:
+    """A pretend engine pinned to the server's core."""
+
+    def __init__(self, *arguments):
+        command = [HARNESS, "simulate", "--engine", "vllm", "--output-tokens", str(TOKENS), *arguments]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE})
+        )
+        line = self.process.stdout.readline()
+        self.port = int(re.search(r"listening on http://[\d.]+:(\d+)", line).group(1))
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
+            return json.load(answer)
+
+    def reset(self):
+        urllib.request.urlopen(f"http://127.0.0.1:{self.port}/truth/reset", data=b"", timeout=60).close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+
+def client(command, cores=None, environment=None):
+    """Runs a client on its core to its end: CPU seconds and the most memory resident, bytes."""
+    cores = cores or {CLIENT_CORE}
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        env={**os.environ, **(environment or {})},
+    )
+    said = process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+
+
+def harness_bench(port, folder, requests, *further):
+    dataset = os.path.join(folder, "hello.json")
+    with open(dataset, "w") as file:
+        json.dump([{"id": "hello", "category": "chat", "prompt": "hello", "max_tokens": TOKENS}], file)
+    return [
+        HARNESS, "bench", "--url", f"http://127.0.0.1:{port}", "--backend", "vllm", "--endpoint", "completions",
+        "--dataset", dataset, "--requests", str(requests), "--ignore-eos", "--warmup", "0",
+        "--output", os.path.join(folder, "results"), "--quiet", *further,
+    ]  # fmt: skip
+
+
+def floor(port, requests):
+    return [FLOOR, "--port", str(port), "--requests", str(requests), "--concurrency", str(STREAMS), "--tokens", str(TOKENS)]  # fmt: skip
+
+
+def cpu_slopes(few, many, rounds):
+    """CPU a token: the slope between two lengths of run leaves out start-up, files and plots."""
+    slopes = {"floor": [], "harness": []}
+    seen = []
+    with Simulator("--ttft", f"{TTFT_MS}ms", "--itl", f"{ITL_MS}ms") as server, tempfile.TemporaryDirectory() as folder:
+        for _ in range(rounds):
+            for name in slopes:
+                cpu = {}
+                for requests in (few, many):
+                    server.reset()
+                    command = (
+                        floor(server.port, requests)
+                        if name == "floor"
+                        else harness_bench(server.port, folder, requests, "--concurrency", str(STREAMS))
+                    )
+                    cpu[requests], _ = client(command)
+                    truth = server.get("/truth/summary")
+                    seen.append((name, requests, truth["tokens"], truth["peak_in_flight"]))
+                slopes[name].append((cpu[many] - cpu[few]) * 1e6 / ((many - few) * TOKENS))
+    return slopes, seen
+
+
+def pin_simulators(stop):
+    """Moves every pretend engine that a calibration starts to the server's core."""
+    pinned = set()
+    while not stop.wait(0.005):
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit() or entry in pinned:
+                continue
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as file:
+                    words = file.read().split(b"\0")
+                if words[:2] == [HARNESS.encode(), b"simulate"]:
+                    os.sched_setaffinity(int(entry), {SERVER_CORE})
+                    pinned.add(entry)
+            except OSError:
+                continue
+
+
+def calibrate(loads, seconds, threads=1):
+    """Each load's figures, server and client on a core each."""
+    stop = threading.Event()
+    watcher = threading.Thread(target=pin_simulators, args=(stop,))
+    watcher.start()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [HARNESS, "calibrate", "--loads", loads, "--duration", f"{seconds}s", "--quiet"]
+            client([*command, "--client-threads", str(threads)], environment={"HARNESS_DATA_DIR": folder})
+            with open(os.path.join(folder, "calibration.json")) as file:
+                return json.load(file)["loads"]
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def live_memory(counts):
+    """Most memory resident with so many requests live at once, MB."""
+    found = []
+    for count in counts:
+        # Every request is sent before the first one's first token.
+        with Simulator("--ttft", "12s", "--itl", "200ms") as server, tempfile.TemporaryDirectory() as folder:
+            command = harness_bench(server.port, folder, count, "--concurrency", str(count), "--ramp", "5s")
+            _, most = client(command)
+            peak = server.get("/truth/summary")["peak_in_flight"]
+        found.append((count, peak, most / 1e6))
+    return found
+
+
+def startup_ms(runs=20):
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        subprocess.run([HARNESS, "--help"], stdout=subprocess.DEVNULL, check=True)
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times), max(times)
+
+
+def row(*cells):
+    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+
+
+def table(title, *heads):
+    print(f"\n{title}\n")
+    row(*heads)
+    row(*["---"] * len(heads))
+
+
+def show_cpu(few, many, rounds):
+    slopes, seen = cpu_slopes(few, many, rounds)
+    table(f"CPU a token, {STREAMS} streams of {1000 // ITL_MS} tok/s: slope between {few} and {many} requests of {TOKENS} tokens", "client", "median, µs", "each round", "times the floor")  # fmt: skip
+    base = statistics.median(slopes["floor"])
+    for name, values in slopes.items():
+        median = statistics.median(values)
+        row(name, f"{median:.3f}", ", ".join(f"{value:.3f}" for value in values), f"{median / base:.2f}")
+    for name, requests, tokens, peak in seen:
+        if tokens != requests * TOKENS:
+            print(f"\n{name}, {requests} requests: the server wrote {tokens} tokens, not {requests * TOKENS}")
+    peaks = [peak for name, requests, _, peak in seen if requests == many]
+    print(f"\nMost in flight at the server in the long runs: {min(peaks)} to {max(peaks)}")
+
+
+def figures(error):
+    return [f"{error['mean_ms']:.3f}", f"{error['p50_ms']:.3f}", f"{error['p99_ms']:.3f}"] if error else ["–"] * 3
+
+
+def show_closed(loads, seconds):
+    table("Error against the server's truth, closed loop (mean with its sign, p50 and p99 of the size)", "streams × tok/s", "TTFT mean, ms", "p50", "p99", "ITL mean, ms", "p50", "p99", "ITL mean, %", "merged, %", "paired")  # fmt: skip
+    for load in loads:
+        found = calibrate(load, seconds)[0]
+        itl_ms = 1000 / found["load"]["tokens_per_s"]
+        relative = 100 * found["itl"]["mean_ms"] / itl_ms if found["itl"] else float("nan")
+        row(load, *figures(found["ttft"]), *figures(found["itl"]), f"{relative:.3f}", f"{100 * found['merged_events']:.2f}", f"{found['paired_for_itl']} of {found['issued']}")  # fmt: skip
+
+
+def show_open(rate, seconds):
+    table(f"Open loop at {rate} requests/s", "client threads", "arrival − due: mean, ms", "std", "p99", "send delay p99, ms", "gap CV", "dispersion (10 ms)", "lag-1", "requests")  # fmt: skip
+    for threads in (1, 2, 4):
+        found = calibrate(f"{rate}/s", seconds, threads)[0]
+        due, gaps = found["arrival_minus_due_ms"], found["gaps"]
+        row(threads, f"{due['mean']:.3f}", f"{due['std']:.3f}", f"{due['p99']:.3f}", f"{found['send_delay_ms']['p99']:.3f}", f"{gaps['variation']:.3f}", f"{gaps['dispersion']:.3f}", f"{gaps['lag_1']:.3f}", found["paired"])  # fmt: skip
+
+
+def show_memory(counts):
+    table(f"Memory of the client with live requests of {TOKENS} tokens", "requests", "most live at the server", "resident, MB")  # fmt: skip
+    found = live_memory(counts)
+    for count, peak, megabytes in found:
+        row(count, peak, f"{megabytes:.1f}")
+    (first, _, least), (last, _, most) = found[0], found[-1]
+    print(f"\nSlope: {(most - least) * 1e6 / (last - first):.0f} bytes a live request")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short runs, to see that it works")
+    quick = parser.parse_args().quick
+    files = raise_open_files()
+    if len(CORES) < 2:
+        sys.exit("server and client need a core each")
+    print(f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {os.uname().release}, cores {SERVER_CORE} and {CLIENT_CORE} of {os.cpu_count()}, load average {os.getloadavg()[0]:.2f} before")  # fmt: skip
+    show_cpu(*((1000, 2000, 1) if quick else (2000, 8000, 3)))
+    show_closed(["250x50", "250x200", "1000x50"], 3 if quick else 20)
+    show_open(1000, 3 if quick else 15)
+    most = min(10_000, files - 500)
+    show_memory([500, most // 4 if quick else most])
+    median, slowest = startup_ms()
+    print(f"\nharness --help: median {median:.1f} ms, slowest {slowest:.1f} ms of 20")
+
+
+if __name__ == "__main__":
+    main()
