@@ -39,7 +39,8 @@ class Simulator:
     """A pretend engine pinned to the server's core."""
 
     def __init__(self, *arguments):
-        command = [HARNESS, "simulate", "--engine", "vllm", "--output-tokens", str(TOKENS), *arguments]
+        # The floor asks for the model `referee`.
+        command = [HARNESS, "simulate", "--model", "referee", "--output-tokens", str(TOKENS), *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE})
         )

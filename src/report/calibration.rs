@@ -147,3 +147,64 @@ fn limit_words(limit: ExactUpTo) -> String {
     };
     format!("The error stays under 1 ms (p99) {closed}{open}.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loads(size: f64) -> Vec<Exactness> {
+        let error = ErrorFigures { count: 9, mean_ms: -size, p50_ms: size, p99_ms: size, max_ms: size };
+        let load = |load| Exactness {
+            load,
+            issued: 1_000_000,
+            paired: 999_999,
+            tokens: 9,
+            paired_for_itl: 999_998,
+            ttft: Some(error),
+            itl: None,
+            arrival_minus_sent_ms: None,
+            stamp_minus_write_ms: None,
+            send_delay_ms: None,
+            arrival_minus_due_ms: None,
+            gaps: None,
+            merged_events: 1.0,
+            cpu_us_per_token: Some(size),
+        };
+        let closed = CalibrationLoad::Closed { streams: 100_000, tokens_per_s: 50.0 };
+        vec![load(closed), load(CalibrationLoad::Open { rate: 12_345.5 })]
+    }
+
+    fn calibration(size: f64) -> Calibration {
+        Calibration {
+            schema_version: 1,
+            kind: "calibration".into(),
+            taken_at: jiff::Timestamp::UNIX_EPOCH,
+            harness_version: "0".into(),
+            hostname: "h".into(),
+            cpu: "c".into(),
+            cores: 2,
+            client_threads: 1,
+            loads: loads(size),
+            limit: ExactUpTo { streams: 0, tokens_per_s: 0.0, rate: Some(0.0) },
+        }
+    }
+
+    #[test]
+    fn the_table_fits_80_columns_whatever_stands_in_it() {
+        for size in [0.0, 0.123, 99_999.9, 1e12] {
+            let table = calibration_table(&calibration(size));
+            assert!(table.lines().all(|line| line.chars().count() <= WIDTH), "{table}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_paired_and_what_was_not_exact_is_said() {
+        let text = calibration_table(&calibration(0.5));
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            text.contains("12345.5 requests/s: of 1000000 requests 999999 completed and were paired, 999998"),
+            "{text}"
+        );
+        assert!(text.contains("at none of the closed loops, and at none of the open loops."), "{text}");
+    }
+}
