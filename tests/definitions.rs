@@ -136,7 +136,7 @@ fn sglang_starts_on_a_gpu() {
 fn llamacpp_starts_on_a_cpu() {
     insta::assert_snapshot!(command_of("llamacpp", CPU), @r"
 
-    /env/bin/program --host 127.0.0.1 --port {port} --metrics --no-webui --offline --device none --model MODELS/Smol/Smol.Q4_1.gguf --alias Smol --parallel 32 --ctx-size 131072 --threads 1 --fit off --no-cache-prompt --cache-ram 0
+    /env/bin/program --host 127.0.0.1 --port {port} --metrics --no-webui --offline --device none --model MODELS/Smol/Smol.Q4_1.gguf --alias Smol --parallel 32 --ctx-size 131072 --threads 1 --fit off --no-cache-prompt --cache-ram 0 --kv-unified
     ");
 }
 
@@ -144,7 +144,7 @@ fn llamacpp_starts_on_a_cpu() {
 fn llamacpp_starts_on_a_gpu() {
     insta::assert_snapshot!(command_of("llamacpp", GPU), @r"
 
-    /env/bin/program --host 127.0.0.1 --port {port} --metrics --no-webui --offline --model MODELS/Smol/Smol.Q4_1.gguf --alias Smol --parallel 32 --ctx-size 131072 --n-gpu-layers 999 --fit off --no-cache-prompt --cache-ram 0
+    /env/bin/program --host 127.0.0.1 --port {port} --metrics --no-webui --offline --model MODELS/Smol/Smol.Q4_1.gguf --alias Smol --parallel 32 --ctx-size 131072 --n-gpu-layers 999 --fit off --no-cache-prompt --cache-ram 0 --kv-unified
     ");
 }
 
