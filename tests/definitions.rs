@@ -136,7 +136,7 @@ fn sglang_starts_on_a_gpu() {
 fn llamacpp_starts_on_a_cpu() {
     insta::assert_snapshot!(command_of("llamacpp", CPU), @r"
 
-    /env/bin/program --host 127.0.0.1 --port {port} --metrics --no-webui --offline --device none --model MODELS/Smol/Smol.Q4_1.gguf --alias Smol --parallel 32 --ctx-size 131072 --threads 1 --fit off --no-cache-prompt --cache-ram 0 --kv-unified
+    /env/bin/program --host 127.0.0.1 --port {port} --metrics --no-webui --offline --device none --model MODELS/Smol/Smol.Q4_1.gguf --alias Smol --parallel 32 --ctx-size 131072 --fit off --no-cache-prompt --cache-ram 0 --kv-unified
     ");
 }
 
