@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout};
 use super::command::{Prepared, prepare};
 use super::diagnosis::diagnose;
 use super::guard::{Container, Ended, Guard, Launch, Refused, ServerHandle};
-use super::process::Process;
 use super::readiness::{Candidate, ProbeAnswer, Unready, prove};
 use super::server_log::ServerLog;
 use super::shutdown::{self, Stopped};
@@ -116,11 +115,6 @@ impl Server {
     pub async fn exited(&mut self) -> Exited {
         let how = self.handle.ended().await;
         Exited { how, log_tail: self.log.last_lines() }
-    }
-
-    /// The processes that it consisted of when last looked at, at most 5 s ago.
-    pub fn processes(&self) -> Vec<Process> {
-        self.handle.view().members
     }
 }
 
