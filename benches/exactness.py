@@ -2,6 +2,7 @@
 """Prints what the load engine costs and how exact it is. Called by scripts/bench_exactness.sh."""
 
 import argparse
+import glob
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import time
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SECTIONS = ["cpu", "closed", "open", "arrivals", "live", "records", "startup"]
 STREAMS, TOKENS, TTFT_MS, ITL_MS = 1000, 128, 50, 20
 
 
@@ -23,8 +25,15 @@ def target_directory(manifest):
     return json.loads(subprocess.check_output(command))["target_directory"]
 
 
-HARNESS = os.path.join(target_directory(os.path.join(ROOT, "Cargo.toml")), "release", "harness")
-FLOOR = os.path.join(target_directory(os.path.join(ROOT, "benches/floor/Cargo.toml")), "release", "floor")
+def built(name, manifest):
+    """The release build of a program, or what the environment names instead, built elsewhere."""
+    return os.environ.get(f"BENCH_{name.upper()}") or os.path.join(
+        target_directory(os.path.join(ROOT, manifest)), "release", name
+    )
+
+
+HARNESS = os.path.abspath(built("harness", "Cargo.toml"))
+FLOOR = os.path.abspath(built("floor", "benches/floor/Cargo.toml"))
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
 
@@ -50,6 +59,13 @@ class Simulator:
     def get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
             return json.load(answer)
+
+    def check(self, requests, tokens):
+        """Every request and every token was asked for, and the server wrote them all."""
+        truth = self.get("/truth/summary")
+        if (truth["completed"], truth["tokens"]) != (requests, tokens):
+            sys.exit(f"the server completed {truth['completed']} requests of {requests}, {truth['tokens']} tokens of {tokens}")
+        return truth
 
     def reset(self):
         urllib.request.urlopen(f"http://127.0.0.1:{self.port}/truth/reset", data=b"", timeout=60).close()
@@ -117,19 +133,16 @@ def cpu_slopes(few, many, rounds):
     return slopes, seen
 
 
-def pin_simulators(stop):
-    """Moves every pretend engine that a calibration starts to the server's core."""
-    pinned = set()
-    while not stop.wait(0.005):
-        for entry in os.listdir("/proc"):
-            if not entry.isdigit() or entry in pinned:
-                continue
+def pin_simulator(stop):
+    """Moves the pretend engine that a calibration starts to the server's core, and looks no further."""
+    while not stop.wait(0.01):
+        for entry in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{entry}/cmdline", "rb") as file:
                     words = file.read().split(b"\0")
                 if words[:2] == [HARNESS.encode(), b"simulate"]:
                     os.sched_setaffinity(int(entry), {SERVER_CORE})
-                    pinned.add(entry)
+                    return
             except OSError:
                 continue
 
@@ -137,7 +150,7 @@ def pin_simulators(stop):
 def calibrate(loads, seconds, threads=1):
     """Each load's figures, server and client on a core each."""
     stop = threading.Event()
-    watcher = threading.Thread(target=pin_simulators, args=(stop,))
+    watcher = threading.Thread(target=pin_simulator, args=(stop,))
     watcher.start()
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -161,6 +174,21 @@ def live_memory(counts):
             peak = server.get("/truth/summary")["peak_in_flight"]
         found.append((count, peak, most / 1e6))
     return found
+
+
+def many_records(requests, tokens=8):
+    """Memory of a run of so many short requests, and of the report that reads its records back, MB."""
+    with Simulator("--ttft", "1ms", "--itl", "1ms") as server, tempfile.TemporaryDirectory() as folder:
+        started = time.monotonic()
+        command = harness_bench(server.port, folder, requests, "--concurrency", "200", "--max-tokens", str(tokens))
+        _, most = client(command)
+        seconds = time.monotonic() - started
+        server.check(requests, requests * tokens)
+        (file,) = glob.glob(os.path.join(folder, "results", "*_records.jsonl.zst"))
+        size = os.path.getsize(file)
+        report_started = time.monotonic()
+        _, report_most = client([HARNESS, "report", file])
+        return most / 1e6, seconds, size / 1e6, report_most / 1e6, time.monotonic() - report_started
 
 
 def startup_ms(runs=20):
@@ -226,21 +254,44 @@ def show_memory(counts):
     print(f"\nSlope: {(most - least) * 1e6 / (last - first):.0f} bytes a live request")
 
 
+def show_arrivals(rate, seconds):
+    table(f"Arrivals of an open loop at {rate} requests/s, one thread", "requests", "gap CV", "dispersion (10 ms)", "lag-1")
+    found = calibrate(f"{rate}/s", seconds)[0]
+    gaps = found["gaps"]
+    row(found["paired"], f"{gaps['variation']:.4f}", f"{gaps['dispersion']:.4f}", f"{gaps['lag_1']:.4f}")
+
+
+def show_records(requests):
+    table(f"A run of {requests:,} requests of 8 tokens, and its report", "resident in the run, MB", "run, s", "records, MB", "resident in the report, MB", "report, s")  # fmt: skip
+    row(*(f"{value:.1f}" for value in many_records(requests)))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short runs, to see that it works")
-    quick = parser.parse_args().quick
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="these sections")
+    arguments = parser.parse_args()
+    quick, only = arguments.quick, arguments.only
     files = raise_open_files()
     if len(CORES) < 2:
         sys.exit("server and client need a core each")
     print(f"{time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}, {os.uname().release}, cores {SERVER_CORE} and {CLIENT_CORE} of {os.cpu_count()}, load average {os.getloadavg()[0]:.2f} before")  # fmt: skip
-    show_cpu(*((1000, 2000, 1) if quick else (2000, 8000, 3)))
-    show_closed(["250x50", "250x200", "1000x50"], 3 if quick else 20)
-    show_open(1000, 3 if quick else 15)
-    most = min(10_000, files - 500)
-    show_memory([500, most // 4 if quick else most])
-    median, slowest = startup_ms()
-    print(f"\nharness --help: median {median:.1f} ms, slowest {slowest:.1f} ms of 20")
+    if "cpu" in only:
+        show_cpu(*((1000, 2000, 1) if quick else (2000, 8000, 3)))
+    if "closed" in only:
+        show_closed(["250x50", "250x200", "1000x50"], 3 if quick else 20)
+    if "open" in only:
+        show_open(1000, 3 if quick else 15)
+    if "arrivals" in only:
+        show_arrivals(1000, 10 if quick else 100)
+    if "live" in only:
+        most = min(100_000, files - 500)
+        show_memory([500, min(most, 2_000) if quick else most])
+    if "records" in only:
+        show_records(20_000 if quick else 1_000_000)
+    if "startup" in only:
+        median, slowest = startup_ms()
+        print(f"\nharness --help: median {median:.1f} ms, slowest {slowest:.1f} ms of 20")
 
 
 if __name__ == "__main__":

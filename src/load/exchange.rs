@@ -52,42 +52,51 @@ pub(crate) struct Assignment {
 
 impl Line {
     /// Plays a request to its end. With `tickets` it is sent at its due time by the pacer, else at once.
-    /// None where it was cancelled before it was due.
-    pub(crate) async fn play(
+    /// None where it was cancelled before it was due. Not an `async fn`: that would keep the assignment
+    /// beside the talk made from it, for each of maybe 100,000 requests.
+    pub(crate) fn play(
         &self,
         assignment: Assignment,
         tickets: Option<&Tickets>,
         cancel: &Cancel,
-    ) -> Option<RequestRecord> {
+    ) -> impl Future<Output = Option<RequestRecord>> {
         let start_us = assignment.slot_free_us.max(self.clock.now_us());
         let deadline = self.clock.instant(start_us.saturating_add(assignment.timeout_us));
         let mut talk = Talk::new(self, assignment);
-        let ending = tokio::select! {
-            biased;
-            ending = talk.converse(tickets) => ending,
-            () = tokio::time::sleep_until(deadline.into()) => Ending::TimedOut,
-            () = cancel.wait() => Ending::Cancelled,
-        };
-        talk.close(ending)
+        async move {
+            let ending = tokio::select! {
+                biased;
+                ending = talk.converse(tickets) => ending,
+                () = tokio::time::sleep_until(deadline.into()) => Ending::TimedOut,
+                () = cancel.wait() => Ending::Cancelled,
+            };
+            talk.close(ending)
+        }
     }
 
     fn arrival(&self, received: Received, earliest_us: u64) -> Arrival {
         let now_us = self.clock.now_us();
         let beyond = received.beyond || received.length == BUFFER_BYTES;
-        let proven_us = polls::earliest_us();
+        let mut ready_us = polls::earliest_us();
         if let Some(realtime_ns) = received.realtime_ns {
-            let stamp_us = self.offset.to_run_us(realtime_ns);
-            // What the waits prove too: a clock that was set back would else pass for an early arrival.
-            let least_us = earliest_us.max(proven_us);
-            let plausible = least_us as i64 - STAMP_SLACK_US..=now_us as i64 + STAMP_SLACK_US;
+            let mut stamp_us = self.offset.to_run_us(realtime_ns);
+            if stamp_us < ready_us as i64 {
+                // The wall clock was set back, or the thread was woken before its account says so.
+                self.offset.refresh(&self.clock);
+                stamp_us = self.offset.to_run_us(realtime_ns);
+                if stamp_us < ready_us as i64 {
+                    ready_us = polls::refute();
+                }
+            }
+            let plausible = earliest_us as i64 - STAMP_SLACK_US..=now_us as i64 + STAMP_SLACK_US;
             if plausible.contains(&stamp_us) {
                 let at_us = (stamp_us.max(0) as u64).clamp(earliest_us.min(now_us), now_us);
                 let lag_us = u32::try_from(now_us - at_us).unwrap_or(u32::MAX);
-                return Arrival { at_us, lag_us, kernel: true, beyond, earliest_us: proven_us };
+                return Arrival { at_us, lag_us, kernel: true, beyond, earliest_us: ready_us };
             }
             self.offset.refresh(&self.clock);
         }
-        Arrival { at_us: now_us, lag_us: 0, kernel: false, beyond, earliest_us: proven_us }
+        Arrival { at_us: now_us, lag_us: 0, kernel: false, beyond, earliest_us: ready_us }
     }
 }
 
@@ -158,7 +167,8 @@ impl<'a> Talk<'a> {
     async fn connect(&mut self) -> Result<(), Ending> {
         self.connection = None;
         let from_us = self.line.clock.now_us();
-        let connected = self.line.dialer.connect().await;
+        // In a box of its own: with room for a TLS handshake it is larger than all the rest of the request.
+        let connected = Box::pin(self.line.dialer.connect()).await;
         match connected {
             Ok(connection) => {
                 let now_us = self.line.clock.now_us();

@@ -192,7 +192,8 @@ impl ResponseParser {
             (self.head, self.state) = read_head(&response)?;
         }
         *input = &input[length - held_before..];
-        self.held.clear();
+        // Not kept for the life of a stream: it is as large as the head and the first event together.
+        self.held = Vec::new();
         Ok(Some(if interim { Taken::Interim } else { Taken::Final }))
     }
 

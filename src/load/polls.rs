@@ -1,8 +1,10 @@
-//! What a client thread's waits prove about the bytes that it reads: they came no earlier than …
+//! What a client thread's waits say about the bytes that it reads: they came no earlier than …
 //!
 //! Linux keeps one stamp for all bytes of a read, that of the newest. How much earlier the others came
 //! is bounded by the thread's own waits for input: what had been there when a wait began would have
-//! ended it at once, and what came while the thread slept woke it.
+//! ended it at once, and what came while the thread slept woke it. When that was, the scheduler's
+//! account tells, but for a virtual core that the host kept waiting: a kernel stamp from before the
+//! waking shows it, and the account of that wait is then dropped.
 
 use std::cell::Cell;
 use std::io;
@@ -13,7 +15,7 @@ use super::clock::RunClock;
 
 /// Sockets that one wait reports at most. The argument above fails for a socket that was ready but
 /// left out, so that this is more than a thread ever has.
-const EVENTS_MOST: usize = 8192;
+const EVENTS_MOST: usize = 65_536;
 /// A wait this short tells nothing that is worth asking the system for, µs.
 const WAIT_LEAST_US: u64 = 50;
 /// A thread slept where the scheduler leaves so much of the wait unaccounted for: it takes a few µs
@@ -21,7 +23,7 @@ const WAIT_LEAST_US: u64 = 50;
 const SLEEP_LEAST_US: u64 = 20;
 
 /// The waits of a thread.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Polls {
     /// When the last wait began, µs.
     start_us: u64,
@@ -29,18 +31,27 @@ struct Polls {
     looked_us: u64,
     /// What is ready after the last wait came no earlier, µs.
     earliest_us: u64,
+    /// The same without the scheduler's account, µs.
+    without_account_us: u64,
     /// Time that this thread has been ready to run and did not, ns.
     run_delay_ns: u64,
 }
 
 thread_local! {
-    static POLLS: Cell<Polls> = const { Cell::new(Polls { start_us: 0, looked_us: 0, earliest_us: 0, run_delay_ns: 0 }) };
+    static POLLS: Cell<Polls> = const { Cell::new(Polls::NONE) };
 }
 
 /// The earliest time, µs, at which bytes can have come that this thread finds on a socket which it
 /// had read empty before; 0 where nothing is known.
 pub(crate) fn earliest_us() -> u64 {
     POLLS.get().earliest_us
+}
+
+/// Bytes came before [`earliest_us`]: what it is now, µs.
+pub(crate) fn refute() -> u64 {
+    let polls = POLLS.get().refuted();
+    POLLS.set(polls);
+    polls.earliest_us
 }
 
 /// A single-threaded runtime that keeps book of its waits.
@@ -54,9 +65,24 @@ pub(crate) fn runtime(clock: RunClock) -> io::Result<Runtime> {
 }
 
 impl Polls {
+    const NONE: Polls =
+        Polls { start_us: 0, looked_us: 0, earliest_us: 0, without_account_us: 0, run_delay_ns: 0 };
+
     /// A wait begins. What it finds ready at once came after the wait before it had looked, which did not report it.
     fn wait(self, now_us: u64) -> Polls {
-        Polls { start_us: now_us, looked_us: now_us, earliest_us: self.looked_us, ..self }
+        let earliest_us = self.looked_us;
+        Polls {
+            start_us: now_us,
+            looked_us: now_us,
+            earliest_us,
+            without_account_us: earliest_us,
+            run_delay_ns: self.run_delay_ns,
+        }
+    }
+
+    /// The account was wrong about this wait.
+    fn refuted(self) -> Polls {
+        Polls { earliest_us: self.without_account_us, ..self }
     }
 
     /// The wait is over. Where the thread slept, nothing was ready until it was woken: before now by the
@@ -124,15 +150,26 @@ mod tests {
 
     #[test]
     fn what_a_sleeper_finds_came_no_earlier_than_it_was_woken() {
-        let polls = Polls::default().wait(1_000).wake(21_000, account(30, 5));
+        let polls = Polls::NONE.wait(1_000).wake(21_000, account(30, 5));
         assert_eq!(polls.earliest_us, 20_965);
         // Delays of the past are not counted twice.
         assert_eq!(polls.wait(21_100).wake(41_000, account(40, 5)).earliest_us, 40_985);
     }
 
     #[test]
+    fn an_account_that_a_stamp_refutes_is_dropped_for_its_wait_alone() {
+        let polls = Polls::NONE.wait(1_000).wake(1_010, || None).wait(2_000).wake(21_000, account(30, 5));
+        assert_eq!(polls.earliest_us, 20_965);
+        let refuted = polls.refuted();
+        assert_eq!(refuted.earliest_us, 1_000, "what the wait before it had not reported");
+        let next = refuted.wait(21_500).wake(41_000, account(40, 5));
+        assert_eq!(next.earliest_us, 40_985);
+        assert_eq!(next.refuted().earliest_us, 20_965, "it ran from then on, whenever it was woken");
+    }
+
+    #[test]
     fn what_a_wait_finds_at_once_came_after_the_wait_before_it_had_looked() {
-        let polls = Polls::default().wait(1_000).wake(21_000, account(0, 5));
+        let polls = Polls::NONE.wait(1_000).wake(21_000, account(0, 5));
         let late = polls.wait(71_000).wake(71_003, || panic!("not worth a system call"));
         assert_eq!(late.earliest_us, 20_995, "50 ms of work lie between, in which all may have come");
         let again = late.wait(71_020).wake(71_023, || panic!("not worth a system call"));
@@ -141,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_was_kept_off_its_core_has_not_slept() {
-        let polls = Polls::default().wait(1_000).wake(1_002, || None).wait(2_000);
+        let polls = Polls::NONE.wait(1_000).wake(1_002, || None).wait(2_000);
         assert_eq!(polls.wake(12_000, account(9_990, 5)).earliest_us, 1_000);
         assert_eq!(polls.wake(12_000, || None).earliest_us, 1_000, "no account, no claim");
     }
