@@ -23,7 +23,7 @@ use crate::schema::plan::{CommandKind, DatasetSource, Launching, Plan, Skipped};
 use crate::schema::request::Prompt;
 use crate::schema::summary::Caveat;
 
-use super::{calibrate, interrupt, traffic};
+use super::{calibrated, interrupt, traffic};
 
 /// Output limit where neither the flag nor the dataset gives one.
 const DEFAULT_MAX_TOKENS: u32 = 128;
@@ -178,6 +178,6 @@ fn exit_code(outcome: &Outcome, strict: bool) -> ExitCode {
 pub fn look_at_machine() -> Environment {
     environment::raise_open_files();
     let mut environment = environment::look();
-    environment.exact_up_to = calibrate::saved_limit(&environment);
+    environment.exact_up_to = calibrated::limit(&environment);
     environment
 }

@@ -7,6 +7,7 @@ use comfy_table::{
 use unicode_width::UnicodeWidthStr;
 
 use super::caveat;
+use super::client;
 use super::number::{NONE, fixed, one_line, wrap};
 use super::rows::{self, Row, itl_is_withheld, rows, value};
 use crate::schema::comparison::Comparison;
@@ -48,7 +49,9 @@ pub fn run_block(run: &RunSummary, style: Style) -> String {
     for (name, text) in block_lines(run) {
         let name = if name.is_empty() { String::new() } else { format!("{name}:") };
         let first = format!("{name:NAME_COLUMNS$}");
-        lines.extend(wrap(&text, style.columns(), &first, &" ".repeat(NAME_COLUMNS)));
+        let wrapped = wrap(&text, style.columns(), &first, &" ".repeat(NAME_COLUMNS));
+        let loud = name == "Client limited:" && run.client.client_limited.is_some();
+        lines.extend(wrapped.into_iter().map(|line| if loud { style.bold(&line) } else { line }));
     }
     finish(lines)
 }
@@ -77,6 +80,7 @@ fn block_lines(run: &RunSummary) -> Vec<(&'static str, String)> {
         ("TPOT (ms)", one(run, metric::TPOT, "mean", "no answer of two tokens or more")),
         ("ITL P99 (ms)", itl(run)),
     ]);
+    lines.extend(client::block_lines(run));
     lines
 }
 

@@ -1,0 +1,117 @@
+//! What the client says of itself: two lines of a run's block, a row of the comparison, a table of the report.
+
+use super::number::{NONE, count, fixed};
+use super::rows::{self, Row, client_limited};
+use crate::schema::comparison::Comparison;
+use crate::schema::record::StampKind;
+use crate::schema::summary::{ClientStats, Distribution, RunSummary};
+
+/// Whether the client set the numbers, and what it could have added to them, as lines with their names:
+/// the verdict and the sending, then the stamps.
+pub fn block_lines(run: &RunSummary) -> Vec<(&'static str, String)> {
+    vec![("Client limited", sending(run)), ("Client stamps", stamps(&run.client))]
+}
+
+fn sending(run: &RunSummary) -> String {
+    let client = &run.client;
+    let verdict = match (client_limited(run), &client.client_limited) {
+        (Some(verdict), Some(reason)) => format!("{verdict}: {reason}"),
+        (Some(verdict), None) => verdict.to_owned(),
+        (None, _) => "not known (the run left no account of its CPU)".to_owned(),
+    };
+    let delay = client.send_delay_ms.as_ref().map(|delay| {
+        let late = above_zero(client.late_sends).map(|late| format!(" ({late} late)")).unwrap_or_default();
+        format!("send delay P99: {} ms{late}", fixed(delay.p99))
+    });
+    let waited = client.slot_wait_ms.as_ref().filter(|wait| client.send_delay_ms.is_some() && wait.max > 0.0);
+    joined([
+        Some(verdict),
+        cpu(client),
+        delay,
+        waited
+            .filter(|wait| wait.p99 >= SHOWN_MS)
+            .map(|wait| format!("slot wait P99: {} ms", fixed(wait.p99))),
+        above_zero(client.reconnects).map(|number| format!("reconnects: {number}")),
+    ])
+}
+
+/// Waits for a slot that are shorter say nothing, ms.
+const SHOWN_MS: f64 = 0.01;
+
+fn stamps(client: &ClientStats) -> String {
+    let answered: u64 = client.stamps.values().sum();
+    if answered == 0 {
+        return format!("{NONE} (no answer came)");
+    }
+    let lag = client.reader_lag_ms.as_ref().map(|lag| format!("reader lag P99: {} ms", fixed(lag.p99)));
+    joined([Some(kinds(client)), Some(format!("merged: {}%", fixed(100.0 * client.merged_events))), lag])
+}
+
+/// `kernel 7,689 of 8,000`
+fn kinds(client: &ClientStats) -> String {
+    let answered: u64 = client.stamps.values().sum();
+    let kernel = client.stamps.get(&StampKind::Kernel).copied().unwrap_or(0);
+    format!("kernel {} of {}", count(kernel), count(answered))
+}
+
+fn cpu(client: &ClientStats) -> Option<String> {
+    let threads = match client.threads {
+        0 => return None,
+        1 => "1 thread".to_owned(),
+        number => format!("{number} threads"),
+    };
+    Some(format!("CPU: {:.1}% of {threads}", 100.0 * client.cpu_share))
+}
+
+fn above_zero(number: u64) -> Option<String> {
+    (number > 0).then(|| count(number))
+}
+
+fn joined<const N: usize>(parts: [Option<String>; N]) -> String {
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" | ")
+}
+
+/// Every figure of the client, backends across; a figure that no run has is left out.
+pub fn figures(comparison: &Comparison) -> Vec<Row> {
+    let row = |head: &str, show: &dyn Fn(&ClientStats) -> Option<String>| {
+        rows::row(comparison, head, &|run| show(&run.client))
+    };
+    let three = |held: &Option<Distribution>| {
+        let text =
+            |held: &Distribution| format!("{} / {} / {}", fixed(held.p50), fixed(held.p99), fixed(held.max));
+        held.as_ref().map(text)
+    };
+    let open = |client: &ClientStats| client.send_delay_ms.is_some();
+    [
+        rows::row(comparison, "Client limited", &|run| {
+            let verdict = client_limited(run)?;
+            Some(
+                run.client
+                    .client_limited
+                    .as_ref()
+                    .map_or_else(|| verdict.to_owned(), |why| format!("{verdict}: {why}")),
+            )
+        }),
+        row("Send delay p50 / p99 / max (ms)", &|client| three(&client.send_delay_ms)),
+        row("Late sends (limit in ms)", &|client| {
+            let limit = fixed(client.send_delay_limit_ms);
+            open(client).then(|| format!("{} ({limit})", count(client.late_sends)))
+        }),
+        row("Dropped sends", &|client| Some(count(client.dropped_sends))),
+        row("Achieved of the planned rate (%)", &|client| {
+            client.achieved_rate.map(|share| fixed(100.0 * share))
+        }),
+        row("Slot wait p50 / p99 / max (ms)", &|client| three(&client.slot_wait_ms)),
+        row("Reader lag p50 / p99 / max (ms)", &|client| three(&client.reader_lag_ms)),
+        row("Merged events (%)", &|client| Some(fixed(100.0 * client.merged_events))),
+        row("Stamps", &|client| (!client.stamps.is_empty()).then(|| kinds(client))),
+        row("CPU (s)", &|client| (client.threads > 0).then(|| fixed(client.cpu_s))),
+        row("CPU (% of so many threads)", &|client| {
+            (client.threads > 0).then(|| format!("{:.1} ({})", 100.0 * client.cpu_share, client.threads))
+        }),
+        row("Reconnects", &|client| Some(count(client.reconnects))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
