@@ -47,11 +47,12 @@ fn stamps(client: &ClientStats) -> String {
     joined([Some(kinds(client)), Some(format!("merged: {}%", fixed(100.0 * client.merged_events))), lag])
 }
 
-/// `kernel 7,689 of 8,000`
+/// `kernel 8,000 of 8,000`, and `kernel 7,689 of 8,000, read 311` where not all are.
 fn kinds(client: &ClientStats) -> String {
-    let answered: u64 = client.stamps.values().sum();
-    let kernel = client.stamps.get(&StampKind::Kernel).copied().unwrap_or(0);
-    format!("kernel {} of {}", count(kernel), count(answered))
+    let of = |kind| client.stamps.get(&kind).copied().unwrap_or(0);
+    let (kernel, read) = (of(StampKind::Kernel), of(StampKind::Read));
+    let rest = above_zero(read).map(|read| format!(", read {read}")).unwrap_or_default();
+    format!("kernel {} of {}{rest}", count(kernel), count(kernel + read))
 }
 
 fn cpu(client: &ClientStats) -> Option<String> {
@@ -114,4 +115,57 @@ pub fn figures(comparison: &Comparison) -> Vec<Row> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::{run, spread};
+
+    fn said(change: impl FnOnce(&mut ClientStats)) -> [String; 2] {
+        let mut run = run("vllm", 1.0);
+        change(&mut run.client);
+        let [(_, sending), (_, stamps)] = block_lines(&run).try_into().unwrap();
+        [sending, stamps]
+    }
+
+    #[test]
+    fn a_closed_loop_is_told_by_its_cpu_and_its_stamps() {
+        let [sending, stamps] = said(|_| {});
+        assert_eq!(sending, "no | CPU: 0.8% of 1 thread");
+        assert_eq!(stamps, "kernel 18 of 18 | merged: 0.00% | reader lag P99: 0.06 ms");
+    }
+
+    #[test]
+    fn what_limits_comes_first_and_what_was_late_or_sent_twice_is_counted() {
+        let [sending, _] = said(|client| {
+            client.client_limited = Some("send delay p99 is 3.21 ms, above 1.00 ms".to_owned());
+            client.send_delay_ms = Some(spread(0.1, 3.21));
+            client.slot_wait_ms = Some(spread(0.0, 12.0));
+            client.late_sends = 1_204;
+            client.threads = 2;
+            client.reconnects = 3;
+        });
+        assert_eq!(
+            sending,
+            "YES: send delay p99 is 3.21 ms, above 1.00 ms | CPU: 0.8% of 2 threads | \
+             send delay P99: 3.21 ms (1,204 late) | slot wait P99: 12.00 ms | reconnects: 3"
+        );
+    }
+
+    #[test]
+    fn stamps_that_are_not_the_kernels_are_told_apart() {
+        let [_, stamps] = said(|client| {
+            client.stamps = [(StampKind::Kernel, 7_689), (StampKind::Read, 311)].into();
+        });
+        assert!(stamps.starts_with("kernel 7,689 of 8,000, read 311 | "), "{stamps}");
+        let [_, stamps] = said(|client| client.stamps.clear());
+        assert_eq!(stamps, "– (no answer came)");
+    }
+
+    #[test]
+    fn what_a_crash_left_unknown_is_not_called_fine() {
+        let [sending, _] = said(|client| client.threads = 0);
+        assert_eq!(sending, "not known (the run left no account of its CPU)");
+    }
 }

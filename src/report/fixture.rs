@@ -104,6 +104,7 @@ pub fn empty(label: &str) -> RunSummary {
             ..RequestCounts::default()
         },
         output_tokens_by_second: Vec::new(),
+        client: ClientStats { threads: 1, ..ClientStats::default() },
         ..run(label, 1.0)
     }
 }
