@@ -44,7 +44,7 @@ fn stamps(client: &ClientStats) -> String {
         return format!("{NONE} (no answer came)");
     }
     let lag = client.reader_lag_ms.as_ref().map(|lag| format!("reader lag P99: {} ms", fixed(lag.p99)));
-    joined([Some(kinds(client)), Some(format!("merged: {}%", fixed(100.0 * client.merged_events))), lag])
+    joined([Some(kinds(client)), Some(format!("merged: {} %", fixed(100.0 * client.merged_events))), lag])
 }
 
 /// `kernel 8,000 of 8,000`, and `kernel 7,689 of 8,000, read 311` where not all are.
@@ -61,7 +61,7 @@ fn cpu(client: &ClientStats) -> Option<String> {
         1 => "1 thread".to_owned(),
         number => format!("{number} threads"),
     };
-    Some(format!("CPU: {:.1}% of {threads}", 100.0 * client.cpu_share))
+    Some(format!("CPU: {:.1} % of {threads}", 100.0 * client.cpu_share))
 }
 
 fn above_zero(number: u64) -> Option<String> {
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn a_closed_loop_is_told_by_its_cpu_and_its_stamps() {
         let [sending, stamps] = said(|_| {});
-        assert_eq!(sending, "no | CPU: 0.8% of 1 thread");
-        assert_eq!(stamps, "kernel 18 of 18 | merged: 0.00% | reader lag P99: 0.06 ms");
+        assert_eq!(sending, "no | CPU: 0.8 % of 1 thread");
+        assert_eq!(stamps, "kernel 18 of 18 | merged: 0.00 % | reader lag P99: 0.06 ms");
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
         });
         assert_eq!(
             sending,
-            "YES: send delay p99 is 3.21 ms, above 1.00 ms | CPU: 0.8% of 2 threads | \
+            "YES: send delay p99 is 3.21 ms, above 1.00 ms | CPU: 0.8 % of 2 threads | \
              send delay P99: 3.21 ms (1,204 late) | slot wait P99: 12.00 ms | reconnects: 3"
         );
     }

@@ -47,8 +47,8 @@ fn a_run_is_a_block() {
     E2E (ms):       Mean: 254.79 | P99: 567.89
     TPOT (ms):      12.29
     ITL P99 (ms):   15.67
-    Client limited: no | CPU: 0.8% of 1 thread
-    Client stamps:  kernel 18 of 18 | merged: 0.00% | reader lag P99: 0.06 ms
+    Client limited: no | CPU: 0.8 % of 1 thread
+    Client stamps:  kernel 18 of 18 | merged: 0.00 % | reader lag P99: 0.06 ms
     "#);
 }
 
@@ -67,8 +67,8 @@ fn failures_are_counted_by_kind_and_a_partial_run_says_so() {
     E2E (ms):       Mean: 254.79 | P99: 567.89
     TPOT (ms):      12.29
     ITL P99 (ms):   15.67
-    Client limited: no | CPU: 0.8% of 1 thread
-    Client stamps:  kernel 18 of 18 | merged: 0.00% | reader lag P99: 0.06 ms
+    Client limited: no | CPU: 0.8 % of 1 thread
+    Client stamps:  kernel 18 of 18 | merged: 0.00 % | reader lag P99: 0.06 ms
     "#);
 }
 
@@ -83,8 +83,8 @@ fn a_metric_that_does_not_exist_is_a_dash_with_its_reason() {
     E2E (ms):       Mean: 203.83 | P99: 454.31
     TPOT (ms):      9.83
     ITL P99 (ms):   – (withheld: chunks are not tokens here; see the caveats)
-    Client limited: no | CPU: 0.8% of 1 thread
-    Client stamps:  kernel 18 of 18 | merged: 0.00% | reader lag P99: 0.06 ms
+    Client limited: no | CPU: 0.8 % of 1 thread
+    Client stamps:  kernel 18 of 18 | merged: 0.00 % | reader lag P99: 0.06 ms
     "#);
     assert_snapshot!(run_block(&empty("sglang"), PLAIN), @r#"
     === RESULTS FOR sglang ===
@@ -96,7 +96,7 @@ fn a_metric_that_does_not_exist_is_a_dash_with_its_reason() {
     E2E (ms):       – (no request completed)
     TPOT (ms):      – (no request completed)
     ITL P99 (ms):   – (no request completed)
-    Client limited: no | CPU: 0.0% of 1 thread
+    Client limited: no | CPU: 0.0 % of 1 thread
     Client stamps:  – (no answer came)
     "#);
 }
