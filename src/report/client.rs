@@ -1,5 +1,7 @@
 //! What the client says of itself: two lines of a run's block, a row of the comparison, a table of the report.
 
+use unicode_width::UnicodeWidthStr;
+
 use super::number::{NONE, count, fixed};
 use super::rows::{self, Row, client_limited};
 use crate::schema::comparison::Comparison;
@@ -7,12 +9,32 @@ use crate::schema::record::StampKind;
 use crate::schema::summary::{ClientStats, Distribution, RunSummary};
 
 /// Whether the client set the numbers, and what it could have added to them, as lines with their names:
-/// the verdict and the sending, then the stamps.
-pub fn block_lines(run: &RunSummary) -> Vec<(&'static str, String)> {
-    vec![("Client limited", sending(run)), ("Client stamps", stamps(&run.client))]
+/// the verdict and the sending, then the stamps. A line of many parts is broken between them where it would
+/// be wider than `width` columns.
+pub fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
+    let named = |name, parts| {
+        let lines = packed(parts, width).into_iter().enumerate();
+        lines.map(move |(number, line)| (if number == 0 { name } else { "" }, line))
+    };
+    named("Client limited", sending(run)).chain(named("Client stamps", stamps(&run.client))).collect()
 }
 
-fn sending(run: &RunSummary) -> String {
+/// Parts joined by bars, as many on a line as fit.
+fn packed(parts: Vec<String>, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(line) if line.width() + 3 + part.width() <= width => {
+                line.push_str(" | ");
+                line.push_str(&part);
+            }
+            Some(_) | None => lines.push(part),
+        }
+    }
+    lines
+}
+
+fn sending(run: &RunSummary) -> Vec<String> {
     let client = &run.client;
     let verdict = match (client_limited(run), &client.client_limited) {
         (Some(verdict), Some(reason)) => format!("{verdict}: {reason}"),
@@ -23,36 +45,42 @@ fn sending(run: &RunSummary) -> String {
         let late = above_zero(client.late_sends).map(|late| format!(" ({late} late)")).unwrap_or_default();
         format!("send delay P99: {} ms{late}", fixed(delay.p99))
     });
-    let waited = client.slot_wait_ms.as_ref().filter(|wait| client.send_delay_ms.is_some() && wait.max > 0.0);
-    joined([
+    let waited =
+        client.slot_wait_ms.as_ref().filter(|wait| client.send_delay_ms.is_some() && wait.p99 >= SHOWN_MS);
+    [
         Some(verdict),
         cpu(client),
         delay,
-        waited
-            .filter(|wait| wait.p99 >= SHOWN_MS)
-            .map(|wait| format!("slot wait P99: {} ms", fixed(wait.p99))),
+        waited.map(|wait| format!("slot wait P99: {} ms", fixed(wait.p99))),
         above_zero(client.reconnects).map(|number| format!("reconnects: {number}")),
-    ])
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Waits for a slot that are shorter say nothing, ms.
 const SHOWN_MS: f64 = 0.01;
 
-fn stamps(client: &ClientStats) -> String {
-    let answered: u64 = client.stamps.values().sum();
-    if answered == 0 {
-        return format!("{NONE} (no answer came)");
+fn stamps(client: &ClientStats) -> Vec<String> {
+    if client.stamps.is_empty() {
+        return vec![format!("{NONE} (no answer came)")];
     }
     let lag = client.reader_lag_ms.as_ref().map(|lag| format!("reader lag P99: {} ms", fixed(lag.p99)));
-    joined([Some(kinds(client)), Some(format!("merged: {} %", fixed(100.0 * client.merged_events))), lag])
+    let merged = format!("merged: {} %", fixed(100.0 * client.merged_events));
+    [Some(kinds(client)), Some(merged), lag].into_iter().flatten().collect()
 }
 
-/// `kernel 8,000 of 8,000`, and `kernel 7,689 of 8,000, read 311` where not all are.
+/// `kernel (all 8,000)`, or `kernel 7,689 of 8,000, read 311`.
 fn kinds(client: &ClientStats) -> String {
     let of = |kind| client.stamps.get(&kind).copied().unwrap_or(0);
-    let (kernel, read) = (of(StampKind::Kernel), of(StampKind::Read));
-    let rest = above_zero(read).map(|read| format!(", read {read}")).unwrap_or_default();
-    format!("kernel {} of {}{rest}", count(kernel), count(kernel + read))
+    match (of(StampKind::Kernel), of(StampKind::Read)) {
+        (kernel, 0) => format!("kernel (all {})", count(kernel)),
+        (0, read) => format!("READ (all {})", count(read)),
+        (kernel, read) => {
+            format!("kernel {} of {}, READ {}", count(kernel), count(kernel + read), count(read))
+        }
+    }
 }
 
 fn cpu(client: &ClientStats) -> Option<String> {
@@ -66,10 +94,6 @@ fn cpu(client: &ClientStats) -> Option<String> {
 
 fn above_zero(number: u64) -> Option<String> {
     (number > 0).then(|| count(number))
-}
-
-fn joined<const N: usize>(parts: [Option<String>; N]) -> String {
-    parts.into_iter().flatten().collect::<Vec<_>>().join(" | ")
 }
 
 /// Every figure of the client, backends across; a figure that no run has is left out.
@@ -122,18 +146,29 @@ mod tests {
     use super::*;
     use crate::report::fixture::{run, spread};
 
+    /// The two lines where no width breaks them.
     fn said(change: impl FnOnce(&mut ClientStats)) -> [String; 2] {
         let mut run = run("vllm", 1.0);
         change(&mut run.client);
-        let [(_, sending), (_, stamps)] = block_lines(&run).try_into().unwrap();
+        let [(_, sending), (_, stamps)] = block_lines(&run, usize::MAX).try_into().unwrap();
         [sending, stamps]
+    }
+
+    #[test]
+    fn lines_are_broken_between_their_parts() {
+        let mut run = run("vllm", 1.0);
+        run.client.stamps.insert(StampKind::Read, 7);
+        let lines = block_lines(&run, 36);
+        assert_eq!(lines[1], ("Client stamps", "kernel 18 of 25, READ 7".to_owned()));
+        assert_eq!(lines[2], ("", "merged: 0.00 %".to_owned()));
+        assert_eq!(lines[3], ("", "reader lag P99: 0.06 ms".to_owned()));
     }
 
     #[test]
     fn a_closed_loop_is_told_by_its_cpu_and_its_stamps() {
         let [sending, stamps] = said(|_| {});
         assert_eq!(sending, "no | CPU: 0.8 % of 1 thread");
-        assert_eq!(stamps, "kernel 18 of 18 | merged: 0.00 % | reader lag P99: 0.06 ms");
+        assert_eq!(stamps, "kernel (all 18) | merged: 0.00 % | reader lag P99: 0.06 ms");
     }
 
     #[test]
@@ -158,7 +193,7 @@ mod tests {
         let [_, stamps] = said(|client| {
             client.stamps = [(StampKind::Kernel, 7_689), (StampKind::Read, 311)].into();
         });
-        assert!(stamps.starts_with("kernel 7,689 of 8,000, read 311 | "), "{stamps}");
+        assert!(stamps.starts_with("kernel 7,689 of 8,000, READ 311 | "), "{stamps}");
         let [_, stamps] = said(|client| client.stamps.clear());
         assert_eq!(stamps, "– (no answer came)");
     }

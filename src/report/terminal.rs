@@ -46,7 +46,7 @@ pub fn run_block(run: &RunSummary, style: Style) -> String {
     let head = format!("=== RESULTS FOR {}{partial} ===", one_line(&run.label));
     let mut lines: Vec<String> =
         wrap(&head, style.columns(), "", "").iter().map(|line| style.bold(line)).collect();
-    for (name, text) in block_lines(run) {
+    for (name, text) in block_lines(run, style.columns() - NAME_COLUMNS) {
         let name = if name.is_empty() { String::new() } else { format!("{name}:") };
         let first = format!("{name:NAME_COLUMNS$}");
         let wrapped = wrap(&text, style.columns(), &first, &" ".repeat(NAME_COLUMNS));
@@ -56,7 +56,7 @@ pub fn run_block(run: &RunSummary, style: Style) -> String {
     finish(lines)
 }
 
-fn block_lines(run: &RunSummary) -> Vec<(&'static str, String)> {
+fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     let requests = &run.requests;
     let mut lines = vec![("Total Requests", requests.issued.to_string())];
     if requests.failed > 0 {
@@ -80,7 +80,7 @@ fn block_lines(run: &RunSummary) -> Vec<(&'static str, String)> {
         ("TPOT (ms)", one(run, metric::TPOT, "mean", "no answer of two tokens or more")),
         ("ITL P99 (ms)", itl(run)),
     ]);
-    lines.extend(client::block_lines(run));
+    lines.extend(client::block_lines(run, width));
     lines
 }
 

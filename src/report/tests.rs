@@ -48,7 +48,7 @@ fn a_run_is_a_block() {
     TPOT (ms):      12.29
     ITL P99 (ms):   15.67
     Client limited: no | CPU: 0.8 % of 1 thread
-    Client stamps:  kernel 18 of 18 | merged: 0.00 % | reader lag P99: 0.06 ms
+    Client stamps:  kernel (all 18) | merged: 0.00 % | reader lag P99: 0.06 ms
     "#);
 }
 
@@ -68,7 +68,7 @@ fn failures_are_counted_by_kind_and_a_partial_run_says_so() {
     TPOT (ms):      12.29
     ITL P99 (ms):   15.67
     Client limited: no | CPU: 0.8 % of 1 thread
-    Client stamps:  kernel 18 of 18 | merged: 0.00 % | reader lag P99: 0.06 ms
+    Client stamps:  kernel (all 18) | merged: 0.00 % | reader lag P99: 0.06 ms
     "#);
 }
 
@@ -84,7 +84,7 @@ fn a_metric_that_does_not_exist_is_a_dash_with_its_reason() {
     TPOT (ms):      9.83
     ITL P99 (ms):   – (withheld: chunks are not tokens here; see the caveats)
     Client limited: no | CPU: 0.8 % of 1 thread
-    Client stamps:  kernel 18 of 18 | merged: 0.00 % | reader lag P99: 0.06 ms
+    Client stamps:  kernel (all 18) | merged: 0.00 % | reader lag P99: 0.06 ms
     "#);
     assert_snapshot!(run_block(&empty("sglang"), PLAIN), @r#"
     === RESULTS FOR sglang ===
@@ -346,7 +346,7 @@ fn the_report_holds_everything() {
     | Dropped sends | 0 | 0 | 0 | 0 |
     | Reader lag p50 / p99 / max (ms) | 0.02 / 0.06 / 0.06 | 0.02 / 0.06 / 0.06 | 0.02 / 0.06 / 0.06 | 0.02 / 0.06 / 0.06 |
     | Merged events (%) | 0.00 | 0.00 | 0.00 | 0.00 |
-    | Stamps | kernel 18 of 18 | kernel 18 of 18 | kernel 18 of 18 | kernel 18 of 18 |
+    | Stamps | kernel (all 18) | kernel (all 18) | kernel (all 18) | kernel (all 18) |
     | CPU (s) | 0.10 | 0.10 | 0.10 | 0.10 |
     | CPU (% of so many threads) | 0.8 (1) | 0.8 (1) | 0.8 (1) | 0.8 (1) |
     | Reconnects | 0 | 0 | 0 | 0 |
