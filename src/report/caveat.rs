@@ -57,9 +57,9 @@ pub fn sentence(caveat: &Caveat) -> String {
             requests_of(*completed)
         ),
         Caveat::ReadStamps { read, answered } => format!(
-            "{} of {} carry the time at which the client read them in place of the kernel's receive time: where it \
-             was late to read, these latencies are too long, and nothing shows by how much. Measure over HTTP/1.1 \
-             from Linux, which stamps every read.",
+            "{} of {} carry the time at which the client read them; the kernel's receive time was missing or could not \
+             be true. Where the client was late to read, these latencies are too long, by how much nothing shows. Run \
+             it on Linux, over HTTP/1.1, on a machine that is less busy.",
             count(*read),
             requests_of(*answered)
         ),
