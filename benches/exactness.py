@@ -154,7 +154,7 @@ def calibrate(loads, seconds, threads=1):
     watcher.start()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            command = [HARNESS, "calibrate", "--loads", loads, "--duration", f"{seconds}s", "--quiet"]
+            command = [HARNESS, "calibrate", "--loads", loads, "--save", "--duration", f"{seconds}s", "--quiet"]
             client([*command, "--client-threads", str(threads)], environment={"HARNESS_DATA_DIR": folder})
             with open(os.path.join(folder, "calibration.json")) as file:
                 return json.load(file)["loads"]

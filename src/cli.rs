@@ -89,8 +89,8 @@ Examples:
   harness calibrate --loads 100x30,50/s      your own load: 100 streams of 30 tokens/s, 50 requests/s
 
 The pretend engine runs beside the client on this machine and keeps the true times of every request and
-token. The result is saved in the data directory; later runs beyond the load at which the error stays
-under 1 ms carry a caveat.")]
+token. The figures of the whole grid (those of --loads only with --save) are saved in the data directory;
+later runs beyond the load at which the error stays under 1 ms carry the caveat beyond_calibration.")]
     Calibrate(CalibrateArgs),
 }
 
@@ -429,6 +429,9 @@ pub struct CalibrateArgs {
     /// Loads of your own, separated by commas: STREAMSxTOKENS_PER_S, or RATE/s for an open loop
     #[arg(long, value_name = "LOAD,…", value_delimiter = ',')]
     pub loads: Vec<String>,
+    /// Save the figures of --loads too, in place of the whole grid's
+    #[arg(long, requires = "loads")]
+    pub save: bool,
     /// Time a load [default: 2s; with --full 10s]
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     pub duration: Option<f64>,

@@ -1,5 +1,6 @@
 //! The doubts about one run, each by a stated rule.
 
+use crate::schema::record::StampKind;
 use crate::schema::summary::{Caveat, RequestCounts, RunSummary, ServerCounts};
 
 /// Failures above this, % of issued requests.
@@ -39,6 +40,7 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         above(error_rate_pct(&summary.requests), FAILURES_PCT).map(|rate_pct| Caveat::Failures { rate_pct }),
         summary.client.client_limited.as_ref().map(|why| Caveat::ClientLimited { reason: reason(why) }),
         server_difference(summary).map(|what| Caveat::ServerCountsDiffer { what }),
+        read_stamps(summary),
         above(merged_pct, MERGED_PCT).map(|share_pct| Caveat::MergedEvents { share_pct }),
         estimated.map(|requests| Caveat::TokensEstimated { requests }),
         facts.chunk_difference_pct.map(|difference_pct| Caveat::ItlWithheld { difference_pct }),
@@ -49,6 +51,13 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Stamps that a late reader makes late, too.
+fn read_stamps(summary: &RunSummary) -> Option<Caveat> {
+    let stamps = &summary.client.stamps;
+    let read = *stamps.get(&StampKind::Read).filter(|read| **read > 0)?;
+    Some(Caveat::ReadStamps { read, answered: stamps.values().sum() })
 }
 
 /// How the server's count differs from what the client was told, exactly. Of a request that failed or

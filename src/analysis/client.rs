@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::schema::comparison::EngineFigures;
-use crate::schema::record::{RequestRecord, StampKind};
+use crate::schema::record::{Outcome, RequestRecord, StampKind};
 use crate::schema::summary::{ClientStats, Distribution};
 
 use super::distribution::Samples;
@@ -15,8 +15,6 @@ const SEND_DELAY_FLOOR_MS: f64 = 1.0;
 const SEND_DELAY_SHARE: f64 = 0.01;
 /// Below this share of the planned rate the client did not keep up.
 const ACHIEVED_LEAST: f64 = 0.99;
-/// A merged stamp that is late by at most this is as good as another: the reader's own wake-up takes as long, µs.
-const MERGED_TOLERANCE_US: u32 = 100;
 /// Load threads busier than this may have been waited for.
 const CPU_SHARE_MOST: f64 = 0.9;
 
@@ -31,6 +29,7 @@ pub(super) struct Client {
     merged: u64,
     stamps: BTreeMap<StampKind, u64>,
     reconnects: u64,
+    dropped: u64,
     pace: Pace,
 }
 
@@ -38,6 +37,7 @@ impl Client {
     /// Adds a measured request.
     pub(super) fn add(&mut self, record: &RequestRecord) {
         self.pace.add(record);
+        self.dropped += u64::from(record.outcome == Outcome::Dropped);
         let ready_us = record.due_us.unwrap_or(record.ready_us);
         if let Some(slot_us) = record.slot_us {
             self.slot_wait.add(between_ms(ready_us, slot_us));
@@ -49,22 +49,28 @@ impl Client {
         if record.due_us.is_some() {
             self.send_delay.add(between_ms(record.slot_us.unwrap_or(ready_us), sent_us));
         }
-        *self.stamps.entry(record.stamps).or_default() += 1;
-        // A read stamp is the return of the read: its lag is zero by definition and would hide the others'.
-        if record.stamps == StampKind::Kernel && record.headers_us.is_some() {
-            self.reader_lag.add(between_ms(0, u64::from(record.reader_lag_max_us)));
+        if record.headers_us.is_some() {
+            *self.stamps.entry(record.stamps).or_default() += 1;
+            // A read stamp is the return of the read: its lag is zero by definition and would hide the others'.
+            if record.stamps == StampKind::Kernel {
+                self.reader_lag.add(between_ms(0, u64::from(record.reader_lag_max_us)));
+            }
         }
         self.reconnects += u64::from(record.replayed);
         for chunk in record.chunks.iter() {
             self.events += 1;
-            let bound_us = chunk.merged_bound_us.unwrap_or(0);
-            self.merged += u64::from(bound_us > MERGED_TOLERANCE_US);
+            self.merged += u64::from(chunk.is_merged());
         }
     }
 
     /// The figures, with the verdict of [`reasons`]; the median TTFT is in ms.
     pub(super) fn finish(self, engine: &EngineFigures, median_ttft_ms: Option<f64>) -> ClientStats {
+        let send_delay_limit_ms = SEND_DELAY_FLOOR_MS.max(median_ttft_ms.unwrap_or(0.0) * SEND_DELAY_SHARE);
         let mut stats = ClientStats {
+            send_delay_limit_ms,
+            late_sends: self.send_delay.above(send_delay_limit_ms),
+            dropped_sends: self.dropped,
+            threads: engine.threads,
             slot_wait_ms: self.slot_wait.distribution(),
             send_delay_ms: self.send_delay.distribution(),
             reader_lag_ms: self.reader_lag.distribution(),
@@ -77,7 +83,7 @@ impl Client {
             achieved_rate: self.pace.achieved(),
             client_limited: None,
         };
-        let reasons = reasons(&stats, self.pace.own(), median_ttft_ms);
+        let reasons = reasons(&stats, self.pace.own());
         stats.client_limited = (!reasons.is_empty()).then(|| reasons.join("; "));
         stats
     }
@@ -93,13 +99,13 @@ fn cpu_share(engine: &EngineFigures) -> f64 {
 /// Why the client made the number: in an open loop a send delay p99 above max(1 ms, 1 % of the median
 /// TTFT), or less than 99 % of the planned rate through the client's own lateness (waiting for a slot
 /// taken off, and by more than 1 ms over the run); in any loop load threads busy for over 90 % of the time.
-fn reasons(stats: &ClientStats, own: Option<OwnPace>, median_ttft_ms: Option<f64>) -> Vec<String> {
+fn reasons(stats: &ClientStats, own: Option<OwnPace>) -> Vec<String> {
     let mut reasons = Vec::new();
-    let allowed_ms = SEND_DELAY_FLOOR_MS.max(median_ttft_ms.unwrap_or(0.0) * SEND_DELAY_SHARE);
+    let limit_ms = stats.send_delay_limit_ms;
     if let Some(Distribution { p99, .. }) = &stats.send_delay_ms
-        && *p99 > allowed_ms
+        && *p99 > limit_ms
     {
-        reasons.push(format!("send delay p99 is {p99:.2} ms, above {allowed_ms:.2} ms"));
+        reasons.push(format!("send delay p99 is {p99:.2} ms, above {limit_ms:.2} ms"));
     }
     if let Some(own) = own
         && own.ratio < ACHIEVED_LEAST

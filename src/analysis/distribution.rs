@@ -67,6 +67,14 @@ impl Samples {
         }
     }
 
+    /// How many values are above a bound, ms; where the histogram took over, to 0.1 % of the bound.
+    pub fn above(&self, bound_ms: f64) -> u64 {
+        match &self.store {
+            Store::Exact(values) => values.iter().filter(|value| **value > bound_ms).count() as u64,
+            Store::Histogram(stand_in) => stand_in.above(bound_ms),
+        }
+    }
+
     /// The distribution; none without a value. Percentiles interpolate linearly between the order
     /// statistics around (count − 1)·q (numpy's default); the standard deviation is the sample's.
     pub fn distribution(self) -> Option<Distribution> {
@@ -142,6 +150,11 @@ impl StandIn {
         self.moments.add(value_ms, times);
         self.min = self.min.min(value_ms);
         self.max = self.max.max(value_ms);
+    }
+
+    fn above(&self, bound_ms: f64) -> u64 {
+        let bound = (bound_ms * PICOSECONDS_PER_MS).round() as u64;
+        self.moments.count - self.histogram.count_between(0, bound)
     }
 
     fn distribution(&self) -> Option<Distribution> {

@@ -7,7 +7,7 @@ use crate::schema::calibration::{
 };
 use crate::schema::environment::Environment;
 use crate::schema::plan::LoadPlan;
-use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::record::{Chunk, Outcome, RequestRecord};
 use crate::schema::request::Phase;
 use crate::schema::summary::{Caveat, Distribution, RunSummary};
 
@@ -26,10 +26,52 @@ pub struct TrueRequest {
     pub mark: String,
     /// Its first bytes reached the server's socket.
     pub arrival_ns: u64,
-    /// Just before each write of tokens.
-    pub writes_ns: Vec<u64>,
+    /// Its writes of tokens, in order.
+    pub writes: Vec<TrueWrite>,
     /// Tokens in them.
     pub tokens: u64,
+}
+
+/// The system call that wrote a token: its bytes left the server at some moment of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrueWrite {
+    /// Just before the call, CLOCK_MONOTONIC ns.
+    pub before_ns: u64,
+    /// Just after it.
+    pub after_ns: u64,
+}
+
+/// How late a stamp is, ms: the truth lies between the two.
+#[derive(Debug, Clone, Copy)]
+struct Lag {
+    /// Counted from the write's end; no stamp is older than its bytes.
+    least: f64,
+    /// Counted from its begin.
+    most: f64,
+}
+
+impl Lag {
+    fn of(stamp_ns: u64, write: TrueWrite) -> Lag {
+        let most = ms_between(write.before_ns, stamp_ns);
+        Lag { least: ms_between(write.after_ns, stamp_ns).max(0.0).min(most), most }
+    }
+}
+
+/// Errors of one kind, ms.
+#[derive(Debug, Default)]
+struct Errors {
+    /// With its sign, every write taken at its begin.
+    signed: Vec<f64>,
+    /// Its least size, wherever in their calls the bytes left.
+    beyond_writes: Vec<f64>,
+}
+
+impl Errors {
+    /// `least` and `most` are the ends of what the error may be.
+    fn add(&mut self, error: f64, least: f64, most: f64) {
+        self.signed.push(error);
+        self.beyond_writes.push(least.max(-most).max(0.0));
+    }
 }
 
 /// Pairs a run's records with the truth, one at a time.
@@ -45,8 +87,9 @@ pub struct Pairing {
     events: u64,
     merged: u64,
     arrivals_ns: Vec<u64>,
-    ttft: Vec<f64>,
-    itl: Vec<f64>,
+    ttft: Errors,
+    itl: Errors,
+    write: Samples,
     arrival_minus_sent: Samples,
     stamp_minus_write: Samples,
     send_delay: Samples,
@@ -68,8 +111,9 @@ impl Pairing {
             events: 0,
             merged: 0,
             arrivals_ns: Vec::new(),
-            ttft: Vec::new(),
-            itl: Vec::new(),
+            ttft: Errors::default(),
+            itl: Errors::default(),
+            write: exact(),
             arrival_minus_sent: exact(),
             stamp_minus_write: exact(),
             send_delay: exact(),
@@ -89,13 +133,15 @@ impl Pairing {
             return;
         };
         let Some(truth) = self.truth.remove(&record.prompt_id) else { return };
-        let Some(first_write_ns) = truth.writes_ns.first().copied() else { return };
+        let Some(first_write) = truth.writes.first().copied() else { return };
         self.paired += 1;
         self.tokens += truth.tokens;
         self.arrivals_ns.push(truth.arrival_ns);
-        let true_ttft = ms_between(truth.arrival_ns, first_write_ns);
-        self.ttft.push(first_us.saturating_sub(sent_us) as f64 / 1000.0 - true_ttft);
-        self.arrival_minus_sent.add(ms_between(self.at(sent_us), truth.arrival_ns));
+        // (client's TTFT) − (server's) is the stamp's lag and the request's way to the server.
+        let way = ms_between(self.at(sent_us), truth.arrival_ns);
+        let lag = Lag::of(self.at(first_us), first_write);
+        self.ttft.add(way + lag.most, way + lag.least, way + lag.most);
+        self.arrival_minus_sent.add(way);
         if let Some(due_us) = record.due_us {
             self.send_delay.add(ms_between(self.at(due_us), self.at(sent_us)));
             self.arrival_minus_due.add(ms_between(self.at(due_us), truth.arrival_ns));
@@ -104,22 +150,24 @@ impl Pairing {
     }
 
     fn add_events(&mut self, record: &RequestRecord, truth: &TrueRequest) {
-        let stamps: Vec<(u64, bool)> =
-            record.chunks.iter().map(|chunk| (chunk.at_us, chunk.merged_bound_us.is_some())).collect();
-        self.events += stamps.len() as u64;
-        self.merged += stamps.iter().filter(|(_, merged)| *merged).count() as u64;
-        if stamps.len() != truth.writes_ns.len() {
+        let chunks = record.chunks.iter().zip(&truth.writes);
+        let lags: Vec<Lag> = chunks.map(|(chunk, write)| Lag::of(self.at(chunk.at_us), *write)).collect();
+        self.events += record.chunks.len() as u64;
+        self.merged += record.chunks.iter().filter(Chunk::is_merged).count() as u64;
+        for write in &truth.writes {
+            self.write.add(ms_between(write.before_ns, write.after_ns));
+        }
+        if record.chunks.len() != truth.writes.len() {
             return;
         }
         self.paired_for_itl += 1;
-        for ((at_us, _), write_ns) in stamps.iter().zip(&truth.writes_ns) {
-            self.stamp_minus_write.add(ms_between(*write_ns, self.at(*at_us)));
+        for lag in &lags {
+            self.stamp_minus_write.add(lag.most);
         }
-        for (stamps, writes) in stamps.windows(2).zip(truth.writes_ns.windows(2)) {
-            if let ([(before_us, _), (after_us, _)], [before_ns, after_ns]) = (stamps, writes) {
-                let seen = after_us.saturating_sub(*before_us) as f64 / 1000.0;
-                self.itl.push(seen - ms_between(*before_ns, *after_ns));
-            }
+        // A gap is wrong by what its end is later than its begin.
+        for pair in lags.windows(2) {
+            let [begin, end] = pair else { continue };
+            self.itl.add(end.most - begin.most, end.least - begin.most, end.most - begin.least);
         }
     }
 
@@ -141,6 +189,7 @@ impl Pairing {
             paired_for_itl: self.paired_for_itl,
             ttft: error_figures(&self.ttft),
             itl: error_figures(&self.itl),
+            write_ms: self.write.distribution(),
             arrival_minus_sent_ms: self.arrival_minus_sent.distribution(),
             stamp_minus_write_ms: self.stamp_minus_write.distribution(),
             send_delay_ms: self.send_delay.distribution(),
@@ -156,17 +205,23 @@ fn ms_between(from_ns: u64, to_ns: u64) -> f64 {
     (to_ns as f64 - from_ns as f64) / NS_PER_MS
 }
 
-fn error_figures(errors_ms: &[f64]) -> Option<ErrorFigures> {
-    let mut sizes = Samples::exact_up_to(usize::MAX);
-    errors_ms.iter().for_each(|error| sizes.add(error.abs()));
-    let sizes: Distribution = sizes.distribution()?;
+fn error_figures(errors: &Errors) -> Option<ErrorFigures> {
+    let signed = &errors.signed;
+    let sizes = distribution(signed.iter().map(|error| error.abs()))?;
     Some(ErrorFigures {
         count: sizes.count,
-        mean_ms: errors_ms.iter().sum::<f64>() / errors_ms.len() as f64,
+        mean_ms: signed.iter().sum::<f64>() / signed.len() as f64,
         p50_ms: sizes.p50,
         p99_ms: sizes.p99,
         max_ms: sizes.max,
+        beyond_writes_p99_ms: distribution(errors.beyond_writes.iter().copied())?.p99,
     })
+}
+
+fn distribution(values: impl Iterator<Item = f64>) -> Option<Distribution> {
+    let mut samples = Samples::exact_up_to(usize::MAX);
+    values.for_each(|value| samples.add(value));
+    samples.distribution()
 }
 
 /// Coefficient of variation and lag-1 autocorrelation of the gaps, index of dispersion of the counts in
@@ -205,7 +260,7 @@ fn moments(values: &[f64]) -> (f64, f64) {
 }
 
 /// True where 99 of 100 TTFTs, gaps between tokens and (open loop) arrivals are off by less than 1 ms, and
-/// every request was paired.
+/// every request was paired. What may be the server's counts as the client's: exact is what is shown to be.
 pub fn is_exact(load: &Exactness) -> bool {
     let under = |p99_ms: Option<f64>| p99_ms.is_some_and(|p99_ms| p99_ms < LIMIT_MS);
     let due = match load.load {
@@ -216,7 +271,8 @@ pub fn is_exact(load: &Exactness) -> bool {
     all && due && under(load.ttft.map(|error| error.p99_ms)) && under(load.itl.map(|error| error.p99_ms))
 }
 
-/// The highest load of each kind that is exact together with all that are lighter.
+/// The highest load of each kind that is exact together with all that are lighter; none of a kind that
+/// was not played.
 pub fn exact_up_to(loads: &[Exactness]) -> ExactUpTo {
     let mut closed = Vec::new();
     let mut open = Vec::new();
@@ -232,14 +288,17 @@ pub fn exact_up_to(loads: &[Exactness]) -> ExactUpTo {
         (left.0, left.1).partial_cmp(&(right.0, right.1)).unwrap_or(std::cmp::Ordering::Equal)
     });
     open.sort_by(|left, right| left.0.total_cmp(&right.0));
-    let mut limit = ExactUpTo::default();
+    let (mut most_streams, mut most_tokens_per_s) = (0, 0.0);
     for (tokens_per_s, streams, _) in closed.iter().take_while(|(_, _, exact)| *exact) {
-        limit.tokens_per_s = *tokens_per_s;
-        limit.streams = limit.streams.max(*streams);
+        most_tokens_per_s = *tokens_per_s;
+        most_streams = most_streams.max(*streams);
     }
     let rate = open.iter().take_while(|(_, exact)| *exact).last().map_or(0.0, |(rate, _)| *rate);
-    limit.rate = (!open.is_empty()).then_some(rate);
-    limit
+    ExactUpTo {
+        streams: (!closed.is_empty()).then_some(most_streams),
+        tokens_per_s: (!closed.is_empty()).then_some(most_tokens_per_s),
+        rate: (!open.is_empty()).then_some(rate),
+    }
 }
 
 /// The caveat of a run whose load lies beyond what this machine was calibrated for; none where it was not.
@@ -260,8 +319,8 @@ fn beyond_rate(load: &LoadPlan, limit: ExactUpTo) -> Option<String> {
 }
 
 fn beyond_streams(load: &LoadPlan, limit: ExactUpTo) -> Option<String> {
-    let streams = load.concurrency?;
-    let (exact, open) = (limit.streams, load.traffic.rate().is_some());
+    let (streams, exact) = (load.concurrency?, limit.streams?);
+    let open = load.traffic.rate().is_some();
     // In an open loop the cap says little about how many there were.
     (!open && streams > exact).then(|| format!("{streams} in flight, exact up to {exact}"))
 }
@@ -270,7 +329,7 @@ fn beyond_streams(load: &LoadPlan, limit: ExactUpTo) -> Option<String> {
 fn beyond_tokens(summary: &RunSummary, limit: ExactUpTo) -> Option<String> {
     let seconds = summary.output_tokens_by_second.split_last().map(|(_, whole)| whole)?;
     let busiest = seconds.iter().copied().max()?;
-    let exact = limit.tokens_per_s;
+    let exact = limit.tokens_per_s?;
     // Loads of the grid vary by chance from second to second.
     (busiest as f64 > exact * 1.1).then(|| format!("{busiest} tok/s, exact up to {exact:.0}"))
 }

@@ -17,6 +17,6 @@ mod tests;
 
 pub use compare::{ComparisonInput, compare};
 pub use distribution::Samples;
-pub use exactness::{Pairing, TrueRequest, calibrated_limit, exact_up_to, gap_figures, is_exact};
+pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_to, gap_figures, is_exact};
 pub use planned::plan_caveats;
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};

@@ -8,19 +8,17 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use tokio::sync::watch;
 
-use crate::analysis::{calibrated_limit, exact_up_to};
+use crate::analysis::exact_up_to;
 use crate::backend::definition::Definitions;
 use crate::backend::guard::Guard;
-use crate::backend::install;
 use crate::cli::CalibrateArgs;
 use crate::monitor;
 use crate::pipeline::{self, Session};
 use crate::progress::Progress;
 use crate::report::calibration::{calibration_table, load_words};
-use crate::results;
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::backend::Target;
-use crate::schema::calibration::{Calibration, CalibrationLoad, ExactUpTo, Exactness};
+use crate::schema::calibration::{Calibration, CalibrationLoad, Exactness};
 use crate::schema::environment::Environment;
 use crate::schema::plan::{
     CommandKind, DatasetSource, Endpoint, Launching, LoadPlan, Plan, Sampling, SharedSettings, Traffic,
@@ -30,10 +28,8 @@ use crate::schema::request::Request;
 
 use super::choices::{Choice, Engine, Given};
 use super::simulated::Simulation;
-use super::{interrupt, play};
+use super::{calibrated, interrupt, play};
 
-/// The file below the data directory.
-const FILE: &str = "calibration.json";
 /// The engine whose wire is spoken: it takes a forced length.
 const ENGINE: &str = "vllm";
 /// Time to the first token at the server, ms.
@@ -55,11 +51,11 @@ pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
         let grid = grid(args)?;
         let environment = play::look_at_machine();
         check_limits(&grid, &environment)?;
-        let file = install::data_dir()?.join(FILE);
+        let file = calibrated::path()?;
         let progress = Progress::new(args.quiet, args.verbose);
         let interrupt = interrupt::watch(progress.clone())?;
         let Some(loads) = measure(args, &grid, &environment, &progress, interrupt).await? else {
-            progress.say("no calibration was saved: not every load was played");
+            progress.say("nothing was saved: not every load was played");
             return Ok(ExitCode::from(interrupt::INTERRUPTED));
         };
         let calibration = Calibration {
@@ -75,8 +71,12 @@ pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
             loads,
         };
         show(&calibration);
-        save(&file, &calibration)?;
-        progress.say(&format!("saved in {}: runs beyond that load will say so", file.display()));
+        // A look at one load must not change what later runs are held against.
+        let whole_grid = args.loads.is_empty();
+        progress.say(&match whole_grid || args.save {
+            true => calibrated::save(&file, &calibration)?,
+            false => calibrated::leave(&file, &environment),
+        });
         let incomplete = calibration.loads.iter().any(|load| load.paired < load.issued);
         Ok(ExitCode::from(u8::from(incomplete)))
     })
@@ -85,21 +85,6 @@ pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
 #[expect(clippy::print_stdout, reason = "the table is the result")]
 fn show(calibration: &Calibration) {
     print!("{}", calibration_table(calibration));
-}
-
-fn save(file: &Path, calibration: &Calibration) -> anyhow::Result<()> {
-    if let Some(directory) = file.parent() {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    }
-    results::write_json(file, calibration)
-}
-
-/// The limit of this machine's calibration; none where there is no file, or one of another machine or
-/// another version.
-pub fn saved_limit(environment: &Environment) -> Option<ExactUpTo> {
-    let text = std::fs::read_to_string(install::data_dir().ok()?.join(FILE)).ok()?;
-    let calibration: Calibration = serde_json::from_str(&text).ok()?;
-    calibrated_limit(&calibration, environment)
 }
 
 /// What is to be played, and for how many seconds each.

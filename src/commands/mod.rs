@@ -8,6 +8,7 @@ use crate::cli::Command;
 mod arguments;
 mod bench;
 mod calibrate;
+mod calibrated;
 mod choices;
 mod compare;
 mod doctor;

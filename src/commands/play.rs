@@ -23,7 +23,7 @@ use crate::schema::plan::{CommandKind, DatasetSource, Launching, Plan, Skipped};
 use crate::schema::request::Prompt;
 use crate::schema::summary::Caveat;
 
-use super::{calibrate, interrupt, traffic};
+use super::{calibrated, interrupt, traffic};
 
 /// Output limit where neither the flag nor the dataset gives one.
 const DEFAULT_MAX_TOKENS: u32 = 128;
@@ -119,7 +119,7 @@ pub async fn play(
         session.progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
     let outcome = pipeline::run(&session).await?;
-    Ok(exit_code(&outcome, session.plan.strict))
+    Ok(ExitCode::from(exit_code(&outcome, session.plan.strict)))
 }
 
 #[expect(clippy::print_stdout, reason = "the plan is the result of --dry-run")]
@@ -162,22 +162,47 @@ fn end_leftovers(progress: &Progress) -> anyhow::Result<()> {
 }
 
 /// 0 all well; 1 a request or a backend failed, or under `--strict` a result that is not valid.
-fn exit_code(outcome: &Outcome, strict: bool) -> ExitCode {
+fn exit_code(outcome: &Outcome, strict: bool) -> u8 {
     if outcome.interrupted {
-        return ExitCode::from(interrupt::INTERRUPTED);
+        return interrupt::INTERRUPTED;
     }
     let comparison = &outcome.comparison;
     let failed = !comparison.failed.is_empty()
         || comparison.runs.iter().any(|run| run.requests.failed > 0 || run.partial.is_some());
     let caveats = comparison.runs.iter().flat_map(|run| &run.caveats).chain(&comparison.caveats);
     let invalid = strict && caveats.into_iter().any(Caveat::is_invalid);
-    ExitCode::from(u8::from(failed || invalid))
+    u8::from(failed || invalid)
 }
 
 /// The machine, with the limit of open files raised first.
 pub fn look_at_machine() -> Environment {
     environment::raise_open_files();
     let mut environment = environment::look();
-    environment.exact_up_to = calibrate::saved_limit(&environment);
+    environment.exact_up_to = calibrated::limit(&environment);
     environment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::comparison::Comparison;
+
+    #[test]
+    fn a_client_that_was_the_limit_fails_under_strict_alone_and_a_lesser_doubt_never() {
+        let code = |caveat: Caveat, strict| {
+            let comparison = Comparison {
+                run_id: "bench".into(),
+                runs: Vec::new(),
+                best: std::collections::BTreeMap::new(),
+                failed: Vec::new(),
+                skipped: Vec::new(),
+                caveats: vec![caveat],
+            };
+            exit_code(&Outcome { comparison, interrupted: false }, strict)
+        };
+        let limited = || Caveat::ClientLimited { reason: "send delay p99 is 3 ms".into() };
+        assert_eq!((code(limited(), false), code(limited(), true)), (0, 1));
+        let beyond = || Caveat::BeyondCalibration { what: "4 in flight, exact up to 2".into() };
+        assert_eq!((code(beyond(), false), code(beyond(), true)), (0, 0));
+    }
 }

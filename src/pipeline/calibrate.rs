@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::analysis::{Pairing, TrueRequest};
+use crate::analysis::{Pairing, TrueRequest, TrueWrite};
 use crate::backend::guard::Guard;
 use crate::results::RecordReader;
 use crate::schema::backend::{Origin, Target};
@@ -88,9 +88,13 @@ async fn truth(client: &reqwest::Client, url: &str) -> anyhow::Result<Vec<TrueRe
                 mark,
                 arrival_ns: line.arrival_mono_ns,
                 tokens: line.writes.iter().map(|[.., tokens]| tokens).sum(),
-                writes_ns: line.writes.iter().map(|[_, before_ns, ..]| *before_ns).collect(),
+                writes: line.writes.iter().map(true_write).collect(),
             });
         }
     }
     Ok(truth)
+}
+
+fn true_write([_due_ns, before_ns, after_ns, _tokens]: &[u64; 4]) -> TrueWrite {
+    TrueWrite { before_ns: *before_ns, after_ns: *after_ns }
 }

@@ -56,6 +56,13 @@ pub fn sentence(caveat: &Caveat) -> String {
              Raise --requests or --duration.",
             requests_of(*completed)
         ),
+        Caveat::ReadStamps { read, answered } => format!(
+            "{} of {} carry the time at which the client read them; the kernel's receive time was missing or could not \
+             be true. Where the client was late to read, these latencies are too long, by how much nothing shows. Run \
+             it on Linux, over HTTP/1.1, on a machine that is less busy.",
+            count(*read),
+            requests_of(*answered)
+        ),
         Caveat::MergedEvents { share_pct } => format!(
             "{} of the token events were read together with later ones, so their times are somewhat too late. \
              Run the client on a less busy machine.",
@@ -86,7 +93,8 @@ pub fn sentence(caveat: &Caveat) -> String {
         }
         Caveat::BeyondCalibration { what } => format!(
             "The load lies beyond what harness calibrate found this client exact for on this machine ({what}): its own \
-             error may be over 1 ms. Lower the load, or calibrate again on a quieter machine.",
+             error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
+             (--full tries more loads).",
         ),
     }
 }
@@ -108,6 +116,7 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::ItlWithheld { .. } => "ITL withheld".to_owned(),
         Caveat::Failures { rate_pct } => format!("{} failed", percent(*rate_pct)),
         Caveat::FewSamples { completed } => format!("only {}", requests_of(*completed)),
+        Caveat::ReadStamps { read, .. } => format!("{} with read stamps", requests_of(*read)),
         Caveat::MergedEvents { share_pct } => format!("{} of stamps merged", percent(*share_pct)),
         Caveat::ClientLimited { .. } => "limited by the client".to_owned(),
         Caveat::Partial { reason } => format!("partial: {reason}"),

@@ -9,9 +9,9 @@ use crate::schema::backend::Target;
 use crate::schema::comparison::FailedTarget;
 use crate::schema::metric::{METRICS, Metric, Shape};
 use crate::schema::plan::Plan;
-use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::record::{Outcome, RequestRecord, StampKind};
 use crate::schema::request::Phase;
-use crate::schema::summary::{Caveat, Distribution, MetricValue, RunSummary};
+use crate::schema::summary::{Caveat, ClientStats, Distribution, MetricValue, RunSummary};
 
 /// Columns of a distribution, in order: `ttft_ms_mean`, `ttft_ms_std`, …
 const STATISTICS: [&str; 10] = ["mean", "std", "min", "p50", "p75", "p90", "p95", "p99", "p999", "max"];
@@ -36,11 +36,20 @@ const BEFORE_METRICS: [&str; 17] = [
     "steady_output_tps",
 ];
 
-const AFTER_METRICS: [&str; 8] = [
-    "slot_wait_ms_p99",
-    "send_delay_ms_p99",
-    "reader_lag_ms_p99",
+/// Those of a distribution of the client.
+const CLIENT_STATISTICS: [&str; 3] = ["p50", "p99", "max"];
+
+const CLIENT_DISTRIBUTIONS: [&str; 3] = ["slot_wait_ms", "send_delay_ms", "reader_lag_ms"];
+
+const AFTER_METRICS: [&str; 12] = [
+    "late_sends",
+    "dropped_sends",
+    "achieved_rate",
     "merged_events",
+    "kernel_stamps",
+    "read_stamps",
+    "reconnects",
+    "client_cpu_s",
     "client_cpu_share",
     "client_limited",
     "caveats",
@@ -50,8 +59,11 @@ const AFTER_METRICS: [&str; 8] = [
 /// Columns of `benchmark_summary.csv` and of a comparison's `summary.csv`.
 pub fn summary_header() -> Vec<String> {
     let before = BEFORE_METRICS.iter().map(|name| (*name).to_owned());
+    let client = CLIENT_DISTRIBUTIONS
+        .iter()
+        .flat_map(|name| CLIENT_STATISTICS.iter().map(move |statistic| format!("{name}_{statistic}")));
     let after = AFTER_METRICS.iter().map(|name| (*name).to_owned());
-    before.chain(METRICS.iter().flat_map(metric_columns)).chain(after).collect()
+    before.chain(METRICS.iter().flat_map(metric_columns)).chain(client).chain(after).collect()
 }
 
 fn metric_columns(metric: &Metric) -> Vec<String> {
@@ -81,17 +93,29 @@ pub fn summary_row(plan: &Plan, run: &RunSummary) -> Vec<String> {
     for metric in METRICS {
         metric_cells(&mut row, metric, run.metrics.get(metric.name));
     }
-    let client = &run.client;
-    let p99 = |held: &Option<Distribution>| optional(held.as_ref().map(|held| held.p99));
-    row.push(p99(&client.slot_wait_ms));
-    row.push(p99(&client.send_delay_ms));
-    row.push(p99(&client.reader_lag_ms));
-    row.push(number(client.merged_events));
-    row.push(number(client.cpu_share));
-    row.push(client.client_limited.clone().unwrap_or_default());
+    client_cells(&mut row, &run.client);
     row.push(run.caveats.iter().map(Caveat::code).collect::<Vec<_>>().join(";"));
     row.push(exit(run).to_owned());
     row
+}
+
+/// In the order of [`CLIENT_DISTRIBUTIONS`], then of [`AFTER_METRICS`] up to `client_limited`.
+fn client_cells(row: &mut Vec<String>, client: &ClientStats) {
+    for held in [&client.slot_wait_ms, &client.send_delay_ms, &client.reader_lag_ms] {
+        let cells = held.as_ref().map(|held| [held.p50, held.p99, held.max].map(number));
+        row.extend(cells.unwrap_or_default());
+    }
+    let stamps = |kind| client.stamps.get(&kind).copied().unwrap_or(0).to_string();
+    row.push(client.late_sends.to_string());
+    row.push(client.dropped_sends.to_string());
+    row.push(optional(client.achieved_rate));
+    row.push(number(client.merged_events));
+    row.push(stamps(StampKind::Kernel));
+    row.push(stamps(StampKind::Read));
+    row.push(client.reconnects.to_string());
+    row.push(number(client.cpu_s));
+    row.push(number(client.cpu_share));
+    row.push(client.client_limited.clone().unwrap_or_default());
 }
 
 /// The row of a backend that gave no result: no metric, exit `failed`.
@@ -277,7 +301,7 @@ pub fn request_row(record: &RequestRecord) -> [String; REQUEST_COLUMNS.len()] {
     let latency = |at_us: Option<u64>| after_sent(at_us.filter(|_| is_completed));
     let from_start = |at_us: Option<u64>| optional(at_us.map(milliseconds));
     let count = |count: Option<u32>| count.map(|count| count.to_string()).unwrap_or_default();
-    let merged = record.chunks.iter().filter(|chunk| chunk.merged_bound_us.is_some()).count();
+    let merged = record.chunks.iter().filter(|chunk| chunk.is_merged()).count();
     [
         record.index.to_string(),
         record.prompt_id.clone(),

@@ -13,14 +13,20 @@ use crate::schema::plan::{
     CommandKind, DatasetSource, Endpoint, Launching, LoadPlan, Plan, Sampling, SharedSettings, Skipped,
     Traffic, Warmup, Wire,
 };
+use crate::schema::record::StampKind;
 use crate::schema::summary::{
     Caveat, ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,
 };
 
 /// A distribution around a median with a tail up to `p99`.
 pub fn distribution(p50: f64, p99: f64) -> MetricValue {
+    MetricValue::Distribution(spread(p50, p99))
+}
+
+/// The same, bare.
+pub fn spread(p50: f64, p99: f64) -> Distribution {
     let at = |share: f64| p50 + (p99 - p50) * share;
-    MetricValue::Distribution(Distribution {
+    Distribution {
         count: 18,
         mean: at(0.1),
         std: (p99 - p50) / 3.0,
@@ -33,7 +39,7 @@ pub fn distribution(p50: f64, p99: f64) -> MetricValue {
         p999: None,
         max: p99,
         relative_error: 0.0,
-    })
+    }
 }
 
 /// A whole run of 18 requests whose latencies scale with `pace`.
@@ -66,7 +72,15 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: seconds((12.45 * pace) as usize, 342.5 / pace),
-        client: ClientStats::default(),
+        client: ClientStats {
+            send_delay_limit_ms: 1.0,
+            reader_lag_ms: Some(spread(0.02, 0.0625)),
+            stamps: BTreeMap::from([(StampKind::Kernel, 18)]),
+            cpu_s: 0.1,
+            cpu_share: 0.008,
+            threads: 1,
+            ..ClientStats::default()
+        },
         server: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),
@@ -90,6 +104,7 @@ pub fn empty(label: &str) -> RunSummary {
             ..RequestCounts::default()
         },
         output_tokens_by_second: Vec::new(),
+        client: ClientStats { threads: 1, ..ClientStats::default() },
         ..run(label, 1.0)
     }
 }

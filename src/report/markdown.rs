@@ -2,6 +2,7 @@
 
 use super::caveat;
 use super::chart::{CHARTS, traffic_words};
+use super::client;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, direction, rows};
 use crate::schema::backend::{LaunchSpec, Launcher, Origin, Target};
@@ -18,6 +19,7 @@ pub fn report_md(file: &ComparisonFile) -> String {
     result(&mut page, &file.comparison);
     without_result(&mut page, &file.comparison);
     caveats(&mut page, &file.comparison);
+    the_client(&mut page, &file.comparison);
     plots(&mut page, &file.comparison);
     method(&mut page, file);
     launched(&mut page, &file.plan);
@@ -139,6 +141,20 @@ fn caveats(page: &mut Page, comparison: &Comparison) {
         page.paragraph("## Caveats");
         page.list(caveats.iter().map(|text| escaped(text)));
     }
+}
+
+fn the_client(page: &mut Page, comparison: &Comparison) {
+    if comparison.runs.is_empty() {
+        return;
+    }
+    page.paragraph("## The client itself");
+    page.paragraph(
+        "What this program may have added to the numbers. Client limited: it, and not the server, set them. \
+         Send delay: its own lateness in an open loop. Slot wait: for a free slot under the cap that was asked \
+         for. Reader lag: the return of a read minus the kernel's stamp, each request's worst. Merged events: \
+         their stamps may be late by over 0.1 ms.",
+    );
+    page.paragraph(&table(comparison, &client::figures(comparison)));
 }
 
 fn plots(page: &mut Page, comparison: &Comparison) {

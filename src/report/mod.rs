@@ -3,6 +3,7 @@
 pub mod calibration;
 pub mod caveat;
 pub mod chart;
+pub mod client;
 pub mod csv;
 pub mod markdown;
 pub mod number;

@@ -84,6 +84,7 @@ pub fn rows(comparison: &Comparison) -> Vec<Row> {
             rows.push(metric_row(comparison, metric, statistic));
         }
     }
+    rows.extend(row(comparison, "Client limited", &|run| client_limited(run).map(str::to_owned)));
     rows
 }
 
@@ -97,18 +98,29 @@ fn metric_row(comparison: &Comparison, metric: &Metric, statistic: &str) -> Row 
     Row { head: format!("{}{shown} ({})", metric.title, metric.unit), cells: cells.collect() }
 }
 
+/// A row of anything that a run may say; none where no run says it.
+pub fn row(comparison: &Comparison, head: &str, show: &dyn Fn(&RunSummary) -> Option<String>) -> Option<Row> {
+    let texts: Vec<Option<String>> = comparison.runs.iter().map(show).collect();
+    let cell = |text: Option<String>| Cell { text: text.unwrap_or_else(|| NONE.to_owned()), best: false };
+    texts
+        .iter()
+        .any(Option::is_some)
+        .then(|| Row { head: head.to_owned(), cells: texts.into_iter().map(cell).collect() })
+}
+
+/// Whether the client, and not the server, set the run's numbers, in a word; none where a crash left no
+/// account of the client's CPU, and nothing else shows that it did.
+pub fn client_limited(run: &RunSummary) -> Option<&'static str> {
+    match (&run.client.client_limited, run.client.threads) {
+        (Some(_), _) => Some("YES"),
+        (None, 0) => None,
+        (None, _) => Some("no"),
+    }
+}
+
 /// Rows that are not metrics: what ran, and how much of it.
 fn facts(comparison: &Comparison) -> Vec<Row> {
-    let row = |head: &str, show: &dyn Fn(&RunSummary) -> Option<String>| {
-        let texts: Vec<Option<String>> = comparison.runs.iter().map(show).collect();
-        texts.iter().any(Option::is_some).then(|| Row {
-            head: head.to_owned(),
-            cells: texts
-                .into_iter()
-                .map(|text| Cell { text: text.unwrap_or_else(|| NONE.to_owned()), best: false })
-                .collect(),
-        })
-    };
+    let row = |head: &str, show: &dyn Fn(&RunSummary) -> Option<String>| row(comparison, head, show);
     [
         row("Version", &|run| run.engine_version.as_deref().map(one_line)),
         row("Precision", &|run| Some(one_line(&run.precision))),

@@ -7,6 +7,7 @@ use comfy_table::{
 use unicode_width::UnicodeWidthStr;
 
 use super::caveat;
+use super::client;
 use super::number::{NONE, fixed, one_line, wrap};
 use super::rows::{self, Row, itl_is_withheld, rows, value};
 use crate::schema::comparison::Comparison;
@@ -45,15 +46,17 @@ pub fn run_block(run: &RunSummary, style: Style) -> String {
     let head = format!("=== RESULTS FOR {}{partial} ===", one_line(&run.label));
     let mut lines: Vec<String> =
         wrap(&head, style.columns(), "", "").iter().map(|line| style.bold(line)).collect();
-    for (name, text) in block_lines(run) {
+    for (name, text) in block_lines(run, style.columns() - NAME_COLUMNS) {
         let name = if name.is_empty() { String::new() } else { format!("{name}:") };
         let first = format!("{name:NAME_COLUMNS$}");
-        lines.extend(wrap(&text, style.columns(), &first, &" ".repeat(NAME_COLUMNS)));
+        let wrapped = wrap(&text, style.columns(), &first, &" ".repeat(NAME_COLUMNS));
+        let loud = name == "Client limited:" && run.client.client_limited.is_some();
+        lines.extend(wrapped.into_iter().map(|line| if loud { style.bold(&line) } else { line }));
     }
     finish(lines)
 }
 
-fn block_lines(run: &RunSummary) -> Vec<(&'static str, String)> {
+fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     let requests = &run.requests;
     let mut lines = vec![("Total Requests", requests.issued.to_string())];
     if requests.failed > 0 {
@@ -77,6 +80,7 @@ fn block_lines(run: &RunSummary) -> Vec<(&'static str, String)> {
         ("TPOT (ms)", one(run, metric::TPOT, "mean", "no answer of two tokens or more")),
         ("ITL P99 (ms)", itl(run)),
     ]);
+    lines.extend(client::block_lines(run, width));
     lines
 }
 

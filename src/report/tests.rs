@@ -47,6 +47,8 @@ fn a_run_is_a_block() {
     E2E (ms):       Mean: 254.79 | P99: 567.89
     TPOT (ms):      12.29
     ITL P99 (ms):   15.67
+    Client limited: no | CPU: 0.8 % of 1 thread
+    Client stamps:  kernel (all 18) | merged: 0.00 % | reader lag P99: 0.06 ms
     "#);
 }
 
@@ -65,6 +67,8 @@ fn failures_are_counted_by_kind_and_a_partial_run_says_so() {
     E2E (ms):       Mean: 254.79 | P99: 567.89
     TPOT (ms):      12.29
     ITL P99 (ms):   15.67
+    Client limited: no | CPU: 0.8 % of 1 thread
+    Client stamps:  kernel (all 18) | merged: 0.00 % | reader lag P99: 0.06 ms
     "#);
 }
 
@@ -79,6 +83,8 @@ fn a_metric_that_does_not_exist_is_a_dash_with_its_reason() {
     E2E (ms):       Mean: 203.83 | P99: 454.31
     TPOT (ms):      9.83
     ITL P99 (ms):   – (withheld: chunks are not tokens here; see the caveats)
+    Client limited: no | CPU: 0.8 % of 1 thread
+    Client stamps:  kernel (all 18) | merged: 0.00 % | reader lag P99: 0.06 ms
     "#);
     assert_snapshot!(run_block(&empty("sglang"), PLAIN), @r#"
     === RESULTS FOR sglang ===
@@ -90,6 +96,8 @@ fn a_metric_that_does_not_exist_is_a_dash_with_its_reason() {
     E2E (ms):       – (no request completed)
     TPOT (ms):      – (no request completed)
     ITL P99 (ms):   – (no request completed)
+    Client limited: no | CPU: 0.0 % of 1 thread
+    Client stamps:  – (no answer came)
     "#);
 }
 
@@ -117,6 +125,7 @@ fn one_backend_is_a_table_without_a_best() {
     E2E p50 (ms)            220
     E2E p99 (ms)            568
     error rate (%)            0
+    Client limited           no
     "#);
 }
 
@@ -144,6 +153,7 @@ fn two_backends_with_failures_and_withheld_itl() {
     E2E p50 (ms)              176 *             220
     E2E p99 (ms)              454               568
     error rate (%)              0              16.7
+    Client limited             no                no
     * best value of its row, which with one run each is no verdict (higher is
       better: output TPS, total TPS, TPS a user, RPS; lower is better: TTFT, TPOT,
       E2E).
@@ -186,6 +196,7 @@ fn four_backends_stand_side_by_side_with_their_caveats() {
     E2E p50 (ms)              176 *     418       308       220
     E2E p99 (ms)              454     1,079       795       568
     error rate (%)              0         0         0         0
+    Client limited             no        no        no        no
     * best value of its row, which with one run each is no verdict (higher is
       better: output TPS, total TPS, TPS a user, RPS; lower is better: TTFT, TPOT,
       ITL, E2E).
@@ -228,6 +239,7 @@ fn five_backends_with_long_labels_fit() {
     E2E p50 (ms)              220 *     242           264           286       308
     E2E p99 (ms)              568       625           681           738       795
     error rate (%)              0         0             0             0         0
+    Client limited             no        no            no            no        no
     * best value of its row, which with one run each is no verdict (higher is
       better: output TPS, total TPS, TPS a user, RPS; lower is better: TTFT, TPOT,
       ITL, E2E).
@@ -311,6 +323,7 @@ fn the_report_holds_everything() {
     | E2E p50 (ms) | **176** | 418 | 308 | 220 |
     | E2E p99 (ms) | 454 | 1,079 | 795 | 568 |
     | error rate (%) | 0 | 0 | 0 | 0 |
+    | Client limited | no | no | no | no |
 
     **Bold**: best value of its row, which with one run each is no verdict (higher is better: output TPS, total TPS, TPS a user, RPS; lower is better: TTFT, TPOT, ITL, E2E).
 
@@ -322,6 +335,21 @@ fn the_report_holds_everything() {
 
     - One run of each backend: a difference may be chance, so there is no verdict. Run it again and see whether the order stays before you decide.
     - The backends serve weights of different precision (llamacpp Q4\_1, sglang BF16, tgi BF16, vllm BF16): a difference may come from the weights and not from the server. Give each backend a model of the same precision to compare the servers alone.
+
+    ## The client itself
+
+    What this program may have added to the numbers. Client limited: it, and not the server, set them. Send delay: its own lateness in an open loop. Slot wait: for a free slot under the cap that was asked for. Reader lag: the return of a read minus the kernel's stamp, each request's worst. Merged events: their stamps may be late by over 0.1 ms.
+
+    | | llamacpp | sglang | tgi | vllm |
+    | --- | ---: | ---: | ---: | ---: |
+    | Client limited | no | no | no | no |
+    | Dropped sends | 0 | 0 | 0 | 0 |
+    | Reader lag p50 / p99 / max (ms) | 0.02 / 0.06 / 0.06 | 0.02 / 0.06 / 0.06 | 0.02 / 0.06 / 0.06 | 0.02 / 0.06 / 0.06 |
+    | Merged events (%) | 0.00 | 0.00 | 0.00 | 0.00 |
+    | Stamps | kernel (all 18) | kernel (all 18) | kernel (all 18) | kernel (all 18) |
+    | CPU (s) | 0.10 | 0.10 | 0.10 | 0.10 |
+    | CPU (% of so many threads) | 0.8 (1) | 0.8 (1) | 0.8 (1) | 0.8 (1) |
+    | Reconnects | 0 | 0 | 0 | 0 |
 
     ## Plots
 

@@ -30,14 +30,17 @@ pub struct Calibration {
     pub limit: ExactUpTo,
 }
 
-/// The highest loads that passed with all lighter ones of their kind; 0 where none did.
+/// The highest loads that passed with all lighter ones of their kind; 0 where none did, none where none of
+/// the kind was played: of that kind nothing is known.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ExactUpTo {
-    /// Requests in flight.
-    pub streams: u32,
+    /// Requests in flight in a closed loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<u32>,
     /// Tokens a second over all of them.
-    pub tokens_per_s: f64,
-    /// Requests a second of an open loop; none: no open loop was played.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_s: Option<f64>,
+    /// Requests a second of an open loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
 }
@@ -78,9 +81,13 @@ pub struct Exactness {
     pub ttft: Option<ErrorFigures>,
     /// A gap between two tokens at the client minus the same gap at the server.
     pub itl: Option<ErrorFigures>,
+    /// What the server's writes of tokens took, ms: at some moment of it the bytes left, so that by so much
+    /// an error may be the server's.
+    #[serde(default)]
+    pub write_ms: Option<Distribution>,
     /// Arrival at the server minus the client's `sent`, ms.
     pub arrival_minus_sent_ms: Option<Distribution>,
-    /// The client's stamp of a token minus the server's write of it, ms.
+    /// The client's stamp of a token minus the begin of the server's write of it, ms.
     pub stamp_minus_write_ms: Option<Distribution>,
     /// The client's `sent` minus the due time, ms; open loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,13 +98,15 @@ pub struct Exactness {
     /// How arrivals at the server are spread; open loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gaps: Option<GapFigures>,
-    /// Share of events whose stamp is merged, 0 to 1.
+    /// Share of token-carrying events that are merged, as in every run
+    /// ([`super::record::Chunk::is_merged`]: the stamp may be late by over 0.1 ms), 0 to 1.
     pub merged_events: f64,
     /// CPU of the load threads in the measured phase, µs a token.
     pub cpu_us_per_token: Option<f64>,
 }
 
-/// A signed error, ms.
+/// A signed error, ms. The server's writes count from their begin, so that an error to the late side is
+/// rather too large than too small.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ErrorFigures {
     /// Pairs.
@@ -110,6 +119,10 @@ pub struct ErrorFigures {
     pub p99_ms: f64,
     /// Its largest size, ms.
     pub max_ms: f64,
+    /// 99th percentile of its least size, wherever in its call each write's bytes left: so much of the error
+    /// no write of the server explains, ms.
+    #[serde(default)]
+    pub beyond_writes_p99_ms: f64,
 }
 
 /// How points are spread in time. A Poisson process has 1, 1 and 0.

@@ -207,6 +207,17 @@ pub struct Chunk {
     pub merged_bound_us: Option<u32>,
 }
 
+impl Chunk {
+    /// Its stamp is merged and may be late by over 0.1 ms: what every count of merged events counts. One
+    /// that is late by less is as good as another: the reader's own wake-up takes as long.
+    pub fn is_merged(&self) -> bool {
+        self.merged_bound_us.is_some_and(|bound_us| bound_us > MERGED_TOLERANCE_US)
+    }
+}
+
+/// A merged stamp that is late by at most this counts as exact, µs.
+const MERGED_TOLERANCE_US: u32 = 100;
+
 /// The token-carrying events of one request, delta-coded: about 3 bytes an event in memory,
 /// `[[gap_us, tokens, merged_bound_us]…]` with trailing defaults left out in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -152,24 +152,36 @@ pub struct Distribution {
     pub relative_error: f64,
 }
 
-/// The client's own figures: what it added to the numbers.
+/// The client's own figures, of measured requests: what it added to the numbers.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ClientStats {
     /// Waiting for a slot under the cap, ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot_wait_ms: Option<Distribution>,
-    /// The client's own lateness, ms.
+    /// The client's own lateness in an open loop, ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send_delay_ms: Option<Distribution>,
-    /// Each request's worst reader lag, ms.
+    /// Above this a send is late, and as the p99 it makes the client the limit: max(1 ms, 1 % of the median
+    /// TTFT), ms.
+    #[serde(default)]
+    pub send_delay_limit_ms: f64,
+    /// Requests of an open loop whose send delay is above the limit. From a million sends on to 0.1 % of it.
+    #[serde(default)]
+    pub late_sends: u64,
+    /// Requests whose turn came and that were never sent.
+    #[serde(default)]
+    pub dropped_sends: u64,
+    /// Reader lag, ms: one value a request with kernel stamps, that of its worst read. Its percentiles are
+    /// therefore over requests, and above those over reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reader_lag_ms: Option<Distribution>,
     /// Time to open a connection, ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<Distribution>,
-    /// Share of token-carrying events whose stamp is merged and may be late by over 0.1 ms, 0 to 1.
+    /// Share of token-carrying events that are merged ([`super::record::Chunk::is_merged`]: the stamp may be
+    /// late by over 0.1 ms), 0 to 1.
     pub merged_events: f64,
-    /// Requests by the kind of their stamps.
+    /// Requests that an answer came to, by the kind of their stamps: `read` if but one of them is no kernel's.
     #[serde(default)]
     pub stamps: BTreeMap<StampKind, u64>,
     /// Requests replayed on a fresh connection.
@@ -178,6 +190,9 @@ pub struct ClientStats {
     pub cpu_s: f64,
     /// CPU seconds over wall seconds and threads, 0 to 1.
     pub cpu_share: f64,
+    /// Load threads; 0 where a crash left no word of them, nor of their CPU time.
+    #[serde(default)]
+    pub threads: u32,
     /// Achieved over planned request rate, open loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub achieved_rate: Option<f64>,
@@ -252,6 +267,13 @@ pub enum Caveat {
         /// Completed requests.
         completed: u64,
     },
+    /// Requests carry the time of a read where others carry the kernel's, or all do.
+    ReadStamps {
+        /// Requests with read stamps.
+        read: u64,
+        /// Requests that an answer came to.
+        answered: u64,
+    },
     /// More than 1 % of stamps are merged.
     MergedEvents {
         /// % of token-carrying events.
@@ -300,6 +322,7 @@ impl Caveat {
             Caveat::ItlWithheld { .. } => "itl_withheld",
             Caveat::Failures { .. } => "failures",
             Caveat::FewSamples { .. } => "few_samples",
+            Caveat::ReadStamps { .. } => "read_stamps",
             Caveat::MergedEvents { .. } => "merged_events",
             Caveat::ClientLimited { .. } => "client_limited",
             Caveat::Partial { .. } => "partial",
@@ -323,6 +346,7 @@ impl Caveat {
             | Caveat::LengthNotForced
             | Caveat::BeyondCalibration { .. }
             | Caveat::PrefixCacheHits { .. }
+            | Caveat::ReadStamps { .. }
             | Caveat::TokensEstimated { .. }
             | Caveat::ItlWithheld { .. } => false,
             Caveat::PromptTokensDiffer { .. }

@@ -71,7 +71,7 @@ fn stderr(output: &Output) -> String {
 #[test]
 fn every_request_and_token_is_held_against_the_servers_own_truth() {
     let here = Here::new();
-    let output = here.run(&["calibrate", "--loads", "3x40,40/s", "--duration", "300ms"]);
+    let output = here.run(&["calibrate", "--loads", "3x40,40/s", "--save", "--duration", "300ms"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 
     let calibration = here.calibration();
@@ -93,6 +93,14 @@ fn every_request_and_token_is_held_against_the_servers_own_truth() {
             assert!(load[name]["min"].as_f64().unwrap() > -0.1, "{name}: {load}");
         }
         assert!(load["cpu_us_per_token"].as_f64().unwrap() > 0.0, "{load}");
+        // A system call takes its time, and what it may explain makes no error larger.
+        assert_eq!(load["write_ms"]["count"], load["tokens"]);
+        assert!(load["write_ms"]["min"].as_f64().unwrap() > 0.0, "{load}");
+        for error in [&load["ttft"], &load["itl"]] {
+            let [whole, beyond] =
+                ["p99_ms", "beyond_writes_p99_ms"].map(|name| error[name].as_f64().unwrap());
+            assert!(0.0 <= beyond && beyond <= whole, "{error}");
+        }
     }
 
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -104,29 +112,69 @@ fn every_request_and_token_is_held_against_the_servers_own_truth() {
     here.wait_until("something lives", <[String]>::is_empty);
 }
 
-#[test]
-fn a_run_beyond_the_calibrated_load_says_so_and_only_where_there_is_a_calibration() {
-    let here = Here::new();
-    let run =
-        ["run", "--backend", "vllm", "--simulate", "--requests", "4", "--max-tokens", "2", "--warmup", "0"];
-    let run = [&run[..], &["--concurrency", "4"]].concat();
-    let caveats = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
-    let before = here.run(&run);
-    assert_eq!(before.status.code(), Some(0), "{}", stderr(&before));
-    assert!(!caveats(&before).contains("calibrate"), "{}", caveats(&before));
+/// What a run of four requests in flight says on stdout, on one line.
+fn run_of_four(here: &Here) -> String {
+    let run = ["run", "--backend", "vllm", "--simulate", "--requests", "4", "--max-tokens", "2"];
+    let output = here.run(&[&run[..], &["--warmup", "0", "--concurrency", "4"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+}
 
-    assert_eq!(here.run(&["calibrate", "--loads", "2x20", "--duration", "100ms"]).status.code(), Some(0));
+#[test]
+fn a_run_beyond_the_calibrated_load_says_so_and_what_to_do_and_one_within_it_does_not() {
+    let here = Here::new();
+    assert!(!run_of_four(&here).contains("calibrate"), "never calibrated");
+
+    let calibrate = ["calibrate", "--loads", "2x20", "--save", "--duration", "100ms"];
+    assert_eq!(here.run(&calibrate).status.code(), Some(0));
     // Whatever this busy machine made of it, it is not exact for 4.
-    let after = here.run(&run);
-    let text = caveats(&after).split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = run_of_four(&here);
     let limit = here.calibration()["limit"]["streams"].clone();
     assert!(text.contains(&format!("4 in flight, exact up to {limit}")), "{text}");
+    assert!(text.contains("Lower the load, or run harness calibrate again"), "{text}");
 
-    // The same file from another machine says nothing about this one.
-    let mut foreign = here.calibration();
-    foreign["hostname"] = json!("somewhere-else");
-    fs::write(here.data().join("calibration.json"), foreign.to_string()).unwrap();
-    assert!(!caveats(&here.run(&run)).contains("calibrate"));
+    let change = |change: fn(&mut Value)| {
+        let mut calibration = here.calibration();
+        change(&mut calibration);
+        fs::write(here.data().join("calibration.json"), calibration.to_string()).unwrap();
+    };
+    change(|exact| exact["limit"] = json!({"streams": 4, "tokens_per_s": 1e6, "rate": 10.0}));
+    assert!(!run_of_four(&here).contains("calibrate"), "within it");
+    // Loops that were not played say nothing about this one.
+    change(|open| open["limit"] = json!({"rate": 10.0}));
+    assert!(!run_of_four(&here).contains("calibrate"), "no closed loop was played");
+    // Nor does the same file from another machine.
+    change(|foreign| {
+        foreign["limit"] = json!({"streams": 1, "tokens_per_s": 1.0});
+        foreign["hostname"] = json!("somewhere-else");
+    });
+    assert!(!run_of_four(&here).contains("calibrate"), "another machine");
+}
+
+#[test]
+fn a_part_of_the_grid_takes_no_place_unless_it_is_asked_to() {
+    let here = Here::new();
+    let look = |more: &[&str]| {
+        let calibrate = ["calibrate", "--loads", "1x20", "--duration", "100ms"];
+        let output = here.run(&[&calibrate[..], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let said = look(&[]);
+    assert!(said.contains("not saved") && said.contains("this machine has no calibration"), "{said}");
+    assert!(!here.data().join("calibration.json").exists());
+
+    let said = look(&["--save"]);
+    assert!(said.contains("saved in ") && said.contains("carries the caveat beyond_calibration"), "{said}");
+    let saved = here.calibration();
+    let said = look(&[]);
+    assert!(said.contains("not saved") && said.contains("stays in force"), "{said}");
+    assert_eq!(here.calibration(), saved);
+    let said = look(&["--save"]);
+    assert!(said.contains(" in place of the calibration of "), "{said}");
+    assert_ne!(here.calibration()["taken_at"], saved["taken_at"]);
+
+    assert_eq!(here.run(&["calibrate", "--save"]).status.code(), Some(2), "the whole grid is saved anyway");
 }
 
 #[test]

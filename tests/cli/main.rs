@@ -13,3 +13,4 @@ mod refusing;
 mod secrets;
 mod starting;
 mod stopping;
+mod watching;

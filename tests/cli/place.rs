@@ -309,6 +309,13 @@ impl Running {
         self.wait_for(text, || stderr.lock().unwrap().contains(text));
     }
 
+    /// Waits until stdout holds this; all that it holds then.
+    pub fn wait_for_stdout(&mut self, text: &str) -> String {
+        let stdout = self.stdout.clone();
+        self.wait_for(text, || stdout.lock().unwrap().contains(text));
+        self.stdout.lock().unwrap().clone()
+    }
+
     /// Waits for its end, and for that of its output.
     pub fn wait(mut self) -> Ran {
         let started = Instant::now();

@@ -53,6 +53,42 @@ fn a_send_delay_counts_above_a_millisecond_and_above_a_hundredth_of_ttft() {
 }
 
 #[test]
+fn late_sends_are_those_above_the_bound_of_the_verdict_and_dropped_ones_were_never_sent() {
+    // Of 200 requests one in four is late by 1.5 ms: too much beside a TTFT of 50 ms, not beside one of 200.
+    let late = |ttft_ms| {
+        let mut records = open_loop(ttft_ms, |index| (0, if index % 4 == 0 { 1_500 } else { 1_000 }));
+        records.extend([dropped(200, 1), dropped(201, 2)]);
+        client(&records)
+    };
+    let stats = late(50);
+    assert_eq!((stats.late_sends, stats.dropped_sends), (50, 2));
+    close(stats.send_delay_limit_ms, 1.0);
+    assert_eq!(stats.send_delay_ms.unwrap().count, 200);
+    let patient = late(200);
+    close(patient.send_delay_limit_ms, 2.0);
+    assert_eq!((patient.late_sends, patient.dropped_sends), (0, 2));
+}
+
+#[test]
+fn a_request_that_no_answer_came_to_has_no_stamps() {
+    let mut silent = failed(completed(1, 0, &[]), FailureKind::Timeout);
+    silent.headers_us = None;
+    silent.stamps = StampKind::Read;
+    let run = summarize(closed(), &[completed(0, 0, &[(10, 1)]), silent], Finish::default());
+    assert_eq!(run.client.stamps, [(StampKind::Kernel, 1)].into());
+    assert!(!run.caveats.iter().any(|caveat| matches!(caveat, Caveat::ReadStamps { .. })));
+}
+
+#[test]
+fn read_stamps_among_kernel_ones_are_a_doubt() {
+    let mut records: Vec<RequestRecord> = (0..8).map(|index| completed(index, 0, &[(10, 1)])).collect();
+    records[3].stamps = StampKind::Read;
+    let run = summarize(closed(), &records, Finish::default());
+    assert!(run.caveats.contains(&Caveat::ReadStamps { read: 1, answered: 8 }), "{:?}", run.caveats);
+    assert_eq!(run.client.reader_lag_ms.unwrap().count, 7);
+}
+
+#[test]
 fn a_rate_that_the_client_did_not_reach_is_its_own_fault_only_without_slot_waits() {
     // Each request a little later than the last: 200 requests take 1.5 % longer than planned.
     let behind = |index| index * 150;

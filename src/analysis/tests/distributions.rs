@@ -86,6 +86,19 @@ fn the_histogram_takes_over_behind_the_limit_and_says_so() {
 }
 
 #[test]
+fn values_above_a_bound_are_counted_exactly_and_by_the_histogram_to_a_thousandth() {
+    for limit in [usize::MAX, 0] {
+        let mut samples = Samples::exact_up_to(limit);
+        (1..=2_000).for_each(|value| samples.add(f64::from(value) / 100.0));
+        let above = samples.above(10.0);
+        // The bucket of the bound is 10 µs wide, and so is the step of the values.
+        assert!(if limit == 0 { (999..=1_000).contains(&above) } else { above == 1_000 }, "{above}");
+        assert_eq!((samples.above(0.0), samples.above(20.5)), (2_000, 0));
+    }
+    assert_eq!(Samples::default().above(1.0), 0);
+}
+
+#[test]
 fn an_absurd_token_count_costs_no_memory() {
     let mut samples = Samples::default();
     samples.add_times(1.0, u64::from(u32::MAX));

@@ -5,7 +5,7 @@ use rand_distr::{Distribution as _, Exp};
 
 use super::*;
 use crate::analysis::exactness::beyond_calibration;
-use crate::analysis::{Pairing, TrueRequest, exact_up_to, gap_figures, is_exact};
+use crate::analysis::{Pairing, TrueRequest, TrueWrite, exact_up_to, gap_figures, is_exact};
 use crate::schema::calibration::{CalibrationLoad, ExactUpTo, Exactness};
 use crate::schema::plan::{LoadPlan, Warmup};
 use crate::schema::summary::Caveat;
@@ -20,9 +20,13 @@ fn truth(index: u64, sent_ms: u64, way_us: u64, writes_us: &[u64]) -> TrueReques
     TrueRequest {
         mark: format!("p{index}"),
         arrival_ns,
-        writes_ns: writes_us.iter().map(|us| arrival_ns + us * 1000).collect(),
+        writes: writes_us.iter().map(|us| write(arrival_ns + us * 1000, 0)).collect(),
         tokens: writes_us.len() as u64,
     }
+}
+
+fn write(before_ns: u64, took_us: u64) -> TrueWrite {
+    TrueWrite { before_ns, after_ns: before_ns + took_us * 1000 }
 }
 
 fn paired(load: CalibrationLoad, truth: Vec<TrueRequest>, records: &[RequestRecord]) -> Exactness {
@@ -49,6 +53,37 @@ fn a_delay_of_the_client_is_seen_to_the_microsecond_and_under_its_own_name() {
     close(found.stamp_minus_write_ms.unwrap().max, 4.98);
     assert_eq!((found.issued, found.paired, found.paired_for_itl, found.tokens), (1, 1, 1, 3));
     close(found.cpu_us_per_token.unwrap(), 2000.0 / 3.0);
+}
+
+#[test]
+fn what_the_time_of_a_write_can_explain_is_not_surely_the_clients() {
+    // Stamps 3 ms and 1 ms after the begin of writes that took 2 ms each; the request was no time on its way.
+    let mut truth = truth(0, 100, 0, &[50_000, 70_000]);
+    for write in &mut truth.writes {
+        write.after_ns += 2_000_000;
+    }
+    let found = paired(CLOSED, vec![truth], &[completed(0, 100, &[(53, 1), (71, 1)])]);
+    let (ttft, itl) = (found.ttft.unwrap(), found.itl.unwrap());
+    close(ttft.p99_ms, 3.0);
+    close(ttft.beyond_writes_p99_ms, 1.0);
+    // The first stamp is 1 to 3 ms late, the second 0 to 1 ms: the gap may be right.
+    close(itl.mean_ms, -2.0);
+    close(itl.beyond_writes_p99_ms, 0.0);
+    close(found.write_ms.unwrap().p99, 2.0);
+}
+
+#[test]
+fn a_gap_that_no_moment_of_its_writes_explains_is_surely_wrong() {
+    // The first stamp 0 to 0.5 ms late, the second 4 to 4.5 ms, and the other way round.
+    for (first, second) in [(50, 74), (54, 70)] {
+        let mut truth = truth(0, 100, 0, &[50_000, 70_000]);
+        for write in &mut truth.writes {
+            write.before_ns -= 500_000;
+        }
+        let found = paired(CLOSED, vec![truth], &[completed(0, 100, &[(first, 1), (second, 1)])]);
+        close(found.itl.unwrap().p99_ms, 4.0);
+        close(found.itl.unwrap().beyond_writes_p99_ms, 3.5);
+    }
 }
 
 #[test]
@@ -140,9 +175,11 @@ fn the_limit_is_the_highest_load_below_which_all_are_exact() {
         exact(rate(1000.0), 2_000),
     ];
     // 1,000 streams may have been luck: 500 were not exact.
-    let limit = ExactUpTo { streams: 250, tokens_per_s: 12_500.0, rate: Some(100.0) };
+    let limit = ExactUpTo { streams: Some(250), tokens_per_s: Some(12_500.0), rate: Some(100.0) };
     assert_eq!(exact_up_to(&loads), limit);
-    assert_eq!(exact_up_to(&loads[2..3]), ExactUpTo { streams: 0, tokens_per_s: 0.0, rate: None });
+    let none_exact = ExactUpTo { streams: Some(0), tokens_per_s: Some(0.0), rate: None };
+    assert_eq!(exact_up_to(&loads[2..3]), none_exact);
+    assert_eq!(exact_up_to(&loads[4..5]), ExactUpTo { rate: Some(100.0), ..ExactUpTo::default() });
 }
 
 fn plan(traffic: Traffic, concurrency: Option<u32>) -> LoadPlan {
@@ -162,7 +199,7 @@ fn plan(traffic: Traffic, concurrency: Option<u32>) -> LoadPlan {
 
 #[test]
 fn a_load_beyond_the_calibration_is_doubted_and_one_within_it_is_not() {
-    let limit = ExactUpTo { streams: 250, tokens_per_s: 12_500.0, rate: Some(100.0) };
+    let limit = ExactUpTo { streams: Some(250), tokens_per_s: Some(12_500.0), rate: Some(100.0) };
     let mut run = summarize(closed(), &[completed(0, 0, &[(10, 1)])], finish(1));
     run.output_tokens_by_second = vec![12_000, 12_500, 99_999];
     let doubt = |traffic, concurrency, run: &RunSummary| match beyond_calibration(
@@ -179,6 +216,9 @@ fn a_load_beyond_the_calibration_is_doubted_and_one_within_it_is_not() {
     assert_eq!(doubt(Traffic::Closed, Some(251), &run), "251 in flight, exact up to 250");
     let poisson = Traffic::Poisson { rate: 101.0 };
     assert_eq!(doubt(poisson, Some(5_000), &run), "101 requests/s, exact up to 100");
+    let only_open = ExactUpTo { streams: None, tokens_per_s: None, rate: Some(1.0) };
+    let unknown = beyond_calibration(&plan(Traffic::Closed, Some(9_999)), Some(only_open), &run);
+    assert_eq!(unknown, None, "no closed loop was calibrated: of it nothing is known");
     run.output_tokens_by_second = vec![20_000, 0];
     assert_eq!(doubt(Traffic::Closed, Some(2), &run), "20000 tok/s, exact up to 12500");
     assert_eq!(beyond_calibration(&plan(poisson, None), None, &run), None, "never calibrated");
