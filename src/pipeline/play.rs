@@ -113,7 +113,8 @@ async fn load(
     };
     drop(line);
     // A short load can be over, with every request failed, before the guard tells of the server's end.
-    if cut.is_none() && LiveCounters::get(&seen.failed) > 0 {
+    // Of a server that is not ours no news comes.
+    if cut.is_none() && server.is_some() && LiveCounters::get(&seen.failed) > 0 {
         cut = tokio::select! {
             how = died(server.as_mut()) => Some(how),
             () = guard_died(guard) => Some(Cut::GuardDied),
