@@ -17,9 +17,8 @@ impl Truth {
     pub fn of(simulator: &Simulator, played: &Played) -> Truth {
         let sent = played.records.iter().chain(&played.warmup).filter(|record| record.sent_us.is_some());
         let sent = sent.count();
-        let lines = simulator.truth_when(|lines| {
-            lines.len() >= sent && lines.iter().all(|line| line["outcome"].is_string())
-        });
+        let lines = simulator
+            .truth_when(|lines| lines.len() >= sent && lines.iter().all(|line| line["outcome"].is_string()));
         let summary = simulator.get("/truth/summary").json();
         let tokens: u64 = lines.iter().map(|line| number(&line["tokens"])).sum();
         assert_eq!((number(&summary["requests"]), number(&summary["running"])), (lines.len() as u64, 0));
@@ -66,10 +65,12 @@ impl Played {
     #[track_caller]
     pub fn check_identity(&self) {
         let counts = &self.summary["requests"];
-        let outcomes = ["completed", "failed", "cancelled", "dropped"].map(|outcome| (outcome, self.count(outcome)));
+        let outcomes =
+            ["completed", "failed", "cancelled", "dropped"].map(|outcome| (outcome, self.count(outcome)));
         for (outcome, count) in outcomes {
             assert_eq!(number(&counts[outcome]), count, "{outcome}: {counts}");
-            let in_csv = self.rows.iter().filter(|row| row["phase"] == "measured" && row["outcome"] == outcome);
+            let in_csv =
+                self.rows.iter().filter(|row| row["phase"] == "measured" && row["outcome"] == outcome);
             assert_eq!(in_csv.count() as u64, count, "{outcome} in CSV");
         }
         let ended: u64 = outcomes.iter().map(|(_, count)| count).sum();
@@ -105,11 +106,15 @@ impl Played {
                     assert!(record.seen() <= number(&truth.last_of(record)["tokens"]), "{record:?}");
                 }
                 "failed" => assert_eq!(record.kind == "connect", sends == 0, "{record:?}"),
-                "dropped" => assert!(sends == 0 && record.due_us.is_some(), "{record:?}"),
+                "dropped" => assert_eq!(sends, 0, "{record:?}"),
                 other => panic!("{other}"),
             }
         }
-        assert_eq!(number(&self.summary["tokens"]["output"]), tokens, "the server's tokens of completed answers");
+        assert_eq!(
+            number(&self.summary["tokens"]["output"]),
+            tokens,
+            "the server's tokens of completed answers"
+        );
         let is_warmup = |mark: &&String| mark.starts_with("warmup-");
         let warmup: usize =
             truth.arrivals.iter().filter(|(mark, _)| is_warmup(mark)).map(|(_, lines)| lines.len()).sum();
@@ -133,7 +138,8 @@ impl Played {
 
     fn check_warmup(&self) {
         let counts = &self.summary["warmup"];
-        let count = |outcome: &str| self.warmup.iter().filter(|record| record.outcome == outcome).count() as u64;
+        let count =
+            |outcome: &str| self.warmup.iter().filter(|record| record.outcome == outcome).count() as u64;
         for outcome in ["completed", "failed", "cancelled", "dropped"] {
             assert_eq!(number(&counts[outcome]), count(outcome), "{counts}");
         }

@@ -138,8 +138,22 @@ fn every_kind_of_fault_ends_as_what_it_is_on_the_wire_of_tgi() {
 }
 
 const SHARES: [&str; 16] = [
-    "--seed", "7", "--fault", "reset:0.04", "--fault", "429:0.08", "--fault", "500:0.04", "--fault",
-    "cut:0.08,tokens=3", "--fault", "garbage:0.04,tokens=2", "--fault", "error:0.08,tokens=2", "--fault", "truncate:0.04,tokens=5",
+    "--seed",
+    "7",
+    "--fault",
+    "reset:0.04",
+    "--fault",
+    "429:0.08",
+    "--fault",
+    "500:0.04",
+    "--fault",
+    "cut:0.08,tokens=3",
+    "--fault",
+    "garbage:0.04,tokens=2",
+    "--fault",
+    "error:0.08,tokens=2",
+    "--fault",
+    "truncate:0.04,tokens=5",
 ];
 
 /// What each request that arrived got, in the order of arrival.
@@ -206,7 +220,11 @@ fn above_its_limit_a_server_refuses_in_its_own_words_and_the_others_are_served()
             let line = truth.last_of(record);
             let is_refused = line["outcome"] == "refused";
             refused += u64::from(is_refused);
-            assert_eq!(record.ending(), if is_refused { ending } else { "completed" }, "{engine}: {record:?}");
+            assert_eq!(
+                record.ending(),
+                if is_refused { ending } else { "completed" },
+                "{engine}: {record:?}"
+            );
         }
         // llama-server's queue has no limit.
         assert_eq!(refused == 0, engine == "llamacpp", "{engine}: {refused}");
@@ -222,8 +240,11 @@ fn connections_that_are_refused_are_failures_to_connect_and_reach_nobody() {
         // The only connection lives until the fourth request cuts it; there is no other after it.
         let faults = ["--refuse-after", "4", "--fault", "cut:at=4,tokens=2"];
         let simulator = Simulator::start(engine, &[&PACE[..], &faults].concat());
-        let played =
-            place.bench(engine, &simulator, &[&LOAD[..], &["--requests", "9", "--concurrency", "1"]].concat());
+        let played = place.bench(
+            engine,
+            &simulator,
+            &[&LOAD[..], &["--requests", "9", "--concurrency", "1"]].concat(),
+        );
         assert_eq!(played.ended.code, Some(1), "{}", played.ended.stderr);
         let all: Vec<&str> = played.records.iter().map(Record::ending).collect();
         assert_eq!(all[..4], ["completed", "completed", "completed", "truncated"], "{engine}");

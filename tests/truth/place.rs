@@ -61,7 +61,6 @@ impl Place {
 
     /// `harness ARGS…`, with nothing of the tester's environment.
     pub fn start(&self, args: &[&str]) -> Running {
-        let file = |name: &str| fs::File::create(self.path(name)).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_harness"))
             .args(args)
             .current_dir(self.home.path())
@@ -69,8 +68,8 @@ impl Place {
             .env("HOME", self.home.path())
             .env("PATH", "/usr/bin:/bin")
             .stdin(Stdio::null())
-            .stdout(file("stdout"))
-            .stderr(file("stderr"))
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(self.path("stderr")).unwrap())
             .spawn()
             .unwrap();
         Running { child, started: Instant::now(), home: self.path("") }
@@ -172,8 +171,8 @@ impl Running {
     pub fn wait(mut self) -> Ended {
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                let read = |name: &str| fs::read_to_string(self.home.join(name)).unwrap();
-                return Ended { code: status.code(), stdout: read("stdout"), stderr: read("stderr") };
+                let stderr = fs::read_to_string(self.home.join("stderr")).unwrap();
+                return Ended { code: status.code(), stderr };
             }
             if self.started.elapsed() > PATIENCE {
                 let _ = self.child.kill();
@@ -189,7 +188,6 @@ impl Running {
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
-    pub stdout: String,
     pub stderr: String,
 }
 
@@ -258,8 +256,7 @@ impl Played {
         let (mut records, warmup): (Vec<Record>, Vec<Record>) =
             all.partition(|record: &Record| record.phase == "measured");
         records.sort_by_key(|record| record.index);
-        let run: Value =
-            serde_json::from_slice(&fs::read(place.result(&start, ".json")).unwrap()).unwrap();
+        let run: Value = serde_json::from_slice(&fs::read(place.result(&start, ".json")).unwrap()).unwrap();
         let mut rows = csv::Reader::from_path(place.result(&start, "_requests.csv")).unwrap();
         Played {
             ended,
