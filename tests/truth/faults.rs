@@ -260,7 +260,9 @@ fn a_crash_amid_an_answer_breaks_what_was_in_flight_and_the_rest_finds_nobody() 
     for engine in ENGINES {
         for streams in [1, 4] {
             let place = Place::new();
-            let mut simulator = Simulator::start(engine, &[&PACE[..], &["--crash-after", "6"]].concat());
+            // Most of an answer is the wait for its first byte, in which the crash finds the other streams.
+            let crash = ["--ttft", "60ms", "--itl", "5ms", "--output-tokens", "50", "--crash-after", "6"];
+            let mut simulator = Simulator::start(engine, &crash);
             let streams_text = streams.to_string();
             let load = ["--requests", "16", "--concurrency", &streams_text];
             let played = place.bench(engine, &simulator, &[&LOAD[..], &load].concat());
@@ -270,9 +272,9 @@ fn a_crash_amid_an_answer_breaks_what_was_in_flight_and_the_rest_finds_nobody() 
             let found = endings(&played.records);
             let count = |ending: &str| found.get(ending).copied().unwrap_or(0);
             assert_eq!(count("completed") + count("truncated") + count("connect"), 16, "{engine}: {found:?}");
-            // The seventh was amid its answer, with at most the other streams beside it, some before their
-            // first byte.
-            assert!((1..=streams).contains(&count("truncated")), "{engine}: {found:?}");
+            // The seventh was amid its answer, with the other streams beside it, some before their first byte;
+            // and one may have begun while a dying process still had its connection open.
+            assert!((1..=2 * streams).contains(&count("truncated")), "{engine}: {found:?}");
             if streams == 1 {
                 assert_eq!((count("completed"), count("truncated")), (6, 1), "{engine}");
             }
