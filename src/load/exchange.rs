@@ -195,6 +195,7 @@ impl<'a> Talk<'a> {
             self.ticket = Some(ticket.clone());
             if tickets.send(ticket.clone()).is_ok() {
                 let (done_us, bytes) = ticket.done().await;
+                polls::found();
                 written = bytes;
                 if direct {
                     self.record.sent_us = Some(done_us);

@@ -23,10 +23,12 @@ const SLEEP_LEAST_US: u64 = 20;
 /// The waits of a thread.
 #[derive(Debug, Clone, Copy, Default)]
 struct Polls {
-    /// When the last wait began, µs.
+    /// When the last wait began, and looked at the sockets: what it did not report came later, µs.
     start_us: u64,
-    /// The last wait looked at the sockets no earlier: what it did not report came later, µs.
-    looked_us: u64,
+    /// When the last wait's sleep ended, and it looked again; 0 where it did not sleep, µs.
+    woken_us: u64,
+    /// Something came of it: it was not cut short.
+    found: bool,
     /// What is ready after the last wait came no earlier, µs.
     earliest_us: u64,
     /// Time that this thread has been ready to run and did not, ns.
@@ -34,13 +36,21 @@ struct Polls {
 }
 
 thread_local! {
-    static POLLS: Cell<Polls> = const { Cell::new(Polls { start_us: 0, looked_us: 0, earliest_us: 0, run_delay_ns: 0 }) };
+    static POLLS: Cell<Polls> = const {
+        Cell::new(Polls { start_us: 0, woken_us: 0, found: false, earliest_us: 0, run_delay_ns: 0 })
+    };
 }
 
 /// The earliest time, µs, at which bytes can have come that this thread finds on a socket which it
-/// had read empty before; 0 where nothing is known.
+/// had read empty before; 0 where nothing is known. To be asked when bytes were read.
 pub(crate) fn earliest_us() -> u64 {
+    found();
     POLLS.get().earliest_us
+}
+
+/// To be told when something else has come that ends a wait as bytes do: another thread's word, and no timer.
+pub(crate) fn found() {
+    POLLS.set(Polls { found: true, ..POLLS.get() });
 }
 
 /// A single-threaded runtime that keeps book of its waits.
@@ -55,8 +65,11 @@ pub(crate) fn runtime(clock: RunClock) -> io::Result<Runtime> {
 
 impl Polls {
     /// A wait begins. What it finds ready at once came after the wait before it had looked, which did not report it.
+    /// Where nothing came of that one, it may have been cut short by a signal: a process that is stopped and
+    /// continued (Ctrl-Z, a debugger, a frozen container) looked for the last time before it was stopped.
     fn wait(self, now_us: u64) -> Polls {
-        Polls { start_us: now_us, looked_us: now_us, earliest_us: self.looked_us, ..self }
+        let looked_us = if self.found { self.start_us.max(self.woken_us) } else { self.start_us };
+        Polls { start_us: now_us, woken_us: 0, found: false, earliest_us: looked_us, ..self }
     }
 
     /// The wait is over. Where the thread slept, nothing was ready until it was woken: before now by the
@@ -71,7 +84,7 @@ impl Polls {
         let woken_us = now_us.saturating_sub((delay_ns + since_wake_ns).div_ceil(1000));
         let slept = woken_us >= self.start_us + SLEEP_LEAST_US;
         let polls = Polls { run_delay_ns, ..self };
-        if slept { Polls { earliest_us: woken_us, looked_us: woken_us, ..polls } } else { polls }
+        if slept { Polls { earliest_us: woken_us, woken_us, ..polls } } else { polls }
     }
 }
 
@@ -122,6 +135,11 @@ mod tests {
         move || Some(Schedule { run_delay_ns: run_delay_us * 1000, since_wake_ns: since_wake_us * 1000 })
     }
 
+    /// Bytes were read after the wait.
+    fn of_which_came(polls: Polls) -> Polls {
+        Polls { found: true, ..polls }
+    }
+
     #[test]
     fn what_a_sleeper_finds_came_no_earlier_than_it_was_woken() {
         let polls = Polls::default().wait(1_000).wake(21_000, account(30, 5));
@@ -132,11 +150,21 @@ mod tests {
 
     #[test]
     fn what_a_wait_finds_at_once_came_after_the_wait_before_it_had_looked() {
-        let polls = Polls::default().wait(1_000).wake(21_000, account(0, 5));
+        let polls = of_which_came(Polls::default().wait(1_000).wake(21_000, account(0, 5)));
         let late = polls.wait(71_000).wake(71_003, || panic!("not worth a system call"));
         assert_eq!(late.earliest_us, 20_995, "50 ms of work lie between, in which all may have come");
         let again = late.wait(71_020).wake(71_023, || panic!("not worth a system call"));
         assert_eq!(again.earliest_us, 71_000);
+    }
+
+    #[test]
+    fn a_wait_that_was_cut_short_has_looked_when_it_began() {
+        // Stopped in its sleep, continued at 71 ms: no delay is in the account, and nothing was found.
+        let stopped = Polls::default().wait(1_000).wake(71_000, account(0, 5));
+        let after = stopped.wait(71_010).wake(71_013, || panic!("not worth a system call"));
+        assert_eq!(after.earliest_us, 1_000, "all of it may have come while it was stopped");
+        let again = of_which_came(after).wait(71_020).wake(71_023, || panic!("not worth a system call"));
+        assert_eq!(again.earliest_us, 71_010);
     }
 
     #[test]
