@@ -10,6 +10,7 @@ mod place;
 #[allow(dead_code)]
 #[path = "../simulator/raw.rs"]
 mod raw;
+mod stops;
 mod tampered;
 
 /// Whose wires the pretend engine speaks.

@@ -167,6 +167,13 @@ impl Running {
         signal(self.child.id(), number);
     }
 
+    /// Every thread of it is.
+    pub fn is_stopped(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().flatten();
+        let stats = tasks.filter_map(|task| fs::read_to_string(task.path().join("stat")).ok());
+        stats.into_iter().all(|stat| stat.rsplit(')').next().unwrap().trim_start().starts_with('T'))
+    }
+
     /// Its end, which comes.
     pub fn wait(mut self) -> Ended {
         loop {
@@ -208,6 +215,7 @@ pub struct Record {
     #[serde(default)]
     pub replayed: bool,
     pub tokens: Tokens,
+    pub reader_lag_max_us: i64,
     /// Gaps, or lists of gap, tokens and bound.
     #[serde(default)]
     chunks: Vec<Value>,
@@ -226,6 +234,16 @@ impl Record {
         if self.outcome == "failed" { &self.kind } else { &self.outcome }
     }
 
+    /// When each event came, and by how much earlier it may have come where that is not sure, µs.
+    pub fn arrivals(&self) -> Vec<(i64, Option<i64>)> {
+        let mut at_us = 0;
+        let arrival = |chunk: &Value| {
+            at_us += chunk.as_i64().unwrap_or_else(|| chunk[0].as_i64().unwrap());
+            (at_us, chunk.get(2).and_then(Value::as_i64))
+        };
+        self.chunks.iter().map(arrival).collect()
+    }
+
     /// Tokens that came.
     pub fn seen(&self) -> u64 {
         self.chunks.iter().map(|chunk| chunk.get(1).and_then(Value::as_u64).unwrap_or(1)).sum()
@@ -236,6 +254,7 @@ impl Record {
 #[derive(Debug)]
 pub struct Played {
     pub ended: Ended,
+    pub header: Value,
     /// Measured ones, by index.
     pub records: Vec<Record>,
     pub warmup: Vec<Record>,
@@ -250,7 +269,8 @@ impl Played {
         let start = format!("{label}_2");
         let records = fs::File::open(place.result(&start, "_records.jsonl.zst")).unwrap();
         let text = String::from_utf8(zstd::decode_all(records).unwrap()).unwrap();
-        let mut lines: Vec<&str> = text.lines().skip(1).collect();
+        let mut lines: Vec<&str> = text.lines().collect();
+        let header = serde_json::from_str(lines.remove(0)).unwrap();
         let footer = serde_json::from_str(lines.pop().unwrap()).unwrap();
         let all = lines.iter().map(|line| serde_json::from_str(line).unwrap());
         let (mut records, warmup): (Vec<Record>, Vec<Record>) =
@@ -260,6 +280,7 @@ impl Played {
         let mut rows = csv::Reader::from_path(place.result(&start, "_requests.csv")).unwrap();
         Played {
             ended,
+            header,
             records,
             warmup,
             footer,
