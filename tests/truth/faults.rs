@@ -70,8 +70,17 @@ fn check_details(record: &Record, line: &Value) {
     }
 }
 
-/// Each kind once or twice among forty requests of four streams.
+/// At once, for the most of each is waiting.
 fn every_kind(engine: &str) {
+    std::thread::scope(|scope| {
+        for endpoint in ["chat", "completions"] {
+            scope.spawn(move || every_kind_at(engine, endpoint));
+        }
+    });
+}
+
+/// Each kind once or twice among forty requests of four streams.
+fn every_kind_at(engine: &str, endpoint: &str) {
     let place = Place::new();
     let faults = [
         "reset:at=3",
@@ -94,7 +103,7 @@ fn every_kind(engine: &str) {
     ];
     let faults: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
     let simulator = Simulator::start(engine, &[&PACE[..], &faults].concat());
-    let load = ["--requests", "40", "--concurrency", "4", "--timeout", "4s"];
+    let load = ["--requests", "40", "--concurrency", "4", "--timeout", "4s", "--endpoint", endpoint];
     let played = place.bench(engine, &simulator, &[&LOAD[..], &load].concat());
     assert_eq!(played.ended.code, Some(1), "{}", played.ended.stderr);
     let truth = Truth::of(&simulator, &played);

@@ -112,6 +112,27 @@ fn a_cap_that_is_too_low_drops_what_never_got_a_slot_and_nobody_sees_it() {
 }
 
 #[test]
+fn a_stall_under_a_cap_times_out_and_gives_its_slot_back() {
+    for (engine, traffic) in [("vllm", &["--rate", "500"][..]), ("llamacpp", &[])] {
+        let faults = ["--fault", "stall:at=3,tokens=2", "--fault", "reset:at=6"];
+        let load = ["--requests", "10", "--concurrency", "1", "--timeout", "2s", "--warmup", "0"];
+        let played = played(engine, &[&PACE[..], &faults].concat(), &[&load[..], traffic].concat());
+        expect(&played, 1, &[("completed", 9), ("timeout", 1)]);
+        assert_eq!(played.records[2].ending(), "timeout");
+    }
+}
+
+#[test]
+fn a_warm_up_by_time_is_whole_before_the_first_measured_request() {
+    let load = ["--warmup", "300ms", "--concurrency", "3", "--rate", "100", "--requests", "20"];
+    let played = played("tgi", &PACE, &load);
+    expect(&played, 0, &[("completed", 20)]);
+    assert!(endings(&played.warmup)["completed"] >= 3);
+    let first_us = played.records.iter().filter_map(|record| record.sent_us).min();
+    assert!(played.warmup.iter().all(|record| record.sent_us < first_us));
+}
+
+#[test]
 fn a_cap_without_a_time_makes_them_wait_and_drops_none() {
     let load = ["--rate", "500", "--requests", "20", "--concurrency", "2", "--warmup", "0"];
     expect(

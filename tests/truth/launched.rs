@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::ENGINES;
 use super::accounts::{endings, number};
@@ -19,7 +20,7 @@ fn run(place: &Place, engine: &str, flags: &str, more: &[&str]) -> Ended {
 
 fn arguments(engine: &str, flags: &str, more: &[&str]) -> Vec<String> {
     let fixed = ["run", "--simulate", "--backend", engine, "--backends-dir", "backends", "--verbose"];
-    let prompts = ["--dataset", "prompts.jsonl", "--endpoint", "completions"];
+    let prompts = ["--dataset", "prompts.jsonl"];
     let extra = format!("--extra-args={engine}=--ttft 3ms --itl 1ms --jitter 0 --output-tokens 50 {flags}");
     let all = fixed.iter().chain(&prompts).chain(&LOAD).chain(more).map(|text| (*text).to_owned());
     all.chain([extra]).collect()
@@ -120,6 +121,45 @@ fn an_orphan_is_found_and_ended_whatever_became_of_its_server() {
         assert_eq!(ended.code, Some(code), "{}", ended.stderr);
         place.assert_nothing_lives();
     }
+}
+
+#[test]
+fn of_four_that_go_wrong_in_four_ways_each_is_told_and_none_spoils_another() {
+    let place = Place::new();
+    let fixed = [
+        "compare",
+        "--simulate",
+        "--backend",
+        "all",
+        "--backends-dir",
+        "backends",
+        "--startup-timeout",
+        "4s",
+    ];
+    let prompts = ["--dataset", "prompts.jsonl", "--concurrency", "1", "--requests", "12"];
+    let faults = [
+        ("vllm", "--crash-after 6"),
+        ("sglang", "--never-ready"),
+        ("llamacpp", "--fault 503:at=4 --fault cut:at=6"),
+        ("tgi", "--die-loading --start-delay 200ms"),
+    ];
+    let faults = faults.map(|(engine, flags)| format!("--extra-args={engine}=--ttft 3ms --itl 1ms {flags}"));
+    let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
+    let ended = place.start(&[&fixed[..], &prompts, &LOAD, &faults].concat()).wait();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let file = place.result("compare_simulated_2", "").join("comparison.json");
+    let file: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let told = |list: &str| -> Vec<&str> {
+        let all = file["comparison"][list].as_array().unwrap();
+        all.iter().map(|one| one["label"].as_str().unwrap()).collect()
+    };
+    assert_eq!(told("runs"), ["vllm-simulated", "llamacpp-simulated"]);
+    assert_eq!(told("failed"), ["sglang-simulated", "tgi-simulated"]);
+    let sound = result(&place, "llamacpp", ended);
+    assert_eq!(endings(&sound.records), [("completed", 10), ("status", 1), ("truncated", 1)].into());
+    let kinds = [sound.records[2].ending(), sound.records[4].ending()];
+    assert_eq!(kinds, ["status", "truncated"], "the probe was the first request");
+    place.assert_nothing_lives();
 }
 
 #[test]

@@ -78,8 +78,7 @@ impl Place {
     /// A bench of a server that runs, whose prompts carry their marks.
     pub fn start_bench(&self, engine: &str, url: &str, args: &[&str]) -> Running {
         let fixed = ["bench", "--url", url, "--backend", engine, "--backends-dir", "backends"];
-        let prompts = ["--dataset", "prompts.jsonl", "--endpoint", "completions"];
-        self.start(&[&fixed[..], &prompts, args].concat())
+        self.start(&[&fixed[..], &["--dataset", "prompts.jsonl"], args].concat())
     }
 
     /// The same to its end.
