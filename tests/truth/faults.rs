@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::ENGINES;
 use super::accounts::{Truth, endings};
+use super::on_each_wire;
 use super::place::{Place, Played, Record};
 use super::raw::Simulator;
 
@@ -196,7 +196,7 @@ fn faults_by_share_hit_the_same_requests_under_one_seed_whoever_sends_them() {
 
 #[test]
 fn a_server_that_resets_every_connection_fails_every_request_once() {
-    for engine in ENGINES {
+    on_each_wire(|engine| {
         let place = Place::new();
         let simulator = Simulator::start(engine, &[&PACE[..], &["--fault", "reset:1"]].concat());
         let load = ["--requests", "9", "--concurrency", "3"];
@@ -209,7 +209,7 @@ fn a_server_that_resets_every_connection_fails_every_request_once() {
         let arrivals: usize = truth.arrivals.values().map(Vec::len).sum();
         // Those over the connections that were opened ahead; no later one was open before its request.
         assert_eq!((replayed, arrivals), (3, 12), "{engine}");
-    }
+    });
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn above_its_limit_a_server_refuses_in_its_own_words_and_the_others_are_served()
 
 #[test]
 fn connections_that_are_refused_are_failures_to_connect_and_reach_nobody() {
-    for engine in ENGINES {
+    on_each_wire(|engine| {
         let place = Place::new();
         // The only connection lives until the fourth request cuts it; there is no other after it.
         let faults = ["--refuse-after", "4", "--fault", "cut:at=4,tokens=2"];
@@ -261,12 +261,12 @@ fn connections_that_are_refused_are_failures_to_connect_and_reach_nobody() {
         played.check_identity();
         // Nobody can ask it any more what it saw: the listener is closed.
         assert!(played.records[4..].iter().all(|record| record.sent_us.is_none()), "{engine}");
-    }
+    });
 }
 
 #[test]
 fn a_crash_amid_an_answer_breaks_what_was_in_flight_and_the_rest_finds_nobody() {
-    for engine in ENGINES {
+    on_each_wire(|engine| {
         for streams in [1, 4] {
             let place = Place::new();
             // Most of an answer is the wait for its first byte, in which the crash finds the other streams.
@@ -292,5 +292,5 @@ fn a_crash_amid_an_answer_breaks_what_was_in_flight_and_the_rest_finds_nobody() 
                 assert_eq!(record.kind == "connect", record.sent_us.is_none(), "{engine}: {record:?}");
             }
         }
-    }
+    });
 }

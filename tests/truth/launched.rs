@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::ENGINES;
 use super::accounts::{endings, number};
+use super::on_each_wire;
 use super::place::{Ended, Place, Played, Record, wait_for};
 
 const LOAD: [&str; 4] = ["--max-tokens", "8", "--warmup", "0"];
@@ -43,7 +43,7 @@ fn check_failed(place: &Place, ended: &Ended, says: &str) {
 
 #[test]
 fn a_slow_start_is_waited_for() {
-    for engine in ENGINES {
+    on_each_wire(|engine| {
         let place = Place::new();
         let ended = run(&place, engine, "--start-delay 700ms", &TWELVE);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -51,32 +51,32 @@ fn a_slow_start_is_waited_for() {
         assert_eq!(endings(&played.records), [("completed", 12)].into());
         assert!(played.summary["ready_s"].as_f64().unwrap() >= 0.7, "{}", played.summary["ready_s"]);
         place.assert_nothing_lives();
-    }
+    });
 }
 
 #[test]
 fn a_start_without_an_end_is_given_up_after_its_time() {
-    for engine in ENGINES {
+    on_each_wire(|engine| {
         let place = Place::new();
         let ended = run(&place, engine, "--never-ready", &["--startup-timeout", "2s"]);
         check_failed(&place, &ended, "not ready within 2 s");
-    }
+    });
 }
 
 #[test]
 fn a_server_that_dies_while_it_loads_is_not_waited_for() {
-    for engine in ENGINES {
+    on_each_wire(|engine| {
         let place = Place::new();
         let started = Instant::now();
         let ended = run(&place, engine, "--die-loading --start-delay 300ms", &["--startup-timeout", "10m"]);
         check_failed(&place, &ended, "exit code 1");
         assert!(started.elapsed() < Duration::from_secs(60), "{engine}");
-    }
+    });
 }
 
 #[test]
 fn a_crash_in_mid_run_leaves_what_was_measured_and_ends_the_run() {
-    for engine in ENGINES {
+    on_each_wire(|engine| {
         let place = Place::new();
         // The readiness probe is the first request.
         let more = ["--requests", "500", "--concurrency", "1"];
@@ -91,12 +91,12 @@ fn a_crash_in_mid_run_leaves_what_was_measured_and_ends_the_run() {
         let partial = played.summary["partial"].as_str().unwrap();
         assert!(partial.contains("exit code 1"), "{partial}");
         place.assert_nothing_lives();
-    }
+    });
 }
 
 #[test]
 fn a_deaf_server_is_killed_after_its_grace_and_its_numbers_stand() {
-    for engine in ENGINES {
+    on_each_wire(|engine| {
         let place = Place::new();
         place.change_definition(engine, "grace_s:", "  grace_s: 1");
         let ended = run(&place, engine, "--ignore-sigterm", &TWELVE);
@@ -104,7 +104,7 @@ fn a_deaf_server_is_killed_after_its_grace_and_its_numbers_stand() {
         assert!(ended.stderr.contains("killed in"), "{}", ended.stderr);
         assert_eq!(endings(&result(&place, engine, ended).records), [("completed", 12)].into());
         place.assert_nothing_lives();
-    }
+    });
 }
 
 #[test]

@@ -15,3 +15,13 @@ mod tampered;
 
 /// Whose wires the pretend engine speaks.
 const ENGINES: [&str; 4] = ["vllm", "sglang", "llamacpp", "tgi"];
+
+/// The same test on each wire, at once: most of each is waiting.
+fn on_each_wire(test: impl Fn(&'static str) + Sync) {
+    std::thread::scope(|scope| {
+        for engine in ENGINES {
+            let test = &test;
+            scope.spawn(move || test(engine));
+        }
+    });
+}
