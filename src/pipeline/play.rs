@@ -62,6 +62,8 @@ enum Cut {
     Interrupted,
     ServerDied(String),
     GuardDied,
+    /// The load engine could not play, or not to the end.
+    NotPlayed(String),
 }
 
 impl Cut {
@@ -70,6 +72,7 @@ impl Cut {
             Cut::Interrupted => "interrupted".into(),
             Cut::ServerDied(how) => format!("the server {how}"),
             Cut::GuardDied => "the guard process died".into(),
+            Cut::NotPlayed(why) => why.clone(),
         }
     }
 }
@@ -137,7 +140,7 @@ async fn load(
     let figures = match played {
         Ok(played) => played.figures,
         Err(error) => {
-            cut.get_or_insert(Cut::ServerDied(format!("{error:#}")));
+            cut.get_or_insert(Cut::NotPlayed(format!("{error:#}")));
             EngineFigures::default()
         }
     };

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::place::Place;
+use super::place::{Place, Played};
 use super::raw::Simulator;
 
 /// What `harness report` makes of records that were changed, and what it says.
@@ -58,4 +58,17 @@ fn a_record_that_is_missing_or_there_twice_is_told_and_gives_no_result() {
 
     let (code, said) = report(&place, |_| {});
     assert!(code == Some(0) && run.exists(), "as they were they make a result: {said}");
+}
+
+#[test]
+fn a_server_that_has_no_address_gives_no_numbers_and_the_reason() {
+    let place = Place::new();
+    // A name that never has one (RFC 2606).
+    let load = ["--model", "m", "--requests", "3", "--quiet"];
+    let ended = place.start_bench("vllm", "http://nobody.invalid:1", &load).wait();
+    let played = Played::read(&place, "vllm", ended);
+    assert!(played.records.is_empty() && played.summary["requests"]["issued"] == 0);
+    let partial = played.summary["partial"].as_str().unwrap();
+    assert!(partial.starts_with("the host nobody.invalid has no address; check the URL"), "{partial}");
+    assert_eq!(played.ended.code, Some(1), "{}", played.ended.stderr);
 }
