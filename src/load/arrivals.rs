@@ -125,26 +125,96 @@ mod tests {
         assert_ne!(first, dues(&plan(Traffic::Poisson { rate: 50.0 }, Some(100), None, 2)));
     }
 
+    /// Gaps in seconds between the planned starts at a rate where the µs to which they are rounded is no coarse grain.
+    fn gaps_s(count: u64, seed: u64) -> Vec<f64> {
+        let mut before = 0;
+        let dues = dues(&plan(Traffic::Poisson { rate: RATE }, Some(count), None, seed));
+        dues.iter().map(|due| (due - std::mem::replace(&mut before, *due)) as f64 / 1e6).collect()
+    }
+
+    const RATE: f64 = 5.0;
+
+    /// Gaps pass for exponential ones of [`RATE`] at the 5 % level of Kolmogorov and Smirnov.
+    fn are_exponential(mut gaps_s: Vec<f64>) -> bool {
+        gaps_s.sort_unstable_by(f64::total_cmp);
+        let n = gaps_s.len() as f64;
+        let distance = gaps_s.iter().enumerate().map(|(below, gap)| {
+            let expected = 1.0 - (-gap * RATE).exp();
+            (expected - below as f64 / n).max((below + 1) as f64 / n - expected)
+        });
+        // Stephens' correction for n, and the 5 % point of what it gives.
+        distance.fold(0.0, f64::max) * (n.sqrt() + 0.12 + 0.11 / n.sqrt()) <= 1.358
+    }
+
     #[test]
-    fn poisson_gaps_have_a_coefficient_of_variation_of_one() {
-        let (mut mean_cv, mut mean_dispersion) = (0.0, 0.0);
-        for seed in 0..20 {
-            let dues = dues(&plan(Traffic::Poisson { rate: 1000.0 }, Some(15_000), None, seed));
-            let gaps: Vec<f64> = dues.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect();
+    fn poisson_gaps_are_exponential_by_the_test_of_kolmogorov_and_smirnov() {
+        // Of a hundred seeds 95 pass in the mean.
+        let passed = (0..100).filter(|seed| are_exponential(gaps_s(1_000, *seed))).count();
+        assert!(passed >= 93, "{passed} of 100 seeds");
+        // It tells a tenth too fast, and pairs of users that share their gaps.
+        assert!(!are_exponential(gaps_s(1_000, 0).iter().map(|gap| gap * 0.9).collect()));
+        assert!(!are_exponential(gaps_s(500, 0).iter().flat_map(|gap| [0.0, *gap]).collect()));
+    }
+
+    #[test]
+    fn a_hundred_thousand_poisson_gaps_vary_and_cluster_as_independent_users_do() {
+        for seed in 0..5 {
+            let gaps = gaps_s(100_000, seed);
             let (mean, variance) = moments(&gaps);
-            assert!((mean - 1000.0).abs() < 40.0, "mean gap {mean} µs with seed {seed}");
-            mean_cv += variance.sqrt() / mean / 20.0;
-            let mut counts = vec![0.0; dues[dues.len() - 1] as usize / 10_000];
-            for due in &dues {
-                if let Some(count) = counts.get_mut(*due as usize / 10_000) {
-                    *count += 1.0;
-                }
+            // Each bound is four standard errors or more.
+            assert!((mean * RATE - 1.0).abs() < 0.013, "mean gap {mean} s with seed {seed}");
+            let variation = variance.sqrt() / mean;
+            assert!((variation - 1.0).abs() < 0.013, "CV {variation} with seed {seed}");
+            for window_s in [1.0, 10.0] {
+                let dispersion = dispersion(&gaps, window_s);
+                let windows = 100_000.0 / RATE / window_s;
+                let bound = 4.0 * f64::sqrt(2.0 / windows);
+                assert!((dispersion - 1.0).abs() < bound, "{dispersion} in {window_s} s with seed {seed}");
             }
-            let (mean, variance) = moments(&counts);
-            mean_dispersion += variance / mean / 20.0;
+            // A gap says nothing of the next one.
+            let pairs = gaps.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean));
+            let correlation = pairs.sum::<f64>() / variance / gaps.len() as f64;
+            assert!(correlation.abs() < 0.013, "correlation {correlation} with seed {seed}");
         }
-        assert!((mean_cv - 1.0).abs() < 0.01, "CV {mean_cv}");
-        assert!((mean_dispersion - 1.0).abs() < 0.03, "index of dispersion {mean_dispersion}");
+    }
+
+    /// Variance over mean of the starts in each whole window.
+    fn dispersion(gaps_s: &[f64], window_s: f64) -> f64 {
+        let mut at_s = 0.0;
+        let starts: Vec<f64> = gaps_s
+            .iter()
+            .map(|gap| {
+                at_s += gap;
+                at_s
+            })
+            .collect();
+        let mut counts = vec![0.0; (at_s / window_s) as usize];
+        for start in starts {
+            if let Some(count) = counts.get_mut((start / window_s) as usize) {
+                *count += 1.0;
+            }
+        }
+        let (mean, variance) = moments(&counts);
+        variance / mean
+    }
+
+    #[test]
+    fn the_threads_of_a_client_share_one_schedule_whatever_their_number() {
+        for traffic in [Traffic::Poisson { rate: 300.0 }, Traffic::Constant { rate: 300.0 }] {
+            let alone: Vec<(u64, u64)> = due_times(&plan(traffic, Some(3_000), None, 9)).unwrap().collect();
+            for threads in [1, 2, 4] {
+                let mut plan = plan(traffic, Some(3_000), None, 9);
+                plan.client_threads = threads;
+                // As the workers take them: each makes all and plays its share.
+                let share = |number| {
+                    let all = due_times(&plan).unwrap();
+                    all.filter(move |(index, _)| index % u64::from(threads) == number)
+                };
+                let mut together: Vec<(u64, u64)> = (0..u64::from(threads)).flat_map(share).collect();
+                together.sort_unstable();
+                assert_eq!(together, alone, "{threads} threads");
+            }
+        }
     }
 
     fn moments(values: &[f64]) -> (f64, f64) {

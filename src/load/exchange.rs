@@ -113,6 +113,7 @@ struct Talk<'a> {
     connect_failure: Option<String>,
     ticket: Option<Arc<Ticket>>,
     answer: Option<Answer>,
+    issued: bool,
     in_flight: bool,
 }
 
@@ -130,11 +131,15 @@ impl<'a> Talk<'a> {
             connect_failure: None,
             ticket: None,
             answer: None,
+            issued: false,
             in_flight: false,
         }
     }
 
     async fn converse(&mut self, tickets: Option<&Tickets>) -> Ending {
+        if self.record.ready_us <= self.line.clock.now_us() {
+            self.issue();
+        }
         self.connection = self.line.pool.take(self.line.clock.now_us());
         if self.connection.is_none()
             && let Err(ending) = self.connect().await
@@ -155,11 +160,13 @@ impl<'a> Talk<'a> {
             }
             let sent_us = self.record.sent_us.unwrap_or(0);
             self.line.pool.saw_closed(connection, sent_us.saturating_sub(pooled_at_us));
-            // The server closed the connection while it lay idle. `sent_us` stays that of the first send.
-            self.record.replayed = true;
-            if let Err(ending) = self.connect().await {
+            if self.connect().await.is_err() {
+                // The server is gone, and not only an idle connection: the request was sent, and broke.
+                self.connect_failure = None;
                 return ending;
             }
+            // The server closed the connection while it lay idle. `sent_us` stays that of the first send.
+            self.record.replayed = true;
             self.send_now(0).await;
         }
     }
@@ -198,6 +205,7 @@ impl<'a> Talk<'a> {
             self.ticket = Some(ticket.clone());
             if tickets.send(ticket.clone()).is_ok() {
                 let (done_us, bytes) = ticket.done().await;
+                polls::found();
                 written = bytes;
                 if direct {
                     self.record.sent_us = Some(done_us);
@@ -208,12 +216,20 @@ impl<'a> Talk<'a> {
         if self.record.sent_us.is_none() {
             self.record.sent_us = Some(self.line.clock.now_us());
         }
+        self.issue();
         if self.record.phase == Phase::Measured {
             self.in_flight = true;
-            LiveCounters::add(&self.line.live.issued, 1);
             LiveCounters::add(&self.line.live.in_flight, 1);
         }
         self.send_now(written).await;
+    }
+
+    /// Its turn has come. It is counted now, once, and not when its record is made: a record that is lost
+    /// must be missed.
+    fn issue(&mut self) {
+        if self.record.phase == Phase::Measured && !std::mem::replace(&mut self.issued, true) {
+            LiveCounters::add(&self.line.live.issued, 1);
+        }
     }
 
     /// Writes the message from `written` on. A failure shows in the read that follows.
@@ -272,10 +288,9 @@ impl<'a> Talk<'a> {
         if self.record.sent_us.is_none() && ending == Ending::Cancelled && self.record.ready_us > now_us {
             return None;
         }
+        self.issue();
         if self.in_flight {
             self.line.live.in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-        } else if self.record.phase == Phase::Measured {
-            LiveCounters::add(&self.line.live.issued, 1);
         }
         self.record.end_us = now_us;
         let answer = self.answer.take();

@@ -135,7 +135,7 @@ impl ResponseParser {
                     return Ok(Some(Part::Body(body)));
                 }
                 State::ChunkSize => {
-                    let Some(size) = self.take_line(input, chunk_size)? else { return Ok(None) };
+                    let Some(size) = self.take_line(input, begins_size, chunk_size)? else { return Ok(None) };
                     let size = size.ok_or(HttpError::Chunk)?;
                     self.state = if size == 0 { State::Trailer } else { State::ChunkData(size) };
                 }
@@ -145,12 +145,12 @@ impl ResponseParser {
                     self.state = if left == 0 { State::ChunkEnd } else { State::ChunkData(left) };
                     return Ok(Some(Part::Body(body)));
                 }
-                State::ChunkEnd => match self.take_line(input, <[u8]>::is_empty)? {
+                State::ChunkEnd => match self.take_line(input, |held| held == b"\r", <[u8]>::is_empty)? {
                     None => return Ok(None),
                     Some(true) => self.state = State::ChunkSize,
                     Some(false) => return Err(HttpError::Chunk),
                 },
-                State::Trailer => match self.take_line(input, <[u8]>::is_empty)? {
+                State::Trailer => match self.take_line(input, |_| true, <[u8]>::is_empty)? {
                     None => return Ok(None),
                     Some(true) => return Ok(Some(self.done())),
                     Some(false) => {}
@@ -197,12 +197,19 @@ impl ResponseParser {
         Ok(Some(if interim { Taken::Interim } else { Taken::Final }))
     }
 
-    /// Reads a line to its LF and gives what `read` makes of it, without the line end.
-    fn take_line<T>(&mut self, input: &mut &[u8], read: impl Fn(&[u8]) -> T) -> Result<Option<T>, HttpError> {
+    /// Reads a line to its LF and gives what `read` makes of it, without the line end. A line that does not
+    /// begin as `may_begin` says is none: its end need not come.
+    fn take_line<T>(
+        &mut self,
+        input: &mut &[u8],
+        may_begin: impl Fn(&[u8]) -> bool,
+        read: impl Fn(&[u8]) -> T,
+    ) -> Result<Option<T>, HttpError> {
         let Some(length) = memchr::memchr(b'\n', input) else {
             self.held.extend_from_slice(input);
             *input = &[];
-            return if self.held.len() > LINE_LIMIT { Err(HttpError::Chunk) } else { Ok(None) };
+            let is_line = self.held.len() <= LINE_LIMIT && may_begin(&self.held);
+            return if is_line { Ok(None) } else { Err(HttpError::Chunk) };
         };
         let (line, rest) = (&input[..length], &input[length + 1..]);
         *input = rest;
@@ -222,6 +229,11 @@ fn take<'a>(input: &mut &'a [u8], limit: u64) -> &'a [u8] {
     let (front, rest) = input.split_at(length);
     *input = rest;
     front
+}
+
+/// A line that may become the size of a chunk when the rest of it comes.
+fn begins_size(held: &[u8]) -> bool {
+    held.trim_ascii().is_empty() || chunk_size(held).is_some()
 }
 
 /// The size of a chunk, whatever extensions follow it.
@@ -426,6 +438,15 @@ mod tests {
         for body in ["xyz\r\nabc\r\n", "\r\n", "2\r\nabc\r\n", "-1\r\n", "+1\r\n", "fffffffffffffffff\r\n"] {
             let response = [chunked.as_slice(), body.as_bytes()].concat();
             assert_eq!(every_cut(&response).error, Some(HttpError::Chunk), "{body:?}");
+        }
+        // No line end need come to tell that this is no size, nor the end of a chunk.
+        for body in ["\u{80}noise", "xyz", "-", "2\r\nabc", "fffffffffffffffff"] {
+            let response = [chunked.as_slice(), body.as_bytes()].concat();
+            assert_eq!(read(&[&response]).error, Some(HttpError::Chunk), "{body:?}");
+        }
+        for body in ["", " ", "\r", "1f", "1f;a=", "2\r\nab\r"] {
+            let response = [chunked.as_slice(), body.as_bytes()].concat();
+            assert_eq!(every_cut(&response).error, None, "{body:?}");
         }
         for length in ["+1", "-1", "", "1 1", "99999999999999999999"] {
             let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\na");

@@ -29,10 +29,12 @@ const WAKING_US: u64 = 50;
 /// The waits of a thread.
 #[derive(Debug, Clone, Copy)]
 struct Polls {
-    /// When the last wait began, µs.
+    /// When the last wait began, and looked at the sockets: what it did not report came later, µs.
     start_us: u64,
-    /// The last wait looked at the sockets no earlier: what it did not report came later, µs.
-    looked_us: u64,
+    /// When the last wait's sleep ended, and it looked again; 0 where it did not sleep, µs.
+    woken_us: u64,
+    /// Something came of it: it was not cut short.
+    found: bool,
     /// What is ready after the last wait came no earlier, µs.
     earliest_us: u64,
     /// The same without the scheduler's account, µs.
@@ -46,8 +48,9 @@ thread_local! {
 }
 
 /// The earliest time, µs, at which bytes can have come that this thread finds on a socket which it
-/// had read empty before; 0 where nothing is known.
+/// had read empty before; 0 where nothing is known. To be asked when bytes were read.
 pub(crate) fn earliest_us() -> u64 {
+    found();
     POLLS.get().earliest_us
 }
 
@@ -56,6 +59,11 @@ pub(crate) fn refute() -> u64 {
     let polls = POLLS.get().refuted();
     POLLS.set(polls);
     polls.earliest_us
+}
+
+/// To be told when something else has come that ends a wait as bytes do: another thread's word, and no timer.
+pub(crate) fn found() {
+    POLLS.set(Polls { found: true, ..POLLS.get() });
 }
 
 /// A single-threaded runtime that keeps book of its waits.
@@ -69,17 +77,26 @@ pub(crate) fn runtime(clock: RunClock) -> io::Result<Runtime> {
 }
 
 impl Polls {
-    const NONE: Polls =
-        Polls { start_us: 0, looked_us: 0, earliest_us: 0, without_account_us: 0, run_delay_ns: 0 };
+    const NONE: Polls = Polls {
+        start_us: 0,
+        woken_us: 0,
+        found: false,
+        earliest_us: 0,
+        without_account_us: 0,
+        run_delay_ns: 0,
+    };
 
     /// A wait begins. What it finds ready at once came after the wait before it had looked, which did not report it.
+    /// Where nothing came of that one, it may have been cut short by a signal: a process that is stopped and
+    /// continued (Ctrl-Z, a debugger, a frozen container) looked for the last time before it was stopped.
     fn wait(self, now_us: u64) -> Polls {
-        let earliest_us = self.looked_us;
+        let looked_us = if self.found { self.start_us.max(self.woken_us) } else { self.start_us };
         Polls {
             start_us: now_us,
-            looked_us: now_us,
-            earliest_us,
-            without_account_us: earliest_us,
+            woken_us: 0,
+            found: false,
+            earliest_us: looked_us,
+            without_account_us: looked_us,
             run_delay_ns: self.run_delay_ns,
         }
     }
@@ -105,7 +122,7 @@ impl Polls {
             return polls;
         }
         let earliest_us = woken_us.saturating_sub(WAKING_US).max(self.start_us);
-        Polls { earliest_us, looked_us: woken_us, ..polls }
+        Polls { earliest_us, woken_us, ..polls }
     }
 }
 
@@ -156,6 +173,11 @@ mod tests {
         move || Some(Schedule { run_delay_ns: run_delay_us * 1000, since_wake_ns: since_wake_us * 1000 })
     }
 
+    /// Bytes were read after the wait.
+    fn of_which_came(polls: Polls) -> Polls {
+        Polls { found: true, ..polls }
+    }
+
     #[test]
     fn what_a_sleeper_finds_came_no_earlier_than_it_was_woken() {
         let polls = Polls::NONE.wait(1_000).wake(21_000, account(30, 5));
@@ -170,18 +192,28 @@ mod tests {
         assert_eq!(polls.earliest_us, 20_915);
         let refuted = polls.refuted();
         assert_eq!(refuted.earliest_us, 1_000, "what the wait before it had not reported");
-        let next = refuted.wait(21_500).wake(41_000, account(40, 5));
+        let next = of_which_came(refuted).wait(21_500).wake(41_000, account(40, 5));
         assert_eq!(next.earliest_us, 40_935);
         assert_eq!(next.refuted().earliest_us, 20_965, "it ran from then on, whenever it was woken");
     }
 
     #[test]
     fn what_a_wait_finds_at_once_came_after_the_wait_before_it_had_looked() {
-        let polls = Polls::NONE.wait(1_000).wake(21_000, account(0, 5));
+        let polls = of_which_came(Polls::NONE.wait(1_000).wake(21_000, account(0, 5)));
         let late = polls.wait(71_000).wake(71_003, || panic!("not worth a system call"));
         assert_eq!(late.earliest_us, 20_995, "50 ms of work lie between, in which all may have come");
         let again = late.wait(71_020).wake(71_023, || panic!("not worth a system call"));
         assert_eq!(again.earliest_us, 71_000);
+    }
+
+    #[test]
+    fn a_wait_that_was_cut_short_has_looked_when_it_began() {
+        // Stopped in its sleep, continued at 71 ms: no delay is in the account, and nothing was found.
+        let stopped = Polls::NONE.wait(1_000).wake(71_000, account(0, 5));
+        let after = stopped.wait(71_010).wake(71_013, || panic!("not worth a system call"));
+        assert_eq!(after.earliest_us, 1_000, "all of it may have come while it was stopped");
+        let again = of_which_came(after).wait(71_020).wake(71_023, || panic!("not worth a system call"));
+        assert_eq!(again.earliest_us, 71_010);
     }
 
     #[test]

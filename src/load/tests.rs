@@ -398,6 +398,27 @@ async fn a_stopped_run_yields_one_record_for_each_issued_request() {
 }
 
 #[tokio::test]
+async fn requests_are_counted_as_issued_when_they_start_and_not_by_their_records() {
+    let (url, _) = serve(Behaviour::Stall).await;
+    let (records, received) = mpsc::channel();
+    let live = Arc::new(LiveCounters::default());
+    let (stopper, stop) = watch::channel(false);
+    let look = async {
+        while LiveCounters::get(&live.issued) < 4 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(received.try_recv().is_err(), "no record was made yet");
+        stopper.send(true).unwrap();
+    };
+    let playing = play(job(&url, Traffic::Closed), RunClock::start(), records, live.clone(), stop);
+    let (played, ()) = tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(playing, look) })
+        .await
+        .expect("four are in flight for ever");
+    assert_eq!(played.unwrap().figures.issued, Some(4));
+    assert_eq!(received.iter().count(), 4);
+}
+
+#[tokio::test]
 async fn a_request_that_takes_too_long_is_a_timeout_with_what_came() {
     let (url, _) = serve(Behaviour::Stall).await;
     let mut job = job(&url, Traffic::Closed);

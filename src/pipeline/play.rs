@@ -62,6 +62,8 @@ enum Cut {
     Interrupted,
     ServerDied(String),
     GuardDied,
+    /// The load engine could not play, or not to the end.
+    NotPlayed(String),
 }
 
 impl Cut {
@@ -70,6 +72,7 @@ impl Cut {
             Cut::Interrupted => "interrupted".into(),
             Cut::ServerDied(how) => format!("the server {how}"),
             Cut::GuardDied => "the guard process died".into(),
+            Cut::NotPlayed(why) => why.clone(),
         }
     }
 }
@@ -113,7 +116,8 @@ async fn load(
     };
     drop(line);
     // A short load can be over, with every request failed, before the guard tells of the server's end.
-    if cut.is_none() && LiveCounters::get(&seen.failed) > 0 {
+    // Of a server that is not ours no news comes.
+    if cut.is_none() && server.is_some() && LiveCounters::get(&seen.failed) > 0 {
         cut = tokio::select! {
             how = died(server.as_mut()) => Some(how),
             () = guard_died(guard) => Some(Cut::GuardDied),
@@ -136,7 +140,7 @@ async fn load(
     let figures = match played {
         Ok(played) => played.figures,
         Err(error) => {
-            cut.get_or_insert(Cut::ServerDied(format!("{error:#}")));
+            cut.get_or_insert(Cut::NotPlayed(format!("{error:#}")));
             EngineFigures::default()
         }
     };

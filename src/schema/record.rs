@@ -110,7 +110,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
-    /// No connection.
+    /// No connection: it was never sent.
     Connect,
     /// Not finished within `--timeout`.
     Timeout,

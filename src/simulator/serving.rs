@@ -214,12 +214,14 @@ impl Server {
                 system::reset_on_close(connection.socket.as_raw_fd());
                 connection.close = true;
                 truth.status = 0;
+                truth.user = user_of(&request.body);
                 truth.fault = Some("reset".into());
                 self.book.close(truth, system::monotonic_ns(), "reset");
                 return;
             }
             Some(FaultKind::Status(status)) => {
                 self.counters.injected += 1;
+                truth.user = user_of(&request.body);
                 truth.fault = Some(status.to_string());
                 return self.refuse(connection, truth, &Refusal::Injected(status), endpoint);
             }
@@ -234,6 +236,7 @@ impl Server {
             Ok(ask) => ask,
             Err(refusal) => {
                 truth.stream = wants_stream(&request.body);
+                truth.user = user_of(&request.body);
                 return self.refuse(connection, truth, &refusal, endpoint);
             }
         };
@@ -324,6 +327,14 @@ impl Server {
 
 /// Whether a body that was refused asked for a stream.
 fn wants_stream(body: &[u8]) -> bool {
-    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    json.and_then(|json| json.get("stream").and_then(serde_json::Value::as_bool)).unwrap_or(false)
+    field(body, "stream").and_then(|stream| stream.as_bool()).unwrap_or(false)
+}
+
+/// The client's mark in a body that was not read for an answer.
+fn user_of(body: &[u8]) -> Option<String> {
+    field(body, "user")?.as_str().map(str::to_owned)
+}
+
+fn field(body: &[u8], name: &str) -> Option<serde_json::Value> {
+    serde_json::from_slice::<serde_json::Value>(body).ok()?.get_mut(name).map(serde_json::Value::take)
 }

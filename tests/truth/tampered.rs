@@ -1,0 +1,74 @@
+//! A book that does not add up is an error that is seen, and no result.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::place::{Place, Played};
+use super::raw::Simulator;
+
+/// What `harness report` makes of records that were changed, and what it says.
+fn report(place: &Place, change: impl Fn(&mut Vec<String>)) -> (Option<i32>, String) {
+    let closed = place.result("vllm_2", "_records.jsonl.zst");
+    let whole = fs::read(&closed).unwrap();
+    let text = String::from_utf8(zstd::decode_all(whole.as_slice()).unwrap()).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    change(&mut lines);
+    let changed: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    fs::write(&closed, zstd::encode_all(changed.as_bytes(), 1).unwrap()).unwrap();
+    let ended = place.start(&["report", "results"]).wait();
+    fs::write(&closed, whole).unwrap();
+    (ended.code, ended.stderr)
+}
+
+/// The end of the records says that there are so many more or fewer of them.
+fn recount(lines: &mut [String], by: i64) {
+    let last = lines.last_mut().unwrap();
+    let mut footer: Value = serde_json::from_str(last).unwrap();
+    let records = footer["records"].as_i64().unwrap();
+    footer["records"] = (records + by).into();
+    *last = footer.to_string();
+}
+
+#[test]
+fn a_record_that_is_missing_or_there_twice_is_told_and_gives_no_result() {
+    let place = Place::new();
+    let simulator = Simulator::start("vllm", &["--ttft", "1ms", "--itl", "1ms"]);
+    let load = ["--requests", "6", "--concurrency", "2", "--warmup", "2", "--max-tokens", "4", "--quiet"];
+    assert_eq!(place.bench("vllm", &simulator, &load).ended.code, Some(0));
+    let run = place.result("vllm_2", ".json");
+    fs::remove_file(&run).unwrap();
+
+    let (code, said) = report(&place, |lines| drop(lines.remove(5)));
+    assert!(said.contains("holds 7 records, but its end says 8: lines were lost"), "{said}");
+    assert!(code == Some(2) && !run.exists(), "{said}");
+    // The load engine's own count is held against the records, whatever the file says of itself.
+    let (code, said) = report(&place, |lines| {
+        lines.remove(5);
+        recount(lines, -1);
+    });
+    assert!(said.contains("6 requests were issued, but the records hold 5"), "{said}");
+    assert!(code == Some(2) && !run.exists(), "{said}");
+    let (code, said) = report(&place, |lines| {
+        lines.insert(5, lines[5].clone());
+        recount(lines, 1);
+    });
+    assert!(said.contains("6 requests were issued, but the records hold 7"), "{said}");
+    assert!(code == Some(2) && !run.exists(), "{said}");
+
+    let (code, said) = report(&place, |_| {});
+    assert!(code == Some(0) && run.exists(), "as they were they make a result: {said}");
+}
+
+#[test]
+fn a_server_that_has_no_address_gives_no_numbers_and_the_reason() {
+    let place = Place::new();
+    // A name that never has one (RFC 2606).
+    let load = ["--model", "m", "--requests", "3", "--quiet"];
+    let ended = place.start_bench("vllm", "http://nobody.invalid:1", &load).wait();
+    let played = Played::read(&place, "vllm", ended);
+    assert!(played.records.is_empty() && played.summary["requests"]["issued"] == 0);
+    let partial = played.summary["partial"].as_str().unwrap();
+    assert!(partial.starts_with("the host nobody.invalid has no address; check the URL"), "{partial}");
+    assert_eq!(played.ended.code, Some(1), "{}", played.ended.stderr);
+}
