@@ -255,6 +255,10 @@ pub struct LoadArgs {
     /// Do not check certificates
     #[arg(long)]
     pub insecure: bool,
+    /// Speak HTTP/2: over https where TLS agrees on it (ALPN), over http at once; arrivals then bear the
+    /// stamps of the client's reads, not the kernel's. A server that does not speak it is an error
+    #[arg(long)]
+    pub http2: bool,
     /// Threads of the load engine
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub client_threads: u32,

@@ -167,6 +167,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
             api_key_env: None,
             ca_file: None,
             insecure: false,
+            http2: false,
         },
         api_key: None,
         protocol: Protocol {
