@@ -33,6 +33,10 @@ mod corpus;
 #[cfg(test)]
 mod stalls;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod streams_server;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tls;
