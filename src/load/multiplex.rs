@@ -38,6 +38,7 @@ pub(crate) struct Multiplex {
     connections: Mutex<Vec<Arc<Shared>>>,
     /// Held by the one who opens a further connection: the others wait for it, and need none of their own.
     opening: tokio::sync::Mutex<()>,
+    greeting_limit: Duration,
 }
 
 /// One connection.
@@ -61,7 +62,12 @@ pub(crate) struct Lane {
 impl Multiplex {
     /// No connection yet; `head` is cloned for each request.
     pub(crate) fn new(head: http::Request<()>) -> Multiplex {
-        Multiplex { head, connections: Mutex::default(), opening: tokio::sync::Mutex::new(()) }
+        Multiplex {
+            head,
+            connections: Mutex::default(),
+            opening: tokio::sync::Mutex::new(()),
+            greeting_limit: GREETING_LIMIT,
+        }
     }
 
     pub(crate) fn head(&self) -> &http::Request<()> {
@@ -117,7 +123,7 @@ impl Multiplex {
         let io = dialer.connect().await?.into_io();
         let intake = Arc::new(Intake::default());
         let greeting = greet(Noted::new(io, intake.clone(), *clock));
-        let greeted = tokio::time::timeout(GREETING_LIMIT, greeting).await;
+        let greeted = tokio::time::timeout(self.greeting_limit, greeting).await;
         let host = dialer.host();
         let refused = |why: String| io::Error::other(format!("{host} {why}; leave --http2 out"));
         let sender = match greeted {
@@ -127,7 +133,7 @@ impl Multiplex {
             }
             Ok(Err(why)) => return Err(refused(format!("does not speak HTTP/2, it seems: {why}"))),
             Err(_) => {
-                let seconds = GREETING_LIMIT.as_secs();
+                let seconds = self.greeting_limit.as_secs();
                 let why = format!("does not speak HTTP/2, it seems: it sent no settings within {seconds} s");
                 return Err(refused(why));
             }
@@ -200,5 +206,74 @@ impl Drop for Lane {
     fn drop(&mut self) {
         self.shared.idle_since_us.store(self.clock.now_us(), Ordering::Relaxed);
         self.shared.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::play::base_url;
+    use crate::load::streams_server::{Counts, Reply, Server};
+    use crate::load::tests::job;
+    use crate::schema::plan::Traffic;
+
+    async fn dialer(url: &str) -> Dialer {
+        let mut wire = job(url, Traffic::Closed).wire;
+        wire.http2 = true;
+        Dialer::new(&base_url(url).unwrap(), &wire).await.unwrap()
+    }
+
+    fn none() -> Multiplex {
+        Multiplex::new(http::Request::new(()))
+    }
+
+    #[tokio::test]
+    async fn those_who_find_no_room_together_share_the_connection_that_the_first_one_opens() {
+        let server = Server { most_streams: Some(2), ..Server::answering(Reply::whole()) };
+        let url = server.serve().await;
+        let (dialer, clock, connections) = (dialer(&url).await, RunClock::start(), none());
+        let enter = || connections.enter(&dialer, &clock);
+        let (a, b, c) = tokio::join!(enter(), enter(), enter());
+        let (a, b, c) = (a.unwrap(), b.unwrap(), c.unwrap());
+        let opened: Vec<bool> = [&a, &b, &c].map(|lane| lane.connect_us.is_some()).to_vec();
+        assert_eq!(opened, [true, false, true]);
+        let last = connections.room(&clock).unwrap();
+        assert!(connections.room(&clock).is_none(), "two connections of two streams");
+        drop(a);
+        assert!(connections.room(&clock).unwrap().connect_us.is_none(), "a place that became free");
+        assert_eq!(Counts::get(&server.counts.connections), 2);
+        drop((b, c, last));
+        connections.open_for(4, &dialer, &clock).await.unwrap();
+        assert_eq!(Counts::get(&server.counts.connections), 2, "there is room");
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_closed_before_the_server_would_and_one_in_use_is_not() {
+        let server = Server { most_streams: Some(1), ..Server::answering(Reply::whole()) };
+        let url = server.serve().await;
+        let (dialer, clock, connections) = (dialer(&url).await, RunClock::start(), none());
+        connections.open_for(2, &dialer, &clock).await.unwrap();
+        let held = connections.room(&clock).unwrap();
+        connections.drop_stale(clock.now_us());
+        assert_eq!(connections.lock().len(), 2);
+        connections.drop_stale(clock.now_us() + IDLE_LIMIT_US);
+        assert_eq!(connections.lock().len(), 1);
+        drop(held);
+        connections.drop_stale(clock.now_us() + IDLE_LIMIT_US);
+        assert_eq!(connections.lock().len(), 0);
+        assert!(server.counts.all_closed().await);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_allows_no_stream_or_does_not_greet_is_no_endless_wait() {
+        let closed = Server { most_streams: Some(0), ..Server::answering(Reply::whole()) };
+        let (dialer_of_closed, clock) = (dialer(&closed.serve().await).await, RunClock::start());
+        let error = none().enter(&dialer_of_closed, &clock).await.err().unwrap().to_string();
+        assert!(error.contains("SETTINGS_MAX_CONCURRENT_STREAMS 0"), "{error}");
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let hasty = Multiplex { greeting_limit: Duration::from_millis(50), ..none() };
+        let error = hasty.enter(&dialer(&url).await, &clock).await.err().unwrap().to_string();
+        assert!(error.contains("sent no settings") && error.contains("leave --http2 out"), "{error}");
     }
 }
