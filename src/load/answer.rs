@@ -208,7 +208,8 @@ impl Answer {
         for frame in frames {
             newest_is_last = self.take_body(frame, arrival);
         }
-        self.seen.end_read(arrival, newest_is_last && !arrival.beyond);
+        // What comes next may have come before this read's return, which is its stamp, was noted.
+        self.seen.end_read(Arrival { beyond: true, ..arrival }, newest_is_last && !arrival.beyond);
         if self.seen.unreadable.is_some() { Progress::Stop } else { Progress::More }
     }
 

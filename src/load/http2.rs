@@ -1,7 +1,7 @@
 //! One request as a stream of an HTTP/2 connection: handed over, its frames taken, at most one replay.
 //!
 //! The connection is a task of its own, which reads ahead of the streams: an arrival bears the return of
-//! the connection's read, the last one before its frame was taken, and no stamp of the kernel.
+//! the read that brought its frame, and no stamp of the kernel.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -171,16 +171,24 @@ impl Receiver<'_> {
         }
     }
 
-    /// Only what the connection read last has the stamp of that read for certain.
+    /// The stamp is that of what the connection's read ended with: of this stream's last frame, or of
+    /// another's that came with it.
     fn arrival(&self, previous_us: u64) -> Arrival {
-        let reading = self.lane.intake().reading();
+        let reading = self.lane.intake().take(self.stream);
         Arrival {
             at_us: reading.at_us.max(previous_us),
             lag_us: 0,
             kernel: false,
-            beyond: reading.newest_stream != Some(self.stream),
+            beyond: !reading.newest,
             earliest_us: reading.earliest_us,
         }
+    }
+}
+
+impl Drop for Receiver<'_> {
+    fn drop(&mut self) {
+        // Of frames that nobody will take.
+        self.lane.intake().take(self.stream);
     }
 }
 

@@ -1,11 +1,13 @@
 //! What an HTTP/2 connection has read: when, whose frame came last, and how early its bytes can have come.
 
+use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::has_budget_remaining;
 
 use super::clock::RunClock;
 use super::polls;
@@ -13,8 +15,10 @@ use super::transport::Io;
 
 /// The beginning of every frame: length, type, flags, stream.
 const HEADER_BYTES: usize = 9;
-/// The type of a frame that carries a piece of a body.
+/// Types of the frames that make an answer.
 const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
 
 /// A connection's reads, as its streams see them.
 #[derive(Debug, Default)]
@@ -22,37 +26,39 @@ pub(crate) struct Intake {
     state: Mutex<State>,
 }
 
-/// What a stream finds of the last read.
+/// How the frames came that a stream has not taken yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Reading {
-    /// When it returned, µs: before any frame in it was looked at.
+    /// Return of the read that brought the last of them, µs: before anything was made of it.
     pub(crate) at_us: u64,
-    /// The stream whose body it ended with; none where its last bytes are something else, or not a whole frame.
-    pub(crate) newest_stream: Option<u32>,
-    /// No byte of the frames that are found now came earlier, µs.
+    /// That read ended with a piece of this stream's body.
+    pub(crate) newest: bool,
+    /// None of their bytes came earlier, µs.
     pub(crate) earliest_us: u64,
 }
 
 #[derive(Debug, Default)]
 struct State {
     frames: Frames,
+    /// By stream.
+    waiting: HashMap<u32, Reading>,
+    /// When the first read began since the connection was last found empty, µs; none where there was none.
+    burst_from_us: Option<u64>,
+    /// No byte that is read now came earlier, µs.
+    floor_us: u64,
+    /// A read that began then, or a later one, found nothing more, µs.
+    emptied_us: u64,
+    /// Nothing of a TLS record was left behind.
+    whole: bool,
     at_us: u64,
-    earliest_us: u64,
-    /// What the thread's waits proved at the last read, µs.
-    proven_us: u64,
-    /// The last wait began with the beginning of a frame, or of a TLS record, already here.
-    began_before: bool,
 }
 
 impl Intake {
-    /// The last read.
-    pub(crate) fn reading(&self) -> Reading {
-        let state = self.lock();
-        Reading {
-            at_us: state.at_us,
-            newest_stream: state.frames.newest_stream(),
-            earliest_us: state.earliest_us,
-        }
+    /// How the frames of `stream` came that it takes now.
+    pub(crate) fn take(&self, stream: u32) -> Reading {
+        let mut state = self.lock();
+        let unknown = Reading { at_us: state.at_us, newest: false, earliest_us: 0 };
+        state.waiting.remove(&stream).unwrap_or(unknown)
     }
 
     /// The other side began as an HTTP/1 server does.
@@ -60,24 +66,36 @@ impl Intake {
         self.lock().frames.is_http1
     }
 
-    /// A read returned `bytes` at `now_us`; the thread's waits prove `proven_us` of what it found.
-    fn took(&self, bytes: &[u8], now_us: u64, proven_us: u64) {
-        let mut state = self.lock();
-        if proven_us != state.proven_us {
-            // The first read after a wait: what completes a frame begun earlier proves nothing of its beginning.
-            state.proven_us = proven_us;
-            if !state.began_before {
-                state.earliest_us = proven_us;
+    /// A read that began at `from_us` returned `bytes` at `now_us`. What it found came after `proven_us`,
+    /// by the thread's waits, where the connection had been read empty before.
+    fn took(&self, bytes: &[u8], from_us: u64, now_us: u64, proven_us: u64) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.burst_from_us.is_none() {
+            state.burst_from_us = Some(from_us);
+            if state.whole {
+                state.floor_us = proven_us.max(state.emptied_us);
             }
         }
         state.at_us = now_us;
-        state.frames.follow(bytes);
+        let waiting = &mut state.waiting;
+        let newest = state.frames.follow(bytes, state.floor_us, |stream, began_us| {
+            let first = Reading { at_us: now_us, newest: false, earliest_us: began_us };
+            let reading = waiting.entry(stream).or_insert(first);
+            (reading.at_us, reading.newest) = (now_us, false);
+        });
+        if let Some(reading) = newest.and_then(|stream| waiting.get_mut(&stream)) {
+            reading.newest = true;
+        }
     }
 
-    /// All that there was has been read; `whole`: nothing of a further TLS record is among it.
+    /// The connection was found empty; `whole`: nothing of a TLS record that is not complete is held back.
     fn emptied(&self, whole: bool) {
         let mut state = self.lock();
-        state.began_before = !(whole && state.frames.at_seam());
+        state.whole = whole;
+        if let Some(from_us) = state.burst_from_us.take() {
+            state.emptied_us = from_us;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -92,43 +110,51 @@ struct Frames {
     held: usize,
     /// Bytes of the frame's body that have not come.
     left: usize,
+    /// No byte of the frame at hand came earlier, µs.
+    began_us: u64,
     begun: bool,
     is_http1: bool,
 }
 
 impl Frames {
-    fn follow(&mut self, mut bytes: &[u8]) {
+    /// Calls `whole` with the stream of each frame that is complete now and the floor of its first byte;
+    /// `floor_us` is that of `bytes`. The stream whose body they end with, where they do.
+    fn follow(&mut self, mut bytes: &[u8], floor_us: u64, mut whole: impl FnMut(u32, u64)) -> Option<u32> {
+        let mut newest = None;
         while !bytes.is_empty() {
+            newest = None;
             if self.left > 0 {
                 let taken = self.left.min(bytes.len());
                 self.left -= taken;
                 bytes = &bytes[taken..];
-                continue;
-            }
-            let taken = (HEADER_BYTES - self.held).min(bytes.len());
-            self.header[self.held..self.held + taken].copy_from_slice(&bytes[..taken]);
-            self.held += taken;
-            bytes = &bytes[taken..];
-            if self.held == HEADER_BYTES {
+            } else {
+                if self.held == 0 {
+                    self.began_us = floor_us;
+                }
+                let taken = (HEADER_BYTES - self.held).min(bytes.len());
+                self.header[self.held..self.held + taken].copy_from_slice(&bytes[..taken]);
+                self.held += taken;
+                bytes = &bytes[taken..];
+                if self.held < HEADER_BYTES {
+                    break;
+                }
+                self.held = 0;
                 self.is_http1 |= !self.begun && self.header.starts_with(b"HTTP/");
                 self.begun = true;
                 let [high, middle, low, ..] = self.header;
                 self.left = u32::from_be_bytes([0, high, middle, low]) as usize;
-                self.held = 0;
+            }
+            if self.left == 0 {
+                let [_, _, _, kind, _, stream @ ..] = self.header;
+                // The first bit is reserved.
+                let stream = u32::from_be_bytes(stream) & (u32::MAX >> 1);
+                if matches!(kind, DATA | HEADERS | CONTINUATION) {
+                    whole(stream, self.began_us);
+                }
+                newest = (kind == DATA).then_some(stream);
             }
         }
-    }
-
-    /// Nothing of a further frame has come.
-    fn at_seam(&self) -> bool {
-        self.held == 0 && self.left == 0
-    }
-
-    fn newest_stream(&self) -> Option<u32> {
-        let [_, _, _, kind, _, stream @ ..] = self.header;
-        // The first bit is reserved.
-        let stream = u32::from_be_bytes(stream) & (u32::MAX >> 1);
-        (self.begun && self.at_seam() && kind == DATA).then_some(stream)
+        newest
     }
 }
 
@@ -151,14 +177,16 @@ impl AsyncRead for Noted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
+        let (before, from_us) = (buffer.filled().len(), self.clock.now_us());
         let polled = Pin::new(&mut self.io).poll_read(context, buffer);
         match &polled {
-            Poll::Pending => self.intake.emptied(self.io.at_seam()),
+            // A task that has used up its turn is told to wait too, whatever there is.
+            Poll::Pending if has_budget_remaining() => self.intake.emptied(self.io.at_seam()),
             Poll::Ready(Ok(())) => {
-                self.intake.took(&buffer.filled()[before..], self.clock.now_us(), polls::earliest_us());
+                let bytes = &buffer.filled()[before..];
+                self.intake.took(bytes, from_us, self.clock.now_us(), polls::earliest_us());
             }
-            Poll::Ready(Err(_)) => {}
+            Poll::Pending | Poll::Ready(Err(_)) => {}
         }
         polled
     }
@@ -191,24 +219,30 @@ mod tests {
         [&length[1..], &[kind, 0], &stream.to_be_bytes(), body].concat()
     }
 
+    /// Streams of the frames that are whole, and the one that the last bytes are of.
+    fn follow(frames: &mut Frames, bytes: &[u8]) -> (Vec<u32>, Option<u32>) {
+        let mut whole = Vec::new();
+        let newest = frames.follow(bytes, 0, |stream, _| whole.push(stream));
+        (whole, newest)
+    }
+
     #[test]
     fn frames_end_where_they_end_wherever_they_are_cut() {
         let frames = [frame(4, 0, b""), frame(DATA, 5, b"body"), frame(1, 7, &[9; 300]), frame(DATA, 9, b"")];
         let newest = [None, Some(5), None, Some(9)];
         let bytes = frames.concat();
-        for cut in 0..=bytes.len() {
+        for cut in 1..bytes.len() {
             let mut seen = Frames::default();
-            seen.follow(&bytes[..cut]);
+            let (mut whole, last) = follow(&mut seen, &bytes[..cut]);
             let mut end = 0;
             let ended = frames.iter().position(|frame| {
                 end += frame.len();
                 end == cut
             });
-            assert_eq!(seen.newest_stream(), ended.and_then(|at| newest[at]), "cut at {cut}");
-            assert_eq!(seen.at_seam(), cut == 0 || ended.is_some(), "cut at {cut}");
-            seen.follow(&bytes[cut..]);
-            assert_eq!(seen.newest_stream(), Some(9), "cut at {cut}");
-            assert!(!seen.is_http1);
+            assert_eq!(last, ended.and_then(|at| newest[at]), "cut at {cut}");
+            let (more, last) = follow(&mut seen, &bytes[cut..]);
+            whole.extend(more);
+            assert_eq!((whole, last, seen.is_http1), (vec![5, 7, 9], Some(9), false), "cut at {cut}");
         }
     }
 
@@ -216,36 +250,59 @@ mod tests {
     fn a_server_that_answers_in_http_1_is_known_by_its_first_bytes() {
         for answer in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"HTTP/1.0 505 \r\n"] {
             let mut seen = Frames::default();
-            answer.chunks(2).for_each(|piece| seen.follow(piece));
+            for piece in answer.chunks(2) {
+                follow(&mut seen, piece);
+            }
             assert!(seen.is_http1);
         }
         let mut later = Frames::default();
-        later.follow(&[&frame(4, 0, b"")[..], b"HTTP/1.1 "].concat());
+        follow(&mut later, &[&frame(4, 0, b"")[..], b"HTTP/1.1 "].concat());
         assert!(!later.is_http1, "only what comes first tells");
     }
 
-    #[test]
-    fn a_frame_that_began_before_a_wait_is_not_bounded_by_it() {
+    fn intake() -> Intake {
         let intake = Intake::default();
-        let (one, two) = (frame(DATA, 1, b"one"), frame(DATA, 3, b"two"));
-        intake.took(&one, 1_000, 900);
         intake.emptied(true);
-        let first = Reading { at_us: 1_000, newest_stream: Some(1), earliest_us: 900 };
-        assert_eq!(intake.reading(), first);
-        // The next one comes in two halves, with a wait between.
-        intake.took(&two[..10], 2_000, 1_900);
+        intake
+    }
+
+    #[test]
+    fn a_stream_has_the_stamp_of_the_read_that_brought_its_frames() {
+        let intake = intake();
+        let (one, three) = (frame(DATA, 1, b"one"), frame(DATA, 3, b"three"));
+        intake.took(&[&one[..], &three].concat(), 990, 1_000, 900);
+        intake.took(&one, 1_005, 1_010, 900);
         intake.emptied(true);
-        assert_eq!(intake.reading().newest_stream, None);
-        intake.took(&two[10..], 3_000, 2_900);
-        intake.took(&one, 3_010, 2_900);
+        // Before the streams have looked, the connection is read again.
+        intake.took(&frame(DATA, 5, b"five"), 1_100, 1_110, 900);
+        assert_eq!(intake.take(3), Reading { at_us: 1_000, newest: true, earliest_us: 900 });
+        assert_eq!(intake.take(1), Reading { at_us: 1_010, newest: true, earliest_us: 900 });
+        assert_eq!(intake.take(5), Reading { at_us: 1_110, newest: true, earliest_us: 990 });
+        assert_eq!(intake.take(5), Reading { at_us: 1_110, newest: false, earliest_us: 0 }, "taken");
+        // Behind it comes another's.
+        intake.took(&[&one[..], &three].concat(), 2_000, 2_010, 1_900);
+        assert!(!intake.take(1).newest);
+    }
+
+    #[test]
+    fn a_frame_is_bounded_by_what_is_known_of_its_first_byte() {
+        let intake = intake();
+        let (one, three) = (frame(DATA, 1, b"one"), frame(DATA, 3, b"three"));
+        intake.took(&one[..3], 1_990, 2_000, 1_900);
         intake.emptied(true);
-        let halved = Reading { at_us: 3_010, newest_stream: Some(1), earliest_us: 1_900 };
-        assert_eq!(intake.reading(), halved);
-        // So does one whose TLS record was begun.
-        intake.took(&one, 4_000, 3_900);
-        assert_eq!(intake.reading().earliest_us, 3_900);
+        intake.took(&[&one[3..], &three].concat(), 2_990, 3_000, 2_900);
+        intake.emptied(true);
+        assert_eq!(intake.take(1), Reading { at_us: 3_000, newest: false, earliest_us: 1_900 });
+        assert_eq!(intake.take(3), Reading { at_us: 3_000, newest: true, earliest_us: 2_900 });
+        // What the waits prove is less than the connection's own emptiness.
+        intake.took(&one, 3_500, 3_510, 2_900);
+        assert_eq!(intake.take(1).earliest_us, 2_990);
+        // A TLS record was begun before the wait.
         intake.emptied(false);
-        intake.took(&two, 5_000, 4_900);
-        assert_eq!(intake.reading().earliest_us, 3_900);
+        intake.took(&three, 4_990, 5_000, 4_900);
+        assert_eq!(intake.take(3).earliest_us, 2_990);
+        // A read after one that left something behind says nothing new.
+        intake.took(&one, 5_010, 5_020, 4_900);
+        assert_eq!(intake.take(1).earliest_us, 2_990);
     }
 }
