@@ -49,7 +49,8 @@ Examples:
 Examples:
   harness bench --url http://127.0.0.1:8000 --concurrency 32 --requests 500
   harness bench --url https://llm.example.com --backend prod --api-key-env LLM_KEY --rate 10 --duration 5m
-  harness bench --url http://127.0.0.1:30000 --backend sglang --warmup 0")]
+  harness bench --url http://127.0.0.1:30000 --backend sglang --warmup 0
+  harness bench --url https://llm.example.com --http2 --concurrency 64")]
     Bench(BenchArgs),
     /// Make every report again from the raw records, also after a crash
     #[command(after_help = "\

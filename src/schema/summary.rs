@@ -172,7 +172,7 @@ pub struct ClientStats {
     /// Requests by the kind of their stamps.
     #[serde(default)]
     pub stamps: BTreeMap<StampKind, u64>,
-    /// Requests replayed on a fresh connection.
+    /// Requests replayed, nearly always on a fresh connection.
     pub reconnects: u64,
     /// CPU seconds of the load threads in the measured phase.
     pub cpu_s: f64,
