@@ -49,7 +49,8 @@ Examples:
 Examples:
   harness bench --url http://127.0.0.1:8000 --concurrency 32 --requests 500
   harness bench --url https://llm.example.com --backend prod --api-key-env LLM_KEY --rate 10 --duration 5m
-  harness bench --url http://127.0.0.1:30000 --backend sglang --warmup 0")]
+  harness bench --url http://127.0.0.1:30000 --backend sglang --warmup 0
+  harness bench --url https://llm.example.com --http2 --concurrency 64")]
     Bench(BenchArgs),
     /// Make every report again from the raw records, also after a crash
     #[command(after_help = "\
@@ -255,6 +256,10 @@ pub struct LoadArgs {
     /// Do not check certificates
     #[arg(long)]
     pub insecure: bool,
+    /// Speak HTTP/2: over https where TLS agrees on it (ALPN), over http at once; arrivals then bear the
+    /// stamps of the client's reads, not the kernel's. A server that does not speak it is an error
+    #[arg(long)]
+    pub http2: bool,
     /// Threads of the load engine
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub client_threads: u32,

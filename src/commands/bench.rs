@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use crate::backend::definition::Definitions;
 use crate::backend::resolve::url_target;
 use crate::cli::BenchArgs;
+use crate::load;
 use crate::monitor;
 use crate::schema::plan::CommandKind;
 
@@ -32,6 +33,9 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
         let definitions = Definitions::load(args.backends_dir.as_deref())?;
         let label = args.backend.clone().unwrap_or_else(|| PLAIN_LABEL.to_owned());
         choices::check_label(&label)?;
+        if wire.http2 && !args.output.dry_run {
+            load::check_http2(&url, &wire).await.with_context(|| format!("{url} cannot be measured"))?;
+        }
         let client = monitor::client(&wire, traffic::api_key(&wire)?.as_deref())?;
         let models = monitor::listed_models(&client, &url).await;
         let model = match (&args.model, models) {

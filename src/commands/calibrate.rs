@@ -195,6 +195,7 @@ fn session(
         api_key_env: None,
         ca_file: None,
         insecure: false,
+        http2: false,
     };
     let shape = Shape::of(load, seconds);
     let program = std::env::current_exe().context("cannot tell where this program lies")?;

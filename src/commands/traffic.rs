@@ -122,6 +122,7 @@ pub fn wire(args: &LoadArgs) -> anyhow::Result<Wire> {
         api_key_env: args.api_key_env.clone(),
         ca_file: args.ca_file.clone(),
         insecure: args.insecure,
+        http2: args.http2,
     })
 }
 

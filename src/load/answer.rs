@@ -6,7 +6,7 @@ use crate::schema::record::{
 };
 use crate::schema::request::Phase;
 
-use super::http1::{Content, Part, ResponseParser};
+use super::http1::{Content, Head, Part, ResponseParser};
 use super::openai::{self, Usage};
 use super::sse::{Event, SseParser};
 
@@ -189,6 +189,33 @@ impl Answer {
         } else {
             Progress::More
         }
+    }
+
+    /// Takes what one read brought of an answer whose framing is off already, as HTTP/2's is: its head,
+    /// where that is among it, then pieces of its body.
+    pub(crate) fn read_frames<'a>(
+        &mut self,
+        head: Option<Head>,
+        frames: impl IntoIterator<Item = &'a [u8]>,
+        arrival: Arrival,
+    ) -> Progress {
+        self.seen.begin_read(arrival);
+        if let Some(head) = head {
+            self.http.take_read_head(head);
+            self.seen.headers_us = Some(arrival.at_us);
+        }
+        let mut newest_is_last = false;
+        for frame in frames {
+            newest_is_last = self.take_body(frame, arrival);
+        }
+        // What comes next may have come before this read's return, which is its stamp, was noted.
+        self.seen.end_read(Arrival { beyond: true, ..arrival }, newest_is_last && !arrival.beyond);
+        if self.seen.unreadable.is_some() { Progress::Stop } else { Progress::More }
+    }
+
+    /// What came cannot be read, for a cause that was found elsewhere.
+    pub(crate) fn refuse(&mut self, why: String) {
+        self.seen.unreadable.get_or_insert(why);
     }
 
     /// The connection closed; true where that is the response's proper end.

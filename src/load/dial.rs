@@ -12,8 +12,8 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature,
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, RootCertStore,
-    SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage,
+    RootCertStore, SignatureScheme,
 };
 use url::Url;
 
@@ -21,12 +21,18 @@ use crate::schema::plan::Wire;
 
 use super::transport::{Connection, StampedTcp};
 
+/// The name of HTTP/2 within TLS.
+const ALPN_HTTP2: &[u8] = b"h2";
+
 /// Opens connections to one server.
 pub(crate) struct Dialer {
     addresses: Vec<SocketAddr>,
     /// The address that answered last: tried first.
     preferred: AtomicUsize,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// As it stands in messages.
+    host: String,
+    http2: bool,
 }
 
 impl Dialer {
@@ -47,7 +53,13 @@ impl Dialer {
             }
             other => anyhow::bail!("{base_url} is neither http nor https but {other}"),
         };
-        Ok(Dialer { addresses, preferred: AtomicUsize::new(0), tls })
+        Ok(Dialer {
+            addresses,
+            preferred: AtomicUsize::new(0),
+            tls,
+            host: host.to_owned(),
+            http2: wire.http2,
+        })
     }
 
     /// Opens a connection, TLS included.
@@ -57,9 +69,18 @@ impl Dialer {
             None => Ok(Connection::plain(tcp)),
             Some((connector, name)) => {
                 let stream = connector.connect(name.clone(), tcp).await;
-                Ok(Connection::tls(stream.map_err(|error| explain(error, name))?))
+                let stream = stream.map_err(|error| explain(error, name))?;
+                if self.http2 && stream.get_ref().1.alpn_protocol() != Some(ALPN_HTTP2) {
+                    return Err(std::io::Error::other(no_http2(&self.host)));
+                }
+                Ok(Connection::tls(stream))
             }
         }
+    }
+
+    /// The server's name, for messages.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     async fn connect_tcp(&self) -> std::io::Result<TcpStream> {
@@ -87,6 +108,19 @@ async fn connect_address(address: SocketAddr) -> std::io::Result<TcpStream> {
 }
 
 fn tls_config(wire: &Wire) -> anyhow::Result<ClientConfig> {
+    let mut config = trusting_config(wire)?;
+    if wire.http2 {
+        config.alpn_protocols.push(ALPN_HTTP2.to_vec());
+    }
+    Ok(config)
+}
+
+fn no_http2(host: &str) -> String {
+    format!("{host} does not speak HTTP/2: it does not agree on it within TLS (ALPN h2); leave --http2 out")
+}
+
+/// A configuration that trusts whom the plan trusts.
+fn trusting_config(wire: &Wire) -> anyhow::Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
@@ -128,6 +162,7 @@ fn explain(error: std::io::Error, name: &ServerName<'_>) -> std::io::Error {
         Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
             format!("{name} does not speak TLS on this port; is it http:// instead of https://?")
         }
+        Some(Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => no_http2(&name),
         Some(other) => format!("TLS with {name} failed: {other}"),
         None => return error,
     };

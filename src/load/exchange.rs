@@ -5,6 +5,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
+use tokio::net::TcpStream;
+
 use crate::schema::live::LiveCounters;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::request::Phase;
@@ -13,6 +15,8 @@ use super::answer::{Answer, Arrival, Ending, Expect, Progress};
 use super::cancel::Cancel;
 use super::clock::{RealtimeOffset, RunClock};
 use super::dial::Dialer;
+use super::http2;
+use super::multiplex::Multiplex;
 use super::openai::clip;
 use super::pacer::{Ticket, Tickets};
 use super::polls;
@@ -24,6 +28,8 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// A converted kernel stamp may lie so far outside the bounds that it must be within; beyond, the
 /// wall clock was stepped, and the read is stamped instead.
 const STAMP_SLACK_US: i64 = 1_000;
+/// A request whose connection closes without a byte of an answer is replayed within this time of its send, µs.
+const REPLAY_WITHIN_US: u64 = 1_000_000;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER_BYTES]);
@@ -35,6 +41,8 @@ pub(crate) struct Line {
     pub(crate) offset: RealtimeOffset,
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) pool: Pool,
+    /// Where HTTP/2 was asked for; the pool is not used then.
+    pub(crate) http2: Option<Multiplex>,
     pub(crate) live: Arc<LiveCounters>,
 }
 
@@ -101,18 +109,18 @@ impl Line {
 }
 
 /// A request being played.
-struct Talk<'a> {
-    line: &'a Line,
-    record: RequestRecord,
-    message: Arc<[u8]>,
-    expect: Expect,
+pub(super) struct Talk<'a> {
+    pub(super) line: &'a Line,
+    pub(super) record: RequestRecord,
+    pub(super) message: Arc<[u8]>,
+    pub(super) expect: Expect,
     slot_free_us: u64,
     /// How much of the time to connect the slot had to wait for, µs. That it began late is not in it.
     connect_wait_us: u64,
     connection: Option<Connection>,
-    connect_failure: Option<String>,
+    pub(super) connect_failure: Option<String>,
     ticket: Option<Arc<Ticket>>,
-    answer: Option<Answer>,
+    pub(super) answer: Option<Answer>,
     issued: bool,
     in_flight: bool,
 }
@@ -140,14 +148,21 @@ impl<'a> Talk<'a> {
         if self.record.ready_us <= self.line.clock.now_us() {
             self.issue();
         }
+        if let Some(via) = &self.line.http2 {
+            // Boxed: a request over HTTP/1.1 carries nothing of it.
+            return Box::pin(http2::converse(self, via, tickets)).await;
+        }
         self.connection = self.line.pool.take(self.line.clock.now_us());
         if self.connection.is_none()
             && let Err(ending) = self.connect().await
         {
             return ending;
         }
-        self.record.slot_us = Some(self.slot_free_us + self.connect_wait_us);
-        self.send(tickets).await;
+        self.book_slot();
+        let socket = self.connection.as_ref().and_then(Connection::socket);
+        let written = self.wait_until_due(tickets, socket).await;
+        self.mark_sent();
+        self.send_now(written).await;
         loop {
             let ending = self.receive().await;
             let unanswered =
@@ -155,7 +170,7 @@ impl<'a> Talk<'a> {
             let pooled =
                 self.connection.as_ref().and_then(|connection| Some((connection, connection.pooled_at_us?)));
             let Some((connection, pooled_at_us)) = pooled else { return ending };
-            if !unanswered || self.record.replayed {
+            if !unanswered || !self.may_be_replayed() {
                 return ending;
             }
             let sent_us = self.record.sent_us.unwrap_or(0);
@@ -171,6 +186,13 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// Once, and soon: a connection that was closed for lying idle shows it at once. What a server gives up
+    /// later it had taken, and that is a failure.
+    pub(super) fn may_be_replayed(&self) -> bool {
+        let sent_us = self.record.sent_us.unwrap_or(0);
+        !self.record.replayed && self.line.clock.now_us().saturating_sub(sent_us) < REPLAY_WITHIN_US
+    }
+
     async fn connect(&mut self) -> Result<(), Ending> {
         self.connection = None;
         let from_us = self.line.clock.now_us();
@@ -178,28 +200,44 @@ impl<'a> Talk<'a> {
         let connected = Box::pin(self.line.dialer.connect()).await;
         match connected {
             Ok(connection) => {
-                let now_us = self.line.clock.now_us();
-                self.record.connect_us = Some(now_us - from_us);
-                self.connect_wait_us = now_us.saturating_sub(from_us.max(self.slot_free_us));
+                self.record.connect_us = Some(self.book_connect_wait(from_us) - from_us);
                 self.connection = Some(connection);
                 Ok(())
             }
-            Err(error) => {
-                // Prepared ahead of its due time, it fails no earlier than it is due.
-                tokio::time::sleep_until(self.line.clock.instant(self.record.ready_us).into()).await;
-                self.connect_failure = Some(error.to_string());
-                Err(Ending::Broken(String::new()))
-            }
+            Err(error) => Err(self.fail_to_connect(&error).await),
         }
     }
 
-    async fn send(&mut self, tickets: Option<&Tickets>) {
+    /// A connection that was asked for at `from_us` is there: now, µs.
+    pub(super) fn book_connect_wait(&mut self, from_us: u64) -> u64 {
+        let now_us = self.line.clock.now_us();
+        self.connect_wait_us = now_us.saturating_sub(from_us.max(self.slot_free_us));
+        now_us
+    }
+
+    /// Prepared ahead of its due time, a request fails no earlier than it is due.
+    pub(super) async fn fail_to_connect(&mut self, error: &std::io::Error) -> Ending {
+        tokio::time::sleep_until(self.line.clock.instant(self.record.ready_us).into()).await;
+        self.connect_failure = Some(error.to_string());
+        Ending::Broken(String::new())
+    }
+
+    /// The request has its slot, and its connection.
+    pub(super) fn book_slot(&mut self) {
+        self.record.slot_us = Some(self.slot_free_us + self.connect_wait_us);
+    }
+
+    /// Waits for the due time, and where there is a `socket` has the pacer write there: the bytes written.
+    pub(super) async fn wait_until_due(
+        &mut self,
+        tickets: Option<&Tickets>,
+        socket: Option<Arc<TcpStream>>,
+    ) -> usize {
         let mut written = 0;
         let due_us = self.record.due_us.unwrap_or(0);
         if let Some(tickets) = tickets
             && due_us > self.line.clock.now_us()
         {
-            let socket = self.connection.as_ref().and_then(Connection::socket);
             let direct = socket.is_some();
             let ticket = Ticket::new(due_us, socket.map(|socket| (socket, self.message.clone())));
             self.ticket = Some(ticket.clone());
@@ -213,6 +251,11 @@ impl<'a> Talk<'a> {
             }
             self.ticket = None;
         }
+        written
+    }
+
+    /// It is sent now, unless the pacer has done so.
+    pub(super) fn mark_sent(&mut self) {
         if self.record.sent_us.is_none() {
             self.record.sent_us = Some(self.line.clock.now_us());
         }
@@ -221,7 +264,6 @@ impl<'a> Talk<'a> {
             self.in_flight = true;
             LiveCounters::add(&self.line.live.in_flight, 1);
         }
-        self.send_now(written).await;
     }
 
     /// Its turn has come. It is counted now, once, and not when its record is made: a record that is lost
@@ -294,12 +336,13 @@ impl<'a> Talk<'a> {
         }
         self.record.end_us = now_us;
         let answer = self.answer.take();
-        if let (Ending::Read, Some(answer), Some(mut connection)) = (&ending, &answer, self.connection.take())
-        {
+        if let (Ending::Read, Some(answer)) = (&ending, &answer) {
             if answer.has_begun() {
                 self.record.end_us = answer.newest_us();
             }
-            if answer.connection_is_reusable() {
+            if let Some(mut connection) = self.connection.take()
+                && answer.connection_is_reusable()
+            {
                 connection.used = true;
                 self.line.pool.put(connection, now_us);
             }

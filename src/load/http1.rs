@@ -94,6 +94,12 @@ impl ResponseParser {
         self.head
     }
 
+    /// Takes a head that was read elsewhere, as HTTP/2's are. [`Self::eof`] ends the body.
+    pub(crate) fn take_read_head(&mut self, head: Head) {
+        self.head = head;
+        self.state = State::ToEof;
+    }
+
     /// The response is complete.
     pub(crate) fn is_done(&self) -> bool {
         self.state == State::Done
@@ -292,7 +298,8 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<(Head, State), Htt
     Ok((head, state))
 }
 
-fn content(value: &str) -> Content {
+/// What a `content-type` in lower case says.
+pub(crate) fn content(value: &str) -> Content {
     match value.split(';').next().map(str::trim) {
         Some("text/event-stream") => Content::EventStream,
         Some("application/json" | "application/problem+json") => Content::Json,

@@ -1,4 +1,4 @@
-//! The bytes of requests: HTTP head and JSON body, made before they are due.
+//! The bytes of requests: HTTP head and JSON body, made before they are due. Over HTTP/2 the body alone, beside a head for all.
 
 use std::sync::Arc;
 
@@ -20,11 +20,20 @@ const PROMPT_ID: &str = "{prompt_id}";
 /// Makes the messages of a run.
 #[derive(Debug)]
 pub(crate) struct Messages {
-    head: Vec<u8>,
+    head: Head,
     fields: Map<String, Value>,
     endpoint: Endpoint,
     forced: bool,
     min_tokens: bool,
+}
+
+/// What all requests begin with.
+#[derive(Debug)]
+enum Head {
+    /// Up to the length of the body.
+    Http1(Vec<u8>),
+    /// No part of the messages: HTTP/2 packs heads by what it has sent before.
+    Http2(Box<http::Request<()>>),
 }
 
 /// The requests of a phase with their messages.
@@ -60,8 +69,34 @@ impl Messages {
         if forced {
             fields.insert("ignore_eos".to_owned(), json!(true));
         }
-        let head = head(base_url, wire, api_key, close)?;
+        let headers = headers(base_url, wire, api_key)?;
+        let path = path(base_url, &wire.path);
+        if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            bail!(
+                "the path {path:?} cannot be sent: it holds a space or another character that a URL may not"
+            );
+        }
+        let head = if wire.http2 {
+            Head::Http2(Box::new(http2_head(base_url, &path, &headers)?))
+        } else {
+            Head::Http1(http1_head(&path, &headers, close)?)
+        };
         Ok(Messages { head, fields, endpoint: wire.endpoint, forced, min_tokens: protocol.min_tokens })
+    }
+
+    /// The head of every request, but for its length; none over HTTP/1.1, where messages hold it.
+    pub(crate) fn http2_head(&self) -> Option<http::Request<()>> {
+        match &self.head {
+            Head::Http1(_) => None,
+            Head::Http2(head) => Some((**head).clone()),
+        }
+    }
+
+    fn head_bytes(&self) -> usize {
+        match &self.head {
+            Head::Http1(head) => head.len(),
+            Head::Http2(_) => 0,
+        }
     }
 
     /// The whole message of one request.
@@ -85,8 +120,12 @@ impl Messages {
             fields.insert("min_tokens".to_owned(), json!(request.max_tokens));
         }
         let body = Value::Object(fields).to_string();
-        let mut message = Vec::with_capacity(self.head.len() + body.len() + 32);
-        message.extend_from_slice(&self.head);
+        let head = match &self.head {
+            Head::Http1(head) => head,
+            Head::Http2(_) => return body.into_bytes().into(),
+        };
+        let mut message = Vec::with_capacity(head.len() + body.len() + 32);
+        message.extend_from_slice(head);
         message.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
         message.extend_from_slice(body.as_bytes());
         message.into()
@@ -96,7 +135,7 @@ impl Messages {
 impl Script {
     /// Makes the messages now where they are few; `requests` are repeated in order.
     pub(crate) fn new(messages: Arc<Messages>, requests: Arc<[Request]>) -> Script {
-        let size = |request: &Request| messages.head.len() + request.prompt.len() * 9 / 8 + 256;
+        let size = |request: &Request| messages.head_bytes() + request.prompt.len() * 9 / 8 + 256;
         let total: usize = requests.iter().map(size).sum();
         let made = (total <= CACHE_LIMIT_BYTES)
             .then(|| requests.iter().map(|request| messages.make(request)).collect());
@@ -115,7 +154,7 @@ impl Script {
     }
 }
 
-fn head(base_url: &Url, wire: &Wire, api_key: Option<&str>, close: bool) -> anyhow::Result<Vec<u8>> {
+fn headers(base_url: &Url, wire: &Wire, api_key: Option<&str>) -> anyhow::Result<Vec<(String, String)>> {
     let host = base_url.host_str().with_context(|| format!("{base_url} names no host"))?;
     let host = base_url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
     let mut headers: Vec<(String, String)> = [
@@ -126,9 +165,6 @@ fn head(base_url: &Url, wire: &Wire, api_key: Option<&str>, close: bool) -> anyh
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .to_vec();
-    if close {
-        headers.push(("Connection".to_owned(), "close".to_owned()));
-    }
     if let Some(key) = api_key {
         headers.push(("Authorization".to_owned(), format!("Bearer {key}")));
     }
@@ -141,12 +177,12 @@ fn head(base_url: &Url, wire: &Wire, api_key: Option<&str>, close: bool) -> anyh
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&header.name));
         headers.push((header.name.clone(), header.value.clone()));
     }
-    let path = path(base_url, &wire.path);
-    if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        bail!("the path {path:?} cannot be sent: it holds a space or another character that a URL may not");
-    }
+    Ok(headers)
+}
+
+fn http1_head(path: &str, headers: &[(String, String)], close: bool) -> anyhow::Result<Vec<u8>> {
     let mut head = format!("POST {path} HTTP/1.1\r\n");
-    for (name, value) in &headers {
+    for (name, value) in headers {
         let token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
         if !token || value.contains(['\r', '\n', '\0']) {
             bail!(
@@ -155,7 +191,36 @@ fn head(base_url: &Url, wire: &Wire, api_key: Option<&str>, close: bool) -> anyh
         }
         head.push_str(&format!("{name}: {value}\r\n"));
     }
+    if close {
+        head.push_str("Connection: close\r\n");
+    }
     Ok(head.into_bytes())
+}
+
+/// The host goes where HTTP/2 has it (`:authority`), and secrets are kept out of the table that it packs heads with.
+fn http2_head(base_url: &Url, path: &str, headers: &[(String, String)]) -> anyhow::Result<http::Request<()>> {
+    let is_host = |name: &str| name.eq_ignore_ascii_case("host");
+    let host = headers.iter().find(|(name, _)| is_host(name)).map_or("", |(_, value)| value);
+    let uri = http::Uri::builder().scheme(base_url.scheme()).authority(host).path_and_query(path).build();
+    let uri = uri.with_context(|| format!("the host {host:?} with the path {path:?} cannot be sent"))?;
+    let mut request = http::Request::new(());
+    *request.method_mut() = http::Method::POST;
+    *request.version_mut() = http::Version::HTTP_2;
+    *request.uri_mut() = uri;
+    for (name, value) in headers.iter().filter(|(name, _)| !is_host(name)) {
+        if ["keep-alive", "proxy-connection", "upgrade", "te"].contains(&name.to_ascii_lowercase().as_str()) {
+            bail!("the header {name} cannot be sent: HTTP/2 has no such header");
+        }
+        let refused = || {
+            format!(
+                "the header {name:?} cannot be sent: its name or value holds a character that HTTP forbids"
+            )
+        };
+        let mut value = http::HeaderValue::try_from(value).with_context(refused)?;
+        value.set_sensitive(name.eq_ignore_ascii_case("authorization"));
+        request.headers_mut().insert(http::HeaderName::try_from(name).with_context(refused)?, value);
+    }
+    Ok(request)
 }
 
 /// The endpoint's path below the server's own; a base that already ends in `/v1` does not give it twice.
@@ -182,6 +247,7 @@ mod tests {
             api_key_env: None,
             ca_file: None,
             insecure: false,
+            http2: false,
         }
     }
 

@@ -7,7 +7,10 @@ mod clock;
 mod dial;
 mod exchange;
 mod http1;
+mod http2;
+mod intake;
 mod messages;
+mod multiplex;
 mod openai;
 mod pacer;
 mod play;
@@ -23,12 +26,16 @@ pub use answer::parse_answer;
 pub use arrivals::{DueTimes, due_times};
 pub use clock::RunClock;
 pub use play::{Job, Played, Stop, open_files_needed, play};
-pub use probe::probe;
+pub use probe::{check_http2, probe};
 
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod stalls;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
+mod streams_server;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

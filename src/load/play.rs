@@ -21,6 +21,7 @@ use super::clock::{RealtimeOffset, RunClock};
 use super::dial::Dialer;
 use super::exchange::Line;
 use super::messages::{Messages, Script};
+use super::multiplex::Multiplex;
 use super::pacer::Pacer;
 use super::pool::Pool;
 use super::slots::Slots;
@@ -125,6 +126,7 @@ impl Crew {
                     offset: RealtimeOffset::measure(&clock),
                     dialer: dialer.clone(),
                     pool: Pool::default(),
+                    http2: crew.messages.http2_head().map(Multiplex::new),
                     live: live.clone(),
                 },
                 plan: job.load.clone(),

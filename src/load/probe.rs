@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::schema::live::LiveCounters;
+use crate::schema::plan::Wire;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::request::{Phase, Request};
 
@@ -13,6 +14,7 @@ use super::clock::{RealtimeOffset, RunClock};
 use super::dial::Dialer;
 use super::exchange::{Assignment, Line};
 use super::messages::Messages;
+use super::multiplex::Multiplex;
 use super::play::{Job, base_url};
 use super::pool::Pool;
 
@@ -27,13 +29,14 @@ pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRe
         let url = base_url(&job.base_url)?;
         let key = job.api_key.as_deref();
         let messages = Messages::new(&url, &job.wire, key, &job.protocol, &job.sampling, true)?;
-        Ok::<_, anyhow::Error>((Dialer::new(&url, &job.wire).await?, messages.make(request)))
+        let http2 = messages.http2_head().map(Multiplex::new);
+        Ok::<_, anyhow::Error>((Dialer::new(&url, &job.wire).await?, messages.make(request), http2))
     };
     let failed = |detail: String| {
         let outcome = Outcome::Failed { kind: FailureKind::Connect, detail };
         RequestRecord { outcome, ..unsent.clone() }
     };
-    let (dialer, message) = match tokio::time::timeout(timeout, prepared).await {
+    let (dialer, message, http2) = match tokio::time::timeout(timeout, prepared).await {
         Ok(Ok(prepared)) => prepared,
         Ok(Err(error)) => return failed(format!("{error:#}")),
         Err(_) => return failed("the host's name could not be looked up within the timeout".to_owned()),
@@ -44,10 +47,20 @@ pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRe
         offset: RealtimeOffset::measure(&clock),
         dialer: Arc::new(dialer),
         pool: Pool::default(),
+        http2,
         live: Arc::new(LiveCounters::default()),
     };
     let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2);
     let assignment = Assignment { record, message, expect, slot_free_us: 0, timeout_us };
     let record = line.play(assignment, None, &Cancel::default()).await;
     record.unwrap_or_else(|| failed("cancelled".to_owned()))
+}
+
+/// Opens a connection to see that a server speaks HTTP/2, and closes it: no request is sent. An error
+/// says what it speaks instead, or that nothing answers.
+pub async fn check_http2(base_url_text: &str, wire: &Wire) -> anyhow::Result<()> {
+    let dialer = Dialer::new(&base_url(base_url_text)?, wire).await?;
+    let connections = Multiplex::new(http::Request::new(()));
+    connections.open_for(1, &dialer, &RunClock::start()).await?;
+    Ok(())
 }

@@ -136,6 +136,7 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
             offset: RealtimeOffset::measure(&clock),
             dialer: Arc::new(Dialer::new(&base_url(&job.base_url).unwrap(), &job.wire).await.unwrap()),
             pool: Pool::default(),
+            http2: None,
             live: Arc::new(LiveCounters::default()),
         },
         plan: job.load.clone(),

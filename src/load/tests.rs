@@ -167,6 +167,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
             api_key_env: None,
             ca_file: None,
             insecure: false,
+            http2: false,
         },
         api_key: None,
         protocol: Protocol {
@@ -211,7 +212,7 @@ impl Outcomes {
         all
     }
 
-    fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
+    pub(crate) fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
         self.measured().iter().filter(|record| is(&record.outcome)).count()
     }
 
@@ -244,7 +245,7 @@ pub(crate) async fn run(job: Job) -> Outcomes {
     run_and_stop(job, None).await
 }
 
-async fn run_and_stop(job: Job, stop_after: Option<Duration>) -> Outcomes {
+pub(crate) async fn run_and_stop(job: Job, stop_after: Option<Duration>) -> Outcomes {
     let (records, received) = mpsc::channel();
     let live = Arc::new(LiveCounters::default());
     let (stopper, stop) = watch::channel(false);
@@ -258,11 +259,11 @@ async fn run_and_stop(job: Job, stop_after: Option<Duration>) -> Outcomes {
     Outcomes { records: received.iter().collect(), live, played }
 }
 
-fn is_failed(kind: FailureKind) -> impl Fn(&Outcome) -> bool {
+pub(crate) fn is_failed(kind: FailureKind) -> impl Fn(&Outcome) -> bool {
     move |outcome| matches!(outcome, Outcome::Failed { kind: is, .. } if *is == kind)
 }
 
-fn is_completed(outcome: &Outcome) -> bool {
+pub(crate) fn is_completed(outcome: &Outcome) -> bool {
     *outcome == Outcome::Completed
 }
 

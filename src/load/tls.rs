@@ -19,24 +19,24 @@ use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind};
 const TOKENS: usize = 5;
 
 /// A certificate authority.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Authority {
+    pub(super) fn new() -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
     /// Its certificate as a PEM file.
-    fn file(&self) -> tempfile::NamedTempFile {
+    pub(super) fn file(&self) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), self.0.pem()).unwrap();
         file
     }
 
     /// The configuration of a server that shows a certificate for `name`.
-    fn server(&self, name: &str) -> ServerConfig {
+    pub(super) fn server(&self, name: &str) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
         ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -49,7 +49,7 @@ impl Authority {
 }
 
 /// Answers each request with a stream, cut into records that end anywhere. The address.
-async fn serve(config: ServerConfig) -> String {
+pub(super) async fn serve(config: ServerConfig) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -100,16 +100,16 @@ fn records() -> Vec<Vec<u8>> {
     records
 }
 
-fn https(address: &str) -> Job {
+pub(super) fn https(address: &str) -> Job {
     job(&format!("https://{address}"), Traffic::Closed)
 }
 
-async fn ask(job: &Job) -> RequestRecord {
+pub(super) async fn ask(job: &Job) -> RequestRecord {
     probe(job, &job.requests[0], Duration::from_secs(30)).await
 }
 
 #[track_caller]
-fn assert_refused(record: &RequestRecord, why: &str) {
+pub(super) fn assert_refused(record: &RequestRecord, why: &str) {
     match &record.outcome {
         Outcome::Failed { kind: FailureKind::Connect, detail } => assert!(detail.contains(why), "{detail}"),
         other => panic!("{other:?}"),

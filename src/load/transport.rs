@@ -29,7 +29,8 @@ pub(crate) struct Connection {
     pub(crate) used: bool,
 }
 
-enum Io {
+/// The bytes of a connection.
+pub(crate) enum Io {
     Plain(StampedTcp),
     Tls(Box<TlsStream<StampedTcp>>),
 }
@@ -49,6 +50,11 @@ impl Connection {
             Io::Plain(tcp) => Some(tcp.stream.clone()),
             Io::Tls(_) => None,
         }
+    }
+
+    /// What HTTP/2 runs over.
+    pub(crate) fn into_io(self) -> Io {
+        self.io
     }
 
     /// Writes all of `bytes`.
@@ -211,6 +217,56 @@ impl AsyncWrite for StampedTcp {
     fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Dropping the stream closes it; a half-close has no use here.
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Io {
+    /// Beneath TLS nothing of a further record has come.
+    pub(crate) fn at_seam(&self) -> bool {
+        match self {
+            Io::Plain(_) => true,
+            Io::Tls(stream) => stream.get_ref().0.records.at_seam(),
+        }
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Io::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Io::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Io::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Io::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Io::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Io::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Io::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Io::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
     }
 }
 

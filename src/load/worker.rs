@@ -122,15 +122,24 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
 impl Worker {
     fn each_second(&self) {
         self.line.offset.refresh(&self.line.clock);
-        self.line.pool.drop_stale(self.line.clock.now_us());
+        let now_us = self.line.clock.now_us();
+        self.line.pool.drop_stale(now_us);
+        if let Some(connections) = &self.line.http2 {
+            connections.drop_stale(now_us);
+        }
     }
 
     /// Failures, and a server that is slow to accept, are left to the requests that need a connection.
     async fn connect(&self, count: usize) {
+        let line = &self.line;
         let all = async {
-            for _ in self.line.pool.len()..count {
-                match self.line.dialer.connect().await {
-                    Ok(connection) => self.line.pool.put(connection, self.line.clock.now_us()),
+            if let Some(connections) = &line.http2 {
+                let _ = connections.open_for(count, &line.dialer, &line.clock).await;
+                return;
+            }
+            for _ in line.pool.len()..count {
+                match line.dialer.connect().await {
+                    Ok(connection) => line.pool.put(connection, line.clock.now_us()),
                     Err(_) => return,
                 }
             }

@@ -31,6 +31,8 @@ pub fn client(wire: &Wire, api_key: Option<&str>) -> anyhow::Result<reqwest::Cli
         .pool_max_idle_per_host(0)
         .default_headers(headers)
         .danger_accept_invalid_certs(wire.insecure);
+    // The same protocol as the load: a server may speak no other.
+    builder = if wire.http2 { builder.http2_prior_knowledge() } else { builder.http1_only() };
     if let Some(path) = &wire.ca_file {
         let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem)

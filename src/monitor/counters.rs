@@ -247,6 +247,7 @@ mod tests {
             api_key_env: None,
             ca_file: None,
             insecure: false,
+            http2: false,
         };
         client(&wire, api_key).unwrap()
     }

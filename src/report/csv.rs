@@ -16,7 +16,7 @@ use crate::schema::summary::{Caveat, ClientStats, Distribution, MetricValue, Run
 /// Columns of a distribution, in order: `ttft_ms_mean`, `ttft_ms_std`, …
 const STATISTICS: [&str; 10] = ["mean", "std", "min", "p50", "p75", "p90", "p95", "p99", "p999", "max"];
 
-const BEFORE_METRICS: [&str; 17] = [
+const BEFORE_METRICS: [&str; 18] = [
     "timestamp",
     "run_id",
     "backend",
@@ -25,6 +25,7 @@ const BEFORE_METRICS: [&str; 17] = [
     "precision",
     "dataset",
     "endpoint",
+    "http_version",
     "concurrency",
     "rate",
     "requests_issued",
@@ -151,6 +152,7 @@ fn plan_cells(plan: &Plan, at: Timestamp, facts: TargetFacts<'_>) -> Vec<String>
         facts.precision.to_owned(),
         plan.dataset.name.clone(),
         plan.wire.endpoint.name().to_owned(),
+        if plan.wire.http2 { "2" } else { "1.1" }.to_owned(),
         plan.load.concurrency.map(|slots| slots.to_string()).unwrap_or_default(),
         optional(plan.load.traffic.rate()),
     ]

@@ -190,6 +190,7 @@ pub fn plan() -> Plan {
             api_key_env: None,
             ca_file: None,
             insecure: false,
+            http2: false,
         },
         launching: Some(Launching {
             shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None },

@@ -183,9 +183,10 @@ fn method(page: &mut Page, file: &ComparisonFile) {
             ),
             format!("Load: {}", load_words(&plan.load)),
             format!(
-                "Requests: {} to `{}`, {}",
+                "Requests: {} to `{}` over HTTP/{}, {}",
                 plan.wire.endpoint.name(),
                 code(&plan.wire.path),
+                if plan.wire.http2 { "2" } else { "1.1" },
                 sampling_words(&plan.sampling)
             ),
         ]

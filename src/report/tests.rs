@@ -365,7 +365,7 @@ fn the_report_holds_everything() {
 
     - Dataset: benchmark\_dataset (18 prompts, built-in, SHA-256 `0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef`)
     - Load: concurrency 8, 18 requests, 8 warm-up requests before, reported apart, timeout 600 s, seed 42
-    - Requests: chat to `/v1/chat/completions`, temperature 0, exactly 128 tokens where the engine can
+    - Requests: chat to `/v1/chat/completions` over HTTP/1.1, temperature 0, exactly 128 tokens where the engine can
     - Shared settings of launched servers: 4096 tokens of context a request, 32 requests a batch
     - Machine: bench-1, AMD EPYC 9654, 16 cores, 128 GiB of memory, Linux 6.1.0 x86\_64
     - GPUs: 0 NVIDIA H200 (139 GiB), driver 570.00

@@ -207,6 +207,9 @@ pub struct Wire {
     pub ca_file: Option<PathBuf>,
     /// Do not check certificates.
     pub insecure: bool,
+    /// Requests go over HTTP/2, which leaves arrivals the stamps of the reads; else over HTTP/1.1.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub http2: bool,
 }
 
 /// A request header. Its value may be a key, so it is never written anywhere.

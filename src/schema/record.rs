@@ -55,7 +55,8 @@ pub struct RequestRecord {
     pub reader_lag_max_us: u32,
     /// Where the arrival stamps come from.
     pub stamps: StampKind,
-    /// Replayed once because a kept-alive connection had been closed before any response byte.
+    /// Replayed once because a kept-alive connection had been closed before any response byte, or because
+    /// the server had not looked at it by its own word (HTTP/2).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replayed: bool,
     /// Token counts and where they come from.

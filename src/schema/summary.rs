@@ -184,7 +184,7 @@ pub struct ClientStats {
     /// Requests that an answer came to, by the kind of their stamps: `read` if but one of them is no kernel's.
     #[serde(default)]
     pub stamps: BTreeMap<StampKind, u64>,
-    /// Requests replayed on a fresh connection.
+    /// Requests replayed, nearly always on a fresh connection.
     pub reconnects: u64,
     /// CPU seconds of the load threads in the measured phase.
     pub cpu_s: f64,

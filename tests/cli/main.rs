@@ -6,6 +6,7 @@ mod benching;
 mod comparing;
 mod containers;
 mod failing;
+mod http2;
 mod interrupting;
 mod killing;
 mod place;

@@ -18,6 +18,7 @@ fn a_summary_row_has_a_cell_for_every_column() {
         ("engine_version", "0.2"),
         ("dataset", "benchmark_dataset"),
         ("endpoint", "chat"),
+        ("http_version", "1.1"),
         ("concurrency", "20"),
         ("rate", ""),
         ("requests_issued", "3"),

@@ -1,0 +1,231 @@
+//! One request as a stream of an HTTP/2 connection: handed over, its frames taken, at most one replay.
+//!
+//! The connection is a task of its own, which reads ahead of the streams: an arrival bears the return of
+//! the read that brought its frame, and no stamp of the kernel.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+
+use crate::schema::live::LiveCounters;
+use crate::schema::request::Phase;
+
+use super::answer::{Answer, Arrival, Ending, Progress};
+use super::exchange::Talk;
+use super::http1::{Head, content};
+use super::multiplex::{Lane, Multiplex};
+use super::pacer::Tickets;
+
+/// How a stream broke.
+struct Break {
+    ending: Ending,
+    /// The server has not begun with the request, as far as it says.
+    untouched: bool,
+    /// The connection went, for whatever cause.
+    connection_lost: bool,
+}
+
+/// Plays a request: a place on a connection, the due time, the answer. Where this is dropped before its
+/// end the stream is reset (CANCEL), and the connection lives on.
+pub(super) async fn converse(talk: &mut Talk<'_>, via: &Multiplex, tickets: Option<&Tickets>) -> Ending {
+    let mut lane = match enter(talk, via).await {
+        Ok(lane) => lane,
+        Err(ending) => return ending,
+    };
+    talk.book_slot();
+    talk.wait_until_due(tickets, None).await;
+    talk.mark_sent();
+    loop {
+        talk.answer = Some(Answer::new(talk.expect, talk.record.sent_us.unwrap_or(0)));
+        let broken = match exchange(talk, via, &lane).await {
+            Ok(ending) => return ending,
+            Err(broken) => broken,
+        };
+        let begun = talk.answer.as_ref().is_some_and(Answer::has_begun);
+        // As for HTTP/1.1, what was opened for this request alone was not closed for idling.
+        let repeatable = broken.untouched || (broken.connection_lost && lane.connect_us.is_none());
+        if begun || !repeatable || !talk.may_be_replayed() {
+            return broken.ending;
+        }
+        drop(lane);
+        lane = match enter(talk, via).await {
+            Ok(lane) => lane,
+            Err(_) => {
+                // The server is gone, and not only a connection: the request was sent, and broke.
+                talk.connect_failure = None;
+                return broken.ending;
+            }
+        };
+        // `sent_us` stays that of the first send.
+        talk.record.replayed = true;
+    }
+}
+
+async fn enter(talk: &mut Talk<'_>, via: &Multiplex) -> Result<Lane, Ending> {
+    let line = talk.line;
+    if let Some(lane) = via.room(&line.clock) {
+        return Ok(lane);
+    }
+    let from_us = line.clock.now_us();
+    match via.enter(&line.dialer, &line.clock).await {
+        Ok(lane) => {
+            talk.record.connect_us = lane.connect_us.or(talk.record.connect_us);
+            talk.book_connect_wait(from_us);
+            Ok(lane)
+        }
+        Err(error) => Err(talk.fail_to_connect(&error).await),
+    }
+}
+
+/// Sends the request and takes its answer.
+async fn exchange(talk: &mut Talk<'_>, via: &Multiplex, lane: &Lane) -> Result<Ending, Break> {
+    let response = send(talk, via, lane).map_err(|error| broken(&error, false))?;
+    let Some(answer) = &mut talk.answer else { return Ok(Ending::Read) };
+    let measured = (talk.record.phase == Phase::Measured).then_some(&*talk.line.live);
+    let stream = response.stream_id().as_u32();
+    let mut receiver = Receiver { part: Part::Head(response), stream, lane, frames: Vec::new() };
+    poll_fn(|context| receiver.poll(context, answer, measured)).await
+}
+
+/// Hands head and body to h2, which writes them when the connection's task runs next: at once, unless the
+/// socket or the server's window is full.
+fn send(talk: &Talk<'_>, via: &Multiplex, lane: &Lane) -> Result<ResponseFuture, h2::Error> {
+    let mut request = via.head().clone();
+    request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(talk.message.len()));
+    let (response, mut stream) = lane.sender().send_request(request, false)?;
+    stream.send_data(Bytes::from_owner(talk.message.clone()), true)?;
+    Ok(response)
+}
+
+/// Takes the frames of one stream.
+struct Receiver<'a> {
+    part: Part,
+    stream: u32,
+    lane: &'a Lane,
+    /// Pieces of the body that were found in one wake-up.
+    frames: Vec<Bytes>,
+}
+
+/// What is to come next.
+enum Part {
+    Head(ResponseFuture),
+    Body(RecvStream),
+}
+
+impl Receiver<'_> {
+    /// Takes all that is there: to the answer it is one read.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        answer: &mut Answer,
+        measured: Option<&LiveCounters>,
+    ) -> Poll<Result<Ending, Break>> {
+        let mut head = None;
+        self.frames.clear();
+        let ended = loop {
+            match &mut self.part {
+                Part::Head(response) => match Pin::new(response).poll(context) {
+                    Poll::Pending => break None,
+                    Poll::Ready(Ok(response)) => {
+                        let (parts, body) = response.into_parts();
+                        head = Some(read_head(parts.status.as_u16(), &parts.headers));
+                        self.part = Part::Body(body);
+                    }
+                    Poll::Ready(Err(error)) => break Some(Err(error)),
+                },
+                Part::Body(body) => match body.poll_data(context) {
+                    Poll::Pending => break None,
+                    Poll::Ready(Some(Ok(frame))) => {
+                        // It fails only for more than has come.
+                        let _ = body.flow_control().release_capacity(frame.len());
+                        self.frames.push(frame);
+                    }
+                    Poll::Ready(Some(Err(error))) => break Some(Err(error)),
+                    Poll::Ready(None) => break Some(Ok(())),
+                },
+            }
+        };
+        if head.is_some() || !self.frames.is_empty() || matches!(ended, Some(Ok(()))) {
+            let events = answer.events();
+            let frames = self.frames.iter().map(|frame| &**frame);
+            let progress = answer.read_frames(head, frames, self.arrival(answer.newest_us()));
+            if let Some(live) = measured {
+                LiveCounters::add(&live.chunks, (answer.events() - events) as u64);
+            }
+            if progress == Progress::Stop {
+                return Poll::Ready(Ok(Ending::Read));
+            }
+        }
+        match ended {
+            None => Poll::Pending,
+            Some(Ok(())) => {
+                answer.eof();
+                Poll::Ready(Ok(Ending::Read))
+            }
+            Some(Err(error)) if error.is_library() => {
+                answer.refuse(format!("the answer is not HTTP/2: {error}"));
+                Poll::Ready(Ok(Ending::Read))
+            }
+            Some(Err(error)) => Poll::Ready(Err(broken(&error, answer.has_begun()))),
+        }
+    }
+
+    /// The stamp is that of what the connection's read ended with: of this stream's last frame, or of
+    /// another's that came with it.
+    fn arrival(&self, previous_us: u64) -> Arrival {
+        let reading = self.lane.intake().take(self.stream);
+        Arrival {
+            at_us: reading.at_us.max(previous_us),
+            lag_us: 0,
+            kernel: false,
+            beyond: !reading.newest,
+            earliest_us: reading.earliest_us,
+        }
+    }
+}
+
+impl Drop for Receiver<'_> {
+    fn drop(&mut self) {
+        // Of frames that nobody will take.
+        self.lane.intake().take(self.stream);
+    }
+}
+
+fn read_head(status: u16, headers: &HeaderMap) -> Head {
+    let value = |name| {
+        let value: &HeaderValue = headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase())
+    };
+    Head {
+        status,
+        content: value(CONTENT_TYPE).map(|value| content(&value)).unwrap_or_default(),
+        encoded: value(CONTENT_ENCODING).is_some_and(|value| value != "identity"),
+        keep_alive: true,
+    }
+}
+
+/// What an error means for the request; `begun`: some of the response had come.
+fn broken(error: &h2::Error, begun: bool) -> Break {
+    let place = if begun { "in" } else { "before" };
+    let reason = error.reason();
+    let name = reason.map(|reason| format!("{reason:?}")).unwrap_or_default();
+    let how = if error.is_reset() && reason == Some(Reason::HTTP_1_1_REQUIRED) {
+        "the server wants HTTP/1.1 for this request; leave --http2 out".to_owned()
+    } else if error.is_reset() {
+        format!("the server reset the stream {place} the response ({name})")
+    } else if error.is_go_away() {
+        format!("the server ended the connection {place} the response (GOAWAY {name})")
+    } else if error.is_io() {
+        format!("the server closed the connection {place} the response")
+    } else {
+        error.to_string()
+    };
+    let refused = error.is_reset() && reason == Some(Reason::REFUSED_STREAM);
+    let untouched = error.is_remote() && (refused || error.is_go_away());
+    Break { ending: Ending::Broken(how), untouched, connection_lost: error.is_io() }
+}
