@@ -16,7 +16,7 @@ import time
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SECTIONS = ["cpu", "closed", "open", "arrivals", "live", "records", "startup"]
+SECTIONS = ["cpu", "closed", "open", "arrivals", "live", "records", "simulator", "startup"]
 STREAMS, TOKENS, TTFT_MS, ITL_MS = 1000, 128, 50, 20
 
 
@@ -59,6 +59,11 @@ class Simulator:
     def get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
             return json.load(answer)
+
+    def cpu_s(self):
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def check(self, requests, tokens):
         """Every request and every token was asked for, and the server wrote them all."""
@@ -262,6 +267,16 @@ def show_arrivals(rate, seconds):
     row(found["paired"], f"{gaps['variation']:.4f}", f"{gaps['dispersion']:.4f}", f"{gaps['lag_1']:.4f}")
 
 
+def show_simulator(requests):
+    table("The pretend engine with no pause between tokens, one core, read by the floor", "streams", "tokens", "tok/s", "its CPU, µs a token")  # fmt: skip
+    with Simulator("--ttft", "0ms", "--itl", "0ms", "--truth-limit", str(2 * requests * TOKENS)) as server:
+        before, started = server.cpu_s(), time.monotonic()
+        client(floor(server.port, requests))
+        seconds, cpu_s = time.monotonic() - started, server.cpu_s() - before
+        tokens = server.check(requests, requests * TOKENS)["tokens"]
+        row(STREAMS, tokens, f"{tokens / seconds:,.0f}", f"{cpu_s * 1e6 / tokens:.2f}")
+
+
 def show_records(requests):
     table(f"A run of {requests:,} requests of 8 tokens, and its report", "resident in the run, MB", "run, s", "records, MB", "resident in the report, MB", "report, s")  # fmt: skip
     row(*(f"{value:.1f}" for value in many_records(requests)))
@@ -290,6 +305,8 @@ def main():
         show_memory([500, min(most, 2_000) if quick else most])
     if "records" in only:
         show_records(20_000 if quick else 1_000_000)
+    if "simulator" in only:
+        show_simulator(1_000 if quick else 8_000)
     if "startup" in only:
         median, slowest = startup_ms()
         print(f"\nharness --help: median {median:.1f} ms, slowest {slowest:.1f} ms of 20")
