@@ -83,7 +83,7 @@ impl Client {
             achieved_rate: self.pace.achieved(),
             client_limited: None,
         };
-        let reasons = reasons(&stats, self.pace.own());
+        let reasons = reasons(&stats, engine.busy_share, self.pace.own());
         stats.client_limited = (!reasons.is_empty()).then(|| reasons.join("; "));
         stats
     }
@@ -98,8 +98,9 @@ fn cpu_share(engine: &EngineFigures) -> f64 {
 
 /// Why the client made the number: in an open loop a send delay p99 above max(1 ms, 1 % of the median
 /// TTFT), or less than 99 % of the planned rate through the client's own lateness (waiting for a slot
-/// taken off, and by more than 1 ms over the run); in any loop load threads busy for over 90 % of the time.
-fn reasons(stats: &ClientStats, own: Option<OwnPace>) -> Vec<String> {
+/// taken off, and by more than 1 ms over the run); in any loop a load thread busy for over 90 % of the time
+/// in which requests were issued, or all of them of the whole phase.
+fn reasons(stats: &ClientStats, busy_share: f64, own: Option<OwnPace>) -> Vec<String> {
     let mut reasons = Vec::new();
     let limit_ms = stats.send_delay_limit_ms;
     if let Some(Distribution { p99, .. }) = &stats.send_delay_ms
@@ -113,8 +114,9 @@ fn reasons(stats: &ClientStats, own: Option<OwnPace>) -> Vec<String> {
     {
         reasons.push(format!("only {:.1} % of the planned rate was sent", 100.0 * own.ratio));
     }
-    if stats.cpu_share > CPU_SHARE_MOST {
-        reasons.push(format!("the load threads were busy for {:.0} % of the time", 100.0 * stats.cpu_share));
+    let busy_share = busy_share.max(stats.cpu_share);
+    if busy_share > CPU_SHARE_MOST {
+        reasons.push(format!("the busiest load thread was busy for {:.0} % of the time", 100.0 * busy_share));
     }
     reasons
 }

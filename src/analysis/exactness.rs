@@ -298,6 +298,7 @@ pub fn exact_up_to(loads: &[Exactness]) -> ExactUpTo {
         streams: (!closed.is_empty()).then_some(most_streams),
         tokens_per_s: (!closed.is_empty()).then_some(most_tokens_per_s),
         rate: (!open.is_empty()).then_some(rate),
+        client_threads: None,
     }
 }
 
@@ -308,7 +309,12 @@ pub fn beyond_calibration(
     summary: &RunSummary,
 ) -> Option<Caveat> {
     let limit = exact_up_to?;
-    let beyond = [beyond_rate(load, limit), beyond_streams(load, limit), beyond_tokens(summary, limit)];
+    let beyond = [
+        beyond_rate(load, limit),
+        beyond_streams(load, limit),
+        beyond_tokens(summary, limit),
+        fewer_threads(load, limit),
+    ];
     let what: Vec<String> = beyond.into_iter().flatten().collect();
     (!what.is_empty()).then(|| Caveat::BeyondCalibration { what: what.join(", ") })
 }
@@ -323,6 +329,12 @@ fn beyond_streams(load: &LoadPlan, limit: ExactUpTo) -> Option<String> {
     let open = load.traffic.rate().is_some();
     // In an open loop the cap says little about how many there were.
     (!open && streams > exact).then(|| format!("{streams} in flight, exact up to {exact}"))
+}
+
+/// What four threads could is not shown for one.
+fn fewer_threads(load: &LoadPlan, limit: ExactUpTo) -> Option<String> {
+    let (threads, calibrated) = (load.client_threads, limit.client_threads?);
+    (threads < calibrated).then(|| format!("--client-threads {threads}, calibrated with {calibrated}"))
 }
 
 /// By the busiest whole second.
@@ -340,5 +352,5 @@ pub fn calibrated_limit(calibration: &Calibration, environment: &Environment) ->
         && calibration.cpu == environment.cpu
         && calibration.cores == environment.cores
         && calibration.harness_version == environment.harness_version;
-    same.then_some(calibration.limit)
+    same.then_some(ExactUpTo { client_threads: Some(calibration.client_threads), ..calibration.limit })
 }

@@ -94,6 +94,8 @@ impl Line {
                 stamp_us = self.offset.to_run_us(realtime_ns);
                 if stamp_us < ready_us as i64 {
                     ready_us = polls::refute();
+                    // Nothing that the waits say of this read is true then.
+                    ready_us = if stamp_us < ready_us as i64 { 0 } else { ready_us };
                 }
             }
             let plausible = earliest_us as i64 - STAMP_SLACK_US..=now_us as i64 + STAMP_SLACK_US;

@@ -218,7 +218,7 @@ fn broken(error: &h2::Error, begun: bool) -> Break {
         "the server wants HTTP/1.1 for this request; leave --http2 out".to_owned()
     } else if error.is_reset() {
         format!("the server reset the stream {place} the response ({name})")
-    } else if error.is_go_away() {
+    } else if error.is_go_away() && error.is_remote() {
         format!("the server ended the connection {place} the response (GOAWAY {name})")
     } else if error.is_io() {
         format!("the server closed the connection {place} the response")

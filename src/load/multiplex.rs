@@ -23,6 +23,8 @@ use super::pool::IDLE_LIMIT_US;
 /// never used up by tokens.
 const STREAM_WINDOW: u32 = 16 << 20;
 const CONNECTION_WINDOW: u32 = 1 << 30;
+/// Streams reset by the client that are remembered.
+const RESET_STREAMS: usize = 100_000;
 /// The longest response head, as for HTTP/1.1.
 const HEAD_LIMIT: u32 = 64 << 10;
 /// A server sends its settings at once; one that does not speak HTTP/2 may wait for ever for the rest of
@@ -164,6 +166,10 @@ async fn greet(io: Noted) -> Result<SendRequest<Bytes>, String> {
         .max_header_list_size(HEAD_LIMIT)
         .initial_max_send_streams(UNKNOWN)
         .enable_push(false)
+        // What a server had on its way when a stream was reset (a timeout, the end of the run) comes for
+        // streams that are forgotten: no reason to give up all others of the connection.
+        .max_concurrent_reset_streams(RESET_STREAMS)
+        .max_local_error_reset_streams(None)
         .handshake::<_, Bytes>(io)
         .await
         .map_err(|error| error.to_string())?;

@@ -25,7 +25,7 @@ use super::multiplex::Multiplex;
 use super::pacer::Pacer;
 use super::pool::Pool;
 use super::slots::Slots;
-use super::worker::{ClosedLoop, Command, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
+use super::worker::{ClosedLoop, Command, Effort, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
 
 /// Warm-up of an open loop without a cap is played with so many in flight.
 const WARMUP_CONCURRENCY: u64 = 20;
@@ -133,6 +133,7 @@ impl Crew {
                 sampling: job.sampling,
                 protocol: job.protocol.clone(),
                 records: records.clone(),
+                last_issue: Default::default(),
             };
             let (commands, queue) = mpsc::unbounded_channel();
             let (ending, ended) = oneshot::channel();
@@ -151,19 +152,23 @@ impl Crew {
         Ok(crew)
     }
 
-    /// Gives each thread a command and waits for all: the sum of their CPU seconds.
-    async fn all(&self, mut command: impl FnMut(oneshot::Sender<f64>) -> Command) -> anyhow::Result<f64> {
+    /// Gives each thread a command and waits for all: what it took of them.
+    async fn all(
+        &self,
+        mut command: impl FnMut(oneshot::Sender<Effort>) -> Command,
+    ) -> anyhow::Result<Effort> {
         let mut replies = Vec::new();
         for commands in &self.commands {
             let (reply, answer) = oneshot::channel();
             let _ = commands.send(command(reply));
             replies.push(answer);
         }
-        let mut cpu_s = 0.0;
+        let mut effort = Effort::default();
         for answer in replies {
-            cpu_s += answer.await.context("a client thread died; this is a fault of the harness")?;
+            effort =
+                effort.with(answer.await.context("a client thread died; this is a fault of the harness")?);
         }
-        Ok(cpu_s)
+        Ok(effort)
     }
 
     async fn dismiss(self) {
@@ -241,7 +246,7 @@ impl Run {
         };
         let phase = self.phase(Phase::Measured, script, from_us, until_us, kind);
         self.live.measured_from_us.store(from_us.max(1), Ordering::Relaxed);
-        let mut cpu_s = if self.stopped { 0.0 } else { self.play(&phase).await? };
+        let mut effort = if self.stopped { Effort::default() } else { self.play(&phase).await? };
         let measured_to_us = self.clock.now_us().max(from_us);
         let last_issue_us = phase.last_issue_us.load(Ordering::Relaxed).clamp(from_us, measured_to_us);
         let ramp_to_us = match &phase.kind {
@@ -250,7 +255,7 @@ impl Run {
         };
         drop(phase);
         if let Some(pacer) = pacer {
-            cpu_s += pacer.join();
+            effort.cpu_s += pacer.join();
         }
         Ok(EngineFigures {
             measured_from_us: from_us,
@@ -258,7 +263,8 @@ impl Run {
             ramp_to_us,
             issue_end_us: last_issue_us,
             issued: Some(self.live.issued.load(Ordering::Relaxed)),
-            cpu_s,
+            cpu_s: effort.cpu_s,
+            busy_share: effort.busy_share,
             threads: self.crew.commands.len() as u32,
         })
     }
@@ -313,12 +319,12 @@ impl Run {
         })
     }
 
-    /// Plays a phase on all threads, or what a stop leaves of it: CPU seconds.
-    async fn play(&mut self, phase: &Arc<PhaseRun>) -> anyhow::Result<f64> {
+    /// Plays a phase on all threads, or what a stop leaves of it.
+    async fn play(&mut self, phase: &Arc<PhaseRun>) -> anyhow::Result<Effort> {
         let played = self.crew.all(|reply| Command::Play(phase.clone(), reply));
         tokio::pin!(played);
         tokio::select! {
-            cpu_s = &mut played => return cpu_s,
+            effort = &mut played => return effort,
             stopped = self.stop.wait_for(|stop| *stop) => {
                 // A sender that is gone will never stop the run.
                 if stopped.is_err() {

@@ -23,7 +23,8 @@ const WAIT_LEAST_US: u64 = 50;
 /// to fall asleep or to find that there is no need to, µs.
 const SLEEP_LEAST_US: u64 = 20;
 
-/// An idle core notices that it has a thread to run within this time, µs.
+/// An idle core notices that it has a thread to run within this time, µs; CPU time that the account leaves out is in
+/// it too (its first figure lags behind what the thread has run since it was woken, where a tick came between).
 const WAKING_US: u64 = 50;
 
 /// The waits of a thread.
@@ -115,14 +116,13 @@ impl Polls {
         let Some(Schedule { run_delay_ns, since_wake_ns }) = schedule() else { return self };
         // Counted from the last look, so that it may hold the delay of shorter waits too: earlier, never later.
         let delay_ns = run_delay_ns.saturating_sub(self.run_delay_ns);
-        let woken_us = now_us.saturating_sub((delay_ns + since_wake_ns).div_ceil(1000));
+        let woken_us = now_us.saturating_sub((delay_ns + since_wake_ns).div_ceil(1000) + WAKING_US);
         let slept = woken_us >= self.start_us + SLEEP_LEAST_US;
         let polls = Polls { run_delay_ns, ..self };
         if !slept {
             return polls;
         }
-        let earliest_us = woken_us.saturating_sub(WAKING_US).max(self.start_us);
-        Polls { earliest_us, woken_us, ..polls }
+        Polls { earliest_us: woken_us, woken_us, ..polls }
     }
 }
 
@@ -194,14 +194,14 @@ mod tests {
         assert_eq!(refuted.earliest_us, 1_000, "what the wait before it had not reported");
         let next = of_which_came(refuted).wait(21_500).wake(41_000, account(40, 5));
         assert_eq!(next.earliest_us, 40_935);
-        assert_eq!(next.refuted().earliest_us, 20_965, "it ran from then on, whenever it was woken");
+        assert_eq!(next.refuted().earliest_us, 20_915, "it ran from then on, whenever it was woken");
     }
 
     #[test]
     fn what_a_wait_finds_at_once_came_after_the_wait_before_it_had_looked() {
         let polls = of_which_came(Polls::NONE.wait(1_000).wake(21_000, account(0, 5)));
         let late = polls.wait(71_000).wake(71_003, || panic!("not worth a system call"));
-        assert_eq!(late.earliest_us, 20_995, "50 ms of work lie between, in which all may have come");
+        assert_eq!(late.earliest_us, 20_945, "50 ms of work lie between, in which all may have come");
         let again = late.wait(71_020).wake(71_023, || panic!("not worth a system call"));
         assert_eq!(again.earliest_us, 71_000);
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
+
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::Wire;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
@@ -17,6 +19,9 @@ use super::messages::Messages;
 use super::multiplex::Multiplex;
 use super::play::{Job, base_url};
 use super::pool::Pool;
+
+/// A server takes a connection within this time, or there is none.
+const CHECK_LIMIT: Duration = Duration::from_secs(15);
 
 /// Sends one request on a fresh connection, which is closed afterwards. µs 0 of its record is the
 /// call. What cannot even be sent comes back as a failure to connect, with the cause.
@@ -61,6 +66,8 @@ pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRe
 pub async fn check_http2(base_url_text: &str, wire: &Wire) -> anyhow::Result<()> {
     let dialer = Dialer::new(&base_url(base_url_text)?, wire).await?;
     let connections = Multiplex::new(http::Request::new(()));
-    connections.open_for(1, &dialer, &RunClock::start()).await?;
+    let clock = RunClock::start();
+    let opened = tokio::time::timeout(CHECK_LIMIT, connections.open_for(1, &dialer, &clock)).await;
+    opened.with_context(|| format!("no connection within {} s", CHECK_LIMIT.as_secs()))??;
     Ok(())
 }

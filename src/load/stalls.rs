@@ -143,6 +143,7 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
         sampling: job.sampling,
         protocol: job.protocol.clone(),
         records,
+        last_issue: Default::default(),
     }
 }
 

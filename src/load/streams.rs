@@ -329,7 +329,7 @@ async fn a_request_that_takes_too_long_is_cancelled_and_its_connection_lives_on(
     let server = Server::answering(Reply { end: End::Never, ..Reply::stream(&[TOKEN]) });
     let url = server.serve().await;
     let mut job = single(&url, 3);
-    job.load.timeout_s = 0.3;
+    job.load.timeout_s = 1.5;
     let outcomes = run(job).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_failed(FailureKind::Timeout)), 3);

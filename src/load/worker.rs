@@ -18,7 +18,7 @@ use crate::schema::request::{Phase, Request};
 use super::answer::{blank_record, expect};
 use super::arrivals::{DueTimes, due_times};
 use super::cancel::Cancel;
-use super::clock::thread_cpu_s;
+use super::clock::thread_cpu_ns;
 use super::exchange::{Assignment, Line};
 use super::messages::Script;
 use super::pacer::{Ticket, Tickets};
@@ -70,12 +70,32 @@ pub(crate) struct ClosedLoop {
     pub(crate) ramp_to_us: AtomicU64,
 }
 
-/// What a worker is told to do; it answers with the CPU seconds that it took.
+/// What a command took of its thread, or of all.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Effort {
+    /// CPU time, s.
+    pub(crate) cpu_s: f64,
+    /// CPU time over wall time while requests were issued, 0 to 1; the busiest thread's. The drain is not
+    /// in it: a thread that idles there may have been saturated until then. 0: too short to tell.
+    pub(crate) busy_share: f64,
+}
+
+impl Effort {
+    /// Of two threads.
+    pub(crate) fn with(self, other: Effort) -> Effort {
+        Effort { cpu_s: self.cpu_s + other.cpu_s, busy_share: self.busy_share.max(other.busy_share) }
+    }
+}
+
+/// Issuing that took less than this says nothing of how busy a thread was, µs.
+const ISSUING_LEAST_US: u64 = 1_000_000;
+
+/// What a worker is told to do; it answers with what it took.
 pub(crate) enum Command {
     /// Open connections until so many are idle.
-    Connect(usize, oneshot::Sender<f64>),
+    Connect(usize, oneshot::Sender<Effort>),
     /// Play its share of a phase.
-    Play(Arc<PhaseRun>, oneshot::Sender<f64>),
+    Play(Arc<PhaseRun>, oneshot::Sender<Effort>),
 }
 
 /// One client thread.
@@ -87,6 +107,8 @@ pub(crate) struct Worker {
     pub(crate) sampling: Sampling,
     pub(crate) protocol: Protocol,
     pub(crate) records: Sender<RequestRecord>,
+    /// When this thread last issued a request, µs, and its CPU time then, ns.
+    pub(crate) last_issue: (AtomicU64, AtomicU64),
 }
 
 /// Runs a worker until there are no more commands; its connections are closed then.
@@ -99,10 +121,10 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
                 None => return,
                 Some(Command::Connect(count, reply)) => {
                     worker.connect(count).await;
-                    let _ = reply.send(0.0);
+                    let _ = reply.send(Effort::default());
                 }
                 Some(Command::Play(phase, reply)) => {
-                    let before_s = thread_cpu_s();
+                    let before_ns = thread_cpu_ns().unwrap_or(0);
                     let play = worker.play(&phase);
                     tokio::pin!(play);
                     loop {
@@ -111,7 +133,7 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
                             _ = tick.tick() => worker.each_second(),
                         }
                     }
-                    let _ = reply.send(thread_cpu_s() - before_s);
+                    let _ = reply.send(worker.effort(phase.from_us, before_ns));
                 }
             },
             _ = tick.tick() => worker.each_second(),
@@ -120,6 +142,17 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
 }
 
 impl Worker {
+    /// What the phase took that began at `from_us`, when the thread had used `before_ns` of CPU time.
+    fn effort(&self, from_us: u64, before_ns: u64) -> Effort {
+        let used_ns = thread_cpu_ns().unwrap_or(0).saturating_sub(before_ns);
+        let [issued_us, issued_ns] =
+            [&self.last_issue.0, &self.last_issue.1].map(|last| last.load(Ordering::Relaxed));
+        let (wall_us, busy_ns) = (issued_us.saturating_sub(from_us), issued_ns.saturating_sub(before_ns));
+        let busy_share =
+            if wall_us < ISSUING_LEAST_US { 0.0 } else { (busy_ns as f64 / 1e3 / wall_us as f64).min(1.0) };
+        Effort { cpu_s: used_ns as f64 / 1e9, busy_share }
+    }
+
     fn each_second(&self) {
         self.line.offset.refresh(&self.line.clock);
         let now_us = self.line.clock.now_us();
@@ -326,6 +359,8 @@ impl Worker {
         slot_free_us: u64,
     ) -> Option<Assignment> {
         let (request, message): (&Request, _) = phase.script.get(index)?;
+        self.last_issue.0.store(self.line.clock.now_us(), Ordering::Relaxed);
+        self.last_issue.1.store(thread_cpu_ns().unwrap_or(0), Ordering::Relaxed);
         let (ignore_eos, exact_itl) = (self.sampling.ignore_eos, self.sampling.exact_itl);
         let expect = expect(&self.protocol, ignore_eos, exact_itl, request.max_tokens);
         let mut record = blank_record(index, &request.prompt_id, phase.phase, expect);

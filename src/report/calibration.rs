@@ -199,7 +199,12 @@ mod tests {
             cores: 2,
             client_threads: 1,
             loads: loads(size),
-            limit: ExactUpTo { streams: Some(0), tokens_per_s: Some(0.0), rate: Some(0.0) },
+            limit: ExactUpTo {
+                streams: Some(0),
+                tokens_per_s: Some(0.0),
+                rate: Some(0.0),
+                client_threads: None,
+            },
         }
     }
 

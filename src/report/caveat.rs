@@ -65,7 +65,7 @@ pub fn sentence(caveat: &Caveat) -> String {
         ),
         Caveat::MergedEvents { share_pct } => format!(
             "{} of the token events were read together with later ones, so their times are somewhat too late. \
-             Run the client on a less busy machine.",
+             Run the client on a less busy machine, and over HTTP/1.1, where answers share no connection.",
             percent(*share_pct)
         ),
         Caveat::ClientLimited { reason } => format!(

@@ -71,7 +71,7 @@ fn stamps(client: &ClientStats) -> Vec<String> {
     [Some(kinds(client)), Some(merged), lag].into_iter().flatten().collect()
 }
 
-/// `kernel (all 8,000)`, or `kernel 7,689 of 8,000, read 311`.
+/// `kernel (all 8,000)`, or `kernel 7,689 of 8,000, READ 311`.
 fn kinds(client: &ClientStats) -> String {
     let of = |kind| client.stamps.get(&kind).copied().unwrap_or(0);
     match (of(StampKind::Kernel), of(StampKind::Read)) {

@@ -114,8 +114,10 @@ fn client_cells(row: &mut Vec<String>, client: &ClientStats) {
     row.push(stamps(StampKind::Kernel));
     row.push(stamps(StampKind::Read));
     row.push(client.reconnects.to_string());
-    row.push(number(client.cpu_s));
-    row.push(number(client.cpu_share));
+    // After a crash nobody knows.
+    let known = client.threads > 0;
+    row.push(optional(known.then_some(client.cpu_s)));
+    row.push(optional(known.then_some(client.cpu_share)));
     row.push(client.client_limited.clone().unwrap_or_default());
 }
 

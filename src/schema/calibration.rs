@@ -43,6 +43,9 @@ pub struct ExactUpTo {
     /// Requests a second of an open loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
+    /// Load threads that it was measured with; none: not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_threads: Option<u32>,
 }
 
 /// A load to calibrate at.

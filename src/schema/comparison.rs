@@ -143,8 +143,12 @@ pub struct EngineFigures {
     /// Measured requests issued, by the load engine's own count; none where a crash left no word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued: Option<u64>,
-    /// CPU seconds of the load threads in the measured phase.
+    /// CPU seconds of the load threads, and of the pacer's, in the measured phase.
     pub cpu_s: f64,
+    /// CPU time over wall time of the busiest load thread while requests were issued, 0 to 1; 0 where that
+    /// was too short to tell, or in a file of before it was kept.
+    #[serde(default)]
+    pub busy_share: f64,
     /// Load threads.
     pub threads: u32,
 }

@@ -285,7 +285,7 @@ fn a_crash_amid_an_answer_breaks_what_was_in_flight_and_the_rest_finds_nobody() 
             // and one may have begun while a dying process still had its connection open.
             assert!((1..=2 * streams).contains(&count("truncated")), "{engine}: {found:?}");
             if streams == 1 {
-                assert_eq!((count("completed"), count("truncated")), (6, 1), "{engine}");
+                assert_eq!(count("completed"), 6, "{engine}: {found:?}");
             }
             for record in &played.records {
                 // A request that was sent was not refused, whatever became of its server then.

@@ -86,7 +86,12 @@ fn a_crash_in_mid_run_leaves_what_was_measured_and_ends_the_run() {
         let all: Vec<&str> = played.records.iter().map(Record::ending).collect();
         assert_eq!(all[..6], ["completed", "completed", "completed", "completed", "completed", "truncated"]);
         // Until the news of its death comes, and no longer.
-        assert!(all[6..].iter().all(|ending| ["connect", "dropped"].contains(ending)), "{all:?}");
+        // One may have begun while a dying process still had its connection open.
+        assert!(
+            all[6..].iter().all(|ending| ["connect", "dropped", "truncated"].contains(ending)),
+            "{all:?}"
+        );
+        assert!(all[6..].iter().filter(|ending| **ending == "truncated").count() <= 1, "{all:?}");
         assert!(all.len() < 500, "{engine}");
         let partial = played.summary["partial"].as_str().unwrap();
         assert!(partial.contains("exit code 1"), "{partial}");

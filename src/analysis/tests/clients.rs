@@ -103,8 +103,9 @@ fn a_rate_that_the_client_did_not_reach_is_its_own_fault_only_without_slot_waits
 
 #[test]
 fn load_threads_that_never_rest_limit_a_closed_loop_too() {
-    let busy = |cpu_s| {
+    let busy = |cpu_s, busy_share| {
         let engine = EngineFigures {
+            busy_share,
             measured_from_us: 1_000_000,
             measured_to_us: 3_000_000,
             cpu_s,
@@ -114,11 +115,15 @@ fn load_threads_that_never_rest_limit_a_closed_loop_too() {
         let finish = Finish { engine, ..Finish::default() };
         summarize(closed(), &[completed(0, 1_000, &[(10, 1)])], finish)
     };
-    let fine = busy(3.6);
+    let fine = busy(3.6, 0.9);
     close(fine.client.cpu_share, 0.9);
     assert_eq!(fine.client.client_limited, None);
-    let limited = busy(3.7);
+    let limited = busy(3.7, 0.0);
     assert!(limited.client.client_limited.is_some());
+    // One of two threads was, until the last request was issued; then came a long drain.
+    let drained = busy(0.5, 0.95);
+    close(drained.client.cpu_share, 0.125);
+    assert!(drained.client.client_limited.is_some_and(|why| why.contains("95 %")));
     assert!(limited.caveats.iter().any(|caveat| matches!(caveat, Caveat::ClientLimited { .. })));
 }
 

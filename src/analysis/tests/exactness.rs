@@ -175,9 +175,15 @@ fn the_limit_is_the_highest_load_below_which_all_are_exact() {
         exact(rate(1000.0), 2_000),
     ];
     // 1,000 streams may have been luck: 500 were not exact.
-    let limit = ExactUpTo { streams: Some(250), tokens_per_s: Some(12_500.0), rate: Some(100.0) };
+    let limit = ExactUpTo {
+        streams: Some(250),
+        tokens_per_s: Some(12_500.0),
+        rate: Some(100.0),
+        client_threads: None,
+    };
     assert_eq!(exact_up_to(&loads), limit);
-    let none_exact = ExactUpTo { streams: Some(0), tokens_per_s: Some(0.0), rate: None };
+    let none_exact =
+        ExactUpTo { streams: Some(0), tokens_per_s: Some(0.0), rate: None, client_threads: None };
     assert_eq!(exact_up_to(&loads[2..3]), none_exact);
     assert_eq!(exact_up_to(&loads[4..5]), ExactUpTo { rate: Some(100.0), ..ExactUpTo::default() });
 }
@@ -199,7 +205,12 @@ fn plan(traffic: Traffic, concurrency: Option<u32>) -> LoadPlan {
 
 #[test]
 fn a_load_beyond_the_calibration_is_doubted_and_one_within_it_is_not() {
-    let limit = ExactUpTo { streams: Some(250), tokens_per_s: Some(12_500.0), rate: Some(100.0) };
+    let limit = ExactUpTo {
+        streams: Some(250),
+        tokens_per_s: Some(12_500.0),
+        rate: Some(100.0),
+        client_threads: None,
+    };
     let mut run = summarize(closed(), &[completed(0, 0, &[(10, 1)])], finish(1));
     run.output_tokens_by_second = vec![12_000, 12_500, 99_999];
     let doubt = |traffic, concurrency, run: &RunSummary| match beyond_calibration(
@@ -216,7 +227,12 @@ fn a_load_beyond_the_calibration_is_doubted_and_one_within_it_is_not() {
     assert_eq!(doubt(Traffic::Closed, Some(251), &run), "251 in flight, exact up to 250");
     let poisson = Traffic::Poisson { rate: 101.0 };
     assert_eq!(doubt(poisson, Some(5_000), &run), "101 requests/s, exact up to 100");
-    let only_open = ExactUpTo { streams: None, tokens_per_s: None, rate: Some(1.0) };
+    let only_open = ExactUpTo { streams: None, tokens_per_s: None, rate: Some(1.0), client_threads: None };
+    let of_four = Some(ExactUpTo { client_threads: Some(4), ..limit });
+    let fewer = beyond_calibration(&plan(Traffic::Closed, Some(1)), of_four, &run);
+    assert!(
+        matches!(fewer, Some(Caveat::BeyondCalibration { what }) if what == "--client-threads 1, calibrated with 4")
+    );
     let unknown = beyond_calibration(&plan(Traffic::Closed, Some(9_999)), Some(only_open), &run);
     assert_eq!(unknown, None, "no closed loop was calibrated: of it nothing is known");
     run.output_tokens_by_second = vec![20_000, 0];
