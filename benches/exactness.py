@@ -54,7 +54,11 @@ class Simulator:
             command, stdout=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE})
         )
         line = self.process.stdout.readline()
-        self.port = int(re.search(r"listening on http://[\d.]+:(\d+)", line).group(1))
+        found = re.search(r"listening on http://[\d.]+:(\d+)", line)
+        if not found:
+            self.__exit__()
+            sys.exit(f"the pretend engine did not come up: {line}")
+        self.port = int(found.group(1))
 
     def get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:

@@ -99,7 +99,7 @@ fn cpu_share(engine: &EngineFigures) -> f64 {
 /// Why the client made the number: in an open loop a send delay p99 above max(1 ms, 1 % of the median
 /// TTFT), or less than 99 % of the planned rate through the client's own lateness (waiting for a slot
 /// taken off, and by more than 1 ms over the run); in any loop a load thread busy for over 90 % of the time
-/// in which requests were issued, or all of them of the whole phase.
+/// in which requests were issued, or all of them, with the pacer's CPU, of the whole phase.
 fn reasons(stats: &ClientStats, busy_share: f64, own: Option<OwnPace>) -> Vec<String> {
     let mut reasons = Vec::new();
     let limit_ms = stats.send_delay_limit_ms;
@@ -114,9 +114,15 @@ fn reasons(stats: &ClientStats, busy_share: f64, own: Option<OwnPace>) -> Vec<St
     {
         reasons.push(format!("only {:.1} % of the planned rate was sent", 100.0 * own.ratio));
     }
-    let busy_share = busy_share.max(stats.cpu_share);
     if busy_share > CPU_SHARE_MOST {
-        reasons.push(format!("the busiest load thread was busy for {:.0} % of the time", 100.0 * busy_share));
+        let percent = 100.0 * busy_share;
+        reasons.push(format!(
+            "a load thread was busy for {percent:.0} % of the time while requests were issued"
+        ));
+    } else if stats.cpu_share > CPU_SHARE_MOST {
+        let percent = 100.0 * stats.cpu_share;
+        reasons
+            .push(format!("the load threads and the pacer took CPU for {percent:.0} % of the threads' time"));
     }
     reasons
 }

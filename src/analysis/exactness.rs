@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::schema::calibration::{
-    Calibration, CalibrationLoad, ErrorFigures, ExactUpTo, Exactness, GapFigures,
+    Calibration, CalibrationLoad, EXACT_BELOW_MS, ErrorFigures, ExactUpTo, Exactness, GapFigures,
 };
 use crate::schema::environment::Environment;
 use crate::schema::plan::LoadPlan;
@@ -13,8 +13,6 @@ use crate::schema::summary::{Caveat, Distribution, RunSummary};
 
 use super::distribution::Samples;
 
-/// An error may be so large, ms.
-const LIMIT_MS: f64 = 1.0;
 /// Windows in which arrivals are counted, ns.
 const WINDOW_NS: u64 = 10_000_000;
 const NS_PER_MS: f64 = 1e6;
@@ -175,7 +173,7 @@ impl Pairing {
         self.zero_ns + us * 1000
     }
 
-    /// The figures; `cpu_s` is that of the load threads in the measured phase.
+    /// The figures; `cpu_s` is that of the load threads and the pacer in the measured phase.
     pub fn finish(mut self, load: CalibrationLoad, cpu_s: f64) -> Exactness {
         let gaps = match load {
             CalibrationLoad::Closed { .. } => None,
@@ -262,7 +260,7 @@ fn moments(values: &[f64]) -> (f64, f64) {
 /// True where 99 of 100 TTFTs, gaps between tokens and (open loop) arrivals are off by less than 1 ms, and
 /// every request was paired. What may be the server's counts as the client's: exact is what is shown to be.
 pub fn is_exact(load: &Exactness) -> bool {
-    let under = |p99_ms: Option<f64>| p99_ms.is_some_and(|p99_ms| p99_ms < LIMIT_MS);
+    let under = |p99_ms: Option<f64>| p99_ms.is_some_and(|p99_ms| p99_ms < EXACT_BELOW_MS);
     let due = match load.load {
         CalibrationLoad::Closed { .. } => true,
         CalibrationLoad::Open { .. } => under(load.arrival_minus_due_ms.as_ref().map(|late| late.p99)),

@@ -75,7 +75,7 @@ fn every_cut(expect: Expect, answer: &str) -> RequestRecord {
 }
 
 #[track_caller]
-fn assert_failed(record: &RequestRecord, kind: FailureKind, contains: &str) {
+pub(super) fn assert_failed(record: &RequestRecord, kind: FailureKind, contains: &str) {
     match &record.outcome {
         Outcome::Failed { kind: is, detail } => {
             assert_eq!(*is, kind, "{detail}");

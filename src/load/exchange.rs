@@ -85,7 +85,7 @@ impl Line {
     fn arrival(&self, received: Received, earliest_us: u64) -> Arrival {
         let now_us = self.clock.now_us();
         let beyond = received.beyond || received.length == BUFFER_BYTES;
-        let mut ready_us = polls::earliest_us();
+        let mut ready_us = polls::bytes_came();
         if let Some(realtime_ns) = received.realtime_ns {
             let mut stamp_us = self.offset.to_run_us(realtime_ns);
             if stamp_us < ready_us as i64 {

@@ -184,7 +184,7 @@ impl AsyncRead for Noted {
             Poll::Pending if has_budget_remaining() => self.intake.emptied(self.io.at_seam()),
             Poll::Ready(Ok(())) => {
                 let bytes = &buffer.filled()[before..];
-                self.intake.took(bytes, from_us, self.clock.now_us(), polls::earliest_us());
+                self.intake.took(bytes, from_us, self.clock.now_us(), polls::bytes_came());
             }
             Poll::Pending | Poll::Ready(Err(_)) => {}
         }

@@ -48,14 +48,14 @@ thread_local! {
     static POLLS: Cell<Polls> = const { Cell::new(Polls::NONE) };
 }
 
-/// The earliest time, µs, at which bytes can have come that this thread finds on a socket which it
-/// had read empty before; 0 where nothing is known. To be asked when bytes were read.
-pub(crate) fn earliest_us() -> u64 {
+/// To be told when bytes were read: the earliest time, µs, at which they can have come where the socket had
+/// been read empty before; 0 where nothing is known.
+pub(crate) fn bytes_came() -> u64 {
     found();
     POLLS.get().earliest_us
 }
 
-/// Bytes came before [`earliest_us`]: what it is now, µs.
+/// Bytes came before the time that [`bytes_came`] gave: what is known without the scheduler's account, µs.
 pub(crate) fn refute() -> u64 {
     let polls = POLLS.get().refuted();
     POLLS.set(polls);
@@ -237,7 +237,7 @@ mod tests {
             .map(|_| {
                 let before_us = clock.now_us();
                 runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(3)).await });
-                (earliest_us().saturating_sub(before_us), clock.now_us() - before_us)
+                (bytes_came().saturating_sub(before_us), clock.now_us() - before_us)
             })
             .map(|(woken_after_us, took_us)| {
                 assert!(woken_after_us <= took_us, "woken after {woken_after_us} of {took_us} µs");

@@ -9,6 +9,7 @@ use h2::Reason;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
+use super::corpus::assert_failed;
 use super::http1::{Part, ResponseParser};
 use super::streams_server::{
     Counts, DONE, Deed, End, FINISH, Raw, Reply, Server, TOKEN, data, goaway, head, last_data,
@@ -40,17 +41,6 @@ async fn one(reply: Reply) -> RequestRecord {
     let outcomes = run(single(&url, 1)).await;
     outcomes.check_accounts();
     outcomes.measured()[0].clone()
-}
-
-#[track_caller]
-fn assert_failed(record: &RequestRecord, kind: FailureKind, contains: &str) {
-    match &record.outcome {
-        Outcome::Failed { kind: is, detail } => {
-            assert_eq!(*is, kind, "{detail}");
-            assert!(detail.contains(contains), "{detail}");
-        }
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test]

@@ -87,6 +87,11 @@ impl Effort {
     }
 }
 
+/// CPU time over wall time, 0 to 1; 0 where that was too short to tell.
+fn busy_share(wall_us: u64, busy_ns: u64) -> f64 {
+    if wall_us < ISSUING_LEAST_US { 0.0 } else { (busy_ns as f64 / 1e3 / wall_us as f64).min(1.0) }
+}
+
 /// Issuing that took less than this says nothing of how busy a thread was, µs.
 const ISSUING_LEAST_US: u64 = 1_000_000;
 
@@ -147,9 +152,7 @@ impl Worker {
         let used_ns = thread_cpu_ns().unwrap_or(0).saturating_sub(before_ns);
         let [issued_us, issued_ns] =
             [&self.last_issue.0, &self.last_issue.1].map(|last| last.load(Ordering::Relaxed));
-        let (wall_us, busy_ns) = (issued_us.saturating_sub(from_us), issued_ns.saturating_sub(before_ns));
-        let busy_share =
-            if wall_us < ISSUING_LEAST_US { 0.0 } else { (busy_ns as f64 / 1e3 / wall_us as f64).min(1.0) };
+        let busy_share = busy_share(issued_us.saturating_sub(from_us), issued_ns.saturating_sub(before_ns));
         Effort { cpu_s: used_ns as f64 / 1e9, busy_share }
     }
 
@@ -393,4 +396,20 @@ impl Worker {
 
 fn e2e_us(record: &RequestRecord) -> Option<u64> {
     Some(record.last_token_us?.saturating_sub(record.sent_us?).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_as_busy_as_its_busiest_and_only_where_there_was_time_to_tell() {
+        assert_eq!(busy_share(2_000_000, 500_000_000), 0.25);
+        assert_eq!(busy_share(2_000_000, 2_100_000_000), 1.0, "the two clocks are not read at once");
+        assert_eq!(busy_share(999_999, 999_999_000), 0.0, "a burst");
+        assert_eq!(busy_share(0, 7), 0.0, "nothing was issued");
+        let of = |cpu_s, busy_share| Effort { cpu_s, busy_share };
+        let both = of(1.0, 0.95).with(of(2.0, 0.1));
+        assert_eq!((both.cpu_s, both.busy_share), (3.0, 0.95));
+    }
 }

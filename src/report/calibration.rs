@@ -1,15 +1,14 @@
 //! A calibration as the terminal shows it: one line a load, at most 80 columns.
 
-use crate::schema::calibration::{Calibration, CalibrationLoad, ErrorFigures, ExactUpTo, Exactness};
+use crate::schema::calibration::{
+    Calibration, CalibrationLoad, EXACT_BELOW_MS, ErrorFigures, ExactUpTo, Exactness,
+};
 use crate::schema::summary::Distribution;
 
 use super::number::{NONE, fixed, wrap};
 
 /// Columns of every line.
 const WIDTH: usize = 80;
-
-/// An error above this is too large, ms.
-const LIMIT_MS: f64 = 1.0;
 
 /// The tables of a calibration and what follows from it, ending in a line break.
 pub fn calibration_table(calibration: &Calibration) -> String {
@@ -123,7 +122,7 @@ fn unpaired(load: &Exactness) -> Option<String> {
 /// An error that is too large, and how much of it is not the server's.
 fn too_large(load: &Exactness) -> Option<String> {
     let part = |name: &str, error: Option<ErrorFigures>| {
-        let error = error.filter(|error| error.p99_ms >= LIMIT_MS)?;
+        let error = error.filter(|error| error.p99_ms >= EXACT_BELOW_MS)?;
         let (p99, beyond) = (fixed(error.p99_ms), fixed(error.beyond_writes_p99_ms));
         Some(format!("{name} error p99 {p99} ms, {beyond} without what the server's writes may explain"))
     };

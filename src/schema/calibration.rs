@@ -48,6 +48,9 @@ pub struct ExactUpTo {
     pub client_threads: Option<u32>,
 }
 
+/// A load is exact where the p99 of each of its errors is under this, ms.
+pub const EXACT_BELOW_MS: f64 = 1.0;
+
 /// A load to calibrate at.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "loop", rename_all = "snake_case")]
@@ -104,7 +107,7 @@ pub struct Exactness {
     /// Share of token-carrying events that are merged, as in every run
     /// ([`super::record::Chunk::is_merged`]: the stamp may be late by over 0.1 ms), 0 to 1.
     pub merged_events: f64,
-    /// CPU of the load threads in the measured phase, µs a token.
+    /// CPU of the load threads and the pacer in the measured phase, µs a token.
     pub cpu_us_per_token: Option<f64>,
 }
 

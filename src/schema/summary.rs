@@ -186,9 +186,9 @@ pub struct ClientStats {
     pub stamps: BTreeMap<StampKind, u64>,
     /// Requests replayed, nearly always on a fresh connection.
     pub reconnects: u64,
-    /// CPU seconds of the load threads in the measured phase.
+    /// CPU seconds of the load threads, and of the pacer's, in the measured phase.
     pub cpu_s: f64,
-    /// CPU seconds over wall seconds and threads, 0 to 1.
+    /// Those CPU seconds over wall seconds and load threads, 0 to 1.
     pub cpu_share: f64,
     /// Load threads; 0 where a crash left no word of them, nor of their CPU time.
     #[serde(default)]

@@ -101,23 +101,13 @@ impl Server {
         connection.close |= request.close;
         match (request.method.as_str(), request.path.as_str()) {
             ("GET", "/truth") => {
-                let running: Vec<&Truth> = self
-                    .connections()
-                    .filter_map(|other| other.active.as_deref())
-                    .map(|a| &a.truth)
-                    .collect();
-                let lines = self.book.lines(&running);
+                let lines = self.book.lines(&self.running());
                 let mut reply = Reply::text(200, "application/x-ndjson", "");
                 reply.body = lines;
                 self.reply(connection, &reply);
             }
             ("GET", "/truth/summary") => {
-                let running: Vec<&Truth> = self
-                    .connections()
-                    .filter_map(|other| other.active.as_deref())
-                    .map(|a| &a.truth)
-                    .collect();
-                let summary = self.book.summary(&running, self.counters.peak_in_flight);
+                let summary = self.book.summary(&self.running(), self.counters.peak_in_flight);
                 self.reply(connection, &Reply::json(200, summary.to_string()));
             }
             ("POST", "/truth/reset") => {
@@ -144,6 +134,11 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// What is known so far of the requests that are not over.
+    fn running(&self) -> Vec<&Truth> {
+        self.connections().filter_map(|other| other.active.as_deref()).map(|active| &active.truth).collect()
     }
 
     fn reply(&self, connection: &mut Connection, reply: &Reply) {
