@@ -277,7 +277,10 @@ macro_rules! m { () => { $crate::load::play() }; }";
 
     #[test]
     fn cli_leaves_and_composers_have_their_own_bounds() {
-        assert_eq!(found(&["cli"], "use crate::schema::plan::Traffic;"), ["1 crate::schema::plan::Traffic"]);
+        assert_eq!(
+            found(&["cli"], "use crate::schema::traffic::Traffic;"),
+            ["1 crate::schema::traffic::Traffic"]
+        );
         assert_eq!(found(&["progress"], "use crate::load::Engine;"), ["1 crate::load::Engine"]);
         assert_eq!(found(&["environment"], "use crate::progress::Bar;"), ["1 crate::progress::Bar"]);
         assert_eq!(found(&["pipeline"], "use crate::cli::Args;"), ["1 crate::cli::Args"]);
@@ -309,7 +312,7 @@ macro_rules! m { () => { $crate::load::play() }; }";
             ),
             (
                 &["schema", "plan"],
-                "use super::backend::Target;\nuse crate::schema::record::Chunk;\nuse super::super::schema::metric;",
+                "use super::backend::Target;\nuse crate::schema::record::Chunk;\nuse super::super::schema::figure;",
             ),
             (&["pipeline"], "use crate::{analysis, backend, load::Engine, schema, environment, progress};"),
             (

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use harness::backend::definition::{Definition, Definitions};
 use harness::backend::find::Found;
 use harness::backend::resolve::{Machine, NotInstalled, ResolveInput, resolve, url_target};
-use harness::schema::backend::{LaunchSpec, Launcher, Origin, Target};
 use harness::schema::plan::SharedSettings;
+use harness::schema::target::{LaunchSpec, Launcher, Origin, Target};
 
 const CPU: Machine = Machine { gpus: 0, cores: 2, memory_bytes: 24 << 30 };
 const GPU: Machine = Machine { gpus: 8, cores: 64, memory_bytes: 512 << 30 };
@@ -171,7 +171,7 @@ fn tgi_starts_from_its_image() {
     let Launcher::Docker(docker) = &launch(&target).launcher else { panic!("not from an image") };
     assert_eq!(docker.gpus.as_deref(), Some("\"device=0,1\""));
     assert_eq!(docker.mounts.values().collect::<Vec<_>>(), ["/models/hf"]);
-    assert_eq!((docker.container_port, target.protocol.request_model.as_str()), (80, "tgi"));
+    assert_eq!((docker.container_port, target.capabilities.request_model.as_str()), (80, "tgi"));
     assert_eq!(launch(&target).readiness.listed_model, "/models/hf");
 }
 
@@ -319,12 +319,12 @@ fn a_model_of_the_wrong_form_is_refused_with_its_cure() {
 fn a_running_server_takes_a_known_engines_protocol_or_plain_openai() {
     let all = Definitions::load(None).unwrap();
     let tgi = url_target("tgi", all.get("tgi"), "http://h:1", "org/model");
-    assert_eq!((tgi.protocol.request_model.as_str(), tgi.protocol.ignore_eos), ("tgi", false));
+    assert_eq!((tgi.capabilities.request_model.as_str(), tgi.capabilities.ignore_eos), ("tgi", false));
     let vllm = url_target("vllm", all.get("vllm"), "http://h:1", "org/model");
-    assert_eq!((vllm.protocol.request_model.as_str(), vllm.protocol.min_tokens), ("org/model", true));
+    assert_eq!((vllm.capabilities.request_model.as_str(), vllm.capabilities.min_tokens), ("org/model", true));
     let plain = url_target("mine", None, "http://h:1", "m");
     assert_eq!((plain.engine.as_str(), plain.title.as_str()), ("openai", "mine"));
-    assert!(plain.metrics.path.is_none() && plain.protocol.stream_options);
+    assert!(plain.metrics.path.is_none() && plain.capabilities.stream_options);
 }
 
 /// The error for vLLM's file with one thing changed.

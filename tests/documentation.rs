@@ -1,7 +1,7 @@
 //! What the program writes is what docs/metrics.md explains.
 #![allow(clippy::unwrap_used)]
 
-use harness::schema::metric::METRICS;
+use harness::schema::figure::METRICS;
 use harness::schema::record::FailureKind;
 use harness::schema::summary::{ClientStats, Distribution};
 

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use harness::load::parse_answer;
-use harness::schema::backend::Protocol;
 use harness::schema::record::{FailureKind, Outcome, RequestRecord, TokenSource};
+use harness::schema::target::Capabilities;
 
 /// What a capture holds, counted by hand and by an independent script.
 struct Expected {
@@ -40,9 +40,9 @@ const fn forced(max_tokens: u32) -> Ask {
     Ask { max_tokens, ignore_eos: true, exact: false }
 }
 
-fn protocol(capture: &str) -> Protocol {
+fn protocol(capture: &str) -> Capabilities {
     let tgi = capture.starts_with("tgi");
-    Protocol {
+    Capabilities {
         request_model: "smollm2".to_owned(),
         ignore_eos: !tgi,
         min_tokens: capture.starts_with("vllm") || capture.starts_with("sglang"),

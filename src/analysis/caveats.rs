@@ -1,7 +1,8 @@
 //! The doubts about one run, each by a stated rule.
 
+use crate::schema::caveat::Caveat;
 use crate::schema::record::StampKind;
-use crate::schema::summary::{Caveat, RequestCounts, RunSummary, ServerCounts};
+use crate::schema::summary::{RequestCounts, RunSummary, ServerCounts};
 
 /// Failures above this, % of issued requests.
 const FAILURES_PCT: f64 = 1.0;

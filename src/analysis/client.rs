@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::schema::comparison::EngineFigures;
+use crate::schema::files::EngineFigures;
 use crate::schema::record::{Outcome, RequestRecord, StampKind};
 use crate::schema::summary::{ClientStats, Distribution};
 

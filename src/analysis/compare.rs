@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::schema::backend::Target;
+use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Best, Comparison, FailedTarget};
-use crate::schema::metric::{Better, METRICS, Metric};
+use crate::schema::figure::{Better, METRICS, Metric};
 use crate::schema::plan::{Plan, Skipped};
-use crate::schema::summary::{Caveat, MetricValue, RunSummary};
+use crate::schema::summary::{MetricValue, RunSummary};
+use crate::schema::target::Target;
 
 /// Mean output lengths may differ by so much, %.
 const LENGTHS_PCT: f64 = 2.0;

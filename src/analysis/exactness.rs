@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use crate::schema::calibration::{
     Calibration, CalibrationLoad, EXACT_BELOW_MS, ErrorFigures, ExactUpTo, Exactness, GapFigures,
 };
+use crate::schema::caveat::Caveat;
 use crate::schema::environment::Environment;
-use crate::schema::plan::LoadPlan;
+use crate::schema::plan::LoadPoint;
 use crate::schema::record::{Chunk, Outcome, RequestRecord};
-use crate::schema::request::Phase;
-use crate::schema::summary::{Caveat, Distribution, RunSummary};
+use crate::schema::summary::{Distribution, RunSummary};
+use crate::schema::unit::Phase;
 
 use super::distribution::Samples;
 
@@ -302,7 +303,7 @@ pub fn exact_up_to(loads: &[Exactness]) -> ExactUpTo {
 
 /// The caveat of a run whose load lies beyond what this machine was calibrated for; none where it was not.
 pub fn beyond_calibration(
-    load: &LoadPlan,
+    load: &LoadPoint,
     exact_up_to: Option<ExactUpTo>,
     summary: &RunSummary,
 ) -> Option<Caveat> {
@@ -317,12 +318,12 @@ pub fn beyond_calibration(
     (!what.is_empty()).then(|| Caveat::BeyondCalibration { what: what.join(", ") })
 }
 
-fn beyond_rate(load: &LoadPlan, limit: ExactUpTo) -> Option<String> {
+fn beyond_rate(load: &LoadPoint, limit: ExactUpTo) -> Option<String> {
     let (rate, exact) = (load.traffic.rate()?, limit.rate?);
     (rate > exact).then(|| format!("{rate} requests/s, exact up to {exact}"))
 }
 
-fn beyond_streams(load: &LoadPlan, limit: ExactUpTo) -> Option<String> {
+fn beyond_streams(load: &LoadPoint, limit: ExactUpTo) -> Option<String> {
     let (streams, exact) = (load.concurrency?, limit.streams?);
     let open = load.traffic.rate().is_some();
     // In an open loop the cap says little about how many there were.
@@ -330,7 +331,7 @@ fn beyond_streams(load: &LoadPlan, limit: ExactUpTo) -> Option<String> {
 }
 
 /// What four threads could is not shown for one.
-fn fewer_threads(load: &LoadPlan, limit: ExactUpTo) -> Option<String> {
+fn fewer_threads(load: &LoadPoint, limit: ExactUpTo) -> Option<String> {
     let (threads, calibrated) = (load.client_threads, limit.client_threads?);
     (threads < calibrated).then(|| format!("--client-threads {threads}, calibrated with {calibrated}"))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::schema::metric;
+use crate::schema::figure;
 use crate::schema::record::RequestRecord;
 use crate::schema::summary::MetricValue;
 
@@ -16,7 +16,7 @@ pub(super) fn between_ms(from_us: u64, to_us: u64) -> f64 {
     to_us.saturating_sub(from_us) as f64 / US_PER_MS
 }
 
-/// The latency metrics of [`metric::METRICS`], by their formulas.
+/// The latency metrics of [`figure::METRICS`], by their formulas.
 #[derive(Debug, Default)]
 pub(super) struct Latency {
     ttft: Samples,
@@ -90,14 +90,14 @@ impl Latency {
     /// The metrics that have a value, by name; without ITL where it is withheld.
     pub(super) fn finish(self, withhold_itl: bool) -> BTreeMap<String, MetricValue> {
         let distributions = [
-            (metric::TTFT, self.ttft),
-            (metric::E2E, self.e2e),
-            (metric::TPOT, self.tpot),
-            (metric::ITL, if withhold_itl { Samples::default() } else { self.itl }),
-            (metric::CHUNK_GAP, self.chunk_gap),
-            (metric::NTPOT, self.ntpot),
-            (metric::TTFT_FROM_DUE, self.ttft_from_due),
-            (metric::E2E_FROM_DUE, self.e2e_from_due),
+            (figure::TTFT, self.ttft),
+            (figure::E2E, self.e2e),
+            (figure::TPOT, self.tpot),
+            (figure::ITL, if withhold_itl { Samples::default() } else { self.itl }),
+            (figure::CHUNK_GAP, self.chunk_gap),
+            (figure::NTPOT, self.ntpot),
+            (figure::TTFT_FROM_DUE, self.ttft_from_due),
+            (figure::E2E_FROM_DUE, self.e2e_from_due),
         ];
         let mut metrics: BTreeMap<String, MetricValue> = distributions
             .into_iter()
@@ -106,7 +106,7 @@ impl Latency {
             })
             .collect();
         if let Some(mean) = self.user_tps.mean() {
-            metrics.insert(metric::USER_TPS.to_owned(), MetricValue::Scalar(mean));
+            metrics.insert(figure::USER_TPS.to_owned(), MetricValue::Scalar(mean));
         }
         metrics
     }

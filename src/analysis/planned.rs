@@ -1,8 +1,9 @@
 //! The doubts that a run's plan and machine raise, beside those of its records.
 
+use crate::schema::caveat::Caveat;
 use crate::schema::environment::Environment;
 use crate::schema::plan::Plan;
-use crate::schema::summary::{Caveat, RunSummary};
+use crate::schema::summary::RunSummary;
 
 use super::exactness::beyond_calibration;
 

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::schema::comparison::{EngineFigures, RecordsHeader};
-use crate::schema::metric;
-use crate::schema::plan::Traffic;
+use crate::schema::caveat::Caveat;
+use crate::schema::figure;
+use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::request::Phase;
 use crate::schema::summary::{
-    Caveat, ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
+    ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
 };
+use crate::schema::traffic::Traffic;
+use crate::schema::unit::Phase;
 
 use super::caveats::{Facts, error_rate_pct, run_caveats};
 use super::client::Client;
@@ -188,10 +189,10 @@ impl Summarizer {
         };
         // Where chunks do not say how many tokens they carry, neither do they say when tokens came.
         let steady = match chunk_difference_pct {
-            None => self.window.steady(&finish.engine, median(metric::E2E)),
+            None => self.window.steady(&finish.engine, median(figure::E2E)),
             Some(_) => None,
         };
-        let client = self.client.finish(&finish.engine, median(metric::TTFT).map(|ttft| ttft.p50));
+        let client = self.client.finish(&finish.engine, median(figure::TTFT).map(|ttft| ttft.p50));
         let facts = Facts {
             estimated: self.tokens.estimated(),
             chunk_difference_pct,
@@ -263,11 +264,11 @@ fn rates(requests: &RequestCounts, tokens: &Tokens, whole: Option<Whole>) -> BTr
     let (prompt, output) = (tokens.prompt(), tokens.output());
     let total = prompt.zip(output).map(|(prompt, output)| prompt + output);
     [
-        (metric::OUTPUT_TPS, per_second(output)),
-        (metric::TOTAL_TPS, per_second(total)),
-        (metric::PROMPT_TPS, per_second(prompt)),
-        (metric::RPS, per_second(Some(requests.completed))),
-        (metric::ERROR_RATE, error_rate_pct(requests)),
+        (figure::OUTPUT_TPS, per_second(output)),
+        (figure::TOTAL_TPS, per_second(total)),
+        (figure::PROMPT_TPS, per_second(prompt)),
+        (figure::RPS, per_second(Some(requests.completed))),
+        (figure::ERROR_RATE, error_rate_pct(requests)),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), MetricValue::Scalar(value?))))

@@ -1,6 +1,6 @@
 //! The two windows of a run: all of it, and its steady state.
 
-use crate::schema::comparison::EngineFigures;
+use crate::schema::files::EngineFigures;
 use crate::schema::record::{Outcome, RequestRecord};
 use crate::schema::summary::{Distribution, SteadyState};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::schema::backend::LaunchSpec;
+use crate::schema::target::LaunchSpec;
 
 /// Names, and patterns that end in `*`, which every server is handed.
 const HANDED_THROUGH: &[&str] = &[
@@ -127,7 +127,7 @@ fn matches_any<'a>(name: &str, mut patterns: impl Iterator<Item = &'a str>) -> b
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::backend::{Launcher, Readiness, Stop};
+    use crate::schema::target::{Launcher, Readiness, Stop};
 
     fn spec() -> LaunchSpec {
         LaunchSpec {

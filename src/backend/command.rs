@@ -9,7 +9,7 @@ use super::guard::Container;
 use super::launch::LaunchRequest;
 use super::server_log::HIDDEN;
 use super::{docker, port};
-use crate::schema::backend::{LaunchSpec, Launcher};
+use crate::schema::target::{LaunchSpec, Launcher};
 
 /// Opens a secret's placeholder; its name and `}` follow.
 const SECRET: &str = "{secret:";

@@ -2,7 +2,7 @@
 
 use super::guard::Ended;
 use super::server_log::ServerLog;
-use crate::schema::backend::FailurePattern;
+use crate::schema::target::FailurePattern;
 
 /// How many bytes of a log's end are searched: vLLM's root cause stands well above its last line.
 const SEARCHED_BYTES: u64 = 512 * 1024;

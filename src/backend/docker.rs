@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::guard::Container;
-use crate::schema::backend::Docker;
+use crate::schema::target::Docker;
 
 /// What docker may take beyond the grace that it grants the container.
 const STOP_MARGIN: Duration = Duration::from_secs(15);

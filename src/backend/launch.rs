@@ -13,7 +13,7 @@ use super::guard::{Container, Ended, Guard, Launch, Refused, ServerHandle};
 use super::readiness::{Candidate, ProbeAnswer, Unready, prove};
 use super::server_log::ServerLog;
 use super::shutdown::{self, Stopped};
-use crate::schema::backend::{LaunchSpec, Stop};
+use crate::schema::target::{LaunchSpec, Stop};
 
 /// What is to be launched.
 #[derive(Debug, Clone, Copy)]

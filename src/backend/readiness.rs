@@ -13,7 +13,7 @@ use super::launch::LaunchEvent;
 use super::port::{self, Listener};
 use super::process::{self, Process};
 use super::server_log::ServerLog;
-use crate::schema::backend::Readiness;
+use crate::schema::target::Readiness;
 
 /// Between two questions while nobody listens.
 const POLL: Duration = Duration::from_millis(100);

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::guard::{Container, ServerHandle};
 use super::{docker, port};
-use crate::schema::backend::Stop;
+use crate::schema::target::Stop;
 
 /// Time for children to follow a server that ended by itself.
 const CHILDREN_FOLLOW: Duration = Duration::from_secs(1);

@@ -17,14 +17,14 @@ use crate::pipeline::{self, Session};
 use crate::progress::Progress;
 use crate::report::calibration::{calibration_table, load_words};
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::backend::Target;
 use crate::schema::calibration::{Calibration, CalibrationLoad, Exactness};
 use crate::schema::environment::Environment;
 use crate::schema::plan::{
-    CommandKind, DatasetSource, Endpoint, Launching, LoadPlan, Plan, Sampling, SharedSettings, Traffic,
-    Warmup, Wire,
+    CommandKind, DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Plan, Sampling, SharedSettings,
 };
-use crate::schema::request::Request;
+use crate::schema::target::Target;
+use crate::schema::traffic::{Traffic, Warmup};
+use crate::schema::unit::Request;
 
 use super::choices::{Choice, Engine, Given};
 use super::simulated::Simulation;
@@ -188,7 +188,7 @@ fn session(
     folder: &Path,
     interrupt: watch::Receiver<bool>,
 ) -> anyhow::Result<Session> {
-    let wire = Wire {
+    let http = HttpSettings {
         endpoint: Endpoint::Completions,
         path: Endpoint::Completions.path().to_owned(),
         headers: Vec::new(),
@@ -220,10 +220,10 @@ fn session(
         output: folder.to_owned(),
         strict: false,
         simulated: true,
-        wire,
+        http,
     };
     Ok(Session {
-        client: monitor::client(&plan.wire, None)?,
+        client: monitor::client(&plan.http, None)?,
         api_key: None,
         requests: Arc::from(shape.requests),
         warmup: Arc::from([Request { prompt_id: "warmup".into(), prompt: "Warm up.".into(), max_tokens: 4 }]),
@@ -265,12 +265,12 @@ impl Shape {
         Shape { load, itl_ms, requests: (0..count as u64).map(request).collect() }
     }
 
-    fn plan(&self, client_threads: u32, seed: u64) -> LoadPlan {
+    fn plan(&self, client_threads: u32, seed: u64) -> LoadPoint {
         let (traffic, concurrency) = match self.load {
             CalibrationLoad::Closed { streams, .. } => (Traffic::Closed, Some(streams)),
             CalibrationLoad::Open { rate } => (Traffic::Poisson { rate }, None),
         };
-        LoadPlan {
+        LoadPoint {
             traffic,
             concurrency,
             requests: Some(self.requests.len() as u64),
@@ -306,7 +306,7 @@ fn pretend(program: &Path, shared: &SharedSettings, shape: &Shape) -> anyhow::Re
     };
     let simulation = Simulation { program: PathBuf::from(program), shared: shared.clone() };
     let mut target = simulation.target(&choice, definition, given)?.target;
-    target.protocol.body.insert("user".to_owned(), "{prompt_id}".into());
+    target.capabilities.body.insert("user".to_owned(), "{prompt_id}".into());
     Ok(target)
 }
 

@@ -10,9 +10,9 @@ use crate::backend::model;
 use crate::backend::resolve::{NotInstalled, ResolveInput, named_program, resolve, uses_docker};
 use crate::cli::{CompareArgs, LauncherArg};
 use crate::progress::Progress;
-use crate::schema::backend::Target;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{CommandKind, Launching, SharedSettings, Skipped};
+use crate::schema::target::Target;
 
 use super::choices::{self, Choice, Engine, Given, Lists};
 use super::machine::{Finder, machine};

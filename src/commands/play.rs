@@ -17,11 +17,11 @@ use crate::progress::Progress;
 use crate::report::terminal::Style;
 use crate::results;
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::backend::Target;
+use crate::schema::caveat::Caveat;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{CommandKind, DatasetSource, Launching, Plan, Skipped};
-use crate::schema::request::Prompt;
-use crate::schema::summary::Caveat;
+use crate::schema::target::Target;
+use crate::schema::unit::Prompt;
 
 use super::{calibrated, interrupt, traffic};
 
@@ -80,7 +80,7 @@ pub async fn play(
         skipped: targets.skipped,
         load: traffic::load_plan(load_args, dataset.prompts.len())?,
         sampling: traffic::sampling(load_args),
-        wire: traffic::wire(load_args)?,
+        http: traffic::wire(load_args)?,
         dataset: dataset.source,
         launching: targets.launching,
         output: output.output.clone(),
@@ -93,7 +93,7 @@ pub async fn play(
         return Ok(ExitCode::SUCCESS);
     }
     check_limits(&plan, &environment)?;
-    let api_key = traffic::api_key(&plan.wire)?;
+    let api_key = traffic::api_key(&plan.http)?;
     results::check_writable(&plan.output)?;
     let progress = Progress::new(output.quiet, output.verbose);
     end_leftovers(&progress)?;
@@ -103,7 +103,7 @@ pub async fn play(
     let max_tokens = plan.sampling.max_tokens;
     let requests = dataset::requests(&dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
     let session = Session {
-        client: monitor::client(&plan.wire, api_key.as_deref())?,
+        client: monitor::client(&plan.http, api_key.as_deref())?,
         api_key,
         plan,
         environment,

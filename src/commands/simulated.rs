@@ -11,8 +11,8 @@ use crate::backend::definition::{Definition, Role};
 use crate::backend::model::model_name;
 use crate::backend::resolve::{LAUNCHER, url_target};
 use crate::cli::{Cli, Command, SimulateEngine};
-use crate::schema::backend::{LaunchSpec, Launcher, Model, Origin, Readiness, Target};
 use crate::schema::plan::SharedSettings;
+use crate::schema::target::{LaunchSpec, Launcher, Model, Origin, Readiness, Target};
 
 use super::choices::{Choice, Given};
 use super::simulate;

@@ -3,7 +3,8 @@
 use anyhow::bail;
 
 use crate::cli::{ArrivalArg, CountOrSeconds, EndpointArg, LoadArgs};
-use crate::schema::plan::{Endpoint, Header, LoadPlan, Sampling, Traffic, Warmup, Wire};
+use crate::schema::plan::{Endpoint, Header, HttpSettings, LoadPoint, Sampling};
+use crate::schema::traffic::{Traffic, Warmup};
 
 /// Requests in flight of a closed loop.
 const DEFAULT_CONCURRENCY: u32 = 20;
@@ -13,7 +14,7 @@ const DEFAULT_OPEN_WARMUP: u64 = 20;
 const MOST_CLIENT_THREADS: u32 = 256;
 
 /// The traffic, from flags and the size of the dataset.
-pub fn load_plan(args: &LoadArgs, prompts: usize) -> anyhow::Result<LoadPlan> {
+pub fn load_plan(args: &LoadArgs, prompts: usize) -> anyhow::Result<LoadPoint> {
     refuse_contradictions(args)?;
     let traffic = match (args.rate, args.arrival) {
         (None, _) => Traffic::Closed,
@@ -33,7 +34,7 @@ pub fn load_plan(args: &LoadArgs, prompts: usize) -> anyhow::Result<LoadPlan> {
         Some(CountOrSeconds::Seconds(seconds)) => Warmup::DurationS(seconds),
         None => Warmup::Requests(concurrency.map_or(DEFAULT_OPEN_WARMUP, u64::from)),
     };
-    Ok(LoadPlan {
+    Ok(LoadPoint {
         traffic,
         concurrency,
         requests,
@@ -100,7 +101,7 @@ pub fn sampling(args: &LoadArgs) -> Sampling {
 }
 
 /// Where and how requests go.
-pub fn wire(args: &LoadArgs) -> anyhow::Result<Wire> {
+pub fn wire(args: &LoadArgs) -> anyhow::Result<HttpSettings> {
     let endpoint = match args.endpoint {
         EndpointArg::Chat => Endpoint::Chat,
         EndpointArg::Completions => Endpoint::Completions,
@@ -115,7 +116,7 @@ pub fn wire(args: &LoadArgs) -> anyhow::Result<Wire> {
     {
         bail!("--ca-file {} does not exist\nhint: give a PEM file", file.display());
     }
-    Ok(Wire {
+    Ok(HttpSettings {
         endpoint,
         path,
         headers,
@@ -146,7 +147,7 @@ fn header(text: &str) -> anyhow::Result<Header> {
 }
 
 /// The API key, from the variable that the plan names.
-pub fn api_key(wire: &Wire) -> anyhow::Result<Option<String>> {
+pub fn api_key(wire: &HttpSettings) -> anyhow::Result<Option<String>> {
     let Some(name) = &wire.api_key_env else { return Ok(None) };
     match std::env::var(name) {
         Ok(key) if !key.trim().is_empty() => Ok(Some(key.trim().to_owned())),

@@ -12,7 +12,7 @@ pub use parse::DatasetError;
 pub use warmup::warmup_requests;
 
 use crate::schema::plan::DatasetSource;
-use crate::schema::request::{Prompt, Request};
+use crate::schema::unit::{Prompt, Request};
 
 /// The prompts that are played unless another file is named.
 const BUILT_IN: &str = include_str!("../../datasets/benchmark_dataset.json");

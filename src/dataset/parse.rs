@@ -7,7 +7,7 @@ use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::schema::request::Prompt;
+use crate::schema::unit::Prompt;
 
 /// How a file holds its entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

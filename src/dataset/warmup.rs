@@ -1,6 +1,6 @@
 //! Prompts for the warm-up: short and long in turn, and none that is measured.
 
-use crate::schema::request::Request;
+use crate::schema::unit::Request;
 
 /// `{}` stands for a subject. Lengths run from a line to a paragraph, as the measured prompts' do.
 const TEMPLATES: [&str; 6] = [

@@ -1,10 +1,10 @@
 //! One answer as its bytes come: stamps, tokens, usage and how it ended. Pure: no socket and no clock.
 
-use crate::schema::backend::Protocol;
 use crate::schema::record::{
     Chunk, Chunks, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
 };
-use crate::schema::request::Phase;
+use crate::schema::target::Capabilities;
+use crate::schema::unit::Phase;
 
 use super::http1::{Content, Head, Part, ResponseParser};
 use super::openai::{self, Usage};
@@ -424,7 +424,7 @@ impl Seen {
 }
 
 /// What an answer to `protocol` must hold.
-pub(crate) fn expect(protocol: &Protocol, ignore_eos: bool, exact_itl: bool, max_tokens: u32) -> Expect {
+pub(crate) fn expect(protocol: &Capabilities, ignore_eos: bool, exact_itl: bool, max_tokens: u32) -> Expect {
     Expect {
         max_tokens,
         forced: ignore_eos && protocol.ignore_eos,
@@ -467,7 +467,7 @@ pub(crate) fn blank_record(index: u64, prompt_id: &str, phase: Phase, expect: Ex
 /// Reads captured bytes as the measured path would: each of `reads` comes 1 ms after the one before,
 /// then the connection closes. Captures of real servers are checked with it.
 pub fn parse_answer<'a>(
-    protocol: &Protocol,
+    protocol: &Capabilities,
     ignore_eos: bool,
     exact_itl: bool,
     max_tokens: u32,

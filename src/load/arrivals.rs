@@ -4,7 +4,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1};
 
-use crate::schema::plan::{LoadPlan, Traffic};
+use crate::schema::plan::LoadPoint;
+use crate::schema::traffic::Traffic;
 
 /// Due times of an open loop, µs from the start of the measured phase, rising. Ends at the plan's
 /// bounds; without any it has no end. Every client thread makes the same ones and takes its share.
@@ -24,7 +25,7 @@ enum Gaps {
 }
 
 /// The due times that a plan asks for; none for a closed loop, whose requests start when a slot is free.
-pub fn due_times(plan: &LoadPlan) -> Option<DueTimes> {
+pub fn due_times(plan: &LoadPoint) -> Option<DueTimes> {
     let gaps = match plan.traffic {
         Traffic::Closed => return None,
         Traffic::Poisson { rate } => {
@@ -73,10 +74,10 @@ impl Iterator for DueTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::plan::Warmup;
+    use crate::schema::traffic::Warmup;
 
-    fn plan(traffic: Traffic, requests: Option<u64>, duration_s: Option<f64>, seed: u64) -> LoadPlan {
-        LoadPlan {
+    fn plan(traffic: Traffic, requests: Option<u64>, duration_s: Option<f64>, seed: u64) -> LoadPoint {
+        LoadPoint {
             traffic,
             concurrency: None,
             requests,
@@ -90,7 +91,7 @@ mod tests {
         }
     }
 
-    fn dues(plan: &LoadPlan) -> Vec<u64> {
+    fn dues(plan: &LoadPoint) -> Vec<u64> {
         due_times(plan).unwrap().map(|(_, due_us)| due_us).collect()
     }
 

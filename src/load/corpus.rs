@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Arrival, Ending, Expect, Progress, blank_record};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind, TokenSource};
-use crate::schema::request::Phase;
+use crate::schema::unit::Phase;
 
 const EXPECT: Expect =
     Expect { max_tokens: 2, forced: false, exact: false, done_marker: true, eos_in_usage: true };

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{
 };
 use url::Url;
 
-use crate::schema::plan::Wire;
+use crate::schema::plan::HttpSettings;
 
 use super::transport::{Connection, StampedTcp};
 
@@ -37,7 +37,7 @@ pub(crate) struct Dialer {
 
 impl Dialer {
     /// Looks the host up and reads certificates, once. An error names the URL or the file.
-    pub(crate) async fn new(base_url: &Url, wire: &Wire) -> anyhow::Result<Dialer> {
+    pub(crate) async fn new(base_url: &Url, wire: &HttpSettings) -> anyhow::Result<Dialer> {
         let host = base_url.host_str().with_context(|| format!("{base_url} names no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port = base_url.port_or_known_default().with_context(|| format!("{base_url} names no port"))?;
@@ -107,7 +107,7 @@ async fn connect_address(address: SocketAddr) -> std::io::Result<TcpStream> {
     socket.connect(address).await
 }
 
-fn tls_config(wire: &Wire) -> anyhow::Result<ClientConfig> {
+fn tls_config(wire: &HttpSettings) -> anyhow::Result<ClientConfig> {
     let mut config = trusting_config(wire)?;
     if wire.http2 {
         config.alpn_protocols.push(ALPN_HTTP2.to_vec());
@@ -120,7 +120,7 @@ fn no_http2(host: &str) -> String {
 }
 
 /// A configuration that trusts whom the plan trusts.
-fn trusting_config(wire: &Wire) -> anyhow::Result<ClientConfig> {
+fn trusting_config(wire: &HttpSettings) -> anyhow::Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::schema::live::LiveCounters;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::request::Phase;
+use crate::schema::unit::Phase;
 
 use super::answer::{Answer, Arrival, Ending, Expect, Progress};
 use super::cancel::Cancel;

@@ -13,7 +13,7 @@ use h2::{Reason, RecvStream};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use crate::schema::live::LiveCounters;
-use crate::schema::request::Phase;
+use crate::schema::unit::Phase;
 
 use super::answer::{Answer, Arrival, Ending, Progress};
 use super::exchange::Talk;

@@ -6,9 +6,9 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::schema::backend::Protocol;
-use crate::schema::plan::{Endpoint, Sampling, Wire};
-use crate::schema::request::Request;
+use crate::schema::plan::{Endpoint, HttpSettings, Sampling};
+use crate::schema::target::Capabilities;
+use crate::schema::unit::Request;
 
 /// All messages are made beforehand where they take less than this; else each one shortly before it is due.
 const CACHE_LIMIT_BYTES: usize = 32 << 20;
@@ -48,9 +48,9 @@ impl Messages {
     /// Settles all that is the same in every request. An error names the header or URL that cannot be sent.
     pub(crate) fn new(
         base_url: &Url,
-        wire: &Wire,
+        wire: &HttpSettings,
         api_key: Option<&str>,
-        protocol: &Protocol,
+        protocol: &Capabilities,
         sampling: &Sampling,
         close: bool,
     ) -> anyhow::Result<Messages> {
@@ -154,7 +154,11 @@ impl Script {
     }
 }
 
-fn headers(base_url: &Url, wire: &Wire, api_key: Option<&str>) -> anyhow::Result<Vec<(String, String)>> {
+fn headers(
+    base_url: &Url,
+    wire: &HttpSettings,
+    api_key: Option<&str>,
+) -> anyhow::Result<Vec<(String, String)>> {
     let host = base_url.host_str().with_context(|| format!("{base_url} names no host"))?;
     let host = base_url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
     let mut headers: Vec<(String, String)> = [
@@ -239,8 +243,8 @@ mod tests {
     use super::*;
     use crate::schema::plan::Header;
 
-    fn wire(endpoint: Endpoint) -> Wire {
-        Wire {
+    fn wire(endpoint: Endpoint) -> HttpSettings {
+        HttpSettings {
             endpoint,
             path: endpoint.path().to_owned(),
             headers: Vec::new(),
@@ -251,8 +255,8 @@ mod tests {
         }
     }
 
-    fn protocol() -> Protocol {
-        Protocol {
+    fn protocol() -> Capabilities {
+        Capabilities {
             request_model: "m".to_owned(),
             ignore_eos: true,
             min_tokens: true,
@@ -267,7 +271,7 @@ mod tests {
     const PLAIN: Sampling =
         Sampling { temperature: 0.0, max_tokens: None, ignore_eos: false, exact_itl: false };
 
-    fn message(wire: &Wire, protocol: &Protocol, sampling: &Sampling) -> (String, Value) {
+    fn message(wire: &HttpSettings, protocol: &Capabilities, sampling: &Sampling) -> (String, Value) {
         let url = Url::parse("http://example.org:8000").unwrap();
         let messages = Messages::new(&url, wire, Some("secret"), protocol, sampling, false).unwrap();
         let request = Request { prompt_id: "p".into(), prompt: "a \"b\"\né".into(), max_tokens: 7 };
@@ -299,7 +303,7 @@ mod tests {
         assert_eq!((&body["ignore_eos"], &body["min_tokens"]), (&json!(true), &json!(7)));
         assert_eq!(body["stream_options"]["continuous_usage_stats"], json!(true));
         assert_eq!(body["prompt"], json!("a \"b\"\né"));
-        let plain = Protocol {
+        let plain = Capabilities {
             ignore_eos: false,
             min_tokens: false,
             stream_options: false,
@@ -317,7 +321,7 @@ mod tests {
     fn a_request_bears_its_prompts_id_where_the_body_asks_for_it() {
         let with_user = |user: &str| {
             let body = Map::from_iter([("user".to_owned(), json!(user))]);
-            message(&wire(Endpoint::Completions), &Protocol { body, ..protocol() }, &PLAIN).1
+            message(&wire(Endpoint::Completions), &Capabilities { body, ..protocol() }, &PLAIN).1
         };
         assert_eq!(with_user("{prompt_id}")["user"], json!("p"));
         assert_eq!(with_user("someone")["user"], json!("someone"));
@@ -325,7 +329,7 @@ mod tests {
 
     #[test]
     fn headers_of_the_user_replace_ours_and_cannot_break_the_request() {
-        let header = |name: &str, value: &str| Wire {
+        let header = |name: &str, value: &str| HttpSettings {
             headers: vec![Header { name: name.to_owned(), value: value.to_owned() }],
             ..wire(Endpoint::Chat)
         };

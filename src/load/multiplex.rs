@@ -221,10 +221,10 @@ mod tests {
     use crate::load::play::base_url;
     use crate::load::streams_server::{Counts, Reply, Server};
     use crate::load::tests::job;
-    use crate::schema::plan::Traffic;
+    use crate::schema::traffic::Traffic;
 
     async fn dialer(url: &str) -> Dialer {
-        let mut wire = job(url, Traffic::Closed).wire;
+        let mut wire = job(url, Traffic::Closed).http;
         wire.http2 = true;
         Dialer::new(&base_url(url).unwrap(), &wire).await.unwrap()
     }

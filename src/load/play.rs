@@ -9,12 +9,13 @@ use anyhow::Context;
 use tokio::sync::{mpsc, oneshot, watch};
 use url::Url;
 
-use crate::schema::backend::Protocol;
-use crate::schema::comparison::EngineFigures;
+use crate::schema::files::EngineFigures;
 use crate::schema::live::LiveCounters;
-use crate::schema::plan::{LoadPlan, Sampling, Traffic, Warmup, Wire};
+use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::RequestRecord;
-use crate::schema::request::{Phase, Request};
+use crate::schema::target::Capabilities;
+use crate::schema::traffic::{Traffic, Warmup};
+use crate::schema::unit::{Phase, Request};
 
 use super::cancel::Cancel;
 use super::clock::{RealtimeOffset, RunClock};
@@ -40,13 +41,13 @@ pub struct Job {
     /// The server: scheme, host, port and any path before the endpoint's.
     pub base_url: String,
     /// Endpoint, headers, certificates.
-    pub wire: Wire,
+    pub http: HttpSettings,
     /// Sent as `Authorization: Bearer`; never recorded.
     pub api_key: Option<String>,
     /// How the server is spoken to.
-    pub protocol: Protocol,
+    pub capabilities: Capabilities,
     /// The traffic.
-    pub load: LoadPlan,
+    pub load: LoadPoint,
     /// What each request asks for.
     pub sampling: Sampling,
     /// Measured requests, repeated in order.
@@ -71,7 +72,7 @@ pub struct Played {
 
 /// Files that a plan needs open at once, a reserve for everything else included. An open loop without
 /// a cap is counted at 10 s of requests, since nobody knows how many it will have in flight.
-pub fn open_files_needed(load: &LoadPlan) -> u64 {
+pub fn open_files_needed(load: &LoadPoint) -> u64 {
     let wanted = match (load.concurrency, load.traffic.rate()) {
         (Some(concurrency), _) => u64::from(concurrency),
         (None, Some(rate)) => (rate * 10.0).ceil() as u64,
@@ -112,9 +113,15 @@ impl Crew {
         live: &Arc<LiveCounters>,
     ) -> anyhow::Result<Crew> {
         let base_url = base_url(&job.base_url)?;
-        let messages =
-            Messages::new(&base_url, &job.wire, job.api_key.as_deref(), &job.protocol, &job.sampling, false)?;
-        let dialer = Arc::new(Dialer::new(&base_url, &job.wire).await?);
+        let messages = Messages::new(
+            &base_url,
+            &job.http,
+            job.api_key.as_deref(),
+            &job.capabilities,
+            &job.sampling,
+            false,
+        )?;
+        let dialer = Arc::new(Dialer::new(&base_url, &job.http).await?);
         let threads = u64::from(job.load.client_threads.max(1));
         let mut crew = Crew { commands: Vec::new(), ended: Vec::new(), messages: Arc::new(messages) };
         for number in 0..threads {
@@ -131,7 +138,7 @@ impl Crew {
                 },
                 plan: job.load.clone(),
                 sampling: job.sampling,
-                protocol: job.protocol.clone(),
+                capabilities: job.capabilities.clone(),
                 records: records.clone(),
                 last_issue: Default::default(),
             };

@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::schema::live::LiveCounters;
-use crate::schema::plan::Wire;
+use crate::schema::plan::HttpSettings;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::request::{Phase, Request};
+use crate::schema::unit::{Phase, Request};
 
 use super::answer::{blank_record, expect};
 use super::cancel::Cancel;
@@ -27,15 +27,15 @@ const CHECK_LIMIT: Duration = Duration::from_secs(15);
 /// call. What cannot even be sent comes back as a failure to connect, with the cause.
 pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRecord {
     let sampling = job.sampling;
-    let expect = expect(&job.protocol, sampling.ignore_eos, sampling.exact_itl, request.max_tokens);
+    let expect = expect(&job.capabilities, sampling.ignore_eos, sampling.exact_itl, request.max_tokens);
     let record = blank_record(0, &request.prompt_id, Phase::Warmup, expect);
     let unsent = record.clone();
     let prepared = async {
         let url = base_url(&job.base_url)?;
         let key = job.api_key.as_deref();
-        let messages = Messages::new(&url, &job.wire, key, &job.protocol, &job.sampling, true)?;
+        let messages = Messages::new(&url, &job.http, key, &job.capabilities, &job.sampling, true)?;
         let http2 = messages.http2_head().map(Multiplex::new);
-        Ok::<_, anyhow::Error>((Dialer::new(&url, &job.wire).await?, messages.make(request), http2))
+        Ok::<_, anyhow::Error>((Dialer::new(&url, &job.http).await?, messages.make(request), http2))
     };
     let failed = |detail: String| {
         let outcome = Outcome::Failed { kind: FailureKind::Connect, detail };
@@ -63,7 +63,7 @@ pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRe
 
 /// Opens a connection to see that a server speaks HTTP/2, and closes it: no request is sent. An error
 /// says what it speaks instead, or that nothing answers.
-pub async fn check_http2(base_url_text: &str, wire: &Wire) -> anyhow::Result<()> {
+pub async fn check_http2(base_url_text: &str, wire: &HttpSettings) -> anyhow::Result<()> {
     let dialer = Dialer::new(&base_url(base_url_text)?, wire).await?;
     let connections = Multiplex::new(http::Request::new(()));
     let clock = RunClock::start();

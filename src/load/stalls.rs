@@ -19,9 +19,9 @@ use super::slots::Slots;
 use super::tests::{self, Behaviour, job, serve};
 use super::worker::{Command, PhaseKind, PhaseRun, Worker, work};
 use crate::schema::live::LiveCounters;
-use crate::schema::plan::Traffic;
 use crate::schema::record::{Outcome, RequestRecord, StampKind};
-use crate::schema::request::Phase;
+use crate::schema::traffic::Traffic;
+use crate::schema::unit::Phase;
 
 /// The first request is due so long after the start, µs.
 const FIRST_DUE_US: u64 = 150_000;
@@ -134,14 +134,14 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
         line: Line {
             clock,
             offset: RealtimeOffset::measure(&clock),
-            dialer: Arc::new(Dialer::new(&base_url(&job.base_url).unwrap(), &job.wire).await.unwrap()),
+            dialer: Arc::new(Dialer::new(&base_url(&job.base_url).unwrap(), &job.http).await.unwrap()),
             pool: Pool::default(),
             http2: None,
             live: Arc::new(LiveCounters::default()),
         },
         plan: job.load.clone(),
         sampling: job.sampling,
-        protocol: job.protocol.clone(),
+        capabilities: job.capabilities.clone(),
         records,
         last_issue: Default::default(),
     }
@@ -149,7 +149,7 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
 
 fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
     let url = base_url(&job.base_url).unwrap();
-    let messages = Messages::new(&url, &job.wire, None, &job.protocol, &job.sampling, false).unwrap();
+    let messages = Messages::new(&url, &job.http, None, &job.capabilities, &job.sampling, false).unwrap();
     PhaseRun {
         phase: Phase::Measured,
         script: Script::new(Arc::new(messages), job.requests.clone()),

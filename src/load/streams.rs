@@ -17,12 +17,12 @@ use super::streams_server::{
 use super::tests::{is_completed, is_failed, run, run_and_stop};
 use super::tls::{Authority, ask, assert_refused, https};
 use super::{Job, check_http2, parse_answer, probe};
-use crate::schema::plan::Traffic;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind};
+use crate::schema::traffic::Traffic;
 
 fn job(url: &str, traffic: Traffic) -> Job {
     let mut job = super::tests::job(url, traffic);
-    job.wire.http2 = true;
+    job.http.http2 = true;
     job
 }
 
@@ -87,7 +87,7 @@ async fn within_tls_http2_is_agreed_on_and_spoken() {
     let file = authority.file();
     for traffic in [Traffic::Closed, Traffic::Poisson { rate: 200.0 }] {
         let mut job = job(&url, traffic);
-        job.wire.ca_file = Some(file.path().to_owned());
+        job.http.ca_file = Some(file.path().to_owned());
         let outcomes = run(job).await;
         outcomes.check_accounts();
         assert_eq!(outcomes.count(is_completed), 20);
@@ -104,12 +104,12 @@ async fn a_server_that_does_not_agree_on_http2_within_tls_is_refused_with_the_cu
         let mut config = authority.server("127.0.0.1");
         config.alpn_protocols = protocols;
         let mut job = https(&super::tls::serve(config).await);
-        job.wire.ca_file = Some(file.path().to_owned());
+        job.http.ca_file = Some(file.path().to_owned());
         assert_eq!(ask(&job).await.outcome, Outcome::Completed, "it speaks HTTP/1.1");
-        job.wire.http2 = true;
+        job.http.http2 = true;
         assert_refused(&ask(&job).await, "does not speak HTTP/2");
         assert_refused(&ask(&job).await, "leave --http2 out");
-        let error = check_http2(&job.base_url, &job.wire).await.unwrap_err().to_string();
+        let error = check_http2(&job.base_url, &job.http).await.unwrap_err().to_string();
         assert!(error.contains("leave --http2 out"), "{error}");
     }
 }
@@ -132,7 +132,7 @@ async fn a_server_of_http_1_alone_is_refused_with_the_cure_and_nothing_is_sent_o
             assert_refused(record, "does not speak HTTP/2");
             assert_refused(record, "leave --http2 out");
         }
-        let error = check_http2(&job.base_url, &job.wire).await.unwrap_err().to_string();
+        let error = check_http2(&job.base_url, &job.http).await.unwrap_err().to_string();
         assert!(error.contains("127.0.0.1 does not speak HTTP/2"), "{error}");
     }
 }
@@ -374,7 +374,7 @@ async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
     assert_eq!((record.outcome, record.tokens.prompt), (Outcome::Completed, Some(3)));
     assert!(record.connect_us.is_some());
     assert!(server.counts.all_closed().await);
-    check_http2(&url, &job.wire).await.unwrap();
+    check_http2(&url, &job.http).await.unwrap();
     assert!(server.counts.all_closed().await);
     assert_eq!((Counts::get(&server.counts.connections), Counts::get(&server.counts.requests)), (2, 1));
 }
@@ -488,7 +488,7 @@ async fn every_capture_of_a_real_server_gives_the_same_record_as_over_http_1() {
     let outcomes = run(job.clone()).await;
     outcomes.check_accounts();
     for (capture, record) in captures.iter().zip(outcomes.measured()) {
-        let as_http_1 = parse_answer(&job.protocol, true, false, 3, [capture.bytes.as_slice()]);
+        let as_http_1 = parse_answer(&job.capabilities, true, false, 3, [capture.bytes.as_slice()]);
         assert_eq!(facts(record), facts(&as_http_1), "{}", capture.name);
     }
     assert_eq!(Counts::get(&server.counts.requests), captures.len() as u64);

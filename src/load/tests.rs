@@ -9,11 +9,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::*;
-use crate::schema::backend::Protocol;
 use crate::schema::live::LiveCounters;
-use crate::schema::plan::{Endpoint, LoadPlan, Sampling, Traffic, Warmup, Wire};
+use crate::schema::plan::{Endpoint, HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::request::{Phase, Request};
+use crate::schema::target::Capabilities;
+use crate::schema::traffic::{Traffic, Warmup};
+use crate::schema::unit::{Phase, Request};
 
 /// What the server does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -160,7 +161,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
     };
     Job {
         base_url: url.to_owned(),
-        wire: Wire {
+        http: HttpSettings {
             endpoint: Endpoint::Completions,
             path: Endpoint::Completions.path().to_owned(),
             headers: Vec::new(),
@@ -170,7 +171,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
             http2: false,
         },
         api_key: None,
-        protocol: Protocol {
+        capabilities: Capabilities {
             request_model: "m".to_owned(),
             ignore_eos: true,
             min_tokens: true,
@@ -180,7 +181,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
             done_marker: true,
             body: serde_json::Map::new(),
         },
-        load: LoadPlan {
+        load: LoadPoint {
             traffic,
             concurrency: Some(4),
             requests: Some(20),

@@ -13,8 +13,8 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::tests::{HEAD, chunk, job, read_request, run};
 use super::{Job, probe};
-use crate::schema::plan::Traffic;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind};
+use crate::schema::traffic::Traffic;
 
 const TOKENS: usize = 5;
 
@@ -124,7 +124,7 @@ async fn a_server_whose_authority_is_given_is_spoken_to_over_tls() {
     let file = authority.file();
     for traffic in [Traffic::Closed, Traffic::Poisson { rate: 200.0 }] {
         let mut job = job(&format!("https://{address}"), traffic);
-        job.wire.ca_file = Some(file.path().to_owned());
+        job.http.ca_file = Some(file.path().to_owned());
         let outcomes = run(job).await;
         outcomes.check_accounts();
         assert_eq!(outcomes.measured().len(), 20);
@@ -146,7 +146,7 @@ async fn a_server_of_an_unknown_authority_is_refused_with_the_cure() {
     assert_refused(&ask(&job).await, "--ca-file");
     // It has the same name as the server's own, and another key.
     let other = Authority::new().file();
-    job.wire.ca_file = Some(other.path().to_owned());
+    job.http.ca_file = Some(other.path().to_owned());
     let outcomes = run(job).await;
     outcomes.check_accounts();
     outcomes.measured().into_iter().for_each(|record| assert_refused(record, "--ca-file"));
@@ -156,7 +156,7 @@ async fn a_server_of_an_unknown_authority_is_refused_with_the_cure() {
 async fn any_certificate_is_taken_where_that_was_asked_for() {
     let address = serve(Authority::new().server("elsewhere.test")).await;
     let mut job = https(&address);
-    job.wire.insecure = true;
+    job.http.insecure = true;
     assert_eq!(ask(&job).await.outcome, Outcome::Completed);
 }
 
@@ -166,7 +166,7 @@ async fn a_certificate_for_another_host_is_refused() {
     let address = serve(authority.server("elsewhere.test")).await;
     let file = authority.file();
     let mut job = https(&address);
-    job.wire.ca_file = Some(file.path().to_owned());
+    job.http.ca_file = Some(file.path().to_owned());
     assert_refused(&ask(&job).await, "another host than 127.0.0.1");
 }
 
@@ -192,8 +192,8 @@ async fn a_server_without_tls_is_told_apart() {
 async fn a_file_that_holds_no_certificate_is_named() {
     let empty = tempfile::NamedTempFile::new().unwrap();
     let mut job = https("127.0.0.1:9");
-    job.wire.ca_file = Some(empty.path().to_owned());
+    job.http.ca_file = Some(empty.path().to_owned());
     assert_refused(&ask(&job).await, "holds no certificate");
-    job.wire.ca_file = Some("/nowhere/ca.pem".into());
+    job.http.ca_file = Some("/nowhere/ca.pem".into());
     assert_refused(&ask(&job).await, "/nowhere/ca.pem");
 }

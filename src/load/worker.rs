@@ -9,11 +9,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use crate::schema::backend::Protocol;
 use crate::schema::live::LiveCounters;
-use crate::schema::plan::{LoadPlan, Sampling};
+use crate::schema::plan::{LoadPoint, Sampling};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::request::{Phase, Request};
+use crate::schema::target::Capabilities;
+use crate::schema::unit::{Phase, Request};
 
 use super::answer::{blank_record, expect};
 use super::arrivals::{DueTimes, due_times};
@@ -108,9 +108,9 @@ pub(crate) struct Worker {
     pub(crate) number: u64,
     pub(crate) threads: u64,
     pub(crate) line: Line,
-    pub(crate) plan: LoadPlan,
+    pub(crate) plan: LoadPoint,
     pub(crate) sampling: Sampling,
-    pub(crate) protocol: Protocol,
+    pub(crate) capabilities: Capabilities,
     pub(crate) records: Sender<RequestRecord>,
     /// When this thread last issued a request, µs, and its CPU time then, ns.
     pub(crate) last_issue: (AtomicU64, AtomicU64),
@@ -365,7 +365,7 @@ impl Worker {
         self.last_issue.0.store(self.line.clock.now_us(), Ordering::Relaxed);
         self.last_issue.1.store(thread_cpu_ns().unwrap_or(0), Ordering::Relaxed);
         let (ignore_eos, exact_itl) = (self.sampling.ignore_eos, self.sampling.exact_itl);
-        let expect = expect(&self.protocol, ignore_eos, exact_itl, request.max_tokens);
+        let expect = expect(&self.capabilities, ignore_eos, exact_itl, request.max_tokens);
         let mut record = blank_record(index, &request.prompt_id, phase.phase, expect);
         record.due_us = due_us;
         record.ready_us = ready_us;

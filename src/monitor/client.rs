@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use crate::schema::plan::Wire;
+use crate::schema::plan::HttpSettings;
 
 /// Time that a question may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// A certificate file that cannot be read, or a header that cannot be sent.
-pub fn client(wire: &Wire, api_key: Option<&str>) -> anyhow::Result<reqwest::Client> {
+pub fn client(wire: &HttpSettings, api_key: Option<&str>) -> anyhow::Result<reqwest::Client> {
     let mut headers = HeaderMap::new();
     for header in &wire.headers {
         let name = HeaderName::try_from(&header.name).context("a header's name")?;

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use prometheus_parse::{Scrape, Value};
 use reqwest::StatusCode;
 
-use crate::schema::backend::ServerMetrics;
+use crate::schema::target::ServerMetrics;
 
 /// What a server has counted since it started, or between two scrapes ([`ServerCounters::since`]).
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -134,7 +134,7 @@ fn sum_over_labels(scrape: &Scrape, name: &str) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::monitor::client;
-    use crate::schema::plan::{Endpoint, Wire};
+    use crate::schema::plan::{Endpoint, HttpSettings};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn metrics(prompt: &str, generated: &str, cached: &[&str]) -> ServerMetrics {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     fn asker(api_key: Option<&str>) -> reqwest::Client {
-        let wire = Wire {
+        let wire = HttpSettings {
             endpoint: Endpoint::Chat,
             path: String::new(),
             headers: Vec::new(),

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use crate::analysis::{Pairing, TrueRequest, TrueWrite};
 use crate::backend::guard::Guard;
 use crate::results::RecordReader;
-use crate::schema::backend::{Origin, Target};
 use crate::schema::calibration::{CalibrationLoad, Exactness};
+use crate::schema::target::{Origin, Target};
 
 use super::launch::{self, Failure};
 use super::{Session, play};

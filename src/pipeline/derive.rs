@@ -9,9 +9,9 @@ use crate::analysis::{Finish, Summarizer, SummaryInput, plan_caveats};
 use crate::report::csv::RequestsCsv;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::comparison::RunFile;
+use crate::schema::files::RunFile;
 use crate::schema::record::{Outcome, RequestRecord};
-use crate::schema::request::Phase;
+use crate::schema::unit::Phase;
 
 /// One run, made from its records.
 pub struct Derived {

@@ -9,10 +9,10 @@ use crate::backend::launch::{self as backend_launch, LaunchError, LaunchEvent, L
 use crate::backend::readiness::ProbeAnswer;
 use crate::load;
 use crate::monitor::{self, ServerCounters};
-use crate::schema::backend::{LaunchSpec, Target};
 use crate::schema::comparison::FailedTarget;
 use crate::schema::record::{Outcome, RequestRecord};
-use crate::schema::request::Request;
+use crate::schema::target::{LaunchSpec, Target};
+use crate::schema::unit::Request;
 
 use super::Session;
 use super::record::ToldTokens;
@@ -167,9 +167,9 @@ pub async fn attach(session: &Session, target: &Target, url: &str) -> Result<Rea
 pub fn job(session: &Session, target: &Target, url: &str) -> load::Job {
     load::Job {
         base_url: url.to_owned(),
-        wire: session.plan.wire.clone(),
+        http: session.plan.http.clone(),
         api_key: session.api_key.clone(),
-        protocol: target.protocol.clone(),
+        capabilities: target.capabilities.clone(),
         load: session.plan.load.clone(),
         sampling: session.plan.sampling,
         requests: session.requests.clone(),

@@ -9,11 +9,11 @@ use crate::backend::guard::Guard;
 use crate::progress::Progress;
 use crate::report::terminal::Style;
 use crate::results;
-use crate::schema::backend::Origin;
 use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::environment::Environment;
 use crate::schema::plan::{CommandKind, Plan};
-use crate::schema::request::Request;
+use crate::schema::target::Origin;
+use crate::schema::unit::Request;
 
 mod calibrate;
 mod derive;

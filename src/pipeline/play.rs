@@ -13,11 +13,11 @@ use crate::monitor::ServerCounters;
 use crate::progress::Goal;
 use crate::results::{self, RecordWriter, RunFiles};
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::backend::{Origin, Target};
-use crate::schema::comparison::{EngineFigures, RecordsHeader};
+use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::{CommandKind, Plan};
 use crate::schema::summary::ServerCounts;
+use crate::schema::target::{Origin, Target};
 
 use super::Session;
 use super::derive::{self, Derived};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::results::RecordWriter;
 use crate::schema::record::{Outcome, RequestRecord, TokenSource};
-use crate::schema::request::Phase;
+use crate::schema::unit::Phase;
 
 /// A record is on disk at most this long after its request ended.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);

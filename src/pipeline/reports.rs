@@ -13,8 +13,9 @@ use crate::report::markdown;
 use crate::report::terminal::{self, Style};
 use crate::results;
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::comparison::{Comparison, ComparisonFile, FailedTarget, RunFile};
+use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::environment::Environment;
+use crate::schema::files::{ComparisonFile, RunFile};
 use crate::schema::plan::Plan;
 
 use super::derive::Derived;

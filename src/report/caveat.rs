@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::number::{NONE, compact, count};
+use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
-use crate::schema::summary::Caveat;
 
 /// What a doubt means and what to do about it, as one or two sentences.
 pub fn sentence(caveat: &Caveat) -> String {

@@ -5,13 +5,14 @@ use std::io::Write;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
-use crate::schema::backend::Target;
+use crate::schema::caveat::Caveat;
 use crate::schema::comparison::FailedTarget;
-use crate::schema::metric::{METRICS, Metric, Shape};
+use crate::schema::figure::{METRICS, Metric, Shape};
 use crate::schema::plan::Plan;
 use crate::schema::record::{Outcome, RequestRecord, StampKind};
-use crate::schema::request::Phase;
-use crate::schema::summary::{Caveat, ClientStats, Distribution, MetricValue, RunSummary};
+use crate::schema::summary::{ClientStats, Distribution, MetricValue, RunSummary};
+use crate::schema::target::Target;
+use crate::schema::unit::Phase;
 
 /// Columns of a distribution, in order: `ttft_ms_mean`, `ttft_ms_std`, …
 const STATISTICS: [&str; 10] = ["mean", "std", "min", "p50", "p75", "p90", "p95", "p99", "p999", "max"];
@@ -153,8 +154,8 @@ fn plan_cells(plan: &Plan, at: Timestamp, facts: TargetFacts<'_>) -> Vec<String>
         facts.model.to_owned(),
         facts.precision.to_owned(),
         plan.dataset.name.clone(),
-        plan.wire.endpoint.name().to_owned(),
-        if plan.wire.http2 { "2" } else { "1.1" }.to_owned(),
+        plan.http.endpoint.name().to_owned(),
+        if plan.http.http2 { "2" } else { "1.1" }.to_owned(),
         plan.load.concurrency.map(|slots| slots.to_string()).unwrap_or_default(),
         optional(plan.load.traffic.rate()),
     ]

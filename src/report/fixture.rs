@@ -6,17 +6,20 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::comparison::{Best, Comparison, ComparisonFile};
+use crate::schema::caveat::Caveat;
+use crate::schema::comparison::{Best, Comparison};
 use crate::schema::environment::{Environment, Gpu};
-use crate::schema::metric::{self, Better, METRICS};
+use crate::schema::figure::{self, Better, METRICS};
+use crate::schema::files::ComparisonFile;
 use crate::schema::plan::{
-    CommandKind, DatasetSource, Endpoint, Launching, LoadPlan, Plan, Sampling, SharedSettings, Skipped,
-    Traffic, Warmup, Wire,
+    CommandKind, DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Plan, Sampling, SharedSettings,
+    Skipped,
 };
 use crate::schema::record::StampKind;
 use crate::schema::summary::{
-    Caveat, ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,
+    ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,
 };
+use crate::schema::traffic::{Traffic, Warmup};
 
 /// A distribution around a median with a tail up to `p99`.
 pub fn distribution(p50: f64, p99: f64) -> MetricValue {
@@ -45,15 +48,15 @@ pub fn spread(p50: f64, p99: f64) -> Distribution {
 /// A whole run of 18 requests whose latencies scale with `pace`.
 pub fn run(label: &str, pace: f64) -> RunSummary {
     let metrics = [
-        (metric::TTFT, distribution(42.0 * pace, 112.5 * pace)),
-        (metric::E2E, distribution(220.0 * pace, 567.89 * pace)),
-        (metric::TPOT, distribution(12.1 * pace, 14.0 * pace)),
-        (metric::ITL, distribution(11.9 * pace, 15.67 * pace)),
-        (metric::OUTPUT_TPS, MetricValue::Scalar(342.5 / pace)),
-        (metric::TOTAL_TPS, MetricValue::Scalar(1342.5 / pace)),
-        (metric::RPS, MetricValue::Scalar(1.446 / pace)),
-        (metric::USER_TPS, MetricValue::Scalar(81.5 / pace)),
-        (metric::ERROR_RATE, MetricValue::Scalar(0.0)),
+        (figure::TTFT, distribution(42.0 * pace, 112.5 * pace)),
+        (figure::E2E, distribution(220.0 * pace, 567.89 * pace)),
+        (figure::TPOT, distribution(12.1 * pace, 14.0 * pace)),
+        (figure::ITL, distribution(11.9 * pace, 15.67 * pace)),
+        (figure::OUTPUT_TPS, MetricValue::Scalar(342.5 / pace)),
+        (figure::TOTAL_TPS, MetricValue::Scalar(1342.5 / pace)),
+        (figure::RPS, MetricValue::Scalar(1.446 / pace)),
+        (figure::USER_TPS, MetricValue::Scalar(81.5 / pace)),
+        (figure::ERROR_RATE, MetricValue::Scalar(0.0)),
     ];
     RunSummary {
         label: label.to_owned(),
@@ -96,7 +99,7 @@ fn seconds(whole: usize, rate: f64) -> Vec<u64> {
 /// A run without one completed request.
 pub fn empty(label: &str) -> RunSummary {
     RunSummary {
-        metrics: BTreeMap::from([(metric::ERROR_RATE.to_owned(), MetricValue::Scalar(100.0))]),
+        metrics: BTreeMap::from([(figure::ERROR_RATE.to_owned(), MetricValue::Scalar(100.0))]),
         requests: RequestCounts {
             issued: 18,
             failed: 18,
@@ -125,8 +128,8 @@ pub fn comparison(runs: Vec<RunSummary>) -> Comparison {
         if metric.better == Better::Higher {
             values.reverse();
         }
-        if values.len() > 1 && metric.name != metric::ERROR_RATE {
-            let scalar = metric.shape == metric::Shape::Scalar;
+        if values.len() > 1 && metric.name != figure::ERROR_RATE {
+            let scalar = metric.shape == figure::Shape::Scalar;
             let statistic = if scalar { "value" } else { "p50" }.to_owned();
             best.insert(metric.name.to_owned(), Best { label: values[0].1.to_owned(), statistic });
         }
@@ -170,7 +173,7 @@ pub fn plan() -> Plan {
             sha256: "0123456789abcdef".repeat(4),
             prompts: 18,
         },
-        load: LoadPlan {
+        load: LoadPoint {
             traffic: Traffic::Closed,
             concurrency: Some(8),
             requests: Some(18),
@@ -183,7 +186,7 @@ pub fn plan() -> Plan {
             client_threads: 1,
         },
         sampling: Sampling { temperature: 0.0, max_tokens: Some(128), ignore_eos: true, exact_itl: false },
-        wire: Wire {
+        http: HttpSettings {
             endpoint: Endpoint::Chat,
             path: Endpoint::Chat.path().to_owned(),
             headers: Vec::new(),

@@ -5,12 +5,14 @@ use super::chart::{CHARTS, traffic_words};
 use super::client;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, direction, rows};
-use crate::schema::backend::{LaunchSpec, Launcher, Origin, Target};
-use crate::schema::comparison::{Comparison, ComparisonFile};
+use crate::schema::caveat::Caveat;
+use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
-use crate::schema::metric::METRICS;
-use crate::schema::plan::{LoadPlan, Plan, Sampling, Warmup};
-use crate::schema::summary::Caveat;
+use crate::schema::figure::METRICS;
+use crate::schema::files::ComparisonFile;
+use crate::schema::plan::{LoadPoint, Plan, Sampling};
+use crate::schema::target::{LaunchSpec, Launcher, Origin, Target};
+use crate::schema::traffic::Warmup;
 
 /// The report of a comparison as Markdown, with its pictures by path relative to its directory (`plots/…`).
 pub fn report_md(file: &ComparisonFile) -> String {
@@ -184,9 +186,9 @@ fn method(page: &mut Page, file: &ComparisonFile) {
             format!("Load: {}", load_words(&plan.load)),
             format!(
                 "Requests: {} to `{}` over HTTP/{}, {}",
-                plan.wire.endpoint.name(),
-                code(&plan.wire.path),
-                if plan.wire.http2 { "2" } else { "1.1" },
+                plan.http.endpoint.name(),
+                code(&plan.http.path),
+                if plan.http.http2 { "2" } else { "1.1" },
                 sampling_words(&plan.sampling)
             ),
         ]
@@ -201,7 +203,7 @@ fn method(page: &mut Page, file: &ComparisonFile) {
     );
 }
 
-fn load_words(load: &LoadPlan) -> String {
+fn load_words(load: &LoadPoint) -> String {
     let mut words = vec![traffic_words(load)];
     words.extend(load.requests.map(|requests| format!("{requests} requests")));
     words.extend(load.duration_s.map(|seconds| format!("for {} s", compact(seconds))));

@@ -1,9 +1,10 @@
 //! The comparison's rows, said once for the terminal and for Markdown: metrics down, backends across.
 
 use super::number::{NONE, compact, count, one_line};
+use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
-use crate::schema::metric::{self, Better, Metric};
-use crate::schema::summary::{Caveat, Distribution, MetricValue, RunSummary};
+use crate::schema::figure::{self, Better, Metric};
+use crate::schema::summary::{Distribution, MetricValue, RunSummary};
 
 /// One row: a head and one cell a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,21 +26,21 @@ pub struct Cell {
 
 /// The metrics of the table with the statistic that each row shows, in order.
 const SHOWN: &[(&str, &str)] = &[
-    (metric::OUTPUT_TPS, VALUE),
-    (metric::TOTAL_TPS, VALUE),
-    (metric::USER_TPS, VALUE),
-    (metric::RPS, VALUE),
-    (metric::TTFT, "p50"),
-    (metric::TTFT, "p99"),
-    (metric::TPOT, "p50"),
-    (metric::TPOT, "p99"),
-    (metric::ITL, "p50"),
-    (metric::ITL, "p99"),
-    (metric::E2E, "p50"),
-    (metric::E2E, "p99"),
-    (metric::TTFT_FROM_DUE, "p99"),
-    (metric::E2E_FROM_DUE, "p99"),
-    (metric::ERROR_RATE, VALUE),
+    (figure::OUTPUT_TPS, VALUE),
+    (figure::TOTAL_TPS, VALUE),
+    (figure::USER_TPS, VALUE),
+    (figure::RPS, VALUE),
+    (figure::TTFT, "p50"),
+    (figure::TTFT, "p99"),
+    (figure::TPOT, "p50"),
+    (figure::TPOT, "p99"),
+    (figure::ITL, "p50"),
+    (figure::ITL, "p99"),
+    (figure::E2E, "p50"),
+    (figure::E2E, "p99"),
+    (figure::TTFT_FROM_DUE, "p99"),
+    (figure::E2E_FROM_DUE, "p99"),
+    (figure::ERROR_RATE, VALUE),
 ];
 
 const VALUE: &str = "value";
@@ -78,8 +79,8 @@ pub fn value(run: &RunSummary, metric: &str, name: &str) -> Option<f64> {
 pub fn rows(comparison: &Comparison) -> Vec<Row> {
     let mut rows = facts(comparison);
     for (name, statistic) in SHOWN {
-        let Some(metric) = metric::metric(name) else { continue };
-        let withheld = *name == metric::ITL && comparison.runs.iter().any(itl_is_withheld);
+        let Some(metric) = figure::metric(name) else { continue };
+        let withheld = *name == figure::ITL && comparison.runs.iter().any(itl_is_withheld);
         if withheld || comparison.runs.iter().any(|run| value(run, name, statistic).is_some()) {
             rows.push(metric_row(comparison, metric, statistic));
         }
@@ -154,7 +155,7 @@ pub fn marked(comparison: &Comparison) -> (Vec<&'static str>, Vec<&'static str>)
     let mut lower = Vec::new();
     let mut higher = Vec::new();
     for (name, statistic) in SHOWN {
-        let Some(metric) = metric::metric(name) else { continue };
+        let Some(metric) = figure::metric(name) else { continue };
         if comparison.best.get(*name).is_some_and(|best| best.statistic == *statistic) {
             match metric.better {
                 Better::Lower => lower.push(metric.title),

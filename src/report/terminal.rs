@@ -10,10 +10,11 @@ use super::caveat;
 use super::client;
 use super::number::{NONE, fixed, one_line, wrap};
 use super::rows::{self, Row, itl_is_withheld, rows, value};
+use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
-use crate::schema::metric;
+use crate::schema::figure;
 use crate::schema::record::FailureKind;
-use crate::schema::summary::{Caveat, RunSummary};
+use crate::schema::summary::RunSummary;
 
 /// How wide and how colourful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,13 +72,13 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     if requests.dropped > 0 {
         lines.push(("Dropped", format!("{} (due, never sent)", requests.dropped)));
     }
-    let rate = value(run, metric::OUTPUT_TPS, "value");
+    let rate = value(run, figure::OUTPUT_TPS, "value");
     lines.extend([
         ("Duration", format!("{}s", fixed(run.duration_s))),
         ("System TPS", rate.map_or_else(|| missing(run, ""), |rate| format!("{} tok/s", fixed(rate)))),
-        ("TTFT (ms)", mean_and_p99(run, metric::TTFT)),
-        ("E2E (ms)", mean_and_p99(run, metric::E2E)),
-        ("TPOT (ms)", one(run, metric::TPOT, "mean", "no answer of two tokens or more")),
+        ("TTFT (ms)", mean_and_p99(run, figure::TTFT)),
+        ("E2E (ms)", mean_and_p99(run, figure::E2E)),
+        ("TPOT (ms)", one(run, figure::TPOT, "mean", "no answer of two tokens or more")),
         ("ITL P99 (ms)", itl(run)),
     ]);
     lines.extend(client::block_lines(run, width));
@@ -109,7 +110,7 @@ fn itl(run: &RunSummary) -> String {
     if itl_is_withheld(run) {
         return format!("{NONE} (withheld: chunks are not tokens here; see the caveats)");
     }
-    one(run, metric::ITL, "p99", "no answer of two tokens or more")
+    one(run, figure::ITL, "p99", "no answer of two tokens or more")
 }
 
 /// A dash with its reason; `otherwise` is the reason when requests did complete.

@@ -7,10 +7,11 @@ use unicode_width::UnicodeWidthStr;
 use super::fixture::{comparison, empty, file, four, run, skipped};
 use super::markdown::report_md;
 use super::terminal::{Style, comparison_table, run_block};
+use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget};
-use crate::schema::metric;
+use crate::schema::figure;
 use crate::schema::record::FailureKind;
-use crate::schema::summary::{Caveat, MetricValue, RunSummary};
+use crate::schema::summary::{MetricValue, RunSummary};
 
 const PLAIN: Style = Style { width: 80, colour: false };
 
@@ -23,7 +24,7 @@ fn failing() -> RunSummary {
     run.requests.failures = [(FailureKind::Timeout, 2), (FailureKind::Status, 1)].into();
     run.first_failures = [(FailureKind::Status, "503 Service Unavailable: busy".into())].into();
     run.partial = Some("interrupted".to_owned());
-    run.metrics.insert(metric::ERROR_RATE.to_owned(), MetricValue::Scalar(16.7));
+    run.metrics.insert(figure::ERROR_RATE.to_owned(), MetricValue::Scalar(16.7));
     run.caveats =
         vec![Caveat::Partial { reason: "interrupted".to_owned() }, Caveat::Failures { rate_pct: 16.7 }];
     run
@@ -31,7 +32,7 @@ fn failing() -> RunSummary {
 
 fn withheld() -> RunSummary {
     let mut run = run("llamacpp", 0.8);
-    run.metrics.remove(metric::ITL);
+    run.metrics.remove(figure::ITL);
     run.caveats = vec![Caveat::ItlWithheld { difference_pct: 3.2 }];
     run
 }
@@ -413,7 +414,7 @@ proptest! {
             run.duration_s = value;
             run.requests.issued = issued;
             run.requests.completed = issued;
-            run.metrics.insert(metric::OUTPUT_TPS.to_owned(), MetricValue::Scalar(value));
+            run.metrics.insert(figure::OUTPUT_TPS.to_owned(), MetricValue::Scalar(value));
             run.engine_version = Some(run.label.clone());
             run.partial = Some(run.label.clone());
             run.caveats = vec![Caveat::NotLevel { label: run.label.clone(), what: run.label.repeat(3) }];

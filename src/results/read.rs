@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::comparison::{ComparisonFile, RunFile};
+use crate::schema::files::{ComparisonFile, RunFile};
 use crate::schema::plan::Plan;
 
 /// Reads `{backend}_{YYYYMMDD_HHMMSS}.json`.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::comparison::{EngineFigures, RecordsFooter, RecordsHeader};
+use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
 use crate::schema::record::RequestRecord;
 
 /// Why a run without a footer is partial.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::schema::comparison::{EngineFigures, RecordsFooter, RecordsHeader};
+use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
 use crate::schema::record::RequestRecord;
 use crate::schema::summary::ServerCounts;
 

@@ -1,12 +1,12 @@
-//! Runs side by side, and the files that hold them whole.
+//! Runs side by side.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::environment::Environment;
-use super::plan::{Plan, Skipped};
-use super::summary::{Caveat, RunSummary};
+use super::caveat::Caveat;
+use super::plan::Skipped;
+use super::summary::RunSummary;
 
 /// Runs of the same traffic on several targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,107 +48,4 @@ pub struct FailedTarget {
     /// What to do.
     #[serde(default)]
     pub hint: String,
-}
-
-/// `{backend}_{YYYYMMDD_HHMMSS}.json`: one run, whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunFile {
-    /// [`super::SCHEMA_VERSION`].
-    pub schema_version: u32,
-    /// `run`
-    pub kind: String,
-    /// The plan.
-    pub plan: Plan,
-    /// The machine.
-    pub environment: Environment,
-    /// The result.
-    pub summary: RunSummary,
-    /// The command as launched, with its port; no secret in it. Empty for a running server.
-    #[serde(default)]
-    pub launched: Vec<String>,
-}
-
-/// `comparison.json`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ComparisonFile {
-    /// [`super::SCHEMA_VERSION`].
-    pub schema_version: u32,
-    /// `comparison`
-    pub kind: String,
-    /// The plan.
-    pub plan: Plan,
-    /// The machine.
-    pub environment: Environment,
-    /// The result.
-    pub comparison: Comparison,
-}
-
-/// First line of a records file: what `harness report` needs to rebuild everything else after a crash.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RecordsHeader {
-    /// [`super::SCHEMA_VERSION`].
-    pub schema_version: u32,
-    /// `records`
-    pub kind: String,
-    /// The plan.
-    pub plan: Plan,
-    /// The machine.
-    pub environment: Environment,
-    /// Which target of the plan.
-    pub label: String,
-    /// The engine's version, as found or as the server says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub engine_version: Option<String>,
-    /// Wall time of the run's start, µs 0 of the stamps.
-    pub started_at: jiff::Timestamp,
-    /// CLOCK_MONOTONIC at µs 0 of the stamps, ns: pairs them with those of a server on the same machine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub monotonic_zero_ns: Option<u64>,
-    /// Seconds from launch to readiness.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ready_s: Option<f64>,
-    /// The command as launched.
-    #[serde(default)]
-    pub launched: Vec<String>,
-}
-
-/// Last line of a records file, written when the run is over: its absence marks a crash.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RecordsFooter {
-    /// `end`
-    pub kind: String,
-    /// Set when the run did not reach its end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub partial: Option<String>,
-    /// Records above it.
-    pub records: u64,
-    /// The load engine's own figures.
-    pub engine: EngineFigures,
-    /// What the server counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server: Option<super::summary::ServerCounts>,
-}
-
-/// What the load engine says of itself at the end of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct EngineFigures {
-    /// Start of the measured phase, µs from the run's start.
-    pub measured_from_us: u64,
-    /// End of the measured phase (last record's end), µs from the run's start.
-    pub measured_to_us: u64,
-    /// End of the ramp of a closed loop, µs from the run's start.
-    pub ramp_to_us: u64,
-    /// When no more requests were issued: the drain begins, µs from the run's start.
-    pub issue_end_us: u64,
-    /// Measured requests issued, by the load engine's own count; none where a crash left no word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued: Option<u64>,
-    /// CPU seconds of the load threads, and of the pacer's, in the measured phase.
-    pub cpu_s: f64,
-    /// CPU time over wall time of the busiest load thread while requests were issued, 0 to 1; 0 where that
-    /// was too short to tell, or in a file of before it was kept.
-    #[serde(default)]
-    pub busy_share: f64,
-    /// Load threads.
-    pub threads: u32,
 }

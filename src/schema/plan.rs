@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::backend::Target;
+use super::target::Target;
+use super::traffic::{Traffic, Warmup};
 
 /// A resolved plan: no path is still to be looked up, no absent value means "default".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,11 +27,11 @@ pub struct Plan {
     /// Where the prompts come from.
     pub dataset: DatasetSource,
     /// The traffic.
-    pub load: LoadPlan,
+    pub load: LoadPoint,
     /// What each request asks for.
     pub sampling: Sampling,
     /// Where and how the requests go.
-    pub wire: Wire,
+    pub http: HttpSettings,
     /// How servers are launched; none: they already run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launching: Option<Launching>,
@@ -81,7 +82,7 @@ pub struct DatasetSource {
 
 /// The traffic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LoadPlan {
+pub struct LoadPoint {
     /// When requests start.
     pub traffic: Traffic,
     /// The most requests in flight. In a closed loop as many are always in flight.
@@ -107,44 +108,6 @@ pub struct LoadPlan {
     pub seed: u64,
     /// Threads of the load engine.
     pub client_threads: u32,
-}
-
-/// When requests start.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "pattern", rename_all = "snake_case")]
-pub enum Traffic {
-    /// Each request starts when a slot is free.
-    Closed,
-    /// Exponential gaps.
-    Poisson {
-        /// Requests per second.
-        rate: f64,
-    },
-    /// Equal gaps.
-    Constant {
-        /// Requests per second.
-        rate: f64,
-    },
-}
-
-impl Traffic {
-    /// Requests per second of an open loop.
-    pub fn rate(self) -> Option<f64> {
-        match self {
-            Traffic::Closed => None,
-            Traffic::Poisson { rate } | Traffic::Constant { rate } => Some(rate),
-        }
-    }
-}
-
-/// Sent before the window opens.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Warmup {
-    /// So many requests; 0 sends none.
-    Requests(u64),
-    /// For so many seconds.
-    DurationS(f64),
 }
 
 /// What each request asks for.
@@ -191,7 +154,7 @@ impl Endpoint {
 
 /// Where and how requests go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wire {
+pub struct HttpSettings {
     /// Which body and answer.
     pub endpoint: Endpoint,
     /// Path below the server's URL.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::request::Phase;
+use super::unit::Phase;
 
 /// One request as it was played. All stamps are µs from the run's start on the monotonic clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

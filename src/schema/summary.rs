@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::caveat::Caveat;
 use super::record::{FailureKind, StampKind, TokenSource};
 
 /// One run of one target: what every report starts from.
@@ -40,7 +41,7 @@ pub struct RunSummary {
     pub steady: Option<SteadyState>,
     /// Token totals of completed requests.
     pub tokens: TokenTotals,
-    /// [`MetricValue`]s by the names of [`super::metric::METRICS`]; a metric without any value is absent.
+    /// [`MetricValue`]s by the names of [`super::figure::METRICS`]; a metric without any value is absent.
     pub metrics: BTreeMap<String, MetricValue>,
     /// Chunks by how many tokens they carried.
     #[serde(default)]
@@ -215,146 +216,4 @@ pub struct ServerCounts {
     /// Prompt tokens from the prefix cache; none where the server does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<f64>,
-}
-
-/// A doubt about a result, typed so that reports and `--strict` can act on it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "code", rename_all = "snake_case")]
-pub enum Caveat {
-    /// A pretend engine answered, not the real one.
-    Simulated,
-    /// One run of each backend gives no verdict.
-    SingleRun,
-    /// Backends serve weights of different precision.
-    PrecisionDiffers {
-        /// Precision by label.
-        by_label: BTreeMap<String, String>,
-    },
-    /// Output lengths differ between backends, so E2E and RPS do not compare.
-    LengthsUnequal {
-        /// Mean output tokens of a request by label.
-        by_label: BTreeMap<String, f64>,
-    },
-    /// The same prompts have different token counts: another template, BOS rule or tokenizer.
-    PromptTokensDiffer {
-        /// Total over the shared prompts by label.
-        by_label: BTreeMap<String, u64>,
-    },
-    /// A backend's own parameter overrides a shared setting.
-    NotLevel {
-        /// Which backend.
-        label: String,
-        /// `max_model_len=2048 instead of context_length 4096`
-        what: String,
-    },
-    /// The server gives no token counts, so chunks stand in for tokens.
-    TokensEstimated {
-        /// Completed requests counted so.
-        requests: u64,
-    },
-    /// Chunks' tokens and delivered tokens differ, so ITL is withheld.
-    ItlWithheld {
-        /// Difference, % of delivered tokens.
-        difference_pct: f64,
-    },
-    /// Failures above 1 %.
-    Failures {
-        /// % of issued requests.
-        rate_pct: f64,
-    },
-    /// Too few samples for p99.
-    FewSamples {
-        /// Completed requests.
-        completed: u64,
-    },
-    /// Requests carry the time of a read where others carry the kernel's, or all do.
-    ReadStamps {
-        /// Requests with read stamps.
-        read: u64,
-        /// Requests that an answer came to.
-        answered: u64,
-    },
-    /// More than 1 % of stamps are merged.
-    MergedEvents {
-        /// % of token-carrying events.
-        share_pct: f64,
-    },
-    /// The client, and not the server, made the number.
-    ClientLimited {
-        /// Why.
-        reason: String,
-    },
-    /// The run did not reach its end.
-    Partial {
-        /// Why.
-        reason: String,
-    },
-    /// The server's own token count is another.
-    ServerCountsDiffer {
-        /// `generated: server 1200, client 1198`
-        what: String,
-    },
-    /// The server answered part of the prompts from its prefix cache.
-    PrefixCacheHits {
-        /// % of prompt tokens.
-        share_pct: f64,
-    },
-    /// The engine cannot be told to ignore the end of sequence, so lengths were not forced.
-    LengthNotForced,
-    /// More load than `harness calibrate` found this client exact for.
-    BeyondCalibration {
-        /// `1000 in flight, exact up to 250`
-        what: String,
-    },
-}
-
-impl Caveat {
-    /// The code in CSV files: `single_run`, `failures`, …
-    pub fn code(&self) -> &'static str {
-        match self {
-            Caveat::Simulated => "simulated",
-            Caveat::SingleRun => "single_run",
-            Caveat::PrecisionDiffers { .. } => "precision_differs",
-            Caveat::LengthsUnequal { .. } => "lengths_unequal",
-            Caveat::PromptTokensDiffer { .. } => "prompt_tokens_differ",
-            Caveat::NotLevel { .. } => "not_level",
-            Caveat::TokensEstimated { .. } => "tokens_estimated",
-            Caveat::ItlWithheld { .. } => "itl_withheld",
-            Caveat::Failures { .. } => "failures",
-            Caveat::FewSamples { .. } => "few_samples",
-            Caveat::ReadStamps { .. } => "read_stamps",
-            Caveat::MergedEvents { .. } => "merged_events",
-            Caveat::ClientLimited { .. } => "client_limited",
-            Caveat::Partial { .. } => "partial",
-            Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
-            Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
-            Caveat::LengthNotForced => "length_not_forced",
-            Caveat::BeyondCalibration { .. } => "beyond_calibration",
-        }
-    }
-
-    /// Under `--strict` this makes the result invalid, not only doubtful.
-    pub fn is_invalid(&self) -> bool {
-        match self {
-            // Every output says so already, and trying `--strict` out is a use of it.
-            Caveat::Simulated
-            | Caveat::SingleRun
-            | Caveat::PrecisionDiffers { .. }
-            | Caveat::LengthsUnequal { .. }
-            | Caveat::NotLevel { .. }
-            | Caveat::FewSamples { .. }
-            | Caveat::LengthNotForced
-            | Caveat::BeyondCalibration { .. }
-            | Caveat::PrefixCacheHits { .. }
-            | Caveat::ReadStamps { .. }
-            | Caveat::TokensEstimated { .. }
-            | Caveat::ItlWithheld { .. } => false,
-            Caveat::PromptTokensDiffer { .. }
-            | Caveat::Failures { .. }
-            | Caveat::MergedEvents { .. }
-            | Caveat::ClientLimited { .. }
-            | Caveat::Partial { .. }
-            | Caveat::ServerCountsDiffer { .. } => true,
-        }
-    }
 }

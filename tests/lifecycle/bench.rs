@@ -9,7 +9,7 @@ use harness::backend::guard::Guard;
 use harness::backend::launch::{LaunchError, LaunchEvent, LaunchRequest, Server, launch};
 use harness::backend::process::{self, Process};
 use harness::backend::readiness::ProbeAnswer;
-use harness::schema::backend::{Docker, FailurePattern, LaunchSpec, Launcher, Readiness, Stop};
+use harness::schema::target::{Docker, FailurePattern, LaunchSpec, Launcher, Readiness, Stop};
 use tokio::sync::watch;
 
 /// Long enough for a busy machine; only a failing test waits for it.

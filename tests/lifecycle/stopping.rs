@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness::backend::launch::LaunchEvent;
 use harness::backend::port;
 use harness::backend::process::{self, Process};
-use harness::schema::backend::Stop;
+use harness::schema::target::Stop;
 
 use super::bench::*;
 

@@ -19,21 +19,20 @@ use harness::results::{
     find_runs, read_comparison, read_run, take_directory, write_atomic, write_json,
 };
 use harness::schema::SCHEMA_VERSION;
-use harness::schema::backend::{Model, Origin, Protocol, ServerMetrics, Target};
-use harness::schema::comparison::{
-    Comparison, ComparisonFile, EngineFigures, FailedTarget, RecordsFooter, RecordsHeader, RunFile,
-};
+use harness::schema::comparison::{Comparison, FailedTarget};
 use harness::schema::environment::Environment;
-use harness::schema::metric;
+use harness::schema::figure;
+use harness::schema::files::{ComparisonFile, EngineFigures, RecordsFooter, RecordsHeader, RunFile};
 use harness::schema::plan::{
-    CommandKind, DatasetSource, Endpoint, Launching, LoadPlan, Plan, Sampling, SharedSettings, Traffic,
-    Warmup, Wire,
+    CommandKind, DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Plan, Sampling, SharedSettings,
 };
 use harness::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
 };
-use harness::schema::request::Phase;
 use harness::schema::summary::{MetricValue, RunSummary};
+use harness::schema::target::{Capabilities, Model, Origin, ServerMetrics, Target};
+use harness::schema::traffic::{Traffic, Warmup};
+use harness::schema::unit::Phase;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -48,7 +47,7 @@ fn target(label: &str) -> Target {
         title: "vLLM".into(),
         version: Some("0.1".into()),
         model: Model { name: "tiny".into(), source: "tiny".into(), precision: "BF16".into() },
-        protocol: Protocol {
+        capabilities: Capabilities {
             request_model: "tiny".into(),
             ignore_eos: true,
             min_tokens: true,
@@ -78,7 +77,7 @@ fn plan(run_id: &str) -> Plan {
             sha256: "00".into(),
             prompts: 18,
         },
-        load: LoadPlan {
+        load: LoadPoint {
             traffic: Traffic::Closed,
             concurrency: Some(20),
             requests: Some(3),
@@ -91,7 +90,7 @@ fn plan(run_id: &str) -> Plan {
             client_threads: 1,
         },
         sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: false, exact_itl: false },
-        wire: Wire {
+        http: HttpSettings {
             endpoint: Endpoint::Chat,
             path: "/v1/chat/completions".into(),
             headers: Vec::new(),

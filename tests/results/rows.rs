@@ -115,7 +115,7 @@ fn a_request_is_a_row_and_says_the_same_as_the_summary() {
         assert_eq!(rows[1][column], value, "{column}");
     }
     let run = summary(&records, None);
-    for (column, name) in [("ttft_ms", metric::TTFT), ("e2e_ms", metric::E2E), ("tpot_ms", metric::TPOT)] {
+    for (column, name) in [("ttft_ms", figure::TTFT), ("e2e_ms", figure::E2E), ("tpot_ms", figure::TPOT)] {
         let Some(MetricValue::Distribution(held)) = run.metrics.get(name) else { panic!("{name}") };
         let cell: f64 = rows[0][column].parse().unwrap();
         assert!((cell - held.mean).abs() < 1e-6, "{column}: {cell} and {}", held.mean);

@@ -1,8 +1,9 @@
 //! Each caveat on both sides of its rule.
 
 use super::*;
-use crate::schema::metric;
-use crate::schema::summary::{Caveat, ServerCounts};
+use crate::schema::caveat::Caveat;
+use crate::schema::figure;
+use crate::schema::summary::ServerCounts;
 
 /// A hundred clean requests: no caveat applies.
 fn hundred() -> Vec<RequestRecord> {
@@ -54,12 +55,12 @@ fn itl_is_withheld_where_chunks_and_tokens_differ_by_over_one_percent() {
     records[1].tokens.delivered = Some(2);
     let run = summarize(closed(), &records, Finish::default());
     assert!(codes(&run).is_empty());
-    assert!(run.metrics.contains_key(metric::ITL));
+    assert!(run.metrics.contains_key(figure::ITL));
     records[2].tokens.delivered = Some(5);
     let run = summarize(closed(), &records, Finish::default());
     assert_eq!(run.caveats, [Caveat::ItlWithheld { difference_pct: 100.0 * 5.0 / 401.0 }]);
-    assert!(!run.metrics.contains_key(metric::ITL));
-    assert_eq!(distribution(&run, metric::CHUNK_GAP).count, 300, "the raw gaps stay");
+    assert!(!run.metrics.contains_key(figure::ITL));
+    assert_eq!(distribution(&run, figure::CHUNK_GAP).count, 300, "the raw gaps stay");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The client's own figures, and when it made the number.
 
 use super::*;
-use crate::schema::summary::{Caveat, ClientStats};
+use crate::schema::caveat::Caveat;
+use crate::schema::summary::ClientStats;
 
 /// An open loop of 200 requests, one each 10 ms, whose TTFT is 50 ms; `late` gives each its slot wait and
 /// send delay, µs.

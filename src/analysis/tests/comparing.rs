@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::analysis::{ComparisonInput, compare};
-use crate::schema::backend::{Model, NotLevel, Origin, Protocol, ServerMetrics, Target};
+use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget};
-use crate::schema::metric;
-use crate::schema::summary::Caveat;
+use crate::schema::figure;
+use crate::schema::target::{Capabilities, Model, NotLevel, Origin, ServerMetrics, Target};
 
 /// A hundred requests with this TTFT and output length, under this label.
 fn run(label: &str, ttft_ms: u64, tokens: u64) -> RunSummary {
@@ -24,7 +24,7 @@ fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
         title: "vLLM".into(),
         version: None,
         model: Model { name: "tiny".into(), source: "tiny".into(), precision: "BF16".into() },
-        protocol: Protocol {
+        capabilities: Capabilities {
             request_model: "tiny".into(),
             ignore_eos: true,
             min_tokens: true,
@@ -55,10 +55,10 @@ fn codes(comparison: &Comparison) -> Vec<&'static str> {
 #[test]
 fn the_best_is_the_lower_latency_and_the_higher_throughput() {
     let comparison = compared(&[], vec![run("slow", 200, 20), run("fast", 100, 20)]);
-    assert_eq!(best(&comparison, metric::TTFT), Some(("fast", "p50")));
-    assert_eq!(best(&comparison, metric::OUTPUT_TPS), Some(("fast", "value")));
-    assert_eq!(best(&comparison, metric::TPOT), None, "both are the same");
-    assert_eq!(best(&comparison, metric::ERROR_RATE), None, "both are 0");
+    assert_eq!(best(&comparison, figure::TTFT), Some(("fast", "p50")));
+    assert_eq!(best(&comparison, figure::OUTPUT_TPS), Some(("fast", "value")));
+    assert_eq!(best(&comparison, figure::TPOT), None, "both are the same");
+    assert_eq!(best(&comparison, figure::ERROR_RATE), None, "both are 0");
     assert_eq!(codes(&comparison), ["single_run"]);
     let labels: Vec<&str> = comparison.runs.iter().map(|run| run.label.as_str()).collect();
     assert_eq!(labels, ["slow", "fast"], "the order of play stays");
@@ -72,10 +72,10 @@ fn one_run_alone_is_the_best_of_nothing() {
 #[test]
 fn a_metric_that_only_one_run_has_has_no_best() {
     let mut withheld = run("withheld", 100, 20);
-    withheld.metrics.remove(metric::ITL);
+    withheld.metrics.remove(figure::ITL);
     let comparison = compared(&[], vec![withheld, run("slow", 200, 20)]);
-    assert_eq!(best(&comparison, metric::ITL), None);
-    assert_eq!(best(&comparison, metric::TTFT), Some(("withheld", "p50")));
+    assert_eq!(best(&comparison, figure::ITL), None);
+    assert_eq!(best(&comparison, figure::TTFT), Some(("withheld", "p50")));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_run_that_did_less_work_takes_no_part() {
     failing.caveats.push(Caveat::Failures { rate_pct: 40.0 });
     for loser in [empty, partial, failing] {
         let comparison = compared(&[], vec![loser, run("a", 100, 20), run("b", 200, 20)]);
-        assert_eq!(best(&comparison, metric::TTFT), Some(("a", "p50")));
+        assert_eq!(best(&comparison, figure::TTFT), Some(("a", "p50")));
     }
 }
 

@@ -7,8 +7,9 @@ use super::*;
 use crate::analysis::exactness::beyond_calibration;
 use crate::analysis::{Pairing, TrueRequest, TrueWrite, exact_up_to, gap_figures, is_exact};
 use crate::schema::calibration::{CalibrationLoad, ExactUpTo, Exactness};
-use crate::schema::plan::{LoadPlan, Warmup};
-use crate::schema::summary::Caveat;
+use crate::schema::caveat::Caveat;
+use crate::schema::plan::LoadPoint;
+use crate::schema::traffic::Warmup;
 
 /// CLOCK_MONOTONIC at the records' µs 0.
 const ZERO_NS: u64 = 7_000_000_000;
@@ -188,8 +189,8 @@ fn the_limit_is_the_highest_load_below_which_all_are_exact() {
     assert_eq!(exact_up_to(&loads[4..5]), ExactUpTo { rate: Some(100.0), ..ExactUpTo::default() });
 }
 
-fn plan(traffic: Traffic, concurrency: Option<u32>) -> LoadPlan {
-    LoadPlan {
+fn plan(traffic: Traffic, concurrency: Option<u32>) -> LoadPoint {
+    LoadPoint {
         traffic,
         concurrency,
         requests: Some(1),

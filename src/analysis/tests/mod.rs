@@ -12,13 +12,13 @@ mod windows;
 
 use jiff::Timestamp;
 
-use crate::schema::comparison::EngineFigures;
-use crate::schema::plan::Traffic;
+use crate::schema::files::EngineFigures;
 use crate::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
 };
-use crate::schema::request::Phase;
 use crate::schema::summary::{Distribution, MetricValue, RunSummary};
+use crate::schema::traffic::Traffic;
+use crate::schema::unit::Phase;
 
 use super::{Finish, Summarizer, SummaryInput};
 

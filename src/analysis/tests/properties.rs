@@ -104,8 +104,8 @@ proptest! {
             chunks.push((at_ms, tokens));
         }
         let run = summarize(closed(), &[completed(0, 0, &chunks)], Finish::default());
-        let itl = distribution(&run, crate::schema::metric::ITL);
-        let tpot = distribution(&run, crate::schema::metric::TPOT);
+        let itl = distribution(&run, crate::schema::figure::ITL);
+        let tpot = distribution(&run, crate::schema::figure::TPOT);
         close(itl.mean * itl.count as f64, (at_ms - 100) as f64);
         close(itl.mean, tpot.mean);
     }

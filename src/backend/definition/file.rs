@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::schema::backend::{FailurePattern, ServerMetrics, Stop};
+use crate::schema::target::{FailurePattern, ServerMetrics, Stop};
 
 /// One engine, as its file describes it. The keys are explained in `backends/README.md`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

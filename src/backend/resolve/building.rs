@@ -6,13 +6,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::model_source::image_of;
-use super::{ResolveInput, protocol_of};
+use super::{ResolveInput, capabilities_of};
 use crate::backend::definition::file::{ByMachine, Scalar};
 use crate::backend::definition::template::{Scope, fill};
 use crate::backend::definition::{Definition, Parameter, Role};
 use crate::backend::install::Variant;
 use crate::backend::model::{kv_bytes_per_token, model_dtype, model_name, precision};
-use crate::schema::backend::{Docker, LaunchSpec, Launcher, Model, NotLevel, Origin, Readiness, Target};
+use crate::schema::target::{Docker, LaunchSpec, Launcher, Model, NotLevel, Origin, Readiness, Target};
 
 /// A target in the making.
 pub(super) struct Building<'a> {
@@ -237,7 +237,7 @@ impl<'a> Building<'a> {
         env_from.extend(input.env_pass.iter().cloned());
         let listed_model = fill(&file.protocol.listed_model, &self.scope)
             .with_context(|| format!("{}: protocol.listed_model", input.definition.origin))?;
-        let protocol = protocol_of(input.definition, &self.scope)?;
+        let capabilities = capabilities_of(input.definition, &self.scope)?;
         let spec = LaunchSpec {
             launcher: self.image.map_or(Launcher::Process, Launcher::Docker),
             argv,
@@ -261,7 +261,7 @@ impl<'a> Building<'a> {
             title: input.definition.title().to_owned(),
             version: input.found.as_ref().and_then(|found| found.version.clone()),
             model,
-            protocol,
+            capabilities,
             metrics: file.metrics.to_schema(),
             not_level: self.not_level,
             origin: Origin::Launch(Box::new(spec)),

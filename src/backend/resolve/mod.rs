@@ -14,8 +14,8 @@ use super::definition::{Definition, Role};
 use super::find::Found;
 use super::install::Variant;
 use super::model::{model_name, precision};
-use crate::schema::backend::{Model, Origin, Protocol, Target};
 use crate::schema::plan::SharedSettings;
+use crate::schema::target::{Capabilities, Model, Origin, Target};
 use building::Building;
 use model_source::model_source;
 
@@ -131,13 +131,14 @@ pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model
     let mut scope = Scope::new();
     scope.insert("served_name".to_owned(), model.to_owned());
     scope.insert("model".to_owned(), model.to_owned());
-    let (engine, title, protocol, metrics) = match definition {
+    let (engine, title, capabilities, metrics) = match definition {
         Some(definition) => {
-            let protocol = protocol_of(definition, &scope).unwrap_or_else(|_| plain_protocol(model));
+            let capabilities =
+                capabilities_of(definition, &scope).unwrap_or_else(|_| plain_capabilities(model));
             let metrics = definition.file.metrics.to_schema();
-            (definition.name.clone(), definition.title().to_owned(), protocol, metrics)
+            (definition.name.clone(), definition.title().to_owned(), capabilities, metrics)
         }
-        None => ("openai".to_owned(), label.to_owned(), plain_protocol(model), Default::default()),
+        None => ("openai".to_owned(), label.to_owned(), plain_capabilities(model), Default::default()),
     };
     Target {
         label: label.to_owned(),
@@ -145,7 +146,7 @@ pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model
         title,
         version: None,
         model: served,
-        protocol,
+        capabilities,
         metrics,
         not_level: Vec::new(),
         origin: Origin::Url(url.to_owned()),
@@ -153,8 +154,8 @@ pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model
 }
 
 /// What any OpenAI-compatible server may be asked for.
-fn plain_protocol(model: &str) -> Protocol {
-    Protocol {
+fn plain_capabilities(model: &str) -> Capabilities {
+    Capabilities {
         request_model: model.to_owned(),
         ignore_eos: false,
         min_tokens: false,
@@ -166,9 +167,9 @@ fn plain_protocol(model: &str) -> Protocol {
     }
 }
 
-fn protocol_of(definition: &Definition, scope: &Scope) -> Result<Protocol> {
+fn capabilities_of(definition: &Definition, scope: &Scope) -> Result<Capabilities> {
     let facts = &definition.file.protocol;
-    Ok(Protocol {
+    Ok(Capabilities {
         request_model: fill(&facts.request_model, scope)
             .with_context(|| format!("{}: protocol.request_model", definition.origin))?,
         ignore_eos: facts.ignore_eos,

@@ -9,7 +9,7 @@ use super::ResolveInput;
 use crate::backend::definition::file::DockerImage;
 use crate::backend::definition::{Definition, ModelForm, Role};
 use crate::backend::install::Variant;
-use crate::schema::backend::Docker;
+use crate::schema::target::Docker;
 
 /// The model as the launch is given it: checked, absolute where it is a path.
 pub(super) fn model_source(

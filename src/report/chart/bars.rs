@@ -8,11 +8,11 @@ use super::{COMPARISON, Chart, ChartContext, Picture, WIDTH, render};
 use crate::report::number::{compact, one_line};
 use crate::report::rows::{direction, value};
 use crate::schema::comparison::Comparison;
-use crate::schema::metric::{self, Metric, Shape};
+use crate::schema::figure::{self, Metric, Shape};
 
 const TITLE: &str = "Latency and throughput by backend";
 /// The panels, row by row.
-const PANELS: [&str; 4] = [metric::TTFT, metric::TPOT, metric::E2E, metric::OUTPUT_TPS];
+const PANELS: [&str; 4] = [figure::TTFT, figure::TPOT, figure::E2E, figure::OUTPUT_TPS];
 /// Between the two columns of panels, points.
 const GUTTER: f64 = 36.0;
 const PANEL_HEAD: f64 = 32.0;
@@ -57,7 +57,7 @@ struct Bar {
 impl<'a> Bars<'a> {
     pub(super) fn new(comparison: &Comparison, context: &'a ChartContext) -> Self {
         let panels =
-            PANELS.iter().filter_map(|name| metric::metric(name)).map(|metric| panel(comparison, metric));
+            PANELS.iter().filter_map(|name| figure::metric(name)).map(|metric| panel(comparison, metric));
         let label_limit = (panel_width() * 0.34).floor();
         let labels: Vec<Vec<String>> =
             comparison.runs.iter().map(|run| two_lines(&run.label, label_limit)).collect();

@@ -14,7 +14,8 @@ use self::canvas::{Canvas, Surface};
 use super::caveat;
 use super::number::one_line;
 use crate::schema::comparison::Comparison;
-use crate::schema::plan::{LoadPlan, Plan, Traffic};
+use crate::schema::plan::{LoadPoint, Plan};
+use crate::schema::traffic::Traffic;
 
 pub use self::bars::comparison_bars;
 pub use self::lines::{throughput_over_time, ttft_distribution};
@@ -91,7 +92,7 @@ impl ChartContext {
 }
 
 /// The traffic in a few words: `concurrency 8`, `Poisson 4/s, at most 32 in flight`.
-pub fn traffic_words(load: &LoadPlan) -> String {
+pub fn traffic_words(load: &LoadPoint) -> String {
     let cap = load.concurrency.map(|limit| format!(", at most {limit} in flight")).unwrap_or_default();
     match load.traffic {
         Traffic::Closed => load

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::report::fixture::{comparison, distribution, empty, four, plan, run};
-use crate::schema::metric;
+use crate::schema::figure;
 use crate::schema::summary::{MetricValue, RunSummary};
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ fn keep(chart: &Chart, case: &str) {
 
 /// TTFTs of a run: its p50 at the middle, a tail to its p99.
 fn samples(runs: &[RunSummary]) -> Vec<(String, Vec<f64>)> {
-    let values = |run: &RunSummary| match run.metrics.get(metric::TTFT) {
+    let values = |run: &RunSummary| match run.metrics.get(figure::TTFT) {
         Some(MetricValue::Distribution(known)) => (0..60)
             .map(|index| f64::from(index) / 59.0)
             .map(|share| known.p50 * (0.7 + 0.6 * share) + (known.p99 - known.p50) * share.powi(12))
@@ -150,7 +150,7 @@ fn one_to_six_backends_can_be_drawn() {
 #[test]
 fn a_backend_without_values_says_no_data() {
     let mut half = run("withheld", 1.0);
-    half.metrics.remove(metric::TPOT);
+    half.metrics.remove(figure::TPOT);
     let charts = all(&comparison(vec![run("vllm", 1.0), empty("dead"), half]), "missing");
     for chart in &charts[..2] {
         assert!(texts(chart).contains("no data"), "{}", texts(chart));
@@ -171,7 +171,7 @@ fn long_labels_are_shortened_and_huge_values_stay_inside() {
         format!("meta-llama-3.1-405b-instruct-fp8-tensor-parallel-eight-with-speculation-{tail}")
     };
     let mut runs = vec![run(&long("a"), 1.0), run(&long("b"), 1.1), run("x", 5000.0), run("y", 1.0)];
-    runs[3].metrics.insert(metric::TPOT.to_owned(), distribution(0.0004, 0.002));
+    runs[3].metrics.insert(figure::TPOT.to_owned(), distribution(0.0004, 0.002));
     all(&comparison(runs), "long");
 }
 
@@ -179,10 +179,10 @@ fn long_labels_are_shortened_and_huge_values_stay_inside() {
 fn values_that_are_all_zero_can_be_drawn() {
     let mut runs = vec![run("a", 1.0), run("b", 1.0)];
     for run in &mut runs {
-        for name in [metric::TTFT, metric::TPOT, metric::E2E] {
+        for name in [figure::TTFT, figure::TPOT, figure::E2E] {
             run.metrics.insert(name.to_owned(), distribution(0.0, 0.0));
         }
-        run.metrics.insert(metric::OUTPUT_TPS.to_owned(), MetricValue::Scalar(0.0));
+        run.metrics.insert(figure::OUTPUT_TPS.to_owned(), MetricValue::Scalar(0.0));
         run.output_tokens_by_second = vec![0; 5];
     }
     all(&comparison(runs), "zero");
@@ -228,8 +228,8 @@ proptest! {
         label in "\\PC{0,60}",
     ) {
         let mut runs = vec![run(&label, 1.0), run("b", 1.0)];
-        runs[0].metrics.insert(metric::TTFT.to_owned(), distribution(values[0], values[1]));
-        runs[0].metrics.insert(metric::OUTPUT_TPS.to_owned(), MetricValue::Scalar(values[2]));
+        runs[0].metrics.insert(figure::TTFT.to_owned(), distribution(values[0], values[1]));
+        runs[0].metrics.insert(figure::OUTPUT_TPS.to_owned(), MetricValue::Scalar(values[2]));
         let context = ChartContext { labels: vec![label.clone()], subtitle: label.clone(), notes: vec![label.clone()] };
         let comparison = comparison(runs);
         let bars = bars::Bars::new(&comparison, &context);

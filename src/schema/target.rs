@@ -20,7 +20,7 @@ pub struct Target {
     /// The model served.
     pub model: Model,
     /// How to talk to it.
-    pub protocol: Protocol,
+    pub capabilities: Capabilities,
     /// What the server counts about itself.
     #[serde(default)]
     pub metrics: ServerMetrics,
@@ -159,7 +159,7 @@ pub struct FailurePattern {
 
 /// How to talk to a server: which protocol, and what this engine knows of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Protocol {
+pub struct Capabilities {
     /// The value of `model` in each request.
     pub request_model: String,
     /// Takes `ignore_eos`.
