@@ -213,7 +213,10 @@ pub(in crate::load) fn j() {}";
     #[test]
     fn a_grouped_use_is_found() {
         let source = "use crate::{\n    schema::plan::Plan,\n    load::{Engine, sse::Event},\n};";
-        assert_eq!(found(&["analysis"], source), ["3 crate::load::Engine", "3 crate::load::sse::Event"]);
+        assert_eq!(
+            found(&["analysis"], source),
+            ["3 crate::load::Engine", "3 crate::load::http::sse::Event"]
+        );
         assert_eq!(found(&["analysis"], "use {crate::{load}};"), ["1 crate::load"]);
         assert_eq!(found(&["analysis"], "use {std::io, super::load};"), ["1 crate::load"]);
     }
@@ -297,7 +300,7 @@ macro_rules! m { () => { $crate::load::play() }; }";
             (&["analysis"], "use crate::schema::plan::Plan;\nfn f(x: crate::schema::record::Chunk) {}"),
             (
                 &["load", "engine"],
-                "use super::sse::Event;\nuse crate::load::arrivals;\nuse super::super::schema::plan;",
+                "use super::sse::Event;\nuse crate::load::schedule::arrivals;\nuse super::super::schema::plan;",
             ),
             (&["load"], "pub mod engine;\nuse self::engine::play;\nuse engine::Play;"),
             (

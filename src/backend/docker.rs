@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::guard::Container;
+use crate::backend::guard::Container;
 use crate::schema::target::Docker;
 
 /// What docker may take beyond the grace that it grants the container.

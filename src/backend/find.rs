@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::definition::Definition;
-use super::install::{Variant, managed_environment, read_marker};
+use crate::backend::definition::Definition;
+use crate::backend::install::{Variant, managed_environment, read_marker};
 
 /// Where to look.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::guard::{Container, StateFile, kill_family, living_family, state_directory};
-use super::process::{self, Process};
+use crate::backend::guard::{Container, StateFile, kill_family, living_family, state_directory};
+use crate::backend::process::{self, Process};
 
 /// The longest that a kill of leftovers may take.
 const STOP: Duration = Duration::from_secs(10);

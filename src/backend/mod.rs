@@ -5,18 +5,12 @@ pub mod find;
 pub mod install;
 pub mod model;
 pub mod resolve;
+mod server_log;
 
-mod child_environment;
-mod command;
-mod diagnosis;
 pub mod docker;
 pub mod guard;
 pub mod launch;
 pub mod leftovers;
-pub mod port;
 pub mod process;
-pub mod readiness;
-mod server_log;
-pub mod shutdown;
 
 pub use guard::guard_main;

@@ -11,15 +11,16 @@ use crate::load;
 use crate::monitor;
 use crate::schema::plan::CommandKind;
 
-use super::play::{Dataset, Targets};
-use super::{choices, play, traffic};
+use crate::commands::play;
+use crate::commands::play::{Dataset, Targets};
+use crate::commands::resolve::{choices, traffic};
 
 /// The label of a server that nobody named.
 const PLAIN_LABEL: &str = "server";
 
 /// Runs the command.
 pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
-    super::block_on(async {
+    crate::commands::block_on(async {
         let Some(url) = &args.url else {
             bail!("bench needs a server\nhint: harness bench --url http://127.0.0.1:8000");
         };

@@ -26,9 +26,9 @@ use crate::schema::target::Target;
 use crate::schema::traffic::{Traffic, Warmup};
 use crate::schema::unit::Request;
 
-use super::choices::{Choice, Engine, Given};
-use super::simulated::Simulation;
-use super::{calibrated, interrupt, play};
+use crate::commands::resolve::choices::{Choice, Engine, Given};
+use crate::commands::resolve::simulated::Simulation;
+use crate::commands::{calibrated, interrupt, play};
 
 /// The engine whose wire is spoken: it takes a forced length.
 const ENGINE: &str = "vllm";
@@ -47,7 +47,7 @@ const WARMUP: u64 = 50;
 
 /// Runs the command.
 pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
-    super::block_on(async {
+    crate::commands::block_on(async {
         let grid = grid(args)?;
         let environment = play::look_at_machine();
         check_limits(&grid, &environment)?;

@@ -14,11 +14,11 @@ use crate::schema::environment::Environment;
 use crate::schema::plan::{CommandKind, Launching, SharedSettings, Skipped};
 use crate::schema::target::Target;
 
-use super::choices::{self, Choice, Engine, Given, Lists};
-use super::machine::{Finder, machine};
-use super::play::{self, Dataset, Targets};
-use super::simulated::Simulation;
-use super::{block_on, install};
+use crate::commands::play::{self, Dataset, Targets};
+use crate::commands::resolve::choices::{self, Choice, Engine, Given, Lists};
+use crate::commands::resolve::machine::{Finder, machine};
+use crate::commands::resolve::simulated::Simulation;
+use crate::commands::{block_on, install};
 
 /// `harness compare`
 pub fn compare(args: CompareArgs) -> anyhow::Result<ExitCode> {

@@ -9,8 +9,8 @@ use crate::backend::model;
 use crate::cli::DoctorArgs;
 use crate::schema::environment::Environment;
 
-use super::machine::Finder;
-use super::play;
+use crate::commands::play;
+use crate::commands::resolve::machine::Finder;
 
 /// Load above this share of the cores, before anything of ours runs, disturbs a measurement.
 const BUSY_SHARE: f64 = 0.25;

@@ -12,7 +12,7 @@ use crate::cli::InstallArgs;
 use crate::environment;
 use crate::progress::{Activity, Progress};
 
-use super::machine;
+use crate::commands::resolve::machine;
 
 /// Runs the command. What is asked for is checked before anything is installed.
 pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {

@@ -4,22 +4,19 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::cli::Command;
+use crate::commands::resolve::arguments;
 
-mod arguments;
 mod bench;
 mod calibrate;
 mod calibrated;
-mod choices;
 mod compare;
 mod doctor;
 mod install;
 mod interrupt;
-mod machine;
 mod play;
 mod report;
+mod resolve;
 mod simulate;
-mod simulated;
-mod traffic;
 
 /// Could not do what was asked.
 const REFUSED: u8 = 2;

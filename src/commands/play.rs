@@ -23,7 +23,8 @@ use crate::schema::plan::{CommandKind, DatasetSource, Launching, Plan, Skipped};
 use crate::schema::target::Target;
 use crate::schema::unit::Prompt;
 
-use super::{calibrated, interrupt, traffic};
+use crate::commands::resolve::traffic;
+use crate::commands::{calibrated, interrupt};
 
 /// Output limit where neither the flag nor the dataset gives one.
 const DEFAULT_MAX_TOKENS: u32 = 128;

@@ -6,7 +6,7 @@ use crate::cli::ReportArgs;
 use crate::pipeline;
 use crate::progress::Progress;
 
-use super::play;
+use crate::commands::play;
 
 /// Runs the command.
 pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {

@@ -11,17 +11,17 @@ use crate::schema::live::LiveCounters;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::unit::Phase;
 
-use super::answer::{Answer, Arrival, Ending, Expect, Progress};
-use super::cancel::Cancel;
-use super::clock::{RealtimeOffset, RunClock};
-use super::dial::Dialer;
-use super::http2;
-use super::multiplex::Multiplex;
-use super::openai::clip;
-use super::pacer::{Ticket, Tickets};
-use super::polls;
-use super::pool::Pool;
-use super::transport::{Connection, Received};
+use crate::load::cancel::Cancel;
+use crate::load::clock::{RealtimeOffset, RunClock};
+use crate::load::http::http2;
+use crate::load::http::http2_connections::Multiplex;
+use crate::load::protocol::openai::clip;
+use crate::load::request::answer::{Answer, Arrival, Ending, Expect, Progress};
+use crate::load::schedule::pacer::{Ticket, Tickets};
+use crate::load::socket::dial::Dialer;
+use crate::load::socket::pool::Pool;
+use crate::load::socket::stamped::{Connection, Received};
+use crate::load::socket::wait_bounds;
 
 /// Larger than what a stream leaves waiting: a read that fills it has no certain stamp.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -85,7 +85,7 @@ impl Line {
     fn arrival(&self, received: Received, earliest_us: u64) -> Arrival {
         let now_us = self.clock.now_us();
         let beyond = received.beyond || received.length == BUFFER_BYTES;
-        let mut ready_us = polls::bytes_came();
+        let mut ready_us = wait_bounds::bytes_came();
         if let Some(realtime_ns) = received.realtime_ns {
             let mut stamp_us = self.offset.to_run_us(realtime_ns);
             if stamp_us < ready_us as i64 {
@@ -93,7 +93,7 @@ impl Line {
                 self.offset.refresh(&self.clock);
                 stamp_us = self.offset.to_run_us(realtime_ns);
                 if stamp_us < ready_us as i64 {
-                    ready_us = polls::refute();
+                    ready_us = wait_bounds::refute();
                     // Nothing that the waits say of this read is true then.
                     ready_us = if stamp_us < ready_us as i64 { 0 } else { ready_us };
                 }
@@ -245,7 +245,7 @@ impl<'a> Talk<'a> {
             self.ticket = Some(ticket.clone());
             if tickets.send(ticket.clone()).is_ok() {
                 let (done_us, bytes) = ticket.done().await;
-                polls::found();
+                wait_bounds::found();
                 written = bytes;
                 if direct {
                     self.record.sent_us = Some(done_us);

@@ -17,16 +17,16 @@ use crate::schema::target::Capabilities;
 use crate::schema::traffic::{Traffic, Warmup};
 use crate::schema::unit::{Phase, Request};
 
-use super::cancel::Cancel;
-use super::clock::{RealtimeOffset, RunClock};
-use super::dial::Dialer;
-use super::exchange::Line;
-use super::messages::{Messages, Script};
-use super::multiplex::Multiplex;
-use super::pacer::Pacer;
-use super::pool::Pool;
-use super::slots::Slots;
-use super::worker::{ClosedLoop, Command, Effort, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
+use crate::load::cancel::Cancel;
+use crate::load::clock::{RealtimeOffset, RunClock};
+use crate::load::exchange::Line;
+use crate::load::http::http2_connections::Multiplex;
+use crate::load::request::messages::{Messages, Script};
+use crate::load::schedule::pacer::Pacer;
+use crate::load::schedule::slots::Slots;
+use crate::load::socket::dial::Dialer;
+use crate::load::socket::pool::Pool;
+use crate::load::worker::{ClosedLoop, Command, Effort, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
 
 /// Warm-up of an open loop without a cap is played with so many in flight.
 const WARMUP_CONCURRENCY: u64 = 20;
@@ -144,7 +144,8 @@ impl Crew {
             };
             let (commands, queue) = mpsc::unbounded_channel();
             let (ending, ended) = oneshot::channel();
-            let runtime = super::polls::runtime(clock).context("a client thread's runtime cannot be made")?;
+            let runtime = crate::load::socket::wait_bounds::runtime(clock)
+                .context("a client thread's runtime cannot be made")?;
             std::thread::Builder::new()
                 .name(format!("load-{number}"))
                 .spawn(move || {

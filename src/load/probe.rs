@@ -10,15 +10,15 @@ use crate::schema::plan::HttpSettings;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::unit::{Phase, Request};
 
-use super::answer::{blank_record, expect};
-use super::cancel::Cancel;
-use super::clock::{RealtimeOffset, RunClock};
-use super::dial::Dialer;
-use super::exchange::{Assignment, Line};
-use super::messages::Messages;
-use super::multiplex::Multiplex;
-use super::play::{Job, base_url};
-use super::pool::Pool;
+use crate::load::cancel::Cancel;
+use crate::load::clock::{RealtimeOffset, RunClock};
+use crate::load::exchange::{Assignment, Line};
+use crate::load::http::http2_connections::Multiplex;
+use crate::load::play::{Job, base_url};
+use crate::load::request::answer::{blank_record, expect};
+use crate::load::request::messages::Messages;
+use crate::load::socket::dial::Dialer;
+use crate::load::socket::pool::Pool;
 
 /// A server takes a connection within this time, or there is none.
 const CHECK_LIMIT: Duration = Duration::from_secs(15);

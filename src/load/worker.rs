@@ -15,14 +15,14 @@ use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::target::Capabilities;
 use crate::schema::unit::{Phase, Request};
 
-use super::answer::{blank_record, expect};
-use super::arrivals::{DueTimes, due_times};
-use super::cancel::Cancel;
-use super::clock::thread_cpu_ns;
-use super::exchange::{Assignment, Line};
-use super::messages::Script;
-use super::pacer::{Ticket, Tickets};
-use super::slots::{Slot, Slots};
+use crate::load::cancel::Cancel;
+use crate::load::clock::thread_cpu_ns;
+use crate::load::exchange::{Assignment, Line};
+use crate::load::request::answer::{blank_record, expect};
+use crate::load::request::messages::Script;
+use crate::load::schedule::arrivals::{DueTimes, due_times};
+use crate::load::schedule::pacer::{Ticket, Tickets};
+use crate::load::schedule::slots::{Slot, Slots};
 
 /// Requests of an open loop are made ready so long before they are due: body, connection, place in the pacer's queue.
 pub(crate) const LOOK_AHEAD_US: u64 = 50_000;

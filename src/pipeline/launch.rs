@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::backend::guard::Guard;
+use crate::backend::launch::readiness::ProbeAnswer;
 use crate::backend::launch::{self as backend_launch, LaunchError, LaunchEvent, LaunchRequest, Server};
-use crate::backend::readiness::ProbeAnswer;
 use crate::load;
 use crate::monitor::{self, ServerCounters};
 use crate::schema::comparison::FailedTarget;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use harness::backend::guard::Guard;
+use harness::backend::launch::readiness::ProbeAnswer;
 use harness::backend::launch::{LaunchError, LaunchEvent, LaunchRequest, Server, launch};
 use harness::backend::process::{self, Process};
-use harness::backend::readiness::ProbeAnswer;
 use harness::schema::target::{Docker, FailurePattern, LaunchSpec, Launcher, Readiness, Stop};
 use tokio::sync::watch;
 

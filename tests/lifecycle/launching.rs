@@ -6,9 +6,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use harness::backend::launch::port;
+use harness::backend::launch::readiness::ProbeAnswer;
 use harness::backend::launch::{LaunchEvent, LaunchRequest, launch};
-use harness::backend::port;
-use harness::backend::readiness::ProbeAnswer;
 use tokio::sync::watch;
 
 use super::bench::*;

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use harness::backend::launch::LaunchEvent;
-use harness::backend::port;
+use harness::backend::launch::port;
 use harness::backend::process::{self, Process};
 use harness::schema::target::Stop;
 

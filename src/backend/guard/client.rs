@@ -12,8 +12,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 
-use super::family::{MARK, kill_family, mark};
-use super::protocol::{Container, Ended, Launch, Refused, Reply, Request};
+use crate::backend::guard::family::{MARK, kill_family, mark};
+use crate::backend::guard::protocol::{Container, Ended, Launch, Refused, Reply, Request};
 use crate::backend::process::Process;
 
 /// The longest that the guard may take to say that it is ready.

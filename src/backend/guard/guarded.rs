@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::protocol::{Container, Ended, Launch};
-use super::state::KeptServer;
+use crate::backend::guard::protocol::{Container, Ended, Launch};
+use crate::backend::guard::state::KeptServer;
 use crate::backend::process::{Process, Stat};
 
 /// The longest that `docker rm` may take.

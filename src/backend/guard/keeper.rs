@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Signal, WaitOptions};
 
-use super::guarded::{Guarded, attribute};
-use super::protocol::{Ended, Launch, Refused, Reply, Request};
-use super::signals::{close_on_exec_from, wake_by_signals};
-use super::state::{StateFile, state_directory};
+use crate::backend::guard::guarded::{Guarded, attribute};
+use crate::backend::guard::protocol::{Ended, Launch, Refused, Reply, Request};
+use crate::backend::guard::signals::{close_on_exec_from, wake_by_signals};
+use crate::backend::guard::state::{StateFile, state_directory};
 use crate::backend::process::{self, Process, Stat};
 use crate::backend::server_log;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::protocol::Container;
+use crate::backend::guard::protocol::Container;
 use crate::backend::process::Process;
 
 /// A guard, its harness and its servers. One file a guard: `<guard's pid>.json`.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::InstallEvent;
+use crate::backend::install::InstallEvent;
 
 /// How often the log is looked at.
 const GLANCE: Duration = Duration::from_millis(100);

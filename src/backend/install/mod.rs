@@ -10,9 +10,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::definition::Definition;
-use super::definition::file::{Need, Packages, PullWhat, Recipe, Step};
-use super::find::on_path;
+use crate::backend::definition::Definition;
+use crate::backend::definition::file::{Need, Packages, PullWhat, Recipe, Step};
+use crate::backend::find::on_path;
 pub(crate) use command::Runner;
 pub(crate) use tools::{IndexSettings, uv};
 

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-use super::{Environment, InstallEvent, Runner};
 use crate::backend::find::{is_program, on_path};
+use crate::backend::install::{Environment, InstallEvent, Runner};
 
 /// The installer uv: on PATH, in the harness's own tools, or fetched there.
 ///

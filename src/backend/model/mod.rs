@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use super::definition::{Definition, ModelForm};
-use super::find::Found;
-use super::install::{IndexSettings, InstallEvent, Installed, Runner, uv};
+use crate::backend::definition::{Definition, ModelForm};
+use crate::backend::find::Found;
+use crate::backend::install::{IndexSettings, InstallEvent, Installed, Runner, uv};
 pub use precision::{kv_bytes_per_token, model_dtype, model_name, precision};
 
 /// The name to install it by.

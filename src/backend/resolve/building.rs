@@ -5,13 +5,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use super::model_source::image_of;
-use super::{ResolveInput, capabilities_of};
 use crate::backend::definition::file::{ByMachine, Scalar};
 use crate::backend::definition::template::{Scope, fill};
 use crate::backend::definition::{Definition, Parameter, Role};
 use crate::backend::install::Variant;
 use crate::backend::model::{kv_bytes_per_token, model_dtype, model_name, precision};
+use crate::backend::resolve::model_source::image_of;
+use crate::backend::resolve::{ResolveInput, capabilities_of};
 use crate::schema::target::{Docker, LaunchSpec, Launcher, Model, NotLevel, Origin, Readiness, Target};
 
 /// A target in the making.

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use thiserror::Error;
 
-use super::definition::template::{Scope, fill};
-use super::definition::{Definition, Role};
-use super::find::Found;
-use super::install::Variant;
-use super::model::{model_name, precision};
+use crate::backend::definition::template::{Scope, fill};
+use crate::backend::definition::{Definition, Role};
+use crate::backend::find::Found;
+use crate::backend::install::Variant;
+use crate::backend::model::{model_name, precision};
 use crate::schema::plan::SharedSettings;
 use crate::schema::target::{Capabilities, Model, Origin, Target};
 use building::Building;

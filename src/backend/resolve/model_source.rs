@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::ResolveInput;
 use crate::backend::definition::file::DockerImage;
 use crate::backend::definition::{Definition, ModelForm, Role};
 use crate::backend::install::Variant;
+use crate::backend::resolve::ResolveInput;
 use crate::schema::target::Docker;
 
 /// The model as the launch is given it: checked, absolute where it is a path.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::transport::Connection;
+use crate::load::socket::stamped::Connection;
 
 /// Servers close idle connections (uvicorn after 5 s); ours are dropped before that.
 pub(crate) const IDLE_LIMIT_US: u64 = 3_500_000;
@@ -73,7 +73,7 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::load::transport::StampedTcp;
+    use crate::load::socket::stamped::StampedTcp;
 
     async fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -6,9 +6,9 @@ use crate::schema::record::{
 use crate::schema::target::Capabilities;
 use crate::schema::unit::Phase;
 
-use super::http1::{Content, Head, Part, ResponseParser};
-use super::openai::{self, Usage};
-use super::sse::{Event, SseParser};
+use crate::load::http::http1::{Content, Head, Part, ResponseParser};
+use crate::load::http::sse::{Event, SseParser};
+use crate::load::protocol::openai::{self, Usage};
 
 /// A body that is no event stream is kept up to here, for its message.
 const BODY_LIMIT: usize = 64 << 10;

@@ -12,7 +12,7 @@ use std::io;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::clock::RunClock;
+use crate::load::clock::RunClock;
 
 /// Sockets that one wait reports at most. The argument above fails for a socket that was ready but
 /// left out, so that this is more than a thread ever has.
@@ -150,7 +150,7 @@ fn schedule() -> Option<Schedule> {
         .map_while(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
     // The first is the CPU time up to the last switch.
     let (until_switch_ns, run_delay_ns) = (numbers.next()?, numbers.next()?);
-    let since_wake_ns = super::clock::thread_cpu_ns()?.saturating_sub(until_switch_ns);
+    let since_wake_ns = crate::load::clock::thread_cpu_ns()?.saturating_sub(until_switch_ns);
     Some(Schedule { run_delay_ns, since_wake_ns })
 }
 

@@ -1,7 +1,7 @@
 //! Why a server did not start: the cause that its log shows.
 
-use super::guard::Ended;
-use super::server_log::ServerLog;
+use crate::backend::guard::Ended;
+use crate::backend::server_log::ServerLog;
 use crate::schema::target::FailurePattern;
 
 /// How many bytes of a log's end are searched: vLLM's root cause stands well above its last line.

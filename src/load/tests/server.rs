@@ -13,26 +13,26 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-pub(super) const TOKEN: &str =
+pub(crate) const TOKEN: &str =
     "data: {\"choices\":[{\"index\":0,\"text\":\"\u{e9}\",\"finish_reason\":null}]}\n\n";
-pub(super) const FINISH: &str = "data: {\"choices\":[{\"text\":\"\",\"finish_reason\":\"length\"}],\
+pub(crate) const FINISH: &str = "data: {\"choices\":[{\"text\":\"\",\"finish_reason\":\"length\"}],\
                                  \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
-pub(super) const DONE: &str = "data: [DONE]\n\n";
+pub(crate) const DONE: &str = "data: [DONE]\n\n";
 
 /// An answer as a server gives it.
 #[derive(Debug, Clone)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) content_type: Option<String>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
     /// Each a frame of its own.
-    pub(super) frames: Vec<Bytes>,
+    pub(crate) frames: Vec<Bytes>,
     /// Before each frame.
-    pub(super) gap: Duration,
-    pub(super) end: End,
+    pub(crate) gap: Duration,
+    pub(crate) end: End,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// END_STREAM.
     Whole,
     Reset(Reason),
@@ -41,7 +41,7 @@ pub(super) enum End {
 }
 
 impl Reply {
-    pub(super) fn stream(events: &[&str]) -> Reply {
+    pub(crate) fn stream(events: &[&str]) -> Reply {
         Reply {
             status: 200,
             content_type: Some("text/event-stream".to_owned()),
@@ -52,18 +52,18 @@ impl Reply {
     }
 
     /// Two tokens, 2 ms apart.
-    pub(super) fn whole() -> Reply {
+    pub(crate) fn whole() -> Reply {
         Reply { gap: Duration::from_millis(2), ..Reply::stream(&[TOKEN, TOKEN, FINISH, DONE]) }
     }
 
-    pub(super) fn json(status: u16, body: &'static str) -> Reply {
+    pub(crate) fn json(status: u16, body: &'static str) -> Reply {
         Reply { status, content_type: Some("application/json".to_owned()), ..Reply::stream(&[body]) }
     }
 }
 
 /// What is done with a request.
 #[derive(Debug, Clone)]
-pub(super) enum Deed {
+pub(crate) enum Deed {
     Answer(Reply),
     /// RST_STREAM instead of an answer.
     Reset(Reason),
@@ -72,25 +72,25 @@ pub(super) enum Deed {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) connections: AtomicU64,
-    pub(super) requests: AtomicU64,
+pub(crate) struct Counts {
+    pub(crate) connections: AtomicU64,
+    pub(crate) requests: AtomicU64,
     /// Streams that the client reset with CANCEL.
-    pub(super) cancelled: AtomicU64,
+    pub(crate) cancelled: AtomicU64,
     open: AtomicU64,
     in_flight: AtomicU64,
     /// The most at once, on one connection.
-    pub(super) most_on_one: AtomicU64,
-    pub(super) most: AtomicU64,
+    pub(crate) most_on_one: AtomicU64,
+    pub(crate) most: AtomicU64,
 }
 
 impl Counts {
-    pub(super) fn get(counter: &AtomicU64) -> u64 {
+    pub(crate) fn get(counter: &AtomicU64) -> u64 {
         counter.load(Ordering::SeqCst)
     }
 
     /// The server notices closed connections and streams a moment later.
-    pub(super) async fn settle(&self, is: impl Fn(&Counts) -> bool) -> bool {
+    pub(crate) async fn settle(&self, is: impl Fn(&Counts) -> bool) -> bool {
         for _ in 0..500 {
             if is(self) {
                 return true;
@@ -100,32 +100,32 @@ impl Counts {
         false
     }
 
-    pub(super) async fn all_closed(&self) -> bool {
+    pub(crate) async fn all_closed(&self) -> bool {
         self.settle(|counts| Counts::get(&counts.open) == 0).await
     }
 }
 
 /// A server made with h2.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// What is done with the request of this number, from 0 on.
-    pub(super) deed: Arc<dyn Fn(u64) -> Deed + Send + Sync>,
-    pub(super) most_streams: Option<u32>,
-    pub(super) tls: Option<Arc<ServerConfig>>,
-    pub(super) counts: Arc<Counts>,
+    pub(crate) deed: Arc<dyn Fn(u64) -> Deed + Send + Sync>,
+    pub(crate) most_streams: Option<u32>,
+    pub(crate) tls: Option<Arc<ServerConfig>>,
+    pub(crate) counts: Arc<Counts>,
 }
 
 impl Server {
-    pub(super) fn new(deed: impl Fn(u64) -> Deed + Send + Sync + 'static) -> Server {
+    pub(crate) fn new(deed: impl Fn(u64) -> Deed + Send + Sync + 'static) -> Server {
         Server { deed: Arc::new(deed), most_streams: None, tls: None, counts: Arc::default() }
     }
 
-    pub(super) fn answering(reply: Reply) -> Server {
+    pub(crate) fn answering(reply: Reply) -> Server {
         Server::new(move |_| Deed::Answer(reply.clone()))
     }
 
     /// The URL.
-    pub(super) async fn serve(&self) -> String {
+    pub(crate) async fn serve(&self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
@@ -257,26 +257,26 @@ async fn send(stream: &mut SendStream<Bytes>, frame: &Bytes, gap: Duration) -> O
 }
 
 /// Kinds of frames.
-pub(super) const DATA: u8 = 0;
+pub(crate) const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, body: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, body: &[u8]) -> Vec<u8> {
     let length = (body.len() as u32).to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), body].concat()
 }
 
 /// A connection of a server that writes its frames by hand.
-pub(super) struct Raw {
+pub(crate) struct Raw {
     tcp: TcpStream,
 }
 
 impl Raw {
     /// Takes a connection and greets with no settings.
-    pub(super) async fn accept(listener: &TcpListener) -> Raw {
+    pub(crate) async fn accept(listener: &TcpListener) -> Raw {
         let (tcp, _) = listener.accept().await.unwrap();
         tcp.set_nodelay(true).unwrap();
         let mut raw = Raw { tcp };
@@ -287,12 +287,12 @@ impl Raw {
         raw
     }
 
-    pub(super) async fn write(&mut self, bytes: &[u8]) {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) {
         let _ = self.tcp.write_all(bytes).await;
     }
 
     /// Reads to the end of the next request: its stream; none where the connection ends first.
-    pub(super) async fn request(&mut self) -> Option<u32> {
+    pub(crate) async fn request(&mut self) -> Option<u32> {
         loop {
             let mut header = [0; 9];
             self.tcp.read_exact(&mut header).await.ok()?;
@@ -307,21 +307,21 @@ impl Raw {
 }
 
 /// The head of an event stream.
-pub(super) fn head(stream: u32) -> Vec<u8> {
+pub(crate) fn head(stream: u32) -> Vec<u8> {
     let mut fields = vec![0x88, 0x0f, 0x10, 17];
     fields.extend_from_slice(b"text/event-stream");
     frame(HEADERS, END_HEADERS, stream, &fields)
 }
 
-pub(super) fn data(stream: u32, text: &str) -> Vec<u8> {
+pub(crate) fn data(stream: u32, text: &str) -> Vec<u8> {
     frame(DATA, 0, stream, text.as_bytes())
 }
 
-pub(super) fn last_data(stream: u32, text: &str) -> Vec<u8> {
+pub(crate) fn last_data(stream: u32, text: &str) -> Vec<u8> {
     frame(DATA, END_STREAM, stream, text.as_bytes())
 }
 
 /// The connection ends; streams after `last` were not looked at.
-pub(super) fn goaway(last: u32) -> Vec<u8> {
+pub(crate) fn goaway(last: u32) -> Vec<u8> {
     frame(GOAWAY, 0, 0, &[last.to_be_bytes(), 0u32.to_be_bytes()].concat())
 }

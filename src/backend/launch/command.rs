@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::child_environment::{
+use crate::backend::docker;
+use crate::backend::guard::Container;
+use crate::backend::launch::LaunchRequest;
+use crate::backend::launch::child_environment::{
     child_environment, docker_client_environment, names_for_container, secret_values,
 };
-use super::guard::Container;
-use super::launch::LaunchRequest;
-use super::server_log::HIDDEN;
-use super::{docker, port};
+use crate::backend::launch::port;
+use crate::backend::server_log::HIDDEN;
 use crate::schema::target::{LaunchSpec, Launcher};
 
 /// Opens a secret's placeholder; its name and `}` follow.

@@ -9,19 +9,19 @@ use h2::Reason;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use super::corpus::assert_failed;
-use super::http1::{Part, ResponseParser};
-use super::streams_server::{
+use crate::load::http::http1::{Part, ResponseParser};
+use crate::load::tests::answers::assert_failed;
+use crate::load::tests::engine::{is_completed, is_failed, run, run_and_stop};
+use crate::load::tests::server::{
     Counts, DONE, Deed, End, FINISH, Raw, Reply, Server, TOKEN, data, goaway, head, last_data,
 };
-use super::tests::{is_completed, is_failed, run, run_and_stop};
-use super::tls::{Authority, ask, assert_refused, https};
-use super::{Job, check_http2, parse_answer, probe};
+use crate::load::tests::tls::{Authority, ask, assert_refused, https};
+use crate::load::{Job, check_http2, parse_answer, probe};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind};
 use crate::schema::traffic::Traffic;
 
 fn job(url: &str, traffic: Traffic) -> Job {
-    let mut job = super::tests::job(url, traffic);
+    let mut job = crate::load::tests::engine::job(url, traffic);
     job.http.http2 = true;
     job
 }
@@ -103,7 +103,7 @@ async fn a_server_that_does_not_agree_on_http2_within_tls_is_refused_with_the_cu
     for protocols in [vec![], vec![b"http/1.1".to_vec()]] {
         let mut config = authority.server("127.0.0.1");
         config.alpn_protocols = protocols;
-        let mut job = https(&super::tls::serve(config).await);
+        let mut job = https(&crate::load::tests::tls::serve(config).await);
         job.http.ca_file = Some(file.path().to_owned());
         assert_eq!(ask(&job).await.outcome, Outcome::Completed, "it speaks HTTP/1.1");
         job.http.http2 = true;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::clock::{RunClock, thread_cpu_s};
+use crate::load::clock::{RunClock, thread_cpu_s};
 
 /// The shortest turn that Linux grants, ns.
 #[cfg(target_os = "linux")]

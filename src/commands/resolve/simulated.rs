@@ -14,8 +14,8 @@ use crate::cli::{Cli, Command, SimulateEngine};
 use crate::schema::plan::SharedSettings;
 use crate::schema::target::{LaunchSpec, Launcher, Model, Origin, Readiness, Target};
 
-use super::choices::{Choice, Given};
-use super::simulate;
+use crate::commands::resolve::choices::{Choice, Given};
+use crate::commands::simulate;
 
 /// Stands behind every label, and where real engines have their version, model and precision.
 pub const SIMULATED: &str = "simulated";

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use super::process::{self, Process};
+use crate::backend::process::{self, Process};
 
 /// How many ports are tried before the kernel is asked for one.
 const TRIES: usize = 200;

@@ -1,6 +1,6 @@
 //! Small hand-made answers, one for each thing that the wire really does, each cut at every byte; and what stamps mean.
 
-use super::answer::{Answer, Arrival, Ending, Expect, Progress, blank_record};
+use crate::load::request::answer::{Answer, Arrival, Ending, Expect, Progress, blank_record};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind, TokenSource};
 use crate::schema::unit::Phase;
 

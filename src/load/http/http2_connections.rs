@@ -11,10 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 
-use super::clock::RunClock;
-use super::dial::Dialer;
-use super::intake::{Intake, Noted};
-use super::pool::IDLE_LIMIT_US;
+use crate::load::clock::RunClock;
+use crate::load::http::http2_reads::{Intake, Noted};
+use crate::load::socket::dial::Dialer;
+use crate::load::socket::pool::IDLE_LIMIT_US;
 
 /// What a server may send on one stream, and on all streams of a connection, before the client has taken
 /// it. Taken bytes are given back at once, so that these windows fill only while the client thread is kept
@@ -219,8 +219,8 @@ impl Drop for Lane {
 mod tests {
     use super::*;
     use crate::load::play::base_url;
-    use crate::load::streams_server::{Counts, Reply, Server};
-    use crate::load::tests::job;
+    use crate::load::tests::engine::job;
+    use crate::load::tests::server::{Counts, Reply, Server};
     use crate::schema::traffic::Traffic;
 
     async fn dialer(url: &str) -> Dialer {

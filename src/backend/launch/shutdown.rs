@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::guard::{Container, ServerHandle};
-use super::{docker, port};
+use crate::backend::docker;
+use crate::backend::guard::{Container, ServerHandle};
+use crate::backend::launch::port;
 use crate::schema::target::Stop;
 
 /// Time for children to follow a server that ended by itself.

@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::has_budget_remaining;
 
-use super::clock::RunClock;
-use super::polls;
-use super::transport::Io;
+use crate::load::clock::RunClock;
+use crate::load::socket::stamped::Io;
+use crate::load::socket::wait_bounds;
 
 /// The beginning of every frame: length, type, flags, stream.
 const HEADER_BYTES: usize = 9;
@@ -184,7 +184,7 @@ impl AsyncRead for Noted {
             Poll::Pending if has_budget_remaining() => self.intake.emptied(self.io.at_seam()),
             Poll::Ready(Ok(())) => {
                 let bytes = &buffer.filled()[before..];
-                self.intake.took(bytes, from_us, self.clock.now_us(), polls::bytes_came());
+                self.intake.took(bytes, from_us, self.clock.now_us(), wait_bounds::bytes_came());
             }
             Poll::Pending | Poll::Ready(Err(_)) => {}
         }

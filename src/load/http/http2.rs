@@ -15,11 +15,11 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, He
 use crate::schema::live::LiveCounters;
 use crate::schema::unit::Phase;
 
-use super::answer::{Answer, Arrival, Ending, Progress};
-use super::exchange::Talk;
-use super::http1::{Head, content};
-use super::multiplex::{Lane, Multiplex};
-use super::pacer::Tickets;
+use crate::load::exchange::Talk;
+use crate::load::http::http1::{Head, content};
+use crate::load::http::http2_connections::{Lane, Multiplex};
+use crate::load::request::answer::{Answer, Arrival, Ending, Progress};
+use crate::load::schedule::pacer::Tickets;
 
 /// How a stream broke.
 struct Break {
@@ -32,7 +32,7 @@ struct Break {
 
 /// Plays a request: a place on a connection, the due time, the answer. Where this is dropped before its
 /// end the stream is reset (CANCEL), and the connection lives on.
-pub(super) async fn converse(talk: &mut Talk<'_>, via: &Multiplex, tickets: Option<&Tickets>) -> Ending {
+pub(crate) async fn converse(talk: &mut Talk<'_>, via: &Multiplex, tickets: Option<&Tickets>) -> Ending {
     let mut lane = match enter(talk, via).await {
         Ok(lane) => lane,
         Err(ending) => return ending,

@@ -8,11 +8,11 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::guard::View;
-use super::launch::LaunchEvent;
-use super::port::{self, Listener};
-use super::process::{self, Process};
-use super::server_log::ServerLog;
+use crate::backend::guard::View;
+use crate::backend::launch::LaunchEvent;
+use crate::backend::launch::port::{self, Listener};
+use crate::backend::process::{self, Process};
+use crate::backend::server_log::ServerLog;
 use crate::schema::target::Readiness;
 
 /// Between two questions while nobody listens.

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc as commands, oneshot};
 
-use super::cancel::Cancel;
-use super::clock::{RealtimeOffset, RunClock};
-use super::dial::Dialer;
-use super::exchange::Line;
-use super::messages::{Messages, Script};
-use super::pacer::Pacer;
-use super::play::{Job, base_url};
-use super::polls;
-use super::pool::Pool;
-use super::slots::Slots;
-use super::tests::{self, Behaviour, job, serve};
-use super::worker::{Command, PhaseKind, PhaseRun, Worker, work};
+use crate::load::cancel::Cancel;
+use crate::load::clock::{RealtimeOffset, RunClock};
+use crate::load::exchange::Line;
+use crate::load::play::{Job, base_url};
+use crate::load::request::messages::{Messages, Script};
+use crate::load::schedule::pacer::Pacer;
+use crate::load::schedule::slots::Slots;
+use crate::load::socket::dial::Dialer;
+use crate::load::socket::pool::Pool;
+use crate::load::socket::wait_bounds;
+use crate::load::tests::engine::{self, Behaviour, job, serve};
+use crate::load::worker::{Command, PhaseKind, PhaseRun, Worker, work};
 use crate::schema::live::LiveCounters;
 use crate::schema::record::{Outcome, RequestRecord, StampKind};
 use crate::schema::traffic::Traffic;
@@ -58,11 +58,11 @@ fn serve_truly(clock: RunClock, tokens: u64, gap: Duration) -> (String, mpsc::Re
         assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
         let start_us = clock.now_us();
         stream.write_all(tests::HEAD.as_bytes()).unwrap();
-        let token = tests::chunk(r#"{"choices":[{"index":0,"text":"a","finish_reason":null}]}"#);
+        let token = engine::chunk(r#"{"choices":[{"index":0,"text":"a","finish_reason":null}]}"#);
         let usage = format!(
             r#"{{"choices":[{{"text":"","finish_reason":"length"}}],"usage":{{"prompt_tokens":3,"completion_tokens":{tokens}}}}}"#
         );
-        let end = format!("{}{}0\r\n\r\n", tests::chunk(&usage), tests::chunk("[DONE]"));
+        let end = format!("{}{}0\r\n\r\n", engine::chunk(&usage), engine::chunk("[DONE]"));
         let mut writes = Vec::new();
         for number in 1..=tokens {
             let due_us = start_us + number * gap.as_micros() as u64;
@@ -92,7 +92,7 @@ fn play_stalled_by(
     cap: Option<u32>,
     stalls: Vec<(i64, i64)>,
 ) -> Option<(Vec<RequestRecord>, u64)> {
-    let runtime = polls::runtime(clock).unwrap();
+    let runtime = wait_bounds::runtime(clock).unwrap();
     let (records, received) = mpsc::channel();
     let due_us = clock.now_us() + FIRST_DUE_US;
     let stalled_in_time = runtime.block_on(async {
@@ -286,5 +286,5 @@ fn the_last_event_of_a_short_answer_is_bounded_by_the_clients_own_waking() {
         }
     }
     // Where the scheduler hides its account, or nothing merged, there is nothing to see.
-    assert!(best.is_empty() || !polls::has_account(), "{best:?}");
+    assert!(best.is_empty() || !wait_bounds::has_account(), "{best:?}");
 }

@@ -11,8 +11,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use super::tests::{HEAD, chunk, job, read_request, run};
-use super::{Job, probe};
+use crate::load::tests::engine::{HEAD, chunk, job, read_request, run};
+use crate::load::{Job, probe};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind};
 use crate::schema::traffic::Traffic;
 
@@ -172,7 +172,7 @@ async fn a_certificate_for_another_host_is_refused() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_told_apart() {
-    let (url, _) = super::tests::serve(super::tests::Behaviour::Refuse).await;
+    let (url, _) = crate::load::tests::engine::serve(crate::load::tests::engine::Behaviour::Refuse).await;
     // It reads the handshake as a request that does not end, and would wait for more.
     let job = https(url.trim_start_matches("http://"));
     let record = probe(&job, &job.requests[0], Duration::from_millis(300)).await;

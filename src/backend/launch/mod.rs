@@ -1,5 +1,12 @@
 //! A launch: command, port and environment made ready, the server started, proved, and owned.
 
+mod child_environment;
+mod command;
+mod diagnosis;
+pub mod port;
+pub mod readiness;
+pub mod shutdown;
+
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,12 +14,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::command::{Prepared, prepare};
-use super::diagnosis::diagnose;
-use super::guard::{Container, Ended, Guard, Launch, Refused, ServerHandle};
-use super::readiness::{Candidate, ProbeAnswer, Unready, prove};
-use super::server_log::ServerLog;
-use super::shutdown::{self, Stopped};
+use crate::backend::guard::{Container, Ended, Guard, Launch, Refused, ServerHandle};
+use crate::backend::launch::command::{Prepared, prepare};
+use crate::backend::launch::diagnosis::diagnose;
+use crate::backend::launch::readiness::{Candidate, ProbeAnswer, Unready, prove};
+use crate::backend::launch::shutdown::Stopped;
+use crate::backend::server_log::ServerLog;
 use crate::schema::target::{LaunchSpec, Stop};
 
 /// What is to be launched.

@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::schema::plan::HttpSettings;
 
-use super::transport::{Connection, StampedTcp};
+use crate::load::socket::stamped::{Connection, StampedTcp};
 
 /// The name of HTTP/2 within TLS.
 const ALPN_HTTP2: &[u8] = b"h2";
@@ -103,7 +103,7 @@ impl Dialer {
 async fn connect_address(address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_nodelay(true)?;
-    super::transport::ask_for_stamps(&socket);
+    crate::load::socket::stamped::ask_for_stamps(&socket);
     socket.connect(address).await
 }
 

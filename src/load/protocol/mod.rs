@@ -1,0 +1,3 @@
+//! What the bytes of a body and of an event mean.
+
+pub(crate) mod openai;

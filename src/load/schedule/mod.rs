@@ -1,0 +1,5 @@
+//! When requests start: due times, the thread that keeps them, slots under a cap.
+
+pub(crate) mod arrivals;
+pub(crate) mod pacer;
+pub(crate) mod slots;
