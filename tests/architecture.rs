@@ -213,10 +213,7 @@ pub(in crate::load) fn j() {}";
     #[test]
     fn a_grouped_use_is_found() {
         let source = "use crate::{\n    schema::plan::Plan,\n    load::{Engine, sse::Event},\n};";
-        assert_eq!(
-            found(&["analysis"], source),
-            ["3 crate::load::Engine", "3 crate::load::http::sse::Event"]
-        );
+        assert_eq!(found(&["analysis"], source), ["3 crate::load::Engine", "3 crate::load::sse::Event"]);
         assert_eq!(found(&["analysis"], "use {crate::{load}};"), ["1 crate::load"]);
         assert_eq!(found(&["analysis"], "use {std::io, super::load};"), ["1 crate::load"]);
     }
@@ -280,10 +277,7 @@ macro_rules! m { () => { $crate::load::play() }; }";
 
     #[test]
     fn cli_leaves_and_composers_have_their_own_bounds() {
-        assert_eq!(
-            found(&["cli"], "use crate::schema::traffic::Traffic;"),
-            ["1 crate::schema::traffic::Traffic"]
-        );
+        assert_eq!(found(&["cli"], "use crate::schema::plan::Traffic;"), ["1 crate::schema::plan::Traffic"]);
         assert_eq!(found(&["progress"], "use crate::load::Engine;"), ["1 crate::load::Engine"]);
         assert_eq!(found(&["environment"], "use crate::progress::Bar;"), ["1 crate::progress::Bar"]);
         assert_eq!(found(&["pipeline"], "use crate::cli::Args;"), ["1 crate::cli::Args"]);
@@ -300,7 +294,7 @@ macro_rules! m { () => { $crate::load::play() }; }";
             (&["analysis"], "use crate::schema::plan::Plan;\nfn f(x: crate::schema::record::Chunk) {}"),
             (
                 &["load", "engine"],
-                "use super::sse::Event;\nuse crate::load::schedule::arrivals;\nuse super::super::schema::plan;",
+                "use super::sse::Event;\nuse crate::load::arrivals;\nuse super::super::schema::plan;",
             ),
             (&["load"], "pub mod engine;\nuse self::engine::play;\nuse engine::Play;"),
             (
@@ -315,7 +309,7 @@ macro_rules! m { () => { $crate::load::play() }; }";
             ),
             (
                 &["schema", "plan"],
-                "use super::backend::Target;\nuse crate::schema::record::Chunk;\nuse super::super::schema::figure;",
+                "use super::backend::Target;\nuse crate::schema::record::Chunk;\nuse super::super::schema::metric;",
             ),
             (&["pipeline"], "use crate::{analysis, backend, load::Engine, schema, environment, progress};"),
             (

@@ -44,6 +44,19 @@ pub struct Plan {
     pub simulated: bool,
 }
 
+/// What names one run of a plan, in every file, row and name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RunKey {
+    /// The target's label.
+    pub label: String,
+    /// Which load of the plan, from 1.
+    pub point: u32,
+    /// Which round over all targets, from 1: a launch of its own.
+    pub round: u32,
+    /// Which run of the point within the launch, from 1.
+    pub repeat: u32,
+}
+
 /// Which command made a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

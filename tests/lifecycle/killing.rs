@@ -6,9 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use harness::backend::guard::{Guard, kill_family};
+use harness::backend::launch::port;
 use harness::backend::launch::{LaunchEvent, LaunchRequest, launch};
+use harness::backend::leftovers;
 use harness::backend::process::{self, Process};
-use harness::backend::{leftovers, port};
 use rustix::process::Signal;
 use tokio::sync::watch;
 

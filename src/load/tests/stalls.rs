@@ -57,7 +57,7 @@ fn serve_truly(clock: RunClock, tokens: u64, gap: Duration) -> (String, mpsc::Re
         // Our own requests are short, and come whole.
         assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
         let start_us = clock.now_us();
-        stream.write_all(tests::HEAD.as_bytes()).unwrap();
+        stream.write_all(engine::HEAD.as_bytes()).unwrap();
         let token = engine::chunk(r#"{"choices":[{"index":0,"text":"a","finish_reason":null}]}"#);
         let usage = format!(
             r#"{{"choices":[{{"text":"","finish_reason":"length"}}],"usage":{{"prompt_tokens":3,"completion_tokens":{tokens}}}}}"#
