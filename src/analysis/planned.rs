@@ -1,14 +1,15 @@
 //! The doubts that a run's plan and machine raise, beside those of its records.
 
 use crate::schema::caveat::Caveat;
-use crate::schema::environment::Environment;
-use crate::schema::plan::Plan;
+use crate::schema::files::RecordsHeader;
 use crate::schema::summary::RunSummary;
 
 use super::exactness::beyond_calibration;
 
 /// They come first among the run's caveats.
-pub fn plan_caveats(plan: &Plan, environment: &Environment, summary: &RunSummary) -> Vec<Caveat> {
-    let simulated = plan.simulated.then_some(Caveat::Simulated);
-    simulated.into_iter().chain(beyond_calibration(&plan.load, environment.exact_up_to, summary)).collect()
+pub fn plan_caveats(header: &RecordsHeader, summary: &RunSummary) -> Vec<Caveat> {
+    let simulated = header.plan.simulated.then_some(Caveat::Simulated);
+    let exact_up_to = header.environment.exact_up_to;
+    let beyond = header.load().and_then(|load| beyond_calibration(load, exact_up_to, summary));
+    simulated.into_iter().chain(beyond).collect()
 }

@@ -56,16 +56,17 @@ impl SummaryInput {
             .plan
             .targets
             .iter()
-            .find(|target| target.label == header.label)
-            .ok_or_else(|| SummaryError::UnknownLabel { label: header.label.clone() })?;
+            .find(|target| target.label == header.key.label)
+            .ok_or_else(|| SummaryError::UnknownLabel { label: header.key.label.clone() })?;
+        let load = header.load().ok_or_else(|| SummaryError::UnknownPoint { point: header.key.point })?;
         Ok(SummaryInput {
-            label: header.label.clone(),
+            label: header.key.label.clone(),
             engine: target.engine.clone(),
             engine_version: header.engine_version.clone().or_else(|| target.version.clone()),
             model: target.model.name.clone(),
             precision: target.model.precision.clone(),
-            traffic: header.plan.load.traffic,
-            concurrency: header.plan.load.concurrency,
+            traffic: load.traffic,
+            concurrency: load.concurrency,
             ignore_eos: header.plan.sampling.ignore_eos,
             started_at: header.started_at,
             ready_s: header.ready_s,
@@ -102,6 +103,12 @@ pub enum SummaryError {
         issued: u64,
         /// By the records.
         recorded: u64,
+    },
+    /// The header names a load that its plan does not have.
+    #[error("the plan in the records' header has no point {point}")]
+    UnknownPoint {
+        /// Its number, from 1.
+        point: u32,
     },
     /// The header names a target that its plan does not have.
     #[error("`{label}` is no target of the plan in the records' header")]

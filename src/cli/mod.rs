@@ -34,6 +34,8 @@ Examples:
   harness compare --backend vllm,sglang --model ./Llama-3.1-8B --requests 500 --concurrency 64
   harness compare --backend all --model ./hf-model --model llamacpp=./model.gguf --duration 60s
   harness compare --backend base=vllm,tuned=vllm --set tuned.max_num_batched_tokens=8192
+  harness compare --backend all --rounds 3 --repeats 2     each launched three times, in alternating order
+  harness compare --resume results/compare_20260201_143000 what an interrupted comparison left to play
   harness compare --backend all --simulate       pretend engines: nothing to install, seconds")]
     Compare(CompareArgs),
     /// Launch one backend, measure it, and stop it
@@ -52,6 +54,16 @@ Examples:
   harness bench --url http://127.0.0.1:30000 --backend sglang --warmup 0
   harness bench --url https://llm.example.com --http2 --concurrency 64")]
     Bench(BenchArgs),
+    /// Several loads on each backend or on one server: rising concurrency or rate
+    #[command(after_help = "\
+Examples:
+  harness sweep --backend all --concurrency 1,2,4,8,16 --requests 100
+  harness sweep --backend vllm,sglang --rates 1,2,4,8,inf --requests 200 --rounds 3
+  harness sweep --url http://127.0.0.1:8000 --rates 1,2,4 --duration 30s
+  harness sweep --backend all --simulate --concurrency 1,4,16
+
+Each backend is launched once a round, and all loads are played on that launch.")]
+    Sweep(SweepArgs),
     /// Make every report again from the raw records, also after a crash
     #[command(after_help = "\
 Examples:
@@ -101,15 +113,60 @@ pub struct CompareArgs {
     /// Backends, separated by commas: `all`, a name, LABEL=NAME, or the path of a YAML file
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub backend: Vec<String>,
+    /// Play what an earlier try left: the directory that it wrote, such as results/compare_20260201_143000.
+    /// Its plan is taken as it is
+    #[arg(long, value_name = "DIR", conflicts_with = "backend")]
+    pub resume: Option<PathBuf>,
     /// Servers to launch.
     #[command(flatten)]
     pub launch: LaunchArgs,
     /// Traffic.
     #[command(flatten)]
     pub load: LoadArgs,
+    /// How often.
+    #[command(flatten)]
+    pub runs: RunsArgs,
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// `sweep`.
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// Backends to launch, as in compare; with --url the server's name in the results
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub backend: Vec<String>,
+    /// A server that already runs: http://HOST:PORT or https://…
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Play what an earlier try left: the directory that it wrote. Its plan is taken as it is
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["backend", "url"])]
+    pub resume: Option<PathBuf>,
+    /// Servers to launch.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+    /// Traffic.
+    #[command(flatten)]
+    pub load: LoadArgs,
+    /// How often.
+    #[command(flatten)]
+    pub runs: RunsArgs,
+    /// Output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// How often everything is measured.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Runs")]
+pub struct RunsArgs {
+    /// Launch and measure every backend N times, in alternating order: A B C, then C B A
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub rounds: u32,
+    /// Play each load N times on every launch
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub repeats: u32,
 }
 
 /// `bench`.
@@ -133,6 +190,9 @@ pub struct BenchArgs {
     /// Traffic.
     #[command(flatten)]
     pub load: LoadArgs,
+    /// How often.
+    #[command(flatten)]
+    pub runs: RunsArgs,
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -195,12 +255,13 @@ pub struct LoadArgs {
     /// Prompts: a JSON list or JSON lines of {id, category, prompt, max_tokens} [default: built in]
     #[arg(long, value_name = "FILE")]
     pub dataset: Option<PathBuf>,
-    /// Requests in flight [default: 20; with --rate: no cap]
-    #[arg(long, value_name = "N")]
-    pub concurrency: Option<u32>,
-    /// Open loop: requests per second that start whether or not earlier ones have ended
-    #[arg(long, value_name = "R")]
-    pub rate: Option<f64>,
+    /// Requests in flight [default: 20; with --rate: no cap]. sweep takes several: 1,2,4,8
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub concurrency: Vec<u32>,
+    /// Open loop: requests per second that start whether or not earlier ones have ended; inf: all at once.
+    /// sweep takes several: 1,2,4,inf
+    #[arg(long, visible_alias = "rates", value_name = "R", value_delimiter = ',')]
+    pub rate: Vec<f64>,
     /// Gaps between the starts of an open loop [default: poisson]
     #[arg(long, value_enum)]
     pub arrival: Option<ArrivalArg>,

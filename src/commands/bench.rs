@@ -9,7 +9,6 @@ use crate::backend::resolve::url_target;
 use crate::cli::BenchArgs;
 use crate::load;
 use crate::monitor;
-use crate::schema::plan::CommandKind;
 
 use crate::commands::play;
 use crate::commands::play::{Dataset, Targets};
@@ -18,11 +17,20 @@ use crate::commands::resolve::{choices, traffic};
 /// The label of a server that nobody named.
 const PLAIN_LABEL: &str = "server";
 
+/// The titles of the plans.
+const BENCH: &str = "bench";
+pub const SWEEP: &str = "sweep";
+
 /// Runs the command.
 pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
+    measure(args, BENCH)
+}
+
+/// Measures a server that already runs.
+pub fn measure(args: BenchArgs, title: &str) -> anyhow::Result<ExitCode> {
     crate::commands::block_on(async {
         let Some(url) = &args.url else {
-            bail!("bench needs a server\nhint: harness bench --url http://127.0.0.1:8000");
+            bail!("{title} needs a server\nhint: harness {title} --url http://127.0.0.1:8000");
         };
         let url = base_url(url)?;
         let wire = traffic::wire(&args.load)?;
@@ -49,14 +57,14 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
             ),
         };
         let targets = Targets {
-            command: CommandKind::Bench,
+            title: title.to_owned(),
             targets: vec![url_target(&label, definitions.get(&label), &url, &model)],
             skipped: Vec::new(),
             launching: None,
             probe: args.probe,
             simulated: false,
         };
-        play::play(targets, &args.load, &args.output, dataset, environment).await
+        play::play(targets, &args.load, &args.runs, &args.output, dataset, environment).await
     })
 }
 

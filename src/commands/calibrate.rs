@@ -13,14 +13,14 @@ use crate::backend::definition::Definitions;
 use crate::backend::guard::Guard;
 use crate::cli::CalibrateArgs;
 use crate::monitor;
-use crate::pipeline::{self, Session};
+use crate::pipeline::{self, ClosedOnDisk, Session};
 use crate::progress::Progress;
 use crate::report::calibration::{calibration_table, load_words};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::calibration::{Calibration, CalibrationLoad, Exactness};
 use crate::schema::environment::Environment;
 use crate::schema::plan::{
-    CommandKind, DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Plan, Sampling, SharedSettings,
+    DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
 };
 use crate::schema::target::Target;
 use crate::schema::traffic::{Traffic, Warmup};
@@ -28,6 +28,7 @@ use crate::schema::unit::Request;
 
 use crate::commands::resolve::choices::{Choice, Engine, Given};
 use crate::commands::resolve::simulated::Simulation;
+use crate::commands::show::Show;
 use crate::commands::{calibrated, interrupt, play};
 
 /// The engine whose wire is spoken: it takes a forced length.
@@ -158,13 +159,22 @@ async fn measure(
     let folder = tempfile::tempdir().context("cannot make a temporary directory")?;
     let program = std::env::current_exe().context("cannot tell where this program lies")?;
     let guard = Guard::start(&program).await?;
+    let show = Show::new(Progress::new(!args.verbose, args.verbose), play::style(), None);
     let mut loads = Vec::new();
     let mut failure = None;
     for (number, load) in grid.loads.iter().enumerate() {
         progress.say(&format!("{} of {}: {}", number + 1, grid.loads.len(), load_words(*load)));
         let log = folder.path().join(format!("{number}.log"));
-        let session = session(args, *load, grid.seconds, environment, folder.path(), interrupt.clone())?;
-        match pipeline::calibrate(&session, *load, &guard, log).await {
+        let session = session(args, *load, grid.seconds, environment, folder.path())?;
+        match pipeline::calibrate(
+            &session,
+            *load,
+            (&guard, &log),
+            &|event| show.event(event),
+            interrupt.clone(),
+        )
+        .await
+        {
             Ok(Some(exactness)) => loads.push(exactness),
             Ok(None) => break,
             Err(error) => {
@@ -186,7 +196,6 @@ fn session(
     seconds: f64,
     environment: &Environment,
     folder: &Path,
-    interrupt: watch::Receiver<bool>,
 ) -> anyhow::Result<Session> {
     let http = HttpSettings {
         endpoint: Endpoint::Completions,
@@ -204,7 +213,7 @@ fn session(
     let plan = Plan {
         schema_version: SCHEMA_VERSION,
         run_id: "calibrate".to_owned(),
-        command: CommandKind::Bench,
+        title: "calibrate".to_owned(),
         created_at: environment.taken_at,
         targets: vec![target],
         skipped: Vec::new(),
@@ -214,10 +223,12 @@ fn session(
             sha256: String::new(),
             prompts: shape.requests.len(),
         },
-        load: shape.plan(args.client_threads, args.seed),
+        loads: vec![shape.plan(args.client_threads, args.seed)],
+        rounds: 1,
+        repeats: 1,
         sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: true, exact_itl: false },
         launching: Some(Launching { shared, startup_timeout_s: 60.0 }),
-        output: folder.to_owned(),
+        output: Output { directory: folder.to_owned(), folder: false },
         strict: false,
         simulated: true,
         http,
@@ -231,9 +242,7 @@ fn session(
         environment: environment.clone(),
         program,
         probe_running_server: false,
-        progress: Progress::new(!args.verbose, args.verbose),
-        style: play::style(),
-        interrupt,
+        closed: ClosedOnDisk::default(),
     })
 }
 

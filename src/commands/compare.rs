@@ -11,39 +11,49 @@ use crate::backend::resolve::{NotInstalled, ResolveInput, named_program, resolve
 use crate::cli::{CompareArgs, LauncherArg};
 use crate::progress::Progress;
 use crate::schema::environment::Environment;
-use crate::schema::plan::{CommandKind, Launching, SharedSettings, Skipped};
+use crate::schema::plan::{Launching, SharedSettings, Skipped};
 use crate::schema::target::Target;
 
 use crate::commands::play::{self, Dataset, Targets};
 use crate::commands::resolve::choices::{self, Choice, Engine, Given, Lists};
 use crate::commands::resolve::machine::{Finder, machine};
 use crate::commands::resolve::simulated::Simulation;
-use crate::commands::{block_on, install};
+use crate::commands::{block_on, install, resume};
+
+/// The titles of the plans.
+pub const COMPARE: &str = "compare";
+const RUN: &str = "run";
 
 /// `harness compare`
 pub fn compare(args: CompareArgs) -> anyhow::Result<ExitCode> {
-    if args.backend.is_empty() {
+    if args.backend.is_empty() && args.resume.is_none() {
         bail!("compare needs backends\nhint: harness compare --backend all");
     }
-    launch(args, CommandKind::Compare)
+    launch(args, COMPARE)
 }
 
 /// `harness run`
 pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
-    if args.backend.len() != 1 || args.backend.first().is_some_and(|name| name == "all") {
+    if args.resume.is_none()
+        && (args.backend.len() != 1 || args.backend.first().is_some_and(|name| name == "all"))
+    {
         bail!("run takes one backend\nhint: harness run --backend vllm; several go into harness compare");
     }
-    launch(args, CommandKind::Run)
+    launch(args, RUN)
 }
 
-fn launch(args: CompareArgs, command: CommandKind) -> anyhow::Result<ExitCode> {
+/// Launches what the arguments name, or what an earlier try left.
+pub fn launch(args: CompareArgs, title: &str) -> anyhow::Result<ExitCode> {
     block_on(async {
+        if let Some(folder) = &args.resume {
+            return resume::resume(folder, &args).await;
+        }
         let dataset = Dataset::load(&args.load)?;
         let environment = play::look_at_machine();
         let progress = Progress::new(args.output.quiet, args.output.verbose);
         let (targets, skipped) = resolve_all(&args, &environment, &progress)?;
         let targets = Targets {
-            command,
+            title: title.to_owned(),
             targets,
             skipped,
             launching: Some(Launching {
@@ -53,7 +63,7 @@ fn launch(args: CompareArgs, command: CommandKind) -> anyhow::Result<ExitCode> {
             probe: false,
             simulated: args.launch.simulate,
         };
-        play::play(targets, &args.load, &args.output, dataset, environment).await
+        play::play(targets, &args.load, &args.runs, &args.output, dataset, environment).await
     })
 }
 
@@ -61,7 +71,7 @@ fn launch(args: CompareArgs, command: CommandKind) -> anyhow::Result<ExitCode> {
 fn shared(args: &CompareArgs) -> SharedSettings {
     SharedSettings {
         context_length: args.launch.context_length,
-        max_batch: args.launch.max_batch.max(args.load.concurrency.unwrap_or(0)),
+        max_batch: args.launch.max_batch.max(args.load.concurrency.iter().copied().max().unwrap_or(0)),
         gpus: args.launch.gpus.clone(),
     }
 }

@@ -16,7 +16,10 @@ mod interrupt;
 mod play;
 mod report;
 mod resolve;
+mod resume;
+mod show;
 mod simulate;
+mod sweep;
 
 /// Could not do what was asked.
 const REFUSED: u8 = 2;
@@ -37,6 +40,7 @@ pub fn execute(argv: Vec<OsString>) -> ExitCode {
         Command::Compare(args) => compare::compare(args),
         Command::Run(args) => compare::run(args),
         Command::Bench(args) => bench::bench(args),
+        Command::Sweep(args) => sweep::sweep(args),
         Command::Report(args) => report::report(&args),
         Command::Install(args) => install::install(&args),
         Command::Doctor(args) => doctor::doctor(&args),

@@ -1,30 +1,33 @@
 //! A resolved plan → played, or shown; and what its outcome means as an exit code.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
-use crate::cli::{LoadArgs, OutputArgs};
+use crate::cli::{LoadArgs, OutputArgs, RunsArgs};
 use crate::dataset;
 use crate::environment;
 use crate::load;
 use crate::monitor;
-use crate::pipeline::{self, Outcome, Session};
+use crate::pipeline::forecast::Forecast;
+use crate::pipeline::{self, ClosedOnDisk, Outcome, Session};
 use crate::progress::Progress;
 use crate::report::terminal::Style;
 use crate::results;
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::caveat::Caveat;
 use crate::schema::environment::Environment;
-use crate::schema::plan::{CommandKind, DatasetSource, Launching, Plan, Skipped};
+use crate::schema::plan::{DatasetSource, Launching, Output, Plan, Skipped};
 use crate::schema::target::Target;
 use crate::schema::unit::Prompt;
 
 use crate::commands::resolve::traffic;
-use crate::commands::{calibrated, interrupt};
+use crate::commands::show::{self, Show};
+use crate::commands::{bench, calibrated, compare, interrupt};
 
 /// Output limit where neither the flag nor the dataset gives one.
 const DEFAULT_MAX_TOKENS: u32 = 128;
@@ -35,8 +38,8 @@ const WIDEST: usize = 120;
 
 /// What the targets of a plan are, beside its traffic.
 pub struct Targets {
-    /// Which command.
-    pub command: CommandKind,
+    /// Title of the plan: the command.
+    pub title: String,
     /// Servers in the order of play.
     pub targets: Vec<Target>,
     /// Backends that are not here.
@@ -61,71 +64,131 @@ impl Dataset {
         let (prompts, source) = dataset::load(args.dataset.as_deref())?;
         Ok(Dataset { prompts, source })
     }
+
+    /// Reads that of a plan again.
+    pub fn of_plan(plan: &Plan) -> anyhow::Result<Self> {
+        let path = Path::new(&plan.dataset.path);
+        let built_in = plan.dataset.path == dataset::BUILT_IN_PATH;
+        let (prompts, source) = dataset::load((!built_in).then_some(path))?;
+        if source.sha256 != plan.dataset.sha256 {
+            bail!(
+                "the dataset {} is not the one that the plan was made with\nhint: put the old file back, or begin \
+                 a new comparison",
+                plan.dataset.path
+            );
+        }
+        Ok(Dataset { prompts, source })
+    }
 }
 
 /// Plays the plan that the arguments make, and says how it went.
 pub async fn play(
     targets: Targets,
     load_args: &LoadArgs,
+    runs: &RunsArgs,
     output: &OutputArgs,
     dataset: Dataset,
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
+    let sweeps = targets.title == bench::SWEEP;
+    let loads = traffic::loads(load_args, sweeps, dataset.prompts.len())?;
+    let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
     let mut plan = Plan {
         schema_version: SCHEMA_VERSION,
         run_id: String::new(),
-        command: targets.command,
         created_at,
-        targets: targets.targets,
         skipped: targets.skipped,
-        load: traffic::load_plan(load_args, dataset.prompts.len())?,
         sampling: traffic::sampling(load_args),
         http: traffic::wire(load_args)?,
-        dataset: dataset.source,
+        dataset: dataset.source.clone(),
         launching: targets.launching,
-        output: output.output.clone(),
+        output: Output {
+            directory: output.output.clone(),
+            folder: sweeps || targets.title == compare::COMPARE || runs_of_one > 1,
+        },
         strict: output.strict,
         simulated: targets.simulated,
+        title: targets.title,
+        targets: targets.targets,
+        loads,
+        rounds: runs.rounds,
+        repeats: runs.repeats,
     };
     plan.run_id = format!("{}_{}", pipeline::run_name(&plan), results::file_stamp(created_at));
     if output.dry_run {
-        show_plan(&plan)?;
+        show_plan(&plan, &ClosedOnDisk::default())?;
         return Ok(ExitCode::SUCCESS);
     }
     check_limits(&plan, &environment)?;
     let api_key = traffic::api_key(&plan.http)?;
-    results::check_writable(&plan.output)?;
+    results::check_writable(&plan.output.directory)?;
     let progress = Progress::new(output.quiet, output.verbose);
     end_leftovers(&progress)?;
-    if plan.command == CommandKind::Compare {
+    if plan.output.folder {
         plan.run_id = pipeline::take_folder(&plan, &environment)?;
     }
-    let max_tokens = plan.sampling.max_tokens;
-    let requests = dataset::requests(&dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
+    for skipped in &plan.skipped {
+        progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
+    }
+    let parts =
+        Parts { plan, environment, dataset, api_key, probe: targets.probe, closed: ClosedOnDisk::default() };
+    carry_out(parts, progress).await
+}
+
+/// A plan that is ready to be played.
+pub struct Parts {
+    /// The plan.
+    pub plan: Plan,
+    /// The machine.
+    pub environment: Environment,
+    /// The prompts.
+    pub dataset: Dataset,
+    /// The key that requests bear.
+    pub api_key: Option<String>,
+    /// `bench --probe`
+    pub probe: bool,
+    /// What an earlier try closed.
+    pub closed: ClosedOnDisk,
+}
+
+/// Plays a plan, shows it, and says how it went.
+pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitCode> {
+    let max_tokens = parts.plan.sampling.max_tokens;
+    let requests = dataset::requests(&parts.dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
     let session = Session {
-        client: monitor::client(&plan.http, api_key.as_deref())?,
-        api_key,
-        plan,
-        environment,
+        client: monitor::client(&parts.plan.http, parts.api_key.as_deref())?,
+        api_key: parts.api_key,
+        environment: parts.environment,
         requests: Arc::from(requests),
         warmup: Arc::from(dataset::warmup_requests(WARMUP_PROMPTS, max_tokens)),
         program: std::env::current_exe().context("cannot tell where this program lies")?,
-        probe_running_server: targets.probe,
-        interrupt: interrupt::watch(progress.clone())?,
-        progress,
-        style: style(),
+        probe_running_server: parts.probe,
+        closed: parts.closed,
+        plan: parts.plan,
     };
-    for skipped in &session.plan.skipped {
-        session.progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
-    }
-    let outcome = pipeline::run(&session).await?;
+    let shutdown = interrupt::watch(progress.clone())?;
+    let past = pipeline::past_runs(&session.plan).unwrap_or_default();
+    let show = Show::new(progress, style(), Some(Forecast::new(&session.plan, &past)));
+    let outcome = pipeline::run(&session, &|event| show.event(event), shutdown).await?;
     Ok(ExitCode::from(exit_code(&outcome, session.plan.strict)))
 }
 
+/// The plan as JSON with the visits in which it would be played, and the same in words on stderr.
 #[expect(clippy::print_stdout, reason = "the plan is the result of --dry-run")]
-fn show_plan(plan: &Plan) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(plan)?);
+pub fn show_plan(plan: &Plan, closed: &ClosedOnDisk) -> anyhow::Result<()> {
+    let visits = pipeline::visits(plan, &closed.keys.iter().cloned().collect());
+    let mut shown = serde_json::to_value(plan)?;
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("visits".to_owned(), visits.iter().map(show::visit_json).collect());
+    }
+    println!("{}", serde_json::to_string_pretty(&shown)?);
+    if plan.run_count() > 1 {
+        let progress = Progress::new(false, false);
+        for line in show::plan_lines(plan, &visits) {
+            progress.say(&line);
+        }
+    }
     Ok(())
 }
 
@@ -141,8 +204,9 @@ fn terminal_width() -> usize {
     width.clamp(60, WIDEST)
 }
 
-fn check_limits(plan: &Plan, environment: &Environment) -> anyhow::Result<()> {
-    let needed = load::open_files_needed(&plan.load);
+/// Open files enough for the largest load.
+pub fn check_limits(plan: &Plan, environment: &Environment) -> anyhow::Result<()> {
+    let needed = plan.loads.iter().map(load::open_files_needed).max().unwrap_or(0);
     let (soft, hard) = environment.open_files;
     if needed > soft {
         bail!(
@@ -154,7 +218,7 @@ fn check_limits(plan: &Plan, environment: &Environment) -> anyhow::Result<()> {
 }
 
 /// Servers of a harness that was killed together with its guard are ended before new ones are measured.
-fn end_leftovers(progress: &Progress) -> anyhow::Result<()> {
+pub fn end_leftovers(progress: &Progress) -> anyhow::Result<()> {
     for leftover in leftovers::find() {
         progress.say(&format!("ending a server left over from an earlier run: {leftover}"));
         leftovers::stop(&leftover)?;

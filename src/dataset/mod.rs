@@ -18,6 +18,8 @@ use crate::schema::unit::{Prompt, Request};
 const BUILT_IN: &str = include_str!("../../datasets/benchmark_dataset.json");
 /// Name of [`BUILT_IN`] in outputs.
 const BUILT_IN_NAME: &str = "benchmark_dataset";
+/// The path that stands for [`BUILT_IN`] in a plan.
+pub const BUILT_IN_PATH: &str = "built-in";
 
 /// Reads a dataset, or the built-in one where `path` is none: a JSON list, or one object a line in a `.jsonl` file.
 ///
@@ -26,7 +28,7 @@ const BUILT_IN_NAME: &str = "benchmark_dataset";
 pub fn load(path: Option<&Path>) -> anyhow::Result<(Vec<Prompt>, DatasetSource)> {
     let Some(path) = path else {
         let prompts = parse::parse(BUILT_IN, parse::Form::List, "built-in")?;
-        let source = source(BUILT_IN_NAME, "built-in", BUILT_IN.as_bytes(), prompts.len());
+        let source = source(BUILT_IN_NAME, BUILT_IN_PATH, BUILT_IN.as_bytes(), prompts.len());
         return Ok((prompts, source));
     };
     let shown = path.display().to_string();

@@ -1,20 +1,25 @@
 //! One load of a calibration: a pretend engine launched, played to by the real load engine, and asked for the truth.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Deserialize;
+use tokio::sync::watch;
 
 use crate::analysis::{Pairing, TrueRequest, TrueWrite};
 use crate::backend::guard::Guard;
 use crate::results::RecordReader;
 use crate::schema::calibration::{CalibrationLoad, Exactness};
+use crate::schema::plan::RunKey;
 use crate::schema::target::{Origin, Target};
 
-use super::launch::{self, Failure};
-use super::{Session, play};
+use super::Session;
+use super::event::Listener;
+use super::failure::{Failure, Reach};
+use super::measure::{self, CutShort, Standing};
+use super::serve::{self, Stage};
 
-/// Plays one load against the session's only target, a pretend engine, and holds every record against the
+/// Plays the plan's one load against its only target, a pretend engine, and holds every record against the
 /// engine's truth. The engine is a process of its own below `guard`; it is gone afterwards. None: the user
 /// stopped it.
 ///
@@ -23,46 +28,53 @@ use super::{Session, play};
 pub async fn calibrate(
     session: &Session,
     load: CalibrationLoad,
-    guard: &Guard,
-    log: PathBuf,
+    (guard, log): (&Guard, &Path),
+    listen: Listener<'_>,
+    shutdown: watch::Receiver<bool>,
 ) -> anyhow::Result<Option<Exactness>> {
-    let target = session.plan.targets.first().context("a calibration needs a pretend engine")?;
+    let plan = &session.plan;
+    let (Some(target), Some(point)) = (plan.targets.first(), plan.loads.first()) else {
+        bail!("a calibration needs a pretend engine and a load");
+    };
     let Origin::Launch(spec) = &target.origin else {
-        anyhow::bail!("a calibration launches its pretend engine itself");
+        bail!("a calibration launches its pretend engine itself");
     };
-    let mut ready = match launch::start(session, target, spec, guard, log).await {
-        Ok(ready) => ready,
-        Err(failure) if failure.interrupted => return Ok(None),
-        Err(failure) => return Err(of_failure(failure)),
+    let stage = Stage { session, guard: Some(guard), listen, shutdown };
+    let mut standing = match serve::start(&stage, target, point, spec, (guard, log)).await {
+        Ok(standing) => standing,
+        Err(failure) if failure.reach == Reach::Interrupted => return Ok(None),
+        Err(failure) => return Err(of_failure(&failure)),
     };
-    let played = against(session, target, &ready.url, load).await;
-    if let Some(server) = ready.server.take() {
-        server.stop().await;
-    }
-    let exactness = played?;
-    Ok((!*session.interrupt.borrow()).then_some(exactness))
+    let paired = pair(&stage, target, &mut standing, load).await;
+    serve::stop(listen, target, standing.server).await;
+    paired
 }
 
-async fn against(
-    session: &Session,
+/// The load is played, recorded and written as in any run: that is what is to be measured.
+async fn pair(
+    stage: &Stage<'_>,
     target: &Target,
-    url: &str,
+    standing: &mut Standing,
     load: CalibrationLoad,
-) -> anyhow::Result<Exactness> {
-    // The load is played, recorded and written as in any run: that is what is to be measured.
-    let running = Target { origin: Origin::Url(url.to_owned()), ..target.clone() };
-    let derived = play::play(session, &running, None).await.map_err(of_failure)?;
-    let truth = truth(&session.client, url).await?;
-    let mut reader = RecordReader::open(&derived.files.closed_records())?;
+) -> anyhow::Result<Option<Exactness>> {
+    let measured = measure::measure(stage, target, standing, &RunKey::first(&target.label)).await;
+    let measured = measured.map_err(|failure| of_failure(&failure))?;
+    match measured.cut {
+        Some(CutShort::Interrupted) => return Ok(None),
+        Some(cut) => bail!("{}", cut.reason()),
+        None => {}
+    }
+    let truth = truth(&stage.session.client, &standing.url).await?;
+    let mut reader = RecordReader::open(&measured.files.closed_records())?;
     let zero_ns = reader.header().monotonic_zero_ns.context("the records do not tell their clock's zero")?;
     let mut pairing = Pairing::new(truth, zero_ns);
     while let Some(record) = reader.next_record()? {
         pairing.add(&record);
     }
-    Ok(pairing.finish(load, reader.finish().engine.cpu_s))
+    Ok(Some(pairing.finish(load, reader.finish().engine.cpu_s)))
 }
 
-fn of_failure(failure: Failure) -> anyhow::Error {
+fn of_failure(failure: &Failure) -> anyhow::Error {
     anyhow::anyhow!("{}", failure.text("the pretend engine").trim_start_matches("error: "))
 }
 

@@ -10,11 +10,14 @@ use crate::report::csv::RequestsCsv;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::RunFile;
+use crate::schema::plan::RunKey;
 use crate::schema::record::{Outcome, RequestRecord};
 use crate::schema::unit::Phase;
 
 /// One run, made from its records.
 pub struct Derived {
+    /// Which run of its plan.
+    pub key: RunKey,
     /// The names of its files.
     pub files: RunFiles,
     /// Its JSON file, whole.
@@ -52,18 +55,19 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
         partial: footer.partial,
         server: footer.server,
     })?;
-    let first = plan_caveats(&header.plan, &header.environment, &summary);
+    let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
     let file = RunFile {
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),
         plan: header.plan,
+        key: header.key.clone(),
         environment: header.environment,
         summary,
         launched: header.launched,
     };
     results::write_json(&files.json(), &file)?;
-    Ok(Derived { files: files.clone(), file, ttft_ms })
+    Ok(Derived { key: header.key, files: files.clone(), file, ttft_ms })
 }
 
 /// The compressed records where they are there, as after a run that was closed.

@@ -1,34 +1,51 @@
-//! The one place where stages meet: a Plan is played target by target, and everything is saved as it goes.
+//! The one place where stages meet: a Plan is played visit by visit, and everything is saved as it goes.
+//! It is silent: what happens is told as [`Event`]s to whoever listens.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::bail;
 use tokio::sync::watch;
 
 use crate::backend::guard::Guard;
-use crate::progress::Progress;
-use crate::report::terminal::Style;
+use crate::load;
+use crate::monitor::{self, ServerCounters};
 use crate::results;
 use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::environment::Environment;
-use crate::schema::plan::{CommandKind, Plan};
-use crate::schema::target::Origin;
+use crate::schema::plan::{LoadPoint, Plan, RunKey};
+use crate::schema::target::{Origin, Target};
 use crate::schema::unit::Request;
 
 mod calibrate;
 mod derive;
-mod launch;
-mod play;
+mod event;
+mod failure;
+#[cfg(test)]
+mod fixture;
+pub mod forecast;
+mod measure;
 mod rebuild;
 mod record;
 mod reports;
+mod resume;
+mod serve;
+mod visits;
 
 pub use calibrate::calibrate;
+pub use event::{Event, Listener};
+pub use failure::Failure;
 pub use rebuild::rebuild;
+pub use record::LiveTtft;
+pub use resume::{Closed as ClosedOnDisk, closed_on_disk, make_room};
+pub use visits::{Visit, visits};
 
 use derive::Derived;
+use failure::Reach;
+use serve::Stage;
 
-/// What a plan needs beside itself to be played.
+/// A plan and what it needs beside itself to be played.
 pub struct Session {
     /// The plan.
     pub plan: Plan,
@@ -42,16 +59,29 @@ pub struct Session {
     pub api_key: Option<String>,
     /// Asks servers about themselves.
     pub client: reqwest::Client,
-    /// This program, started again as the guard.
+    /// The harness program, started as the guard of every server that is launched. A program that only
+    /// uses this library launches with the path of an installed `harness`.
     pub program: PathBuf,
     /// Send one request to a running server before the load.
     pub probe_running_server: bool,
-    /// Talk on stderr.
-    pub progress: Progress,
-    /// How results look on stdout.
-    pub style: Style,
-    /// True once the user wants to stop.
-    pub interrupt: watch::Receiver<bool>,
+    /// Runs of the plan that are whole on disk already, from an earlier try.
+    pub closed: ClosedOnDisk,
+}
+
+impl Session {
+    /// The load engine's job for one load on one target.
+    fn job(&self, target: &Target, url: &str, load: &LoadPoint) -> load::Job {
+        load::Job {
+            base_url: url.to_owned(),
+            http: self.plan.http.clone(),
+            api_key: self.api_key.clone(),
+            capabilities: target.capabilities.clone(),
+            load: load.clone(),
+            sampling: self.plan.sampling,
+            requests: self.requests.clone(),
+            warmup: self.warmup.clone(),
+        }
+    }
 }
 
 /// What came of a plan.
@@ -62,24 +92,18 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
-/// The beginning of a plan's run id: its command, and whether it only pretends.
-pub fn run_name(plan: &Plan) -> &'static str {
-    match (plan.command, plan.simulated) {
-        (CommandKind::Compare, false) => "compare",
-        (CommandKind::Compare, true) => "compare_simulated",
-        (CommandKind::Run, false) => "run",
-        (CommandKind::Run, true) => "run_simulated",
-        (CommandKind::Bench, _) => "bench",
-    }
+/// The beginning of a plan's run id: its title, and whether it only pretends.
+pub fn run_name(plan: &Plan) -> String {
+    if plan.simulated { format!("{}_simulated", plan.title) } else { plan.title.clone() }
 }
 
-/// Takes the directory of a comparison and leaves in it what was planned, so that even a run that dies at
-/// once says what it was. Its name is the run id.
+/// Takes the directory in which a plan's runs are put side by side, and leaves in it what was planned, so
+/// that even a run that dies at once says what it was. Its name is the run id.
 ///
 /// # Errors
 /// It cannot be written.
 pub fn take_folder(plan: &Plan, environment: &Environment) -> anyhow::Result<String> {
-    let folder = results::take_directory(&plan.output, run_name(plan), plan.created_at)?;
+    let folder = results::take_directory(&plan.output.directory, &run_name(plan), plan.created_at)?;
     let run_id = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let plan = Plan { run_id: run_id.clone(), ..plan.clone() };
     results::write_json(&folder.join("plan.json"), &plan)?;
@@ -87,69 +111,124 @@ pub fn take_folder(plan: &Plan, environment: &Environment) -> anyhow::Result<Str
     Ok(run_id)
 }
 
-/// Plays every target in turn. A target that fails does not lose the others' results.
+/// Earlier runs beside which the plan's rows will stand, oldest first: what they took tells about how long it takes.
+///
+/// # Errors
+/// The file of all runs is there and cannot be read.
+pub fn past_runs(plan: &Plan) -> anyhow::Result<Vec<results::PastRun>> {
+    results::past_runs(&plan.output.directory, reports::summary_file(plan))
+}
+
+/// Plays every visit of a plan in turn, but for the runs that are closed already. A target that fails
+/// does not lose the others' results. `shutdown` turns true once the user wants to stop: what was measured
+/// by then is saved.
 ///
 /// # Errors
 /// Only what concerns all targets: an output that cannot be written, a guard that does not start.
-pub async fn run(session: &Session) -> anyhow::Result<Outcome> {
+pub async fn run(
+    session: &Session,
+    listen: Listener<'_>,
+    shutdown: watch::Receiver<bool>,
+) -> anyhow::Result<Outcome> {
     let plan = &session.plan;
-    let launches = plan.targets.iter().any(|target| matches!(target.origin, Origin::Launch(_)));
-    let guard = if launches { Some(Guard::start(&session.program).await?) } else { None };
-    let mut runs = Vec::new();
-    let mut failed = Vec::new();
-    let mut interrupted = false;
-    for target in &plan.targets {
-        if *session.interrupt.borrow() {
-            break;
-        }
-        match play::play(session, target, guard.as_ref()).await {
-            Ok(run) => {
-                reports::print_run(&run.file, session.style);
-                reports::append_run(&run.file, &plan.output, &session.progress)?;
-                runs.push(run);
-            }
-            Err(failure) => {
-                interrupted |= failure.interrupted;
-                session.progress.error(&failure.text(&target.label));
-                let fatal = failure.fatal;
-                let target = failure.of(&target.label);
-                reports::append_failure(plan, &target, &session.progress)?;
-                failed.push(target);
-                if fatal {
-                    break;
-                }
-            }
-        }
+    if plan.loads.is_empty() || plan.targets.is_empty() {
+        bail!("a plan without a load or a target has nothing to measure");
     }
+    let mut closed = Closed::of_disk(session, listen)?;
+    let keys: BTreeSet<RunKey> = closed.runs.iter().map(|run| run.key.clone()).collect();
+    let visits = visits(plan, &keys);
+    listen(Event::Planned { plan, visits: &visits });
+    let launches = plan.targets.iter().any(|target| matches!(target.origin, Origin::Launch(_)));
+    let guard =
+        if launches && !visits.is_empty() { Some(Guard::start(&session.program).await?) } else { None };
+    let stage = Stage { session, guard: guard.as_ref(), listen, shutdown: shutdown.clone() };
+    let played = play(&stage, &visits, &mut closed).await;
     if let Some(guard) = guard {
         guard.close().await;
     }
-    interrupted |= *session.interrupt.borrow();
-    failed.extend(not_reached(plan, &runs, &failed));
-    let comparison = reports::compared(plan, &runs, &failed);
-    if plan.command == CommandKind::Compare {
-        let folder = reports::folder(plan);
-        reports::write_folder(&folder, plan, &session.environment, comparison.clone(), &runs)?;
-        reports::print_comparison(&comparison, session.style);
-        session.progress.say(&format!("files: {}", folder.display()));
-    } else {
-        reports::print_caveats(&comparison, session.style);
-        for run in &runs {
-            session.progress.say(&format!("files: {}", run.files.json().display()));
-        }
+    let interrupted = played? | *shutdown.borrow();
+    closed.failed.extend(not_reached(plan, &closed));
+    let comparison = reports::compared(plan, &closed.runs, &closed.failed);
+    let folder = plan.folder();
+    if let Some(folder) = &folder {
+        reports::write_folder(folder, plan, &session.environment, comparison.clone(), &closed.runs)?;
     }
+    listen(Event::Compared { comparison: &comparison, folder: folder.as_deref() });
     Ok(Outcome { comparison, interrupted })
 }
 
+/// Plays the visits until the last, a stop, or what makes all others impossible. True: the user stopped it.
+async fn play(stage: &Stage<'_>, visits: &[Visit], closed: &mut Closed) -> anyhow::Result<bool> {
+    for visit in visits {
+        if *stage.shutdown.borrow() {
+            return Ok(true);
+        }
+        let Err(failure) = serve::serve(stage, visit, closed).await else { continue };
+        (stage.listen)(Event::Failed { label: &visit.label, failure: &failure });
+        let failed = failure.of(&visit.label, visit.round);
+        reports::append_failure(&stage.session.plan, &failed, stage.listen)?;
+        closed.failed.push(failed);
+        match failure.reach {
+            Reach::Target => {}
+            Reach::Interrupted => return Ok(true),
+            Reach::Everything => return Ok(false),
+        }
+    }
+    Ok(false)
+}
+
+/// The runs of a plan that are closed by now, and the visits that gave none.
+struct Closed {
+    runs: Vec<Derived>,
+    failed: Vec<FailedTarget>,
+}
+
+impl Closed {
+    /// What an earlier try left. A row that it could not append any more is appended now.
+    fn of_disk(session: &Session, listen: Listener<'_>) -> anyhow::Result<Closed> {
+        let mut closed = Closed { runs: Vec::new(), failed: Vec::new() };
+        for files in &session.closed.files {
+            let run = derive::derive(files)?;
+            reports::append_missing_run(&run, listen)?;
+            closed.runs.push(run);
+        }
+        Ok(closed)
+    }
+
+    /// Takes a run that was just closed: it is in the file of all runs before anybody hears of it.
+    fn add(&mut self, stage: &Stage<'_>, run: Derived) -> anyhow::Result<()> {
+        reports::append_run(&run, stage.listen)?;
+        self.runs.push(run);
+        if let Some(run) = self.runs.last() {
+            let closed = (self.runs.len(), stage.session.plan.run_count());
+            (stage.listen)(Event::RunClosed { run: &run.file, path: &run.files.json(), closed });
+        }
+        Ok(())
+    }
+}
+
 /// Targets whose turn never came, so that no comparison leaves one out in silence.
-fn not_reached(plan: &Plan, runs: &[Derived], failed: &[FailedTarget]) -> Vec<FailedTarget> {
-    let has_run = |label: &str| runs.iter().any(|run| run.file.summary.label == label);
-    let has_failed = |label: &str| failed.iter().any(|failed| failed.label == label);
+fn not_reached(plan: &Plan, closed: &Closed) -> Vec<FailedTarget> {
+    let has_run = |label: &str| closed.runs.iter().any(|run| run.key.label == label);
+    let has_failed = |label: &str| closed.failed.iter().any(|failed| failed.label == label);
     let rest = plan.targets.iter().filter(|target| !has_run(&target.label) && !has_failed(&target.label));
     rest.map(|target| FailedTarget {
         label: target.label.clone(),
+        round: 1,
         error: "not measured: the run ended before its turn".into(),
         hint: String::new(),
     })
     .collect()
+}
+
+/// The server's own counters; none where it has none or does not answer: they are a cross-check.
+async fn counters(stage: &Stage<'_>, target: &Target, url: &str) -> Option<ServerCounters> {
+    match monitor::server_counters(&stage.session.client, url, &target.metrics).await {
+        Ok(counters) => counters,
+        Err(error) => {
+            let why = format!("{}: no counters of its own: {error:#}", target.label);
+            (stage.listen)(Event::Detail(&why));
+            None
+        }
+    }
 }

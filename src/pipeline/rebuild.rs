@@ -1,17 +1,16 @@
 //! Every report again, from the records: what `harness report` does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use crate::progress::Progress;
-use crate::report::terminal::Style;
 use crate::results;
 use crate::schema::comparison::FailedTarget;
-use crate::schema::plan::{CommandKind, Plan};
+use crate::schema::plan::Plan;
 
 use super::derive::{Derived, derive};
+use super::event::{Event, Listener};
 use super::reports;
 
 /// Rebuilds the files of every run that `paths` name, and of the comparisons that they belong to. A run
@@ -20,93 +19,99 @@ use super::reports;
 ///
 /// # Errors
 /// Nothing to rebuild, or an output that cannot be written.
-pub fn rebuild(paths: &[PathBuf], style: Style, progress: &Progress) -> anyhow::Result<bool> {
-    let mut by_run_id: BTreeMap<String, Vec<Derived>> = BTreeMap::new();
-    let mut seen = std::collections::BTreeSet::new();
-    let mut trouble = false;
-    let mut folders: Vec<PathBuf> = Vec::new();
-    for path in paths {
-        let found = results::find_runs(path)?;
-        for unreadable in &found.unreadable {
-            trouble = true;
-            progress.error(&format!("warning: {}: {}", unreadable.path.display(), unreadable.why));
-        }
-        if path.join("plan.json").is_file() {
-            folders.push(path.clone());
-        }
-        for run in found.runs.into_iter().filter(|run| seen.insert(run.files.json())) {
-            if run.records.is_none() {
-                progress.say(&format!("{}: its records are gone, so it stays as it is", run.files.stem()));
-                continue;
-            }
-            let derived = derive(&run.files)?;
-            by_run_id.entry(run.run_id).or_default().push(derived);
-        }
-    }
+pub fn rebuild(paths: &[PathBuf], listen: Listener<'_>) -> anyhow::Result<bool> {
+    let Found { by_run_id, mut folders, mut trouble } = find(paths, listen)?;
     if by_run_id.is_empty() && folders.is_empty() {
         bail!("no run in {}\nhint: give a results directory or a run's records file", shown(paths));
     }
     for (run_id, runs) in &by_run_id {
-        for run in runs {
+        for (place, run) in runs.iter().enumerate() {
             trouble |= run.file.summary.partial.is_some() || run.file.summary.requests.failed > 0;
-            reports::print_run(&run.file, style);
-            let output = run.files.directory();
-            let file = reports::summary_file(&run.file.plan);
-            if !results::summary_holds(output, file, run_id, &run.file.summary.label)? {
-                reports::append_run(&run.file, output, progress)?;
-            }
+            let closed = (place + 1, run.file.plan.run_count());
+            listen(Event::RunClosed { run: &run.file, path: &run.files.json(), closed });
+            reports::append_missing_run(run, listen)?;
         }
         let Some(first) = runs.first() else { continue };
-        if first.file.plan.command == CommandKind::Compare {
+        if first.file.plan.output.folder {
+            // The results may have been moved since they were written.
             let folder = first.files.directory().join(run_id);
-            rebuild_folder(&folder, &first.file.plan, runs, style, progress)?;
+            rebuild_folder(&folder, &first.file.plan, runs, listen)?;
             folders.retain(|other| !same(other, &folder));
         }
     }
     for folder in &folders {
         trouble = true;
-        progress.error(&format!(
+        listen(Event::Trouble(&format!(
             "{}: no backend got as far as a request, so there is nothing to rebuild",
             folder.display()
-        ));
+        )));
     }
     Ok(trouble)
 }
 
-fn rebuild_folder(
-    folder: &Path,
-    plan: &Plan,
-    runs: &[Derived],
-    style: Style,
-    progress: &Progress,
-) -> anyhow::Result<()> {
+/// What the paths hold.
+struct Found {
+    by_run_id: BTreeMap<String, Vec<Derived>>,
+    /// Directories of comparisons.
+    folders: Vec<PathBuf>,
+    /// Something could not be read.
+    trouble: bool,
+}
+
+fn find(paths: &[PathBuf], listen: Listener<'_>) -> anyhow::Result<Found> {
+    let mut found = Found { by_run_id: BTreeMap::new(), folders: Vec::new(), trouble: false };
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let there = results::find_runs(path)?;
+        for unreadable in &there.unreadable {
+            found.trouble = true;
+            let why = format!("warning: {}: {}", unreadable.path.display(), unreadable.why);
+            listen(Event::Trouble(&why));
+        }
+        if path.join("plan.json").is_file() {
+            found.folders.push(path.clone());
+        }
+        for run in there.runs.into_iter().filter(|run| seen.insert(run.files.json())) {
+            if run.records.is_none() {
+                let stays = format!("{}: its records are gone, so it stays as it is", run.files.stem());
+                listen(Event::Note(&stays));
+                continue;
+            }
+            let derived = derive(&run.files)?;
+            found.by_run_id.entry(run.run_id).or_default().push(derived);
+        }
+    }
+    Ok(found)
+}
+
+fn rebuild_folder(folder: &Path, plan: &Plan, runs: &[Derived], listen: Listener<'_>) -> anyhow::Result<()> {
     let failed = failed_targets(folder, plan, runs);
     let comparison = reports::compared(plan, runs, &failed);
     let Some(environment) = runs.first().map(|run| &run.file.environment) else { return Ok(()) };
     reports::write_folder(folder, plan, environment, comparison.clone(), runs)?;
-    reports::print_comparison(&comparison, style);
-    progress.say(&format!("files: {}", folder.display()));
+    listen(Event::Compared { comparison: &comparison, folder: Some(folder) });
     Ok(())
 }
 
-/// Targets without records: with the error that the comparison's file holds, where the harness lived to
-/// write it.
+/// What failed by the comparison's file, where the harness lived to write it, and every other target
+/// without a run.
 fn failed_targets(folder: &Path, plan: &Plan, runs: &[Derived]) -> Vec<FailedTarget> {
     let known = results::read_comparison(&folder.join("comparison.json"))
         .map(|file| file.comparison.failed)
         .unwrap_or_default();
-    let has_run = |label: &str| runs.iter().any(|run| run.file.summary.label == label);
-    let without = plan.targets.iter().filter(|target| !has_run(&target.label));
-    without
-        .map(|target| {
-            let known = known.iter().find(|failed| failed.label == target.label);
-            known.cloned().unwrap_or_else(|| FailedTarget {
+    let has_run = |label: &str| runs.iter().any(|run| run.key.label == label);
+    let mut failed = known;
+    for target in plan.targets.iter().filter(|target| !has_run(&target.label)) {
+        if !failed.iter().any(|failed| failed.label == target.label) {
+            failed.push(FailedTarget {
                 label: target.label.clone(),
+                round: 1,
                 error: "not measured: the harness ended before its turn".into(),
                 hint: String::new(),
-            })
-        })
-        .collect()
+            });
+        }
+    }
+    failed
 }
 
 fn same(left: &Path, right: &Path) -> bool {

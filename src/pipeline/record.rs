@@ -14,9 +14,9 @@ const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 /// TTFTs that the live median is taken from.
 const LIVE_SAMPLES: usize = 512;
 
-/// Tokens that the server told of, over every request that it answered whole.
+/// Tokens that the server reported, over every request that it answered whole.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ToldTokens {
+pub struct ReportedTokens {
     /// Prompt tokens.
     pub prompt: u64,
     /// Output tokens.
@@ -27,7 +27,15 @@ pub struct ToldTokens {
     pub uncounted: u64,
 }
 
-impl ToldTokens {
+impl ReportedTokens {
+    /// Adds those of another run on the same server.
+    pub fn join(&mut self, other: ReportedTokens) {
+        self.prompt += other.prompt;
+        self.output += other.output;
+        self.cut_short += other.cut_short;
+        self.uncounted += other.uncounted;
+    }
+
     /// Adds a request, warm-up ones too.
     pub fn add(&mut self, record: &RequestRecord) {
         let counts = record.tokens.prompt.zip(record.tokens.output);
@@ -75,13 +83,13 @@ pub fn start(
     records: Receiver<RequestRecord>,
     mut writer: RecordWriter,
     live: LiveTtft,
-) -> JoinHandle<anyhow::Result<(RecordWriter, ToldTokens)>> {
+) -> JoinHandle<anyhow::Result<(RecordWriter, ReportedTokens)>> {
     std::thread::spawn(move || {
-        let mut told = ToldTokens::default();
+        let mut reported = ReportedTokens::default();
         loop {
             match records.recv_timeout(FLUSH_INTERVAL) {
                 Ok(record) => {
-                    told.add(&record);
+                    reported.add(&record);
                     live.add(&record);
                     writer.write(&record)?;
                 }
@@ -89,7 +97,7 @@ pub fn start(
                 Err(RecvTimeoutError::Disconnected) => {
                     // The server's stop comes before the close, and may take longer than a crash may lose.
                     writer.tick()?;
-                    return Ok((writer, told));
+                    return Ok((writer, reported));
                 }
             }
         }

@@ -1,75 +1,64 @@
-//! Runs → what people see: blocks and tables on stdout, a row in the file of all runs, a comparison's directory.
+//! Runs → files: a row in the file of all runs, a comparison's directory.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::analysis::{ComparisonInput, compare};
-use crate::progress::Progress;
 use crate::report::chart::{self, Chart, ChartContext};
 use crate::report::csv;
 use crate::report::markdown;
-use crate::report::terminal::{self, Style};
 use crate::results;
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::environment::Environment;
-use crate::schema::files::{ComparisonFile, RunFile};
+use crate::schema::files::ComparisonFile;
 use crate::schema::plan::Plan;
 
 use super::derive::Derived;
-
-/// Prints a run's block.
-pub fn print_run(run: &RunFile, style: Style) {
-    print(&terminal::run_block(&run.summary, style));
-}
-
-/// Prints all runs side by side.
-pub fn print_comparison(comparison: &Comparison, style: Style) {
-    print(&terminal::comparison_table(comparison, style));
-}
-
-/// Prints what is to be doubted of runs that are compared with nothing.
-pub fn print_caveats(comparison: &Comparison, style: Style) {
-    let alone = Comparison { caveats: Vec::new(), ..comparison.clone() };
-    let text = terminal::caveat_list(&alone, style);
-    if !text.is_empty() {
-        print(&text);
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "results go to stdout, and this is where they do")]
-fn print(text: &str) {
-    println!("{}", text.trim_end());
-}
+use super::event::{Event, Listener};
 
 /// Where the rows of a plan go: those of pretend engines never beside measured ones.
 pub fn summary_file(plan: &Plan) -> &'static str {
     if plan.simulated { results::SIMULATED_FILE } else { results::SUMMARY_FILE }
 }
 
-/// Appends a run's row to the file of all runs.
-pub fn append_run(run: &RunFile, output: &Path, progress: &Progress) -> anyhow::Result<()> {
-    append(&run.plan, csv::summary_row(&run.plan, &run.summary), output, progress)
+/// Appends a run's row to the file of all runs beside its own files.
+pub fn append_run(run: &Derived, listen: Listener<'_>) -> anyhow::Result<()> {
+    let row = csv::summary_row(&run.file.plan, &run.file.summary);
+    append(&run.file.plan, run.files.directory(), row, listen)
 }
 
-/// Appends the row of a backend that gave no result.
-pub fn append_failure(plan: &Plan, failed: &FailedTarget, progress: &Progress) -> anyhow::Result<()> {
-    append(plan, csv::failed_row(plan, failed, Timestamp::now()), &plan.output, progress)
+/// Appends a run's row where the file of all runs does not hold it, because the harness died.
+pub fn append_missing_run(run: &Derived, listen: Listener<'_>) -> anyhow::Result<()> {
+    let plan = &run.file.plan;
+    let directory = run.files.directory();
+    if results::summary_holds(directory, summary_file(plan), &plan.run_id, &run.key)? {
+        return Ok(());
+    }
+    append_run(run, listen)
 }
 
-fn append(plan: &Plan, row: Vec<String>, output: &Path, progress: &Progress) -> anyhow::Result<()> {
+/// Appends the row of a launch that gave no result.
+pub fn append_failure(plan: &Plan, failed: &FailedTarget, listen: Listener<'_>) -> anyhow::Result<()> {
+    append(plan, &plan.output.directory, csv::failed_row(plan, failed, Timestamp::now()), listen)
+}
+
+fn append(plan: &Plan, directory: &Path, row: Vec<String>, listen: Listener<'_>) -> anyhow::Result<()> {
     let file = summary_file(plan);
-    let done = results::append_summary(output, file, &csv::summary_header(), &[row], Timestamp::now())?;
+    let done = results::append_summary(directory, file, &csv::summary_header(), &[row], Timestamp::now())?;
     if let Some(renamed) = done.renamed {
-        progress.say(&format!(
+        listen(Event::Note(&format!(
             "{file} has other columns than this version writes: it is now {}",
             renamed.display()
-        ));
+        )));
     }
     if let Some(aside) = done.moved_aside {
-        progress.say(&format!("{file} ended in a half-written line: that is now in {}", aside.display()));
+        listen(Event::Note(&format!(
+            "{file} ended in a half-written line: that is now in {}",
+            aside.display()
+        )));
     }
     Ok(())
 }
@@ -117,9 +106,4 @@ fn charts(plan: &Plan, comparison: &Comparison, runs: &[Derived]) -> anyhow::Res
         chart::ttft_distribution(&ttft, &context)?,
         chart::throughput_over_time(comparison, &context)?,
     ])
-}
-
-/// Where a comparison's directory lies.
-pub fn folder(plan: &Plan) -> PathBuf {
-    plan.output.join(&plan.run_id)
 }

@@ -12,7 +12,7 @@ use crate::schema::environment::{Environment, Gpu};
 use crate::schema::figure::{self, Better, METRICS};
 use crate::schema::files::ComparisonFile;
 use crate::schema::plan::{
-    CommandKind, DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Plan, Sampling, SharedSettings,
+    DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
     Skipped,
 };
 use crate::schema::record::StampKind;
@@ -163,7 +163,7 @@ pub fn plan() -> Plan {
     Plan {
         schema_version: SCHEMA_VERSION,
         run_id: "compare_20260201_143000".to_owned(),
-        command: CommandKind::Compare,
+        title: "compare".to_owned(),
         created_at: Timestamp::UNIX_EPOCH,
         targets: Vec::new(),
         skipped: Vec::new(),
@@ -173,7 +173,7 @@ pub fn plan() -> Plan {
             sha256: "0123456789abcdef".repeat(4),
             prompts: 18,
         },
-        load: LoadPoint {
+        loads: vec![LoadPoint {
             traffic: Traffic::Closed,
             concurrency: Some(8),
             requests: Some(18),
@@ -184,7 +184,9 @@ pub fn plan() -> Plan {
             drain_s: 30.0,
             seed: 42,
             client_threads: 1,
-        },
+        }],
+        rounds: 1,
+        repeats: 1,
         sampling: Sampling { temperature: 0.0, max_tokens: Some(128), ignore_eos: true, exact_itl: false },
         http: HttpSettings {
             endpoint: Endpoint::Chat,
@@ -199,7 +201,7 @@ pub fn plan() -> Plan {
             shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None },
             startup_timeout_s: 1800.0,
         }),
-        output: PathBuf::from("results"),
+        output: Output { directory: PathBuf::from("results"), folder: true },
         strict: false,
         simulated: false,
     }

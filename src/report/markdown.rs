@@ -183,7 +183,7 @@ fn method(page: &mut Page, file: &ComparisonFile) {
                 escaped(&dataset.path),
                 code(&dataset.sha256)
             ),
-            format!("Load: {}", load_words(&plan.load)),
+            format!("Load: {}", plan.loads.iter().map(load_words).collect::<Vec<_>>().join("; ")),
             format!(
                 "Requests: {} to `{}` over HTTP/{}, {}",
                 plan.http.endpoint.name(),

@@ -254,6 +254,7 @@ fn five_backends_with_long_labels_fit() {
 fn nothing() -> Comparison {
     let mut comparison = comparison(Vec::new());
     comparison.failed.push(FailedTarget {
+        round: 1,
         label: "sglang".to_owned(),
         error: "died while loading: out of memory".to_owned(),
         hint: "set mem_fraction_static lower: --set sglang.mem_fraction_static=0.7".to_owned(),

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 
+use crate::schema::plan::RunKey;
+
 use super::name::RunFiles;
 use super::read::{read_plan, read_run};
 use super::record_reader::RecordReader;
@@ -17,8 +19,8 @@ pub struct FoundRun {
     pub files: RunFiles,
     /// The run id of its plan: runs of one comparison share it.
     pub run_id: String,
-    /// Its target.
-    pub label: String,
+    /// Which run of its plan.
+    pub key: RunKey,
     /// When it began.
     pub started_at: Timestamp,
     /// Its raw records, from which everything can be made again; the compressed file where both are there.
@@ -78,7 +80,10 @@ fn run_id_of(directory: &Path) -> Option<String> {
     let plan = read_plan(&directory.join("plan.json")).ok().map(|plan| plan.run_id);
     plan.or_else(|| {
         let name = directory.file_name()?.to_str()?;
-        name.starts_with("compare_").then(|| name.to_owned())
+        ["compare_", "sweep_", "run_", "bench_"]
+            .iter()
+            .any(|title| name.starts_with(title))
+            .then(|| name.to_owned())
     })
 }
 
@@ -142,7 +147,7 @@ fn look_at(files: &RunFiles) -> Result<FoundRun> {
         return Ok(FoundRun {
             files,
             run_id: header.plan.run_id.clone(),
-            label: header.label.clone(),
+            key: header.key.clone(),
             started_at: header.started_at,
             records,
             json,
@@ -155,7 +160,7 @@ fn look_at(files: &RunFiles) -> Result<FoundRun> {
     Ok(FoundRun {
         files,
         run_id: run.plan.run_id,
-        label: run.summary.label,
+        key: run.key,
         started_at: run.summary.started_at,
         records,
         json: Some(path),

@@ -3,6 +3,7 @@
 mod atomic;
 mod find;
 mod name;
+mod past_runs;
 mod read;
 mod record_reader;
 mod record_writer;
@@ -11,7 +12,10 @@ mod summary_csv;
 pub use atomic::{AtomicFile, write_atomic, write_json};
 pub use find::{FoundRun, FoundRuns, Unreadable, find_runs};
 pub use name::{RunFiles, check_writable, file_stamp, take_directory, take_file};
-pub use read::{read_comparison, read_plan, read_run};
+pub use past_runs::{PastRun, past_runs};
+pub use read::{read_comparison, read_environment, read_plan, read_run};
 pub use record_reader::{CRASHED, RecordReader};
 pub use record_writer::RecordWriter;
-pub use summary_csv::{Appended, SIMULATED_FILE, SUMMARY_FILE, append_summary, summary_holds, write_table};
+pub use summary_csv::{
+    Appended, SIMULATED_FILE, SUMMARY_FILE, append_summary, keep_rows, summary_holds, write_table,
+};

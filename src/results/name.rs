@@ -64,6 +64,9 @@ pub fn take_file(directory: &Path, stem: &str, end: &str) -> Result<PathBuf> {
     unreachable_name(&stem)
 }
 
+/// What the names of a run's files end in.
+const ENDS: [&str; 4] = ["_records.jsonl.zst", "_records.jsonl", "_requests.csv", ".json"];
+
 /// The files of one run: they share a stem such as `vllm_20260201_143000`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunFiles {
@@ -95,8 +98,6 @@ impl RunFiles {
 
     /// The files that belong to one of them: `x_20260201_143000.json`, `…_records.jsonl`, `….zst`.
     pub fn of(path: &Path) -> Option<Self> {
-        const ENDS: [&str; 5] =
-            ["_records.jsonl.zst", "_records.jsonl", "_requests.csv", "_gpu.csv", ".json"];
         let name = path.file_name()?.to_str()?;
         let stem = ENDS.iter().find_map(|end| name.strip_suffix(end))?;
         let directory = path.parent().map(Path::to_owned).unwrap_or_default();
@@ -131,6 +132,22 @@ impl RunFiles {
     /// The raw records of a run that was closed.
     pub fn closed_records(&self) -> PathBuf {
         self.ending("_records.jsonl.zst")
+    }
+
+    /// Moves every file of the run into another directory, which is there.
+    ///
+    /// # Errors
+    /// A file cannot be moved.
+    pub fn move_to(&self, directory: &Path) -> Result<()> {
+        for end in ENDS {
+            let path = self.ending(end);
+            if path.exists() {
+                let target = directory.join(format!("{}{end}", self.stem));
+                std::fs::rename(&path, &target)
+                    .with_context(|| format!("cannot move {} to {}", path.display(), target.display()))?;
+            }
+        }
+        Ok(())
     }
 
     fn ending(&self, end: &str) -> PathBuf {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::schema::SCHEMA_VERSION;
+use crate::schema::environment::Environment;
 use crate::schema::files::{ComparisonFile, RunFile};
 use crate::schema::plan::Plan;
 
@@ -33,6 +34,14 @@ pub fn read_comparison(path: &Path) -> Result<ComparisonFile> {
 /// # Errors
 /// As [`read_run`]'s.
 pub fn read_plan(path: &Path) -> Result<Plan> {
+    read_json(path)
+}
+
+/// Reads `environment.json` of a comparison's directory.
+///
+/// # Errors
+/// As [`read_run`]'s.
+pub fn read_environment(path: &Path) -> Result<Environment> {
     read_json(path)
 }
 

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
+use crate::schema::plan::RunKey;
+
 use super::atomic::write_atomic;
 use super::name::{file_stamp, numbered};
 
@@ -63,27 +65,87 @@ pub fn append_summary<S: AsRef<str>>(
     }
 }
 
-/// True where `file` of the directory has a row of this run and backend.
+/// Where the columns lie that name a run.
+struct KeyColumns {
+    run_id: usize,
+    backend: usize,
+    /// Point, round and repeat; a file of before there were keys has none of them.
+    numbers: [Option<usize>; 3],
+}
+
+impl KeyColumns {
+    /// None where the file is not one of this program.
+    fn of(columns: &csv::StringRecord) -> Option<Self> {
+        let place = |name: &str| columns.iter().position(|column| column == name);
+        let numbers = ["point", "round", "repeat"].map(place);
+        Some(KeyColumns { run_id: place("run_id")?, backend: place("backend")?, numbers })
+    }
+
+    fn is(&self, row: &csv::StringRecord, run_id: &str, key: &RunKey) -> bool {
+        let numbers = [key.point, key.round, key.repeat];
+        let same = |(place, number): (&Option<usize>, u32)| {
+            place.map_or(number == 1, |place| row.get(place) == Some(number.to_string().as_str()))
+        };
+        row.get(self.run_id) == Some(run_id)
+            && row.get(self.backend) == Some(key.label.as_str())
+            && self.numbers.iter().zip(numbers).all(same)
+    }
+}
+
+/// True where `file` of the directory has a row of this run.
 ///
 /// # Errors
 /// The file is there and cannot be read.
-pub fn summary_holds(directory: &Path, file: &str, run_id: &str, backend: &str) -> Result<bool> {
+pub fn summary_holds(directory: &Path, file: &str, run_id: &str, key: &RunKey) -> Result<bool> {
     let path = directory.join(file);
     if !path.exists() {
         return Ok(false);
     }
     let context = || format!("cannot read {}", path.display());
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(&path).with_context(context)?;
-    let columns = reader.headers().with_context(context)?.clone();
-    let place = |name: &str| columns.iter().position(|column| column == name);
-    let (Some(run_id_at), Some(backend_at)) = (place("run_id"), place("backend")) else { return Ok(false) };
+    let Some(columns) = KeyColumns::of(reader.headers().with_context(context)?) else { return Ok(false) };
     for row in reader.records() {
-        let row = row.with_context(context)?;
-        if row.get(run_id_at) == Some(run_id) && row.get(backend_at) == Some(backend) {
+        if columns.is(&row.with_context(context)?, run_id, key) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// Takes out of `file` every row of this run id but those of `kept`: what is played again must not stand
+/// twice. The file is replaced as a whole, under the lock that [`append_summary`] takes.
+///
+/// # Errors
+/// The file cannot be read or replaced.
+pub fn keep_rows(directory: &Path, file: &str, run_id: &str, kept: &[RunKey]) -> Result<()> {
+    let path = directory.join(file);
+    if !path.exists() {
+        return Ok(());
+    }
+    let context = || format!("cannot rewrite {}", path.display());
+    let mut held = open_locked(&path).with_context(context)?;
+    let mut bytes = Vec::new();
+    held.seek(SeekFrom::Start(0)).and_then(|_| held.read_to_end(&mut bytes)).with_context(context)?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes.as_slice());
+    let Some(columns) = KeyColumns::of(reader.headers().with_context(context)?) else { return Ok(()) };
+    let mut kept_bytes = bytes.get(..reader.position().byte() as usize).unwrap_or_default().to_vec();
+    let mut row = csv::StringRecord::new();
+    let mut dropped = false;
+    loop {
+        let from = reader.position().byte() as usize;
+        if !reader.read_record(&mut row).with_context(context)? {
+            break;
+        }
+        let is_ours = row.get(columns.run_id) == Some(run_id);
+        if is_ours && !kept.iter().any(|key| columns.is(&row, run_id, key)) {
+            dropped = true;
+        } else {
+            kept_bytes
+                .extend_from_slice(bytes.get(from..reader.position().byte() as usize).unwrap_or_default());
+        }
+    }
+    // Who waits for the lock finds another file of the name, and opens that.
+    if dropped { write_atomic(&path, &kept_bytes).with_context(context) } else { Ok(()) }
 }
 
 /// Writes a table of its own, such as a comparison's `summary.csv`.

@@ -43,6 +43,9 @@ pub struct Best {
 pub struct FailedTarget {
     /// Its label.
     pub label: String,
+    /// The round in which it failed, from 1.
+    #[serde(default = "super::plan::one")]
+    pub round: u32,
     /// What happened, one line.
     pub error: String,
     /// What to do.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::comparison::Comparison;
 use super::environment::Environment;
-use super::plan::Plan;
+use super::plan::{LoadPoint, Plan, RunKey};
 use super::summary::RunSummary;
 
 /// `{backend}_{YYYYMMDD_HHMMSS}.json`: one run, whole.
@@ -16,6 +16,8 @@ pub struct RunFile {
     pub kind: String,
     /// The plan.
     pub plan: Plan,
+    /// Which run of the plan.
+    pub key: RunKey,
     /// The machine.
     pub environment: Environment,
     /// The result.
@@ -51,8 +53,9 @@ pub struct RecordsHeader {
     pub plan: Plan,
     /// The machine.
     pub environment: Environment,
-    /// Which target of the plan.
-    pub label: String,
+    /// Which run of the plan.
+    #[serde(flatten)]
+    pub key: RunKey,
     /// The engine's version, as found or as the server says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_version: Option<String>,
@@ -67,6 +70,13 @@ pub struct RecordsHeader {
     /// The command as launched.
     #[serde(default)]
     pub launched: Vec<String>,
+}
+
+impl RecordsHeader {
+    /// The load that the run plays.
+    pub fn load(&self) -> Option<&LoadPoint> {
+        self.plan.load(self.key.point)
+    }
 }
 
 /// Last line of a records file, written when the run is over: its absence marks a crash.

@@ -15,8 +15,8 @@ pub struct Plan {
     pub schema_version: u32,
     /// Names the run in every file: `compare_20260201_143000`.
     pub run_id: String,
-    /// Which command made it.
-    pub command: CommandKind,
+    /// What made it, the first word of its run id: `compare`, `run`, `bench`, `sweep`, `calibrate`.
+    pub title: String,
     /// When it was resolved.
     pub created_at: Timestamp,
     /// Servers in the order of play.
@@ -26,8 +26,12 @@ pub struct Plan {
     pub skipped: Vec<Skipped>,
     /// Where the prompts come from.
     pub dataset: DatasetSource,
-    /// The traffic.
-    pub load: LoadPoint,
+    /// The loads, each a point of the comparison; a sweep has several.
+    pub loads: Vec<LoadPoint>,
+    /// How often every target is launched and measured, in alternating order.
+    pub rounds: u32,
+    /// How often each load is played within a launch.
+    pub repeats: u32,
     /// What each request asks for.
     pub sampling: Sampling,
     /// Where and how the requests go.
@@ -35,8 +39,8 @@ pub struct Plan {
     /// How servers are launched; none: they already run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launching: Option<Launching>,
-    /// Directory of all outputs.
-    pub output: PathBuf,
+    /// Where the results go.
+    pub output: Output,
     /// A result that is not valid makes the exit code 1.
     pub strict: bool,
     /// Pretend engines stood in for the real ones: no number of the run says anything about them.
@@ -50,23 +54,52 @@ pub struct RunKey {
     /// The target's label.
     pub label: String,
     /// Which load of the plan, from 1.
+    #[serde(default = "one")]
     pub point: u32,
     /// Which round over all targets, from 1: a launch of its own.
+    #[serde(default = "one")]
     pub round: u32,
     /// Which run of the point within the launch, from 1.
+    #[serde(default = "one")]
     pub repeat: u32,
 }
 
-/// Which command made a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CommandKind {
-    /// Several backends, launched in turn.
-    Compare,
-    /// One backend, launched.
-    Run,
-    /// A running server.
-    Bench,
+impl RunKey {
+    /// The only run of a target: `label`, point 1, round 1, repeat 1.
+    pub fn first(label: &str) -> Self {
+        RunKey { label: label.to_owned(), point: 1, round: 1, repeat: 1 }
+    }
+}
+
+/// What a file of before there were keys leaves out: it holds the only run of its target.
+pub(super) fn one() -> u32 {
+    1
+}
+
+/// Where the results of a plan go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// Directory of all outputs.
+    pub directory: PathBuf,
+    /// The runs are put side by side in a directory of their own, `{directory}/{run_id}`.
+    pub folder: bool,
+}
+
+impl Plan {
+    /// The load of a point, which counts from 1.
+    pub fn load(&self, point: u32) -> Option<&LoadPoint> {
+        self.loads.get((point as usize).checked_sub(1)?)
+    }
+
+    /// Runs that the whole plan has.
+    pub fn run_count(&self) -> usize {
+        self.targets.len() * self.loads.len() * self.rounds as usize * self.repeats as usize
+    }
+
+    /// The directory in which the runs are put side by side.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.output.folder.then(|| self.output.directory.join(&self.run_id))
+    }
 }
 
 /// A backend that `all` leaves out.

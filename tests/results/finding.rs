@@ -16,7 +16,7 @@ fn every_kind_of_path_finds_its_runs() {
     std::fs::write(here.join("notes.json"), "{}").unwrap();
 
     let labels = |path: &Path| -> Vec<String> {
-        find_runs(path).unwrap().runs.into_iter().map(|run| run.label).collect()
+        find_runs(path).unwrap().runs.into_iter().map(|run| run.key.label).collect()
     };
     assert_eq!(labels(here), ["other", "tuned", "vllm"]);
     assert_eq!(labels(&compare), ["tuned", "vllm"]);
@@ -37,6 +37,7 @@ fn every_kind_of_path_finds_its_runs() {
 fn a_run_whose_records_are_gone_is_found_by_its_json() {
     let results = TempDir::new().unwrap();
     let run = RunFile {
+        key: RunKey::first("x"),
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),
         plan: plan("compare_x"),

@@ -6,6 +6,7 @@ use super::*;
 fn a_run_and_a_comparison_are_read_back_whole() {
     let directory = TempDir::new().unwrap();
     let run = RunFile {
+        key: RunKey::first("x"),
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),
         plan: plan("compare_x"),

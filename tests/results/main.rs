@@ -24,7 +24,8 @@ use harness::schema::environment::Environment;
 use harness::schema::figure;
 use harness::schema::files::{ComparisonFile, EngineFigures, RecordsFooter, RecordsHeader, RunFile};
 use harness::schema::plan::{
-    CommandKind, DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Plan, Sampling, SharedSettings,
+    DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Output, Plan, RunKey, Sampling,
+    SharedSettings,
 };
 use harness::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
@@ -67,7 +68,7 @@ fn plan(run_id: &str) -> Plan {
     Plan {
         schema_version: SCHEMA_VERSION,
         run_id: run_id.into(),
-        command: CommandKind::Compare,
+        title: "compare".into(),
         created_at: at(),
         targets: vec![target("vllm"), target("tuned")],
         skipped: Vec::new(),
@@ -77,7 +78,7 @@ fn plan(run_id: &str) -> Plan {
             sha256: "00".into(),
             prompts: 18,
         },
-        load: LoadPoint {
+        loads: vec![LoadPoint {
             traffic: Traffic::Closed,
             concurrency: Some(20),
             requests: Some(3),
@@ -88,7 +89,9 @@ fn plan(run_id: &str) -> Plan {
             drain_s: 30.0,
             seed: 1,
             client_threads: 1,
-        },
+        }],
+        rounds: 1,
+        repeats: 1,
         sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: false, exact_itl: false },
         http: HttpSettings {
             endpoint: Endpoint::Chat,
@@ -103,7 +106,7 @@ fn plan(run_id: &str) -> Plan {
             shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None },
             startup_timeout_s: 1800.0,
         }),
-        output: "results".into(),
+        output: Output { directory: "results".into(), folder: true },
         strict: false,
         simulated: false,
     }
@@ -131,7 +134,7 @@ fn header(run_id: &str, label: &str) -> RecordsHeader {
         kind: "records".into(),
         plan: plan(run_id),
         environment: environment(),
-        label: label.into(),
+        key: RunKey::first(label),
         engine_version: Some("0.2".into()),
         started_at: at(),
         monotonic_zero_ns: None,

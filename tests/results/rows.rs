@@ -51,7 +51,8 @@ fn a_summary_row_has_a_cell_for_every_column() {
 
 #[test]
 fn a_backend_without_a_result_has_a_row_without_a_figure() {
-    let failed = FailedTarget { label: "tuned".into(), error: "out of memory".into(), hint: "less".into() };
+    let failed =
+        FailedTarget { label: "tuned".into(), round: 1, error: "out of memory".into(), hint: "less".into() };
     let row = cells(&summary_header(), &failed_row(&plan("compare_x"), &failed, at()));
     assert_eq!((row["backend"].as_str(), row["exit"].as_str()), ("tuned", "failed"));
     assert_eq!(row["model"], "tiny");

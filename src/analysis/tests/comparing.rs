@@ -162,7 +162,7 @@ fn what_is_not_level_is_said_of_backends_that_ran() {
 
 #[test]
 fn failed_and_skipped_backends_stay_in_sight() {
-    let failed = [FailedTarget { label: "tgi".into(), error: "no".into(), hint: "do".into() }];
+    let failed = [FailedTarget { label: "tgi".into(), round: 1, error: "no".into(), hint: "do".into() }];
     let input = ComparisonInput { run_id: "id", targets: &[], failed: &failed, skipped: &[] };
     let comparison = compare(input, Vec::new());
     assert_eq!(comparison.failed, failed);

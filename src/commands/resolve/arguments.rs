@@ -148,7 +148,7 @@ mod tests {
                     set:\n  vllm: {max_model_len: 2048}\nmodel: {llamacpp: a.gguf}\n";
         let args = compare(parse_with_plan(plan, &["--concurrency", "4"]).unwrap());
         assert_eq!(args.backend, ["vllm", "sglang"]);
-        assert_eq!(args.load.concurrency, Some(4));
+        assert_eq!(args.load.concurrency, [4]);
         assert_eq!(args.load.duration, Some(60.0));
         assert!(args.load.ignore_eos);
         assert_eq!(args.launch.set, ["vllm.max_model_len=2048"]);

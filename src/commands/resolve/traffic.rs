@@ -13,17 +13,55 @@ const DEFAULT_OPEN_WARMUP: u64 = 20;
 /// The most threads that a load engine can use to any good.
 const MOST_CLIENT_THREADS: u32 = 256;
 
-/// The traffic, from flags and the size of the dataset.
-pub fn load_plan(args: &LoadArgs, prompts: usize) -> anyhow::Result<LoadPoint> {
-    refuse_contradictions(args)?;
-    let traffic = match (args.rate, args.arrival) {
+/// The loads, from flags and the size of the dataset: one, or for a sweep one a value of the list.
+pub fn loads(args: &LoadArgs, sweeps: bool, prompts: usize) -> anyhow::Result<Vec<LoadPoint>> {
+    let (concurrencies, rates) = (&args.concurrency, &args.rate);
+    let lists = (concurrencies.len().max(1), rates.len().max(1));
+    match (sweeps, lists) {
+        (_, (1, 1)) => {}
+        (false, _) => {
+            let flag = if lists.0 > 1 { "--concurrency" } else { "--rate" };
+            bail!("{flag} takes one value here\nhint: several are a sweep: harness sweep {flag} 1,2,4")
+        }
+        (true, (1, _) | (_, 1)) => {}
+        (true, _) => bail!(
+            "--concurrency and --rates both hold several values\nhint: sweep one of them; one concurrency beside several rates is a cap"
+        ),
+    }
+    let at = |list: &[f64], place: usize| list.get(place).or(list.first()).copied();
+    (0..lists.0.max(lists.1))
+        .map(|place| {
+            let concurrency = concurrencies.get(place).or(concurrencies.first()).copied();
+            let load = load_point(args, concurrency, at(rates, place), prompts)?;
+            Ok(if sweeps { enough_for_a_sweep(args, load) } else { load })
+        })
+        .collect()
+}
+
+/// A point whose length nobody gave has each prompt once, but at least four times what is in flight.
+fn enough_for_a_sweep(args: &LoadArgs, load: LoadPoint) -> LoadPoint {
+    if args.requests.is_some() || args.duration.is_some() {
+        return load;
+    }
+    let least = u64::from(load.concurrency.unwrap_or(0)) * 4;
+    LoadPoint { requests: load.requests.map(|requests| requests.max(least)), ..load }
+}
+
+fn load_point(
+    args: &LoadArgs,
+    concurrency: Option<u32>,
+    rate: Option<f64>,
+    prompts: usize,
+) -> anyhow::Result<LoadPoint> {
+    refuse_contradictions(args, concurrency, rate)?;
+    let traffic = match (rate, args.arrival) {
         (None, _) => Traffic::Closed,
         (Some(rate), Some(ArrivalArg::Constant)) => Traffic::Constant { rate },
         (Some(rate), Some(ArrivalArg::Poisson) | None) => Traffic::Poisson { rate },
     };
     let concurrency = match traffic {
-        Traffic::Closed => Some(args.concurrency.unwrap_or(DEFAULT_CONCURRENCY)),
-        Traffic::Poisson { .. } | Traffic::Constant { .. } => args.concurrency,
+        Traffic::Closed => Some(concurrency.unwrap_or(DEFAULT_CONCURRENCY)),
+        Traffic::Poisson { .. } | Traffic::Constant { .. } => concurrency,
     };
     let requests = match (args.requests, args.duration) {
         (None, None) => Some(prompts as u64),
@@ -48,19 +86,19 @@ pub fn load_plan(args: &LoadArgs, prompts: usize) -> anyhow::Result<LoadPoint> {
     })
 }
 
-fn refuse_contradictions(args: &LoadArgs) -> anyhow::Result<()> {
-    if args.arrival.is_some() && args.rate.is_none() {
+fn refuse_contradictions(args: &LoadArgs, concurrency: Option<u32>, rate: Option<f64>) -> anyhow::Result<()> {
+    if args.arrival.is_some() && rate.is_none() {
         bail!(
             "--arrival says how an open loop starts its requests, and there is no --rate\nhint: add --rate R, or leave --arrival out"
         );
     }
-    if args.ramp.is_some() && args.rate.is_some() {
+    if args.ramp.is_some() && rate.is_some() {
         bail!("--ramp is for a closed loop, and --rate makes an open one\nhint: leave one of them out");
     }
     if args.insecure && args.ca_file.is_some() {
         bail!("--insecure checks no certificate, so --ca-file would do nothing\nhint: leave one of them out");
     }
-    if let Some(rate) = args.rate
+    if let Some(rate) = rate
         && !(rate.is_finite() && rate > 0.0)
     {
         bail!("--rate {rate} is not a rate\nhint: give requests per second above 0");
@@ -69,7 +107,7 @@ fn refuse_contradictions(args: &LoadArgs) -> anyhow::Result<()> {
         bail!("--temperature {} is not a temperature\nhint: give 0 or more", args.temperature);
     }
     let zeros = [
-        ("--concurrency", args.concurrency == Some(0)),
+        ("--concurrency", concurrency == Some(0)),
         ("--requests", args.requests == Some(0)),
         ("--duration", args.duration == Some(0.0)),
         ("--timeout", args.timeout == 0.0),
@@ -169,9 +207,13 @@ mod tests {
         }
     }
 
+    fn only(args: &LoadArgs) -> LoadPoint {
+        loads(args, false, 24).unwrap().remove(0)
+    }
+
     #[test]
     fn without_flags_each_prompt_is_sent_once_by_twenty_users() {
-        let load = load_plan(&args(&[]), 24).unwrap();
+        let load = only(&args(&[]));
         assert_eq!(load.traffic, Traffic::Closed);
         assert_eq!((load.concurrency, load.requests), (Some(20), Some(24)));
         assert_eq!(load.warmup, Warmup::Requests(20));
@@ -179,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_rate_opens_the_loop_and_lifts_the_cap() {
-        let load = load_plan(&args(&["--rate", "3", "--duration", "10s"]), 24).unwrap();
+        let load = only(&args(&["--rate", "3", "--duration", "10s"]));
         assert_eq!(load.traffic, Traffic::Poisson { rate: 3.0 });
         assert_eq!((load.concurrency, load.requests, load.duration_s), (None, None, Some(10.0)));
     }
@@ -201,7 +243,7 @@ mod tests {
                 flags => flags.iter().map(|flag| (*flag).to_owned()).collect(),
             };
             let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-            let error = load_plan(&args(&flags), 24).unwrap_err().to_string();
+            let error = loads(&args(&flags), false, 24).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("hint:"), "{error}");
         }
     }

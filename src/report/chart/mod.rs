@@ -76,7 +76,7 @@ impl ChartContext {
         let parts = [
             if plan.simulated { "SIMULATED".to_owned() } else { String::new() },
             models.join(", "),
-            traffic_words(&plan.load),
+            plan.loads.first().map(traffic_words).unwrap_or_default(),
             format!("dataset {}", one_line(&plan.dataset.name)),
         ];
         ChartContext {

@@ -1,0 +1,87 @@
+//! `--resume DIR`: what an earlier try of a plan left to play.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+
+use crate::cli::CompareArgs;
+use crate::pipeline;
+use crate::progress::Progress;
+use crate::results;
+use crate::schema::environment::Environment;
+use crate::schema::plan::HttpSettings;
+
+use crate::commands::play::{self, Dataset, Parts};
+use crate::commands::resolve::traffic;
+
+/// Plays what is not closed on disk of the plan in `folder`. The plan is taken as it is; a header's value,
+/// which no file holds, comes from the command line again.
+pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCode> {
+    let mut plan = results::read_plan(&folder.join("plan.json")).with_context(|| {
+        format!(
+            "cannot resume {}\nhint: give the directory that an earlier compare or sweep wrote",
+            folder.display()
+        )
+    })?;
+    let here = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
+    // The results may have been moved since, and the command be given elsewhere.
+    plan.output.directory = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => here.parent().map(Path::to_owned).unwrap_or_default(),
+    };
+    plan.strict |= args.output.strict;
+    let dataset = Dataset::of_plan(&plan)?;
+    let environment = play::look_at_machine();
+    same_machine(folder, &environment)?;
+    let closed = pipeline::closed_on_disk(&plan)?;
+    if args.output.dry_run {
+        play::show_plan(&plan, &closed)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    fill_headers(&mut plan.http, &traffic::wire(&args.load)?)?;
+    play::check_limits(&plan, &environment)?;
+    let api_key = traffic::api_key(&plan.http)?;
+    let progress = Progress::new(args.output.quiet, args.output.verbose);
+    play::end_leftovers(&progress)?;
+    pipeline::make_room(&closed, &plan, folder)?;
+    let parts = Parts { plan, environment, dataset, api_key, probe: false, closed };
+    play::carry_out(parts, progress).await
+}
+
+/// Runs of two machines in one comparison would compare the machines.
+fn same_machine(folder: &Path, now: &Environment) -> anyhow::Result<()> {
+    let path = folder.join("environment.json");
+    let then: Environment = results::read_environment(&path)?;
+    let facts = |machine: &Environment| {
+        (
+            machine.cpu.clone(),
+            machine.cores,
+            machine.gpus.iter().map(|gpu| gpu.name.clone()).collect::<Vec<_>>(),
+        )
+    };
+    if facts(&then) != facts(now) {
+        bail!(
+            "{} was measured on another machine ({}, {} cores)\nhint: resume it there, or begin a new comparison here",
+            folder.display(),
+            then.cpu,
+            then.cores
+        );
+    }
+    Ok(())
+}
+
+/// Headers' values are never written anywhere, so they are given again.
+fn fill_headers(http: &mut HttpSettings, given: &HttpSettings) -> anyhow::Result<()> {
+    for header in &mut http.headers {
+        let value = given.headers.iter().find(|given| given.name.eq_ignore_ascii_case(&header.name));
+        let Some(given) = value else {
+            bail!(
+                "the plan sends the header {0}, whose value no file holds\nhint: give it again: --header '{0}: value'",
+                header.name
+            );
+        };
+        header.value.clone_from(&given.value);
+    }
+    Ok(())
+}

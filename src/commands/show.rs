@@ -1,0 +1,210 @@
+//! What a person sees of a plan that is played: results on stdout, talk and live lines on stderr.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::backend::launch::LaunchEvent;
+use crate::pipeline::{Event, Visit, forecast::Forecast};
+use crate::progress::{Activity, Goal, LoadLine, Progress};
+use crate::report::terminal::{self, Style};
+use crate::schema::comparison::Comparison;
+use crate::schema::plan::{LoadPoint, Plan, RunKey};
+
+/// Shows the events of a plan.
+pub struct Show {
+    progress: Progress,
+    style: Style,
+    state: RefCell<State>,
+}
+
+/// What changes while a plan is played.
+#[derive(Default)]
+struct State {
+    activity: Option<Activity>,
+    load: Option<LoadLine>,
+    /// How long what is left may take; none before a plan begins.
+    forecast: Option<Forecast>,
+    /// More than one run stands to be played, so each says how many are left.
+    counts: bool,
+}
+
+impl Show {
+    /// Nothing is shown yet. `forecast` knows what earlier runs took.
+    pub fn new(progress: Progress, style: Style, forecast: Option<Forecast>) -> Self {
+        Show { progress, style, state: RefCell::new(State { forecast, ..State::default() }) }
+    }
+
+    /// Shows one event.
+    pub fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Planned { plan, visits } => self.planned(plan, visits),
+            Event::Launching { label, event } => self.launching(label, event),
+            Event::Ready { label, after, command } => {
+                self.state.borrow_mut().activity = None;
+                self.progress.say(&format!("{label}: ready in {:.1} s", after.as_secs_f64()));
+                self.progress.detail(&format!("{label}: {}", command.join(" ")));
+                self.forecast(|forecast| forecast.launched(label, after));
+            }
+            Event::Loading { key, load, live, ttft } => {
+                let line = self.progress.load(&key.label, goal(load), live, move || ttft.p50_ms());
+                self.state.borrow_mut().load = Some(line);
+            }
+            Event::Loaded => self.state.borrow_mut().load = None,
+            Event::RunClosed { run, path, closed } => {
+                print(&terminal::run_block(&run.summary, self.style));
+                self.progress.detail(&format!("file: {}", path.display()));
+                self.forecast(|forecast| forecast.closed(&run.key, run.summary.duration_s));
+                self.count(closed);
+            }
+            Event::Stopping { label } => {
+                let activity = self.progress.start(&format!("{label}:"));
+                activity.message("stopping");
+                self.state.borrow_mut().activity = Some(activity);
+            }
+            Event::Stopped { label, graceful, took } => {
+                self.state.borrow_mut().activity = None;
+                let how = if graceful { "stopped" } else { "killed" };
+                self.progress.detail(&format!("{label}: {how} in {:.1} s", took.as_secs_f64()));
+            }
+            Event::Failed { label, failure } => {
+                self.state.borrow_mut().activity = None;
+                self.progress.error(&failure.text(label));
+            }
+            Event::Trouble(text) => self.progress.error(text),
+            Event::Note(line) => self.progress.say(line),
+            Event::Detail(line) => self.progress.detail(line),
+            Event::Compared { comparison, folder } => match folder {
+                Some(folder) => {
+                    print(&terminal::comparison_table(comparison, self.style));
+                    self.progress.say(&format!("files: {}", folder.display()));
+                }
+                None => print_caveats(comparison, self.style),
+            },
+        }
+    }
+
+    fn forecast(&self, tell: impl FnOnce(&mut Forecast)) {
+        if let Some(forecast) = &mut self.state.borrow_mut().forecast {
+            tell(forecast);
+        }
+    }
+
+    fn planned(&self, plan: &Plan, visits: &[Visit]) {
+        let runs: usize = visits.iter().map(|visit| visit.runs.len()).sum();
+        if plan.run_count() < 2 {
+            return;
+        }
+        let mut state = self.state.borrow_mut();
+        state.counts = true;
+        for line in plan_lines(plan, visits) {
+            self.progress.say(&line);
+        }
+        let Some(forecast) = &mut state.forecast else { return };
+        forecast.begin(visits);
+        if runs > 0 {
+            self.progress.say(&match forecast.left() {
+                Some(left) => format!("  time: {}", time_words(left.time, left.whole)),
+                None => "  time: nobody knows before the first run is over".to_owned(),
+            });
+        }
+    }
+
+    fn count(&self, (closed, all): (usize, usize)) {
+        let state = self.state.borrow();
+        if !state.counts || closed >= all {
+            return;
+        }
+        let left = state.forecast.as_ref().and_then(Forecast::left);
+        let time = left.map(|left| format!(", {} left", time_words(left.time, left.whole)));
+        self.progress.say(&format!("{closed} of {all} runs{}", time.unwrap_or_default()));
+    }
+
+    fn launching(&self, label: &str, event: LaunchEvent) {
+        let mut state = self.state.borrow_mut();
+        let activity = state.activity.get_or_insert_with(|| self.progress.start(&format!("{label}:")));
+        match event {
+            LaunchEvent::Starting { pid } => activity.message(&format!("starting (pid {pid})")),
+            LaunchEvent::Loading { log_last_line } => activity.message(&format!("loading: {log_last_line}")),
+            LaunchEvent::Probing => activity.message("healthy, asking for a first token"),
+            LaunchEvent::Ready { after } => {
+                activity.message(&format!("ready in {:.1} s", after.as_secs_f64()))
+            }
+        }
+    }
+}
+
+/// What is to be doubted of runs that are compared with nothing.
+fn print_caveats(comparison: &Comparison, style: Style) {
+    let alone = Comparison { caveats: Vec::new(), ..comparison.clone() };
+    let text = terminal::caveat_list(&alone, style);
+    if !text.is_empty() {
+        print(&text);
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "results go to stdout, and this is where they do")]
+fn print(text: &str) {
+    println!("{}", text.trim_end());
+}
+
+fn goal(load: &LoadPoint) -> Goal {
+    match (load.duration_s, load.requests) {
+        (Some(seconds), None) => Goal::Seconds(seconds),
+        (_, requests) => Goal::Requests(requests.unwrap_or(0)),
+    }
+}
+
+/// What is going to be played, in a few lines.
+pub fn plan_lines(plan: &Plan, visits: &[Visit]) -> Vec<String> {
+    let runs: usize = visits.iter().map(|visit| visit.runs.len()).sum();
+    let times = [
+        (plan.targets.len(), "backend"),
+        (plan.loads.len(), "load"),
+        (plan.rounds as usize, "round"),
+        (plan.repeats as usize, "repeat"),
+    ];
+    let factors: Vec<String> = times
+        .iter()
+        .filter(|(count, _)| *count > 1)
+        .map(|(count, noun)| format!("{count} {noun}s"))
+        .collect();
+    let all = plan.run_count();
+    let left = if runs == all { String::new() } else { format!("{runs} left of ") };
+    let mut lines = vec![format!("plan: {left}{all} runs ({})", factors.join(" × "))];
+    if plan.loads.len() > 1 {
+        let words: Vec<String> = plan.loads.iter().map(crate::report::chart::traffic_words).collect();
+        lines.push(format!("  loads: {}", words.join(" | ")));
+    }
+    let mut by_round: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
+    for visit in visits {
+        by_round.entry(visit.round).or_default().push(&visit.label);
+    }
+    if plan.targets.len() > 1 || plan.rounds > 1 {
+        for (round, labels) in by_round {
+            lines.push(format!("  round {round}: {}", labels.join(", ")));
+        }
+    }
+    lines
+}
+
+/// `about 12 min`, `at least 40 s`.
+fn time_words(time: Duration, whole: bool) -> String {
+    let seconds = time.as_secs_f64();
+    let words = match seconds {
+        under if under < 90.0 => format!("{:.0} s", seconds.ceil()),
+        under if under < 5400.0 => format!("{:.0} min", (seconds / 60.0).ceil()),
+        _ => format!("{:.1} h", seconds / 3600.0),
+    };
+    if whole { format!("about {words}") } else { format!("at least {words}") }
+}
+
+/// The runs of a visit, as `--dry-run` shows them.
+pub fn visit_json(visit: &Visit) -> serde_json::Value {
+    let run = |key: &RunKey| serde_json::json!({"point": key.point, "repeat": key.repeat});
+    serde_json::json!({
+        "round": visit.round,
+        "label": visit.label,
+        "runs": visit.runs.iter().map(run).collect::<Vec<_>>(),
+    })
+}

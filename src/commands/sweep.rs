@@ -1,0 +1,58 @@
+//! `harness sweep`: several loads on each launch, in the order in which they are given.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use crate::cli::{BenchArgs, CompareArgs, SweepArgs};
+
+use crate::commands::{bench, compare};
+
+/// Runs the command: over backends that are launched, or over one server that already runs.
+pub fn sweep(args: SweepArgs) -> anyhow::Result<ExitCode> {
+    match (&args.url, args.backend.is_empty() && args.resume.is_none()) {
+        (Some(_), _) => bench::measure(bench_args(args)?, bench::SWEEP),
+        (None, false) => compare::launch(compare_args(args), bench::SWEEP),
+        (None, true) => bail!(
+            "sweep needs backends or a server\nhint: harness sweep --backend all --concurrency 1,2,4,8, or --url http://…"
+        ),
+    }
+}
+
+fn compare_args(args: SweepArgs) -> CompareArgs {
+    CompareArgs {
+        backend: args.backend,
+        resume: args.resume,
+        launch: args.launch,
+        load: args.load,
+        runs: args.runs,
+        output: args.output,
+    }
+}
+
+fn bench_args(args: SweepArgs) -> anyhow::Result<BenchArgs> {
+    let [backend, model] =
+        [("--backend", &args.backend), ("--model", &args.launch.model)].map(|(flag, values)| {
+            match values.as_slice() {
+                [] => Ok(None),
+                [one] => Ok(Some(one.clone())),
+                [..] => Err(flag),
+            }
+        });
+    let (backend, model) = match (backend, model) {
+        (Ok(backend), Ok(model)) => (backend, model),
+        (Err(flag), _) | (_, Err(flag)) => {
+            bail!("{flag} takes one value where --url names one server\nhint: give one")
+        }
+    };
+    Ok(BenchArgs {
+        url: args.url,
+        backend,
+        model,
+        probe: false,
+        backends_dir: args.launch.backends_dir,
+        load: args.load,
+        runs: args.runs,
+        output: args.output,
+    })
+}

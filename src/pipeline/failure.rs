@@ -1,0 +1,82 @@
+//! Why a target, or a run of it, gave no result.
+
+use std::path::PathBuf;
+
+use crate::backend::launch::LaunchError;
+use crate::schema::comparison::FailedTarget;
+
+/// What becomes of the rest of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The next target's turn comes.
+    Target,
+    /// The user stopped it: nothing more is played.
+    Interrupted,
+    /// Nothing further can be played: the guard is gone, or the output cannot be written.
+    Everything,
+}
+
+/// Why a target gave no result.
+#[derive(Debug)]
+pub struct Failure {
+    /// One line: what happened.
+    pub what: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Last lines of the server's log, and where it lies.
+    pub log: Option<(PathBuf, Vec<String>)>,
+    /// What else it takes along.
+    pub reach: Reach,
+}
+
+impl Failure {
+    /// A failure of one target, in a line.
+    pub fn of_target(what: String) -> Self {
+        Failure { what, hint: None, log: None, reach: Reach::Target }
+    }
+
+    /// As a comparison holds it.
+    pub fn of(&self, label: &str, round: u32) -> FailedTarget {
+        FailedTarget {
+            label: label.to_owned(),
+            round,
+            error: self.what.clone(),
+            hint: self.hint.clone().unwrap_or_default(),
+        }
+    }
+
+    /// What a person reads.
+    pub fn text(&self, label: &str) -> String {
+        let mut text = format!("error: {label}: {}", self.what);
+        if let Some((path, lines)) = &self.log {
+            for line in lines {
+                text.push_str("\n  | ");
+                text.push_str(line);
+            }
+            text.push_str(&format!("\n  log: {}", path.display()));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str("\nhint: ");
+            text.push_str(hint);
+        }
+        text
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure { what: format!("{error:#}"), hint: None, log: None, reach: Reach::Everything }
+    }
+}
+
+impl From<LaunchError> for Failure {
+    fn from(error: LaunchError) -> Self {
+        let what = match error.cause {
+            Some(cause) => format!("{}: {cause}", error.what),
+            None => error.what,
+        };
+        let log = (!error.log_tail.is_empty()).then_some((error.log, error.log_tail));
+        let reach = if error.interrupted { Reach::Interrupted } else { Reach::Target };
+        Failure { what, hint: error.hint, log, reach }
+    }
+}

@@ -1,0 +1,275 @@
+//! One run on a server that stands: the load, its records, the server's own count, the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::backend::guard::{Ended, Guard};
+use crate::backend::launch::Server;
+use crate::load::{self, Played, RunClock};
+use crate::monitor::ServerCounters;
+use crate::results::{RecordWriter, RunFiles};
+use crate::schema::SCHEMA_VERSION;
+use crate::schema::files::{EngineFigures, RecordsHeader};
+use crate::schema::live::LiveCounters;
+use crate::schema::plan::{Plan, RunKey};
+use crate::schema::summary::ServerCounts;
+use crate::schema::target::Target;
+
+use super::event::Event;
+use super::failure::Failure;
+use super::record::{self, LiveTtft, ReportedTokens};
+use super::serve::Stage;
+use super::{Session, counters};
+
+/// Retries while the server's counters lag behind ours (SGLang counts a request when it is reported).
+const COUNTER_TRIES: u32 = 8;
+const COUNTER_PAUSE: Duration = Duration::from_millis(500);
+/// How long the news of a server's death is waited for: its requests fail before the guard tells of it.
+const DEATH_NEWS: Duration = Duration::from_secs(1);
+
+/// A server that can be measured.
+pub struct Standing {
+    /// Where it answers.
+    pub url: String,
+    /// Ours to stop; none for a server that already ran.
+    pub server: Option<Server>,
+    /// Seconds from launch to readiness.
+    pub ready_s: Option<f64>,
+    /// The command as launched.
+    pub launched: Vec<String>,
+    /// The server's own counters at a time before which nothing is to be counted; none where it has none.
+    pub before: Option<ServerCounters>,
+    /// What the server's answers have told since then.
+    pub reported: ReportedTokens,
+}
+
+/// A run that was played and recorded.
+pub struct Measured {
+    /// The names of its files.
+    pub files: RunFiles,
+    /// Why it did not reach its end.
+    pub cut: Option<CutShort>,
+}
+
+/// Why a load ended before its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CutShort {
+    /// The user stopped it.
+    Interrupted,
+    /// The server ended.
+    ServerDied(String),
+    /// The guard process ended, and every server with it.
+    GuardDied,
+    /// The load engine could not play, or not to the end.
+    NotPlayed(String),
+}
+
+impl CutShort {
+    /// In words, as the results hold it.
+    pub fn reason(&self) -> String {
+        match self {
+            CutShort::Interrupted => "interrupted".into(),
+            CutShort::ServerDied(how) => format!("the server {how}"),
+            CutShort::GuardDied => "the guard process died".into(),
+            CutShort::NotPlayed(why) => why.clone(),
+        }
+    }
+}
+
+/// Plays one run on a server that stands, and closes its records. The server is left as it is.
+///
+/// # Errors
+/// The records cannot be written.
+pub async fn measure(
+    stage: &Stage<'_>,
+    target: &Target,
+    standing: &mut Standing,
+    key: &RunKey,
+) -> Result<Measured, Failure> {
+    let session = stage.session;
+    let Some(load) = session.plan.load(key.point) else {
+        return Err(Failure::of_target(format!("the plan has no point {}", key.point)));
+    };
+    if standing.before.is_none() {
+        standing.before = counters(stage, target, &standing.url).await;
+    }
+    let clock = RunClock::start();
+    let header = records_header(session, target, standing, key, &clock);
+    let files =
+        RunFiles::take(&session.plan.output.directory, &stem(&session.plan, key), clock.started_at())?;
+    let writer = RecordWriter::create(&files, &header)?;
+    let ttft = LiveTtft::default();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let recorder = record::start(receiver, writer, ttft.clone());
+    let live = Arc::new(LiveCounters::default());
+    (stage.listen)(Event::Loading { key, load, live: live.clone(), ttft });
+    let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
+    let job = session.job(target, &standing.url, load);
+    let playing = load::play(job, clock, sender, live.clone(), stop_load);
+    let (played, mut cut) = watch_load(stage, &mut standing.server, playing, &stop_sender).await;
+    (stage.listen)(Event::Loaded);
+    if cut.is_none() && LiveCounters::get(&live.failed) > 0 {
+        cut = late_news(standing.server.as_mut(), stage.guard).await;
+    }
+    let recorded = recorder.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the recorder panicked")));
+    let (writer, reported) = recorded.map_err(|error| error.context("the records could not be written"))?;
+    standing.reported.join(reported);
+    let counted = match &cut {
+        None => server_counts(stage, target, standing).await,
+        Some(_) => {
+            // What the server counts of requests that were cut off is nobody's.
+            (standing.before, standing.reported) = (None, ReportedTokens::default());
+            None
+        }
+    };
+    let figures = match played {
+        Ok(played) => played.figures,
+        Err(error) => {
+            cut.get_or_insert(CutShort::NotPlayed(format!("{error:#}")));
+            EngineFigures::default()
+        }
+    };
+    writer.close(figures, cut.as_ref().map(CutShort::reason), counted)?;
+    if cut == Some(CutShort::GuardDied) {
+        (stage.listen)(Event::Trouble(&format!(
+            "error: {}: the guard process died, so the run was stopped; what was measured is saved\n\
+             hint: somebody killed it: measure again",
+            target.label
+        )));
+    }
+    Ok(Measured { files, cut })
+}
+
+/// What a run's files are called: its label, and its place where the plan has more than one run of it.
+fn stem(plan: &Plan, key: &RunKey) -> String {
+    if plan.run_count() == plan.targets.len() {
+        key.label.clone()
+    } else {
+        format!("{}_p{}_r{}_n{}", key.label, key.point, key.round, key.repeat)
+    }
+}
+
+/// Waits for the end of a load, and stops it where the user, the server or the guard ends first.
+async fn watch_load(
+    stage: &Stage<'_>,
+    server: &mut Option<Server>,
+    playing: impl Future<Output = anyhow::Result<Played>>,
+    stop_load: &watch::Sender<bool>,
+) -> (anyhow::Result<Played>, Option<CutShort>) {
+    let mut cut = None;
+    let mut shutdown = stage.shutdown.clone();
+    if *shutdown.borrow_and_update() {
+        cut = Some(CutShort::Interrupted);
+    }
+    tokio::pin!(playing);
+    loop {
+        tokio::select! {
+            played = &mut playing => return (played, cut),
+            changed = shutdown.changed(), if cut.is_none() => {
+                if changed.is_ok() { cut = Some(CutShort::Interrupted); }
+            }
+            how = died(server.as_mut()), if cut.is_none() => cut = Some(how),
+            () = guard_died(stage.guard), if cut.is_none() => cut = Some(CutShort::GuardDied),
+        }
+        if cut.is_some() {
+            let _ = stop_load.send(true);
+        }
+    }
+}
+
+/// A short load can be over, with every request failed, before the guard tells of the server's end.
+/// Of a server that is not ours no news comes.
+async fn late_news(server: Option<&mut Server>, guard: Option<&Guard>) -> Option<CutShort> {
+    let server = server?;
+    tokio::select! {
+        how = died(Some(server)) => Some(how),
+        () = guard_died(guard) => Some(CutShort::GuardDied),
+        () = tokio::time::sleep(DEATH_NEWS) => None,
+    }
+}
+
+async fn died(server: Option<&mut Server>) -> CutShort {
+    let Some(server) = server else { return std::future::pending().await };
+    match server.exited().await.how {
+        how @ (Ended::Code(_) | Ended::Signal(_)) => CutShort::ServerDied(how.to_string()),
+        // Its guard's death is what a server dies of, and perhaps the first of the two to be told.
+        Ended::GuardDied => CutShort::GuardDied,
+    }
+}
+
+async fn guard_died(guard: Option<&Guard>) {
+    match guard {
+        Some(guard) => guard.died().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn records_header(
+    session: &Session,
+    target: &Target,
+    standing: &Standing,
+    key: &RunKey,
+    clock: &RunClock,
+) -> RecordsHeader {
+    RecordsHeader {
+        schema_version: SCHEMA_VERSION,
+        kind: "records".into(),
+        plan: session.plan.clone(),
+        environment: session.environment.clone(),
+        key: key.clone(),
+        engine_version: target.version.clone(),
+        started_at: clock.started_at(),
+        monotonic_zero_ns: Some(monotonic_zero_ns(clock)),
+        ready_s: standing.ready_s,
+        launched: standing.launched.clone(),
+    }
+}
+
+/// CLOCK_MONOTONIC at µs 0 of a run's clock: the tightest of a few paired readings.
+fn monotonic_zero_ns(clock: &RunClock) -> u64 {
+    let read = || {
+        let us = clock.now_us();
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        (now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64).saturating_sub(us * 1000)
+    };
+    // A pause between the two readings, and the µs that is cut off, only make it larger.
+    (0..64).map(|_| read()).min().unwrap_or(0)
+}
+
+/// The server's count beside ours, where both are whole. Where they agree, the next run on this server is
+/// counted from here on.
+async fn server_counts(stage: &Stage<'_>, target: &Target, standing: &mut Standing) -> Option<ServerCounts> {
+    let before = standing.before.take()?;
+    let reported = std::mem::take(&mut standing.reported);
+    if reported.uncounted > 0 {
+        return None;
+    }
+    let (client_prompt, client_output) = (reported.prompt as f64, reported.output as f64);
+    let mut counted = None;
+    for attempt in 0..COUNTER_TRIES {
+        if attempt > 0 {
+            tokio::time::sleep(COUNTER_PAUSE).await;
+        }
+        let now = counters(stage, target, &standing.url).await?;
+        let since = now.since(&before);
+        let agrees = (since.generated_tokens - client_output).abs() < 0.5
+            && (since.prompt_tokens - client_prompt).abs() < 0.5;
+        counted = Some(since);
+        if agrees {
+            standing.before = Some(now);
+        }
+        if agrees || reported.cut_short > 0 {
+            break;
+        }
+    }
+    let counted = counted?;
+    Some(ServerCounts {
+        prompt_tokens: counted.prompt_tokens,
+        client_prompt_tokens: client_prompt,
+        generated_tokens: counted.generated_tokens,
+        client_generated_tokens: client_output,
+        cached_tokens: counted.cached_tokens,
+    })
+}

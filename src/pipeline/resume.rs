@@ -1,0 +1,66 @@
+//! What an earlier try of a plan left on disk: its closed runs stay, and what was cut short makes room.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::results::{self, RecordReader, RunFiles};
+use crate::schema::plan::{Plan, RunKey};
+
+use super::reports;
+
+/// Runs of a plan that are whole on disk.
+#[derive(Debug, Clone, Default)]
+pub struct Closed {
+    /// Their files, in the order of play.
+    pub files: Vec<RunFiles>,
+    /// Their keys, likewise.
+    pub keys: Vec<RunKey>,
+    /// Files of runs that were cut short, which are to be played again.
+    pub cut_short: Vec<RunFiles>,
+}
+
+/// Looks for the runs of a plan. A run is closed where its records bear an end that was reached.
+///
+/// # Errors
+/// The directory of the results cannot be read.
+pub fn closed_on_disk(plan: &Plan) -> Result<Closed> {
+    let mut closed = Closed::default();
+    for run in results::find_runs(&plan.output.directory)?.runs {
+        if run.run_id != plan.run_id {
+            continue;
+        }
+        let Some(records) = &run.records else { continue };
+        let whole = *records == run.files.closed_records() && reached_its_end(records)?;
+        if whole && !closed.keys.contains(&run.key) {
+            closed.files.push(run.files);
+            closed.keys.push(run.key);
+        } else {
+            closed.cut_short.push(run.files);
+        }
+    }
+    Ok(closed)
+}
+
+/// Moves what was cut short into `{folder}/cut_short`, and takes every row of the plan's other runs out of the
+/// file of all runs: they are played again, and each key stands once.
+///
+/// # Errors
+/// A file cannot be moved, or the file of all runs not be replaced.
+pub fn make_room(closed: &Closed, plan: &Plan, folder: &Path) -> Result<()> {
+    if !closed.cut_short.is_empty() {
+        let aside = folder.join("cut_short");
+        std::fs::create_dir_all(&aside).with_context(|| format!("cannot make {}", aside.display()))?;
+        for files in &closed.cut_short {
+            files.move_to(&aside)?;
+        }
+    }
+    results::keep_rows(&plan.output.directory, reports::summary_file(plan), &plan.run_id, &closed.keys)
+}
+
+/// True where the records end as planned: not in a crash, and not before their time.
+fn reached_its_end(records: &Path) -> Result<bool> {
+    let mut reader = RecordReader::open(records)?;
+    while reader.next_record()?.is_some() {}
+    Ok(reader.finish().partial.is_none())
+}

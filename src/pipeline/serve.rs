@@ -1,0 +1,206 @@
+//! One launch's life: a server started and proved, or looked at where it already runs; its runs; its end.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::backend::guard::Guard;
+use crate::backend::launch::readiness::ProbeAnswer;
+use crate::backend::launch::{self, LaunchRequest, Server};
+use crate::load;
+use crate::monitor::ServerCounters;
+use crate::results;
+use crate::schema::plan::{LoadPoint, Plan};
+use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::target::{LaunchSpec, Origin, Target};
+use crate::schema::unit::Request;
+
+use super::event::{Event, Listener};
+use super::failure::{Failure, Reach};
+use super::measure::{self, CutShort, Standing};
+use super::record::ReportedTokens;
+use super::visits::Visit;
+use super::{Closed, Session, counters, derive};
+
+/// Time that the readiness probe's one token may take: a first request may compile kernels.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Output limit of the readiness probe.
+const PROBE_TOKENS: u32 = 4;
+
+/// What a visit is played with.
+pub struct Stage<'a> {
+    /// Plan, requests and machine.
+    pub session: &'a Session,
+    /// Parent of all servers; none where nothing is launched.
+    pub guard: Option<&'a Guard>,
+    /// Who hears of it.
+    pub listen: Listener<'a>,
+    /// True once the user wants to stop.
+    pub shutdown: watch::Receiver<bool>,
+}
+
+/// Plays the runs of a visit. Each that is closed goes to `closed`; the server is gone afterwards,
+/// whatever happened.
+///
+/// # Errors
+/// The target gave no result, or not all of its runs.
+pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed) -> Result<(), Failure> {
+    let plan = &stage.session.plan;
+    let Some(target) = plan.targets.get(visit.target) else {
+        return Err(Failure::of_target(format!("{} is no target of the plan", visit.label)));
+    };
+    let Some(load) = visit.runs.first().and_then(|key| plan.load(key.point)) else {
+        return Err(Failure::of_target("the plan has no load for it".to_owned()));
+    };
+    let mut standing = match (&target.origin, stage.guard) {
+        (Origin::Launch(spec), Some(guard)) => {
+            let log = server_log(plan, visit)?;
+            start(stage, target, load, spec, (guard, &log)).await?
+        }
+        (Origin::Url(url), _) => attach(stage, target, load, url).await?,
+        (Origin::Launch(_), None) => {
+            return Err(Failure::of_target("there is no guard to launch it below".to_owned()));
+        }
+    };
+    let played = play(stage, visit, target, &mut standing, closed).await;
+    stop(stage.listen, target, standing.server).await;
+    played
+}
+
+async fn play(
+    stage: &Stage<'_>,
+    visit: &Visit,
+    target: &Target,
+    standing: &mut Standing,
+    closed: &mut Closed,
+) -> Result<(), Failure> {
+    let mut left = visit.runs.len();
+    for key in &visit.runs {
+        let measured = measure::measure(stage, target, standing, key).await?;
+        left -= 1;
+        // What was recorded is safe, and the next target's turn comes.
+        let derived = derive::derive(&measured.files)
+            .map_err(|error| Failure { reach: Reach::Target, ..Failure::from(error) })?;
+        closed.add(stage, derived)?;
+        match measured.cut {
+            None | Some(CutShort::NotPlayed(_)) => {}
+            Some(CutShort::Interrupted) => return Ok(()),
+            Some(cut @ (CutShort::ServerDied(_) | CutShort::GuardDied)) if left > 0 => {
+                let reach =
+                    if matches!(cut, CutShort::GuardDied) { Reach::Everything } else { Reach::Target };
+                let what = format!("{}; {left} more of its runs could not be played", cut.reason());
+                return Err(Failure { reach, ..Failure::of_target(what) });
+            }
+            Some(CutShort::ServerDied(_) | CutShort::GuardDied) => {}
+        }
+        if *stage.shutdown.borrow() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Where a server's log goes: into the plan's own directory, or beside the run's files.
+fn server_log(plan: &Plan, visit: &Visit) -> anyhow::Result<PathBuf> {
+    let label = &visit.label;
+    match plan.folder() {
+        // A resumed plan has logs of its first try.
+        Some(folder) if plan.rounds == 1 => results::take_file(&folder, label, ".log"),
+        Some(folder) => results::take_file(&folder, &format!("{label}_r{}", visit.round), ".log"),
+        None => results::take_file(&plan.output.directory, &format!("{}_{label}", plan.run_id), ".log"),
+    }
+}
+
+/// Launches a target and proves it ready.
+pub async fn start(
+    stage: &Stage<'_>,
+    target: &Target,
+    load: &LoadPoint,
+    spec: &LaunchSpec,
+    (guard, log): (&Guard, &Path),
+) -> Result<Standing, Failure> {
+    let reported = RefCell::new(ReportedTokens::default());
+    let before: RefCell<Option<Option<ServerCounters>>> = RefCell::new(None);
+    let probe = async |url: &str| {
+        let counted = counters(stage, target, url).await;
+        let record = send_probe(stage.session, target, url, load).await;
+        reported.borrow_mut().add(&record);
+        // Of several tries the first scrape is the one before any request of ours.
+        before.borrow_mut().get_or_insert(counted);
+        probe_result(&record).map(|()| ProbeAnswer {
+            prompt_tokens: record.tokens.prompt.map(u64::from),
+            output_tokens: record.tokens.output.map(u64::from),
+        })
+    };
+    let request = LaunchRequest {
+        label: &target.label,
+        run_id: &stage.session.plan.run_id,
+        spec,
+        log,
+        startup_timeout: startup_timeout(&stage.session.plan),
+    };
+    let label = target.label.as_str();
+    let on_event = |event| (stage.listen)(Event::Launching { label, event });
+    let launched = launch::launch(guard, request, probe, on_event, stage.shutdown.clone()).await;
+    let server: Server = launched?;
+    (stage.listen)(Event::Ready { label, after: server.ready_after, command: &server.launched });
+    Ok(Standing {
+        url: server.url.clone(),
+        ready_s: Some(server.ready_after.as_secs_f64()),
+        launched: server.launched.clone(),
+        server: Some(server),
+        before: before.into_inner().flatten(),
+        reported: reported.into_inner(),
+    })
+}
+
+/// A plan that launches says how long a start may take.
+fn startup_timeout(plan: &Plan) -> Duration {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let launching = plan.launching.as_ref();
+    launching.map_or(DAY, |launching| Duration::from_secs_f64(launching.startup_timeout_s))
+}
+
+/// Looks at a server that already runs; asks it for a token only where the user wants that.
+async fn attach(
+    stage: &Stage<'_>,
+    target: &Target,
+    load: &LoadPoint,
+    url: &str,
+) -> Result<Standing, Failure> {
+    let before = counters(stage, target, url).await;
+    let mut reported = ReportedTokens::default();
+    if stage.session.probe_running_server {
+        let record = send_probe(stage.session, target, url, load).await;
+        reported.add(&record);
+        probe_result(&record)
+            .map_err(|what| Failure::of_target(format!("the probe of {url} failed: {what}")))?;
+    }
+    Ok(Standing { url: url.to_owned(), server: None, ready_s: None, launched: Vec::new(), before, reported })
+}
+
+async fn send_probe(session: &Session, target: &Target, url: &str, load: &LoadPoint) -> RequestRecord {
+    let request =
+        Request { prompt_id: "probe".into(), prompt: "Say hello.".into(), max_tokens: PROBE_TOKENS };
+    load::probe(&session.job(target, url, load), &request, PROBE_TIMEOUT).await
+}
+
+fn probe_result(record: &RequestRecord) -> Result<(), String> {
+    match &record.outcome {
+        Outcome::Completed if record.first_token_us.is_some() => Ok(()),
+        Outcome::Completed => Err("the answer held no token".into()),
+        Outcome::Failed { kind, detail } => Err(format!("{}: {detail}", kind.name())),
+        Outcome::Cancelled | Outcome::Dropped => Err("the request was not finished".into()),
+    }
+}
+
+/// Stops a server that is ours.
+pub async fn stop(listen: Listener<'_>, target: &Target, server: Option<Server>) {
+    let Some(server) = server else { return };
+    let label = target.label.as_str();
+    listen(Event::Stopping { label });
+    let stopped = server.stop().await;
+    listen(Event::Stopped { label, graceful: stopped.graceful, took: stopped.took });
+}
