@@ -19,14 +19,14 @@ use crate::schema::unit::{Phase, Request};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
-use crate::load::exchange::Line;
-use crate::load::http::http2_connections::Multiplex;
-use crate::load::request::messages::{Messages, Script};
+use crate::load::http::http2_connections::Http2Connections;
+use crate::load::request::in_flight::Client;
+use crate::load::request::messages::{Messages, Requests};
 use crate::load::schedule::pacer::Pacer;
 use crate::load::schedule::slots::Slots;
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
-use crate::load::worker::{ClosedLoop, Command, Effort, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
+use crate::load::worker::{ClosedLoop, Command, CpuUse, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
 
 /// Warm-up of an open loop without a cap is played with so many in flight.
 const WARMUP_CONCURRENCY: u64 = 20;
@@ -90,28 +90,28 @@ pub async fn play(
     live: Arc<LiveCounters>,
     stop: Stop,
 ) -> anyhow::Result<Played> {
-    let crew = Crew::hire(&job, clock, &records, &live).await?;
+    let workers = Workers::start(&job, clock, &records, &live).await?;
     drop(records);
-    let mut run = Run { job, clock, live, stop, crew, stopped: false };
+    let mut run = Run { job, clock, live, stop, workers, stopped: false };
     let figures = run.all().await;
-    run.crew.dismiss().await;
+    run.workers.stop().await;
     Ok(Played { figures: figures?, started_at: clock.started_at(), stopped: run.stopped })
 }
 
 /// The client threads.
-struct Crew {
+struct Workers {
     commands: Vec<mpsc::UnboundedSender<Command>>,
     ended: Vec<oneshot::Receiver<()>>,
     messages: Arc<Messages>,
 }
 
-impl Crew {
-    async fn hire(
+impl Workers {
+    async fn start(
         job: &Job,
         clock: RunClock,
         records: &Sender<RequestRecord>,
         live: &Arc<LiveCounters>,
-    ) -> anyhow::Result<Crew> {
+    ) -> anyhow::Result<Workers> {
         let base_url = base_url(&job.base_url)?;
         let messages = Messages::new(
             &base_url,
@@ -123,17 +123,17 @@ impl Crew {
         )?;
         let dialer = Arc::new(Dialer::new(&base_url, &job.http).await?);
         let threads = u64::from(job.load.client_threads.max(1));
-        let mut crew = Crew { commands: Vec::new(), ended: Vec::new(), messages: Arc::new(messages) };
+        let mut workers = Workers { commands: Vec::new(), ended: Vec::new(), messages: Arc::new(messages) };
         for number in 0..threads {
             let worker = Worker {
                 number,
                 threads,
-                line: Line {
+                client: Client {
                     clock,
                     offset: RealtimeOffset::measure(&clock),
                     dialer: dialer.clone(),
                     pool: Pool::default(),
-                    http2: crew.messages.http2_head().map(Multiplex::new),
+                    http2: workers.messages.http2_head().map(Http2Connections::new),
                     live: live.clone(),
                 },
                 plan: job.load.clone(),
@@ -154,32 +154,32 @@ impl Crew {
                     let _ = ending.send(());
                 })
                 .context("a client thread cannot be started")?;
-            crew.commands.push(commands);
-            crew.ended.push(ended);
+            workers.commands.push(commands);
+            workers.ended.push(ended);
         }
-        Ok(crew)
+        Ok(workers)
     }
 
     /// Gives each thread a command and waits for all: what it took of them.
     async fn all(
         &self,
-        mut command: impl FnMut(oneshot::Sender<Effort>) -> Command,
-    ) -> anyhow::Result<Effort> {
+        mut command: impl FnMut(oneshot::Sender<CpuUse>) -> Command,
+    ) -> anyhow::Result<CpuUse> {
         let mut replies = Vec::new();
         for commands in &self.commands {
             let (reply, answer) = oneshot::channel();
             let _ = commands.send(command(reply));
             replies.push(answer);
         }
-        let mut effort = Effort::default();
+        let mut cpu_use = CpuUse::default();
         for answer in replies {
-            effort =
-                effort.with(answer.await.context("a client thread died; this is a fault of the harness")?);
+            cpu_use =
+                cpu_use.with(answer.await.context("a client thread died; this is a fault of the harness")?);
         }
-        Ok(effort)
+        Ok(cpu_use)
     }
 
-    async fn dismiss(self) {
+    async fn stop(self) {
         drop(self.commands);
         for ended in self.ended {
             let _ = ended.await;
@@ -192,7 +192,7 @@ struct Run {
     clock: RunClock,
     live: Arc<LiveCounters>,
     stop: Stop,
-    crew: Crew,
+    workers: Workers,
     stopped: bool,
 }
 
@@ -204,8 +204,8 @@ impl Run {
     }
 
     async fn connect(&self, total: u64) -> anyhow::Result<()> {
-        let each = total.min(OPENED_AHEAD).div_ceil(self.crew.commands.len() as u64);
-        self.crew.all(|reply| Command::Connect(each as usize, reply)).await.map(|_| ())
+        let each = total.min(OPENED_AHEAD).div_ceil(self.workers.commands.len() as u64);
+        self.workers.all(|reply| Command::Connect(each as usize, reply)).await.map(|_| ())
     }
 
     fn warmup_slots(&self) -> u64 {
@@ -224,8 +224,8 @@ impl Run {
         }
         let slots = self.warmup_slots().min(requests);
         let kind = PhaseKind::Closed(closed_loop(slots, requests, 0, false));
-        let script = Script::new(self.crew.messages.clone(), self.job.warmup.clone());
-        let phase = self.phase(Phase::Warmup, script, from_us, until_us, kind);
+        let requests = Requests::new(self.workers.messages.clone(), self.job.warmup.clone());
+        let phase = self.phase(Phase::Warmup, requests, from_us, until_us, kind);
         self.play(&phase).await?;
         if !self.stopped {
             tokio::select! {
@@ -242,7 +242,7 @@ impl Run {
         let lead_us = if load.traffic == Traffic::Closed { 0 } else { LOOK_AHEAD_US + 10_000 };
         let from_us = self.clock.now_us() + lead_us;
         let until_us = load.duration_s.map(|seconds| from_us + micros(seconds));
-        let script = Script::new(self.crew.messages.clone(), self.job.requests.clone());
+        let requests = Requests::new(self.workers.messages.clone(), self.job.requests.clone());
         let (kind, pacer) = match load.traffic {
             Traffic::Closed => (self.closed(first_e2e_us), None),
             Traffic::Poisson { .. } | Traffic::Constant { .. } => {
@@ -252,9 +252,9 @@ impl Run {
                 (PhaseKind::Open { slots, tickets }, Some(pacer))
             }
         };
-        let phase = self.phase(Phase::Measured, script, from_us, until_us, kind);
+        let phase = self.phase(Phase::Measured, requests, from_us, until_us, kind);
         self.live.measured_from_us.store(from_us.max(1), Ordering::Relaxed);
-        let mut effort = if self.stopped { Effort::default() } else { self.play(&phase).await? };
+        let mut cpu_use = if self.stopped { CpuUse::default() } else { self.play(&phase).await? };
         let measured_to_us = self.clock.now_us().max(from_us);
         let last_issue_us = phase.last_issue_us.load(Ordering::Relaxed).clamp(from_us, measured_to_us);
         let ramp_to_us = match &phase.kind {
@@ -263,7 +263,7 @@ impl Run {
         };
         drop(phase);
         if let Some(pacer) = pacer {
-            effort.cpu_s += pacer.join();
+            cpu_use.cpu_s += pacer.join();
         }
         Ok(EngineFigures {
             measured_from_us: from_us,
@@ -271,9 +271,9 @@ impl Run {
             ramp_to_us,
             issue_end_us: last_issue_us,
             issued: Some(self.live.issued.load(Ordering::Relaxed)),
-            cpu_s: effort.cpu_s,
-            busy_share: effort.busy_share,
-            threads: self.crew.commands.len() as u32,
+            cpu_s: cpu_use.cpu_s,
+            busy_share: cpu_use.busy_share,
+            threads: self.workers.commands.len() as u32,
         })
     }
 
@@ -309,14 +309,14 @@ impl Run {
     fn phase(
         &self,
         phase: Phase,
-        script: Script,
+        requests: Requests,
         from_us: u64,
         until_us: Option<u64>,
         kind: PhaseKind,
     ) -> Arc<PhaseRun> {
         Arc::new(PhaseRun {
             phase,
-            script,
+            requests,
             cancel: Cancel::default(),
             from_us,
             until_us,
@@ -328,11 +328,11 @@ impl Run {
     }
 
     /// Plays a phase on all threads, or what a stop leaves of it.
-    async fn play(&mut self, phase: &Arc<PhaseRun>) -> anyhow::Result<Effort> {
-        let played = self.crew.all(|reply| Command::Play(phase.clone(), reply));
+    async fn play(&mut self, phase: &Arc<PhaseRun>) -> anyhow::Result<CpuUse> {
+        let played = self.workers.all(|reply| Command::Play(phase.clone(), reply));
         tokio::pin!(played);
         tokio::select! {
-            effort = &mut played => return effort,
+            cpu_use = &mut played => return cpu_use,
             stopped = self.stop.wait_for(|stop| *stop) => {
                 // A sender that is gone will never stop the run.
                 if stopped.is_err() {

@@ -8,9 +8,9 @@ use tokio::sync::{mpsc as commands, oneshot};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
-use crate::load::exchange::Line;
 use crate::load::play::{Job, base_url};
-use crate::load::request::messages::{Messages, Script};
+use crate::load::request::in_flight::Client;
+use crate::load::request::messages::{Messages, Requests};
 use crate::load::schedule::pacer::Pacer;
 use crate::load::schedule::slots::Slots;
 use crate::load::socket::dial::Dialer;
@@ -131,7 +131,7 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
     Worker {
         number: 0,
         threads: 1,
-        line: Line {
+        client: Client {
             clock,
             offset: RealtimeOffset::measure(&clock),
             dialer: Arc::new(Dialer::new(&base_url(&job.base_url).unwrap(), &job.http).await.unwrap()),
@@ -152,7 +152,7 @@ fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
     let messages = Messages::new(&url, &job.http, None, &job.capabilities, &job.sampling, false).unwrap();
     PhaseRun {
         phase: Phase::Measured,
-        script: Script::new(Arc::new(messages), job.requests.clone()),
+        requests: Requests::new(Arc::new(messages), job.requests.clone()),
         cancel: Cancel::default(),
         from_us,
         until_us: None,
