@@ -10,5 +10,8 @@ use super::exactness::beyond_calibration;
 /// They come first among the run's caveats.
 pub fn plan_caveats(plan: &Plan, environment: &Environment, summary: &RunSummary) -> Vec<Caveat> {
     let simulated = plan.simulated.then_some(Caveat::Simulated);
-    simulated.into_iter().chain(beyond_calibration(&plan.load, environment.exact_up_to, summary)).collect()
+    simulated
+        .into_iter()
+        .chain(beyond_calibration(&plan.load, plan.client_threads, environment.exact_up_to, summary))
+        .collect()
 }

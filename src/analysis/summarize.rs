@@ -65,7 +65,7 @@ impl SummaryInput {
             model: target.model.name.clone(),
             precision: target.model.precision.clone(),
             traffic: header.plan.load.traffic,
-            concurrency: header.plan.load.concurrency,
+            concurrency: header.plan.load.concurrency(),
             ignore_eos: header.plan.sampling.ignore_eos,
             started_at: header.started_at,
             ready_s: header.ready_s,
@@ -129,7 +129,7 @@ pub struct Summarizer {
 impl Summarizer {
     /// Starts with no record.
     pub fn new(input: SummaryInput) -> Self {
-        let open_loop = input.traffic.rate().is_some();
+        let open_loop = input.traffic.is_open();
         let concurrency = u64::from(input.concurrency.unwrap_or(1));
         Summarizer {
             window: Window::new(open_loop, concurrency),

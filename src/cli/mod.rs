@@ -198,7 +198,7 @@ pub struct LoadArgs {
     /// Requests in flight [default: 20; with --rate: no cap]
     #[arg(long, value_name = "N")]
     pub concurrency: Option<u32>,
-    /// Open loop: requests per second that start whether or not earlier ones have ended
+    /// Open loop: requests per second that start whether or not earlier ones have ended; inf: all at once
     #[arg(long, value_name = "R")]
     pub rate: Option<f64>,
     /// Gaps between the starts of an open loop [default: poisson]

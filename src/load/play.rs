@@ -1,5 +1,6 @@
 //! The whole run: connections, warm-up, pause, the measured phase, the drain; and nothing left open.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -14,7 +15,7 @@ use crate::schema::live::LiveCounters;
 use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::RequestRecord;
 use crate::schema::target::Capabilities;
-use crate::schema::traffic::{Traffic, Warmup};
+use crate::schema::traffic::{Arrivals, Ramp, Traffic, Warmup};
 use crate::schema::unit::{Phase, Request};
 
 use crate::load::cancel::Cancel;
@@ -35,6 +36,17 @@ const OPENED_AHEAD: u64 = 2_000;
 /// Between the end of the warm-up and the measured phase, for servers to settle.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// The longest ramp that is not asked for, µs.
+const LONGEST_RAMP_US: u64 = 1_000_000;
+/// The measured phase of an open loop begins so long after its first requests can be made ready, µs.
+const OPEN_LEAD_US: u64 = LOOK_AHEAD_US + READING_US;
+/// Until the workers have read what they are to play, µs.
+const READING_US: u64 = 10_000;
+/// Making one request ready takes less, µs: where all are due at once, all are made ready before.
+const READY_US: u64 = 100;
+/// But no run waits longer for that, µs.
+const LONGEST_BURST_LEAD_US: u64 = 5_000_000;
+
 /// All that decides one run.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -46,8 +58,12 @@ pub struct Job {
     pub api_key: Option<String>,
     /// How the server is spoken to.
     pub capabilities: Capabilities,
-    /// The traffic.
+    /// The load.
     pub load: LoadPoint,
+    /// Seed of the due times.
+    pub seed: u64,
+    /// Client threads.
+    pub client_threads: u32,
     /// What each request asks for.
     pub sampling: Sampling,
     /// Measured requests, repeated in order.
@@ -64,21 +80,17 @@ pub type Stop = watch::Receiver<bool>;
 pub struct Played {
     /// The engine's own figures.
     pub figures: EngineFigures,
-    /// Wall time of µs 0.
-    pub started_at: jiff::Timestamp,
     /// [`Stop`] ended it.
     pub stopped: bool,
 }
 
-/// Files that a plan needs open at once, a reserve for everything else included. An open loop without
-/// a cap is counted at 10 s of requests, since nobody knows how many it will have in flight.
+/// Files that a load needs open at once, a reserve for everything else included. An open loop without
+/// a cap is counted at 10 s of requests, since nobody knows how many it will have in flight; where all are
+/// due at once, at all of them.
 pub fn open_files_needed(load: &LoadPoint) -> u64 {
-    let wanted = match (load.concurrency, load.traffic.rate()) {
-        (Some(concurrency), _) => u64::from(concurrency),
-        (None, Some(rate)) => (rate * 10.0).ceil() as u64,
-        (None, None) => 1,
-    };
-    wanted.min(load.requests.unwrap_or(u64::MAX)).saturating_add(100)
+    let uncapped = |rate: Option<f64>| rate.map_or(u64::MAX, |rate| (rate * 10.0).ceil() as u64);
+    let wanted = load.concurrency().map_or_else(|| uncapped(load.rate()), u64::from);
+    wanted.min(load.until.requests().unwrap_or(u64::MAX)).saturating_add(100)
 }
 
 /// Plays a job: first the warm-up, then the measured phase. Every issued request gives exactly one record. `clock` is the run's µs 0. When it
@@ -95,7 +107,7 @@ pub async fn play(
     let mut run = Run { job, clock, live, stop, workers, stopped: false };
     let figures = run.all().await;
     run.workers.stop().await;
-    Ok(Played { figures: figures?, started_at: clock.started_at(), stopped: run.stopped })
+    Ok(Played { figures: figures?, stopped: run.stopped })
 }
 
 /// The client threads.
@@ -122,7 +134,7 @@ impl Workers {
             false,
         )?;
         let dialer = Arc::new(Dialer::new(&base_url, &job.http).await?);
-        let threads = u64::from(job.load.client_threads.max(1));
+        let threads = u64::from(job.client_threads.max(1));
         let mut workers = Workers { commands: Vec::new(), ended: Vec::new(), messages: Arc::new(messages) };
         for number in 0..threads {
             let worker = Worker {
@@ -136,7 +148,8 @@ impl Workers {
                     http2: workers.messages.http2_head().map(Http2Connections::new),
                     live: live.clone(),
                 },
-                plan: job.load.clone(),
+                load: job.load.clone(),
+                seed: job.seed,
                 sampling: job.sampling,
                 capabilities: job.capabilities.clone(),
                 records: records.clone(),
@@ -209,7 +222,7 @@ impl Run {
     }
 
     fn warmup_slots(&self) -> u64 {
-        self.job.load.concurrency.map_or(WARMUP_CONCURRENCY, u64::from)
+        self.job.load.concurrency().map_or(WARMUP_CONCURRENCY, u64::from)
     }
 
     /// Plays the warm-up: E2E of its first completed request, µs, where there is one.
@@ -239,17 +252,17 @@ impl Run {
     async fn measure(&mut self, first_e2e_us: Option<u64>) -> anyhow::Result<EngineFigures> {
         let load = self.job.load.clone();
         self.connect(self.connections_ahead(first_e2e_us)).await?;
-        let lead_us = if load.traffic == Traffic::Closed { 0 } else { LOOK_AHEAD_US + 10_000 };
+        let lead_us = lead_us(&load);
         let from_us = self.clock.now_us() + lead_us;
-        let until_us = load.duration_s.map(|seconds| from_us + micros(seconds));
+        let until_us = load.until.duration_s().map(|seconds| from_us + micros(seconds));
         let requests = Requests::new(self.workers.messages.clone(), self.job.requests.clone());
         let (kind, pacer) = match load.traffic {
-            Traffic::Closed => (self.closed(first_e2e_us), None),
-            Traffic::Poisson { .. } | Traffic::Constant { .. } => {
+            Traffic::Closed { slots, ramp } => (self.closed(slots, ramp, first_e2e_us), None),
+            Traffic::Open { arrivals: _, cap } => {
                 let (pacer, tickets) =
                     Pacer::start(self.clock).context("the pacer's thread cannot be started")?;
-                let slots = load.concurrency.map(Slots::new);
-                (PhaseKind::Open { slots, tickets }, Some(pacer))
+                let slots = cap.map(|cap| Slots::new(cap.get()));
+                (PhaseKind::Open { slots, tickets, ahead_us: lead_us - READING_US }, Some(pacer))
             }
         };
         let phase = self.phase(Phase::Measured, requests, from_us, until_us, kind);
@@ -277,33 +290,26 @@ impl Run {
         })
     }
 
-    fn closed(&self, first_e2e_us: Option<u64>) -> PhaseKind {
-        let load = &self.job.load;
-        let slots = u64::from(load.concurrency.unwrap_or(1).max(1));
-        let longest_us = 1_000_000;
-        let ramp_us = match (load.ramp_s, first_e2e_us) {
-            (Some(ramp_s), _) => micros(ramp_s),
-            (None, Some(e2e_us)) => longest_us.min(e2e_us / 2),
-            (None, None) => longest_us,
+    fn closed(&self, slots: NonZeroU32, ramp: Ramp, first_e2e_us: Option<u64>) -> PhaseKind {
+        let (ramp_us, shrinks) = match (ramp, first_e2e_us) {
+            (Ramp::DurationS(seconds), _) => (micros(seconds), false),
+            (Ramp::Automatic, Some(e2e_us)) => (LONGEST_RAMP_US.min(e2e_us / 2), false),
+            (Ramp::Automatic, None) => (LONGEST_RAMP_US, true),
         };
-        let shrinks = load.ramp_s.is_none() && first_e2e_us.is_none();
-        PhaseKind::Closed(closed_loop(slots, load.requests.unwrap_or(u64::MAX), ramp_us, shrinks))
+        let requests = self.job.load.until.requests().unwrap_or(u64::MAX);
+        PhaseKind::Closed(closed_loop(u64::from(slots.get()), requests, ramp_us, shrinks))
     }
 
     /// Connections to be open when the measured phase begins: as many as are needed, by what the warm-up showed.
     fn connections_ahead(&self, first_e2e_us: Option<u64>) -> u64 {
         let load = &self.job.load;
-        let cap = match (load.concurrency, load.traffic) {
-            (Some(concurrency), _) => u64::from(concurrency),
-            (None, Traffic::Closed) => 1,
-            (None, Traffic::Poisson { .. } | Traffic::Constant { .. }) => u64::MAX,
-        };
-        let cap = cap.min(load.requests.unwrap_or(u64::MAX));
-        let wanted = match load.traffic.rate() {
-            None => cap,
-            Some(rate) => (rate * (first_e2e_us.unwrap_or(0) as f64 / 1e6 + 0.1) * 1.25).ceil() as u64 + 4,
-        };
-        wanted.min(cap)
+        let most = load.concurrency().map_or(u64::MAX, u64::from);
+        let most = most.min(load.until.requests().unwrap_or(u64::MAX));
+        // All slots of a closed loop need one, and so do requests that are all due at once.
+        let wanted = load.rate().map_or(most, |rate| {
+            (rate * (first_e2e_us.unwrap_or(0) as f64 / 1e6 + 0.1) * 1.25).ceil() as u64 + 4
+        });
+        wanted.min(most)
     }
 
     fn phase(
@@ -343,6 +349,18 @@ impl Run {
         self.stopped = true;
         phase.cancel.set();
         played.await
+    }
+}
+
+/// From now to the start of the measured phase, µs: so long ahead the first requests are made ready.
+fn lead_us(load: &LoadPoint) -> u64 {
+    match load.traffic {
+        Traffic::Closed { .. } => 0,
+        Traffic::Open { arrivals: Arrivals::AllAtOnce, cap: None } => {
+            let requests = load.until.requests().unwrap_or(0);
+            OPEN_LEAD_US + LONGEST_BURST_LEAD_US.min(requests.saturating_mul(READY_US))
+        }
+        Traffic::Open { .. } => OPEN_LEAD_US,
     }
 }
 

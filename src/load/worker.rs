@@ -55,7 +55,12 @@ pub(crate) enum PhaseKind {
     /// Always so many in flight.
     Closed(ClosedLoop),
     /// At due times.
-    Open { slots: Option<Arc<Slots>>, tickets: Tickets },
+    Open {
+        slots: Option<Arc<Slots>>,
+        tickets: Tickets,
+        /// Requests are made ready so long before they are due, µs.
+        ahead_us: u64,
+    },
 }
 
 /// A closed loop.
@@ -109,7 +114,9 @@ pub(crate) struct Worker {
     pub(crate) number: u64,
     pub(crate) threads: u64,
     pub(crate) client: Client,
-    pub(crate) plan: LoadPoint,
+    pub(crate) load: LoadPoint,
+    /// Seed of the due times.
+    pub(crate) seed: u64,
     pub(crate) sampling: Sampling,
     pub(crate) capabilities: Capabilities,
     pub(crate) records: Sender<RequestRecord>,
@@ -193,9 +200,9 @@ impl Worker {
                     tasks.spawn(async move { worker.slot(&phase, slot).await });
                 }
             }
-            PhaseKind::Open { slots, tickets } => {
-                if let Some(dues) = due_times(&self.plan) {
-                    self.open_loop(phase, dues, slots.as_ref(), tickets, &mut tasks).await;
+            PhaseKind::Open { slots, tickets, ahead_us } => {
+                if let Some(dues) = due_times(&self.load, self.seed) {
+                    self.open_loop(phase, dues, *ahead_us, (slots.as_ref(), tickets), &mut tasks).await;
                 }
             }
         }
@@ -265,8 +272,8 @@ impl Worker {
         self: &Arc<Self>,
         phase: &Arc<PhaseRun>,
         mut dues: DueTimes,
-        slots: Option<&Arc<Slots>>,
-        tickets: &Tickets,
+        ahead_us: u64,
+        (slots, tickets): (Option<&Arc<Slots>>, &Tickets),
         tasks: &mut JoinSet<()>,
     ) {
         let clock = &self.client.clock;
@@ -275,7 +282,7 @@ impl Worker {
                 continue;
             }
             let due_us = phase.from_us + offset_us;
-            let early = clock.instant(due_us.saturating_sub(LOOK_AHEAD_US));
+            let early = clock.instant(due_us.saturating_sub(ahead_us));
             tokio::select! {
                 () = sleep_until(early.into()) => {}
                 () = phase.cancel.wait() => {}
@@ -374,7 +381,7 @@ impl Worker {
         let mut record = blank_record(index, &request.prompt_id, phase.phase, expect);
         record.due_us = due_us;
         record.ready_us = ready_us;
-        let timeout_us = (self.plan.timeout_s * 1e6) as u64;
+        let timeout_us = (self.load.timeout_s * 1e6) as u64;
         Some(Assignment { record, message, expect, slot_free_us, timeout_us })
     }
 

@@ -171,6 +171,8 @@ pub fn job(session: &Session, target: &Target, url: &str) -> load::Job {
         api_key: session.api_key.clone(),
         capabilities: target.capabilities.clone(),
         load: session.plan.load.clone(),
+        seed: session.plan.seed,
+        client_threads: session.plan.client_threads,
         sampling: session.plan.sampling,
         requests: session.requests.clone(),
         warmup: session.warmup.clone(),

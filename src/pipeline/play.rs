@@ -183,8 +183,8 @@ async fn stop(session: &Session, target: &Target, server: Option<Server>) {
 }
 
 fn goal(session: &Session) -> Goal {
-    let load = &session.plan.load;
-    match (load.duration_s, load.requests) {
+    let until = session.plan.load.until;
+    match (until.duration_s(), until.requests()) {
         (Some(seconds), None) => Goal::Seconds(seconds),
         (_, requests) => Goal::Requests(requests.unwrap_or(0)),
     }

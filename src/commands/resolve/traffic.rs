@@ -1,10 +1,12 @@
 //! Load flags → the traffic of a plan, with contradictions refused.
 
-use anyhow::bail;
+use std::num::{NonZeroU32, NonZeroU64};
+
+use anyhow::{Context, bail};
 
 use crate::cli::{ArrivalArg, CountOrSeconds, EndpointArg, LoadArgs};
 use crate::schema::plan::{Endpoint, Header, HttpSettings, LoadPoint, Sampling};
-use crate::schema::traffic::{Traffic, Warmup};
+use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 
 /// Requests in flight of a closed loop.
 const DEFAULT_CONCURRENCY: u32 = 20;
@@ -13,39 +15,42 @@ const DEFAULT_OPEN_WARMUP: u64 = 20;
 /// The most threads that a load engine can use to any good.
 const MOST_CLIENT_THREADS: u32 = 256;
 
-/// The traffic, from flags and the size of the dataset.
-pub fn load_plan(args: &LoadArgs, prompts: usize) -> anyhow::Result<LoadPoint> {
+/// The load, from flags and the size of the dataset.
+pub fn load_point(args: &LoadArgs, prompts: usize) -> anyhow::Result<LoadPoint> {
     refuse_contradictions(args)?;
-    let traffic = match (args.rate, args.arrival) {
-        (None, _) => Traffic::Closed,
-        (Some(rate), Some(ArrivalArg::Constant)) => Traffic::Constant { rate },
-        (Some(rate), Some(ArrivalArg::Poisson) | None) => Traffic::Poisson { rate },
-    };
-    let concurrency = match traffic {
-        Traffic::Closed => Some(args.concurrency.unwrap_or(DEFAULT_CONCURRENCY)),
-        Traffic::Poisson { .. } | Traffic::Constant { .. } => args.concurrency,
+    let traffic = match args.rate {
+        None => closed(args)?,
+        Some(rate) => Traffic::Open {
+            arrivals: arrivals(rate, args.arrival),
+            cap: args.concurrency.and_then(NonZeroU32::new),
+        },
     };
     let requests = match (args.requests, args.duration) {
         (None, None) => Some(prompts as u64),
         (requests, _) => requests,
     };
+    let until = Until::new(requests.and_then(NonZeroU64::new), args.duration)
+        .context("no load can be made of --requests and --duration")?;
     let warmup = match args.warmup {
         Some(CountOrSeconds::Count(count)) => Warmup::Requests(count),
         Some(CountOrSeconds::Seconds(seconds)) => Warmup::DurationS(seconds),
-        None => Warmup::Requests(concurrency.map_or(DEFAULT_OPEN_WARMUP, u64::from)),
+        None => Warmup::Requests(traffic.concurrency().map_or(DEFAULT_OPEN_WARMUP, u64::from)),
     };
-    Ok(LoadPoint {
-        traffic,
-        concurrency,
-        requests,
-        duration_s: args.duration,
-        warmup,
-        ramp_s: args.ramp,
-        timeout_s: args.timeout,
-        drain_s: args.drain,
-        seed: args.seed,
-        client_threads: args.client_threads,
-    })
+    Ok(LoadPoint { name: None, traffic, until, warmup, drain_s: args.drain, timeout_s: args.timeout })
+}
+
+fn closed(args: &LoadArgs) -> anyhow::Result<Traffic> {
+    let slots = NonZeroU32::new(args.concurrency.unwrap_or(DEFAULT_CONCURRENCY))
+        .context("--concurrency is 0\nhint: give a number above 0")?;
+    Ok(Traffic::Closed { slots, ramp: args.ramp.map_or(Ramp::Automatic, Ramp::DurationS) })
+}
+
+fn arrivals(rate: f64, arrival: Option<ArrivalArg>) -> Arrivals {
+    match arrival {
+        _ if rate.is_infinite() => Arrivals::AllAtOnce,
+        Some(ArrivalArg::Constant) => Arrivals::Constant { rate },
+        Some(ArrivalArg::Poisson) | None => Arrivals::Poisson { rate },
+    }
 }
 
 fn refuse_contradictions(args: &LoadArgs) -> anyhow::Result<()> {
@@ -60,10 +65,14 @@ fn refuse_contradictions(args: &LoadArgs) -> anyhow::Result<()> {
     if args.insecure && args.ca_file.is_some() {
         bail!("--insecure checks no certificate, so --ca-file would do nothing\nhint: leave one of them out");
     }
-    if let Some(rate) = args.rate
-        && !(rate.is_finite() && rate > 0.0)
-    {
-        bail!("--rate {rate} is not a rate\nhint: give requests per second above 0");
+    match args.rate {
+        Some(rate) if rate.is_nan() || rate <= 0.0 => {
+            bail!(
+                "--rate {rate} is not a rate\nhint: give requests per second above 0, or inf for all at once"
+            )
+        }
+        Some(rate) if rate.is_infinite() => refuse_endless_burst(args)?,
+        Some(_) | None => {}
     }
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
         bail!("--temperature {} is not a temperature\nhint: give 0 or more", args.temperature);
@@ -85,6 +94,19 @@ fn refuse_contradictions(args: &LoadArgs) -> anyhow::Result<()> {
         bail!(
             "--client-threads {} is more than {MOST_CLIENT_THREADS}\nhint: one thread carries thousands of streams",
             args.client_threads
+        );
+    }
+    Ok(())
+}
+
+/// `--rate inf`: all requests are due at once, so their number alone can end them.
+fn refuse_endless_burst(args: &LoadArgs) -> anyhow::Result<()> {
+    if args.arrival.is_some() {
+        bail!("--rate inf has no gaps, so --arrival would do nothing\nhint: leave one of them out");
+    }
+    if args.requests.is_none() && args.duration.is_some() {
+        bail!(
+            "--rate inf sends all requests at once, and --duration does not say how many\nhint: add --requests N"
         );
     }
     Ok(())
@@ -171,26 +193,39 @@ mod tests {
 
     #[test]
     fn without_flags_each_prompt_is_sent_once_by_twenty_users() {
-        let load = load_plan(&args(&[]), 24).unwrap();
-        assert_eq!(load.traffic, Traffic::Closed);
-        assert_eq!((load.concurrency, load.requests), (Some(20), Some(24)));
+        let load = load_point(&args(&[]), 24).unwrap();
+        assert_eq!(load.traffic, Traffic::Closed { slots: 20.try_into().unwrap(), ramp: Ramp::Automatic });
+        assert_eq!((load.concurrency(), load.until.requests()), (Some(20), Some(24)));
         assert_eq!(load.warmup, Warmup::Requests(20));
     }
 
     #[test]
     fn a_rate_opens_the_loop_and_lifts_the_cap() {
-        let load = load_plan(&args(&["--rate", "3", "--duration", "10s"]), 24).unwrap();
-        assert_eq!(load.traffic, Traffic::Poisson { rate: 3.0 });
-        assert_eq!((load.concurrency, load.requests, load.duration_s), (None, None, Some(10.0)));
+        let load = load_point(&args(&["--rate", "3", "--duration", "10s"]), 24).unwrap();
+        assert_eq!(load.traffic, Traffic::Open { arrivals: Arrivals::Poisson { rate: 3.0 }, cap: None });
+        assert_eq!((load.until.requests(), load.until.duration_s()), (None, Some(10.0)));
+    }
+
+    #[test]
+    fn an_infinite_rate_makes_all_requests_due_at_once() {
+        let load = load_point(&args(&["--rate", "inf", "--concurrency", "8"]), 24).unwrap();
+        let cap = Some(8.try_into().unwrap());
+        assert_eq!(load.traffic, Traffic::Open { arrivals: Arrivals::AllAtOnce, cap });
+        assert_eq!(load.until.requests(), Some(24), "each prompt once");
+        let both = load_point(&args(&["--rate", "inf", "--requests", "5", "--duration", "1s"]), 24).unwrap();
+        assert_eq!((both.until.requests(), both.until.duration_s()), (Some(5), Some(1.0)));
     }
 
     #[test]
     fn contradictions_are_refused_by_name_with_a_cure() {
-        let cases: [(&[&str], &str); 6] = [
+        let cases: [(&[&str], &str); 9] = [
             (&["--arrival", "constant"], "--arrival"),
             (&["--rate", "2", "--ramp", "1s"], "--ramp"),
             (&["--insecure", "--ca-file", "x.pem"], "--ca-file"),
             (&["--rate", "0"], "--rate"),
+            (&["--rate", "nan"], "--rate"),
+            (&["--rate", "inf", "--arrival", "poisson"], "--arrival"),
+            (&["--rate", "inf", "--duration", "5s"], "--requests"),
             (&["--requests", "0"], "--requests"),
             (&["--temperature", "-1"], "--temperature"),
         ];
@@ -201,7 +236,7 @@ mod tests {
                 flags => flags.iter().map(|flag| (*flag).to_owned()).collect(),
             };
             let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-            let error = load_plan(&args(&flags), 24).unwrap_err().to_string();
+            let error = load_point(&args(&flags), 24).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("hint:"), "{error}");
         }
     }

@@ -219,12 +219,11 @@ impl Drop for Http2Stream {
 mod tests {
     use super::*;
     use crate::load::play::base_url;
-    use crate::load::tests::engine::job;
+    use crate::load::tests::engine::{closed, job};
     use crate::load::tests::server::{Counts, Reply, Server};
-    use crate::schema::traffic::Traffic;
 
     async fn dialer(url: &str) -> Dialer {
-        let mut wire = job(url, Traffic::Closed).http;
+        let mut wire = job(url, closed()).http;
         wire.http2 = true;
         Dialer::new(&base_url(url).unwrap(), &wire).await.unwrap()
     }
