@@ -304,6 +304,7 @@ pub fn exact_up_to(loads: &[Exactness]) -> ExactUpTo {
 /// The caveat of a run whose load lies beyond what this machine was calibrated for; none where it was not.
 pub fn beyond_calibration(
     load: &LoadPoint,
+    client_threads: u32,
     exact_up_to: Option<ExactUpTo>,
     summary: &RunSummary,
 ) -> Option<Caveat> {
@@ -312,27 +313,27 @@ pub fn beyond_calibration(
         beyond_rate(load, limit),
         beyond_streams(load, limit),
         beyond_tokens(summary, limit),
-        fewer_threads(load, limit),
+        fewer_threads(client_threads, limit),
     ];
     let what: Vec<String> = beyond.into_iter().flatten().collect();
     (!what.is_empty()).then(|| Caveat::BeyondCalibration { what: what.join(", ") })
 }
 
 fn beyond_rate(load: &LoadPoint, limit: ExactUpTo) -> Option<String> {
-    let (rate, exact) = (load.traffic.rate()?, limit.rate?);
+    let (rate, exact) = (load.rate()?, limit.rate?);
     (rate > exact).then(|| format!("{rate} requests/s, exact up to {exact}"))
 }
 
 fn beyond_streams(load: &LoadPoint, limit: ExactUpTo) -> Option<String> {
-    let (streams, exact) = (load.concurrency?, limit.streams?);
-    let open = load.traffic.rate().is_some();
+    let (streams, exact) = (load.concurrency()?, limit.streams?);
+    let open = load.traffic.is_open();
     // In an open loop the cap says little about how many there were.
     (!open && streams > exact).then(|| format!("{streams} in flight, exact up to {exact}"))
 }
 
 /// What four threads could is not shown for one.
-fn fewer_threads(load: &LoadPoint, limit: ExactUpTo) -> Option<String> {
-    let (threads, calibrated) = (load.client_threads, limit.client_threads?);
+fn fewer_threads(threads: u32, limit: ExactUpTo) -> Option<String> {
+    let calibrated = limit.client_threads?;
     (threads < calibrated).then(|| format!("--client-threads {threads}, calibrated with {calibrated}"))
 }
 

@@ -10,6 +10,7 @@ use super::exactness::beyond_calibration;
 pub fn plan_caveats(header: &RecordsHeader, summary: &RunSummary) -> Vec<Caveat> {
     let simulated = header.plan.simulated.then_some(Caveat::Simulated);
     let exact_up_to = header.environment.exact_up_to;
-    let beyond = header.load().and_then(|load| beyond_calibration(load, exact_up_to, summary));
+    let threads = header.plan.client_threads;
+    let beyond = header.load().and_then(|load| beyond_calibration(load, threads, exact_up_to, summary));
     simulated.into_iter().chain(beyond).collect()
 }

@@ -66,7 +66,7 @@ impl SummaryInput {
             model: target.model.name.clone(),
             precision: target.model.precision.clone(),
             traffic: load.traffic,
-            concurrency: load.concurrency,
+            concurrency: load.concurrency(),
             ignore_eos: header.plan.sampling.ignore_eos,
             started_at: header.started_at,
             ready_s: header.ready_s,
@@ -136,7 +136,7 @@ pub struct Summarizer {
 impl Summarizer {
     /// Starts with no record.
     pub fn new(input: SummaryInput) -> Self {
-        let open_loop = input.traffic.rate().is_some();
+        let open_loop = input.traffic.is_open();
         let concurrency = u64::from(input.concurrency.unwrap_or(1));
         Summarizer {
             window: Window::new(open_loop, concurrency),

@@ -1,6 +1,7 @@
 //! `harness calibrate`: this machine's own error, load by load, against a pretend engine that knows the truth.
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::schema::plan::{
     DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
 };
 use crate::schema::target::Target;
-use crate::schema::traffic::{Traffic, Warmup};
+use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 use crate::schema::unit::Request;
 
 use crate::commands::resolve::choices::{Choice, Engine, Given};
@@ -223,9 +224,11 @@ fn session(
             sha256: String::new(),
             prompts: shape.requests.len(),
         },
-        loads: vec![shape.plan(args.client_threads, args.seed)],
+        loads: vec![shape.load_point()],
         rounds: 1,
         repeats: 1,
+        seed: args.seed,
+        client_threads: args.client_threads,
         sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: true, exact_itl: false },
         launching: Some(Launching { shared, startup_timeout_s: 60.0 }),
         output: Output { directory: folder.to_owned(), folder: false },
@@ -274,22 +277,26 @@ impl Shape {
         Shape { load, itl_ms, requests: (0..count as u64).map(request).collect() }
     }
 
-    fn plan(&self, client_threads: u32, seed: u64) -> LoadPoint {
-        let (traffic, concurrency) = match self.load {
-            CalibrationLoad::Closed { streams, .. } => (Traffic::Closed, Some(streams)),
-            CalibrationLoad::Open { rate } => (Traffic::Poisson { rate }, None),
+    fn load_point(&self) -> LoadPoint {
+        let traffic = match self.load {
+            CalibrationLoad::Closed { streams, .. } => Traffic::Closed {
+                slots: NonZeroU32::new(streams).unwrap_or(NonZeroU32::MIN),
+                ramp: Ramp::Automatic,
+            },
+            CalibrationLoad::Open { rate } => {
+                Traffic::Open { arrivals: Arrivals::Poisson { rate }, cap: None }
+            }
         };
+        let most = traffic.concurrency().map_or(WARMUP, u64::from);
         LoadPoint {
+            name: None,
             traffic,
-            concurrency,
-            requests: Some(self.requests.len() as u64),
-            duration_s: None,
-            warmup: Warmup::Requests(WARMUP.min(u64::from(concurrency.unwrap_or(u32::MAX)))),
-            ramp_s: None,
-            timeout_s: 60.0,
+            until: Until::after_requests(
+                NonZeroU64::new(self.requests.len() as u64).unwrap_or(NonZeroU64::MIN),
+            ),
+            warmup: Warmup::Requests(WARMUP.min(most)),
             drain_s: 30.0,
-            seed,
-            client_threads,
+            timeout_s: 60.0,
         }
     }
 }

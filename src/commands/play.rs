@@ -99,6 +99,8 @@ pub async fn play(
         run_id: String::new(),
         created_at,
         skipped: targets.skipped,
+        seed: load_args.seed,
+        client_threads: load_args.client_threads,
         sampling: traffic::sampling(load_args),
         http: traffic::wire(load_args)?,
         dataset: dataset.source.clone(),

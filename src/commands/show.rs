@@ -149,7 +149,7 @@ fn print(text: &str) {
 }
 
 fn goal(load: &LoadPoint) -> Goal {
-    match (load.duration_s, load.requests) {
+    match (load.until.duration_s(), load.until.requests()) {
         (Some(seconds), None) => Goal::Seconds(seconds),
         (_, requests) => Goal::Requests(requests.unwrap_or(0)),
     }
@@ -173,7 +173,7 @@ pub fn plan_lines(plan: &Plan, visits: &[Visit]) -> Vec<String> {
     let left = if runs == all { String::new() } else { format!("{runs} left of ") };
     let mut lines = vec![format!("plan: {left}{all} runs ({})", factors.join(" × "))];
     if plan.loads.len() > 1 {
-        let words: Vec<String> = plan.loads.iter().map(crate::report::chart::traffic_words).collect();
+        let words: Vec<String> = plan.loads.iter().map(|load| load.traffic.to_string()).collect();
         lines.push(format!("  loads: {}", words.join(" | ")));
     }
     let mut by_round: BTreeMap<u32, Vec<&str>> = BTreeMap::new();

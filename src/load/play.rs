@@ -1,5 +1,6 @@
 //! The whole run: connections, warm-up, pause, the measured phase, the drain; and nothing left open.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -14,19 +15,19 @@ use crate::schema::live::LiveCounters;
 use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::RequestRecord;
 use crate::schema::target::Capabilities;
-use crate::schema::traffic::{Traffic, Warmup};
+use crate::schema::traffic::{Arrivals, Ramp, Traffic, Warmup};
 use crate::schema::unit::{Phase, Request};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
-use crate::load::exchange::Line;
-use crate::load::http::http2_connections::Multiplex;
-use crate::load::request::messages::{Messages, Script};
+use crate::load::http::http2_connections::Http2Connections;
+use crate::load::request::in_flight::Client;
+use crate::load::request::messages::{Messages, Requests};
 use crate::load::schedule::pacer::Pacer;
 use crate::load::schedule::slots::Slots;
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
-use crate::load::worker::{ClosedLoop, Command, Effort, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
+use crate::load::worker::{ClosedLoop, Command, CpuUse, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
 
 /// Warm-up of an open loop without a cap is played with so many in flight.
 const WARMUP_CONCURRENCY: u64 = 20;
@@ -34,6 +35,17 @@ const WARMUP_CONCURRENCY: u64 = 20;
 const OPENED_AHEAD: u64 = 2_000;
 /// Between the end of the warm-up and the measured phase, for servers to settle.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// The longest ramp that is not asked for, µs.
+const LONGEST_RAMP_US: u64 = 1_000_000;
+/// The measured phase of an open loop begins so long after its first requests can be made ready, µs.
+const OPEN_LEAD_US: u64 = LOOK_AHEAD_US + READING_US;
+/// Until the workers have read what they are to play, µs.
+const READING_US: u64 = 10_000;
+/// Making one request ready takes less, µs: where all are due at once, all are made ready before.
+const READY_US: u64 = 100;
+/// But no run waits longer for that, µs.
+const LONGEST_BURST_LEAD_US: u64 = 5_000_000;
 
 /// All that decides one run.
 #[derive(Debug, Clone)]
@@ -46,8 +58,12 @@ pub struct Job {
     pub api_key: Option<String>,
     /// How the server is spoken to.
     pub capabilities: Capabilities,
-    /// The traffic.
+    /// The load.
     pub load: LoadPoint,
+    /// Seed of the due times.
+    pub seed: u64,
+    /// Client threads.
+    pub client_threads: u32,
     /// What each request asks for.
     pub sampling: Sampling,
     /// Measured requests, repeated in order.
@@ -64,21 +80,17 @@ pub type Stop = watch::Receiver<bool>;
 pub struct Played {
     /// The engine's own figures.
     pub figures: EngineFigures,
-    /// Wall time of µs 0.
-    pub started_at: jiff::Timestamp,
     /// [`Stop`] ended it.
     pub stopped: bool,
 }
 
-/// Files that a plan needs open at once, a reserve for everything else included. An open loop without
-/// a cap is counted at 10 s of requests, since nobody knows how many it will have in flight.
+/// Files that a load needs open at once, a reserve for everything else included. An open loop without
+/// a cap is counted at 10 s of requests, since nobody knows how many it will have in flight; where all are
+/// due at once, at all of them.
 pub fn open_files_needed(load: &LoadPoint) -> u64 {
-    let wanted = match (load.concurrency, load.traffic.rate()) {
-        (Some(concurrency), _) => u64::from(concurrency),
-        (None, Some(rate)) => (rate * 10.0).ceil() as u64,
-        (None, None) => 1,
-    };
-    wanted.min(load.requests.unwrap_or(u64::MAX)).saturating_add(100)
+    let uncapped = |rate: Option<f64>| rate.map_or(u64::MAX, |rate| (rate * 10.0).ceil() as u64);
+    let wanted = load.concurrency().map_or_else(|| uncapped(load.rate()), u64::from);
+    wanted.min(load.until.requests().unwrap_or(u64::MAX)).saturating_add(100)
 }
 
 /// Plays a job: first the warm-up, then the measured phase. Every issued request gives exactly one record. `clock` is the run's µs 0. When it
@@ -90,28 +102,28 @@ pub async fn play(
     live: Arc<LiveCounters>,
     stop: Stop,
 ) -> anyhow::Result<Played> {
-    let crew = Crew::hire(&job, clock, &records, &live).await?;
+    let workers = Workers::start(&job, clock, &records, &live).await?;
     drop(records);
-    let mut run = Run { job, clock, live, stop, crew, stopped: false };
+    let mut run = Run { job, clock, live, stop, workers, stopped: false };
     let figures = run.all().await;
-    run.crew.dismiss().await;
-    Ok(Played { figures: figures?, started_at: clock.started_at(), stopped: run.stopped })
+    run.workers.stop().await;
+    Ok(Played { figures: figures?, stopped: run.stopped })
 }
 
 /// The client threads.
-struct Crew {
+struct Workers {
     commands: Vec<mpsc::UnboundedSender<Command>>,
     ended: Vec<oneshot::Receiver<()>>,
     messages: Arc<Messages>,
 }
 
-impl Crew {
-    async fn hire(
+impl Workers {
+    async fn start(
         job: &Job,
         clock: RunClock,
         records: &Sender<RequestRecord>,
         live: &Arc<LiveCounters>,
-    ) -> anyhow::Result<Crew> {
+    ) -> anyhow::Result<Workers> {
         let base_url = base_url(&job.base_url)?;
         let messages = Messages::new(
             &base_url,
@@ -122,21 +134,22 @@ impl Crew {
             false,
         )?;
         let dialer = Arc::new(Dialer::new(&base_url, &job.http).await?);
-        let threads = u64::from(job.load.client_threads.max(1));
-        let mut crew = Crew { commands: Vec::new(), ended: Vec::new(), messages: Arc::new(messages) };
+        let threads = u64::from(job.client_threads.max(1));
+        let mut workers = Workers { commands: Vec::new(), ended: Vec::new(), messages: Arc::new(messages) };
         for number in 0..threads {
             let worker = Worker {
                 number,
                 threads,
-                line: Line {
+                client: Client {
                     clock,
                     offset: RealtimeOffset::measure(&clock),
                     dialer: dialer.clone(),
                     pool: Pool::default(),
-                    http2: crew.messages.http2_head().map(Multiplex::new),
+                    http2: workers.messages.http2_head().map(Http2Connections::new),
                     live: live.clone(),
                 },
-                plan: job.load.clone(),
+                load: job.load.clone(),
+                seed: job.seed,
                 sampling: job.sampling,
                 capabilities: job.capabilities.clone(),
                 records: records.clone(),
@@ -154,32 +167,32 @@ impl Crew {
                     let _ = ending.send(());
                 })
                 .context("a client thread cannot be started")?;
-            crew.commands.push(commands);
-            crew.ended.push(ended);
+            workers.commands.push(commands);
+            workers.ended.push(ended);
         }
-        Ok(crew)
+        Ok(workers)
     }
 
     /// Gives each thread a command and waits for all: what it took of them.
     async fn all(
         &self,
-        mut command: impl FnMut(oneshot::Sender<Effort>) -> Command,
-    ) -> anyhow::Result<Effort> {
+        mut command: impl FnMut(oneshot::Sender<CpuUse>) -> Command,
+    ) -> anyhow::Result<CpuUse> {
         let mut replies = Vec::new();
         for commands in &self.commands {
             let (reply, answer) = oneshot::channel();
             let _ = commands.send(command(reply));
             replies.push(answer);
         }
-        let mut effort = Effort::default();
+        let mut cpu_use = CpuUse::default();
         for answer in replies {
-            effort =
-                effort.with(answer.await.context("a client thread died; this is a fault of the harness")?);
+            cpu_use =
+                cpu_use.with(answer.await.context("a client thread died; this is a fault of the harness")?);
         }
-        Ok(effort)
+        Ok(cpu_use)
     }
 
-    async fn dismiss(self) {
+    async fn stop(self) {
         drop(self.commands);
         for ended in self.ended {
             let _ = ended.await;
@@ -192,7 +205,7 @@ struct Run {
     clock: RunClock,
     live: Arc<LiveCounters>,
     stop: Stop,
-    crew: Crew,
+    workers: Workers,
     stopped: bool,
 }
 
@@ -204,12 +217,12 @@ impl Run {
     }
 
     async fn connect(&self, total: u64) -> anyhow::Result<()> {
-        let each = total.min(OPENED_AHEAD).div_ceil(self.crew.commands.len() as u64);
-        self.crew.all(|reply| Command::Connect(each as usize, reply)).await.map(|_| ())
+        let each = total.min(OPENED_AHEAD).div_ceil(self.workers.commands.len() as u64);
+        self.workers.all(|reply| Command::Connect(each as usize, reply)).await.map(|_| ())
     }
 
     fn warmup_slots(&self) -> u64 {
-        self.job.load.concurrency.map_or(WARMUP_CONCURRENCY, u64::from)
+        self.job.load.concurrency().map_or(WARMUP_CONCURRENCY, u64::from)
     }
 
     /// Plays the warm-up: E2E of its first completed request, µs, where there is one.
@@ -224,8 +237,8 @@ impl Run {
         }
         let slots = self.warmup_slots().min(requests);
         let kind = PhaseKind::Closed(closed_loop(slots, requests, 0, false));
-        let script = Script::new(self.crew.messages.clone(), self.job.warmup.clone());
-        let phase = self.phase(Phase::Warmup, script, from_us, until_us, kind);
+        let requests = Requests::new(self.workers.messages.clone(), self.job.warmup.clone());
+        let phase = self.phase(Phase::Warmup, requests, from_us, until_us, kind);
         self.play(&phase).await?;
         if !self.stopped {
             tokio::select! {
@@ -239,22 +252,22 @@ impl Run {
     async fn measure(&mut self, first_e2e_us: Option<u64>) -> anyhow::Result<EngineFigures> {
         let load = self.job.load.clone();
         self.connect(self.connections_ahead(first_e2e_us)).await?;
-        let lead_us = if load.traffic == Traffic::Closed { 0 } else { LOOK_AHEAD_US + 10_000 };
+        let lead_us = lead_us(&load);
         let from_us = self.clock.now_us() + lead_us;
-        let until_us = load.duration_s.map(|seconds| from_us + micros(seconds));
-        let script = Script::new(self.crew.messages.clone(), self.job.requests.clone());
+        let until_us = load.until.duration_s().map(|seconds| from_us + micros(seconds));
+        let requests = Requests::new(self.workers.messages.clone(), self.job.requests.clone());
         let (kind, pacer) = match load.traffic {
-            Traffic::Closed => (self.closed(first_e2e_us), None),
-            Traffic::Poisson { .. } | Traffic::Constant { .. } => {
+            Traffic::Closed { slots, ramp } => (self.closed(slots, ramp, first_e2e_us), None),
+            Traffic::Open { arrivals: _, cap } => {
                 let (pacer, tickets) =
                     Pacer::start(self.clock).context("the pacer's thread cannot be started")?;
-                let slots = load.concurrency.map(Slots::new);
-                (PhaseKind::Open { slots, tickets }, Some(pacer))
+                let slots = cap.map(|cap| Slots::new(cap.get()));
+                (PhaseKind::Open { slots, tickets, ahead_us: lead_us - READING_US }, Some(pacer))
             }
         };
-        let phase = self.phase(Phase::Measured, script, from_us, until_us, kind);
+        let phase = self.phase(Phase::Measured, requests, from_us, until_us, kind);
         self.live.measured_from_us.store(from_us.max(1), Ordering::Relaxed);
-        let mut effort = if self.stopped { Effort::default() } else { self.play(&phase).await? };
+        let mut cpu_use = if self.stopped { CpuUse::default() } else { self.play(&phase).await? };
         let measured_to_us = self.clock.now_us().max(from_us);
         let last_issue_us = phase.last_issue_us.load(Ordering::Relaxed).clamp(from_us, measured_to_us);
         let ramp_to_us = match &phase.kind {
@@ -263,7 +276,7 @@ impl Run {
         };
         drop(phase);
         if let Some(pacer) = pacer {
-            effort.cpu_s += pacer.join();
+            cpu_use.cpu_s += pacer.join();
         }
         Ok(EngineFigures {
             measured_from_us: from_us,
@@ -271,52 +284,45 @@ impl Run {
             ramp_to_us,
             issue_end_us: last_issue_us,
             issued: Some(self.live.issued.load(Ordering::Relaxed)),
-            cpu_s: effort.cpu_s,
-            busy_share: effort.busy_share,
-            threads: self.crew.commands.len() as u32,
+            cpu_s: cpu_use.cpu_s,
+            busy_share: cpu_use.busy_share,
+            threads: self.workers.commands.len() as u32,
         })
     }
 
-    fn closed(&self, first_e2e_us: Option<u64>) -> PhaseKind {
-        let load = &self.job.load;
-        let slots = u64::from(load.concurrency.unwrap_or(1).max(1));
-        let longest_us = 1_000_000;
-        let ramp_us = match (load.ramp_s, first_e2e_us) {
-            (Some(ramp_s), _) => micros(ramp_s),
-            (None, Some(e2e_us)) => longest_us.min(e2e_us / 2),
-            (None, None) => longest_us,
+    fn closed(&self, slots: NonZeroU32, ramp: Ramp, first_e2e_us: Option<u64>) -> PhaseKind {
+        let (ramp_us, shrinks) = match (ramp, first_e2e_us) {
+            (Ramp::DurationS(seconds), _) => (micros(seconds), false),
+            (Ramp::Automatic, Some(e2e_us)) => (LONGEST_RAMP_US.min(e2e_us / 2), false),
+            (Ramp::Automatic, None) => (LONGEST_RAMP_US, true),
         };
-        let shrinks = load.ramp_s.is_none() && first_e2e_us.is_none();
-        PhaseKind::Closed(closed_loop(slots, load.requests.unwrap_or(u64::MAX), ramp_us, shrinks))
+        let requests = self.job.load.until.requests().unwrap_or(u64::MAX);
+        PhaseKind::Closed(closed_loop(u64::from(slots.get()), requests, ramp_us, shrinks))
     }
 
     /// Connections to be open when the measured phase begins: as many as are needed, by what the warm-up showed.
     fn connections_ahead(&self, first_e2e_us: Option<u64>) -> u64 {
         let load = &self.job.load;
-        let cap = match (load.concurrency, load.traffic) {
-            (Some(concurrency), _) => u64::from(concurrency),
-            (None, Traffic::Closed) => 1,
-            (None, Traffic::Poisson { .. } | Traffic::Constant { .. }) => u64::MAX,
-        };
-        let cap = cap.min(load.requests.unwrap_or(u64::MAX));
-        let wanted = match load.traffic.rate() {
-            None => cap,
-            Some(rate) => (rate * (first_e2e_us.unwrap_or(0) as f64 / 1e6 + 0.1) * 1.25).ceil() as u64 + 4,
-        };
-        wanted.min(cap)
+        let most = load.concurrency().map_or(u64::MAX, u64::from);
+        let most = most.min(load.until.requests().unwrap_or(u64::MAX));
+        // All slots of a closed loop need one, and so do requests that are all due at once.
+        let wanted = load.rate().map_or(most, |rate| {
+            (rate * (first_e2e_us.unwrap_or(0) as f64 / 1e6 + 0.1) * 1.25).ceil() as u64 + 4
+        });
+        wanted.min(most)
     }
 
     fn phase(
         &self,
         phase: Phase,
-        script: Script,
+        requests: Requests,
         from_us: u64,
         until_us: Option<u64>,
         kind: PhaseKind,
     ) -> Arc<PhaseRun> {
         Arc::new(PhaseRun {
             phase,
-            script,
+            requests,
             cancel: Cancel::default(),
             from_us,
             until_us,
@@ -328,11 +334,11 @@ impl Run {
     }
 
     /// Plays a phase on all threads, or what a stop leaves of it.
-    async fn play(&mut self, phase: &Arc<PhaseRun>) -> anyhow::Result<Effort> {
-        let played = self.crew.all(|reply| Command::Play(phase.clone(), reply));
+    async fn play(&mut self, phase: &Arc<PhaseRun>) -> anyhow::Result<CpuUse> {
+        let played = self.workers.all(|reply| Command::Play(phase.clone(), reply));
         tokio::pin!(played);
         tokio::select! {
-            effort = &mut played => return effort,
+            cpu_use = &mut played => return cpu_use,
             stopped = self.stop.wait_for(|stop| *stop) => {
                 // A sender that is gone will never stop the run.
                 if stopped.is_err() {
@@ -343,6 +349,18 @@ impl Run {
         self.stopped = true;
         phase.cancel.set();
         played.await
+    }
+}
+
+/// From now to the start of the measured phase, µs: so long ahead the first requests are made ready.
+fn lead_us(load: &LoadPoint) -> u64 {
+    match load.traffic {
+        Traffic::Closed { .. } => 0,
+        Traffic::Open { arrivals: Arrivals::AllAtOnce, cap: None } => {
+            let requests = load.until.requests().unwrap_or(0);
+            OPEN_LEAD_US + LONGEST_BURST_LEAD_US.min(requests.saturating_mul(READY_US))
+        }
+        Traffic::Open { .. } => OPEN_LEAD_US,
     }
 }
 

@@ -12,10 +12,11 @@ use crate::schema::unit::{Phase, Request};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
-use crate::load::exchange::{Assignment, Line};
-use crate::load::http::http2_connections::Multiplex;
+use crate::load::exchange;
+use crate::load::http::http2_connections::Http2Connections;
 use crate::load::play::{Job, base_url};
 use crate::load::request::answer::{blank_record, expect};
+use crate::load::request::in_flight::{Assignment, Client};
 use crate::load::request::messages::Messages;
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
@@ -34,7 +35,7 @@ pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRe
         let url = base_url(&job.base_url)?;
         let key = job.api_key.as_deref();
         let messages = Messages::new(&url, &job.http, key, &job.capabilities, &job.sampling, true)?;
-        let http2 = messages.http2_head().map(Multiplex::new);
+        let http2 = messages.http2_head().map(Http2Connections::new);
         Ok::<_, anyhow::Error>((Dialer::new(&url, &job.http).await?, messages.make(request), http2))
     };
     let failed = |detail: String| {
@@ -47,7 +48,7 @@ pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRe
         Err(_) => return failed("the host's name could not be looked up within the timeout".to_owned()),
     };
     let clock = RunClock::start();
-    let line = Line {
+    let client = Client {
         clock,
         offset: RealtimeOffset::measure(&clock),
         dialer: Arc::new(dialer),
@@ -57,7 +58,7 @@ pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRe
     };
     let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2);
     let assignment = Assignment { record, message, expect, slot_free_us: 0, timeout_us };
-    let record = line.play(assignment, None, &Cancel::default()).await;
+    let record = exchange::play(&client, assignment, None, &Cancel::default()).await;
     record.unwrap_or_else(|| failed("cancelled".to_owned()))
 }
 
@@ -65,7 +66,7 @@ pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRe
 /// says what it speaks instead, or that nothing answers.
 pub async fn check_http2(base_url_text: &str, wire: &HttpSettings) -> anyhow::Result<()> {
     let dialer = Dialer::new(&base_url(base_url_text)?, wire).await?;
-    let connections = Multiplex::new(http::Request::new(()));
+    let connections = Http2Connections::new(http::Request::new(()));
     let clock = RunClock::start();
     let opened = tokio::time::timeout(CHECK_LIMIT, connections.open_for(1, &dialer, &clock)).await;
     opened.with_context(|| format!("no connection within {} s", CHECK_LIMIT.as_secs()))??;

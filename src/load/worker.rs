@@ -17,9 +17,10 @@ use crate::schema::unit::{Phase, Request};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::thread_cpu_ns;
-use crate::load::exchange::{Assignment, Line};
+use crate::load::exchange;
 use crate::load::request::answer::{blank_record, expect};
-use crate::load::request::messages::Script;
+use crate::load::request::in_flight::{Assignment, Client};
+use crate::load::request::messages::Requests;
 use crate::load::schedule::arrivals::{DueTimes, due_times};
 use crate::load::schedule::pacer::{Ticket, Tickets};
 use crate::load::schedule::slots::{Slot, Slots};
@@ -34,7 +35,7 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 /// A phase of the run, shared by all workers.
 pub(crate) struct PhaseRun {
     pub(crate) phase: Phase,
-    pub(crate) script: Script,
+    pub(crate) requests: Requests,
     pub(crate) cancel: Cancel,
     /// Start, µs.
     pub(crate) from_us: u64,
@@ -54,7 +55,12 @@ pub(crate) enum PhaseKind {
     /// Always so many in flight.
     Closed(ClosedLoop),
     /// At due times.
-    Open { slots: Option<Arc<Slots>>, tickets: Tickets },
+    Open {
+        slots: Option<Arc<Slots>>,
+        tickets: Tickets,
+        /// Requests are made ready so long before they are due, µs.
+        ahead_us: u64,
+    },
 }
 
 /// A closed loop.
@@ -72,7 +78,7 @@ pub(crate) struct ClosedLoop {
 
 /// What a command took of its thread, or of all.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Effort {
+pub(crate) struct CpuUse {
     /// CPU time, s.
     pub(crate) cpu_s: f64,
     /// CPU time over wall time while requests were issued, 0 to 1; the busiest thread's. The drain is not
@@ -80,10 +86,10 @@ pub(crate) struct Effort {
     pub(crate) busy_share: f64,
 }
 
-impl Effort {
+impl CpuUse {
     /// Of two threads.
-    pub(crate) fn with(self, other: Effort) -> Effort {
-        Effort { cpu_s: self.cpu_s + other.cpu_s, busy_share: self.busy_share.max(other.busy_share) }
+    pub(crate) fn with(self, other: CpuUse) -> CpuUse {
+        CpuUse { cpu_s: self.cpu_s + other.cpu_s, busy_share: self.busy_share.max(other.busy_share) }
     }
 }
 
@@ -98,17 +104,19 @@ const ISSUING_LEAST_US: u64 = 1_000_000;
 /// What a worker is told to do; it answers with what it took.
 pub(crate) enum Command {
     /// Open connections until so many are idle.
-    Connect(usize, oneshot::Sender<Effort>),
+    Connect(usize, oneshot::Sender<CpuUse>),
     /// Play its share of a phase.
-    Play(Arc<PhaseRun>, oneshot::Sender<Effort>),
+    Play(Arc<PhaseRun>, oneshot::Sender<CpuUse>),
 }
 
 /// One client thread.
 pub(crate) struct Worker {
     pub(crate) number: u64,
     pub(crate) threads: u64,
-    pub(crate) line: Line,
-    pub(crate) plan: LoadPoint,
+    pub(crate) client: Client,
+    pub(crate) load: LoadPoint,
+    /// Seed of the due times.
+    pub(crate) seed: u64,
     pub(crate) sampling: Sampling,
     pub(crate) capabilities: Capabilities,
     pub(crate) records: Sender<RequestRecord>,
@@ -126,7 +134,7 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
                 None => return,
                 Some(Command::Connect(count, reply)) => {
                     worker.connect(count).await;
-                    let _ = reply.send(Effort::default());
+                    let _ = reply.send(CpuUse::default());
                 }
                 Some(Command::Play(phase, reply)) => {
                     let before_ns = thread_cpu_ns().unwrap_or(0);
@@ -138,7 +146,7 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
                             _ = tick.tick() => worker.each_second(),
                         }
                     }
-                    let _ = reply.send(worker.effort(phase.from_us, before_ns));
+                    let _ = reply.send(worker.cpu_use(phase.from_us, before_ns));
                 }
             },
             _ = tick.tick() => worker.each_second(),
@@ -148,34 +156,34 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
 
 impl Worker {
     /// What the phase took that began at `from_us`, when the thread had used `before_ns` of CPU time.
-    fn effort(&self, from_us: u64, before_ns: u64) -> Effort {
+    fn cpu_use(&self, from_us: u64, before_ns: u64) -> CpuUse {
         let used_ns = thread_cpu_ns().unwrap_or(0).saturating_sub(before_ns);
         let [issued_us, issued_ns] =
             [&self.last_issue.0, &self.last_issue.1].map(|last| last.load(Ordering::Relaxed));
         let busy_share = busy_share(issued_us.saturating_sub(from_us), issued_ns.saturating_sub(before_ns));
-        Effort { cpu_s: used_ns as f64 / 1e9, busy_share }
+        CpuUse { cpu_s: used_ns as f64 / 1e9, busy_share }
     }
 
     fn each_second(&self) {
-        self.line.offset.refresh(&self.line.clock);
-        let now_us = self.line.clock.now_us();
-        self.line.pool.drop_stale(now_us);
-        if let Some(connections) = &self.line.http2 {
+        self.client.offset.refresh(&self.client.clock);
+        let now_us = self.client.clock.now_us();
+        self.client.pool.drop_stale(now_us);
+        if let Some(connections) = &self.client.http2 {
             connections.drop_stale(now_us);
         }
     }
 
     /// Failures, and a server that is slow to accept, are left to the requests that need a connection.
     async fn connect(&self, count: usize) {
-        let line = &self.line;
+        let client = &self.client;
         let all = async {
-            if let Some(connections) = &line.http2 {
-                let _ = connections.open_for(count, &line.dialer, &line.clock).await;
+            if let Some(connections) = &client.http2 {
+                let _ = connections.open_for(count, &client.dialer, &client.clock).await;
                 return;
             }
-            for _ in line.pool.len()..count {
-                match line.dialer.connect().await {
-                    Ok(connection) => line.pool.put(connection, line.clock.now_us()),
+            for _ in client.pool.len()..count {
+                match client.dialer.connect().await {
+                    Ok(connection) => client.pool.put(connection, client.clock.now_us()),
                     Err(_) => return,
                 }
             }
@@ -192,15 +200,15 @@ impl Worker {
                     tasks.spawn(async move { worker.slot(&phase, slot).await });
                 }
             }
-            PhaseKind::Open { slots, tickets } => {
-                if let Some(dues) = due_times(&self.plan) {
-                    self.open_loop(phase, dues, slots.as_ref(), tickets, &mut tasks).await;
+            PhaseKind::Open { slots, tickets, ahead_us } => {
+                if let Some(dues) = due_times(&self.load, self.seed) {
+                    self.open_loop(phase, dues, *ahead_us, (slots.as_ref(), tickets), &mut tasks).await;
                 }
             }
         }
         if let Some(drain_until_us) = phase.drain_until_us {
             let ended = async { while tasks.join_next().await.is_some() {} };
-            let limit = self.line.clock.instant(drain_until_us);
+            let limit = self.client.clock.instant(drain_until_us);
             if tokio::time::timeout_at(limit.into(), ended).await.is_err() {
                 phase.cancel.set();
             }
@@ -212,10 +220,10 @@ impl Worker {
     async fn slot(&self, phase: &PhaseRun, slot: u64) {
         let PhaseKind::Closed(closed) = &phase.kind else { return };
         self.wait_for_ramp(phase, closed, slot).await;
-        let mut ready_us = self.line.clock.now_us();
+        let mut ready_us = self.client.clock.now_us();
         closed.ramp_to_us.fetch_max(ready_us, Ordering::Relaxed);
         loop {
-            let over = phase.until_us.is_some_and(|until_us| self.line.clock.now_us() >= until_us);
+            let over = phase.until_us.is_some_and(|until_us| self.client.clock.now_us() >= until_us);
             if over || phase.cancel.is_set() {
                 return;
             }
@@ -224,7 +232,9 @@ impl Worker {
                 return;
             }
             let Some(assignment) = self.assignment(phase, index, None, ready_us, ready_us) else { return };
-            let Some(record) = self.line.play(assignment, None, &phase.cancel).await else { return };
+            let Some(record) = exchange::play(&self.client, assignment, None, &phase.cancel).await else {
+                return;
+            };
             ready_us = record.end_us;
             if closed.first_end.borrow().is_none() && record.outcome == Outcome::Completed {
                 closed.first_end.send_replace(Some((record.end_us, e2e_us(&record).unwrap_or(0))));
@@ -233,13 +243,13 @@ impl Worker {
             self.emit(phase, record);
             if refused {
                 tokio::time::sleep(REFUSED_PAUSE).await;
-                ready_us = self.line.clock.now_us();
+                ready_us = self.client.clock.now_us();
             }
         }
     }
 
     async fn wait_for_ramp(&self, phase: &PhaseRun, closed: &ClosedLoop, slot: u64) {
-        let clock = &self.line.clock;
+        let clock = &self.client.clock;
         let start_us =
             |from_us: u64, ramp_us: u64| clock.instant(from_us + ramp_us * slot / closed.slots.max(1));
         let mut first_end = closed.first_end.subscribe();
@@ -262,17 +272,17 @@ impl Worker {
         self: &Arc<Self>,
         phase: &Arc<PhaseRun>,
         mut dues: DueTimes,
-        slots: Option<&Arc<Slots>>,
-        tickets: &Tickets,
+        ahead_us: u64,
+        (slots, tickets): (Option<&Arc<Slots>>, &Tickets),
         tasks: &mut JoinSet<()>,
     ) {
-        let clock = &self.line.clock;
+        let clock = &self.client.clock;
         while let Some((index, offset_us)) = dues.next() {
             if index % self.threads != self.number {
                 continue;
             }
             let due_us = phase.from_us + offset_us;
-            let early = clock.instant(due_us.saturating_sub(LOOK_AHEAD_US));
+            let early = clock.instant(due_us.saturating_sub(ahead_us));
             tokio::select! {
                 () = sleep_until(early.into()) => {}
                 () = phase.cancel.wait() => {}
@@ -295,7 +305,9 @@ impl Worker {
             }
             let (worker, phase, tickets) = (self.clone(), phase.clone(), tickets.clone());
             tasks.spawn(async move {
-                if let Some(record) = worker.line.play(assignment, Some(&tickets), &phase.cancel).await {
+                if let Some(record) =
+                    exchange::play(&worker.client, assignment, Some(&tickets), &phase.cancel).await
+                {
                     if let Some(slot) = slot {
                         slot.end(record.end_us);
                     }
@@ -314,7 +326,7 @@ impl Worker {
         slots: &Arc<Slots>,
         tickets: &Tickets,
     ) -> Option<Slot> {
-        let clock = &self.line.clock;
+        let clock = &self.client.clock;
         let until_us = phase.until_us.unwrap_or(clock.now_us() + (1 << 50));
         let slot = async {
             if due_us > clock.now_us() {
@@ -335,7 +347,7 @@ impl Worker {
 
     /// What was due but never got a slot is dropped, and counted.
     fn drop_due(&self, phase: &PhaseRun, index: u64, due_us: u64, rest: DueTimes) {
-        let now_us = self.line.clock.now_us();
+        let now_us = self.client.clock.now_us();
         let rest = rest
             .filter(|(index, _)| index % self.threads == self.number)
             .map(|(index, offset_us)| (index, phase.from_us + offset_us));
@@ -348,7 +360,7 @@ impl Worker {
             };
             let mut record = assignment.record;
             record.end_us = now_us;
-            LiveCounters::add(&self.line.live.issued, 1);
+            LiveCounters::add(&self.client.live.issued, 1);
             self.emit(phase, record);
         }
     }
@@ -361,20 +373,20 @@ impl Worker {
         ready_us: u64,
         slot_free_us: u64,
     ) -> Option<Assignment> {
-        let (request, message): (&Request, _) = phase.script.get(index)?;
-        self.last_issue.0.store(self.line.clock.now_us(), Ordering::Relaxed);
+        let (request, message): (&Request, _) = phase.requests.get(index)?;
+        self.last_issue.0.store(self.client.clock.now_us(), Ordering::Relaxed);
         self.last_issue.1.store(thread_cpu_ns().unwrap_or(0), Ordering::Relaxed);
         let (ignore_eos, exact_itl) = (self.sampling.ignore_eos, self.sampling.exact_itl);
         let expect = expect(&self.capabilities, ignore_eos, exact_itl, request.max_tokens);
         let mut record = blank_record(index, &request.prompt_id, phase.phase, expect);
         record.due_us = due_us;
         record.ready_us = ready_us;
-        let timeout_us = (self.plan.timeout_s * 1e6) as u64;
+        let timeout_us = (self.load.timeout_s * 1e6) as u64;
         Some(Assignment { record, message, expect, slot_free_us, timeout_us })
     }
 
     fn emit(&self, phase: &PhaseRun, record: RequestRecord) {
-        let live = &self.line.live;
+        let live = &self.client.live;
         phase.last_issue_us.fetch_max(record.sent_us.unwrap_or(record.ready_us), Ordering::Relaxed);
         match record.phase {
             Phase::Warmup => LiveCounters::add(&live.warmup_done, 1),
@@ -408,7 +420,7 @@ mod tests {
         assert_eq!(busy_share(2_000_000, 2_100_000_000), 1.0, "the two clocks are not read at once");
         assert_eq!(busy_share(999_999, 999_999_000), 0.0, "a burst");
         assert_eq!(busy_share(0, 7), 0.0, "nothing was issued");
-        let of = |cpu_s, busy_share| Effort { cpu_s, busy_share };
+        let of = |cpu_s, busy_share| CpuUse { cpu_s, busy_share };
         let both = of(1.0, 0.95).with(of(2.0, 0.1));
         assert_eq!((both.cpu_s, both.busy_share), (3.0, 0.95));
     }

@@ -17,15 +17,15 @@ pub fn plan(labels: &[&str], points: usize, rounds: u32, repeats: u32) -> Plan {
         })
     };
     let load = serde_json::json!({
-        "traffic": {"pattern": "closed"}, "concurrency": 2, "requests": 4, "warmup": {"requests": 0},
-        "timeout_s": 60.0, "drain_s": 30.0, "seed": 0, "client_threads": 1
+        "traffic": {"loop": "closed", "slots": 2, "ramp": "automatic"}, "until": {"requests": 4},
+        "warmup": {"requests": 0}, "timeout_s": 60.0, "drain_s": 30.0
     });
     let plan = serde_json::json!({
         "schema_version": SCHEMA_VERSION, "run_id": "compare_20260201_143000", "title": "compare",
         "created_at": "2026-02-01T14:30:00Z",
         "targets": labels.iter().map(target).collect::<Vec<_>>(),
         "dataset": {"name": "d", "path": "built-in", "sha256": "", "prompts": 4},
-        "loads": vec![load; points], "rounds": rounds, "repeats": repeats,
+        "loads": vec![load; points], "rounds": rounds, "repeats": repeats, "seed": 0, "client_threads": 1,
         "sampling": {"temperature": 0.0, "ignore_eos": false, "exact_itl": false},
         "http": {"endpoint": "chat", "path": "/v1/chat/completions", "insecure": false},
         "output": {"directory": "results", "folder": true}, "strict": false

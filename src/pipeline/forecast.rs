@@ -104,14 +104,14 @@ impl Forecast {
 
 /// A load that a duration ends: that long, and its warm-up where that is a time too.
 fn planned_seconds(load: &LoadPoint) -> Option<f64> {
-    load.duration_s
+    load.until.duration_s()
 }
 
 fn is_like(run: &PastRun, load: &LoadPoint) -> bool {
-    run.concurrency == load.concurrency && run.rate == load.traffic.rate()
+    run.concurrency == load.concurrency() && run.rate == load.rate()
 }
 
 fn run_seconds(run: &PastRun, load: &LoadPoint) -> Option<f64> {
-    let requests = load.requests? as f64;
+    let requests = load.until.requests()? as f64;
     (run.issued > 0).then(|| requests * run.duration_s / run.issued as f64)
 }

@@ -77,6 +77,8 @@ impl Session {
             api_key: self.api_key.clone(),
             capabilities: target.capabilities.clone(),
             load: load.clone(),
+            seed: self.plan.seed,
+            client_threads: self.plan.client_threads,
             sampling: self.plan.sampling,
             requests: self.requests.clone(),
             warmup: self.warmup.clone(),

@@ -8,7 +8,7 @@ use jiff::{Timestamp, Unit};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::FailedTarget;
 use crate::schema::figure::{METRICS, Metric, Shape};
-use crate::schema::plan::Plan;
+use crate::schema::plan::{LoadPoint, Plan};
 use crate::schema::record::{Outcome, RequestRecord, StampKind};
 use crate::schema::summary::{ClientStats, Distribution, MetricValue, RunSummary};
 use crate::schema::target::Target;
@@ -157,8 +157,8 @@ fn plan_cells(plan: &Plan, at: Timestamp, facts: TargetFacts<'_>) -> Vec<String>
         plan.dataset.name.clone(),
         plan.http.endpoint.name().to_owned(),
         if plan.http.http2 { "2" } else { "1.1" }.to_owned(),
-        load.and_then(|load| load.concurrency).map(|slots| slots.to_string()).unwrap_or_default(),
-        optional(load.and_then(|load| load.traffic.rate())),
+        load.and_then(LoadPoint::concurrency).map(|slots| slots.to_string()).unwrap_or_default(),
+        optional(load.and_then(LoadPoint::rate)),
     ]
 }
 

@@ -19,7 +19,7 @@ use crate::schema::record::StampKind;
 use crate::schema::summary::{
     ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,
 };
-use crate::schema::traffic::{Traffic, Warmup};
+use crate::schema::traffic::{Ramp, Traffic, Until, Warmup};
 
 /// A distribution around a median with a tail up to `p99`.
 pub fn distribution(p50: f64, p99: f64) -> MetricValue {
@@ -174,19 +174,17 @@ pub fn plan() -> Plan {
             prompts: 18,
         },
         loads: vec![LoadPoint {
-            traffic: Traffic::Closed,
-            concurrency: Some(8),
-            requests: Some(18),
-            duration_s: None,
+            name: None,
+            traffic: Traffic::Closed { slots: 8.try_into().unwrap(), ramp: Ramp::Automatic },
+            until: Until::after_requests(18.try_into().unwrap()),
             warmup: Warmup::Requests(8),
-            ramp_s: None,
-            timeout_s: 600.0,
             drain_s: 30.0,
-            seed: 42,
-            client_threads: 1,
+            timeout_s: 600.0,
         }],
         rounds: 1,
         repeats: 1,
+        seed: 42,
+        client_threads: 1,
         sampling: Sampling { temperature: 0.0, max_tokens: Some(128), ignore_eos: true, exact_itl: false },
         http: HttpSettings {
             endpoint: Endpoint::Chat,

@@ -1,7 +1,7 @@
 //! report.md: the question, the table, the doubts, and how it was measured, to be read without this program.
 
 use super::caveat;
-use super::chart::{CHARTS, traffic_words};
+use super::chart::CHARTS;
 use super::client;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, direction, rows};
@@ -183,7 +183,10 @@ fn method(page: &mut Page, file: &ComparisonFile) {
                 escaped(&dataset.path),
                 code(&dataset.sha256)
             ),
-            format!("Load: {}", plan.loads.iter().map(load_words).collect::<Vec<_>>().join("; ")),
+            format!(
+                "Load: {}",
+                plan.loads.iter().map(|load| load_words(load, plan.seed)).collect::<Vec<_>>().join("; ")
+            ),
             format!(
                 "Requests: {} to `{}` over HTTP/{}, {}",
                 plan.http.endpoint.name(),
@@ -203,17 +206,17 @@ fn method(page: &mut Page, file: &ComparisonFile) {
     );
 }
 
-fn load_words(load: &LoadPoint) -> String {
-    let mut words = vec![traffic_words(load)];
-    words.extend(load.requests.map(|requests| format!("{requests} requests")));
-    words.extend(load.duration_s.map(|seconds| format!("for {} s", compact(seconds))));
+fn load_words(load: &LoadPoint, seed: u64) -> String {
+    let mut words = vec![load.traffic.to_string()];
+    words.extend(load.until.requests().map(|requests| format!("{requests} requests")));
+    words.extend(load.until.duration_s().map(|seconds| format!("for {} s", compact(seconds))));
     words.push(match load.warmup {
         Warmup::Requests(0) => "no warm-up".to_owned(),
         Warmup::Requests(requests) => format!("{requests} warm-up requests before, reported apart"),
         Warmup::DurationS(seconds) => format!("{} s of warm-up before, reported apart", compact(seconds)),
     });
     words.push(format!("timeout {} s", compact(load.timeout_s)));
-    words.push(format!("seed {}", load.seed));
+    words.push(format!("seed {seed}"));
     words.join(", ")
 }
 

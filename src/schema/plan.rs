@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::target::Target;
-use super::traffic::{Traffic, Warmup};
+use super::traffic::{Traffic, Until, Warmup};
 
 /// A resolved plan: no path is still to be looked up, no absent value means "default".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,10 @@ pub struct Plan {
     pub rounds: u32,
     /// How often each load is played within a launch.
     pub repeats: u32,
+    /// Seed of arrival times.
+    pub seed: u64,
+    /// Threads of the load engine.
+    pub client_threads: u32,
     /// What each request asks for.
     pub sampling: Sampling,
     /// Where and how the requests go.
@@ -126,34 +130,34 @@ pub struct DatasetSource {
     pub prompts: usize,
 }
 
-/// The traffic.
+/// One load: what traffic, until when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoadPoint {
+    /// What the user calls it, where it has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// When requests start.
     pub traffic: Traffic,
-    /// The most requests in flight. In a closed loop as many are always in flight.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<u32>,
-    /// End after this many requests; none: by duration alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requests: Option<u64>,
-    /// End after this many seconds; none: by requests alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub duration_s: Option<f64>,
+    /// When it ends.
+    pub until: Until,
     /// Sent before the window opens.
     pub warmup: Warmup,
-    /// Seconds over which a closed loop starts its first requests; none: the lesser of 1 s and half
-    /// the first warm-up request's E2E.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ramp_s: Option<f64>,
-    /// Seconds that one whole request may take.
-    pub timeout_s: f64,
     /// Seconds that requests in flight at the end may still take.
     pub drain_s: f64,
-    /// Seed of arrival times.
-    pub seed: u64,
-    /// Threads of the load engine.
-    pub client_threads: u32,
+    /// Seconds that one whole request may take.
+    pub timeout_s: f64,
+}
+
+impl LoadPoint {
+    /// The most requests in flight; none: no limit.
+    pub fn concurrency(&self) -> Option<u32> {
+        self.traffic.concurrency()
+    }
+
+    /// Mean requests per second of an open loop; none for a closed one, and where all are due at once.
+    pub fn rate(&self) -> Option<f64> {
+        self.traffic.rate()
+    }
 }
 
 /// What each request asks for.

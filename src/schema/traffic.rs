@@ -1,32 +1,208 @@
-//! When requests start.
+//! When requests start, and until when.
+
+use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
 /// When requests start.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "pattern", rename_all = "snake_case")]
+#[serde(tag = "loop", rename_all = "snake_case")]
 pub enum Traffic {
-    /// Each request starts when a slot is free.
-    Closed,
-    /// Exponential gaps.
-    Poisson {
-        /// Requests per second.
-        rate: f64,
+    /// Each slot starts a request when its last one has ended: as many are always in flight.
+    Closed {
+        /// Requests in flight.
+        slots: NonZeroU32,
+        /// How the slots start their first requests.
+        ramp: Ramp,
     },
-    /// Equal gaps.
-    Constant {
-        /// Requests per second.
-        rate: f64,
+    /// Requests start when they are due, whether or not earlier ones have ended.
+    Open {
+        /// The law of the due times.
+        arrivals: Arrivals,
+        /// The most requests in flight; what is due beyond them waits. None: no limit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cap: Option<NonZeroU32>,
     },
 }
 
 impl Traffic {
-    /// Requests per second of an open loop.
+    /// The most requests in flight; none: no limit.
+    pub fn concurrency(self) -> Option<u32> {
+        match self {
+            Traffic::Closed { slots, .. } => Some(slots.get()),
+            Traffic::Open { cap, .. } => cap.map(NonZeroU32::get),
+        }
+    }
+
+    /// Mean requests per second of an open loop; none for a closed one, and where all are due at once.
     pub fn rate(self) -> Option<f64> {
         match self {
-            Traffic::Closed => None,
-            Traffic::Poisson { rate } | Traffic::Constant { rate } => Some(rate),
+            Traffic::Closed { .. } => None,
+            Traffic::Open { arrivals, .. } => arrivals.mean_rate(),
         }
+    }
+
+    /// Requests do not wait for earlier ones.
+    pub fn is_open(self) -> bool {
+        match self {
+            Traffic::Closed { .. } => false,
+            Traffic::Open { .. } => true,
+        }
+    }
+}
+
+/// A few words: `concurrency 8`, `Poisson 4/s, at most 32 in flight`.
+impl std::fmt::Display for Traffic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Traffic::Closed { slots, .. } => write!(f, "concurrency {slots}"),
+            Traffic::Open { arrivals, cap: None } => write!(f, "{arrivals}"),
+            Traffic::Open { arrivals, cap: Some(cap) } => write!(f, "{arrivals}, at most {cap} in flight"),
+        }
+    }
+}
+
+/// A law of due times. The k-th request (from 0) is due `t(k)` seconds after the start.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "pattern", rename_all = "snake_case")]
+pub enum Arrivals {
+    /// Independent users: `t(k) = t(k-1) + E/rate`, `E` exponential with mean 1, from the seed.
+    ///
+    /// ```text
+    /// requests due
+    ///   4 │          ┌──
+    ///   3 │      ┌───┘
+    ///   2 │     ┌┘
+    ///   1 │  ┌──┘
+    ///   0 └──┴───────────── time
+    /// ```
+    Poisson {
+        /// Mean requests per second.
+        #[serde(rename = "rate_per_s")]
+        rate: f64,
+    },
+    /// Equal gaps: `t(k) = k/rate`.
+    ///
+    /// ```text
+    /// requests due
+    ///   4 │         ┌───
+    ///   3 │      ┌──┘
+    ///   2 │   ┌──┘
+    ///   1 ├───┘
+    ///   0 └──────────────── time
+    /// ```
+    Constant {
+        /// Requests per second.
+        #[serde(rename = "rate_per_s")]
+        rate: f64,
+    },
+    /// No gaps: `t(k) = 0`. The load must be bounded by requests.
+    ///
+    /// ```text
+    /// requests due
+    ///   4 ├──────────────
+    ///   3 │
+    ///   2 │
+    ///   1 │
+    ///   0 └──────────────── time
+    /// ```
+    AllAtOnce,
+}
+
+impl Arrivals {
+    /// Mean requests per second; none where all are due at once.
+    pub fn mean_rate(self) -> Option<f64> {
+        match self {
+            Arrivals::Poisson { rate } | Arrivals::Constant { rate } => Some(rate),
+            Arrivals::AllAtOnce => None,
+        }
+    }
+}
+
+/// A few words: `Poisson 4/s`.
+impl std::fmt::Display for Arrivals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Arrivals::Poisson { rate } => write!(f, "Poisson {rate}/s"),
+            Arrivals::Constant { rate } => write!(f, "constant {rate}/s"),
+            Arrivals::AllAtOnce => f.write_str("all at once"),
+        }
+    }
+}
+
+/// How the slots of a closed loop start their first requests: evenly over a time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ramp {
+    /// The lesser of 1 s and half the E2E latency of the first request that completes.
+    Automatic,
+    /// So many seconds.
+    DurationS(f64),
+}
+
+/// When a load ends: after so many requests, so many seconds, or what comes first. It has at least one
+/// bound: without any it cannot be made, nor read from a file.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Bounds")]
+pub struct Until {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<NonZeroU64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_s: Option<f64>,
+}
+
+/// Bounds that end no load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoEnd {
+    /// Neither bound.
+    #[error("a load needs an end: a number of requests, a duration, or both")]
+    Unbounded,
+    /// A duration that is no time.
+    #[error("the duration of a load must be more than 0 seconds")]
+    Duration,
+}
+
+/// [`Until`] as it stands in a file.
+#[derive(Deserialize)]
+struct Bounds {
+    requests: Option<NonZeroU64>,
+    duration_s: Option<f64>,
+}
+
+impl TryFrom<Bounds> for Until {
+    type Error = NoEnd;
+
+    fn try_from(bounds: Bounds) -> Result<Until, NoEnd> {
+        Until::new(bounds.requests, bounds.duration_s)
+    }
+}
+
+impl Until {
+    /// Ends after `requests` or `duration_s` seconds, whichever comes first.
+    ///
+    /// # Errors
+    /// Neither is given, or the duration is not a finite time above 0.
+    pub fn new(requests: Option<NonZeroU64>, duration_s: Option<f64>) -> Result<Until, NoEnd> {
+        match (requests, duration_s) {
+            (None, None) => Err(NoEnd::Unbounded),
+            (_, Some(seconds)) if !(seconds.is_finite() && seconds > 0.0) => Err(NoEnd::Duration),
+            (requests, duration_s) => Ok(Until { requests, duration_s }),
+        }
+    }
+
+    /// Ends after `requests`.
+    pub fn after_requests(requests: NonZeroU64) -> Until {
+        Until { requests: Some(requests), duration_s: None }
+    }
+
+    /// The bound in requests; none: by duration alone.
+    pub fn requests(self) -> Option<u64> {
+        self.requests.map(NonZeroU64::get)
+    }
+
+    /// The bound in seconds; none: by requests alone.
+    pub fn duration_s(self) -> Option<f64> {
+        self.duration_s
     }
 }
 
@@ -38,4 +214,53 @@ pub enum Warmup {
     Requests(u64),
     /// For so many seconds.
     DurationS(f64),
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_without_an_end_can_neither_be_made_nor_read() {
+        assert_eq!(Until::new(None, None), Err(NoEnd::Unbounded));
+        for seconds in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(Until::new(NonZeroU64::new(3), Some(seconds)), Err(NoEnd::Duration), "{seconds}");
+        }
+        let read = |json: &str| serde_json::from_str::<Until>(json);
+        for json in ["{}", r#"{"requests":0}"#, r#"{"duration_s":0.0}"#, r#"{"requests":null}"#] {
+            assert!(read(json).is_err(), "{json}");
+        }
+        let until = read(r#"{"requests":3}"#).unwrap();
+        assert_eq!((until.requests(), until.duration_s()), (Some(3), None));
+        let both = Until::new(NonZeroU64::new(3), Some(1.5)).unwrap();
+        assert_eq!(serde_json::to_string(&both).unwrap(), r#"{"requests":3,"duration_s":1.5}"#);
+    }
+
+    #[test]
+    fn a_closed_loop_without_slots_cannot_be_read() {
+        let read = |json: &str| serde_json::from_str::<Traffic>(json);
+        assert!(read(r#"{"loop":"closed","ramp":"automatic"}"#).is_err());
+        assert!(read(r#"{"loop":"closed","slots":0,"ramp":"automatic"}"#).is_err());
+        let closed = Traffic::Closed { slots: NonZeroU32::MIN, ramp: Ramp::DurationS(0.5) };
+        let json = r#"{"loop":"closed","slots":1,"ramp":{"duration_s":0.5}}"#;
+        assert_eq!(serde_json::to_string(&closed).unwrap(), json);
+        assert_eq!(read(json).unwrap(), closed);
+    }
+
+    #[test]
+    fn the_laws_say_their_rate_and_their_name() {
+        let open = |arrivals, cap| Traffic::Open { arrivals, cap: NonZeroU32::new(cap) };
+        let poisson = open(Arrivals::Poisson { rate: 4.0 }, 32);
+        assert_eq!(
+            (poisson.to_string(), poisson.rate()),
+            ("Poisson 4/s, at most 32 in flight".into(), Some(4.0))
+        );
+        let json = r#"{"loop":"open","arrivals":{"pattern":"poisson","rate_per_s":4.0},"cap":32}"#;
+        assert_eq!(serde_json::to_string(&poisson).unwrap(), json);
+        let all = open(Arrivals::AllAtOnce, 0);
+        assert_eq!((all.to_string(), all.rate(), all.is_open()), ("all at once".into(), None, true));
+        let constant = open(Arrivals::Constant { rate: 0.5 }, 0);
+        assert_eq!((constant.to_string(), constant.concurrency()), ("constant 0.5/s".into(), None));
+    }
 }

@@ -32,7 +32,7 @@ use harness::schema::record::{
 };
 use harness::schema::summary::{MetricValue, RunSummary};
 use harness::schema::target::{Capabilities, Model, Origin, ServerMetrics, Target};
-use harness::schema::traffic::{Traffic, Warmup};
+use harness::schema::traffic::{Ramp, Traffic, Until, Warmup};
 use harness::schema::unit::Phase;
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -79,19 +79,17 @@ fn plan(run_id: &str) -> Plan {
             prompts: 18,
         },
         loads: vec![LoadPoint {
-            traffic: Traffic::Closed,
-            concurrency: Some(20),
-            requests: Some(3),
-            duration_s: None,
+            name: None,
+            traffic: Traffic::Closed { slots: 20.try_into().unwrap(), ramp: Ramp::Automatic },
+            until: Until::after_requests(3.try_into().unwrap()),
             warmup: Warmup::Requests(0),
-            ramp_s: None,
-            timeout_s: 600.0,
             drain_s: 30.0,
-            seed: 1,
-            client_threads: 1,
+            timeout_s: 600.0,
         }],
         rounds: 1,
         repeats: 1,
+        seed: 1,
+        client_threads: 1,
         sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: false, exact_itl: false },
         http: HttpSettings {
             endpoint: Endpoint::Chat,

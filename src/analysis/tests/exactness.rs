@@ -1,5 +1,7 @@
 //! A client's error, from records and truths whose error is known.
 
+use std::num::{NonZeroU32, NonZeroU64};
+
 use rand::SeedableRng;
 use rand_distr::{Distribution as _, Exp};
 
@@ -9,7 +11,7 @@ use crate::analysis::{Pairing, TrueRequest, TrueWrite, exact_up_to, gap_figures,
 use crate::schema::calibration::{CalibrationLoad, ExactUpTo, Exactness};
 use crate::schema::caveat::Caveat;
 use crate::schema::plan::LoadPoint;
-use crate::schema::traffic::Warmup;
+use crate::schema::traffic::{Arrivals, Ramp, Until, Warmup};
 
 /// CLOCK_MONOTONIC at the records' µs 0.
 const ZERO_NS: u64 = 7_000_000_000;
@@ -189,19 +191,19 @@ fn the_limit_is_the_highest_load_below_which_all_are_exact() {
     assert_eq!(exact_up_to(&loads[4..5]), ExactUpTo { rate: Some(100.0), ..ExactUpTo::default() });
 }
 
-fn plan(traffic: Traffic, concurrency: Option<u32>) -> LoadPoint {
+fn load(traffic: Traffic) -> LoadPoint {
     LoadPoint {
+        name: None,
         traffic,
-        concurrency,
-        requests: Some(1),
-        duration_s: None,
+        until: Until::after_requests(NonZeroU64::MIN),
         warmup: Warmup::Requests(0),
-        ramp_s: None,
-        timeout_s: 60.0,
         drain_s: 30.0,
-        seed: 0,
-        client_threads: 1,
+        timeout_s: 60.0,
     }
+}
+
+fn closed_of(slots: u32) -> Traffic {
+    Traffic::Closed { slots: slots.try_into().unwrap(), ramp: Ramp::Automatic }
 }
 
 #[test]
@@ -214,29 +216,26 @@ fn a_load_beyond_the_calibration_is_doubted_and_one_within_it_is_not() {
     };
     let mut run = summarize(closed(), &[completed(0, 0, &[(10, 1)])], finish(1));
     run.output_tokens_by_second = vec![12_000, 12_500, 99_999];
-    let doubt = |traffic, concurrency, run: &RunSummary| match beyond_calibration(
-        &plan(traffic, concurrency),
-        Some(limit),
-        run,
-    ) {
+    let doubt = |traffic, run: &RunSummary| match beyond_calibration(&load(traffic), 1, Some(limit), run) {
         Some(Caveat::BeyondCalibration { what }) => what,
         None => String::new(),
         other => panic!("{other:?}"),
     };
     // The last second was cut short: its count is no rate.
-    assert_eq!(doubt(Traffic::Closed, Some(250), &run), "");
-    assert_eq!(doubt(Traffic::Closed, Some(251), &run), "251 in flight, exact up to 250");
-    let poisson = Traffic::Poisson { rate: 101.0 };
-    assert_eq!(doubt(poisson, Some(5_000), &run), "101 requests/s, exact up to 100");
+    assert_eq!(doubt(closed_of(250), &run), "");
+    assert_eq!(doubt(closed_of(251), &run), "251 in flight, exact up to 250");
+    let poisson =
+        |cap| Traffic::Open { arrivals: Arrivals::Poisson { rate: 101.0 }, cap: NonZeroU32::new(cap) };
+    assert_eq!(doubt(poisson(5_000), &run), "101 requests/s, exact up to 100");
     let only_open = ExactUpTo { streams: None, tokens_per_s: None, rate: Some(1.0), client_threads: None };
     let of_four = Some(ExactUpTo { client_threads: Some(4), ..limit });
-    let fewer = beyond_calibration(&plan(Traffic::Closed, Some(1)), of_four, &run);
+    let fewer = beyond_calibration(&load(closed_of(1)), 1, of_four, &run);
     assert!(
         matches!(fewer, Some(Caveat::BeyondCalibration { what }) if what == "--client-threads 1, calibrated with 4")
     );
-    let unknown = beyond_calibration(&plan(Traffic::Closed, Some(9_999)), Some(only_open), &run);
+    let unknown = beyond_calibration(&load(closed_of(9_999)), 1, Some(only_open), &run);
     assert_eq!(unknown, None, "no closed loop was calibrated: of it nothing is known");
     run.output_tokens_by_second = vec![20_000, 0];
-    assert_eq!(doubt(Traffic::Closed, Some(2), &run), "20000 tok/s, exact up to 12500");
-    assert_eq!(beyond_calibration(&plan(poisson, None), None, &run), None, "never calibrated");
+    assert_eq!(doubt(closed_of(2), &run), "20000 tok/s, exact up to 12500");
+    assert_eq!(beyond_calibration(&load(poisson(0)), 1, None, &run), None, "never calibrated");
 }

@@ -17,7 +17,7 @@ use crate::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
 };
 use crate::schema::summary::{Distribution, MetricValue, RunSummary};
-use crate::schema::traffic::Traffic;
+use crate::schema::traffic::{Arrivals, Ramp, Traffic};
 use crate::schema::unit::Phase;
 
 use super::{Finish, Summarizer, SummaryInput};
@@ -40,11 +40,11 @@ fn input(traffic: Traffic) -> SummaryInput {
 }
 
 fn closed() -> SummaryInput {
-    input(Traffic::Closed)
+    input(Traffic::Closed { slots: 2.try_into().unwrap(), ramp: Ramp::Automatic })
 }
 
 fn open() -> SummaryInput {
-    input(Traffic::Constant { rate: 100.0 })
+    input(Traffic::Open { arrivals: Arrivals::Constant { rate: 100.0 }, cap: 2.try_into().ok() })
 }
 
 /// A completed request of a closed loop, sent at `sent_ms`, whose chunks `(at_ms after sent, tokens)` carry

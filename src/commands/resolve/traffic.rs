@@ -1,113 +1,119 @@
 //! Load flags → the traffic of a plan, with contradictions refused.
 
-use anyhow::bail;
+use std::num::{NonZeroU32, NonZeroU64};
+
+use anyhow::{Context, bail};
 
 use crate::cli::{ArrivalArg, CountOrSeconds, EndpointArg, LoadArgs};
 use crate::schema::plan::{Endpoint, Header, HttpSettings, LoadPoint, Sampling};
-use crate::schema::traffic::{Traffic, Warmup};
+use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 
 /// Requests in flight of a closed loop.
 const DEFAULT_CONCURRENCY: u32 = 20;
 /// Warm-up requests of an open loop without a cap.
 const DEFAULT_OPEN_WARMUP: u64 = 20;
+/// Requests that a point of a sweep has at least for each that it keeps in flight, where nobody says how many.
+const LEAST_REQUESTS_A_SLOT: u64 = 4;
 /// The most threads that a load engine can use to any good.
 const MOST_CLIENT_THREADS: u32 = 256;
 
 /// The loads, from flags and the size of the dataset: one, or for a sweep one a value of the list.
 pub fn loads(args: &LoadArgs, sweeps: bool, prompts: usize) -> anyhow::Result<Vec<LoadPoint>> {
-    let (concurrencies, rates) = (&args.concurrency, &args.rate);
-    let lists = (concurrencies.len().max(1), rates.len().max(1));
-    match (sweeps, lists) {
-        (_, (1, 1)) => {}
-        (false, _) => {
-            let flag = if lists.0 > 1 { "--concurrency" } else { "--rate" };
-            bail!("{flag} takes one value here\nhint: several are a sweep: harness sweep {flag} 1,2,4")
+    let (concurrencies, rates) = (args.concurrency.len().max(1), args.rate.len().max(1));
+    let several = (concurrencies > 1, rates > 1);
+    match (sweeps, several) {
+        (_, (false, false)) | (true, (true, false) | (false, true)) => {}
+        (false, (true, _)) => bail!(
+            "--concurrency takes one value here\nhint: several are a sweep: harness sweep --concurrency 1,2,4"
+        ),
+        (false, (false, true)) => {
+            bail!("--rate takes one value here\nhint: several are a sweep: harness sweep --rates 1,2,4")
         }
-        (true, (1, _) | (_, 1)) => {}
-        (true, _) => bail!(
+        (true, (true, true)) => bail!(
             "--concurrency and --rates both hold several values\nhint: sweep one of them; one concurrency beside several rates is a cap"
         ),
     }
-    let at = |list: &[f64], place: usize| list.get(place).or(list.first()).copied();
-    (0..lists.0.max(lists.1))
-        .map(|place| {
-            let concurrency = concurrencies.get(place).or(concurrencies.first()).copied();
-            let load = load_point(args, concurrency, at(rates, place), prompts)?;
-            Ok(if sweeps { enough_for_a_sweep(args, load) } else { load })
-        })
-        .collect()
+    let points = (0..concurrencies.max(rates)).map(|place| Values {
+        concurrency: args.concurrency.get(place).or(args.concurrency.first()).copied(),
+        rate: args.rate.get(place).or(args.rate.first()).copied(),
+    });
+    points.map(|values| load_point(args, values, sweeps, prompts)).collect()
 }
 
-/// A point whose length nobody gave has each prompt once, but at least four times what is in flight.
-fn enough_for_a_sweep(args: &LoadArgs, load: LoadPoint) -> LoadPoint {
-    if args.requests.is_some() || args.duration.is_some() {
-        return load;
-    }
-    let least = u64::from(load.concurrency.unwrap_or(0)) * 4;
-    LoadPoint { requests: load.requests.map(|requests| requests.max(least)), ..load }
-}
-
-fn load_point(
-    args: &LoadArgs,
+/// What differs between the points of a sweep.
+#[derive(Debug, Clone, Copy)]
+struct Values {
     concurrency: Option<u32>,
     rate: Option<f64>,
-    prompts: usize,
-) -> anyhow::Result<LoadPoint> {
-    refuse_contradictions(args, concurrency, rate)?;
-    let traffic = match (rate, args.arrival) {
-        (None, _) => Traffic::Closed,
-        (Some(rate), Some(ArrivalArg::Constant)) => Traffic::Constant { rate },
-        (Some(rate), Some(ArrivalArg::Poisson) | None) => Traffic::Poisson { rate },
-    };
-    let concurrency = match traffic {
-        Traffic::Closed => Some(concurrency.unwrap_or(DEFAULT_CONCURRENCY)),
-        Traffic::Poisson { .. } | Traffic::Constant { .. } => concurrency,
+}
+
+fn load_point(args: &LoadArgs, values: Values, sweeps: bool, prompts: usize) -> anyhow::Result<LoadPoint> {
+    refuse_contradictions(args, values)?;
+    let traffic = match values.rate {
+        None => closed(args, values.concurrency)?,
+        Some(rate) => Traffic::Open {
+            arrivals: arrivals(rate, args.arrival),
+            cap: values.concurrency.and_then(NonZeroU32::new),
+        },
     };
     let requests = match (args.requests, args.duration) {
+        // A point of a sweep has each prompt once, but enough requests for its slots to be filled again.
+        (None, None) if sweeps => {
+            Some((prompts as u64).max(u64::from(values.concurrency.unwrap_or(0)) * LEAST_REQUESTS_A_SLOT))
+        }
         (None, None) => Some(prompts as u64),
         (requests, _) => requests,
     };
+    let until = Until::new(requests.and_then(NonZeroU64::new), args.duration)
+        .context("no load can be made of --requests and --duration")?;
     let warmup = match args.warmup {
         Some(CountOrSeconds::Count(count)) => Warmup::Requests(count),
         Some(CountOrSeconds::Seconds(seconds)) => Warmup::DurationS(seconds),
-        None => Warmup::Requests(concurrency.map_or(DEFAULT_OPEN_WARMUP, u64::from)),
+        None => Warmup::Requests(traffic.concurrency().map_or(DEFAULT_OPEN_WARMUP, u64::from)),
     };
-    Ok(LoadPoint {
-        traffic,
-        concurrency,
-        requests,
-        duration_s: args.duration,
-        warmup,
-        ramp_s: args.ramp,
-        timeout_s: args.timeout,
-        drain_s: args.drain,
-        seed: args.seed,
-        client_threads: args.client_threads,
-    })
+    Ok(LoadPoint { name: None, traffic, until, warmup, drain_s: args.drain, timeout_s: args.timeout })
 }
 
-fn refuse_contradictions(args: &LoadArgs, concurrency: Option<u32>, rate: Option<f64>) -> anyhow::Result<()> {
-    if args.arrival.is_some() && rate.is_none() {
+fn closed(args: &LoadArgs, concurrency: Option<u32>) -> anyhow::Result<Traffic> {
+    let slots = NonZeroU32::new(concurrency.unwrap_or(DEFAULT_CONCURRENCY))
+        .context("--concurrency is 0\nhint: give a number above 0")?;
+    Ok(Traffic::Closed { slots, ramp: args.ramp.map_or(Ramp::Automatic, Ramp::DurationS) })
+}
+
+fn arrivals(rate: f64, arrival: Option<ArrivalArg>) -> Arrivals {
+    match arrival {
+        _ if rate.is_infinite() => Arrivals::AllAtOnce,
+        Some(ArrivalArg::Constant) => Arrivals::Constant { rate },
+        Some(ArrivalArg::Poisson) | None => Arrivals::Poisson { rate },
+    }
+}
+
+fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> {
+    if args.arrival.is_some() && values.rate.is_none() {
         bail!(
             "--arrival says how an open loop starts its requests, and there is no --rate\nhint: add --rate R, or leave --arrival out"
         );
     }
-    if args.ramp.is_some() && rate.is_some() {
+    if args.ramp.is_some() && values.rate.is_some() {
         bail!("--ramp is for a closed loop, and --rate makes an open one\nhint: leave one of them out");
     }
     if args.insecure && args.ca_file.is_some() {
         bail!("--insecure checks no certificate, so --ca-file would do nothing\nhint: leave one of them out");
     }
-    if let Some(rate) = rate
-        && !(rate.is_finite() && rate > 0.0)
-    {
-        bail!("--rate {rate} is not a rate\nhint: give requests per second above 0");
+    match values.rate {
+        Some(rate) if rate.is_nan() || rate <= 0.0 => {
+            bail!(
+                "--rate {rate} is not a rate\nhint: give requests per second above 0, or inf for all at once"
+            )
+        }
+        Some(rate) if rate.is_infinite() => refuse_endless_burst(args)?,
+        Some(_) | None => {}
     }
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
         bail!("--temperature {} is not a temperature\nhint: give 0 or more", args.temperature);
     }
     let zeros = [
-        ("--concurrency", concurrency == Some(0)),
+        ("--concurrency", values.concurrency == Some(0)),
         ("--requests", args.requests == Some(0)),
         ("--duration", args.duration == Some(0.0)),
         ("--timeout", args.timeout == 0.0),
@@ -123,6 +129,19 @@ fn refuse_contradictions(args: &LoadArgs, concurrency: Option<u32>, rate: Option
         bail!(
             "--client-threads {} is more than {MOST_CLIENT_THREADS}\nhint: one thread carries thousands of streams",
             args.client_threads
+        );
+    }
+    Ok(())
+}
+
+/// `--rate inf`: all requests are due at once, so their number alone can end them.
+fn refuse_endless_burst(args: &LoadArgs) -> anyhow::Result<()> {
+    if args.arrival.is_some() {
+        bail!("--rate inf has no gaps, so --arrival would do nothing\nhint: leave one of them out");
+    }
+    if args.requests.is_none() && args.duration.is_some() {
+        bail!(
+            "--rate inf sends all requests at once, and --duration does not say how many\nhint: add --requests N"
         );
     }
     Ok(())
@@ -208,31 +227,66 @@ mod tests {
     }
 
     fn only(args: &LoadArgs) -> LoadPoint {
-        loads(args, false, 24).unwrap().remove(0)
+        let [load] = loads(args, false, 24).unwrap().try_into().unwrap();
+        load
+    }
+
+    #[test]
+    fn a_sweep_has_a_point_for_each_value_and_enough_requests_to_fill_its_slots_again() {
+        let words = |flags: &[&str]| {
+            let loads = loads(&args(flags), true, 24).unwrap();
+            let words = loads.iter().map(|load| format!("{} {:?}", load.traffic, load.until.requests()));
+            words.collect::<Vec<_>>().join("; ")
+        };
+        let doubled = "concurrency 1 Some(24); concurrency 16 Some(64)";
+        assert_eq!(words(&["--concurrency", "1,16"]), doubled);
+        let rates = "Poisson 1/s, at most 8 in flight Some(9); all at once, at most 8 in flight Some(9)";
+        assert_eq!(words(&["--rates", "1,inf", "--concurrency", "8", "--requests", "9"]), rates);
+    }
+
+    #[test]
+    fn several_values_are_a_sweep_and_a_sweep_has_one_axis() {
+        let refused = |flags: &[&str], sweeps| loads(&args(flags), sweeps, 24).unwrap_err().to_string();
+        assert!(refused(&["--concurrency", "1,2"], false).contains("harness sweep --concurrency"));
+        assert!(refused(&["--rate", "1,2"], false).contains("harness sweep --rates"));
+        assert!(refused(&["--rates", "1,2", "--concurrency", "1,2"], true).contains("one of them"));
     }
 
     #[test]
     fn without_flags_each_prompt_is_sent_once_by_twenty_users() {
         let load = only(&args(&[]));
-        assert_eq!(load.traffic, Traffic::Closed);
-        assert_eq!((load.concurrency, load.requests), (Some(20), Some(24)));
+        assert_eq!(load.traffic, Traffic::Closed { slots: 20.try_into().unwrap(), ramp: Ramp::Automatic });
+        assert_eq!((load.concurrency(), load.until.requests()), (Some(20), Some(24)));
         assert_eq!(load.warmup, Warmup::Requests(20));
     }
 
     #[test]
     fn a_rate_opens_the_loop_and_lifts_the_cap() {
         let load = only(&args(&["--rate", "3", "--duration", "10s"]));
-        assert_eq!(load.traffic, Traffic::Poisson { rate: 3.0 });
-        assert_eq!((load.concurrency, load.requests, load.duration_s), (None, None, Some(10.0)));
+        assert_eq!(load.traffic, Traffic::Open { arrivals: Arrivals::Poisson { rate: 3.0 }, cap: None });
+        assert_eq!((load.until.requests(), load.until.duration_s()), (None, Some(10.0)));
+    }
+
+    #[test]
+    fn an_infinite_rate_makes_all_requests_due_at_once() {
+        let load = only(&args(&["--rate", "inf", "--concurrency", "8"]));
+        let cap = Some(8.try_into().unwrap());
+        assert_eq!(load.traffic, Traffic::Open { arrivals: Arrivals::AllAtOnce, cap });
+        assert_eq!(load.until.requests(), Some(24), "each prompt once");
+        let both = only(&args(&["--rate", "inf", "--requests", "5", "--duration", "1s"]));
+        assert_eq!((both.until.requests(), both.until.duration_s()), (Some(5), Some(1.0)));
     }
 
     #[test]
     fn contradictions_are_refused_by_name_with_a_cure() {
-        let cases: [(&[&str], &str); 6] = [
+        let cases: [(&[&str], &str); 9] = [
             (&["--arrival", "constant"], "--arrival"),
             (&["--rate", "2", "--ramp", "1s"], "--ramp"),
             (&["--insecure", "--ca-file", "x.pem"], "--ca-file"),
             (&["--rate", "0"], "--rate"),
+            (&["--rate", "nan"], "--rate"),
+            (&["--rate", "inf", "--arrival", "poisson"], "--arrival"),
+            (&["--rate", "inf", "--duration", "5s"], "--requests"),
             (&["--requests", "0"], "--requests"),
             (&["--temperature", "-1"], "--temperature"),
         ];

@@ -15,10 +15,10 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, He
 use crate::schema::live::LiveCounters;
 use crate::schema::unit::Phase;
 
-use crate::load::exchange::Talk;
 use crate::load::http::http1::{Head, content};
-use crate::load::http::http2_connections::{Lane, Multiplex};
+use crate::load::http::http2_connections::{Http2Connections, Http2Stream};
 use crate::load::request::answer::{Answer, Arrival, Ending, Progress};
+use crate::load::request::in_flight::InFlight;
 use crate::load::schedule::pacer::Tickets;
 
 /// How a stream broke.
@@ -32,73 +32,85 @@ struct Break {
 
 /// Plays a request: a place on a connection, the due time, the answer. Where this is dropped before its
 /// end the stream is reset (CANCEL), and the connection lives on.
-pub(crate) async fn converse(talk: &mut Talk<'_>, via: &Multiplex, tickets: Option<&Tickets>) -> Ending {
-    let mut lane = match enter(talk, via).await {
-        Ok(lane) => lane,
+pub(crate) async fn converse(
+    request: &mut InFlight<'_>,
+    connections: &Http2Connections,
+    tickets: Option<&Tickets>,
+) -> Ending {
+    let mut place = match enter(request, connections).await {
+        Ok(place) => place,
         Err(ending) => return ending,
     };
-    talk.book_slot();
-    talk.wait_until_due(tickets, None).await;
-    talk.mark_sent();
+    request.book_slot();
+    request.wait_until_due(tickets, None).await;
+    request.mark_sent();
     loop {
-        talk.answer = Some(Answer::new(talk.expect, talk.record.sent_us.unwrap_or(0)));
-        let broken = match exchange(talk, via, &lane).await {
+        request.await_answer();
+        let broken = match exchange(request, connections, &place).await {
             Ok(ending) => return ending,
             Err(broken) => broken,
         };
-        let begun = talk.answer.as_ref().is_some_and(Answer::has_begun);
+        let begun = request.answer.as_ref().is_some_and(Answer::has_begun);
         // As for HTTP/1.1, what was opened for this request alone was not closed for idling.
-        let repeatable = broken.untouched || (broken.connection_lost && lane.connect_us.is_none());
-        if begun || !repeatable || !talk.may_be_replayed() {
+        let repeatable = broken.untouched || (broken.connection_lost && place.connect_us.is_none());
+        if begun || !repeatable || !request.may_be_replayed() {
             return broken.ending;
         }
-        drop(lane);
-        lane = match enter(talk, via).await {
-            Ok(lane) => lane,
+        drop(place);
+        place = match enter(request, connections).await {
+            Ok(place) => place,
             Err(_) => {
                 // The server is gone, and not only a connection: the request was sent, and broke.
-                talk.connect_failure = None;
+                request.connect_failure = None;
                 return broken.ending;
             }
         };
         // `sent_us` stays that of the first send.
-        talk.record.replayed = true;
+        request.record.replayed = true;
     }
 }
 
-async fn enter(talk: &mut Talk<'_>, via: &Multiplex) -> Result<Lane, Ending> {
-    let line = talk.line;
-    if let Some(lane) = via.room(&line.clock) {
-        return Ok(lane);
+async fn enter(request: &mut InFlight<'_>, connections: &Http2Connections) -> Result<Http2Stream, Ending> {
+    let client = request.client;
+    if let Some(place) = connections.room(&client.clock) {
+        return Ok(place);
     }
-    let from_us = line.clock.now_us();
-    match via.enter(&line.dialer, &line.clock).await {
-        Ok(lane) => {
-            talk.record.connect_us = lane.connect_us.or(talk.record.connect_us);
-            talk.book_connect_wait(from_us);
-            Ok(lane)
+    let from_us = client.clock.now_us();
+    match connections.enter(&client.dialer, &client.clock).await {
+        Ok(place) => {
+            request.record.connect_us = place.connect_us.or(request.record.connect_us);
+            request.book_connect_wait(from_us);
+            Ok(place)
         }
-        Err(error) => Err(talk.fail_to_connect(&error).await),
+        Err(error) => Err(request.fail_to_connect(&error).await),
     }
 }
 
 /// Sends the request and takes its answer.
-async fn exchange(talk: &mut Talk<'_>, via: &Multiplex, lane: &Lane) -> Result<Ending, Break> {
-    let response = send(talk, via, lane).map_err(|error| broken(&error, false))?;
-    let Some(answer) = &mut talk.answer else { return Ok(Ending::Read) };
-    let measured = (talk.record.phase == Phase::Measured).then_some(&*talk.line.live);
+async fn exchange(
+    request: &mut InFlight<'_>,
+    connections: &Http2Connections,
+    place: &Http2Stream,
+) -> Result<Ending, Break> {
+    let response = send(request, connections, place).map_err(|error| broken(&error, false))?;
+    let Some(answer) = &mut request.answer else { return Ok(Ending::Read) };
+    let measured = (request.record.phase == Phase::Measured).then_some(&*request.client.live);
     let stream = response.stream_id().as_u32();
-    let mut receiver = Receiver { part: Part::Head(response), stream, lane, frames: Vec::new() };
+    let mut receiver = Receiver { part: Part::Head(response), stream, place, frames: Vec::new() };
     poll_fn(|context| receiver.poll(context, answer, measured)).await
 }
 
 /// Hands head and body to h2, which writes them when the connection's task runs next: at once, unless the
 /// socket or the server's window is full.
-fn send(talk: &Talk<'_>, via: &Multiplex, lane: &Lane) -> Result<ResponseFuture, h2::Error> {
-    let mut request = via.head().clone();
-    request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(talk.message.len()));
-    let (response, mut stream) = lane.sender().send_request(request, false)?;
-    stream.send_data(Bytes::from_owner(talk.message.clone()), true)?;
+fn send(
+    request: &InFlight<'_>,
+    connections: &Http2Connections,
+    place: &Http2Stream,
+) -> Result<ResponseFuture, h2::Error> {
+    let mut head = connections.head().clone();
+    head.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(request.message.len()));
+    let (response, mut stream) = place.sender().send_request(head, false)?;
+    stream.send_data(Bytes::from_owner(request.message.clone()), true)?;
     Ok(response)
 }
 
@@ -106,7 +118,7 @@ fn send(talk: &Talk<'_>, via: &Multiplex, lane: &Lane) -> Result<ResponseFuture,
 struct Receiver<'a> {
     part: Part,
     stream: u32,
-    lane: &'a Lane,
+    place: &'a Http2Stream,
     /// Pieces of the body that were found in one wake-up.
     frames: Vec<Bytes>,
 }
@@ -178,7 +190,7 @@ impl Receiver<'_> {
     /// The stamp is that of what the connection's read ended with: of this stream's last frame, or of
     /// another's that came with it.
     fn arrival(&self, previous_us: u64) -> Arrival {
-        let reading = self.lane.intake().take(self.stream);
+        let reading = self.place.reads().take(self.stream);
         Arrival {
             at_us: reading.at_us.max(previous_us),
             lag_us: 0,
@@ -192,7 +204,7 @@ impl Receiver<'_> {
 impl Drop for Receiver<'_> {
     fn drop(&mut self) {
         // Of frames that nobody will take.
-        self.lane.intake().take(self.stream);
+        self.place.reads().take(self.stream);
     }
 }
 

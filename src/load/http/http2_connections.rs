@@ -12,7 +12,7 @@ use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 
 use crate::load::clock::RunClock;
-use crate::load::http::http2_reads::{Intake, Noted};
+use crate::load::http::http2_reads::{Http2Reads, Noted};
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::IDLE_LIMIT_US;
 
@@ -34,7 +34,7 @@ const GREETING_LIMIT: Duration = Duration::from_secs(10);
 const UNKNOWN: usize = usize::MAX - 1;
 
 /// Connections, each filled before the next.
-pub(crate) struct Multiplex {
+pub(crate) struct Http2Connections {
     /// What all requests have in common.
     head: http::Request<()>,
     connections: Mutex<Vec<Arc<Shared>>>,
@@ -46,7 +46,7 @@ pub(crate) struct Multiplex {
 /// One connection.
 struct Shared {
     sender: SendRequest<Bytes>,
-    intake: Arc<Intake>,
+    reads: Arc<Http2Reads>,
     /// Places taken.
     streams: AtomicUsize,
     /// When the last place became free, µs.
@@ -54,17 +54,17 @@ struct Shared {
 }
 
 /// A place for one stream; it is free again when this is dropped.
-pub(crate) struct Lane {
+pub(crate) struct Http2Stream {
     shared: Arc<Shared>,
     clock: RunClock,
     /// The connection was opened for this request, and took so long, µs.
     pub(crate) connect_us: Option<u64>,
 }
 
-impl Multiplex {
+impl Http2Connections {
     /// No connection yet; `head` is cloned for each request.
-    pub(crate) fn new(head: http::Request<()>) -> Multiplex {
-        Multiplex {
+    pub(crate) fn new(head: http::Request<()>) -> Http2Connections {
+        Http2Connections {
             head,
             connections: Mutex::default(),
             opening: tokio::sync::Mutex::new(()),
@@ -77,24 +77,24 @@ impl Multiplex {
     }
 
     /// A place on a connection that is open.
-    pub(crate) fn room(&self, clock: &RunClock) -> Option<Lane> {
+    pub(crate) fn room(&self, clock: &RunClock) -> Option<Http2Stream> {
         let mut connections = self.lock();
         connections.retain(|connection| connection.is_open());
         let shared = connections.iter().find(|connection| connection.room() > 0)?.clone();
         shared.streams.fetch_add(1, Ordering::Relaxed);
-        Some(Lane { shared, clock: *clock, connect_us: None })
+        Some(Http2Stream { shared, clock: *clock, connect_us: None })
     }
 
     /// A place; where there is none, on a further connection. To be called in a runtime, which drives it.
-    pub(crate) async fn enter(&self, dialer: &Dialer, clock: &RunClock) -> io::Result<Lane> {
+    pub(crate) async fn enter(&self, dialer: &Dialer, clock: &RunClock) -> io::Result<Http2Stream> {
         let _turn = self.opening.lock().await;
-        if let Some(lane) = self.room(clock) {
-            return Ok(lane);
+        if let Some(stream) = self.room(clock) {
+            return Ok(stream);
         }
         let from_us = clock.now_us();
         let shared = self.open(dialer, clock).await?;
         shared.streams.fetch_add(1, Ordering::Relaxed);
-        Ok(Lane { shared, clock: *clock, connect_us: Some(clock.now_us() - from_us) })
+        Ok(Http2Stream { shared, clock: *clock, connect_us: Some(clock.now_us() - from_us) })
     }
 
     /// Opens connections until there is room for `streams`.
@@ -123,14 +123,14 @@ impl Multiplex {
 
     async fn open(&self, dialer: &Dialer, clock: &RunClock) -> io::Result<Arc<Shared>> {
         let io = dialer.connect().await?.into_io();
-        let intake = Arc::new(Intake::default());
-        let greeting = greet(Noted::new(io, intake.clone(), *clock));
+        let reads = Arc::new(Http2Reads::default());
+        let greeting = greet(Noted::new(io, reads.clone(), *clock));
         let greeted = tokio::time::timeout(self.greeting_limit, greeting).await;
         let host = dialer.host();
         let refused = |why: String| io::Error::other(format!("{host} {why}; leave --http2 out"));
         let sender = match greeted {
             Ok(Ok(sender)) => sender,
-            Ok(Err(_)) if intake.is_http1() => {
+            Ok(Err(_)) if reads.is_http1() => {
                 return Err(refused("does not speak HTTP/2: it answers in HTTP/1".to_owned()));
             }
             Ok(Err(why)) => return Err(refused(format!("does not speak HTTP/2, it seems: {why}"))),
@@ -145,7 +145,7 @@ impl Multiplex {
         }
         let shared = Arc::new(Shared {
             sender,
-            intake,
+            reads,
             streams: AtomicUsize::new(0),
             idle_since_us: AtomicU64::new(clock.now_us()),
         });
@@ -198,17 +198,17 @@ impl Shared {
     }
 }
 
-impl Lane {
+impl Http2Stream {
     pub(crate) fn sender(&self) -> SendRequest<Bytes> {
         self.shared.sender.clone()
     }
 
-    pub(crate) fn intake(&self) -> &Intake {
-        &self.shared.intake
+    pub(crate) fn reads(&self) -> &Http2Reads {
+        &self.shared.reads
     }
 }
 
-impl Drop for Lane {
+impl Drop for Http2Stream {
     fn drop(&mut self) {
         self.shared.idle_since_us.store(self.clock.now_us(), Ordering::Relaxed);
         self.shared.streams.fetch_sub(1, Ordering::Relaxed);
@@ -219,18 +219,17 @@ impl Drop for Lane {
 mod tests {
     use super::*;
     use crate::load::play::base_url;
-    use crate::load::tests::engine::job;
+    use crate::load::tests::engine::{closed, job};
     use crate::load::tests::server::{Counts, Reply, Server};
-    use crate::schema::traffic::Traffic;
 
     async fn dialer(url: &str) -> Dialer {
-        let mut wire = job(url, Traffic::Closed).http;
+        let mut wire = job(url, closed()).http;
         wire.http2 = true;
         Dialer::new(&base_url(url).unwrap(), &wire).await.unwrap()
     }
 
-    fn none() -> Multiplex {
-        Multiplex::new(http::Request::new(()))
+    fn none() -> Http2Connections {
+        Http2Connections::new(http::Request::new(()))
     }
 
     #[tokio::test]
@@ -241,7 +240,7 @@ mod tests {
         let enter = || connections.enter(&dialer, &clock);
         let (a, b, c) = tokio::join!(enter(), enter(), enter());
         let (a, b, c) = (a.unwrap(), b.unwrap(), c.unwrap());
-        let opened: Vec<bool> = [&a, &b, &c].map(|lane| lane.connect_us.is_some()).to_vec();
+        let opened: Vec<bool> = [&a, &b, &c].map(|stream| stream.connect_us.is_some()).to_vec();
         assert_eq!(opened, [true, false, true]);
         let last = connections.room(&clock).unwrap();
         assert!(connections.room(&clock).is_none(), "two connections of two streams");
@@ -278,7 +277,7 @@ mod tests {
         assert!(error.contains("SETTINGS_MAX_CONCURRENT_STREAMS 0"), "{error}");
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", silent.local_addr().unwrap());
-        let hasty = Multiplex { greeting_limit: Duration::from_millis(50), ..none() };
+        let hasty = Http2Connections { greeting_limit: Duration::from_millis(50), ..none() };
         let error = hasty.enter(&dialer(&url).await, &clock).await.err().unwrap().to_string();
         assert!(error.contains("sent no settings") && error.contains("leave --http2 out"), "{error}");
     }

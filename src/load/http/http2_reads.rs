@@ -22,7 +22,7 @@ const CONTINUATION: u8 = 9;
 
 /// A connection's reads, as its streams see them.
 #[derive(Debug, Default)]
-pub(crate) struct Intake {
+pub(crate) struct Http2Reads {
     state: Mutex<State>,
 }
 
@@ -53,7 +53,7 @@ struct State {
     at_us: u64,
 }
 
-impl Intake {
+impl Http2Reads {
     /// How the frames of `stream` came that it takes now.
     pub(crate) fn take(&self, stream: u32) -> Reading {
         let mut state = self.lock();
@@ -161,13 +161,13 @@ impl Frames {
 /// The connection beneath HTTP/2, whose reads are noted before anything is made of them.
 pub(crate) struct Noted {
     io: Io,
-    intake: Arc<Intake>,
+    reads: Arc<Http2Reads>,
     clock: RunClock,
 }
 
 impl Noted {
-    pub(crate) fn new(io: Io, intake: Arc<Intake>, clock: RunClock) -> Noted {
-        Noted { io, intake, clock }
+    pub(crate) fn new(io: Io, reads: Arc<Http2Reads>, clock: RunClock) -> Noted {
+        Noted { io, reads, clock }
     }
 }
 
@@ -181,10 +181,10 @@ impl AsyncRead for Noted {
         let polled = Pin::new(&mut self.io).poll_read(context, buffer);
         match &polled {
             // A task that has used up its turn is told to wait too, whatever there is.
-            Poll::Pending if has_budget_remaining() => self.intake.emptied(self.io.at_seam()),
+            Poll::Pending if has_budget_remaining() => self.reads.emptied(self.io.at_seam()),
             Poll::Ready(Ok(())) => {
                 let bytes = &buffer.filled()[before..];
-                self.intake.took(bytes, from_us, self.clock.now_us(), wait_bounds::bytes_came());
+                self.reads.took(bytes, from_us, self.clock.now_us(), wait_bounds::bytes_came());
             }
             Poll::Pending | Poll::Ready(Err(_)) => {}
         }
@@ -260,49 +260,49 @@ mod tests {
         assert!(!later.is_http1, "only what comes first tells");
     }
 
-    fn intake() -> Intake {
-        let intake = Intake::default();
-        intake.emptied(true);
-        intake
+    fn reads() -> Http2Reads {
+        let reads = Http2Reads::default();
+        reads.emptied(true);
+        reads
     }
 
     #[test]
     fn a_stream_has_the_stamp_of_the_read_that_brought_its_frames() {
-        let intake = intake();
+        let reads = reads();
         let (one, three) = (frame(DATA, 1, b"one"), frame(DATA, 3, b"three"));
-        intake.took(&[&one[..], &three].concat(), 990, 1_000, 900);
-        intake.took(&one, 1_005, 1_010, 900);
-        intake.emptied(true);
+        reads.took(&[&one[..], &three].concat(), 990, 1_000, 900);
+        reads.took(&one, 1_005, 1_010, 900);
+        reads.emptied(true);
         // Before the streams have looked, the connection is read again.
-        intake.took(&frame(DATA, 5, b"five"), 1_100, 1_110, 900);
-        assert_eq!(intake.take(3), Reading { at_us: 1_000, newest: true, earliest_us: 900 });
-        assert_eq!(intake.take(1), Reading { at_us: 1_010, newest: true, earliest_us: 900 });
-        assert_eq!(intake.take(5), Reading { at_us: 1_110, newest: true, earliest_us: 990 });
-        assert_eq!(intake.take(5), Reading { at_us: 1_110, newest: false, earliest_us: 0 }, "taken");
+        reads.took(&frame(DATA, 5, b"five"), 1_100, 1_110, 900);
+        assert_eq!(reads.take(3), Reading { at_us: 1_000, newest: true, earliest_us: 900 });
+        assert_eq!(reads.take(1), Reading { at_us: 1_010, newest: true, earliest_us: 900 });
+        assert_eq!(reads.take(5), Reading { at_us: 1_110, newest: true, earliest_us: 990 });
+        assert_eq!(reads.take(5), Reading { at_us: 1_110, newest: false, earliest_us: 0 }, "taken");
         // Behind it comes another's.
-        intake.took(&[&one[..], &three].concat(), 2_000, 2_010, 1_900);
-        assert!(!intake.take(1).newest);
+        reads.took(&[&one[..], &three].concat(), 2_000, 2_010, 1_900);
+        assert!(!reads.take(1).newest);
     }
 
     #[test]
     fn a_frame_is_bounded_by_what_is_known_of_its_first_byte() {
-        let intake = intake();
+        let reads = reads();
         let (one, three) = (frame(DATA, 1, b"one"), frame(DATA, 3, b"three"));
-        intake.took(&one[..3], 1_990, 2_000, 1_900);
-        intake.emptied(true);
-        intake.took(&[&one[3..], &three].concat(), 2_990, 3_000, 2_900);
-        intake.emptied(true);
-        assert_eq!(intake.take(1), Reading { at_us: 3_000, newest: false, earliest_us: 1_900 });
-        assert_eq!(intake.take(3), Reading { at_us: 3_000, newest: true, earliest_us: 2_900 });
+        reads.took(&one[..3], 1_990, 2_000, 1_900);
+        reads.emptied(true);
+        reads.took(&[&one[3..], &three].concat(), 2_990, 3_000, 2_900);
+        reads.emptied(true);
+        assert_eq!(reads.take(1), Reading { at_us: 3_000, newest: false, earliest_us: 1_900 });
+        assert_eq!(reads.take(3), Reading { at_us: 3_000, newest: true, earliest_us: 2_900 });
         // What the waits prove is less than the connection's own emptiness.
-        intake.took(&one, 3_500, 3_510, 2_900);
-        assert_eq!(intake.take(1).earliest_us, 2_990);
+        reads.took(&one, 3_500, 3_510, 2_900);
+        assert_eq!(reads.take(1).earliest_us, 2_990);
         // A TLS record was begun before the wait.
-        intake.emptied(false);
-        intake.took(&three, 4_990, 5_000, 4_900);
-        assert_eq!(intake.take(3).earliest_us, 2_990);
+        reads.emptied(false);
+        reads.took(&three, 4_990, 5_000, 4_900);
+        assert_eq!(reads.take(3).earliest_us, 2_990);
         // A read after one that left something behind says nothing new.
-        intake.took(&one, 5_010, 5_020, 4_900);
-        assert_eq!(intake.take(1).earliest_us, 2_990);
+        reads.took(&one, 5_010, 5_020, 4_900);
+        assert_eq!(reads.take(1).earliest_us, 2_990);
     }
 }

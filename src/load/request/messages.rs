@@ -38,7 +38,7 @@ enum Head {
 
 /// The requests of a phase with their messages.
 #[derive(Debug)]
-pub(crate) struct Script {
+pub(crate) struct Requests {
     messages: Arc<Messages>,
     requests: Arc<[Request]>,
     made: Option<Vec<Arc<[u8]>>>,
@@ -132,14 +132,14 @@ impl Messages {
     }
 }
 
-impl Script {
+impl Requests {
     /// Makes the messages now where they are few; `requests` are repeated in order.
-    pub(crate) fn new(messages: Arc<Messages>, requests: Arc<[Request]>) -> Script {
+    pub(crate) fn new(messages: Arc<Messages>, requests: Arc<[Request]>) -> Requests {
         let size = |request: &Request| messages.head_bytes() + request.prompt.len() * 9 / 8 + 256;
         let total: usize = requests.iter().map(size).sum();
         let made = (total <= CACHE_LIMIT_BYTES)
             .then(|| requests.iter().map(|request| messages.make(request)).collect());
-        Script { messages, requests, made }
+        Requests { messages, requests, made }
     }
 
     /// The request at `index` of the run, and its message; none without any requests.
@@ -357,9 +357,9 @@ mod tests {
         let messages = Messages::new(&url, &wire(Endpoint::Chat), None, &protocol(), &PLAIN, false);
         let messages = Arc::new(messages.unwrap());
         let request = |id: &str| Request { prompt_id: id.into(), prompt: id.into(), max_tokens: 1 };
-        let script = Script::new(messages.clone(), [request("a"), request("b")].into());
+        let script = Requests::new(messages.clone(), [request("a"), request("b")].into());
         assert_eq!(script.get(4).unwrap().0.prompt_id, "a");
         assert_eq!(script.get(5).unwrap().0.prompt_id, "b");
-        assert!(Script::new(messages, [].into()).get(0).is_none());
+        assert!(Requests::new(messages, [].into()).get(0).is_none());
     }
 }

@@ -5,10 +5,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1};
 
 use crate::schema::plan::LoadPoint;
-use crate::schema::traffic::Traffic;
+use crate::schema::traffic::{Arrivals, Traffic};
 
-/// Due times of an open loop, µs from the start of the measured phase, rising. Ends at the plan's
-/// bounds; without any it has no end. Every client thread makes the same ones and takes its share.
+/// Due times of an open loop, µs from the start of the measured phase, never falling. They end at the
+/// load's bounds. Every client thread makes the same ones and takes its share.
 #[derive(Debug, Clone)]
 pub struct DueTimes {
     gaps: Gaps,
@@ -22,24 +22,28 @@ pub struct DueTimes {
 enum Gaps {
     Exponential { rate: f64, rng: Box<ChaCha8Rng> },
     Equal { rate: f64 },
+    None,
 }
 
-/// The due times that a plan asks for; none for a closed loop, whose requests start when a slot is free.
-pub fn due_times(plan: &LoadPoint) -> Option<DueTimes> {
-    let gaps = match plan.traffic {
-        Traffic::Closed => return None,
-        Traffic::Poisson { rate } => {
-            Gaps::Exponential { rate, rng: Box::new(ChaCha8Rng::seed_from_u64(plan.seed)) }
+/// The due times that a load asks for; none for a closed loop, whose requests start when a slot is free.
+///
+/// All at once without a number of requests is nothing that could end: it has no due times.
+pub fn due_times(load: &LoadPoint, seed: u64) -> Option<DueTimes> {
+    let Traffic::Open { arrivals, .. } = load.traffic else { return None };
+    let endless = if arrivals == Arrivals::AllAtOnce { 0 } else { u64::MAX };
+    let gaps = match arrivals {
+        Arrivals::Poisson { rate } => {
+            Gaps::Exponential { rate, rng: Box::new(ChaCha8Rng::seed_from_u64(seed)) }
         }
-        Traffic::Constant { rate } => Gaps::Equal { rate },
+        Arrivals::Constant { rate } => Gaps::Equal { rate },
+        Arrivals::AllAtOnce => Gaps::None,
     };
-    let until_us = plan.duration_s.map_or(u64::MAX, |seconds| (seconds * 1e6) as u64);
     Some(DueTimes {
         gaps,
         next_index: 0,
         elapsed_s: 0.0,
-        requests: plan.requests.unwrap_or(u64::MAX),
-        until_us,
+        requests: load.until.requests().unwrap_or(endless),
+        until_us: load.until.duration_s().map_or(u64::MAX, |seconds| (seconds * 1e6) as u64),
     })
 }
 
@@ -59,6 +63,7 @@ impl Iterator for DueTimes {
             }
             // From the index and not from a sum, so that no error piles up over a long run.
             Gaps::Equal { rate } => self.next_index as f64 / *rate,
+            Gaps::None => 0.0,
         };
         let due_us = (due_s * 1e6).round() as u64;
         if due_us >= self.until_us {
@@ -73,63 +78,78 @@ impl Iterator for DueTimes {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::schema::traffic::Warmup;
+    use std::num::NonZeroU64;
 
-    fn plan(traffic: Traffic, requests: Option<u64>, duration_s: Option<f64>, seed: u64) -> LoadPoint {
+    use super::*;
+    use crate::schema::traffic::{Ramp, Until, Warmup};
+
+    fn load(traffic: Traffic, requests: Option<u64>, duration_s: Option<f64>) -> LoadPoint {
         LoadPoint {
+            name: None,
             traffic,
-            concurrency: None,
-            requests,
-            duration_s,
+            until: Until::new(requests.and_then(NonZeroU64::new), duration_s).unwrap(),
             warmup: Warmup::Requests(0),
-            ramp_s: None,
-            timeout_s: 1.0,
             drain_s: 1.0,
-            seed,
-            client_threads: 1,
+            timeout_s: 1.0,
         }
     }
 
-    fn dues(plan: &LoadPoint) -> Vec<u64> {
-        due_times(plan).unwrap().map(|(_, due_us)| due_us).collect()
+    fn all(
+        arrivals: Arrivals,
+        requests: Option<u64>,
+        duration_s: Option<f64>,
+        seed: u64,
+    ) -> impl Iterator<Item = (u64, u64)> {
+        due_times(&load(Traffic::Open { arrivals, cap: None }, requests, duration_s), seed).unwrap()
+    }
+
+    fn dues(arrivals: Arrivals, requests: Option<u64>, duration_s: Option<f64>, seed: u64) -> Vec<u64> {
+        all(arrivals, requests, duration_s, seed).map(|(_, due_us)| due_us).collect()
     }
 
     #[test]
     fn a_closed_loop_has_no_due_times() {
-        assert!(due_times(&plan(Traffic::Closed, Some(5), None, 1)).is_none());
+        let closed = Traffic::Closed { slots: 1.try_into().unwrap(), ramp: Ramp::Automatic };
+        assert!(due_times(&load(closed, Some(5), None), 1).is_none());
+    }
+
+    #[test]
+    fn all_at_once_are_due_at_the_start_and_only_as_many_as_were_asked_for() {
+        assert_eq!(dues(Arrivals::AllAtOnce, Some(3), None, 1), [0, 0, 0]);
+        assert_eq!(dues(Arrivals::AllAtOnce, Some(3), Some(1.0), 1), [0, 0, 0]);
+        assert!(dues(Arrivals::AllAtOnce, None, Some(1.0), 1).is_empty(), "no endless burst");
     }
 
     #[test]
     fn constant_gaps_do_not_drift() {
-        let dues = dues(&plan(Traffic::Constant { rate: 3.0 }, Some(3_000_001), None, 1));
+        let dues = dues(Arrivals::Constant { rate: 3.0 }, Some(3_000_001), None, 1);
         assert_eq!(dues[..4], [0, 333_333, 666_667, 1_000_000]);
         assert_eq!(dues[3_000_000], 1_000_000_000_000);
     }
 
     #[test]
     fn a_duration_ends_the_due_times_before_itself() {
-        assert_eq!(dues(&plan(Traffic::Constant { rate: 10.0 }, None, Some(0.5), 1)).len(), 5);
-        let all = dues(&plan(Traffic::Poisson { rate: 1000.0 }, None, Some(2.0), 7));
+        assert_eq!(dues(Arrivals::Constant { rate: 10.0 }, None, Some(0.5), 1).len(), 5);
+        let all = dues(Arrivals::Poisson { rate: 1000.0 }, None, Some(2.0), 7);
         assert!(all.iter().all(|due| *due < 2_000_000) && all.len() > 1_800, "{}", all.len());
     }
 
     #[test]
     fn the_bound_that_comes_first_holds() {
-        assert_eq!(dues(&plan(Traffic::Constant { rate: 10.0 }, Some(3), Some(60.0), 1)).len(), 3);
+        assert_eq!(dues(Arrivals::Constant { rate: 10.0 }, Some(3), Some(60.0), 1).len(), 3);
     }
 
     #[test]
     fn one_seed_makes_one_schedule_and_another_seed_another() {
-        let first = dues(&plan(Traffic::Poisson { rate: 50.0 }, Some(100), None, 1));
-        assert_eq!(first, dues(&plan(Traffic::Poisson { rate: 50.0 }, Some(100), None, 1)));
-        assert_ne!(first, dues(&plan(Traffic::Poisson { rate: 50.0 }, Some(100), None, 2)));
+        let first = dues(Arrivals::Poisson { rate: 50.0 }, Some(100), None, 1);
+        assert_eq!(first, dues(Arrivals::Poisson { rate: 50.0 }, Some(100), None, 1));
+        assert_ne!(first, dues(Arrivals::Poisson { rate: 50.0 }, Some(100), None, 2));
     }
 
     /// Gaps in seconds between the planned starts at a rate where the µs to which they are rounded is no coarse grain.
     fn gaps_s(count: u64, seed: u64) -> Vec<f64> {
         let mut before = 0;
-        let dues = dues(&plan(Traffic::Poisson { rate: RATE }, Some(count), None, seed));
+        let dues = dues(Arrivals::Poisson { rate: RATE }, Some(count), None, seed);
         dues.iter().map(|due| (due - std::mem::replace(&mut before, *due)) as f64 / 1e6).collect()
     }
 
@@ -201,17 +221,14 @@ mod tests {
 
     #[test]
     fn the_threads_of_a_client_share_one_schedule_whatever_their_number() {
-        for traffic in [Traffic::Poisson { rate: 300.0 }, Traffic::Constant { rate: 300.0 }] {
-            let alone: Vec<(u64, u64)> = due_times(&plan(traffic, Some(3_000), None, 9)).unwrap().collect();
+        for arrivals in [Arrivals::Poisson { rate: 300.0 }, Arrivals::Constant { rate: 300.0 }] {
+            let alone: Vec<(u64, u64)> = all(arrivals, Some(3_000), None, 9).collect();
             for threads in [1, 2, 4] {
-                let mut plan = plan(traffic, Some(3_000), None, 9);
-                plan.client_threads = threads;
                 // As the workers take them: each makes all and plays its share.
                 let share = |number| {
-                    let all = due_times(&plan).unwrap();
-                    all.filter(move |(index, _)| index % u64::from(threads) == number)
+                    all(arrivals, Some(3_000), None, 9).filter(move |(index, _)| index % threads == number)
                 };
-                let mut together: Vec<(u64, u64)> = (0..u64::from(threads)).flat_map(share).collect();
+                let mut together: Vec<(u64, u64)> = (0..threads).flat_map(share).collect();
                 together.sort_unstable();
                 assert_eq!(together, alone, "{threads} threads");
             }

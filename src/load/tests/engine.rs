@@ -1,5 +1,6 @@
 //! The engine against a tiny server in this process: counts, dues, slots, drain, stop, replay.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::schema::live::LiveCounters;
 use crate::schema::plan::{Endpoint, HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::target::Capabilities;
-use crate::schema::traffic::{Traffic, Warmup};
+use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 use crate::schema::unit::{Phase, Request};
 
 /// What the server does with a request.
@@ -153,6 +154,29 @@ fn quick() -> Behaviour {
     Behaviour::Stream { tokens: 3, gap: Duration::from_millis(2) }
 }
 
+/// A closed loop of four slots, without a ramp.
+pub(crate) fn closed() -> Traffic {
+    Traffic::Closed { slots: 4.try_into().unwrap(), ramp: Ramp::DurationS(0.0) }
+}
+
+/// An open loop with at most four in flight.
+pub(crate) fn open(arrivals: Arrivals) -> Traffic {
+    Traffic::Open { arrivals, cap: NonZeroU32::new(4) }
+}
+
+pub(crate) fn until(requests: u64) -> Until {
+    Until::after_requests(requests.try_into().unwrap())
+}
+
+/// Sets the slots (none: one), or the cap.
+pub(crate) fn limit(load: &mut LoadPoint, most: impl Into<Option<u32>>) {
+    let most = most.into().and_then(NonZeroU32::new);
+    match &mut load.traffic {
+        Traffic::Closed { slots, .. } => *slots = most.unwrap_or(NonZeroU32::MIN),
+        Traffic::Open { cap, .. } => *cap = most,
+    }
+}
+
 pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
     let requests = |name: &str| {
         let request =
@@ -183,16 +207,14 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
         },
         load: LoadPoint {
             traffic,
-            concurrency: Some(4),
-            requests: Some(20),
-            duration_s: None,
+            name: None,
+            until: until(20),
             warmup: Warmup::Requests(0),
-            ramp_s: Some(0.0),
             timeout_s: 30.0,
             drain_s: 30.0,
-            seed: 7,
-            client_threads: 2,
         },
+        seed: 7,
+        client_threads: 2,
         sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: false, exact_itl: false },
         requests: requests("m"),
         warmup: requests("w"),
@@ -282,7 +304,7 @@ async fn all_closed(counts: &Counts) -> bool {
 #[tokio::test]
 async fn a_closed_loop_keeps_its_concurrency_in_flight_and_reuses_connections() {
     let (url, counts) = serve(Behaviour::Stream { tokens: 3, gap: Duration::from_millis(20) }).await;
-    let outcomes = run(job(&url, Traffic::Closed)).await;
+    let outcomes = run(job(&url, closed())).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_completed), 20);
     assert_eq!(Counts::get(&counts.most_in_flight), 4);
@@ -301,7 +323,7 @@ async fn a_closed_loop_keeps_its_concurrency_in_flight_and_reuses_connections() 
 #[tokio::test]
 async fn warm_up_is_played_first_from_its_own_requests() {
     let (url, counts) = serve(quick()).await;
-    let mut job = job(&url, Traffic::Closed);
+    let mut job = job(&url, closed());
     job.load.warmup = Warmup::Requests(5);
     let outcomes = run(job).await;
     outcomes.check_accounts();
@@ -318,10 +340,10 @@ async fn an_open_loop_sends_at_the_due_times_whatever_the_number_of_threads() {
     let mut dues = Vec::new();
     for threads in [1, 3] {
         let (url, counts) = serve(Behaviour::Stream { tokens: 2, gap: Duration::from_millis(30) }).await;
-        let mut job = job(&url, Traffic::Poisson { rate: 200.0 });
-        job.load.concurrency = None;
-        job.load.requests = Some(60);
-        job.load.client_threads = threads;
+        let mut job = job(&url, open(Arrivals::Poisson { rate: 200.0 }));
+        limit(&mut job.load, None);
+        job.load.until = until(60);
+        job.client_threads = threads;
         let outcomes = run(job).await;
         outcomes.check_accounts();
         assert_eq!(outcomes.count(is_completed), 60);
@@ -338,9 +360,9 @@ async fn an_open_loop_sends_at_the_due_times_whatever_the_number_of_threads() {
 #[tokio::test]
 async fn a_cap_shows_as_slot_wait_and_is_kept() {
     let (url, counts) = serve(Behaviour::Stream { tokens: 2, gap: Duration::from_millis(20) }).await;
-    let mut job = job(&url, Traffic::Constant { rate: 500.0 });
-    job.load.concurrency = Some(2);
-    job.load.requests = Some(12);
+    let mut job = job(&url, open(Arrivals::Constant { rate: 500.0 }));
+    limit(&mut job.load, Some(2));
+    job.load.until = until(12);
     let outcomes = run(job).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_completed), 12);
@@ -354,10 +376,9 @@ async fn a_cap_shows_as_slot_wait_and_is_kept() {
 #[tokio::test]
 async fn what_never_got_a_slot_is_dropped_and_what_outlives_the_drain_is_cancelled() {
     let (url, _) = serve(Behaviour::Stall).await;
-    let mut job = job(&url, Traffic::Constant { rate: 100.0 });
-    job.load.concurrency = Some(3);
-    job.load.requests = None;
-    job.load.duration_s = Some(0.3);
+    let mut job = job(&url, open(Arrivals::Constant { rate: 100.0 }));
+    limit(&mut job.load, Some(3));
+    job.load.until = Until::new(None, Some(0.3)).unwrap();
     job.load.drain_s = 0.2;
     let outcomes = run(job).await;
     outcomes.check_accounts();
@@ -369,9 +390,8 @@ async fn what_never_got_a_slot_is_dropped_and_what_outlives_the_drain_is_cancell
 #[tokio::test]
 async fn a_duration_ends_a_closed_loop_and_drains_it() {
     let (url, _) = serve(Behaviour::Stream { tokens: 2, gap: Duration::from_millis(40) }).await;
-    let mut job = job(&url, Traffic::Closed);
-    job.load.requests = None;
-    job.load.duration_s = Some(0.3);
+    let mut job = job(&url, closed());
+    job.load.until = Until::new(None, Some(0.3)).unwrap();
     let outcomes = run(job).await;
     outcomes.check_accounts();
     let until_us = outcomes.played.figures.measured_from_us + 300_000;
@@ -382,12 +402,12 @@ async fn a_duration_ends_a_closed_loop_and_drains_it() {
 
 #[tokio::test]
 async fn a_stopped_run_yields_one_record_for_each_issued_request() {
-    for traffic in [Traffic::Closed, Traffic::Poisson { rate: 100.0 }] {
+    for traffic in [closed(), open(Arrivals::Poisson { rate: 100.0 })] {
         for concurrency in [Some(4), None] {
             let (url, counts) = serve(Behaviour::Stall).await;
             let mut job = job(&url, traffic);
-            job.load.concurrency = concurrency;
-            job.load.requests = Some(100_000);
+            limit(&mut job.load, concurrency);
+            job.load.until = until(100_000);
             let outcomes = run_and_stop(job, Some(Duration::from_millis(300))).await;
             outcomes.check_accounts();
             assert!(outcomes.played.stopped);
@@ -412,7 +432,7 @@ async fn requests_are_counted_as_issued_when_they_start_and_not_by_their_records
         assert!(received.try_recv().is_err(), "no record was made yet");
         stopper.send(true).unwrap();
     };
-    let playing = play(job(&url, Traffic::Closed), RunClock::start(), records, live.clone(), stop);
+    let playing = play(job(&url, closed()), RunClock::start(), records, live.clone(), stop);
     let (played, ()) = tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(playing, look) })
         .await
         .expect("four are in flight for ever");
@@ -423,8 +443,8 @@ async fn requests_are_counted_as_issued_when_they_start_and_not_by_their_records
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_a_timeout_with_what_came() {
     let (url, _) = serve(Behaviour::Stall).await;
-    let mut job = job(&url, Traffic::Closed);
-    job.load.requests = Some(4);
+    let mut job = job(&url, closed());
+    job.load.until = until(4);
     job.load.timeout_s = 0.3;
     let outcomes = run(job).await;
     outcomes.check_accounts();
@@ -435,10 +455,10 @@ async fn a_request_that_takes_too_long_is_a_timeout_with_what_came() {
 #[tokio::test]
 async fn a_closed_kept_alive_connection_is_replayed_once_from_the_first_send() {
     let (url, counts) = serve(Behaviour::CloseOnSecond).await;
-    let mut job = job(&url, Traffic::Closed);
-    job.load.concurrency = Some(1);
-    job.load.requests = Some(3);
-    job.load.client_threads = 1;
+    let mut job = job(&url, closed());
+    limit(&mut job.load, Some(1));
+    job.load.until = until(3);
+    job.client_threads = 1;
     let outcomes = run(job).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_completed), 3);
@@ -452,9 +472,9 @@ async fn a_closed_kept_alive_connection_is_replayed_once_from_the_first_send() {
 #[tokio::test]
 async fn a_server_that_closes_after_each_answer_is_not_raced_again() {
     let (url, counts) = serve(Behaviour::CloseUnannounced).await;
-    let mut job = job(&url, Traffic::Closed);
-    job.load.concurrency = Some(1);
-    job.load.client_threads = 1;
+    let mut job = job(&url, closed());
+    limit(&mut job.load, Some(1));
+    job.client_threads = 1;
     let outcomes = run(job).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_completed), 20);
@@ -466,7 +486,7 @@ async fn a_server_that_closes_after_each_answer_is_not_raced_again() {
 #[tokio::test]
 async fn a_connection_whose_end_is_announced_is_not_used_again() {
     let (url, counts) = serve(Behaviour::CloseAnnounced).await;
-    let outcomes = run(job(&url, Traffic::Closed)).await;
+    let outcomes = run(job(&url, closed())).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_completed), 20);
     assert!(outcomes.measured().iter().all(|record| !record.replayed));
@@ -481,10 +501,10 @@ async fn a_connection_whose_end_is_announced_is_not_used_again() {
 #[tokio::test]
 async fn a_fresh_connection_that_closes_is_not_replayed() {
     let (url, counts) = serve(Behaviour::Close).await;
-    let mut job = job(&url, Traffic::Closed);
-    job.load.concurrency = Some(1);
-    job.load.requests = Some(4);
-    job.load.client_threads = 1;
+    let mut job = job(&url, closed());
+    limit(&mut job.load, Some(1));
+    job.load.until = until(4);
+    job.client_threads = 1;
     let outcomes = run(job).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_failed(FailureKind::Truncated)), 4);
@@ -497,7 +517,7 @@ async fn a_fresh_connection_that_closes_is_not_replayed() {
 #[tokio::test]
 async fn a_status_is_a_failure_with_the_servers_message_and_the_connection_lives_on() {
     let (url, counts) = serve(Behaviour::Refuse).await;
-    let outcomes = run(job(&url, Traffic::Closed)).await;
+    let outcomes = run(job(&url, closed())).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_failed(FailureKind::Status)), 20);
     let busy = Outcome::Failed { kind: FailureKind::Status, detail: "503 too busy".to_owned() };
@@ -510,9 +530,9 @@ async fn a_server_that_is_not_there_gives_a_connect_failure_each() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    for traffic in [Traffic::Closed, Traffic::Constant { rate: 100.0 }] {
+    for traffic in [closed(), open(Arrivals::Constant { rate: 100.0 })] {
         let mut job = job(&url, traffic);
-        job.load.requests = Some(8);
+        job.load.until = until(8);
         let outcomes = run(job).await;
         outcomes.check_accounts();
         assert_eq!(outcomes.count(is_failed(FailureKind::Connect)), 8);
@@ -523,7 +543,7 @@ async fn a_server_that_is_not_there_gives_a_connect_failure_each() {
 #[tokio::test]
 async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
     let (url, counts) = serve(quick()).await;
-    let job = job(&url, Traffic::Closed);
+    let job = job(&url, closed());
     let record = probe(&job, &job.requests[0], Duration::from_secs(30)).await;
     assert_eq!(record.outcome, Outcome::Completed);
     assert_eq!(record.tokens.prompt, Some(3));
@@ -533,7 +553,7 @@ async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
 
 #[tokio::test]
 async fn a_probe_that_cannot_be_sent_says_why() {
-    let mut job = job("ftp://127.0.0.1:1", Traffic::Closed);
+    let mut job = job("ftp://127.0.0.1:1", closed());
     let record = probe(&job, &job.requests[0], Duration::from_secs(30)).await;
     assert!(is_failed(FailureKind::Connect)(&record.outcome), "{:?}", record.outcome);
     job.base_url = "no url".to_owned();
@@ -543,12 +563,32 @@ async fn a_probe_that_cannot_be_sent_says_why() {
 
 #[test]
 fn open_files_follow_the_traffic() {
-    let mut plan = job("http://h", Traffic::Closed).load;
-    plan.requests = None;
+    let mut plan = job("http://h", closed()).load;
+    plan.until = Until::new(None, Some(60.0)).unwrap();
     assert_eq!(open_files_needed(&plan), 104);
-    plan.concurrency = None;
-    plan.traffic = Traffic::Poisson { rate: 50.0 };
+    plan.traffic = open(Arrivals::Poisson { rate: 50.0 });
+    assert_eq!(open_files_needed(&plan), 104, "the cap");
+    limit(&mut plan, None);
     assert_eq!(open_files_needed(&plan), 600);
-    plan.requests = Some(7);
+    plan.until = until(7);
     assert_eq!(open_files_needed(&plan), 107);
+    plan.until = until(9_000);
+    plan.traffic = Traffic::Open { arrivals: Arrivals::AllAtOnce, cap: None };
+    assert_eq!(open_files_needed(&plan), 9_100);
+}
+
+#[tokio::test]
+async fn requests_that_are_all_due_at_once_are_sent_together() {
+    for cap in [None, Some(3)] {
+        let (url, counts) = serve(Behaviour::Stream { tokens: 2, gap: Duration::from_millis(100) }).await;
+        let mut job = job(&url, open(Arrivals::AllAtOnce));
+        limit(&mut job.load, cap);
+        job.load.until = until(12);
+        let outcomes = run(job).await;
+        outcomes.check_accounts();
+        assert_eq!(outcomes.count(is_completed), 12);
+        let from_us = outcomes.played.figures.measured_from_us;
+        assert!(outcomes.measured().iter().all(|record| record.due_us == Some(from_us)));
+        assert_eq!(Counts::get(&counts.most_in_flight), u64::from(cap.unwrap_or(12)));
+    }
 }

@@ -11,14 +11,14 @@ use tokio::net::TcpListener;
 
 use crate::load::http::http1::{Part, ResponseParser};
 use crate::load::tests::answers::assert_failed;
-use crate::load::tests::engine::{is_completed, is_failed, run, run_and_stop};
+use crate::load::tests::engine::{closed, is_completed, is_failed, limit, open, run, run_and_stop, until};
 use crate::load::tests::server::{
     Counts, DONE, Deed, End, FINISH, Raw, Reply, Server, TOKEN, data, goaway, head, last_data,
 };
 use crate::load::tests::tls::{Authority, ask, assert_refused, https};
 use crate::load::{Job, check_http2, parse_answer, probe};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind};
-use crate::schema::traffic::Traffic;
+use crate::schema::traffic::{Arrivals, Traffic, Until};
 
 fn job(url: &str, traffic: Traffic) -> Job {
     let mut job = crate::load::tests::engine::job(url, traffic);
@@ -28,10 +28,10 @@ fn job(url: &str, traffic: Traffic) -> Job {
 
 /// One after another on one thread.
 fn single(url: &str, requests: u64) -> Job {
-    let mut job = job(url, Traffic::Closed);
-    job.load.concurrency = Some(1);
-    job.load.requests = Some(requests);
-    job.load.client_threads = 1;
+    let mut job = job(url, closed());
+    limit(&mut job.load, Some(1));
+    job.load.until = until(requests);
+    job.client_threads = 1;
     job
 }
 
@@ -47,7 +47,7 @@ async fn one(reply: Reply) -> RequestRecord {
 async fn the_streams_of_a_thread_share_one_connection_that_is_open_before_the_clock_starts() {
     let server = Server::answering(Reply { gap: Duration::from_millis(20), ..Reply::whole() });
     let url = server.serve().await;
-    let outcomes = run(job(&url, Traffic::Closed)).await;
+    let outcomes = run(job(&url, closed())).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_completed), 20);
     assert_eq!(Counts::get(&server.counts.connections), 2, "one for each thread");
@@ -66,9 +66,9 @@ async fn the_streams_of_a_thread_share_one_connection_that_is_open_before_the_cl
 async fn an_open_loop_sends_no_stream_before_it_is_due() {
     let server = Server::answering(Reply { gap: Duration::from_millis(15), ..Reply::whole() });
     let url = server.serve().await;
-    let mut job = job(&url, Traffic::Poisson { rate: 200.0 });
-    job.load.concurrency = None;
-    job.load.requests = Some(60);
+    let mut job = job(&url, open(Arrivals::Poisson { rate: 200.0 }));
+    limit(&mut job.load, None);
+    job.load.until = until(60);
     let outcomes = run(job).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_completed), 60);
@@ -85,7 +85,7 @@ async fn within_tls_http2_is_agreed_on_and_spoken() {
     let server = Server { tls: Some(Arc::new(config)), ..Server::answering(Reply::whole()) };
     let url = server.serve().await;
     let file = authority.file();
-    for traffic in [Traffic::Closed, Traffic::Poisson { rate: 200.0 }] {
+    for traffic in [closed(), open(Arrivals::Poisson { rate: 200.0 })] {
         let mut job = job(&url, traffic);
         job.http.ca_file = Some(file.path().to_owned());
         let outcomes = run(job).await;
@@ -142,9 +142,9 @@ async fn a_server_that_is_not_there_gives_a_connect_failure_each() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    for traffic in [Traffic::Closed, Traffic::Constant { rate: 100.0 }] {
+    for traffic in [closed(), open(Arrivals::Constant { rate: 100.0 })] {
         let mut job = job(&url, traffic);
-        job.load.requests = Some(8);
+        job.load.until = until(8);
         let outcomes = run(job).await;
         outcomes.check_accounts();
         assert_eq!(outcomes.count(is_failed(FailureKind::Connect)), 8);
@@ -157,9 +157,9 @@ async fn a_further_connection_is_opened_only_where_the_servers_limit_of_streams_
     let slow = Reply { gap: Duration::from_millis(20), ..Reply::whole() };
     let server = Server { most_streams: Some(2), ..Server::answering(slow) };
     let url = server.serve().await;
-    let mut job = job(&url, Traffic::Closed);
-    job.load.concurrency = Some(6);
-    job.load.client_threads = 1;
+    let mut job = job(&url, closed());
+    limit(&mut job.load, Some(6));
+    job.client_threads = 1;
     let outcomes = run(job).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_completed), 20);
@@ -280,7 +280,7 @@ async fn a_connection_that_breaks_fails_the_answers_that_had_begun_and_replays_t
         Raw::accept(&listener).await.request().await;
     });
     let mut job = single(&url, 2);
-    job.load.concurrency = Some(2);
+    limit(&mut job.load, Some(2));
     let outcomes = run(job).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_failed(FailureKind::Truncated)), 2);
@@ -331,13 +331,13 @@ async fn a_request_that_takes_too_long_is_cancelled_and_its_connection_lives_on(
 
 #[tokio::test]
 async fn a_stopped_run_yields_one_record_for_each_issued_request() {
-    for traffic in [Traffic::Closed, Traffic::Poisson { rate: 100.0 }] {
+    for traffic in [closed(), open(Arrivals::Poisson { rate: 100.0 })] {
         for concurrency in [Some(4), None] {
             let server = Server::answering(Reply { end: End::Never, ..Reply::stream(&[TOKEN]) });
             let url = server.serve().await;
             let mut job = job(&url, traffic);
-            job.load.concurrency = concurrency;
-            job.load.requests = Some(100_000);
+            limit(&mut job.load, concurrency);
+            job.load.until = until(100_000);
             let outcomes = run_and_stop(job, Some(Duration::from_millis(300))).await;
             outcomes.check_accounts();
             assert!(outcomes.count(|outcome| *outcome == Outcome::Cancelled) >= 1);
@@ -353,10 +353,9 @@ async fn a_stopped_run_yields_one_record_for_each_issued_request() {
 #[tokio::test]
 async fn what_never_got_a_slot_is_dropped_and_what_outlives_the_drain_is_cancelled() {
     let url = Server::answering(Reply { end: End::Never, ..Reply::stream(&[TOKEN]) }).serve().await;
-    let mut job = job(&url, Traffic::Constant { rate: 100.0 });
-    job.load.concurrency = Some(3);
-    job.load.requests = None;
-    job.load.duration_s = Some(0.3);
+    let mut job = job(&url, open(Arrivals::Constant { rate: 100.0 }));
+    limit(&mut job.load, Some(3));
+    job.load.until = Until::new(None, Some(0.3)).unwrap();
     job.load.drain_s = 0.2;
     let outcomes = run(job).await;
     outcomes.check_accounts();
@@ -369,7 +368,7 @@ async fn what_never_got_a_slot_is_dropped_and_what_outlives_the_drain_is_cancell
 async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
     let server = Server::answering(Reply::whole());
     let url = server.serve().await;
-    let job = job(&url, Traffic::Closed);
+    let job = job(&url, closed());
     let record = probe(&job, &job.requests[0], Duration::from_secs(30)).await;
     assert_eq!((record.outcome, record.tokens.prompt), (Outcome::Completed, Some(3)));
     assert!(record.connect_us.is_some());

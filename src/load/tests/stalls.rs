@@ -8,19 +8,19 @@ use tokio::sync::{mpsc as commands, oneshot};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
-use crate::load::exchange::Line;
 use crate::load::play::{Job, base_url};
-use crate::load::request::messages::{Messages, Script};
+use crate::load::request::in_flight::Client;
+use crate::load::request::messages::{Messages, Requests};
 use crate::load::schedule::pacer::Pacer;
 use crate::load::schedule::slots::Slots;
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
 use crate::load::socket::wait_bounds;
-use crate::load::tests::engine::{self, Behaviour, job, serve};
-use crate::load::worker::{Command, PhaseKind, PhaseRun, Worker, work};
+use crate::load::tests::engine::{self, Behaviour, job, open, serve, until};
+use crate::load::worker::{Command, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
 use crate::schema::live::LiveCounters;
 use crate::schema::record::{Outcome, RequestRecord, StampKind};
-use crate::schema::traffic::Traffic;
+use crate::schema::traffic::Arrivals;
 use crate::schema::unit::Phase;
 
 /// The first request is due so long after the start, µs.
@@ -98,7 +98,11 @@ fn play_stalled_by(
     let stalled_in_time = runtime.block_on(async {
         let worker = worker(job, clock, records).await;
         let (pacer, tickets) = Pacer::start(clock).unwrap();
-        let phase = Arc::new(phase(job, due_us, PhaseKind::Open { slots: cap.map(Slots::new), tickets }));
+        let phase = Arc::new(phase(
+            job,
+            due_us,
+            PhaseKind::Open { slots: cap.map(Slots::new), tickets, ahead_us: LOOK_AHEAD_US },
+        ));
         let (commands, queue) = commands::unbounded_channel();
         let (reply, played) = oneshot::channel();
         let (connecting, connected) = oneshot::channel();
@@ -131,7 +135,7 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
     Worker {
         number: 0,
         threads: 1,
-        line: Line {
+        client: Client {
             clock,
             offset: RealtimeOffset::measure(&clock),
             dialer: Arc::new(Dialer::new(&base_url(&job.base_url).unwrap(), &job.http).await.unwrap()),
@@ -139,7 +143,8 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
             http2: None,
             live: Arc::new(LiveCounters::default()),
         },
-        plan: job.load.clone(),
+        load: job.load.clone(),
+        seed: job.seed,
         sampling: job.sampling,
         capabilities: job.capabilities.clone(),
         records,
@@ -152,7 +157,7 @@ fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
     let messages = Messages::new(&url, &job.http, None, &job.capabilities, &job.sampling, false).unwrap();
     PhaseRun {
         phase: Phase::Measured,
-        script: Script::new(Arc::new(messages), job.requests.clone()),
+        requests: Requests::new(Arc::new(messages), job.requests.clone()),
         cancel: Cancel::default(),
         from_us,
         until_us: None,
@@ -178,8 +183,8 @@ fn was_sent_before(records: &[RequestRecord], at_us: u64) -> bool {
 }
 
 fn open_job(url: &str, requests: u64, rate: f64) -> Job {
-    let mut job = job(url, Traffic::Constant { rate });
-    job.load.requests = Some(requests);
+    let mut job = job(url, open(Arrivals::Constant { rate }));
+    job.load.until = until(requests);
     job
 }
 

@@ -11,10 +11,10 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use crate::load::tests::engine::{HEAD, chunk, job, read_request, run};
+use crate::load::tests::engine::{HEAD, chunk, closed, job, open, read_request, run};
 use crate::load::{Job, probe};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind};
-use crate::schema::traffic::Traffic;
+use crate::schema::traffic::Arrivals;
 
 const TOKENS: usize = 5;
 
@@ -101,7 +101,7 @@ fn records() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn https(address: &str) -> Job {
-    job(&format!("https://{address}"), Traffic::Closed)
+    job(&format!("https://{address}"), closed())
 }
 
 pub(super) async fn ask(job: &Job) -> RequestRecord {
@@ -122,7 +122,7 @@ async fn a_server_whose_authority_is_given_is_spoken_to_over_tls() {
     let authority = Authority::new();
     let address = serve(authority.server("127.0.0.1")).await;
     let file = authority.file();
-    for traffic in [Traffic::Closed, Traffic::Poisson { rate: 200.0 }] {
+    for traffic in [closed(), open(Arrivals::Poisson { rate: 200.0 })] {
         let mut job = job(&format!("https://{address}"), traffic);
         job.http.ca_file = Some(file.path().to_owned());
         let outcomes = run(job).await;

@@ -14,8 +14,7 @@ use self::canvas::{Canvas, Surface};
 use super::caveat;
 use super::number::one_line;
 use crate::schema::comparison::Comparison;
-use crate::schema::plan::{LoadPoint, Plan};
-use crate::schema::traffic::Traffic;
+use crate::schema::plan::Plan;
 
 pub use self::bars::comparison_bars;
 pub use self::lines::{throughput_over_time, ttft_distribution};
@@ -76,7 +75,7 @@ impl ChartContext {
         let parts = [
             if plan.simulated { "SIMULATED".to_owned() } else { String::new() },
             models.join(", "),
-            plan.loads.first().map(traffic_words).unwrap_or_default(),
+            plan.loads.first().map(|load| load.traffic.to_string()).unwrap_or_default(),
             format!("dataset {}", one_line(&plan.dataset.name)),
         ];
         ChartContext {
@@ -88,19 +87,6 @@ impl ChartContext {
 
     fn place(&self, label: &str, otherwise: usize) -> usize {
         self.labels.iter().position(|known| known == label).unwrap_or(otherwise)
-    }
-}
-
-/// The traffic in a few words: `concurrency 8`, `Poisson 4/s, at most 32 in flight`.
-pub fn traffic_words(load: &LoadPoint) -> String {
-    let cap = load.concurrency.map(|limit| format!(", at most {limit} in flight")).unwrap_or_default();
-    match load.traffic {
-        Traffic::Closed => load
-            .concurrency
-            .map(|slots| format!("concurrency {slots}"))
-            .unwrap_or_else(|| "closed loop".to_owned()),
-        Traffic::Poisson { rate } => format!("Poisson {rate}/s{cap}"),
-        Traffic::Constant { rate } => format!("constant {rate}/s{cap}"),
     }
 }
 

@@ -1,0 +1,151 @@
+//! One request over HTTP/1.1: a connection, the send, stamped reads, at most one replay.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::task::{Poll, ready};
+
+use crate::schema::live::LiveCounters;
+use crate::schema::unit::Phase;
+
+use crate::load::request::answer::{Answer, Arrival, Ending, Progress};
+use crate::load::request::in_flight::{Client, InFlight};
+use crate::load::schedule::pacer::Tickets;
+use crate::load::socket::stamped::{Connection, Received};
+use crate::load::socket::wait_bounds;
+
+/// Larger than what a stream leaves waiting: a read that fills it has no certain stamp.
+const BUFFER_BYTES: usize = 64 << 10;
+/// How far a kernel stamp may be off after conversion, µs. Further off means that the wall clock was
+/// stepped; then the read's own time is used.
+const STAMP_SLACK_US: i64 = 1_000;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER_BYTES]);
+}
+
+/// Plays a request: a connection, the due time, the answer.
+pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Tickets>) -> Ending {
+    let client = request.client;
+    request.connection = client.pool.take(client.clock.now_us());
+    if request.connection.is_none()
+        && let Err(ending) = connect(request).await
+    {
+        return ending;
+    }
+    request.book_slot();
+    let socket = request.connection.as_ref().and_then(Connection::socket);
+    let written = request.wait_until_due(tickets, socket).await;
+    request.mark_sent();
+    send_now(request, written).await;
+    loop {
+        let ending = receive(request).await;
+        let unanswered =
+            matches!(ending, Ending::Broken(_)) && !request.answer.as_ref().is_some_and(Answer::has_begun);
+        let pooled =
+            request.connection.as_ref().and_then(|connection| Some((connection, connection.pooled_at_us?)));
+        let Some((connection, pooled_at_us)) = pooled else { return ending };
+        if !unanswered || !request.may_be_replayed() {
+            return ending;
+        }
+        let sent_us = request.record.sent_us.unwrap_or(0);
+        client.pool.saw_closed(connection, sent_us.saturating_sub(pooled_at_us));
+        if connect(request).await.is_err() {
+            // The server is gone, and not only an idle connection: the request was sent, and broke.
+            request.connect_failure = None;
+            return ending;
+        }
+        // The server closed the connection while it lay idle. `sent_us` stays that of the first send.
+        request.record.replayed = true;
+        send_now(request, 0).await;
+    }
+}
+
+async fn connect(request: &mut InFlight<'_>) -> Result<(), Ending> {
+    request.connection = None;
+    let from_us = request.client.clock.now_us();
+    // In a box of its own: with room for a TLS handshake it is larger than all the rest of the request.
+    let connected = Box::pin(request.client.dialer.connect()).await;
+    match connected {
+        Ok(connection) => {
+            request.record.connect_us = Some(request.book_connect_wait(from_us) - from_us);
+            request.connection = Some(connection);
+            Ok(())
+        }
+        Err(error) => Err(request.fail_to_connect(&error).await),
+    }
+}
+
+/// Writes the message from `written` on. A failure shows in the read that follows.
+async fn send_now(request: &mut InFlight<'_>, written: usize) {
+    request.await_answer();
+    let rest = request.message.get(written..).unwrap_or(&[]);
+    if let Some(connection) = &mut request.connection
+        && !rest.is_empty()
+    {
+        let _ = connection.write_all(rest).await;
+    }
+}
+
+async fn receive(request: &mut InFlight<'_>) -> Ending {
+    let client = request.client;
+    let (Some(connection), Some(answer)) = (&mut request.connection, &mut request.answer) else {
+        return Ending::Broken("no connection".to_owned());
+    };
+    let measured = request.record.phase == Phase::Measured;
+    poll_fn(|context| {
+        BUFFER.with_borrow_mut(|buffer| {
+            loop {
+                let received = match ready!(connection.poll_read(context, buffer)) {
+                    Ok(Received { length: 0, .. }) if answer.eof() => return Poll::Ready(Ending::Read),
+                    Ok(Received { length: 0, .. }) => {
+                        let how = if answer.has_begun() { "in" } else { "before" };
+                        return Poll::Ready(Ending::Broken(format!(
+                            "the server closed the connection {how} the response"
+                        )));
+                    }
+                    Ok(received) => received,
+                    Err(error) => return Poll::Ready(Ending::Broken(error.to_string())),
+                };
+                let arrival = arrival(client, received, answer.newest_us());
+                let events = answer.events();
+                let progress = answer.read(&buffer[..received.length], arrival);
+                if measured && answer.events() > events {
+                    LiveCounters::add(&client.live.chunks, (answer.events() - events) as u64);
+                }
+                match progress {
+                    Progress::More => {}
+                    Progress::End | Progress::Stop => return Poll::Ready(Ending::Read),
+                }
+            }
+        })
+    })
+    .await
+}
+
+/// When bytes came: the kernel's stamp where it can be true, else the return of the read.
+fn arrival(client: &Client, received: Received, earliest_us: u64) -> Arrival {
+    let now_us = client.clock.now_us();
+    let beyond = received.beyond || received.length == BUFFER_BYTES;
+    let mut ready_us = wait_bounds::bytes_came();
+    if let Some(realtime_ns) = received.realtime_ns {
+        let mut stamp_us = client.offset.to_run_us(realtime_ns);
+        if stamp_us < ready_us as i64 {
+            // The wall clock was set back, or the thread was woken before its account says so.
+            client.offset.refresh(&client.clock);
+            stamp_us = client.offset.to_run_us(realtime_ns);
+            if stamp_us < ready_us as i64 {
+                ready_us = wait_bounds::refute();
+                // Nothing that the waits say of this read is true then.
+                ready_us = if stamp_us < ready_us as i64 { 0 } else { ready_us };
+            }
+        }
+        let plausible = earliest_us as i64 - STAMP_SLACK_US..=now_us as i64 + STAMP_SLACK_US;
+        if plausible.contains(&stamp_us) {
+            let at_us = (stamp_us.max(0) as u64).clamp(earliest_us.min(now_us), now_us);
+            let lag_us = u32::try_from(now_us - at_us).unwrap_or(u32::MAX);
+            return Arrival { at_us, lag_us, kernel: true, beyond, earliest_us: ready_us };
+        }
+        client.offset.refresh(&client.clock);
+    }
+    Arrival { at_us: now_us, lag_us: 0, kernel: false, beyond, earliest_us: ready_us }
+}
