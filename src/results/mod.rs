@@ -8,6 +8,7 @@ mod read;
 mod record_reader;
 mod record_writer;
 mod summary_csv;
+mod version_1;
 
 pub use atomic::{AtomicFile, write_atomic, write_json};
 pub use find::{FoundRun, FoundRuns, Unreadable, find_runs};

@@ -7,11 +7,14 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::environment::Environment;
 use crate::schema::files::{ComparisonFile, RunFile};
 use crate::schema::plan::Plan;
+
+use super::version_1;
 
 /// Reads `{backend}_{YYYYMMDD_HHMMSS}.json`.
 ///
@@ -70,6 +73,9 @@ fn read_kind<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T> {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_reader(BufReader::new(file)).with_context(|| format!("cannot read {}", path.display()))
+    let cannot_read = || format!("cannot read {}", path.display());
+    let file = File::open(path).with_context(cannot_read)?;
+    let mut value: Value = serde_json::from_reader(BufReader::new(file)).with_context(cannot_read)?;
+    version_1::upgrade(&mut value);
+    serde_json::from_value(value).with_context(cannot_read)
 }

@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use serde_json::Value;
+
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
 use crate::schema::record::RequestRecord;
+
+use super::version_1;
 
 /// Why a run without a footer is partial.
 pub const CRASHED: &str = "the harness ended before the run did";
@@ -58,8 +62,10 @@ impl RecordReader {
         if line.is_empty() {
             bail!("{}: empty; the run ended before it began", path.display());
         }
-        let header: RecordsHeader = serde_json::from_slice(&line)
-            .with_context(|| format!("{}:1: no header of a records file", path.display()))?;
+        let no_header = || format!("{}:1: no header of a records file", path.display());
+        let mut header: Value = serde_json::from_slice(&line).with_context(no_header)?;
+        version_1::upgrade(&mut header);
+        let header: RecordsHeader = serde_json::from_value(header).with_context(no_header)?;
         if header.kind != "records" || header.schema_version > SCHEMA_VERSION {
             bail!(
                 "{}:1: kind {:?}, schema version {}; this program reads \"records\" up to version {}",

@@ -16,4 +16,4 @@ pub mod traffic;
 pub mod unit;
 
 /// Version of every JSON file that this program writes; raised when a reader would misread the new form.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
