@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Best, Comparison, FailedTarget};
-use crate::schema::figure::{Better, METRICS, Metric};
+use crate::schema::figure::{Better, METRICS, Metric, Shape, Statistic};
 use crate::schema::plan::{Plan, Skipped};
-use crate::schema::summary::{MetricValue, RunSummary};
+use crate::schema::summary::RunSummary;
 use crate::schema::target::Target;
 
 /// Mean output lengths may differ by so much, %.
@@ -53,10 +53,11 @@ pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison 
 /// nothing, did not reach its end or failed over 1 % of its requests did not do the same work and takes
 /// no part; with fewer than two others, or two that are equal, there is no best.
 fn best(metric: &Metric, runs: &[RunSummary]) -> Option<Best> {
+    let statistic = compared(metric);
     let values: Vec<(&str, f64)> = runs
         .iter()
         .filter(|run| takes_part(run))
-        .filter_map(|run| Some((run.label.as_str(), compared(run.metrics.get(metric.name)?))))
+        .filter_map(|run| Some((run.label.as_str(), statistic.of(run.metrics.get(metric.name)?)?)))
         .collect();
     if values.len() < 2 {
         return None;
@@ -69,11 +70,7 @@ fn best(metric: &Metric, runs: &[RunSummary]) -> Option<Best> {
         let mut others = values.iter().enumerate().filter(|(other, _)| *other != place);
         others.all(|(_, (_, other))| better(*value, *other)).then_some((label, value))
     })?;
-    let statistic = match runs.iter().find_map(|run| run.metrics.get(metric.name))? {
-        MetricValue::Scalar(_) => "value",
-        MetricValue::Distribution(_) => "p50",
-    };
-    Some(Best { label: (*label).to_owned(), statistic: statistic.to_owned() })
+    Some(Best { label: (*label).to_owned(), statistic })
 }
 
 fn takes_part(run: &RunSummary) -> bool {
@@ -81,10 +78,11 @@ fn takes_part(run: &RunSummary) -> bool {
     run.requests.completed > 0 && run.partial.is_none() && !fails
 }
 
-fn compared(value: &MetricValue) -> f64 {
-    match value {
-        MetricValue::Scalar(value) => *value,
-        MetricValue::Distribution(distribution) => distribution.p50,
+/// The statistic by which runs are compared.
+fn compared(metric: &Metric) -> Statistic {
+    match metric.shape() {
+        Shape::Scalar => Statistic::Value,
+        Shape::Distribution => Statistic::P50,
     }
 }
 

@@ -10,8 +10,6 @@ use crate::report::csv::RequestsCsv;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::RunFile;
-use crate::schema::record::{Outcome, RequestRecord};
-use crate::schema::unit::Phase;
 
 /// One run, made from its records.
 pub struct Derived {
@@ -40,7 +38,7 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
     while let Some(record) = reader.next_record()? {
         summarizer.add(&record);
         csv.add(&record).with_context(cannot_write)?;
-        ttft_ms.extend(completed_ttft_ms(&record));
+        ttft_ms.extend(record.ttft_ms().filter(|_| record.counts_for_latency()));
     }
     let mut sink = csv.finish().with_context(cannot_write)?;
     sink.flush().with_context(cannot_write)?;
@@ -70,10 +68,4 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
 fn records_path(files: &RunFiles) -> PathBuf {
     let closed = files.closed_records();
     if closed.exists() { closed } else { files.records() }
-}
-
-fn completed_ttft_ms(record: &RequestRecord) -> Option<f64> {
-    let counts = record.phase == Phase::Measured && record.outcome == Outcome::Completed;
-    let (first_token, sent) = (record.first_token_us?, record.sent_us?);
-    counts.then(|| first_token.saturating_sub(sent) as f64 / 1000.0)
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::analysis::{ComparisonInput, compare};
 use crate::progress::Progress;
 use crate::report::chart::{self, Chart, ChartContext};
-use crate::report::csv;
+use crate::report::csv::{self, SummaryRow};
 use crate::report::markdown;
 use crate::report::terminal::{self, Style};
 use crate::results;
@@ -51,16 +51,17 @@ pub fn summary_file(plan: &Plan) -> &'static str {
 
 /// Appends a run's row to the file of all runs.
 pub fn append_run(run: &RunFile, output: &Path, progress: &Progress) -> anyhow::Result<()> {
-    append(&run.plan, csv::summary_row(&run.plan, &run.summary), output, progress)
+    append(SummaryRow::of_run(&run.plan, &run.summary), output, progress)
 }
 
 /// Appends the row of a backend that gave no result.
 pub fn append_failure(plan: &Plan, failed: &FailedTarget, progress: &Progress) -> anyhow::Result<()> {
-    append(plan, csv::failed_row(plan, failed, Timestamp::now()), &plan.output, progress)
+    append(SummaryRow::of_failure(plan, failed, Timestamp::now()), &plan.output, progress)
 }
 
-fn append(plan: &Plan, row: Vec<String>, output: &Path, progress: &Progress) -> anyhow::Result<()> {
-    let file = summary_file(plan);
+fn append(row: SummaryRow<'_>, output: &Path, progress: &Progress) -> anyhow::Result<()> {
+    let file = summary_file(row.plan);
+    let row = csv::summary_row(&row);
     let done = results::append_summary(output, file, &csv::summary_header(), &[row], Timestamp::now())?;
     if let Some(renamed) = done.renamed {
         progress.say(&format!(
@@ -88,8 +89,9 @@ pub fn write_folder(
     comparison: Comparison,
     runs: &[Derived],
 ) -> anyhow::Result<()> {
-    let mut rows: Vec<Vec<String>> = comparison.runs.iter().map(|run| csv::summary_row(plan, run)).collect();
-    rows.extend(comparison.failed.iter().map(|failed| csv::failed_row(plan, failed, plan.created_at)));
+    let measured = comparison.runs.iter().map(|run| SummaryRow::of_run(plan, run));
+    let failed = comparison.failed.iter().map(|failed| SummaryRow::of_failure(plan, failed, plan.created_at));
+    let rows: Vec<Vec<String>> = measured.chain(failed).map(|row| csv::summary_row(&row)).collect();
     results::write_table(&folder.join("summary.csv"), &csv::summary_header(), &rows)?;
     let plots = folder.join("plots");
     std::fs::create_dir_all(&plots).with_context(|| format!("cannot make {}", plots.display()))?;

@@ -9,7 +9,7 @@ use crate::schema::SCHEMA_VERSION;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Best, Comparison};
 use crate::schema::environment::{Environment, Gpu};
-use crate::schema::figure::{self, Better, METRICS};
+use crate::schema::figure::{self, Better, METRICS, Statistic};
 use crate::schema::files::ComparisonFile;
 use crate::schema::plan::{
     CommandKind, DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Plan, Sampling, SharedSettings,
@@ -116,21 +116,18 @@ pub fn empty(label: &str) -> RunSummary {
 pub fn comparison(runs: Vec<RunSummary>) -> Comparison {
     let mut best = BTreeMap::new();
     for metric in METRICS {
+        let scalar = metric.shape() == figure::Shape::Scalar;
+        let statistic = if scalar { Statistic::Value } else { Statistic::P50 };
         let mut values: Vec<(f64, &str)> = Vec::new();
         for run in &runs {
-            match run.metrics.get(metric.name) {
-                Some(MetricValue::Scalar(value)) => values.push((*value, &run.label)),
-                Some(MetricValue::Distribution(distribution)) => values.push((distribution.p50, &run.label)),
-                None => {}
-            }
+            let value = run.metrics.get(metric.name).and_then(|value| statistic.of(value));
+            values.extend(value.map(|value| (value, run.label.as_str())));
         }
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
         if metric.better == Better::Higher {
             values.reverse();
         }
         if values.len() > 1 && metric.name != figure::ERROR_RATE {
-            let scalar = metric.shape == figure::Shape::Scalar;
-            let statistic = if scalar { "value" } else { "p50" }.to_owned();
             best.insert(metric.name.to_owned(), Best { label: values[0].1.to_owned(), statistic });
         }
     }

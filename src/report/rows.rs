@@ -3,8 +3,8 @@
 use super::number::{NONE, compact, count, one_line};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
-use crate::schema::figure::{self, Better, Metric};
-use crate::schema::summary::{Distribution, MetricValue, RunSummary};
+use crate::schema::figure::{self, Better, Metric, Shape, Statistic};
+use crate::schema::summary::RunSummary;
 
 /// One row: a head and one cell a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,62 +25,35 @@ pub struct Cell {
 }
 
 /// The metrics of the table with the statistic that each row shows, in order.
-const SHOWN: &[(&str, &str)] = &[
-    (figure::OUTPUT_TPS, VALUE),
-    (figure::TOTAL_TPS, VALUE),
-    (figure::USER_TPS, VALUE),
-    (figure::RPS, VALUE),
-    (figure::TTFT, "p50"),
-    (figure::TTFT, "p99"),
-    (figure::TPOT, "p50"),
-    (figure::TPOT, "p99"),
-    (figure::ITL, "p50"),
-    (figure::ITL, "p99"),
-    (figure::E2E, "p50"),
-    (figure::E2E, "p99"),
-    (figure::TTFT_FROM_DUE, "p99"),
-    (figure::E2E_FROM_DUE, "p99"),
-    (figure::ERROR_RATE, VALUE),
+const SHOWN: &[(&str, Statistic)] = &[
+    (figure::OUTPUT_TPS, Statistic::Value),
+    (figure::TOTAL_TPS, Statistic::Value),
+    (figure::USER_TPS, Statistic::Value),
+    (figure::RPS, Statistic::Value),
+    (figure::TTFT, Statistic::P50),
+    (figure::TTFT, Statistic::P99),
+    (figure::TPOT, Statistic::P50),
+    (figure::TPOT, Statistic::P99),
+    (figure::ITL, Statistic::P50),
+    (figure::ITL, Statistic::P99),
+    (figure::E2E, Statistic::P50),
+    (figure::E2E, Statistic::P99),
+    (figure::TTFT_FROM_DUE, Statistic::P99),
+    (figure::E2E_FROM_DUE, Statistic::P99),
+    (figure::ERROR_RATE, Statistic::Value),
 ];
 
-const VALUE: &str = "value";
-
-/// A statistic of a value by its name in files (`p50`, `mean`, …; `value` for one number); none where the
-/// value has no such statistic.
-pub fn statistic(value: &MetricValue, name: &str) -> Option<f64> {
-    match value {
-        MetricValue::Scalar(number) => (name == VALUE).then_some(*number),
-        MetricValue::Distribution(distribution) => distribution_statistic(distribution, name),
-    }
-}
-
-fn distribution_statistic(distribution: &Distribution, name: &str) -> Option<f64> {
-    match name {
-        "mean" => Some(distribution.mean),
-        "std" => Some(distribution.std),
-        "min" => Some(distribution.min),
-        "p50" => Some(distribution.p50),
-        "p75" => Some(distribution.p75),
-        "p90" => Some(distribution.p90),
-        "p95" => Some(distribution.p95),
-        "p99" => Some(distribution.p99),
-        "p999" => distribution.p999,
-        "max" => Some(distribution.max),
-        _ => None,
-    }
-}
-
 /// A run's statistic of a metric, where it exists and is a number.
-pub fn value(run: &RunSummary, metric: &str, name: &str) -> Option<f64> {
-    run.metrics.get(metric).and_then(|value| statistic(value, name)).filter(|number| number.is_finite())
+pub fn value(run: &RunSummary, metric: &str, statistic: Statistic) -> Option<f64> {
+    run.metrics.get(metric).and_then(|value| statistic.of(value)).filter(|number| number.is_finite())
 }
 
 /// The rows of a comparison. A metric that no run has is left out, but for ITL where it is withheld.
 pub fn rows(comparison: &Comparison) -> Vec<Row> {
     let mut rows = facts(comparison);
-    for (name, statistic) in SHOWN {
+    for &(name, statistic) in SHOWN {
         let Some(metric) = figure::metric(name) else { continue };
-        let withheld = *name == figure::ITL && comparison.runs.iter().any(itl_is_withheld);
+        let withheld = name == figure::ITL && comparison.runs.iter().any(itl_is_withheld);
         if withheld || comparison.runs.iter().any(|run| value(run, name, statistic).is_some()) {
             rows.push(metric_row(comparison, metric, statistic));
         }
@@ -89,13 +62,16 @@ pub fn rows(comparison: &Comparison) -> Vec<Row> {
     rows
 }
 
-fn metric_row(comparison: &Comparison, metric: &Metric, statistic: &str) -> Row {
+fn metric_row(comparison: &Comparison, metric: &Metric, statistic: Statistic) -> Row {
     let best = comparison.best.get(metric.name).filter(|best| best.statistic == statistic);
     let cells = comparison.runs.iter().map(|run| Cell {
         text: value(run, metric.name, statistic).map_or_else(|| NONE.to_owned(), compact),
         best: best.is_some_and(|best| best.label == run.label),
     });
-    let shown = if statistic == VALUE { String::new() } else { format!(" {statistic}") };
+    let shown = match metric.shape() {
+        Shape::Scalar => String::new(),
+        Shape::Distribution => format!(" {}", statistic.name()),
+    };
     Row { head: format!("{}{shown} ({})", metric.title, metric.unit), cells: cells.collect() }
 }
 

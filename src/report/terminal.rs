@@ -12,7 +12,7 @@ use super::number::{NONE, fixed, one_line, wrap};
 use super::rows::{self, Row, itl_is_withheld, rows, value};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
-use crate::schema::figure;
+use crate::schema::figure::{self, Statistic};
 use crate::schema::record::FailureKind;
 use crate::schema::summary::RunSummary;
 
@@ -72,13 +72,13 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     if requests.dropped > 0 {
         lines.push(("Dropped", format!("{} (due, never sent)", requests.dropped)));
     }
-    let rate = value(run, figure::OUTPUT_TPS, "value");
+    let rate = value(run, figure::OUTPUT_TPS, Statistic::Value);
     lines.extend([
         ("Duration", format!("{}s", fixed(run.duration_s))),
         ("System TPS", rate.map_or_else(|| missing(run, ""), |rate| format!("{} tok/s", fixed(rate)))),
         ("TTFT (ms)", mean_and_p99(run, figure::TTFT)),
         ("E2E (ms)", mean_and_p99(run, figure::E2E)),
-        ("TPOT (ms)", one(run, figure::TPOT, "mean", "no answer of two tokens or more")),
+        ("TPOT (ms)", one(run, figure::TPOT, Statistic::Mean, "no answer of two tokens or more")),
         ("ITL P99 (ms)", itl(run)),
     ]);
     lines.extend(client::block_lines(run, width));
@@ -96,13 +96,13 @@ fn failure_kinds(run: &RunSummary) -> String {
 }
 
 fn mean_and_p99(run: &RunSummary, name: &str) -> String {
-    match (value(run, name, "mean"), value(run, name, "p99")) {
+    match (value(run, name, Statistic::Mean), value(run, name, Statistic::P99)) {
         (Some(mean), Some(p99)) => format!("Mean: {} | P99: {}", fixed(mean), fixed(p99)),
         (None, _) | (_, None) => missing(run, ""),
     }
 }
 
-fn one(run: &RunSummary, name: &str, statistic: &str, otherwise: &str) -> String {
+fn one(run: &RunSummary, name: &str, statistic: Statistic, otherwise: &str) -> String {
     value(run, name, statistic).map_or_else(|| missing(run, otherwise), fixed)
 }
 
@@ -110,7 +110,7 @@ fn itl(run: &RunSummary) -> String {
     if itl_is_withheld(run) {
         return format!("{NONE} (withheld: chunks are not tokens here; see the caveats)");
     }
-    one(run, figure::ITL, "p99", "no answer of two tokens or more")
+    one(run, figure::ITL, Statistic::P99, "no answer of two tokens or more")
 }
 
 /// A dash with its reason; `otherwise` is the reason when requests did complete.
@@ -195,8 +195,7 @@ fn table(comparison: &Comparison, rows: &[Row], runs: std::ops::Range<usize>, st
     }
     let labels = comparison.runs[runs.clone()].iter().map(|run| {
         let partial = if run.partial.is_some() { " (partial)" } else { "" };
-        let label = one_line(&run.label).replace("-simulated", "-\nsimulated");
-        let cell = comfy_table::Cell::new(format!("{label}{partial}  "));
+        let cell = comfy_table::Cell::new(format!("{}{partial}  ", column_label(run)));
         cell.add_attribute(Attribute::Bold)
     });
     table.set_header(std::iter::once(comfy_table::Cell::new("")).chain(labels));
@@ -220,6 +219,16 @@ fn table(comparison: &Comparison, rows: &[Row], runs: std::ops::Range<usize>, st
         }
     }
     table
+}
+
+/// A run's label over its column. A pretend engine's ends in the same part as all of them, which goes to a line
+/// of its own: the columns stay as narrow as those of real engines.
+fn column_label(run: &RunSummary) -> String {
+    let label = one_line(&run.label);
+    match label.rsplit_once('-') {
+        Some((own, shared)) if run.caveats.contains(&Caveat::Simulated) => format!("{own}-\n{shared}"),
+        Some(_) | None => label,
+    }
 }
 
 fn legend(comparison: &Comparison, style: Style) -> Vec<String> {

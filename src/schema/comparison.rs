@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
+use super::figure::Statistic;
 use super::plan::Skipped;
 use super::summary::RunSummary;
 
@@ -35,7 +36,7 @@ pub struct Best {
     /// Its label.
     pub label: String,
     /// The statistic that was compared: `p50`, or `value` for a scalar.
-    pub statistic: String,
+    pub statistic: Statistic,
 }
 
 /// A target without a result.

@@ -45,7 +45,7 @@ fn compared(targets: &[Target], runs: Vec<RunSummary>) -> Comparison {
 }
 
 fn best<'a>(comparison: &'a Comparison, name: &str) -> Option<(&'a str, &'a str)> {
-    comparison.best.get(name).map(|best| (best.label.as_str(), best.statistic.as_str()))
+    comparison.best.get(name).map(|best| (best.label.as_str(), best.statistic.name()))
 }
 
 fn codes(comparison: &Comparison) -> Vec<&'static str> {

@@ -8,7 +8,7 @@ use super::{COMPARISON, Chart, ChartContext, Picture, WIDTH, render};
 use crate::report::number::{compact, one_line};
 use crate::report::rows::{direction, value};
 use crate::schema::comparison::Comparison;
-use crate::schema::figure::{self, Metric, Shape};
+use crate::schema::figure::{self, Metric, Shape, Statistic};
 
 const TITLE: &str = "Latency and throughput by backend";
 /// The panels, row by row.
@@ -98,13 +98,13 @@ fn two_lines(label: &str, width: f64) -> Vec<String> {
 
 fn panel(comparison: &Comparison, metric: &'static Metric) -> Panel {
     let best = comparison.best.get(metric.name);
-    let statistics: &[(&str, bool)] = match metric.shape {
-        Shape::Distribution => &[("p50", false), ("p99", true)],
-        Shape::Scalar => &[("value", false)],
+    let statistics: &[(Statistic, bool)] = match metric.shape() {
+        Shape::Distribution => &[(Statistic::P50, false), (Statistic::P99, true)],
+        Shape::Scalar => &[(Statistic::Value, false)],
     };
     let runs = comparison.runs.iter().map(|run| {
-        let bar = |(statistic, pale): &(&str, bool)| Bar {
-            value: value(run, metric.name, statistic),
+        let bar = |(statistic, pale): &(Statistic, bool)| Bar {
+            value: value(run, metric.name, *statistic),
             pale: *pale,
             best: best.is_some_and(|best| best.label == run.label && best.statistic == *statistic),
         };
