@@ -1,6 +1,7 @@
 //! What the program writes is what docs/metrics.md explains.
 #![allow(clippy::unwrap_used)]
 
+use harness::schema::client_figures::CLIENT;
 use harness::schema::figure::METRICS;
 use harness::schema::record::FailureKind;
 use harness::schema::summary::{ClientStats, Distribution};
@@ -31,6 +32,10 @@ fn every_figure_of_the_client_and_every_doubt_that_it_raises_is_explained() {
             text.contains(&format!("`client.{name}`")),
             "docs/metrics.md does not explain `client.{name}`"
         );
+    }
+    for name in CLIENT.iter().map(|figure| figure.name) {
+        let explained = text.contains(&format!("`client.{name}`")) || text.contains(&format!("`{name}`"));
+        assert!(explained, "docs/metrics.md does not explain the column `{name}`");
     }
     for code in ["client_limited", "merged_events", "read_stamps", "beyond_calibration"] {
         assert!(text.contains(&format!("`{code}`")), "docs/metrics.md does not explain `{code}`");

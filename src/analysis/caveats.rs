@@ -1,6 +1,7 @@
 //! The doubts about one run, each by a stated rule.
 
 use crate::schema::caveat::Caveat;
+use crate::schema::client_figures::SERVER;
 use crate::schema::record::StampKind;
 use crate::schema::summary::{RequestCounts, RunSummary, ServerCounts};
 
@@ -24,11 +25,6 @@ pub(super) struct Facts {
     pub(super) length_not_forced: bool,
 }
 
-/// Failed share of issued requests, %; none without any request.
-pub(super) fn error_rate_pct(requests: &RequestCounts) -> Option<f64> {
-    (requests.issued > 0).then(|| 100.0 * requests.failed as f64 / requests.issued as f64)
-}
-
 /// The caveats of a run, the worst first.
 pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
     let above = |percent: Option<f64>, limit: f64| percent.filter(|percent| *percent > limit);
@@ -38,7 +34,7 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
     let reason = |reason: &String| reason.clone();
     [
         summary.partial.as_ref().map(|why| Caveat::Partial { reason: reason(why) }),
-        above(error_rate_pct(&summary.requests), FAILURES_PCT).map(|rate_pct| Caveat::Failures { rate_pct }),
+        above(summary.requests.error_rate_pct(), FAILURES_PCT).map(|rate_pct| Caveat::Failures { rate_pct }),
         summary.client.client_limited.as_ref().map(|why| Caveat::ClientLimited { reason: reason(why) }),
         server_difference(summary).map(|what| Caveat::ServerCountsDiffer { what }),
         read_stamps(summary),
@@ -56,9 +52,8 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
 
 /// Stamps that a late reader makes late, too.
 fn read_stamps(summary: &RunSummary) -> Option<Caveat> {
-    let stamps = &summary.client.stamps;
-    let read = *stamps.get(&StampKind::Read).filter(|read| **read > 0)?;
-    Some(Caveat::ReadStamps { read, answered: stamps.values().sum() })
+    let read = summary.client.stamped(StampKind::Read);
+    (read > 0).then(|| Caveat::ReadStamps { read, answered: summary.client.answered() })
 }
 
 /// How the server's count differs from what the client was told, exactly. Of a request that failed or
@@ -73,13 +68,10 @@ fn server_difference(summary: &RunSummary) -> Option<String> {
         let contradiction = more < -HALF_A_TOKEN || (all_told && more > HALF_A_TOKEN);
         contradiction.then(|| format!("{name}: server {server}, client {client}"))
     };
-    let differences: Vec<String> = [
-        differ("prompt", server.prompt_tokens, server.client_prompt_tokens),
-        differ("generated", server.generated_tokens, server.client_generated_tokens),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let differences: Vec<String> = SERVER
+        .iter()
+        .filter_map(|figure| differ(figure.name, (figure.server)(&server), (figure.client)(&server)))
+        .collect();
     (!differences.is_empty()).then(|| differences.join("; "))
 }
 

@@ -7,7 +7,7 @@ use crate::schema::record::{Outcome, RequestRecord, StampKind};
 use crate::schema::summary::{ClientStats, Distribution};
 
 use super::distribution::Samples;
-use super::latency::between_ms;
+use super::merged::MergedEvents;
 
 /// A send delay below this is no doubt, ms.
 const SEND_DELAY_FLOOR_MS: f64 = 1.0;
@@ -25,8 +25,7 @@ pub(super) struct Client {
     send_delay: Samples,
     reader_lag: Samples,
     connect: Samples,
-    events: u64,
-    merged: u64,
+    merged: MergedEvents,
     stamps: BTreeMap<StampKind, u64>,
     reconnects: u64,
     dropped: u64,
@@ -38,29 +37,21 @@ impl Client {
     pub(super) fn add(&mut self, record: &RequestRecord) {
         self.pace.add(record);
         self.dropped += u64::from(record.outcome == Outcome::Dropped);
-        let ready_us = record.due_us.unwrap_or(record.ready_us);
-        if let Some(slot_us) = record.slot_us {
-            self.slot_wait.add(between_ms(ready_us, slot_us));
+        record.slot_wait_ms().into_iter().for_each(|wait_ms| self.slot_wait.add(wait_ms));
+        record.connect_ms().into_iter().for_each(|connect_ms| self.connect.add(connect_ms));
+        if record.sent_us.is_none() {
+            return;
         }
-        if let Some(connect_us) = record.connect_us {
-            self.connect.add(between_ms(0, connect_us));
-        }
-        let Some(sent_us) = record.sent_us else { return };
-        if record.due_us.is_some() {
-            self.send_delay.add(between_ms(record.slot_us.unwrap_or(ready_us), sent_us));
-        }
-        if record.headers_us.is_some() {
-            *self.stamps.entry(record.stamps).or_default() += 1;
+        record.send_delay_ms().into_iter().for_each(|delay_ms| self.send_delay.add(delay_ms));
+        if let Some(stamps) = record.answered_by() {
+            *self.stamps.entry(stamps).or_default() += 1;
             // A read stamp is the return of the read: its lag is zero by definition and would hide the others'.
-            if record.stamps == StampKind::Kernel {
-                self.reader_lag.add(between_ms(0, u64::from(record.reader_lag_max_us)));
+            if stamps == StampKind::Kernel {
+                self.reader_lag.add(record.reader_lag_ms());
             }
         }
         self.reconnects += u64::from(record.replayed);
-        for chunk in record.chunks.iter() {
-            self.events += 1;
-            self.merged += u64::from(chunk.is_merged());
-        }
+        self.merged.add(record);
     }
 
     /// The figures, with the verdict of [`reasons`]; the median TTFT is in ms.
@@ -75,7 +66,7 @@ impl Client {
             send_delay_ms: self.send_delay.distribution(),
             reader_lag_ms: self.reader_lag.distribution(),
             connect_ms: self.connect.distribution(),
-            merged_events: if self.events == 0 { 0.0 } else { self.merged as f64 / self.events as f64 },
+            merged_events: self.merged.share(),
             stamps: self.stamps,
             reconnects: self.reconnects,
             cpu_s: engine.cpu_s,

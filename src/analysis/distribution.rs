@@ -11,8 +11,6 @@ const HISTOGRAM_RELATIVE_ERROR: f64 = 0.001;
 const HISTOGRAM_DIGITS: u8 = 3;
 /// The histogram counts picoseconds, so that even the share of one token in a 1 µs gap keeps three digits.
 const PICOSECONDS_PER_MS: f64 = 1e9;
-/// p99.9 of fewer values would be an interpolation towards the largest one.
-const VALUES_FOR_P999: u64 = 1_000;
 
 /// Values of one metric in ms, collected one by one.
 #[derive(Debug)]
@@ -116,14 +114,9 @@ fn shape(
         mean: moments.mean,
         std: moments.std(),
         min,
-        p50: percentile(0.5),
-        p75: percentile(0.75),
-        p90: percentile(0.9),
-        p95: percentile(0.95),
-        p99: percentile(0.99),
-        p999: (moments.count >= VALUES_FOR_P999).then(|| percentile(0.999)),
         max,
         relative_error,
+        ..Distribution::of_percentiles(moments.count, percentile)
     }
 }
 

@@ -8,11 +8,12 @@ use crate::schema::calibration::{
 use crate::schema::caveat::Caveat;
 use crate::schema::environment::Environment;
 use crate::schema::plan::LoadPoint;
-use crate::schema::record::{Chunk, Outcome, RequestRecord};
+use crate::schema::record::RequestRecord;
 use crate::schema::summary::{Distribution, RunSummary};
 use crate::schema::unit::Phase;
 
 use super::distribution::Samples;
+use super::merged::MergedEvents;
 
 /// Windows in which arrivals are counted, ns.
 const WINDOW_NS: u64 = 10_000_000;
@@ -83,8 +84,7 @@ pub struct Pairing {
     paired: u64,
     paired_for_itl: u64,
     tokens: u64,
-    events: u64,
-    merged: u64,
+    merged: MergedEvents,
     arrivals_ns: Vec<u64>,
     ttft: Errors,
     itl: Errors,
@@ -107,8 +107,7 @@ impl Pairing {
             paired: 0,
             paired_for_itl: 0,
             tokens: 0,
-            events: 0,
-            merged: 0,
+            merged: MergedEvents::default(),
             arrivals_ns: Vec::new(),
             ttft: Errors::default(),
             itl: Errors::default(),
@@ -126,11 +125,10 @@ impl Pairing {
             return;
         }
         self.issued += 1;
-        let (Some(sent_us), Some(first_us), Outcome::Completed) =
-            (record.sent_us, record.first_token_us, &record.outcome)
-        else {
+        if !record.counts_for_latency() {
             return;
-        };
+        }
+        let (Some(sent_us), Some(first_us)) = (record.sent_us, record.first_token_us) else { return };
         let Some(truth) = self.truth.remove(&record.prompt_id) else { return };
         let Some(first_write) = truth.writes.first().copied() else { return };
         self.paired += 1;
@@ -151,8 +149,7 @@ impl Pairing {
     fn add_events(&mut self, record: &RequestRecord, truth: &TrueRequest) {
         let chunks = record.chunks.iter().zip(&truth.writes);
         let lags: Vec<Lag> = chunks.map(|(chunk, write)| Lag::of(self.at(chunk.at_us), *write)).collect();
-        self.events += record.chunks.len() as u64;
-        self.merged += record.chunks.iter().filter(Chunk::is_merged).count() as u64;
+        self.merged.add(record);
         for write in &truth.writes {
             self.write.add(ms_between(write.before_ns, write.after_ns));
         }
@@ -194,7 +191,7 @@ impl Pairing {
             send_delay_ms: self.send_delay.distribution(),
             arrival_minus_due_ms: self.arrival_minus_due.distribution(),
             gaps,
-            merged_events: if self.events == 0 { 0.0 } else { self.merged as f64 / self.events as f64 },
+            merged_events: self.merged.share(),
             cpu_us_per_token: (self.tokens > 0).then(|| cpu_s * 1e6 / self.tokens as f64),
         }
     }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::schema::caveat::Caveat;
-use crate::schema::figure;
+use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
+use crate::schema::plan::RunKey;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::summary::{
     ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
@@ -14,17 +15,17 @@ use crate::schema::summary::{
 use crate::schema::traffic::Traffic;
 use crate::schema::unit::Phase;
 
-use super::caveats::{Facts, error_rate_pct, run_caveats};
+use super::caveats::{Facts, run_caveats};
 use super::client::Client;
-use super::latency::Latency;
+use super::metrics::Metrics;
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
 
 /// What a summary says of its run that the records do not hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SummaryInput {
-    /// The target's label.
-    pub label: String,
+    /// Which run of its plan.
+    pub key: RunKey,
     /// The target's engine.
     pub engine: String,
     /// The engine's version.
@@ -60,7 +61,7 @@ impl SummaryInput {
             .ok_or_else(|| SummaryError::UnknownLabel { label: header.key.label.clone() })?;
         let load = header.load().ok_or_else(|| SummaryError::UnknownPoint { point: header.key.point })?;
         Ok(SummaryInput {
-            label: header.key.label.clone(),
+            key: header.key.clone(),
             engine: target.engine.clone(),
             engine_version: header.engine_version.clone().or_else(|| target.version.clone()),
             model: target.model.name.clone(),
@@ -127,7 +128,7 @@ pub struct Summarizer {
     warmup: RequestCounts,
     first_failures: BTreeMap<FailureKind, String>,
     window: Window,
-    latency: Latency,
+    metrics: Metrics,
     tokens: Tokens,
     client: Client,
     sent_unforced: u64,
@@ -144,7 +145,7 @@ impl Summarizer {
             requests: RequestCounts::default(),
             warmup: RequestCounts::default(),
             first_failures: BTreeMap::new(),
-            latency: Latency::default(),
+            metrics: Metrics::default(),
             tokens: Tokens::default(),
             client: Client::default(),
             sent_unforced: 0,
@@ -169,8 +170,8 @@ impl Summarizer {
         self.window.add(record);
         self.client.add(record);
         self.sent_unforced += u64::from(record.sent_us.is_some() && !record.forced_length);
-        if record.outcome == Outcome::Completed {
-            self.latency.add(record);
+        if record.counts_for_latency() {
+            self.metrics.add(record);
             self.tokens.add(record);
         }
     }
@@ -184,12 +185,17 @@ impl Summarizer {
         if let Some(issued) = finish.issued
             && issued != recorded
         {
-            return Err(SummaryError::CountsDiffer { label: self.input.label, issued, recorded });
+            return Err(SummaryError::CountsDiffer { label: self.input.key.label, issued, recorded });
         }
         let whole = self.window.whole();
         let chunk_difference_pct = self.tokens.chunk_difference_pct();
-        let mut metrics = self.latency.finish(chunk_difference_pct.is_some());
-        metrics.extend(rates(&self.requests, &self.tokens, whole));
+        let totals = RunTotals {
+            requests: self.requests,
+            prompt_tokens: self.tokens.prompt(),
+            output_tokens: self.tokens.output(),
+            window_s: whole.map_or(0.0, Whole::duration_s),
+        };
+        let metrics = self.metrics.finish(&totals, chunk_difference_pct.is_none());
         let median = |name: &str| match metrics.get(name) {
             Some(MetricValue::Distribution(distribution)) => Some(distribution),
             Some(MetricValue::Scalar(_)) | None => None,
@@ -206,7 +212,7 @@ impl Summarizer {
             length_not_forced: self.input.ignore_eos && self.sent_unforced > 0,
         };
         let mut summary = blank(self.input, whole, finish.partial);
-        summary.requests = self.requests;
+        summary.requests = totals.requests;
         summary.first_failures = self.first_failures;
         summary.warmup = self.warmup;
         summary.steady = steady;
@@ -227,7 +233,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
     let from_us = whole.map_or(0, |whole| whole.from_us);
     let offset = SignedDuration::from_micros(i64::try_from(from_us).unwrap_or(i64::MAX));
     RunSummary {
-        label: input.label,
+        key: input.key,
         engine: input.engine,
         engine_version: input.engine_version,
         model: input.model,
@@ -262,22 +268,4 @@ fn count(counts: &mut RequestCounts, outcome: &Outcome) {
         Outcome::Cancelled => counts.cancelled += 1,
         Outcome::Dropped => counts.dropped += 1,
     }
-}
-
-/// The rates over the whole run; a token rate only where every completed request has its count.
-fn rates(requests: &RequestCounts, tokens: &Tokens, whole: Option<Whole>) -> BTreeMap<String, MetricValue> {
-    let seconds = whole.map(Whole::duration_s).filter(|seconds| *seconds > 0.0);
-    let per_second = |amount: Option<u64>| Some(amount? as f64 / seconds?);
-    let (prompt, output) = (tokens.prompt(), tokens.output());
-    let total = prompt.zip(output).map(|(prompt, output)| prompt + output);
-    [
-        (figure::OUTPUT_TPS, per_second(output)),
-        (figure::TOTAL_TPS, per_second(total)),
-        (figure::PROMPT_TPS, per_second(prompt)),
-        (figure::RPS, per_second(Some(requests.completed))),
-        (figure::ERROR_RATE, error_rate_pct(requests)),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), MetricValue::Scalar(value?))))
-    .collect()
 }

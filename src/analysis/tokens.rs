@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::schema::record::{RequestRecord, TokenSource};
-use crate::schema::summary::TokenTotals;
+use crate::schema::summary::{PROMPT_IDS_KEPT, TokenTotals};
 
 /// Chunks' tokens may differ from delivered tokens by so much, %, before what rests on chunks is withheld.
 const CHUNK_DIFFERENCE_PCT: f64 = 1.0;
@@ -50,13 +50,26 @@ impl Tokens {
             return;
         };
         self.totals.prompt += u64::from(prompt);
-        if !self.prompt_by_id.contains_key(&record.prompt_id) {
-            self.prompt_by_id.insert(record.prompt_id.clone(), (0, 0));
-        }
-        if let Some((sum, count)) = self.prompt_by_id.get_mut(&record.prompt_id) {
+        if let Some((sum, count)) = self.kept(&record.prompt_id) {
             *sum += u64::from(prompt);
             *count += 1;
         }
+    }
+
+    /// The place of an id among those that are kept; none where it comes after them all. An id that once had
+    /// to go never comes back, since only smaller ones came after it: each that stays has all its requests.
+    fn kept(&mut self, id: &str) -> Option<&mut (u64, u64)> {
+        if !self.prompt_by_id.contains_key(id) {
+            if self.prompt_by_id.len() == PROMPT_IDS_KEPT {
+                let last = self.prompt_by_id.last_entry()?;
+                if last.key().as_str() < id {
+                    return None;
+                }
+                last.remove();
+            }
+            self.prompt_by_id.insert(id.to_owned(), (0, 0));
+        }
+        self.prompt_by_id.get_mut(id)
     }
 
     /// Prompt tokens, where every completed request has a count: a sum over some would be too low.
@@ -81,7 +94,7 @@ impl Tokens {
         (percent > CHUNK_DIFFERENCE_PCT).then_some(percent)
     }
 
-    /// Mean prompt tokens by dataset entry, rounded.
+    /// Mean prompt tokens by dataset entry, rounded; of the first [`PROMPT_IDS_KEPT`] ids.
     pub(super) fn prompt_by_id(&self) -> BTreeMap<String, u32> {
         let mean = |(sum, count): (u64, u64)| (sum as f64 / count as f64).round() as u32;
         self.prompt_by_id.iter().map(|(id, both)| (id.clone(), mean(*both))).collect()

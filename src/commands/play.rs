@@ -260,7 +260,8 @@ mod tests {
             let comparison = Comparison {
                 run_id: "bench".into(),
                 runs: Vec::new(),
-                best: std::collections::BTreeMap::new(),
+                loads: Vec::new(),
+                groups: Vec::new(),
                 failed: Vec::new(),
                 skipped: Vec::new(),
                 caveats: vec![caveat],

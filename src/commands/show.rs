@@ -54,7 +54,7 @@ impl Show {
             Event::RunClosed { run, path, closed } => {
                 print(&terminal::run_block(&run.summary, self.style));
                 self.progress.detail(&format!("file: {}", path.display()));
-                self.forecast(|forecast| forecast.closed(&run.key, run.summary.duration_s));
+                self.forecast(|forecast| forecast.closed(&run.summary.key, run.summary.duration_s));
                 self.count(closed);
             }
             Event::Stopping { label } => {

@@ -11,19 +11,22 @@ use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::RunFile;
 use crate::schema::plan::RunKey;
-use crate::schema::record::{Outcome, RequestRecord};
-use crate::schema::unit::Phase;
 
 /// One run, made from its records.
 pub struct Derived {
-    /// Which run of its plan.
-    pub key: RunKey,
     /// The names of its files.
     pub files: RunFiles,
     /// Its JSON file, whole.
     pub file: RunFile,
     /// TTFT of each completed request, ms.
     pub ttft_ms: Vec<f64>,
+}
+
+impl Derived {
+    /// Which run of its plan.
+    pub fn key(&self) -> &RunKey {
+        &self.file.summary.key
+    }
 }
 
 /// Reads the records of a run and writes `_requests.csv` and `.json` beside them.
@@ -43,7 +46,7 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
     while let Some(record) = reader.next_record()? {
         summarizer.add(&record);
         csv.add(&record).with_context(cannot_write)?;
-        ttft_ms.extend(completed_ttft_ms(&record));
+        ttft_ms.extend(record.ttft_ms().filter(|_| record.counts_for_latency()));
     }
     let mut sink = csv.finish().with_context(cannot_write)?;
     sink.flush().with_context(cannot_write)?;
@@ -61,23 +64,16 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),
         plan: header.plan,
-        key: header.key.clone(),
         environment: header.environment,
         summary,
         launched: header.launched,
     };
     results::write_json(&files.json(), &file)?;
-    Ok(Derived { key: header.key, files: files.clone(), file, ttft_ms })
+    Ok(Derived { files: files.clone(), file, ttft_ms })
 }
 
 /// The compressed records where they are there, as after a run that was closed.
 fn records_path(files: &RunFiles) -> PathBuf {
     let closed = files.closed_records();
     if closed.exists() { closed } else { files.records() }
-}
-
-fn completed_ttft_ms(record: &RequestRecord) -> Option<f64> {
-    let counts = record.phase == Phase::Measured && record.outcome == Outcome::Completed;
-    let (first_token, sent) = (record.first_token_us?, record.sent_us?);
-    counts.then(|| first_token.saturating_sub(sent) as f64 / 1000.0)
 }

@@ -137,7 +137,7 @@ pub async fn run(
         bail!("a plan without a load or a target has nothing to measure");
     }
     let mut closed = Closed::of_disk(session, listen)?;
-    let keys: BTreeSet<RunKey> = closed.runs.iter().map(|run| run.key.clone()).collect();
+    let keys: BTreeSet<RunKey> = closed.runs.iter().map(|run| run.key().clone()).collect();
     let visits = visits(plan, &keys);
     listen(Event::Planned { plan, visits: &visits });
     let launches = plan.targets.iter().any(|target| matches!(target.origin, Origin::Launch(_)));
@@ -211,7 +211,7 @@ impl Closed {
 
 /// Targets whose turn never came, so that no comparison leaves one out in silence.
 fn not_reached(plan: &Plan, closed: &Closed) -> Vec<FailedTarget> {
-    let has_run = |label: &str| closed.runs.iter().any(|run| run.key.label == label);
+    let has_run = |label: &str| closed.runs.iter().any(|run| run.key().label == label);
     let has_failed = |label: &str| closed.failed.iter().any(|failed| failed.label == label);
     let rest = plan.targets.iter().filter(|target| !has_run(&target.label) && !has_failed(&target.label));
     rest.map(|target| FailedTarget {

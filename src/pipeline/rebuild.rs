@@ -99,7 +99,7 @@ fn failed_targets(folder: &Path, plan: &Plan, runs: &[Derived]) -> Vec<FailedTar
     let known = results::read_comparison(&folder.join("comparison.json"))
         .map(|file| file.comparison.failed)
         .unwrap_or_default();
-    let has_run = |label: &str| runs.iter().any(|run| run.key.label == label);
+    let has_run = |label: &str| runs.iter().any(|run| run.key().label == label);
     let mut failed = known;
     for target in plan.targets.iter().filter(|target| !has_run(&target.label)) {
         if !failed.iter().any(|failed| failed.label == target.label) {

@@ -57,16 +57,12 @@ pub struct LiveTtft(Arc<Mutex<Vec<f64>>>);
 
 impl LiveTtft {
     fn add(&self, record: &RequestRecord) {
-        let (Some(sent), Some(first), Phase::Measured) =
-            (record.sent_us, record.first_token_us, record.phase)
-        else {
-            return;
-        };
+        let (Some(ttft_ms), Phase::Measured) = (record.ttft_ms(), record.phase) else { return };
         if let Ok(mut samples) = self.0.lock() {
             if samples.len() == LIVE_SAMPLES {
                 samples.remove(0);
             }
-            samples.push(first.saturating_sub(sent) as f64 / 1000.0);
+            samples.push(ttft_ms);
         }
     }
 

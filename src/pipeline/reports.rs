@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::analysis::{ComparisonInput, compare};
 use crate::report::chart::{self, Chart, ChartContext};
-use crate::report::csv;
+use crate::report::csv::{self, SummaryRow};
 use crate::report::markdown;
 use crate::results;
 use crate::schema::SCHEMA_VERSION;
@@ -26,15 +26,14 @@ pub fn summary_file(plan: &Plan) -> &'static str {
 
 /// Appends a run's row to the file of all runs beside its own files.
 pub fn append_run(run: &Derived, listen: Listener<'_>) -> anyhow::Result<()> {
-    let row = csv::summary_row(&run.file.plan, &run.file.summary);
-    append(&run.file.plan, run.files.directory(), row, listen)
+    append(SummaryRow::of_run(&run.file.plan, &run.file.summary), run.files.directory(), listen)
 }
 
 /// Appends a run's row where the file of all runs does not hold it, because the harness died.
 pub fn append_missing_run(run: &Derived, listen: Listener<'_>) -> anyhow::Result<()> {
     let plan = &run.file.plan;
     let directory = run.files.directory();
-    if results::summary_holds(directory, summary_file(plan), &plan.run_id, &run.key)? {
+    if results::summary_holds(directory, summary_file(plan), &plan.run_id, run.key())? {
         return Ok(());
     }
     append_run(run, listen)
@@ -42,11 +41,12 @@ pub fn append_missing_run(run: &Derived, listen: Listener<'_>) -> anyhow::Result
 
 /// Appends the row of a launch that gave no result.
 pub fn append_failure(plan: &Plan, failed: &FailedTarget, listen: Listener<'_>) -> anyhow::Result<()> {
-    append(plan, &plan.output.directory, csv::failed_row(plan, failed, Timestamp::now()), listen)
+    append(SummaryRow::of_failure(plan, failed, Timestamp::now()), &plan.output.directory, listen)
 }
 
-fn append(plan: &Plan, directory: &Path, row: Vec<String>, listen: Listener<'_>) -> anyhow::Result<()> {
-    let file = summary_file(plan);
+fn append(row: SummaryRow<'_>, directory: &Path, listen: Listener<'_>) -> anyhow::Result<()> {
+    let file = summary_file(row.plan);
+    let row = csv::summary_row(&row);
     let done = results::append_summary(directory, file, &csv::summary_header(), &[row], Timestamp::now())?;
     if let Some(renamed) = done.renamed {
         listen(Event::Note(&format!(
@@ -66,7 +66,7 @@ fn append(plan: &Plan, directory: &Path, row: Vec<String>, listen: Listener<'_>)
 /// Puts runs side by side.
 pub fn compared(plan: &Plan, runs: &[Derived], failed: &[FailedTarget]) -> Comparison {
     let summaries = runs.iter().map(|run| run.file.summary.clone()).collect();
-    compare(ComparisonInput::of_plan(plan, failed), summaries)
+    compare(ComparisonInput { plan, failed }, summaries)
 }
 
 /// Writes a comparison's directory: `comparison.json`, `summary.csv`, `report.md`, `plots/`.
@@ -77,8 +77,9 @@ pub fn write_folder(
     comparison: Comparison,
     runs: &[Derived],
 ) -> anyhow::Result<()> {
-    let mut rows: Vec<Vec<String>> = comparison.runs.iter().map(|run| csv::summary_row(plan, run)).collect();
-    rows.extend(comparison.failed.iter().map(|failed| csv::failed_row(plan, failed, plan.created_at)));
+    let measured = comparison.runs.iter().map(|run| SummaryRow::of_run(plan, run));
+    let failed = comparison.failed.iter().map(|failed| SummaryRow::of_failure(plan, failed, plan.created_at));
+    let rows: Vec<Vec<String>> = measured.chain(failed).map(|row| csv::summary_row(&row)).collect();
     results::write_table(&folder.join("summary.csv"), &csv::summary_header(), &rows)?;
     let plots = folder.join("plots");
     std::fs::create_dir_all(&plots).with_context(|| format!("cannot make {}", plots.display()))?;
@@ -100,7 +101,7 @@ pub fn write_folder(
 fn charts(plan: &Plan, comparison: &Comparison, runs: &[Derived]) -> anyhow::Result<Vec<Chart>> {
     let context = ChartContext::new(plan, comparison);
     let ttft: Vec<(String, Vec<f64>)> =
-        runs.iter().map(|run| (run.file.summary.label.clone(), run.ttft_ms.clone())).collect();
+        runs.iter().map(|run| (run.file.summary.key.label.clone(), run.ttft_ms.clone())).collect();
     Ok(vec![
         chart::comparison_bars(comparison, &context)?,
         chart::ttft_distribution(&ttft, &context)?,

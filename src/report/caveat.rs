@@ -128,24 +128,56 @@ pub fn short(caveat: &Caveat) -> String {
 }
 
 /// Every doubt of a comparison in one form: its own first, then the runs' with the labels that share them.
+/// Of several runs of one label that bear the same kind of doubt the first one's words stand for all.
 pub fn collected(comparison: &Comparison, words: fn(&Caveat) -> String) -> Vec<String> {
-    let mut lines: Vec<(Vec<&str>, String)> = Vec::new();
-    for caveat in &comparison.caveats {
-        lines.push((Vec::new(), words(caveat)));
+    let mut lines: Vec<String> = comparison.caveats.iter().map(words).collect();
+    let mut shared: Vec<(String, Vec<String>)> = Vec::new();
+    for doubt in doubts_of_runs(comparison) {
+        let text = words(doubt.caveat);
+        let who = doubt.who();
+        match shared.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, labels)) => labels.push(who),
+            None => shared.push((text, vec![who])),
+        }
     }
+    lines.extend(shared.into_iter().map(|(text, labels)| format!("{}: {text}", labels.join(", "))));
+    lines
+}
+
+/// A kind of doubt that runs of a label bear.
+struct Doubt<'a> {
+    label: &'a str,
+    caveat: &'a Caveat,
+    /// Runs that bear it, and runs of the label.
+    runs: (usize, usize),
+}
+
+impl Doubt<'_> {
+    /// `vllm`, or `vllm (2 of 6 runs)`.
+    fn who(&self) -> String {
+        match self.runs {
+            (with, all) if with < all => format!("{} ({with} of {all} runs)", self.label),
+            (_, _) => self.label.to_owned(),
+        }
+    }
+}
+
+fn doubts_of_runs(comparison: &Comparison) -> Vec<Doubt<'_>> {
+    let mut doubts: Vec<Doubt<'_>> = Vec::new();
     for run in &comparison.runs {
+        let label = run.key.label.as_str();
         for caveat in &run.caveats {
-            let text = words(caveat);
-            match lines.iter_mut().find(|(labels, known)| *known == text && !labels.is_empty()) {
-                Some((labels, _)) => labels.push(&run.label),
-                None => lines.push((vec![&run.label], text)),
+            match doubts.iter_mut().find(|known| known.label == label && known.caveat.code() == caveat.code())
+            {
+                Some(known) => known.runs.0 += 1,
+                None => {
+                    let all = comparison.runs.iter().filter(|run| run.key.label == label).count();
+                    doubts.push(Doubt { label, caveat, runs: (1, all) });
+                }
             }
         }
     }
-    lines
-        .into_iter()
-        .map(|(labels, text)| if labels.is_empty() { text } else { format!("{}: {text}", labels.join(", ")) })
-        .collect()
+    doubts
 }
 
 fn listed<T>(by_label: &BTreeMap<String, T>, show: impl Fn(&T) -> String) -> String {

@@ -3,8 +3,9 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::number::{NONE, count, fixed};
-use super::rows::{self, Row, client_limited};
-use crate::schema::comparison::Comparison;
+use super::rows::{self, Column, Row, View, client_limited};
+use crate::schema::client_figures::CLIENT_STATISTICS;
+use crate::schema::figure::Statistic;
 use crate::schema::record::StampKind;
 use crate::schema::summary::{ClientStats, Distribution, RunSummary};
 
@@ -73,12 +74,11 @@ fn stamps(client: &ClientStats) -> Vec<String> {
 
 /// `kernel (all 8,000)`, or `kernel 7,689 of 8,000, READ 311`.
 fn kinds(client: &ClientStats) -> String {
-    let of = |kind| client.stamps.get(&kind).copied().unwrap_or(0);
-    match (of(StampKind::Kernel), of(StampKind::Read)) {
+    match (client.stamped(StampKind::Kernel), client.stamped(StampKind::Read)) {
         (kernel, 0) => format!("kernel (all {})", count(kernel)),
         (0, read) => format!("READ (all {})", count(read)),
         (kernel, read) => {
-            format!("kernel {} of {}, READ {}", count(kernel), count(kernel + read), count(read))
+            format!("kernel {} of {}, READ {}", count(kernel), count(client.answered()), count(read))
         }
     }
 }
@@ -97,18 +97,26 @@ fn above_zero(number: u64) -> Option<String> {
 }
 
 /// Every figure of the client, backends across; a figure that no run has is left out.
-pub fn figures(comparison: &Comparison) -> Vec<Row> {
+///
+/// Of several runs the one that took the largest share of the client's CPU is shown.
+pub fn figures(view: &View<'_>) -> Vec<Row> {
     let row = |head: &str, show: &dyn Fn(&ClientStats) -> Option<String>| {
-        rows::row(comparison, head, &|run| show(&run.client))
+        rows::row(view, head, &|column| show(&busiest(column)?.client))
     };
-    let three = |held: &Option<Distribution>| {
-        let text =
-            |held: &Distribution| format!("{} / {} / {}", fixed(held.p50), fixed(held.p99), fixed(held.max));
-        held.as_ref().map(text)
+    let spread = |title: &str, of: fn(&ClientStats) -> Option<&Distribution>| {
+        let head = format!("{title} {} (ms)", CLIENT_STATISTICS.map(Statistic::name).join(" / "));
+        row(&head, &|client| {
+            let held = of(client)?;
+            let cells = CLIENT_STATISTICS
+                .map(|statistic| statistic.of_distribution(held).map_or_else(|| NONE.to_owned(), fixed));
+            Some(cells.join(" / "))
+        })
     };
     let open = |client: &ClientStats| client.send_delay_ms.is_some();
     [
-        rows::row(comparison, "Client limited", &|run| {
+        rows::row(view, "Client limited", &|column| {
+            let limited = column.runs.iter().copied().find(|run| run.client.client_limited.is_some());
+            let run = limited.or(busiest(column))?;
             let verdict = client_limited(run)?;
             Some(
                 run.client
@@ -117,7 +125,7 @@ pub fn figures(comparison: &Comparison) -> Vec<Row> {
                     .map_or_else(|| verdict.to_owned(), |why| format!("{verdict}: {why}")),
             )
         }),
-        row("Send delay p50 / p99 / max (ms)", &|client| three(&client.send_delay_ms)),
+        spread("Send delay", |client| client.send_delay_ms.as_ref()),
         row("Late sends (limit in ms)", &|client| {
             let limit = fixed(client.send_delay_limit_ms);
             open(client).then(|| format!("{} ({limit})", count(client.late_sends)))
@@ -126,19 +134,28 @@ pub fn figures(comparison: &Comparison) -> Vec<Row> {
         row("Achieved of the planned rate (%)", &|client| {
             client.achieved_rate.map(|share| fixed(100.0 * share))
         }),
-        row("Slot wait p50 / p99 / max (ms)", &|client| three(&client.slot_wait_ms)),
-        row("Reader lag p50 / p99 / max (ms)", &|client| three(&client.reader_lag_ms)),
+        spread("Slot wait", |client| client.slot_wait_ms.as_ref()),
+        spread("Reader lag", |client| client.reader_lag_ms.as_ref()),
         row("Merged events (%)", &|client| Some(fixed(100.0 * client.merged_events))),
         row("Stamps", &|client| (!client.stamps.is_empty()).then(|| kinds(client))),
-        row("CPU (s)", &|client| (client.threads > 0).then(|| fixed(client.cpu_s))),
+        row("CPU (s)", &|client| client.known_cpu_s().map(fixed)),
         row("CPU (% of so many threads)", &|client| {
-            (client.threads > 0).then(|| format!("{:.1} ({})", 100.0 * client.cpu_share, client.threads))
+            client.known_cpu_share().map(|share| format!("{:.1} ({})", 100.0 * share, client.threads))
         }),
         row("Reconnects", &|client| Some(count(client.reconnects))),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The run that took the largest share of the client's CPU.
+fn busiest<'a>(column: &Column<'a>) -> Option<&'a RunSummary> {
+    column
+        .runs
+        .iter()
+        .copied()
+        .reduce(|one, other| if other.client.cpu_share > one.client.cpu_share { other } else { one })
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::caveat::Caveat;
-use crate::schema::comparison::{Best, Comparison};
+use crate::schema::comparison::{Comparison, Estimate, Group, Over};
 use crate::schema::environment::{Environment, Gpu};
-use crate::schema::figure::{self, Better, METRICS};
+use crate::schema::figure::{self, Better, METRICS, Statistic};
 use crate::schema::files::ComparisonFile;
 use crate::schema::plan::{
-    DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
-    Skipped,
+    DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Output, Plan, RunKey, Sampling,
+    SharedSettings, Skipped,
 };
 use crate::schema::record::StampKind;
 use crate::schema::summary::{
@@ -59,7 +59,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         (figure::ERROR_RATE, MetricValue::Scalar(0.0)),
     ];
     RunSummary {
-        label: label.to_owned(),
+        key: RunKey::first(label),
         engine: label.to_owned(),
         engine_version: Some("0.11.0".to_owned()),
         model: "SmolLM2-135M-Instruct".to_owned(),
@@ -112,31 +112,54 @@ pub fn empty(label: &str) -> RunSummary {
     }
 }
 
-/// A comparison whose best runs are found by p50.
+/// A comparison of one run each at one load, whose best runs are found by p50.
 pub fn comparison(runs: Vec<RunSummary>) -> Comparison {
-    let mut best = BTreeMap::new();
-    for metric in METRICS {
-        let mut values: Vec<(f64, &str)> = Vec::new();
-        for run in &runs {
-            match run.metrics.get(metric.name) {
-                Some(MetricValue::Scalar(value)) => values.push((*value, &run.label)),
-                Some(MetricValue::Distribution(distribution)) => values.push((distribution.p50, &run.label)),
-                None => {}
-            }
+    let mut groups: Vec<Group> = runs.iter().map(group).collect();
+    for metric in METRICS.iter().filter(|metric| metric.name != figure::ERROR_RATE) {
+        let scalar = metric.shape() == figure::Shape::Scalar;
+        let statistic = if scalar { Statistic::Value } else { Statistic::P50 };
+        let column = metric.column(statistic);
+        let mut values: Vec<(f64, usize)> = Vec::new();
+        for (place, group) in groups.iter().enumerate() {
+            values.extend(group.estimates.get(&column).map(|estimate| (estimate.value, place)));
         }
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
         if metric.better == Better::Higher {
             values.reverse();
         }
-        if values.len() > 1 && metric.name != figure::ERROR_RATE {
-            let scalar = metric.shape == figure::Shape::Scalar;
-            let statistic = if scalar { "value" } else { "p50" }.to_owned();
-            best.insert(metric.name.to_owned(), Best { label: values[0].1.to_owned(), statistic });
+        if values.len() > 1 {
+            groups[values[0].1].best.insert(metric.name.to_owned(), statistic);
         }
     }
-    let caveats = if runs.len() > 1 { vec![Caveat::SingleRun] } else { Vec::new() };
-    let run_id = "compare_20260201_143000".to_owned();
-    Comparison { run_id, runs, best, failed: Vec::new(), skipped: Vec::new(), caveats }
+    Comparison {
+        run_id: "compare_20260201_143000".to_owned(),
+        loads: plan().loads,
+        caveats: if runs.len() > 1 { vec![Caveat::SingleRun] } else { Vec::new() },
+        groups,
+        runs,
+        failed: Vec::new(),
+        skipped: Vec::new(),
+    }
+}
+
+/// The group of one run.
+fn group(run: &RunSummary) -> Group {
+    let mut estimates = BTreeMap::new();
+    for metric in METRICS {
+        for statistic in metric.statistics() {
+            let value = run.metrics.get(metric.name).and_then(|value| statistic.of(value));
+            let estimate = value.map(|value| Estimate { value, low: value, high: value, n: 1 });
+            estimates.extend(estimate.map(|estimate| (metric.column(*statistic), estimate)));
+        }
+    }
+    Group {
+        label: run.key.label.clone(),
+        point: run.key.point,
+        runs: vec![run.key.clone()],
+        over: Over::Run,
+        estimates,
+        best: BTreeMap::new(),
+    }
 }
 
 /// llama.cpp in Q4_1 and two engines in BF16, TGI not installed.
@@ -144,7 +167,7 @@ pub fn four() -> Comparison {
     let mut runs = vec![run("llamacpp", 0.8), run("sglang", 1.9), run("tgi", 1.4), run("vllm", 1.0)];
     runs[0].precision = "Q4_1".to_owned();
     let mut comparison = comparison(runs);
-    let by_label = comparison.runs.iter().map(|run| (run.label.clone(), run.precision.clone())).collect();
+    let by_label = comparison.runs.iter().map(|run| (run.key.label.clone(), run.precision.clone())).collect();
     comparison.caveats.push(Caveat::PrecisionDiffers { by_label });
     comparison
 }

@@ -1,10 +1,13 @@
 //! report.md: the question, the table, the doubts, and how it was measured, to be read without this program.
 
+use std::collections::BTreeSet;
+
 use super::caveat;
 use super::chart::CHARTS;
 use super::client;
 use super::number::{bytes, compact, one_line};
-use super::rows::{self, Row, direction, rows};
+use super::rows::{self, Row, View, direction, rows};
+use super::sweep::load_name;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
@@ -69,12 +72,22 @@ fn head(page: &mut Page, file: &ComparisonFile) {
         code(&comparison.run_id),
         file.plan.created_at.strftime("%Y-%m-%d %H:%M:%S"),
         escaped(&file.environment.harness_version),
-        backends(comparison.runs.len()),
+        measured(comparison),
     ));
 }
 
-fn backends(number: usize) -> String {
-    if number == 1 { "1 backend measured".to_owned() } else { format!("{number} backends measured") }
+/// `4 backends measured`, `2 backends measured in 12 runs`.
+fn measured(comparison: &Comparison) -> String {
+    let labels: BTreeSet<&str> = comparison.groups.iter().map(|group| group.label.as_str()).collect();
+    let backends = if labels.len() == 1 {
+        "1 backend measured".to_owned()
+    } else {
+        format!("{} backends measured", labels.len())
+    };
+    match comparison.runs.len() {
+        runs if runs > labels.len() => format!("{backends} in {runs} runs"),
+        _ => backends,
+    }
 }
 
 fn result(page: &mut Page, comparison: &Comparison) {
@@ -83,12 +96,24 @@ fn result(page: &mut Page, comparison: &Comparison) {
         page.paragraph("No backend gave a result.");
         return;
     }
-    page.paragraph(&table(comparison, &rows(comparison)));
-    let (lower, higher) = rows::marked(comparison);
+    let views = View::all(comparison);
+    for (point, view) in &views {
+        if views.len() > 1 {
+            page.paragraph(&format!("### {}", escaped(&load_name(comparison, *point))));
+        }
+        point_result(page, view, comparison.caveats.contains(&Caveat::SingleRun));
+    }
+}
+
+fn point_result(page: &mut Page, view: &View<'_>, single: bool) {
+    page.paragraph(&table(view, &rows(view)));
+    if let Some(basis) = rows::basis(view) {
+        page.paragraph(&basis);
+    }
+    let (lower, higher) = rows::marked(view);
     if lower.is_empty() && higher.is_empty() {
         return;
     }
-    let single = comparison.caveats.contains(&Caveat::SingleRun);
     let verdict = if single { ", which with one run each is no verdict" } else { "" };
     let parts = [("higher", higher), ("lower", lower)];
     let parts: Vec<String> = parts
@@ -99,23 +124,26 @@ fn result(page: &mut Page, comparison: &Comparison) {
     page.paragraph(&format!("**Bold**: best value of its row{verdict} ({}).", parts.join("; ")));
 }
 
-fn table(comparison: &Comparison, rows: &[Row]) -> String {
-    let labels: Vec<String> = comparison
-        .runs
+fn table(view: &View<'_>, rows: &[Row]) -> String {
+    let labels: Vec<String> = view
+        .columns
         .iter()
-        .map(|run| match &run.partial {
-            Some(why) => format!("{} (partial: {})", escaped(&run.label), escaped(why)),
-            None => escaped(&run.label),
+        .map(|column| match column.partial() {
+            Some(why) => format!("{} (partial: {})", escaped(&column.group.label), escaped(why)),
+            None => escaped(&column.group.label),
         })
         .collect();
     let mut lines = vec![
         format!("| | {} |", labels.join(" | ")),
-        format!("| --- |{}", " ---: |".repeat(comparison.runs.len())),
+        format!("| --- |{}", " ---: |".repeat(view.columns.len())),
     ];
     for row in rows {
-        let cells = row.cells.iter().map(|cell| match cell.best {
-            true => format!("**{}**", escaped(&cell.text)),
-            false => escaped(&cell.text),
+        let cells = row.cells.iter().map(|cell| {
+            let range = cell.range.as_ref().map(|range| format!(" ({})", escaped(range))).unwrap_or_default();
+            match cell.best {
+                true => format!("**{}**{range}", escaped(&cell.text)),
+                false => format!("{}{range}", escaped(&cell.text)),
+            }
         });
         lines.push(format!("| {} | {} |", escaped(&row.head), cells.collect::<Vec<_>>().join(" | ")));
     }
@@ -156,7 +184,13 @@ fn the_client(page: &mut Page, comparison: &Comparison) {
          for. Reader lag: the return of a read minus the kernel's stamp, each request's worst. Merged events: \
          their stamps may be late by over 0.1 ms.",
     );
-    page.paragraph(&table(comparison, &client::figures(comparison)));
+    let views = View::all(comparison);
+    for (point, view) in &views {
+        if views.len() > 1 {
+            page.paragraph(&format!("### {}", escaped(&load_name(comparison, *point))));
+        }
+        page.paragraph(&table(view, &client::figures(view)));
+    }
 }
 
 fn plots(page: &mut Page, comparison: &Comparison) {

@@ -8,6 +8,7 @@ pub mod csv;
 pub mod markdown;
 pub mod number;
 pub mod rows;
+mod sweep;
 pub mod terminal;
 
 #[cfg(test)]

@@ -1,139 +1,215 @@
-//! The comparison's rows, said once for the terminal and for Markdown: metrics down, backends across.
+//! A point's rows, said once for the terminal and for Markdown: metrics down, backends across.
+
+use std::collections::BTreeSet;
 
 use super::number::{NONE, compact, count, one_line};
 use crate::schema::caveat::Caveat;
-use crate::schema::comparison::Comparison;
-use crate::schema::figure::{self, Better, Metric};
-use crate::schema::summary::{Distribution, MetricValue, RunSummary};
+use crate::schema::comparison::{Comparison, Estimate, Group, Over};
+use crate::schema::figure::{self, Better, Metric, Shape, Statistic};
+use crate::schema::summary::RunSummary;
 
-/// One row: a head and one cell a run.
+/// One point of a comparison: its groups side by side.
+#[derive(Debug, Clone)]
+pub struct View<'a> {
+    /// A group each.
+    pub columns: Vec<Column<'a>>,
+}
+
+/// A group and its runs.
+#[derive(Debug, Clone)]
+pub struct Column<'a> {
+    /// The group.
+    pub group: &'a Group,
+    /// Its runs, in the order of play; at least one.
+    pub runs: Vec<&'a RunSummary>,
+}
+
+impl<'a> View<'a> {
+    /// The groups of a point.
+    pub fn of(comparison: &'a Comparison, point: u32) -> Self {
+        let column = |group| Column { group, runs: comparison.runs_of(group).collect() };
+        View { columns: comparison.at(point).map(column).filter(|column| !column.runs.is_empty()).collect() }
+    }
+
+    /// The points that have a group, in their order, each with its number.
+    pub fn all(comparison: &'a Comparison) -> Vec<(u32, Self)> {
+        let points: BTreeSet<u32> = comparison.groups.iter().map(|group| group.point).collect();
+        points.into_iter().map(|point| (point, View::of(comparison, point))).collect()
+    }
+}
+
+impl Column<'_> {
+    /// One of its runs is from a pretend engine.
+    pub fn is_simulated(&self) -> bool {
+        self.runs.iter().any(|run| run.caveats.contains(&Caveat::Simulated))
+    }
+
+    /// Why a run of it did not reach its end.
+    pub fn partial(&self) -> Option<&str> {
+        self.runs.iter().find_map(|run| run.partial.as_deref())
+    }
+
+    /// A statistic of a metric, over its runs.
+    pub fn estimate(&self, metric: &Metric, statistic: Statistic) -> Option<&Estimate> {
+        self.group.estimates.get(&metric.column(statistic))
+    }
+}
+
+/// One row: a head and one cell a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// `TTFT p50 (ms)`
     pub head: String,
-    /// In the order of [`Comparison::runs`].
+    /// In the order of [`View::columns`].
     pub cells: Vec<Cell>,
 }
 
-/// One value of one run.
+/// One value of one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
     /// The value, or [`NONE`].
     pub text: String,
+    /// The lowest and the highest of its rounds, or of its repeats; none of one run.
+    pub range: Option<String>,
     /// It is the best of its row.
     pub best: bool,
 }
 
+impl Cell {
+    fn plain(text: String) -> Self {
+        Cell { text, range: None, best: false }
+    }
+}
+
 /// The metrics of the table with the statistic that each row shows, in order.
-const SHOWN: &[(&str, &str)] = &[
-    (figure::OUTPUT_TPS, VALUE),
-    (figure::TOTAL_TPS, VALUE),
-    (figure::USER_TPS, VALUE),
-    (figure::RPS, VALUE),
-    (figure::TTFT, "p50"),
-    (figure::TTFT, "p99"),
-    (figure::TPOT, "p50"),
-    (figure::TPOT, "p99"),
-    (figure::ITL, "p50"),
-    (figure::ITL, "p99"),
-    (figure::E2E, "p50"),
-    (figure::E2E, "p99"),
-    (figure::TTFT_FROM_DUE, "p99"),
-    (figure::E2E_FROM_DUE, "p99"),
-    (figure::ERROR_RATE, VALUE),
+const SHOWN: &[(&str, Statistic)] = &[
+    (figure::OUTPUT_TPS, Statistic::Value),
+    (figure::TOTAL_TPS, Statistic::Value),
+    (figure::USER_TPS, Statistic::Value),
+    (figure::RPS, Statistic::Value),
+    (figure::TTFT, Statistic::P50),
+    (figure::TTFT, Statistic::P99),
+    (figure::TPOT, Statistic::P50),
+    (figure::TPOT, Statistic::P99),
+    (figure::ITL, Statistic::P50),
+    (figure::ITL, Statistic::P99),
+    (figure::E2E, Statistic::P50),
+    (figure::E2E, Statistic::P99),
+    (figure::TTFT_FROM_DUE, Statistic::P99),
+    (figure::E2E_FROM_DUE, Statistic::P99),
+    (figure::ERROR_RATE, Statistic::Value),
 ];
 
-const VALUE: &str = "value";
-
-/// A statistic of a value by its name in files (`p50`, `mean`, …; `value` for one number); none where the
-/// value has no such statistic.
-pub fn statistic(value: &MetricValue, name: &str) -> Option<f64> {
-    match value {
-        MetricValue::Scalar(number) => (name == VALUE).then_some(*number),
-        MetricValue::Distribution(distribution) => distribution_statistic(distribution, name),
-    }
-}
-
-fn distribution_statistic(distribution: &Distribution, name: &str) -> Option<f64> {
-    match name {
-        "mean" => Some(distribution.mean),
-        "std" => Some(distribution.std),
-        "min" => Some(distribution.min),
-        "p50" => Some(distribution.p50),
-        "p75" => Some(distribution.p75),
-        "p90" => Some(distribution.p90),
-        "p95" => Some(distribution.p95),
-        "p99" => Some(distribution.p99),
-        "p999" => distribution.p999,
-        "max" => Some(distribution.max),
-        _ => None,
-    }
-}
-
 /// A run's statistic of a metric, where it exists and is a number.
-pub fn value(run: &RunSummary, metric: &str, name: &str) -> Option<f64> {
-    run.metrics.get(metric).and_then(|value| statistic(value, name)).filter(|number| number.is_finite())
+pub fn value(run: &RunSummary, metric: &str, statistic: Statistic) -> Option<f64> {
+    run.metrics.get(metric).and_then(|value| statistic.of(value)).filter(|number| number.is_finite())
 }
 
-/// The rows of a comparison. A metric that no run has is left out, but for ITL where it is withheld.
-pub fn rows(comparison: &Comparison) -> Vec<Row> {
-    let mut rows = facts(comparison);
-    for (name, statistic) in SHOWN {
+/// The rows of a point. A metric that no run has is left out, but for ITL where it is withheld.
+pub fn rows(view: &View<'_>) -> Vec<Row> {
+    let mut rows = facts(view);
+    for &(name, statistic) in SHOWN {
         let Some(metric) = figure::metric(name) else { continue };
-        let withheld = *name == figure::ITL && comparison.runs.iter().any(itl_is_withheld);
-        if withheld || comparison.runs.iter().any(|run| value(run, name, statistic).is_some()) {
-            rows.push(metric_row(comparison, metric, statistic));
+        let runs = || view.columns.iter().flat_map(|column| &column.runs);
+        let withheld = name == figure::ITL && runs().any(|run| itl_is_withheld(run));
+        if withheld || view.columns.iter().any(|column| column.estimate(metric, statistic).is_some()) {
+            rows.push(metric_row(view, metric, statistic));
         }
     }
-    rows.extend(row(comparison, "Client limited", &|run| client_limited(run).map(str::to_owned)));
+    rows.extend(row(view, "Client limited", &|column| {
+        let words: Vec<&str> = column.runs.iter().filter_map(|run| client_limited(run)).collect();
+        words.iter().find(|word| **word == LIMITED).or(words.first()).map(|word| (*word).to_owned())
+    }));
     rows
 }
 
-fn metric_row(comparison: &Comparison, metric: &Metric, statistic: &str) -> Row {
-    let best = comparison.best.get(metric.name).filter(|best| best.statistic == statistic);
-    let cells = comparison.runs.iter().map(|run| Cell {
-        text: value(run, metric.name, statistic).map_or_else(|| NONE.to_owned(), compact),
-        best: best.is_some_and(|best| best.label == run.label),
+fn metric_row(view: &View<'_>, metric: &Metric, statistic: Statistic) -> Row {
+    let cells = view.columns.iter().map(|column| {
+        let estimate = column.estimate(metric, statistic);
+        Cell {
+            text: estimate.map_or_else(|| NONE.to_owned(), |estimate| compact(estimate.value)),
+            range: estimate.filter(|estimate| estimate.n > 1).map(range),
+            best: column.group.best.get(metric.name) == Some(&statistic),
+        }
     });
-    let shown = if statistic == VALUE { String::new() } else { format!(" {statistic}") };
+    let shown = match metric.shape() {
+        Shape::Scalar => String::new(),
+        Shape::Distribution => format!(" {}", statistic.name()),
+    };
     Row { head: format!("{}{shown} ({})", metric.title, metric.unit), cells: cells.collect() }
 }
 
-/// A row of anything that a run may say; none where no run says it.
-pub fn row(comparison: &Comparison, head: &str, show: &dyn Fn(&RunSummary) -> Option<String>) -> Option<Row> {
-    let texts: Vec<Option<String>> = comparison.runs.iter().map(show).collect();
-    let cell = |text: Option<String>| Cell { text: text.unwrap_or_else(|| NONE.to_owned()), best: false };
+/// `181–195`
+pub fn range(estimate: &Estimate) -> String {
+    format!("{}–{}", compact(estimate.low), compact(estimate.high))
+}
+
+/// A row of anything that a group may say; none where no group says it.
+pub fn row(view: &View<'_>, head: &str, show: &dyn Fn(&Column<'_>) -> Option<String>) -> Option<Row> {
+    let texts: Vec<Option<String>> = view.columns.iter().map(show).collect();
+    let cell = |text: Option<String>| Cell::plain(text.unwrap_or_else(|| NONE.to_owned()));
     texts
         .iter()
         .any(Option::is_some)
         .then(|| Row { head: head.to_owned(), cells: texts.into_iter().map(cell).collect() })
 }
 
+/// The word for a run whose numbers the client set.
+const LIMITED: &str = "YES";
+
 /// Whether the client, and not the server, set the run's numbers, in a word; none where a crash left no
 /// account of the client's CPU, and nothing else shows that it did.
 pub fn client_limited(run: &RunSummary) -> Option<&'static str> {
     match (&run.client.client_limited, run.client.threads) {
-        (Some(_), _) => Some("YES"),
+        (Some(_), _) => Some(LIMITED),
         (None, 0) => None,
         (None, _) => Some("no"),
     }
 }
 
 /// Rows that are not metrics: what ran, and how much of it.
-fn facts(comparison: &Comparison) -> Vec<Row> {
-    let row = |head: &str, show: &dyn Fn(&RunSummary) -> Option<String>| row(comparison, head, show);
+fn facts(view: &View<'_>) -> Vec<Row> {
+    let row = |head: &str, show: &dyn Fn(&Column<'_>) -> Option<String>| row(view, head, show);
+    let first = |column: &Column<'_>, of: fn(&RunSummary) -> Option<&str>| {
+        column.runs.iter().find_map(|run| of(run)).map(one_line)
+    };
+    let many = view.columns.iter().any(|column| column.runs.len() > 1);
     [
-        row("Version", &|run| run.engine_version.as_deref().map(one_line)),
-        row("Precision", &|run| Some(one_line(&run.precision))),
-        row("Ready after (s)", &|run| run.ready_s.map(compact)),
-        row("Completed", &|run| {
-            Some(format!("{}/{}", count(run.requests.completed), count(run.requests.issued)))
+        row("Version", &|column| first(column, |run| run.engine_version.as_deref())),
+        row("Precision", &|column| first(column, |run| Some(&run.precision))),
+        row("Runs", &|column| many.then(|| runs_words(column))),
+        row("Ready after (s)", &|column| {
+            let mut launches: Vec<(u32, f64)> =
+                column.runs.iter().filter_map(|run| Some((run.key.round, run.ready_s?))).collect();
+            launches.dedup_by_key(|(round, _)| *round);
+            median(launches.into_iter().map(|(_, seconds)| seconds).collect()).map(compact)
         }),
-        row("Duration (s)", &|run| Some(compact(run.duration_s))),
+        row("Completed", &|column| {
+            let sum = |of: fn(&RunSummary) -> u64| count(column.runs.iter().map(|run| of(run)).sum());
+            Some(format!("{}/{}", sum(|run| run.requests.completed), sum(|run| run.requests.issued)))
+        }),
+        row("Duration (s)", &|column| {
+            median(column.runs.iter().map(|run| run.duration_s).collect()).map(compact)
+        }),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// `6 (3 rounds)`
+fn runs_words(column: &Column<'_>) -> String {
+    let rounds: BTreeSet<u32> = column.runs.iter().map(|run| run.key.round).collect();
+    match (column.runs.len(), rounds.len()) {
+        (runs, 1) => runs.to_string(),
+        (runs, rounds) => format!("{runs} ({rounds} rounds)"),
+    }
+}
+
+/// The middle value, as a fact of several runs; the upper one of two.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 /// Whether a run's ITL is withheld for a stated reason.
@@ -149,14 +225,14 @@ pub fn direction(metric: &Metric) -> &'static str {
     }
 }
 
-/// The metrics of the table that have a best run, split by direction: titles where lower is better, and
+/// The metrics of the table that have a best group, split by direction: titles where lower is better, and
 /// titles where higher is.
-pub fn marked(comparison: &Comparison) -> (Vec<&'static str>, Vec<&'static str>) {
+pub fn marked(view: &View<'_>) -> (Vec<&'static str>, Vec<&'static str>) {
     let mut lower = Vec::new();
     let mut higher = Vec::new();
     for (name, statistic) in SHOWN {
         let Some(metric) = figure::metric(name) else { continue };
-        if comparison.best.get(*name).is_some_and(|best| best.statistic == *statistic) {
+        if view.columns.iter().any(|column| column.group.best.get(*name) == Some(statistic)) {
             match metric.better {
                 Better::Lower => lower.push(metric.title),
                 Better::Higher => higher.push(metric.title),
@@ -164,4 +240,20 @@ pub fn marked(comparison: &Comparison) -> (Vec<&'static str>, Vec<&'static str>)
         }
     }
     (lower, higher)
+}
+
+/// What the numbers of a table are, where they are more than those of one run; and that they are no verdict.
+pub fn basis(view: &View<'_>) -> Option<String> {
+    let overs = || view.columns.iter().map(|column| column.group.over);
+    let words = if overs().any(|over| over == Over::Rounds) {
+        "rounds, each a launch of its own"
+    } else if overs().any(|over| over == Over::Repeats) {
+        "runs on one launch"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "Each figure is the median over the {words}, with the lowest and the highest under it. Whether a difference \
+         is more than chance is not said."
+    ))
 }

@@ -9,10 +9,11 @@ use unicode_width::UnicodeWidthStr;
 use super::caveat;
 use super::client;
 use super::number::{NONE, fixed, one_line, wrap};
-use super::rows::{self, Row, itl_is_withheld, rows, value};
+use super::rows::{self, Column, Row, View, itl_is_withheld, rows, value};
+use super::sweep;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
-use crate::schema::figure;
+use crate::schema::figure::{self, Statistic};
 use crate::schema::record::FailureKind;
 use crate::schema::summary::RunSummary;
 
@@ -44,7 +45,7 @@ const BACKEND_COLUMNS: usize = 11;
 pub fn run_block(run: &RunSummary, style: Style) -> String {
     let partial =
         run.partial.as_deref().map_or_else(String::new, |why| format!(" (partial: {})", one_line(why)));
-    let head = format!("=== RESULTS FOR {}{partial} ===", one_line(&run.label));
+    let head = format!("=== RESULTS FOR {}{partial} ===", one_line(&run.key.label));
     let mut lines: Vec<String> =
         wrap(&head, style.columns(), "", "").iter().map(|line| style.bold(line)).collect();
     for (name, text) in block_lines(run, style.columns() - NAME_COLUMNS) {
@@ -72,13 +73,13 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     if requests.dropped > 0 {
         lines.push(("Dropped", format!("{} (due, never sent)", requests.dropped)));
     }
-    let rate = value(run, figure::OUTPUT_TPS, "value");
+    let rate = value(run, figure::OUTPUT_TPS, Statistic::Value);
     lines.extend([
         ("Duration", format!("{}s", fixed(run.duration_s))),
         ("System TPS", rate.map_or_else(|| missing(run, ""), |rate| format!("{} tok/s", fixed(rate)))),
         ("TTFT (ms)", mean_and_p99(run, figure::TTFT)),
         ("E2E (ms)", mean_and_p99(run, figure::E2E)),
-        ("TPOT (ms)", one(run, figure::TPOT, "mean", "no answer of two tokens or more")),
+        ("TPOT (ms)", one(run, figure::TPOT, Statistic::Mean, "no answer of two tokens or more")),
         ("ITL P99 (ms)", itl(run)),
     ]);
     lines.extend(client::block_lines(run, width));
@@ -96,13 +97,13 @@ fn failure_kinds(run: &RunSummary) -> String {
 }
 
 fn mean_and_p99(run: &RunSummary, name: &str) -> String {
-    match (value(run, name, "mean"), value(run, name, "p99")) {
+    match (value(run, name, Statistic::Mean), value(run, name, Statistic::P99)) {
         (Some(mean), Some(p99)) => format!("Mean: {} | P99: {}", fixed(mean), fixed(p99)),
         (None, _) | (_, None) => missing(run, ""),
     }
 }
 
-fn one(run: &RunSummary, name: &str, statistic: &str, otherwise: &str) -> String {
+fn one(run: &RunSummary, name: &str, statistic: Statistic, otherwise: &str) -> String {
     value(run, name, statistic).map_or_else(|| missing(run, otherwise), fixed)
 }
 
@@ -110,7 +111,7 @@ fn itl(run: &RunSummary) -> String {
     if itl_is_withheld(run) {
         return format!("{NONE} (withheld: chunks are not tokens here; see the caveats)");
     }
-    one(run, figure::ITL, "p99", "no answer of two tokens or more")
+    one(run, figure::ITL, Statistic::P99, "no answer of two tokens or more")
 }
 
 /// A dash with its reason; `otherwise` is the reason when requests did complete.
@@ -130,8 +131,14 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
     if comparison.runs.is_empty() {
         lines.push("No backend gave a result.".to_owned());
     } else {
-        lines.extend(tables(comparison, style));
-        lines.extend(legend(comparison, style));
+        let single = comparison.caveats.contains(&Caveat::SingleRun);
+        match View::all(comparison).as_slice() {
+            [(_, view)] => {
+                lines.extend(tables(view, style));
+                lines.extend(legend(view, single, style));
+            }
+            views => lines.extend(sweep_lines(comparison, views, style)),
+        }
     }
     lines.extend(without_result(comparison, style));
     lines.extend(caveats(comparison, style));
@@ -145,21 +152,48 @@ pub fn caveat_list(comparison: &Comparison, style: Style) -> String {
 }
 
 /// As many tables as the width needs.
-fn tables(comparison: &Comparison, style: Style) -> Vec<String> {
-    let rows = rows(comparison);
-    let numbers = (0..comparison.runs.len()).map(|run| number_columns(&rows, run)).max().unwrap_or(0);
+fn tables(view: &View<'_>, style: Style) -> Vec<String> {
+    let rows = rows(view);
+    let count = view.columns.len();
+    let numbers = (0..count).map(|column| number_columns(&rows, column)).max().unwrap_or(0);
     let narrowest = BACKEND_COLUMNS.max(numbers + 1);
     let abreast = (style.columns().saturating_sub(head_columns(&rows)) / narrowest).max(1);
     let mut lines = Vec::new();
     let mut from = 0;
-    while from < comparison.runs.len() {
-        let to = (from + abreast).min(comparison.runs.len());
+    while from < count {
+        let to = (from + abreast).min(count);
         if from > 0 {
             lines.push(String::new());
         }
-        let text = table(comparison, &rows, from..to, style).trim_fmt();
+        let text = table(view, &rows, from..to, style).trim_fmt();
         lines.extend(text.lines().map(|line| line.trim_end().to_owned()));
         from = to;
+    }
+    lines
+}
+
+/// A table a backend: loads down, figures across.
+fn sweep_lines(comparison: &Comparison, views: &[(u32, View<'_>)], style: Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    for sweep in sweep::by_label(comparison, views) {
+        lines.extend([String::new(), style.bold(&one_line(sweep.label))]);
+        let mut table = plain_table(style);
+        table.set_header(sweep.head.iter().map(|head| bold_cell(head)));
+        for row in &sweep.rows {
+            table.add_row(row);
+        }
+        for (index, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, 2));
+            if index > 0 {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        lines.extend(table.trim_fmt().lines().map(|line| line.trim_end().to_owned()));
+    }
+    let basis = views.iter().find_map(|(_, view)| rows::basis(view));
+    if let Some(basis) = basis {
+        lines.push(String::new());
+        lines.extend(wrap(&basis, style.columns(), "", "  "));
     }
     lines
 }
@@ -170,17 +204,26 @@ fn head_columns(rows: &[Row]) -> usize {
 }
 
 /// Columns that a run's numbers need with their padding; versions and names may be broken.
-fn number_columns(rows: &[Row], run: usize) -> usize {
+fn number_columns(rows: &[Row], column: usize) -> usize {
     let widths = rows.iter().filter(|row| row.head.contains('(') || row.head == "Completed");
-    widths.filter_map(|row| row.cells.get(run)).map(|cell| shown(cell).width() + 2).max().unwrap_or(0)
+    widths
+        .filter_map(|row| row.cells.get(column))
+        .map(|cell| shown(cell).lines().map(UnicodeWidthStr::width).max().unwrap_or(0) + 2)
+        .max()
+        .unwrap_or(0)
 }
 
 fn shown(cell: &rows::Cell) -> String {
     // A blank keeps the digits of one column under each other where another row has the mark.
-    if cell.best { format!("{} *", cell.text) } else { format!("{}  ", cell.text) }
+    let value = if cell.best { format!("{} *", cell.text) } else { format!("{}  ", cell.text) };
+    match &cell.range {
+        Some(range) => format!("{value}\n{range}  "),
+        None => value,
+    }
 }
 
-fn table(comparison: &Comparison, rows: &[Row], runs: std::ops::Range<usize>, style: Style) -> Table {
+/// A table without lines but the one under its head.
+fn plain_table(style: Style) -> Table {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
@@ -193,15 +236,22 @@ fn table(comparison: &Comparison, rows: &[Row], runs: std::ops::Range<usize>, st
     } else {
         table.force_no_tty();
     }
-    let labels = comparison.runs[runs.clone()].iter().map(|run| {
-        let partial = if run.partial.is_some() { " (partial)" } else { "" };
-        let label = one_line(&run.label).replace("-simulated", "-\nsimulated");
-        let cell = comfy_table::Cell::new(format!("{label}{partial}  "));
-        cell.add_attribute(Attribute::Bold)
+    table
+}
+
+fn bold_cell(text: &str) -> comfy_table::Cell {
+    comfy_table::Cell::new(text).add_attribute(Attribute::Bold)
+}
+
+fn table(view: &View<'_>, rows: &[Row], shown_columns: std::ops::Range<usize>, style: Style) -> Table {
+    let mut table = plain_table(style);
+    let labels = view.columns[shown_columns.clone()].iter().map(|column| {
+        let partial = if column.partial().is_some() { " (partial)" } else { "" };
+        bold_cell(&format!("{}{partial}  ", column_label(column)))
     });
     table.set_header(std::iter::once(comfy_table::Cell::new("")).chain(labels));
     for row in rows {
-        let cells = row.cells[runs.clone()].iter().map(|cell| {
+        let cells = row.cells[shown_columns.clone()].iter().map(|cell| {
             let text = comfy_table::Cell::new(shown(cell));
             if cell.best { text.add_attribute(Attribute::Bold).fg(Color::Green) } else { text }
         });
@@ -213,7 +263,7 @@ fn table(comparison: &Comparison, rows: &[Row], runs: std::ops::Range<usize>, st
         if index == 0 {
             column.set_constraint(ColumnConstraint::ContentWidth).set_padding((0, 2));
         } else {
-            let numbers = number_columns(rows, runs.start + index - 1).min(most);
+            let numbers = number_columns(rows, shown_columns.start + index - 1).min(most);
             let lower = Width::Fixed(u16::try_from(numbers).unwrap_or(u16::MAX));
             column.set_constraint(ColumnConstraint::LowerBoundary(lower)).set_padding((0, 1));
             column.set_cell_alignment(CellAlignment::Right);
@@ -222,20 +272,33 @@ fn table(comparison: &Comparison, rows: &[Row], runs: std::ops::Range<usize>, st
     table
 }
 
-fn legend(comparison: &Comparison, style: Style) -> Vec<String> {
-    let (lower, higher) = rows::marked(comparison);
+/// A run's label over its column. A pretend engine's ends in the same part as all of them, which goes to a line
+/// of its own: the columns stay as narrow as those of real engines.
+fn column_label(column: &Column<'_>) -> String {
+    let label = one_line(&column.group.label);
+    match label.rsplit_once('-') {
+        Some((own, shared)) if column.is_simulated() => format!("{own}-\n{shared}"),
+        Some(_) | None => label,
+    }
+}
+
+fn legend(view: &View<'_>, single: bool, style: Style) -> Vec<String> {
+    let (lower, higher) = rows::marked(view);
     let part = |titles: &[&str], word: &str| match titles {
         [] => None,
         titles => Some(format!("{word} is better: {}", titles.join(", "))),
     };
     let parts: Vec<String> = [part(&higher, "higher"), part(&lower, "lower")].into_iter().flatten().collect();
-    if parts.is_empty() {
-        return Vec::new();
+    let mut lines = Vec::new();
+    if !parts.is_empty() {
+        let verdict = if single { ", which with one run each is no verdict" } else { "" };
+        let text = format!("* best value of its row{verdict} ({}).", parts.join("; "));
+        lines.extend(wrap(&text, style.columns(), "", "  "));
     }
-    let single = comparison.caveats.contains(&Caveat::SingleRun);
-    let verdict = if single { ", which with one run each is no verdict" } else { "" };
-    let text = format!("* best value of its row{verdict} ({}).", parts.join("; "));
-    wrap(&text, style.columns(), "", "  ")
+    if let Some(basis) = rows::basis(view) {
+        lines.extend(wrap(&basis, style.columns(), "", "  "));
+    }
+    lines
 }
 
 /// Backends that failed or are not here, each with what to do.

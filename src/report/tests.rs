@@ -213,6 +213,20 @@ fn four_backends_stand_side_by_side_with_their_caveats() {
 }
 
 #[test]
+fn pretend_engines_share_the_last_part_of_their_labels() {
+    let simulated = |label: &str| RunSummary { caveats: vec![Caveat::Simulated], ..run(label, 1.0) };
+    let table = comparison_table(
+        &comparison(vec![simulated("vllm-simulated"), simulated("my-fast-tgi-mock")]),
+        PLAIN,
+    );
+    let heads: Vec<&str> = table.lines().skip(1).take(2).map(str::trim).collect();
+    assert_eq!(heads[0].split_whitespace().collect::<Vec<_>>(), ["vllm-", "my-fast-tgi-"]);
+    assert_eq!(heads[1].split_whitespace().collect::<Vec<_>>(), ["simulated", "mock"]);
+    let real = comparison_table(&comparison(vec![run("vllm-simulated", 1.0)]), PLAIN);
+    assert!(real.lines().nth(1).is_some_and(|head| head.ends_with("vllm-simulated")), "{real}");
+}
+
+#[test]
 fn five_backends_with_long_labels_fit() {
     let labels = ["llamacpp", "vllm", "vllm-chunked-prefill", "vllm-max-num-batched-8192", "sglang"];
     let runs = labels.iter().enumerate().map(|(index, label)| run(label, 1.0 + 0.1 * index as f64)).collect();
@@ -416,9 +430,9 @@ proptest! {
             run.requests.issued = issued;
             run.requests.completed = issued;
             run.metrics.insert(figure::OUTPUT_TPS.to_owned(), MetricValue::Scalar(value));
-            run.engine_version = Some(run.label.clone());
-            run.partial = Some(run.label.clone());
-            run.caveats = vec![Caveat::NotLevel { label: run.label.clone(), what: run.label.repeat(3) }];
+            run.engine_version = Some(run.key.label.clone());
+            run.partial = Some(run.key.label.clone());
+            run.caveats = vec![Caveat::NotLevel { label: run.key.label.clone(), what: run.key.label.repeat(3) }];
         }
         let style = Style { width, colour: false };
         let block = run_block(&runs[0], style);

@@ -160,7 +160,7 @@ fn look_at(files: &RunFiles) -> Result<FoundRun> {
     Ok(FoundRun {
         files,
         run_id: run.plan.run_id,
-        key: run.key,
+        key: run.summary.key,
         started_at: run.summary.started_at,
         records,
         json: Some(path),

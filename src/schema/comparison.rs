@@ -5,19 +5,23 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
-use super::plan::Skipped;
+use super::figure::Statistic;
+use super::plan::{LoadPoint, RunKey, Skipped};
 use super::summary::RunSummary;
 
-/// Runs of the same traffic on several targets.
+/// Runs of the same loads on several targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// The plan's run id.
     pub run_id: String,
-    /// One run a target that gave a result, in the order of play.
+    /// The plan's loads: point 1 is the first.
+    #[serde(default)]
+    pub loads: Vec<LoadPoint>,
+    /// Every run that gave a result, in the order of play.
     pub runs: Vec<RunSummary>,
-    /// Labels by metric: the best run's, with its statistic in [`Best`]; absent where fewer than two
-    /// runs have a value.
-    pub best: BTreeMap<String, Best>,
+    /// The runs by point and label: points in their order, and labels in the plan's.
+    #[serde(default)]
+    pub groups: Vec<Group>,
     /// Backends that gave no result.
     #[serde(default)]
     pub failed: Vec<FailedTarget>,
@@ -29,13 +33,60 @@ pub struct Comparison {
     pub caveats: Vec<Caveat>,
 }
 
-/// The best run of a metric.
+/// The runs of one target at one load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Best {
-    /// Its label.
+pub struct Group {
+    /// The target's label.
     pub label: String,
-    /// The statistic that was compared: `p50`, or `value` for a scalar.
-    pub statistic: String,
+    /// Which load of the plan, from 1.
+    pub point: u32,
+    /// Its runs.
+    pub runs: Vec<RunKey>,
+    /// What the estimates are over.
+    pub over: Over,
+    /// By metric and statistic, named as the columns of the CSV files: `ttft_ms_p99`, `output_tps`.
+    pub estimates: BTreeMap<String, Estimate>,
+    /// Metrics in which the group is the best of its point, with the statistic that was compared: `p50`, or
+    /// `value` for one number.
+    #[serde(default)]
+    pub best: BTreeMap<String, Statistic>,
+}
+
+/// What the estimates of a group are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Over {
+    /// One run: its value.
+    Run,
+    /// The runs of one launch.
+    Repeats,
+    /// Rounds, each a launch of its own; a round's value is the median of its repeats.
+    Rounds,
+}
+
+/// A figure of a group. Low and high are no interval of confidence: they are what was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Median.
+    pub value: f64,
+    /// Lowest.
+    pub low: f64,
+    /// Highest.
+    pub high: f64,
+    /// Values that it is over.
+    pub n: u32,
+}
+
+impl Comparison {
+    /// The groups of a point, in the order of the plan's targets.
+    pub fn at(&self, point: u32) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(move |group| group.point == point)
+    }
+
+    /// The runs of a group, in the order of play.
+    pub fn runs_of<'a>(&'a self, group: &'a Group) -> impl Iterator<Item = &'a RunSummary> {
+        self.runs.iter().filter(|run| group.runs.contains(&run.key))
+    }
 }
 
 /// A target without a result.

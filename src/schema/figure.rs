@@ -1,6 +1,11 @@
-//! The metrics, said once: CSV columns, JSON keys, table heads, chart axes and glossary all come from here.
+//! The metrics, said once, each with its function: values, CSV columns, JSON keys, table heads, chart axes and
+//! glossary all come from here.
 
 use serde::{Deserialize, Serialize};
+
+pub use super::distribution::{Distribution, Statistic};
+use super::record::RequestRecord;
+use super::summary::RequestCounts;
 
 /// Which way is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,14 +20,49 @@ pub enum Better {
 /// One value a run, or a distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// A [`super::summary::Distribution`].
+    /// A [`Distribution`].
     Distribution,
     /// One number.
     Scalar,
 }
 
-/// A metric's row in the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a metric comes from its run. Those over requests take the completed ones that were measured.
+#[derive(Debug, Clone, Copy)]
+pub enum Of {
+    /// A distribution of at most one value a request.
+    EachRequest(fn(&RequestRecord) -> Option<f64>),
+    /// A distribution of several values a request, each given with how many times it counts.
+    EachEvent(fn(&RequestRecord, &mut dyn FnMut(f64, u64))),
+    /// The same of values that rest on how many tokens each event carried: withheld where that is not known.
+    EachToken(fn(&RequestRecord, &mut dyn FnMut(f64, u64))),
+    /// The mean of at most one value a request.
+    MeanOfRequests(fn(&RequestRecord) -> Option<f64>),
+    /// One number of the whole run.
+    Run(fn(&RunTotals) -> Option<f64>),
+}
+
+/// What the metrics of a whole run are made of.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunTotals {
+    /// Measured requests.
+    pub requests: RequestCounts,
+    /// Prompt tokens of completed requests; none where one of them has no count: the sum would be too low.
+    pub prompt_tokens: Option<u64>,
+    /// Output tokens of completed requests; none where one of them has no count.
+    pub output_tokens: Option<u64>,
+    /// The window, from the first due or sent request to the last end, seconds.
+    pub window_s: f64,
+}
+
+impl RunTotals {
+    /// An amount over the window; none of a window without length.
+    fn per_second(&self, amount: u64) -> Option<f64> {
+        (self.window_s > 0.0).then(|| amount as f64 / self.window_s)
+    }
+}
+
+/// A metric: its row in every output, and the function that it is.
+#[derive(Debug, Clone, Copy)]
 pub struct Metric {
     /// Key in files, with its unit at the end.
     pub name: &'static str,
@@ -32,19 +72,50 @@ pub struct Metric {
     pub unit: &'static str,
     /// Which way is better.
     pub better: Better,
-    /// One value or a distribution.
-    pub shape: Shape,
-    /// How it is computed, over the stamps of [`super::record::RequestRecord`]; the definitions are
-    /// those of docs/metrics.md.
+    /// `of` in words, over the stamps of [`RequestRecord`], as docs/metrics.md has it.
     pub formula: &'static str,
+    /// How it is computed.
+    pub of: Of,
 }
 
-const fn latency(name: &'static str, title: &'static str, formula: &'static str) -> Metric {
-    Metric { name, title, unit: "ms", better: Better::Lower, shape: Shape::Distribution, formula }
+impl Metric {
+    /// One value or a distribution.
+    pub fn shape(&self) -> Shape {
+        match self.of {
+            Of::EachRequest(_) | Of::EachEvent(_) | Of::EachToken(_) => Shape::Distribution,
+            Of::MeanOfRequests(_) | Of::Run(_) => Shape::Scalar,
+        }
+    }
+
+    /// The statistics of its value, in the order of CSV columns.
+    pub fn statistics(&self) -> &'static [Statistic] {
+        match self.shape() {
+            Shape::Distribution => &Statistic::OF_DISTRIBUTION,
+            Shape::Scalar => &[Statistic::Value],
+        }
+    }
+
+    /// Its CSV column for a statistic: `ttft_ms_p99`, or the bare name for one number.
+    pub fn column(&self, statistic: Statistic) -> String {
+        match self.shape() {
+            Shape::Distribution => format!("{}_{}", self.name, statistic.name()),
+            Shape::Scalar => self.name.to_owned(),
+        }
+    }
 }
 
-const fn rate(name: &'static str, title: &'static str, unit: &'static str, formula: &'static str) -> Metric {
-    Metric { name, title, unit, better: Better::Higher, shape: Shape::Scalar, formula }
+const fn latency(name: &'static str, title: &'static str, formula: &'static str, of: Of) -> Metric {
+    Metric { name, title, unit: "ms", better: Better::Lower, formula, of }
+}
+
+const fn rate(
+    name: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    formula: &'static str,
+    of: Of,
+) -> Metric {
+    Metric { name, title, unit, better: Better::Higher, formula, of }
 }
 
 /// Time to first token.
@@ -76,36 +147,83 @@ pub const RPS: &str = "rps";
 /// Failed share of issued requests.
 pub const ERROR_RATE: &str = "error_rate_pct";
 
-/// Every metric, in the order of outputs.
+/// Every metric, in the order of outputs. A new one is a row here and its line in docs/metrics.md.
 pub const METRICS: &[Metric] = &[
-    latency(TTFT, "TTFT", "first_token − sent"),
-    latency(E2E, "E2E", "last_token − sent"),
+    latency(TTFT, "TTFT", "first_token − sent", Of::EachRequest(RequestRecord::ttft_ms)),
+    latency(E2E, "E2E", "last_token − sent", Of::EachRequest(RequestRecord::e2e_ms)),
     latency(
         TPOT,
         "TPOT",
         "(last_token − first_token) / (n − 1); n = tokens delivered up to last_token; none when n < 2",
+        Of::EachRequest(RequestRecord::tpot_ms),
     ),
     latency(
         ITL,
         "ITL",
         "the gap before a chunk of k tokens counts as k gaps of gap/k: one distribution over tokens",
+        Of::EachToken(RequestRecord::inter_token_ms),
     ),
-    latency(CHUNK_GAP, "chunk gap", "gap between token-carrying chunks, as they arrived"),
-    latency(NTPOT, "NTPOT", "E2E / n"),
-    latency(TTFT_FROM_DUE, "TTFT from due", "first_token − due (open loop only)"),
-    latency(E2E_FROM_DUE, "E2E from due", "last_token − due (open loop only)"),
-    rate(OUTPUT_TPS, "output TPS", "tok/s", "output tokens of completed requests / window"),
-    rate(TOTAL_TPS, "total TPS", "tok/s", "prompt and output tokens of completed requests / window"),
-    rate(PROMPT_TPS, "prompt TPS", "tok/s", "prompt tokens of completed requests / window"),
-    rate(USER_TPS, "TPS a user", "tok/s", "mean over requests of (n − 1) / (last_token − first_token)"),
-    rate(RPS, "RPS", "1/s", "completed requests / window"),
+    latency(
+        CHUNK_GAP,
+        "chunk gap",
+        "gap between token-carrying chunks, as they arrived",
+        Of::EachEvent(RequestRecord::chunk_gaps_ms),
+    ),
+    latency(NTPOT, "NTPOT", "E2E / n", Of::EachRequest(RequestRecord::ntpot_ms)),
+    latency(
+        TTFT_FROM_DUE,
+        "TTFT from due",
+        "first_token − due (open loop only)",
+        Of::EachRequest(RequestRecord::ttft_from_due_ms),
+    ),
+    latency(
+        E2E_FROM_DUE,
+        "E2E from due",
+        "last_token − due (open loop only)",
+        Of::EachRequest(RequestRecord::e2e_from_due_ms),
+    ),
+    rate(
+        OUTPUT_TPS,
+        "output TPS",
+        "tok/s",
+        "output tokens of completed requests / window",
+        Of::Run(|run| run.per_second(run.output_tokens?)),
+    ),
+    rate(
+        TOTAL_TPS,
+        "total TPS",
+        "tok/s",
+        "prompt and output tokens of completed requests / window",
+        Of::Run(|run| run.per_second(run.prompt_tokens? + run.output_tokens?)),
+    ),
+    rate(
+        PROMPT_TPS,
+        "prompt TPS",
+        "tok/s",
+        "prompt tokens of completed requests / window",
+        Of::Run(|run| run.per_second(run.prompt_tokens?)),
+    ),
+    rate(
+        USER_TPS,
+        "TPS a user",
+        "tok/s",
+        "mean over requests of (n − 1) / (last_token − first_token)",
+        Of::MeanOfRequests(RequestRecord::user_tps),
+    ),
+    rate(
+        RPS,
+        "RPS",
+        "1/s",
+        "completed requests / window",
+        Of::Run(|run| run.per_second(run.requests.completed)),
+    ),
     Metric {
         name: ERROR_RATE,
         title: "error rate",
         unit: "%",
         better: Better::Lower,
-        shape: Shape::Scalar,
         formula: "failed / issued",
+        of: Of::Run(|run| run.requests.error_rate_pct()),
     },
 ];
 

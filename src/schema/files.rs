@@ -16,8 +16,6 @@ pub struct RunFile {
     pub kind: String,
     /// The plan.
     pub plan: Plan,
-    /// Which run of the plan.
-    pub key: RunKey,
     /// The machine.
     pub environment: Environment,
     /// The result.

@@ -1,15 +1,19 @@
 //! The nouns: data that travels between stages, and the file formats made of it.
-//! Nothing here computes a result, reads a file or looks at a clock, and nothing here imports a stage.
+//! Nothing here reads a file, looks at a clock or imports a stage, and nothing here adds a run up: a metric's row
+//! holds its function ([`figure`]), and `analysis` is what calls it.
 
 pub mod calibration;
 pub mod caveat;
+pub mod client_figures;
 pub mod comparison;
+pub mod distribution;
 pub mod environment;
 pub mod figure;
 pub mod files;
 pub mod live;
 pub mod plan;
 pub mod record;
+pub mod request_figures;
 pub mod summary;
 pub mod target;
 pub mod traffic;

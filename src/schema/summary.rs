@@ -6,13 +6,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
+pub use super::distribution::Distribution;
+use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
+
+/// Ids that [`RunSummary::prompt_tokens_by_id`] holds at most.
+pub const PROMPT_IDS_KEPT: usize = 1_000;
 
 /// One run of one target: what every report starts from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
-    /// The target's label.
-    pub label: String,
+    /// Which run of its plan.
+    #[serde(flatten)]
+    pub key: RunKey,
     /// The target's engine.
     pub engine: String,
     /// The engine's version, as found or as the server says.
@@ -55,7 +61,9 @@ pub struct RunSummary {
     /// What the server counted itself over the run, warm-up and readiness included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerCounts>,
-    /// Mean prompt tokens of each dataset entry, by its id, as the server counted them.
+    /// Mean prompt tokens of dataset entries, by their id, as the server counted them: of the first
+    /// [`PROMPT_IDS_KEPT`] ids of completed requests in order of the alphabet. However many prompts there are,
+    /// the map stays small, and runs of the same requests keep the same ids.
     #[serde(default)]
     pub prompt_tokens_by_id: BTreeMap<String, u32>,
     /// What the first failure of each kind said.
@@ -82,6 +90,13 @@ pub struct RequestCounts {
     /// Failures by kind.
     #[serde(default)]
     pub failures: BTreeMap<FailureKind, u64>,
+}
+
+impl RequestCounts {
+    /// Failed share of issued requests, %; none without any request.
+    pub fn error_rate_pct(&self) -> Option<f64> {
+        (self.issued > 0).then(|| 100.0 * self.failed as f64 / self.issued as f64)
+    }
 }
 
 /// The part of the run between ramp and drain.
@@ -120,37 +135,6 @@ pub enum MetricValue {
     Scalar(f64),
     /// A distribution.
     Distribution(Distribution),
-}
-
-/// A distribution: percentiles by linear interpolation over the exact values.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Distribution {
-    /// Values.
-    pub count: u64,
-    /// Mean.
-    pub mean: f64,
-    /// Sample standard deviation; 0 for one value.
-    pub std: f64,
-    /// Smallest.
-    pub min: f64,
-    /// Median.
-    pub p50: f64,
-    /// 75th percentile.
-    pub p75: f64,
-    /// 90th percentile.
-    pub p90: f64,
-    /// 95th percentile.
-    pub p95: f64,
-    /// 99th percentile.
-    pub p99: f64,
-    /// 99.9th percentile; none under 1,000 values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p999: Option<f64>,
-    /// Largest.
-    pub max: f64,
-    /// Relative error of the percentiles where a histogram stands in for the exact values; 0 else.
-    #[serde(default)]
-    pub relative_error: f64,
 }
 
 /// The client's own figures, of measured requests: what it added to the numbers.
@@ -200,6 +184,28 @@ pub struct ClientStats {
     /// Set when the client, and not the server, made the number; the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_limited: Option<String>,
+}
+
+impl ClientStats {
+    /// Requests with stamps of one kind.
+    pub fn stamped(&self, kind: StampKind) -> u64 {
+        self.stamps.get(&kind).copied().unwrap_or(0)
+    }
+
+    /// Requests that an answer came to.
+    pub fn answered(&self) -> u64 {
+        self.stamps.values().sum()
+    }
+
+    /// CPU seconds of the load threads; none where a crash left no word of them.
+    pub fn known_cpu_s(&self) -> Option<f64> {
+        (self.threads > 0).then_some(self.cpu_s)
+    }
+
+    /// Their share of the threads' time, 0 to 1; none where a crash left no word of them.
+    pub fn known_cpu_share(&self) -> Option<f64> {
+        (self.threads > 0).then_some(self.cpu_share)
+    }
 }
 
 /// What the server counted itself, as the difference of two scrapes.

@@ -37,7 +37,6 @@ fn every_kind_of_path_finds_its_runs() {
 fn a_run_whose_records_are_gone_is_found_by_its_json() {
     let results = TempDir::new().unwrap();
     let run = RunFile {
-        key: RunKey::first("x"),
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),
         plan: plan("compare_x"),

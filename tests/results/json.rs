@@ -6,7 +6,6 @@ use super::*;
 fn a_run_and_a_comparison_are_read_back_whole() {
     let directory = TempDir::new().unwrap();
     let run = RunFile {
-        key: RunKey::first("x"),
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),
         plan: plan("compare_x"),
@@ -25,7 +24,8 @@ fn a_run_and_a_comparison_are_read_back_whole() {
         comparison: Comparison {
             run_id: "compare_x".into(),
             runs: vec![run.summary],
-            best: BTreeMap::new(),
+            loads: Vec::new(),
+            groups: Vec::new(),
             failed: Vec::new(),
             skipped: Vec::new(),
             caveats: Vec::new(),

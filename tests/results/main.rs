@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use harness::analysis::{Finish, Summarizer, SummaryInput};
-use harness::report::csv::{REQUEST_COLUMNS, RequestsCsv, failed_row, summary_header, summary_row};
+use harness::report::csv::{RequestsCsv, SummaryRow, requests_header, summary_header, summary_row};
 use harness::results::{
     AtomicFile, CRASHED, RecordReader, RecordWriter, RunFiles, SUMMARY_FILE, append_summary, check_writable,
     find_runs, read_comparison, read_run, take_directory, write_atomic, write_json,

@@ -10,7 +10,7 @@ fn cells(header: &[String], row: &[String]) -> BTreeMap<String, String> {
 #[test]
 fn a_summary_row_has_a_cell_for_every_column() {
     let run = summary(&three(), Some("interrupted"));
-    let row = cells(&summary_header(), &summary_row(&plan("compare_x"), &run));
+    let row = cells(&summary_header(), &summary_row(&SummaryRow::of_run(&plan("compare_x"), &run)));
     let expect = [
         ("timestamp", "2026-02-01T14:30:00.000Z"),
         ("run_id", "compare_x"),
@@ -53,7 +53,8 @@ fn a_summary_row_has_a_cell_for_every_column() {
 fn a_backend_without_a_result_has_a_row_without_a_figure() {
     let failed =
         FailedTarget { label: "tuned".into(), round: 1, error: "out of memory".into(), hint: "less".into() };
-    let row = cells(&summary_header(), &failed_row(&plan("compare_x"), &failed, at()));
+    let row =
+        cells(&summary_header(), &summary_row(&SummaryRow::of_failure(&plan("compare_x"), &failed, at())));
     assert_eq!((row["backend"].as_str(), row["exit"].as_str()), ("tuned", "failed"));
     assert_eq!(row["model"], "tiny");
     for metric in ["output_tps", "ttft_ms_p50", "requests_issued", "caveats"] {
@@ -61,7 +62,7 @@ fn a_backend_without_a_result_has_a_row_without_a_figure() {
     }
     let mut none = three();
     none.remove(0);
-    let row = cells(&summary_header(), &summary_row(&plan("x"), &summary(&none, None)));
+    let row = cells(&summary_header(), &summary_row(&SummaryRow::of_run(&plan("x"), &summary(&none, None))));
     assert_eq!(row["exit"], "failed", "nothing completed");
 }
 
@@ -76,6 +77,29 @@ fn every_column_is_named_once() {
 }
 
 #[test]
+fn columns_keep_their_places_so_that_old_and_new_rows_stand_in_one_file() {
+    let header = summary_header();
+    let before = "timestamp run_id backend engine_version model precision dataset endpoint http_version concurrency rate \
+                  requests_issued requests_completed requests_failed requests_cancelled requests_dropped duration_s \
+                  steady_output_tps";
+    let ttft = "ttft_ms_mean ttft_ms_std ttft_ms_min ttft_ms_p50 ttft_ms_p75 ttft_ms_p90 ttft_ms_p95 ttft_ms_p99 \
+                ttft_ms_p999 ttft_ms_max";
+    let after = "slot_wait_ms_p50 slot_wait_ms_p99 slot_wait_ms_max send_delay_ms_p50 send_delay_ms_p99 send_delay_ms_max \
+                 reader_lag_ms_p50 reader_lag_ms_p99 reader_lag_ms_max late_sends dropped_sends achieved_rate \
+                 merged_events kernel_stamps read_stamps reconnects client_cpu_s client_cpu_share client_limited \
+                 caveats exit";
+    let names = |text: &'static str| text.split_whitespace().collect::<Vec<_>>();
+    let first = [names(before), names(ttft)].concat();
+    assert_eq!(header[..first.len()], first);
+    assert_eq!(header[header.len() - names(after).len()..], names(after));
+    let requests = "index prompt_id phase outcome kind detail status finish_reason due_ms ready_ms slot_ms sent_ms \
+                    headers_ms first_event_ms ttft_ms first_answer_ms e2e_ms end_ms tpot_ms chunks merged_events \
+                    prompt_tokens output_tokens delivered_tokens cached_tokens token_source max_tokens connect_ms \
+                    reader_lag_ms_max replayed";
+    assert_eq!(requests_header(), names(requests));
+}
+
+#[test]
 fn a_request_is_a_row_and_says_the_same_as_the_summary() {
     let mut writer = RequestsCsv::new(Vec::new()).unwrap();
     let mut records = three();
@@ -87,7 +111,7 @@ fn a_request_is_a_row_and_says_the_same_as_the_summary() {
     let bytes = writer.finish().unwrap();
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(header, REQUEST_COLUMNS);
+    assert_eq!(header, requests_header());
     let rows: Vec<BTreeMap<String, String>> = reader
         .records()
         .map(|row| cells(&header, &row.unwrap().iter().map(str::to_owned).collect::<Vec<_>>()))

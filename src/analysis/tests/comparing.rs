@@ -3,8 +3,9 @@
 use super::*;
 use crate::analysis::{ComparisonInput, compare};
 use crate::schema::caveat::Caveat;
-use crate::schema::comparison::{Comparison, FailedTarget};
+use crate::schema::comparison::{Comparison, FailedTarget, Group, Over};
 use crate::schema::figure;
+use crate::schema::plan::{Plan, RunKey};
 use crate::schema::target::{Capabilities, Model, NotLevel, Origin, ServerMetrics, Target};
 
 /// A hundred requests with this TTFT and output length, under this label.
@@ -13,7 +14,7 @@ fn run(label: &str, ttft_ms: u64, tokens: u64) -> RunSummary {
     let records: Vec<RequestRecord> =
         (0..100).map(|index| completed(index, index * 1_000, &chunks)).collect();
     let mut input = closed();
-    input.label = label.into();
+    input.key = RunKey::first(label);
     summarize(input, &records, Finish::default())
 }
 
@@ -40,12 +41,36 @@ fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
     }
 }
 
+/// A plan of one load for these targets.
+fn plan(targets: Vec<Target>) -> Plan {
+    let load = serde_json::json!({
+        "traffic": {"loop": "closed", "slots": 2, "ramp": "automatic"}, "until": {"requests": 100},
+        "warmup": {"requests": 0}, "timeout_s": 60.0, "drain_s": 30.0
+    });
+    let plan = serde_json::json!({
+        "schema_version": 2, "run_id": "compare_x", "title": "compare", "created_at": "2026-02-01T14:30:00Z",
+        "targets": targets, "dataset": {"name": "d", "path": "built-in", "sha256": "", "prompts": 4},
+        "loads": [load, load], "rounds": 3, "repeats": 1, "seed": 0, "client_threads": 1,
+        "sampling": {"temperature": 0.0, "ignore_eos": false, "exact_itl": false},
+        "http": {"endpoint": "chat", "path": "/v1/chat/completions", "insecure": false},
+        "output": {"directory": "results", "folder": true}, "strict": false
+    });
+    serde_json::from_value(plan).unwrap()
+}
+
 fn compared(targets: &[Target], runs: Vec<RunSummary>) -> Comparison {
-    compare(ComparisonInput { run_id: "compare_x", targets, failed: &[], skipped: &[] }, runs)
+    let mut targets = targets.to_vec();
+    for run in &runs {
+        if !targets.iter().any(|target| target.label == run.key.label) {
+            targets.push(target(&run.key.label, vec![]));
+        }
+    }
+    compare(ComparisonInput { plan: &plan(targets), failed: &[] }, runs)
 }
 
 fn best<'a>(comparison: &'a Comparison, name: &str) -> Option<(&'a str, &'a str)> {
-    comparison.best.get(name).map(|best| (best.label.as_str(), best.statistic.as_str()))
+    let best = |group: &'a Group| Some((group.label.as_str(), group.best.get(name)?.name()));
+    comparison.groups.iter().find_map(best)
 }
 
 fn codes(comparison: &Comparison) -> Vec<&'static str> {
@@ -60,13 +85,13 @@ fn the_best_is_the_lower_latency_and_the_higher_throughput() {
     assert_eq!(best(&comparison, figure::TPOT), None, "both are the same");
     assert_eq!(best(&comparison, figure::ERROR_RATE), None, "both are 0");
     assert_eq!(codes(&comparison), ["single_run"]);
-    let labels: Vec<&str> = comparison.runs.iter().map(|run| run.label.as_str()).collect();
+    let labels: Vec<&str> = comparison.runs.iter().map(|run| run.key.label.as_str()).collect();
     assert_eq!(labels, ["slow", "fast"], "the order of play stays");
 }
 
 #[test]
 fn one_run_alone_is_the_best_of_nothing() {
-    assert!(compared(&[], vec![run("only", 100, 20)]).best.is_empty());
+    assert!(best(&compared(&[], vec![run("only", 100, 20)]), figure::TTFT).is_none());
 }
 
 #[test]
@@ -131,7 +156,7 @@ fn prompt_tokens_are_compared_over_the_prompts_that_all_runs_have() {
     };
     let first = || {
         let mut first = with(&[("a", 10), ("b", 20), ("c", 30)]);
-        first.label = "first".into();
+        first.key.label = "first".into();
         first
     };
     let caveats = |other| codes(&compared(&[], vec![first(), other]));
@@ -163,8 +188,67 @@ fn what_is_not_level_is_said_of_backends_that_ran() {
 #[test]
 fn failed_and_skipped_backends_stay_in_sight() {
     let failed = [FailedTarget { label: "tgi".into(), round: 1, error: "no".into(), hint: "do".into() }];
-    let input = ComparisonInput { run_id: "id", targets: &[], failed: &failed, skipped: &[] };
-    let comparison = compare(input, Vec::new());
+    let comparison = compare(ComparisonInput { plan: &plan(Vec::new()), failed: &failed }, Vec::new());
     assert_eq!(comparison.failed, failed);
-    assert!(comparison.caveats.is_empty() && comparison.best.is_empty());
+    assert!(comparison.caveats.is_empty() && comparison.groups.is_empty());
+}
+
+/// A run of a round: every other figure is that of [`run`].
+fn in_round(label: &str, round: u32, repeat: u32, ttft_ms: u64) -> RunSummary {
+    let mut run = run(label, ttft_ms, 20);
+    (run.key.round, run.key.repeat) = (round, repeat);
+    run
+}
+
+#[test]
+fn a_figure_of_several_rounds_is_the_median_of_the_rounds_with_their_range() {
+    let runs = vec![in_round("a", 1, 1, 100), in_round("a", 2, 1, 160), in_round("a", 3, 1, 120)];
+    let comparison = compared(&[], runs);
+    let group = &comparison.groups[0];
+    let ttft = group.estimates["ttft_ms_p50"];
+    assert_eq!((ttft.value, ttft.low, ttft.high, ttft.n), (120.0, 100.0, 160.0, 3));
+    assert_eq!(group.over, Over::Rounds);
+    assert!(!codes(&comparison).contains(&"single_run"), "three rounds are more than one run");
+}
+
+#[test]
+fn the_repeats_of_a_round_count_as_one_value_and_those_of_one_launch_each() {
+    let repeats = |round, values: [u64; 2]| {
+        values.into_iter().zip(1..).map(move |(ttft, repeat)| in_round("a", round, repeat, ttft))
+    };
+    let rounds: Vec<RunSummary> = repeats(1, [100, 140]).chain(repeats(2, [200, 220])).collect();
+    let ttft = compared(&[], rounds.clone()).groups[0].estimates["ttft_ms_p50"];
+    assert_eq!((ttft.value, ttft.low, ttft.high, ttft.n), (165.0, 120.0, 210.0, 2));
+    let one_launch = compared(&[], rounds[..2].to_vec());
+    let ttft = one_launch.groups[0].estimates["ttft_ms_p50"];
+    assert_eq!((ttft.value, ttft.low, ttft.high, ttft.n), (120.0, 100.0, 140.0, 2));
+    assert_eq!(one_launch.groups[0].over, Over::Repeats);
+}
+
+#[test]
+fn a_run_that_was_cut_short_moves_no_median() {
+    let mut cut = in_round("a", 2, 1, 900);
+    cut.partial = Some("interrupted".into());
+    let comparison = compared(&[], vec![in_round("a", 1, 1, 100), cut]);
+    let ttft = comparison.groups[0].estimates["ttft_ms_p50"];
+    assert_eq!((ttft.high, ttft.n), (100.0, 1));
+    assert_eq!(comparison.groups[0].runs.len(), 2, "it stays in sight");
+}
+
+#[test]
+fn each_point_has_a_best_of_its_own() {
+    let at = |label: &str, point, ttft_ms| {
+        let mut run = run(label, ttft_ms, 20);
+        run.key.point = point;
+        run
+    };
+    let runs = vec![at("a", 1, 100), at("a", 2, 300), at("b", 1, 200), at("b", 2, 200)];
+    let comparison = compared(&[], runs);
+    let best: Vec<(u32, &str)> = comparison
+        .groups
+        .iter()
+        .filter(|group| group.best.contains_key(figure::TTFT))
+        .map(|group| (group.point, group.label.as_str()))
+        .collect();
+    assert_eq!(best, [(1, "a"), (2, "b")]);
 }

@@ -13,6 +13,7 @@ mod windows;
 use jiff::Timestamp;
 
 use crate::schema::files::EngineFigures;
+use crate::schema::plan::RunKey;
 use crate::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
 };
@@ -26,7 +27,7 @@ const MS: u64 = 1_000;
 
 fn input(traffic: Traffic) -> SummaryInput {
     SummaryInput {
-        label: "vllm".into(),
+        key: RunKey::first("vllm"),
         engine: "vllm".into(),
         engine_version: Some("1.0".into()),
         model: "tiny".into(),

@@ -8,7 +8,7 @@ use super::{COMPARISON, Chart, ChartContext, Picture, WIDTH, render};
 use crate::report::number::{compact, one_line};
 use crate::report::rows::{direction, value};
 use crate::schema::comparison::Comparison;
-use crate::schema::figure::{self, Metric, Shape};
+use crate::schema::figure::{self, Metric, Shape, Statistic};
 
 const TITLE: &str = "Latency and throughput by backend";
 /// The panels, row by row.
@@ -60,13 +60,13 @@ impl<'a> Bars<'a> {
             PANELS.iter().filter_map(|name| figure::metric(name)).map(|metric| panel(comparison, metric));
         let label_limit = (panel_width() * 0.34).floor();
         let labels: Vec<Vec<String>> =
-            comparison.runs.iter().map(|run| two_lines(&run.label, label_limit)).collect();
+            comparison.runs.iter().map(|run| two_lines(&run.key.label, label_limit)).collect();
         let label_width = labels.iter().flatten().map(|line| LABEL.width(line)).fold(20.0, f64::max);
         let looks = comparison.runs.iter().enumerate();
         Bars {
             context,
             panels: panels.collect(),
-            looks: looks.map(|(index, run)| Look::of(context.place(&run.label, index))).collect(),
+            looks: looks.map(|(index, run)| Look::of(context.place(&run.key.label, index))).collect(),
             labels,
             label_width,
         }
@@ -97,16 +97,16 @@ fn two_lines(label: &str, width: f64) -> Vec<String> {
 }
 
 fn panel(comparison: &Comparison, metric: &'static Metric) -> Panel {
-    let best = comparison.best.get(metric.name);
-    let statistics: &[(&str, bool)] = match metric.shape {
-        Shape::Distribution => &[("p50", false), ("p99", true)],
-        Shape::Scalar => &[("value", false)],
+    let best = comparison.groups.iter().find_map(|group| Some((&group.label, group.best.get(metric.name)?)));
+    let statistics: &[(Statistic, bool)] = match metric.shape() {
+        Shape::Distribution => &[(Statistic::P50, false), (Statistic::P99, true)],
+        Shape::Scalar => &[(Statistic::Value, false)],
     };
     let runs = comparison.runs.iter().map(|run| {
-        let bar = |(statistic, pale): &(&str, bool)| Bar {
-            value: value(run, metric.name, statistic),
+        let bar = |(statistic, pale): &(Statistic, bool)| Bar {
+            value: value(run, metric.name, *statistic),
             pale: *pale,
-            best: best.is_some_and(|best| best.label == run.label && best.statistic == *statistic),
+            best: best.is_some_and(|(label, best)| *label == run.key.label && best == statistic),
         };
         statistics.iter().map(bar).collect()
     });

@@ -103,8 +103,8 @@ pub(super) fn throughput<'a>(comparison: &Comparison, context: &'a ChartContext)
             let points = averaged(whole_seconds(run), stretch);
             let missing = if points.is_empty() { " (too short: under one second)" } else { "" };
             Line {
-                name: format!("{}{missing}", one_line(&run.label)),
-                look: Look::of(context.place(&run.label, index)),
+                name: format!("{}{missing}", one_line(&run.key.label)),
+                look: Look::of(context.place(&run.key.label, index)),
                 points,
             }
         })

@@ -80,7 +80,7 @@ impl ChartContext {
         ];
         ChartContext {
             subtitle: parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("  ·  "),
-            labels: comparison.runs.iter().map(|run| run.label.clone()).collect(),
+            labels: comparison.runs.iter().map(|run| run.key.label.clone()).collect(),
             notes: caveat::collected(comparison, caveat::short),
         }
     }

@@ -23,7 +23,7 @@ fn samples(runs: &[RunSummary]) -> Vec<(String, Vec<f64>)> {
             .collect(),
         Some(MetricValue::Scalar(_)) | None => Vec::new(),
     };
-    runs.iter().map(|run| (run.label.clone(), values(run))).collect()
+    runs.iter().map(|run| (run.key.label.clone(), values(run))).collect()
 }
 
 /// The three pictures, bytes and all.

@@ -1,0 +1,9 @@
+//! Runs and requests as CSV: a column is a name with its cell, so that head and row cannot fall apart.
+
+mod cell;
+mod column;
+mod requests;
+mod summary;
+
+pub use requests::{RequestsCsv, requests_header};
+pub use summary::{SummaryRow, summary_header, summary_row};

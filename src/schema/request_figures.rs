@@ -1,0 +1,162 @@
+//! The figures of one request, each said once beside its stamps: all else that shows one asks here.
+
+use super::record::{Outcome, RequestRecord, StampKind};
+use super::unit::Phase;
+
+const US_PER_MS: f64 = 1e3;
+const US_PER_S: f64 = 1e6;
+
+/// µs as ms.
+pub fn milliseconds(us: u64) -> f64 {
+    us as f64 / US_PER_MS
+}
+
+/// From one stamp to another, µs; 0 where the second comes before the first.
+fn between(from_us: Option<u64>, to_us: Option<u64>) -> Option<u64> {
+    Some(to_us?.saturating_sub(from_us?))
+}
+
+/// Latencies.
+impl RequestRecord {
+    /// Its latencies enter the metrics: it is measured and was answered whole.
+    pub fn counts_for_latency(&self) -> bool {
+        self.phase == Phase::Measured && self.outcome == Outcome::Completed
+    }
+
+    /// Time to first token, µs.
+    pub fn ttft_us(&self) -> Option<u64> {
+        between(self.sent_us, self.first_token_us)
+    }
+
+    /// Time to first token, ms.
+    pub fn ttft_ms(&self) -> Option<f64> {
+        self.ttft_us().map(milliseconds)
+    }
+
+    /// End-to-end latency, µs: to the last token.
+    pub fn e2e_us(&self) -> Option<u64> {
+        between(self.sent_us, self.last_token_us)
+    }
+
+    /// End-to-end latency, ms.
+    pub fn e2e_ms(&self) -> Option<f64> {
+        self.e2e_us().map(milliseconds)
+    }
+
+    /// Time to the first token of the answer, reasoning left out, ms.
+    pub fn first_answer_ms(&self) -> Option<f64> {
+        between(self.sent_us, self.first_answer_us).map(milliseconds)
+    }
+
+    /// TTFT counted from the due time, ms.
+    pub fn ttft_from_due_ms(&self) -> Option<f64> {
+        between(self.due_us, self.first_token_us).map(milliseconds)
+    }
+
+    /// E2E counted from the due time, ms.
+    pub fn e2e_from_due_ms(&self) -> Option<f64> {
+        between(self.due_us, self.last_token_us).map(milliseconds)
+    }
+
+    /// From the first token to the last, µs.
+    pub fn decode_us(&self) -> Option<u64> {
+        between(self.first_token_us, self.last_token_us)
+    }
+
+    /// Tokens delivered after the first; none of an answer with fewer than two.
+    fn steps(&self) -> Option<f64> {
+        let n = self.tokens.delivered.filter(|n| *n >= 2)?;
+        Some(f64::from(n - 1))
+    }
+
+    /// Time per output token after the first, ms.
+    pub fn tpot_ms(&self) -> Option<f64> {
+        Some(milliseconds(self.decode_us()?) / self.steps()?)
+    }
+
+    /// Normalised time per output token, ms: the wait is in it.
+    pub fn ntpot_ms(&self) -> Option<f64> {
+        let n = self.tokens.delivered.filter(|n| *n >= 1)?;
+        Some(self.e2e_ms()? / f64::from(n))
+    }
+
+    /// Output tokens per second that its user saw; none where all tokens came in one event.
+    pub fn user_tps(&self) -> Option<f64> {
+        let decode_us = self.decode_us().filter(|us| *us > 0)?;
+        Some(self.steps()? * US_PER_S / decode_us as f64)
+    }
+
+    /// The gaps between its token-carrying events, ms, each counted once. The first event has none before it.
+    pub fn chunk_gaps_ms(&self, add: &mut dyn FnMut(f64, u64)) {
+        let mut previous_us = None;
+        for chunk in self.chunks.iter() {
+            if let Some(gap_us) = between(previous_us, Some(chunk.at_us)) {
+                add(milliseconds(gap_us), 1);
+            }
+            previous_us = Some(chunk.at_us);
+        }
+    }
+
+    /// Its inter-token latencies, ms, each with the number of tokens that it counts for.
+    ///
+    /// The k tokens of the first event add none, and n tokens in single events add n − 1. The gap before an
+    /// event that carries no new token is counted with the next that does.
+    pub fn inter_token_ms(&self, add: &mut dyn FnMut(f64, u64)) {
+        let mut token_us = None;
+        for chunk in self.chunks.iter() {
+            let Some(from_us) = token_us else {
+                token_us = Some(chunk.at_us);
+                continue;
+            };
+            if chunk.tokens > 0 {
+                let gap_ms = milliseconds(chunk.at_us.saturating_sub(from_us));
+                add(gap_ms / f64::from(chunk.tokens), u64::from(chunk.tokens));
+                token_us = Some(chunk.at_us);
+            }
+        }
+    }
+}
+
+/// What the client added, and what else is told of a request.
+impl RequestRecord {
+    /// From its send to another moment of it, ms; from the run's start where it was never sent.
+    pub fn since_sent_ms(&self, at_us: u64) -> f64 {
+        milliseconds(at_us.saturating_sub(self.sent_us.unwrap_or(0)))
+    }
+
+    /// When it could have been sent, had there been a slot, µs.
+    fn wanted_us(&self) -> u64 {
+        self.due_us.unwrap_or(self.ready_us)
+    }
+
+    /// Waiting for a slot under the cap and for a connection, ms.
+    pub fn slot_wait_ms(&self) -> Option<f64> {
+        between(Some(self.wanted_us()), self.slot_us).map(milliseconds)
+    }
+
+    /// The client's own lateness, ms; none in a closed loop, where nothing is due.
+    pub fn send_delay_ms(&self) -> Option<f64> {
+        let due_us = self.due_us?;
+        between(self.slot_us.or(Some(due_us)), self.sent_us).map(milliseconds)
+    }
+
+    /// Time to open the connection, ms.
+    pub fn connect_ms(&self) -> Option<f64> {
+        self.connect_us.map(milliseconds)
+    }
+
+    /// Worst reader lag, ms.
+    pub fn reader_lag_ms(&self) -> f64 {
+        milliseconds(u64::from(self.reader_lag_max_us))
+    }
+
+    /// Where its stamps come from, if an answer came at all.
+    pub fn answered_by(&self) -> Option<StampKind> {
+        self.headers_us.map(|_| self.stamps)
+    }
+
+    /// Token-carrying events whose stamp is merged.
+    pub fn merged_events(&self) -> u64 {
+        self.chunks.iter().filter(super::record::Chunk::is_merged).count() as u64
+    }
+}
