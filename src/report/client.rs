@@ -4,10 +4,13 @@ use unicode_width::UnicodeWidthStr;
 
 use super::number::{NONE, count, fixed};
 use super::rows::{self, Column, Row, View, client_limited};
-use crate::schema::client_figures::CLIENT_STATISTICS;
+use crate::schema::client_figures::{
+    ACHIEVED_RATE, CLIENT_STATISTICS, CPU_S, ClientFigure, DROPPED_SENDS, Held, MERGED_EVENTS, READER_LAG,
+    RECONNECTS, SEND_DELAY, SLOT_WAIT,
+};
 use crate::schema::figure::Statistic;
 use crate::schema::record::StampKind;
-use crate::schema::summary::{ClientStats, Distribution, RunSummary};
+use crate::schema::summary::{ClientStats, RunSummary};
 
 /// Whether the client set the numbers, and what it could have added to them, as lines with their names:
 /// the verdict and the sending, then the stamps. A line of many parts is broken between them where it would
@@ -96,53 +99,39 @@ fn above_zero(number: u64) -> Option<String> {
     (number > 0).then(|| count(number))
 }
 
-/// Every figure of the client, backends across; a figure that no run has is left out.
-///
-/// Of several runs the one that took the largest share of the client's CPU is shown.
+/// What the report shows of the client, backends across; a figure that no run has is left out. Some rows hold
+/// two figures, of which one says little without the other. Of several runs the one is shown that took the
+/// largest share of the client's CPU.
 pub fn figures(view: &View<'_>) -> Vec<Row> {
     let row = |head: &str, show: &dyn Fn(&ClientStats) -> Option<String>| {
         rows::row(view, head, &|column| show(&busiest(column)?.client))
     };
-    let spread = |title: &str, of: fn(&ClientStats) -> Option<&Distribution>| {
-        let head = format!("{title} {} (ms)", CLIENT_STATISTICS.map(Statistic::name).join(" / "));
-        row(&head, &|client| {
-            let held = of(client)?;
-            let cells = CLIENT_STATISTICS
-                .map(|statistic| statistic.of_distribution(held).map_or_else(|| NONE.to_owned(), fixed));
-            Some(cells.join(" / "))
-        })
-    };
+    let plain = |figure: ClientFigure| row(&head(figure), &|client| shown(figure, client));
     let open = |client: &ClientStats| client.send_delay_ms.is_some();
     [
         rows::row(view, "Client limited", &|column| {
             let limited = column.runs.iter().copied().find(|run| run.client.client_limited.is_some());
             let run = limited.or(busiest(column))?;
             let verdict = client_limited(run)?;
-            Some(
-                run.client
-                    .client_limited
-                    .as_ref()
-                    .map_or_else(|| verdict.to_owned(), |why| format!("{verdict}: {why}")),
-            )
+            let reason = run.client.client_limited.as_ref();
+            Some(reason.map_or_else(|| verdict.to_owned(), |why| format!("{verdict}: {why}")))
         }),
-        spread("Send delay", |client| client.send_delay_ms.as_ref()),
+        plain(SEND_DELAY),
         row("Late sends (limit in ms)", &|client| {
             let limit = fixed(client.send_delay_limit_ms);
             open(client).then(|| format!("{} ({limit})", count(client.late_sends)))
         }),
-        row("Dropped sends", &|client| Some(count(client.dropped_sends))),
-        row("Achieved of the planned rate (%)", &|client| {
-            client.achieved_rate.map(|share| fixed(100.0 * share))
-        }),
-        spread("Slot wait", |client| client.slot_wait_ms.as_ref()),
-        spread("Reader lag", |client| client.reader_lag_ms.as_ref()),
-        row("Merged events (%)", &|client| Some(fixed(100.0 * client.merged_events))),
+        plain(DROPPED_SENDS),
+        plain(ACHIEVED_RATE),
+        plain(SLOT_WAIT),
+        plain(READER_LAG),
+        plain(MERGED_EVENTS),
         row("Stamps", &|client| (!client.stamps.is_empty()).then(|| kinds(client))),
-        row("CPU (s)", &|client| client.known_cpu_s().map(fixed)),
+        plain(CPU_S),
         row("CPU (% of so many threads)", &|client| {
             client.known_cpu_share().map(|share| format!("{:.1} ({})", 100.0 * share, client.threads))
         }),
-        row("Reconnects", &|client| Some(count(client.reconnects))),
+        plain(RECONNECTS),
     ]
     .into_iter()
     .flatten()
@@ -156,6 +145,30 @@ fn busiest<'a>(column: &Column<'a>) -> Option<&'a RunSummary> {
         .iter()
         .copied()
         .reduce(|one, other| if other.client.cpu_share > one.client.cpu_share { other } else { one })
+}
+
+/// `Send delay p50 / p99 / max (ms)`
+fn head(figure: ClientFigure) -> String {
+    match figure.of {
+        Held::Distribution(_) => {
+            format!("{} {} (ms)", figure.title, CLIENT_STATISTICS.map(Statistic::name).join(" / "))
+        }
+        Held::Share(_) => format!("{} (%)", figure.title),
+        Held::Number(_) | Held::Count(_) | Held::Text(_) => figure.title.to_owned(),
+    }
+}
+
+fn shown(figure: ClientFigure, client: &ClientStats) -> Option<String> {
+    match figure.of {
+        Held::Distribution(of) => of(client).map(|held| {
+            let cell = |statistic: Statistic| statistic.of_distribution(held).map_or(NONE.to_owned(), fixed);
+            CLIENT_STATISTICS.map(cell).join(" / ")
+        }),
+        Held::Share(of) => of(client).map(|share| fixed(100.0 * share)),
+        Held::Number(of) => of(client).map(fixed),
+        Held::Count(of) => Some(count(of(client))),
+        Held::Text(of) => of(client).map(str::to_owned),
+    }
 }
 
 #[cfg(test)]

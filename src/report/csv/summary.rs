@@ -166,7 +166,7 @@ fn of_client<'a>(figure: &'static ClientFigure) -> Vec<Column<'a, SummaryRow<'a>
     let one =
         |cell: Box<dyn Fn(&ClientStats) -> String>| vec![of_run(figure.name, move |run| cell(&run.client))];
     match figure.of {
-        Held::Number(of) => one(Box::new(move |client| optional(of(client)))),
+        Held::Number(of) | Held::Share(of) => one(Box::new(move |client| optional(of(client)))),
         Held::Count(of) => one(Box::new(move |client| of(client).to_string())),
         Held::Text(of) => one(Box::new(move |client| plain(of(client)))),
         Held::Distribution(of) => CLIENT_STATISTICS
