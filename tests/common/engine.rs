@@ -52,7 +52,7 @@ pub fn port_in(log: &str) -> Option<u16> {
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// The pretend engine, started by the test and not by the harness.
+/// The server that is not ours, started by the test and not by the harness.
 pub struct Engine {
     child: Child,
     log: Arc<Mutex<String>>,

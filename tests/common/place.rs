@@ -12,14 +12,14 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::engine::{self, port_in};
-use super::processes::{command_line, has_in_environment, signal, wait_for};
+use super::processes::{command_line, signal, wait_for, with_environment};
 use super::results::{header, json, rows};
 use super::running::{Ran, Running};
 
 /// A traffic of a moment.
 pub const QUICK: [&str; 8] = ["--requests", "12", "--concurrency", "4", "--warmup", "2", "--max-tokens", "8"];
 
-/// Two pretend engines.
+/// Two servers that are not ours.
 pub const TWO: &str = "a=fake.yaml,b=fake.yaml";
 
 const DEFINITION: &str = include_str!("fake.yaml");
@@ -42,7 +42,7 @@ impl Place {
         place
     }
 
-    /// The pretend engine with a change of its definition.
+    /// The server that is not ours with a change of its definition.
     pub fn change_definition(&self, from: &str, to: &str) {
         assert!(DEFINITION.contains(from));
         self.write("fake.yaml", &DEFINITION.replace(from, to));
@@ -92,7 +92,7 @@ impl Place {
         Running::of(self.command(args))
     }
 
-    /// `harness compare` of the pretend engines in `backends`.
+    /// `harness compare` of the engines in `backends`.
     pub fn compare(&self, backends: &str, more: &[&str]) -> Ran {
         self.start_compare(backends, more).wait()
     }
@@ -174,7 +174,7 @@ impl Place {
     /// Everything that lives and has this place's home in its environment: the harness, its guard, servers
     /// and whatever they started, in whatever session.
     pub fn processes(&self) -> Vec<u32> {
-        has_in_environment(&format!("HOME={}", self.text("home")))
+        with_environment(&format!("HOME={}", self.text("home")))
     }
 
     /// Their command lines.

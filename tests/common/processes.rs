@@ -32,7 +32,7 @@ pub fn is_stopped(pid: u32) -> bool {
 }
 
 /// Pids of everything that lives and was started with this `NAME=VALUE`.
-pub fn has_in_environment(mark: &str) -> Vec<u32> {
+pub fn with_environment(mark: &str) -> Vec<u32> {
     let has_mark = |pid: &u32| {
         let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
         environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
