@@ -1,5 +1,5 @@
 //! The life of a server, with the real guard and a foreign server: after each case nothing lives, the port is free.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod bench;
 #[path = "../common/mod.rs"]
