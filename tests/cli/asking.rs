@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::place::*;
+use super::common::*;
 
 const DRY: [&str; 6] = ["compare", "--backend", TWO, "--model", "model", "--dry-run"];
 

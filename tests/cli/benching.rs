@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::place::*;
+use super::common::*;
 
 const CHAT: &str = "POST /v1/chat/completions";
 

@@ -1,6 +1,6 @@
 //! `compare` from the command line to its files.
 
-use super::place::*;
+use super::common::*;
 
 #[test]
 fn two_engines_are_measured_one_after_the_other_and_everything_is_written() {
@@ -122,7 +122,7 @@ fn a_second_run_adds_its_row_and_takes_names_of_its_own() {
     for _ in 0..2 {
         place.compare("a=fake.yaml", &QUICK).expect(0);
     }
-    assert_eq!(place.results("a_2", ".json").len(), 2);
+    assert_eq!(place.runs().len(), 2);
     assert_eq!(place.results("compare_2", "").len(), 2);
     let rows = place.summary_rows();
     assert_eq!(rows.len(), 2);
@@ -132,9 +132,15 @@ fn a_second_run_adds_its_row_and_takes_names_of_its_own() {
 #[test]
 fn a_forced_length_reaches_every_engine_that_can() {
     let place = Place::new();
-    let stop_early = ["--extra-args", "a=--natural-stop 3", "--extra-args", "b=--natural-stop 3"];
-    place.compare(TWO, &[&QUICK[..], &stop_early, &["--ignore-eos"]].concat()).expect(0);
-    assert_eq!(place.run_json("a")["summary"]["tokens"]["output"], 12 * 8);
-    place.compare("c=fake.yaml", &[&QUICK[..], &["--extra-args", "c=--natural-stop 3"]].concat()).expect(0);
-    assert_eq!(place.run_json("c")["summary"]["tokens"]["output"], 12 * 3);
+    let simulated = |label: &str| format!("{label}=--ttft 5ms --itl 1ms --output-tokens 3");
+    let both =
+        [&QUICK[..], &["--simulate", "--extra-args", &simulated("a"), "--extra-args", &simulated("b")]];
+    place.compare("a=vllm,b=llamacpp", &[&both.concat()[..], &["--ignore-eos"]].concat()).expect(0);
+    for label in ["a-simulated", "b-simulated"] {
+        assert_eq!(place.run_json(label)["summary"]["tokens"]["output"], 12 * 8, "{label}");
+    }
+    let one = [&QUICK[..], &["--simulate", "--extra-args", &simulated("c")]];
+    place.compare("c=llamacpp", &one.concat()).expect(0);
+    // The unseen end of a sequence is a token in its usage.
+    assert_eq!(place.run_json("c-simulated")["summary"]["tokens"]["output"], 12 * (3 + 1));
 }

@@ -1,28 +1,14 @@
 //! Engines from an image, with a stand-in for docker.
 
-use super::place::*;
-
-/// A container is a process of its own and a file that holds its pid; `calls` has the command lines.
-const DOCKER: &str = include_str!("../lifecycle/fake_docker.py");
+use super::common::*;
 
 fn with_docker() -> Place {
     let place = Place::new();
-    let script = DOCKER.replacen("#!/usr/bin/env python3", "", 1);
-    place.write("bin/docker.py", &script);
-    place.program(
-        "docker",
-        &format!("#!/bin/sh\nexec '{}' '{}' \"$@\"\n", python(), place.text("bin/docker.py")),
-    );
-    std::os::unix::fs::symlink(ENGINE, place.path("engine.py")).unwrap();
+    install_docker(&place.path("bin"));
     // What runs in the image is not on this machine.
     std::fs::remove_file(place.path("bin/fake-engine")).unwrap();
     place.change_definition("  image: fake/engine:1", "  command: []\n  image: fake/engine:1");
     place
-}
-
-fn containers(place: &Place) -> usize {
-    let names = std::fs::read_dir(place.path("bin")).unwrap().map(|entry| entry.unwrap().file_name());
-    names.filter(|name| name.to_str().unwrap().starts_with("container-")).count()
 }
 
 #[test]
@@ -39,7 +25,7 @@ fn an_engine_in_a_container_is_measured_stopped_and_removed() {
             assert_eq!(server["generated_tokens"], server["client_generated_tokens"]);
             place.assert_gone(label);
         }
-        assert_eq!(containers(&place), 0);
+        assert_eq!(containers(&place.path("bin")), 0);
         let calls = place.read("bin/calls");
         let verbs: Vec<_> = calls.lines().map(|line| line.split(' ').next().unwrap()).collect();
         let each = ["run", "stop", "rm"];
@@ -54,12 +40,12 @@ fn kill_9_of_the_harness_removes_the_container_within_30_s() {
     let place = with_docker();
     let load = ["--duration", "10m", "--concurrency", "2", "--launcher", "docker"];
     let mut running = place.start_compare("a=fake.yaml", &load);
-    running.wait_for("the load", || records(&place, "a") > 0);
-    assert_eq!(containers(&place), 1);
+    running.wait_for_records(&place, "a", 0);
+    assert_eq!(containers(&place.path("bin")), 1);
     running.kill();
     let took = place.wait_until_nothing_lives();
     assert!(took.as_secs() < 30, "{took:?}");
-    assert_eq!(containers(&place), 0);
+    assert_eq!(containers(&place.path("bin")), 0);
     place.assert_gone("a");
 }
 

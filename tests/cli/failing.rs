@@ -1,19 +1,38 @@
 //! Engines that fail under load: every failure is counted by its kind and gives no latency.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::place::*;
+use super::common::*;
 
-/// Compares `a`, which fails after its probe and two warm-up requests, with a good `b`.
-fn with_fault(place: &Place, options: &str, more: &[&str]) -> Ran {
-    let options = format!("a=--faults-after 3 {options}");
-    place.compare(TWO, &[&QUICK[..], &["--extra-args", &options], more].concat())
+/// Pretend engines: `a`, with a fault, and a good `b`.
+const PRETEND: &str = "a=vllm,b=vllm";
+
+fn with_options(place: &Place, options: &str, more: &[&str]) -> Ran {
+    let [bad, good] = [("a", options), ("b", "")]
+        .map(|(label, more)| format!("{label}=--ttft 5ms --itl 1ms --output-tokens 50 {more}"));
+    let options = ["--simulate", "--extra-args", &bad, "--extra-args", &good];
+    place.compare(PRETEND, &[&options[..], more].concat())
+}
+
+/// Compares `a`, which fails with this fault after its probe and two warm-up requests, with a good `b`.
+/// `N` in it is the number of each measured request.
+fn with_fault(place: &Place, fault: &str, traffic: &[&str]) -> Ran {
+    let faults: String =
+        (4..=15).map(|number| format!("--fault {fault} ").replace('N', &number.to_string())).collect();
+    with_options(place, &faults, traffic)
+}
+
+/// The rows of all runs.
+fn summary_rows(place: &Place) -> Vec<BTreeMap<String, String>> {
+    rows(&place.path("results/simulated_summary.csv"))
 }
 
 /// So many of the twelve measured requests of `a` failed in this way, in every output.
 fn failed_so(place: &Place, ran: Ran, kind: &str, failed: u64) -> Value {
     let ran = ran.expect(1);
-    let run = place.run_json("a");
+    let run = place.run_json("a-simulated");
     let requests = &run["summary"]["requests"];
     let expected = serde_json::json!({
         "issued": 12, "completed": 12 - failed, "failed": failed, "cancelled": 0, "dropped": 0,
@@ -24,37 +43,37 @@ fn failed_so(place: &Place, ran: Ran, kind: &str, failed: u64) -> Value {
     assert_eq!(metrics["ttft_ms"]["count"].as_u64().unwrap_or(0), 12 - failed, "{metrics}");
     assert_eq!(metrics["e2e_ms"]["count"].as_u64().unwrap_or(0), 12 - failed, "{metrics}");
     assert!(run["summary"]["caveats"].to_string().contains("\"failures\""), "{}", run["summary"]["caveats"]);
-    let csv = place.result("a_2", "_requests.csv");
+    let csv = place.result("a-simulated_2", "_requests.csv");
     let rows = rows(&csv);
     let bad: Vec<_> = rows.iter().filter(|row| row["kind"] == kind).collect();
     assert_eq!(bad.len() as u64, failed, "{}", csv.display());
     assert!(bad.iter().all(|row| row["ttft_ms"].is_empty() && row["e2e_ms"].is_empty()));
-    assert_eq!(place.summary_rows()[0]["requests_failed"], failed.to_string());
+    assert_eq!(summary_rows(place)[0]["requests_failed"], failed.to_string());
     assert!(ran.stdout.contains(kind), "{}", ran.stdout);
-    assert_eq!(place.run_json("b")["summary"]["requests"]["completed"], 12);
-    place.assert_gone("a");
+    assert_eq!(place.run_json("b-simulated")["summary"]["requests"]["completed"], 12);
+    place.assert_gone("a-simulated");
     run
 }
 
 #[test]
 fn error_events_are_counted() {
     let place = Place::new();
-    let ran = with_fault(&place, "--error-event-after 3", &[]);
+    let ran = with_fault(&place, "error:at=N,tokens=3", &QUICK);
     failed_so(&place, ran, "error_event", 12);
 }
 
 #[test]
 fn a_share_of_503_is_counted_and_the_others_complete() {
     let place = Place::new();
-    let ran = with_fault(&place, "--status 503 --status-share 0.25", &[]);
+    let ran = with_fault(&place, "503:every=4", &QUICK);
     failed_so(&place, ran, "status", 3);
 }
 
 #[test]
 fn streams_that_break_are_truncated() {
-    for mode in ["cut", "clean"] {
+    for fault in ["cut", "truncate"] {
         let place = Place::new();
-        let ran = with_fault(&place, &format!("--truncate-after 3 --truncate-mode {mode}"), &[]);
+        let ran = with_fault(&place, &format!("{fault}:at=N,tokens=3"), &QUICK);
         failed_so(&place, ran, "truncated", 12);
     }
 }
@@ -62,7 +81,7 @@ fn streams_that_break_are_truncated() {
 #[test]
 fn a_forced_length_that_is_not_reached_is_a_short_output() {
     let place = Place::new();
-    let ran = with_fault(&place, "--short-output", &["--ignore-eos"]);
+    let ran = with_fault(&place, "short:at=N,tokens=4", &[&QUICK[..], &["--ignore-eos"]].concat());
     failed_so(&place, ran, "short_output", 12);
 }
 
@@ -70,9 +89,8 @@ fn a_forced_length_that_is_not_reached_is_a_short_output() {
 fn a_stream_that_stalls_times_out() {
     let place = Place::new();
     // All twelve at once: the run takes one timeout. It also bounds the good requests, so it is long.
-    let options = "a=--faults-after 3 --stall-after 3";
     let traffic = ["--requests", "12", "--concurrency", "12", "--warmup", "2", "--max-tokens", "8"];
-    let ran = place.compare(TWO, &[&traffic[..], &["--extra-args", options, "--timeout", "4s"]].concat());
+    let ran = with_fault(&place, "stall:at=N,tokens=3", &[&traffic[..], &["--timeout", "4s"]].concat());
     failed_so(&place, ran, "timeout", 12);
 }
 
@@ -97,19 +115,18 @@ fn strict_makes_a_result_that_is_not_valid_a_failure_and_only_that() {
 #[test]
 fn an_engine_that_dies_in_mid_run_leaves_a_partial_result_and_the_other_whole() {
     let place = Place::new();
-    let ran =
-        place.compare(TWO, &[&QUICK[..], &["--extra-args", "a=--die-after-requests 8"]].concat()).expect(1);
-    let run = place.run_json("a");
+    let ran = with_options(&place, "--crash-after 8", &QUICK).expect(1);
+    let run = place.run_json("a-simulated");
     let partial = run["summary"]["partial"].as_str().unwrap();
     assert!(partial.contains("exit code 1"), "{partial}");
     let completed = run["summary"]["requests"]["completed"].as_u64().unwrap();
     assert!((1..12).contains(&completed), "{completed}");
     assert!(run["summary"]["caveats"].to_string().contains("partial"), "{}", run["summary"]["caveats"]);
     assert!(ran.stdout.contains("exit code 1"), "{}", ran.stdout);
-    assert!(place.log("a").contains("engine core died"));
-    let rows = place.summary_rows();
+    assert!(place.log("a-simulated").contains("simulated crash amid a request"));
+    let rows = summary_rows(&place);
     let said: Vec<_> = rows.iter().map(|row| (row["backend"].as_str(), row["exit"].as_str())).collect();
-    assert_eq!(said, [("a", "partial"), ("b", "ok")]);
-    assert_eq!(place.run_json("b")["summary"]["requests"]["completed"], 12);
-    place.assert_gone("a");
+    assert_eq!(said, [("a-simulated", "partial"), ("b-simulated", "ok")]);
+    assert_eq!(place.run_json("b-simulated")["summary"]["requests"]["completed"], 12);
+    place.assert_gone("a-simulated");
 }

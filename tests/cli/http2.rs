@@ -1,36 +1,9 @@
 //! `--http2`: what speaks it, what does not, and that the result says so.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use bytes::Bytes;
 use http::Response;
 
-use super::place::*;
-
-/// `harness simulate`, which speaks HTTP/1.1 alone.
-struct Simulated {
-    child: Child,
-    url: String,
-}
-
-impl Simulated {
-    fn start() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
-        let mut child = command.args(["simulate", "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
-        Simulated { child, url }
-    }
-}
-
-impl Drop for Simulated {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use super::common::*;
 
 /// A server that speaks HTTP/2 alone, without TLS: its URL. It lives as long as this process.
 fn http2_server() -> String {
@@ -74,8 +47,8 @@ fn stream() -> String {
 #[test]
 fn a_server_of_http_1_alone_is_refused_with_the_cure_before_anything_is_played() {
     let place = Place::new();
-    let (engine, simulated) = (Engine::start(&[]), Simulated::start());
-    for url in [&engine.url, &simulated.url] {
+    let (engine, simulated) = (Engine::start(&[]), Simulator::start("vllm", &[]));
+    for url in [&engine.url, &simulated.url()] {
         for model in [&[][..], &["--model", "m"]] {
             let ran = place.run(&[&["bench", "--url", url, "--http2"], model, &QUICK].concat()).expect(2);
             ran.says(&["error: ", url, "does not speak HTTP/2", "leave --http2 out"]);
@@ -111,7 +84,7 @@ fn a_result_over_http2_says_so() {
     let ran = place.run(&[&["bench", "--url", &url, "--http2"][..], &QUICK].concat());
     ran.expect(0);
     let run = place.run_json("server");
-    assert_eq!(run["plan"]["wire"]["http2"], true);
+    assert_eq!(run["plan"]["http"]["http2"], true);
     assert_eq!(run["summary"]["model"], "over-http2");
     assert_eq!(run["summary"]["requests"]["completed"], 12);
     assert_eq!(run["summary"]["client"]["stamps"], serde_json::json!({"read": 12}));
@@ -124,7 +97,7 @@ fn it_may_stand_in_a_plan_file_or_in_the_environment() {
     place.write("plan.yaml", "http2: true\n");
     let dry = ["bench", "--url", "http://127.0.0.1:9", "--model", "m", "--dry-run"];
     let http2 =
-        |ran: Ran| serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["wire"]["http2"].clone();
+        |ran: Ran| serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["http"]["http2"].clone();
     assert_eq!(http2(place.run(&[&dry[..], &["--plan", "plan.yaml"]].concat()).expect(0)), true);
     let mut command = place.command(&dry);
     command.env("HARNESS_HTTP2", "true");

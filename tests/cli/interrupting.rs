@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::place::*;
+use super::common::*;
 
 const ENDLESS: [&str; 8] = ["--duration", "10m", "--concurrency", "4", "--warmup", "2", "--max-tokens", "8"];
 
@@ -11,7 +11,7 @@ fn under_load(place: &Place, options: &str) -> Running {
     let more = if options == "a=" { vec![] } else { vec!["--extra-args", &options] };
     let mut running = place.start_compare(TWO, &[&ENDLESS[..], &more].concat());
     // So long that some records are on disk.
-    running.wait_for("the load", || records(place, "a") > 20);
+    running.wait_for_records(place, "a", 20);
     running
 }
 

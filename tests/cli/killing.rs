@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Signal;
 
-use super::place::*;
+use super::common::*;
 
 /// The promise: everything is gone so long after the death of the harness.
 const GONE: Duration = Duration::from_secs(5);
@@ -73,9 +73,10 @@ fn under_load_it_leaves_nothing_and_loses_at_most_a_second_of_records() {
     });
     let killed_s = now_s();
     kill_and_look(&place, running, "a");
-    assert!(
-        place.results("a_2", ".json").is_empty() && !place.path("results/benchmark_summary.csv").exists()
-    );
+    assert!(place.runs().is_empty() && !place.path("results/benchmark_summary.csv").exists());
+
+    let headers = place.headers();
+    assert!(headers.len() == 1 && headers[0]["kind"] == "records", "{headers:?}");
 
     let ran = place.run(&["report", "results"]).expect(1);
     assert!(ran.stdout.contains("=== RESULTS FOR a (partial"), "{}", ran.stdout);
@@ -123,7 +124,7 @@ fn when_the_guard_is_killed_the_harness_stops_and_says_so() {
     let traffic = ["--duration", "10m", "--concurrency", "4", "--warmup", "2", "--max-tokens", "8"];
     let mut running =
         place.start_compare(TWO, &[&traffic[..], &["--extra-args", &format!("a={STUBBORN}")]].concat());
-    running.wait_for("the load", || records(&place, "a") > 20);
+    running.wait_for_records(&place, "a", 20);
     let harness = running.pid();
     let is_guard =
         |pid: &u32| *pid != harness && command_line(*pid).starts_with(env!("CARGO_BIN_EXE_harness"));

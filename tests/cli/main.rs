@@ -1,17 +1,20 @@
-//! The real binary against the pretend engine: one sentence a test.
+//! The real binary against a server that is not ours and against the pretend engine: one sentence a test.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod asking;
 mod benching;
+mod calibrating;
+#[path = "../common/mod.rs"]
+mod common;
 mod comparing;
 mod containers;
 mod failing;
 mod http2;
 mod interrupting;
 mod killing;
-mod place;
 mod refusing;
 mod secrets;
+mod simulating;
 mod starting;
 mod stopping;
 mod watching;

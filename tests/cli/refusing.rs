@@ -1,6 +1,6 @@
 //! Bad input: one line that names the thing, one with the cure, exit 2, and nothing launched.
 
-use super::place::*;
+use super::common::*;
 
 /// Refused for a reason that holds all of `texts`; the last of them is the cure.
 #[track_caller]

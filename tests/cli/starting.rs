@@ -1,6 +1,6 @@
 //! Engines whose start goes wrong: nothing stays, the cause is said, the other backend's result is there.
 
-use super::place::*;
+use super::common::*;
 
 /// What holds after `bad` failed to start beside a good engine `b`.
 fn only_b_is_measured(place: &Place, ran: Ran) -> Ran {
@@ -43,7 +43,7 @@ fn an_engine_that_never_is_ready_is_given_up_and_its_log_shown() {
     let place = Place::new();
     // Long enough for the good one on a busy machine.
     let ran = with_bad_start(&place, "--never-ready --startup-mode 503", &["--startup-timeout", "15s"]);
-    ran.says(&["error: a: ", "15", "Loading weights, shard", "log: ", "hint: ", "--startup-timeout"]);
+    ran.says(&["error: a: ", "15", "Loading weights", "log: ", "hint: ", "--startup-timeout"]);
     place.assert_gone("a");
 }
 

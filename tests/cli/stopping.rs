@@ -1,6 +1,6 @@
 //! Engines that do not want to end: after the run nothing of them lives and the port is free.
 
-use super::place::*;
+use super::common::*;
 
 /// Processes that the engine wrote down, with the word before them.
 fn children(place: &Place, kind: &str) -> Vec<u32> {

@@ -1,13 +1,6 @@
 //! The client watches itself: what it says of itself in every output, and what follows where it was the limit.
 
-use super::place::*;
-
-/// The address of a `harness simulate` without a limit of its own; it ends with the place.
-fn pretend(place: &Place) -> String {
-    let mut server = place.start(&["simulate", "--ttft", "20ms", "--itl", "20ms", "--jitter", "0.9"]);
-    let said = server.wait_for_stdout("\n");
-    said.trim().rsplit("listening on ").next().unwrap().to_owned()
-}
+use super::common::*;
 
 /// No client sends 400 requests within 0.4 ms: this takes a system call each.
 const TOO_FAST: [&str; 6] = ["--rate", "1000000", "--arrival", "constant", "--requests", "400"];
@@ -15,7 +8,8 @@ const TOO_FAST: [&str; 6] = ["--rate", "1000000", "--arrival", "constant", "--re
 #[test]
 fn a_client_that_cannot_keep_up_says_so_everywhere_and_under_strict_it_is_a_failure() {
     let place = Place::new();
-    let url = pretend(&place);
+    let server = Simulator::start("vllm", &["--ttft", "20ms", "--itl", "20ms", "--jitter", "0.9"]);
+    let url = server.url();
     let load = [&["bench", "--url", &url, "--warmup", "0", "--max-tokens", "2"][..], &TOO_FAST].concat();
     let ran = place.run(&load).expect(0);
     assert!(ran.stdout.contains("Client limited: YES: "), "{}", ran.stdout);

@@ -1,4 +1,4 @@
-//! What the tests share: a guard, the fake engine, and looks at processes.
+//! What the tests share: a place with a guard, the foreign server as a launch, and looks at processes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,41 +12,42 @@ use harness::backend::process::{self, Process};
 use harness::schema::target::{Docker, FailurePattern, LaunchSpec, Launcher, Readiness, Stop};
 use tokio::sync::watch;
 
-/// Long enough for a busy machine; only a failing test waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub use super::common::{PATIENCE, Place, containers, engine_command, install_docker, wait_for};
 
-/// A server in Python's standard library; the pids of its helpers go to the file `--helpers`.
-pub const ENGINE: &str = include_str!("fake_engine.py");
-
-/// A stand-in for docker: a container is a process of its own and a file that holds its pid.
-pub const DOCKER: &str = include_str!("fake_docker.py");
+/// Last words of an engine that dies while it loads.
+pub const OUT_OF_MEMORY: [&str; 6] = [
+    "--startup-s",
+    "0.3",
+    "--log-line",
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB",
+    "--log-line",
+    "see above",
+];
 
 pub struct Bench {
-    pub directory: tempfile::TempDir,
+    pub place: Place,
     pub guard: Guard,
 }
 
 impl Bench {
     pub async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("engine.py"), ENGINE).unwrap();
-        let state = directory.path().join("state");
+        let place = Place::new();
         let exe = Path::new(env!("CARGO_BIN_EXE_harness"));
-        let guard = Guard::start_with(exe, Some(&state)).await.unwrap();
+        let guard = Guard::start_with(exe, Some(&place.path("state"))).await.unwrap();
         assert_eq!(guard.state_error, None);
-        Self { directory, guard }
+        Self { place, guard }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.place.path(name)
     }
 
     pub fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
+        self.place.text(name)
     }
 
     pub fn spec(&self, options: &[&str]) -> LaunchSpec {
-        spec(self.directory.path(), options)
+        spec(options)
     }
 
     pub async fn launch(&self, spec: &LaunchSpec) -> Result<Server, LaunchError> {
@@ -65,9 +66,14 @@ impl Bench {
         launch(&self.guard, request, token, |event| events.push(event), stop).await
     }
 
-    /// Pids that the engine wrote down, as processes.
+    /// The foreign server with a child in its group, and a grandchild in a session of its own whose parent is gone.
+    pub fn spec_with_helpers(&self, options: &[&str]) -> LaunchSpec {
+        spec_with_helpers(&self.path("pids"), options)
+    }
+
+    /// The two, as processes.
     pub fn helpers(&self) -> Vec<Process> {
-        helpers(&self.path("helpers"))
+        helpers(&self.path("pids"))
     }
 
     /// Nothing lives below the guard.
@@ -76,9 +82,12 @@ impl Bench {
     }
 }
 
-pub fn spec(directory: &Path, options: &[&str]) -> LaunchSpec {
-    let engine = directory.join("engine.py").display().to_string();
-    let mut argv = vec!["python3".to_owned(), engine, "--port".into(), "{port}".into()];
+/// The foreign server, without its access log: what it writes is then the same each time.
+pub fn spec(options: &[&str]) -> LaunchSpec {
+    let mut argv = engine_command().to_vec();
+    argv.extend(
+        ["--port", "{port}", "--served-model-name", "our-model", "--no-access-log"].map(String::from),
+    );
     argv.extend(options.iter().map(|option| option.to_string()));
     LaunchSpec {
         launcher: Launcher::Process,
@@ -89,7 +98,7 @@ pub fn spec(directory: &Path, options: &[&str]) -> LaunchSpec {
         env_clear: Vec::new(),
         parameters: BTreeMap::new(),
         readiness: Readiness {
-            paths: vec!["/ready".into(), "/health".into()],
+            paths: vec!["/health".into()],
             models_path: "/v1/models".into(),
             listed_model: "our-model".into(),
         },
@@ -110,18 +119,19 @@ pub fn spec(directory: &Path, options: &[&str]) -> LaunchSpec {
     }
 }
 
-/// Puts the stand-in first on the PATH that it returns.
-pub fn stand_in_docker(directory: &Path) -> std::ffi::OsString {
-    use std::os::unix::fs::PermissionsExt;
-    let bin = directory.join("bin");
-    fs::create_dir_all(&bin).unwrap();
-    fs::write(bin.join("docker"), DOCKER).unwrap();
-    fs::set_permissions(bin.join("docker"), fs::Permissions::from_mode(0o755)).unwrap();
-    let own = std::env::var_os("PATH").unwrap();
-    std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&own))).unwrap()
+pub fn spec_with_helpers(pids: &Path, options: &[&str]) -> LaunchSpec {
+    let pids = pids.display().to_string();
+    spec(&[&["--child", "--orphan-child", "--pid-file", &pids], options].concat())
 }
 
-/// The fake engine from an image.
+/// The PATH of a place with the stand-in for docker first.
+pub fn path_with_docker(bin: &Path) -> std::ffi::OsString {
+    install_docker(bin);
+    let own = std::env::var_os("PATH").unwrap();
+    std::env::join_paths(std::iter::once(bin.to_owned()).chain(std::env::split_paths(&own))).unwrap()
+}
+
+/// The foreign server from an image.
 pub fn in_docker(mut spec: LaunchSpec) -> LaunchSpec {
     spec.launcher = Launcher::Docker(Docker {
         image: "fake/engine:1".into(),
@@ -140,10 +150,11 @@ pub async fn token(_url: &str) -> Result<ProbeAnswer, String> {
     Ok(ProbeAnswer { prompt_tokens: Some(3), output_tokens: Some(1) })
 }
 
+/// What `spec_with_helpers` started.
 pub fn helpers(file: &Path) -> Vec<Process> {
-    let pids = fs::read_to_string(file).unwrap();
-    let helpers: Vec<Process> =
-        pids.split(' ').map(|pid| Process::of(pid.parse().unwrap()).unwrap()).collect();
+    let text = fs::read_to_string(file).unwrap();
+    let pids = text.lines().map(|line| line.split(' ').nth(1).unwrap().parse().unwrap());
+    let helpers: Vec<Process> = pids.map(|pid| Process::of(pid).unwrap()).collect();
     assert_eq!(helpers.len(), 2);
     helpers
 }
@@ -157,17 +168,6 @@ pub fn below(guard: Process) -> Vec<Process> {
 /// Waits until none lives; how long it took.
 pub fn wait_until_gone(processes: &[Process]) -> Duration {
     let started = Instant::now();
-    while processes.iter().any(Process::is_alive) {
-        assert!(started.elapsed() < PATIENCE, "still alive: {processes:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for("the end of the processes", || !processes.iter().any(Process::is_alive));
     started.elapsed()
-}
-
-pub fn wait_for_file(path: &Path) {
-    let started = Instant::now();
-    while !path.exists() {
-        assert!(started.elapsed() < PATIENCE, "{} never came", path.display());
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

@@ -13,42 +13,44 @@ async fn a_harness_that_uses_docker() {
         return;
     }
     let bench = Bench::new().await;
-    let bin = PathBuf::from(std::env::var_os("LIFECYCLE_DOCKER").unwrap()).join("bin");
+    let bin = PathBuf::from(std::env::var_os("LIFECYCLE_DOCKER").unwrap());
     let calls = || fs::read_to_string(bin.join("calls")).unwrap();
-    let containers = || fs::read_dir(&bin).unwrap().count() - 2;
     let name = format!("harness-run-1-fake-{}", std::process::id());
 
-    let server = bench.launch(&in_docker(bench.spec(&["--loading", "0.2"]))).await.unwrap();
+    let server = bench.launch(&in_docker(bench.spec(&["--startup-s", "0.2"]))).await.unwrap();
     let expected = format!(
         "run --rm=false --name {name} -p 127.0.0.1:{}:80 -v /models:/models:ro -e SET=1 \
-         -e LIFECYCLE_TOKEN --shm-size 1g fake/engine:1 --port 80 --loading 0.2\n",
+         -e LIFECYCLE_TOKEN --shm-size 1g fake/engine:1 --port 80 --served-model-name our-model \
+         --no-access-log --startup-s 0.2\n",
         server.port
     );
     // Other variables of this machine that are handed into containers may stand there too.
     assert!(calls().starts_with(expected.split(" -e ").next().unwrap()), "{}", calls());
     assert!(calls().contains(" -e LIFECYCLE_TOKEN ") && !calls().contains("hidden-value"), "{}", calls());
     assert!(server.launched[0].ends_with("/bin/docker"));
-    assert_eq!(containers(), 1);
+    assert_eq!(containers(&bin), 1);
     let stopped = server.stop().await;
     assert!(stopped.graceful && stopped.gone && stopped.port_free, "{stopped:?}");
     assert!(calls().contains(&format!("\nstop -t 20 {name}\nrm -f {name}\n")), "{}", calls());
-    assert_eq!(containers(), 0);
-    assert!(fs::read_to_string(bench.path("server.log")).unwrap().contains("listening"));
+    assert_eq!(containers(&bin), 0);
+    assert!(fs::read_to_string(bench.path("server.log")).unwrap().contains("Listening on"));
 
-    let error = bench.launch(&in_docker(bench.spec(&["--die-while-loading"]))).await.unwrap_err();
+    let error = bench
+        .launch(&in_docker(bench.spec(&[&["--die-while-loading", "1"], &OUT_OF_MEMORY[..]].concat())))
+        .await
+        .unwrap_err();
     assert_eq!(error.cause.as_deref(), Some("out of GPU memory"));
-    assert_eq!(containers(), 0);
+    assert_eq!(containers(&bin), 0);
     bench.assert_nothing_lives();
 }
 
 #[test]
 fn a_container_is_started_followed_stopped_and_removed() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = stand_in_docker(directory.path());
-    fs::write(directory.path().join("engine.py"), ENGINE).unwrap();
+    let place = Place::new();
+    let path = path_with_docker(&place.path("bin"));
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "containers::a_harness_that_uses_docker", "--nocapture"])
-        .env("LIFECYCLE_DOCKER", directory.path())
+        .env("LIFECYCLE_DOCKER", place.path("bin"))
         .env("LIFECYCLE_TOKEN", "hidden-value")
         .env("PATH", path)
         .output()

@@ -18,7 +18,7 @@ use super::bench::*;
 #[tokio::test]
 async fn when_the_guard_is_killed_its_servers_die_and_the_harness_learns_of_it() {
     let bench = Bench::new().await;
-    let spec = bench.spec(&["--deaf", "--helpers", &bench.text("helpers")]);
+    let spec = bench.spec_with_helpers(&["--ignore-sigterm"]);
     let mut server = bench.launch(&spec).await.unwrap();
     let mut processes = bench.helpers();
     processes.push(Process::of(server.pid).unwrap());
@@ -54,13 +54,12 @@ async fn a_harness_to_be_killed() {
     let Some(directory) = std::env::var_os("LIFECYCLE_HARNESS").map(PathBuf::from) else { return };
     let exe = Path::new(env!("CARGO_BIN_EXE_harness"));
     let guard = Guard::start_with(exe, Some(&directory.join("state"))).await.unwrap();
-    let helpers = directory.join("helpers").display().to_string();
     let phase = std::env::var("LIFECYCLE_PHASE").unwrap();
-    let mut options = vec!["--deaf", "--helpers", &helpers];
-    if phase == "loading" {
-        options.push("--never-ready");
-    }
-    let mut spec = spec(&directory, &options);
+    let loading: &[&str] = match phase.as_str() {
+        "loading" => &["--startup-mode", "503", "--never-ready"],
+        _ => &[],
+    };
+    let mut spec = spec_with_helpers(&directory.join("pids"), &[&["--ignore-sigterm"], loading].concat());
     spec.stop.grace_s = 3600.0;
     if std::env::var_os("LIFECYCLE_TOKEN").is_some() {
         spec = in_docker(spec);
@@ -76,7 +75,9 @@ async fn a_harness_to_be_killed() {
     let (_keep, stop) = watch::channel(false);
     let on_event = |event| match event {
         LaunchEvent::Starting { pid } if phase == "starting" => note(&pid.to_string()),
-        LaunchEvent::Loading { log_last_line } if phase == "loading" && log_last_line == "listening" => {
+        LaunchEvent::Loading { log_last_line }
+            if phase == "loading" && log_last_line == "Loading weights" =>
+        {
             note("loading")
         }
         _ => {}
@@ -93,7 +94,7 @@ async fn a_harness_to_be_killed() {
 
 struct Harness {
     child: std::process::Child,
-    directory: tempfile::TempDir,
+    place: Place,
     guard: Process,
 }
 
@@ -112,24 +113,23 @@ fn harness_in_phase(phase: &str) -> Harness {
 }
 
 fn start_harness(phase: &str, change: &dyn Fn(&mut Command)) -> Harness {
-    let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("engine.py"), ENGINE).unwrap();
-    let path = stand_in_docker(directory.path());
+    let place = Place::new();
+    let path = path_with_docker(&place.path("bin"));
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", "killing::a_harness_to_be_killed", "--nocapture"])
-        .env("LIFECYCLE_HARNESS", directory.path())
+        .env("LIFECYCLE_HARNESS", place.path(""))
         .env("LIFECYCLE_PHASE", phase)
         .env("PATH", path)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     change(&mut command);
     let child = command.spawn().unwrap();
-    let note = directory.path().join("note");
-    wait_for_file(&note);
+    let note = place.path("note");
+    wait_for("the phase", || note.exists());
     let text = fs::read_to_string(note).unwrap();
     let guard = Process::of(text.split(' ').next().unwrap().parse().unwrap()).unwrap();
-    Harness { child, directory, guard }
+    Harness { child, place, guard }
 }
 
 /// `kill -9` in this phase; everything must be gone within 5 s.
@@ -137,7 +137,7 @@ fn kill_harness_in_phase(phase: &str) {
     let mut harness = harness_in_phase(phase);
     let mut processes = below(harness.guard);
     if phase != "starting" {
-        processes.extend(helpers(&harness.directory.path().join("helpers")));
+        processes.extend(helpers(&harness.place.path("pids")));
         processes.sort();
         processes.dedup();
         assert_eq!(processes.len(), 3, "server, child, and the orphan in its own session");
@@ -148,7 +148,7 @@ fn kill_harness_in_phase(phase: &str) {
     let took = wait_until_gone(&processes);
     assert!(took < Duration::from_secs(5), "{phase}: {took:?}");
     assert!(below(harness.guard).is_empty());
-    let state = harness.directory.path().join("state/harness/servers");
+    let state = harness.place.path("state/harness/servers");
     assert_eq!(fs::read_dir(state).unwrap().count(), 0, "the state file is gone too");
 }
 
@@ -175,8 +175,8 @@ fn kill_9_of_the_harness_while_a_server_is_being_stopped_leaves_nothing() {
 #[test]
 fn harness_and_guard_killed_together_are_found_at_the_next_start() {
     let mut harness = harness_in_phase("running");
-    let processes = helpers(&harness.directory.path().join("helpers"));
-    let state = harness.directory.path().join("state/harness/servers");
+    let processes = helpers(&harness.place.path("pids"));
+    let state = harness.place.path("state/harness/servers");
     // Stopped first, so that neither can act on the death of the other.
     assert!(harness.guard.signal(Signal::STOP));
     harness.child.kill().unwrap();
@@ -200,11 +200,11 @@ fn kill_9_of_the_harness_removes_the_container() {
     });
     let mut processes = below(harness.guard);
     processes.push(harness.guard);
-    let bin = harness.directory.path().join("bin");
-    assert_eq!(fs::read_dir(&bin).unwrap().count(), 3, "the client, its calls, the container");
+    let bin = harness.place.path("bin");
+    assert_eq!(containers(&bin), 1);
     harness.child.kill().unwrap();
     harness.child.wait().unwrap();
     let took = wait_until_gone(&processes);
     assert!(took < Duration::from_secs(30), "{took:?}");
-    assert_eq!(fs::read_dir(&bin).unwrap().count(), 2, "the container is removed");
+    assert_eq!(containers(&bin), 0, "the container is removed");
 }

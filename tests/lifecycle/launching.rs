@@ -16,7 +16,11 @@ use super::bench::*;
 #[tokio::test]
 async fn a_health_path_that_answers_404_gives_way_to_the_next() {
     let bench = Bench::new().await;
-    let spec = bench.spec(&["--no-ready-path", "--refuse-while-loading", "--loading", "0.3"]);
+    let spec = {
+        let mut spec = bench.spec(&["--startup-s", "0.3"]);
+        spec.readiness.paths = vec!["/ready".into(), "/health".into()];
+        spec
+    };
     let server = bench.launch(&spec).await.unwrap();
     assert!(server.stop().await.graceful);
     bench.assert_nothing_lives();
@@ -25,7 +29,7 @@ async fn a_health_path_that_answers_404_gives_way_to_the_next() {
 #[tokio::test]
 async fn a_crash_while_loading_is_noticed_and_shown_with_its_cause_and_the_end_of_the_log() {
     let bench = Bench::new().await;
-    let spec = bench.spec(&["--die-while-loading", "--helpers", &bench.text("helpers")]);
+    let spec = bench.spec_with_helpers(&[&["--die-while-loading", "1"], &OUT_OF_MEMORY[..]].concat());
     let error = bench.launch(&spec).await.unwrap_err();
     assert!(error.what.starts_with("fake ended with exit code 1 after "), "{error}");
     assert_eq!(error.cause.as_deref(), Some("out of GPU memory"));
@@ -39,7 +43,7 @@ async fn a_crash_while_loading_is_noticed_and_shown_with_its_cause_and_the_end_o
 #[tokio::test]
 async fn a_server_that_never_gets_ready_is_given_up_at_the_timeout() {
     let bench = Bench::new().await;
-    let spec = bench.spec(&["--never-ready", "--deaf", "--helpers", &bench.text("helpers")]);
+    let spec = bench.spec_with_helpers(&["--startup-mode", "503", "--never-ready", "--ignore-sigterm"]);
     let error = bench.launch_with(&spec, Duration::from_secs(3), &mut Vec::new()).await.unwrap_err();
     assert!(error.what.contains("was not ready within 3 s"), "{error}");
     assert!(error.what.contains("answered 503"), "{error}");
@@ -55,7 +59,7 @@ async fn a_program_that_does_not_exist_comes_with_the_install_hint() {
     assert!(error.what.contains("no-such-engine"), "{error}");
     assert_eq!(error.cause.as_deref(), Some("not installed"));
     assert_eq!(error.hint.as_deref(), Some("harness install fake"));
-    spec.argv[0] = bench.text("engine.py");
+    spec.argv[0] = bench.text("fake.yaml");
     let error = bench.launch(&spec).await.unwrap_err();
     assert_eq!((error.cause, error.hint.as_deref()), (None, Some("harness install fake")));
     assert!(error.what.contains("Permission denied"), "{}", error.what);
@@ -90,17 +94,21 @@ async fn a_foreign_server_on_the_port_is_not_taken_for_ours() {
     let bench = Bench::new().await;
     // Ours loads for a while, and another one, with the very same model name, takes the port meanwhile.
     let spec = {
-        let mut spec = bench.spec(&["--refuse-while-loading", "--loading", "300"]);
+        let mut spec = bench.spec(&["--startup-s", "300"]);
         spec.port = Some(port::choose_free().unwrap());
         spec
     };
     let port = spec.port.unwrap().to_string();
-    let engine = bench.text("engine.py");
     let mut launching = std::pin::pin!(bench.launch(&spec));
     let early = tokio::time::timeout(Duration::from_millis(300), &mut launching).await;
     assert!(early.is_err(), "it is still loading");
-    let mut foreign =
-        Command::new("python3").args([&engine, "--port", &port]).stdout(Stdio::null()).spawn().unwrap();
+    let [python, script] = engine_command();
+    let mut foreign = Command::new(python)
+        .args([&script, "--port", &port, "--served-model-name", "our-model"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let error = launching.await.unwrap_err();
     assert!(foreign.try_wait().unwrap().is_none(), "the other one is left alone");
     foreign.kill().unwrap();
@@ -112,8 +120,8 @@ async fn a_foreign_server_on_the_port_is_not_taken_for_ours() {
 #[tokio::test]
 async fn a_server_that_lists_another_model_is_refused() {
     let bench = Bench::new().await;
-    let error = bench.launch(&bench.spec(&["--model", "other"])).await.unwrap_err();
-    assert!(error.what.contains("lists other, not our-model"), "{error}");
+    let error = bench.launch(&bench.spec(&["--foreign-model"])).await.unwrap_err();
+    assert!(error.what.contains("lists somebody-elses-model, not our-model"), "{error}");
     bench.assert_nothing_lives();
 }
 
@@ -134,13 +142,13 @@ async fn a_server_that_streams_no_token_is_not_ready() {
 #[tokio::test]
 async fn a_launch_that_is_interrupted_leaves_nothing() {
     let bench = Bench::new().await;
-    let spec = bench.spec(&["--never-ready", "--deaf", "--helpers", &bench.text("helpers")]);
+    let spec = bench.spec_with_helpers(&["--startup-mode", "503", "--never-ready", "--ignore-sigterm"]);
     let log = bench.path("server.log");
     let request =
         LaunchRequest { label: "fake", run_id: "r", spec: &spec, log: &log, startup_timeout: PATIENCE };
     let (asking, stop) = watch::channel(false);
     let on_event = |event| {
-        if matches!(event, LaunchEvent::Loading { log_last_line } if log_last_line == "listening") {
+        if matches!(event, LaunchEvent::Loading { log_last_line } if log_last_line == "Loading weights") {
             asking.send_replace(true);
         }
     };
@@ -152,7 +160,7 @@ async fn a_launch_that_is_interrupted_leaves_nothing() {
 #[tokio::test]
 async fn a_launch_that_its_caller_drops_leaves_nothing() {
     let bench = Bench::new().await;
-    let spec = bench.spec(&["--never-ready", "--helpers", &bench.text("helpers")]);
+    let spec = bench.spec_with_helpers(&["--startup-mode", "503", "--never-ready"]);
     let launching = tokio::time::timeout(Duration::from_millis(100), bench.launch(&spec));
     assert!(launching.await.is_err());
     let started = Instant::now();
@@ -166,7 +174,7 @@ async fn a_launch_that_its_caller_drops_leaves_nothing() {
 async fn a_server_sees_the_allow_list_and_its_own_variables_alone() {
     let bench = Bench::new().await;
     let file = bench.text("environment");
-    let mut spec = bench.spec(&["--environment", &file, "--say", "key {secret:CARGO_PKG_NAME}"]);
+    let mut spec = bench.spec(&["--environment", &file, "--log-line", "key {secret:CARGO_PKG_NAME}"]);
     spec.env.insert("OWN".into(), "port {port}".into());
     let server = bench.launch(&spec).await.unwrap();
     assert!(server.launched.contains(&"key ***".to_owned()), "{:?}", server.launched);
@@ -180,5 +188,5 @@ async fn a_server_sees_the_allow_list_and_its_own_variables_alone() {
     assert!(std::env::vars().any(|(name, _)| name.starts_with("CARGO")));
     assert!(!environment.keys().any(|name| name.starts_with("CARGO")), "{environment:?}");
     let log = fs::read_to_string(bench.path("server.log")).unwrap();
-    assert!(log.starts_with("key ***\n"), "the secret was taken out of the log: {log}");
+    assert!(log.starts_with("Loading weights\nkey ***\n"), "the secret was taken out of the log: {log}");
 }

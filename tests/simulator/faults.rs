@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::raw::{Answer, Simulator, completion};
+use super::common::{Answer, Simulator, completion};
 
 const ENGINES: [&str; 4] = ["vllm", "sglang", "llamacpp", "tgi"];
 
@@ -85,7 +85,7 @@ fn an_endless_stall_gives_nothing_more() {
     let simulator =
         Simulator::start("vllm", &["--ttft", "1ms", "--itl", "1ms", "--fault", "stall:1,tokens=3"]);
     let mut stream = simulator.connect();
-    stream.write_all(super::raw::request("/v1/completions", "", &completion(10, "")).as_bytes()).unwrap();
+    stream.write_all(super::common::request("/v1/completions", "", &completion(10, "")).as_bytes()).unwrap();
     simulator.truth_when(|truth| truth.len() == 1 && truth[0]["tokens"] == 3);
     stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let mut all = Vec::new();
@@ -184,7 +184,9 @@ fn above_the_limit_each_engine_says_overloaded_in_its_way() {
     for engine in ["vllm", "sglang", "tgi"] {
         let simulator = Simulator::start(engine, &["--ttft", "1h", "--max-in-flight", "1"]);
         let mut first = simulator.connect();
-        first.write_all(super::raw::request("/v1/completions", "", &completion(4, "")).as_bytes()).unwrap();
+        first
+            .write_all(super::common::request("/v1/completions", "", &completion(4, "")).as_bytes())
+            .unwrap();
         simulator.truth_when(|truth| truth.len() == 1);
         let streamed = simulator.post("/v1/completions", &completion(4, ""));
         let whole = simulator.post("/v1/completions", r#"{"prompt":"a","max_tokens":4}"#);

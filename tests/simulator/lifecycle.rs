@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
-use super::raw::{Simulator, completion, request};
+use super::common::{Simulator, completion, request};
 
 fn refused(simulator: &Simulator) -> bool {
     TcpStream::connect(("127.0.0.1", simulator.port)).is_err()
@@ -29,7 +29,7 @@ fn while_loading_three_refuse_and_llamacpp_says_503_everywhere() {
 fn sglang_refuses_first_and_is_unhealthy_then() {
     let simulator = Simulator::start_loading("sglang", &["--never-ready"]);
     assert!(refused(&simulator));
-    let deadline = std::time::Instant::now() + super::raw::PATIENCE;
+    let deadline = std::time::Instant::now() + super::common::PATIENCE;
     while refused(&simulator) {
         assert!(std::time::Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(20));
@@ -43,7 +43,7 @@ fn a_slow_start_ends_in_readiness() {
         let simulator =
             Simulator::start(engine, &["--start-delay", "300ms", "--ttft", "1ms", "--itl", "1ms"]);
         let health = if engine == "sglang" { "/ready" } else { "/health" };
-        let deadline = std::time::Instant::now() + super::raw::PATIENCE;
+        let deadline = std::time::Instant::now() + super::common::PATIENCE;
         while simulator.get(health).status() != 200 {
             assert!(std::time::Instant::now() < deadline, "{engine}");
             std::thread::sleep(Duration::from_millis(5));
@@ -218,7 +218,7 @@ fn uvicorn_closes_an_idle_connection_five_seconds_after_an_answer_and_llamacpp_d
         let begun = std::time::Instant::now();
         stream.write_all(request("/v1/completions", "", &completion(2, "")).as_bytes()).unwrap();
         stream
-            .set_read_timeout(Some(if closes { super::raw::PATIENCE } else { Duration::from_secs(6) }))
+            .set_read_timeout(Some(if closes { super::common::PATIENCE } else { Duration::from_secs(6) }))
             .unwrap();
         let mut all = Vec::new();
         assert_eq!(stream.read_to_end(&mut all).is_ok(), closes, "{engine}");

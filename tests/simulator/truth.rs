@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use serde_json::Value;
 
-use super::raw::{Simulator, completion, leave_early, monotonic_ns, request};
+use super::common::{Simulator, completion, leave_early, monotonic_ns, request};
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("no number: {value}"))
@@ -186,7 +186,7 @@ fn a_slow_reader_gets_every_byte_and_its_tokens_are_stamped_when_the_socket_took
     assert!(number(&stuck[0]["tokens"]) < 60_000);
     let mut all = Vec::new();
     stream.read_to_end(&mut all).unwrap();
-    let answer = super::raw::Answer { bytes: all, reset: false };
+    let answer = super::common::Answer { bytes: all, reset: false };
     assert_eq!(answer.texts().len(), 60_000);
     assert!(answer.is_done());
     let truth = simulator.truth_when(|truth| truth[0]["outcome"] == "completed");

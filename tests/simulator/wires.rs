@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::raw::{Answer, Simulator, completion, events};
+use super::common::{Answer, Simulator, completion, events};
 use super::shape::{head_shape, shape};
 
 /// A capture: the request's bytes and the answer's.
@@ -288,9 +288,9 @@ fn heads_come_when_each_engine_sends_them() {
         let read_some = |queued: bool, wanted: bool| {
             let mut stream = simulator.connect();
             stream
-                .write_all(super::raw::request("/v1/completions", "", &completion(4, "")).as_bytes())
+                .write_all(super::common::request("/v1/completions", "", &completion(4, "")).as_bytes())
                 .unwrap();
-            let limit = if wanted { super::raw::PATIENCE } else { std::time::Duration::from_millis(150) };
+            let limit = if wanted { super::common::PATIENCE } else { std::time::Duration::from_millis(150) };
             stream.set_read_timeout(Some(limit)).unwrap();
             let mut some = [0; 64];
             let came = stream.read(&mut some).is_ok_and(|count| count > 0);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::place::{Played, Record};
-use super::raw::Simulator;
+use super::common::Simulator;
+use super::played::{Played, Record};
 
 /// The server's book of one run, by the mark of the request, each in the order of arrival.
 pub struct Truth {

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::accounts::{Truth, endings};
+use super::common::{Place, Simulator};
 use super::on_each_wire;
-use super::place::{Place, Played, Record};
-use super::raw::Simulator;
+use super::played::{Played, Record};
 
 /// Tokens of every answer.
 const TOKENS: u64 = 8;
@@ -81,7 +81,7 @@ fn every_kind(engine: &str) {
 
 /// Each kind once or twice among forty requests of four streams.
 fn every_kind_at(engine: &str, endpoint: &str) {
-    let place = Place::new();
+    let place = Place::marked();
     let faults = [
         "reset:at=3",
         "429:at=5",
@@ -176,7 +176,7 @@ fn pattern(truth: &Truth) -> Vec<Value> {
 fn faults_by_share_hit_the_same_requests_under_one_seed_whoever_sends_them() {
     let mut patterns: Vec<Vec<Value>> = Vec::new();
     for (engine, threads, streams) in [("vllm", "1", "1"), ("sglang", "4", "16")] {
-        let place = Place::new();
+        let place = Place::marked();
         let simulator = Simulator::start(engine, &[&PACE[..], &SHARES].concat());
         let load = ["--requests", "100", "--concurrency", streams, "--client-threads", threads];
         let played = place.bench(engine, &simulator, &[&LOAD[..], &load].concat());
@@ -197,7 +197,7 @@ fn faults_by_share_hit_the_same_requests_under_one_seed_whoever_sends_them() {
 #[test]
 fn a_server_that_resets_every_connection_fails_every_request_once() {
     on_each_wire(|engine| {
-        let place = Place::new();
+        let place = Place::marked();
         let simulator = Simulator::start(engine, &[&PACE[..], &["--fault", "reset:1"]].concat());
         let load = ["--requests", "9", "--concurrency", "3"];
         let played = place.bench(engine, &simulator, &[&LOAD[..], &load].concat());
@@ -217,7 +217,7 @@ fn above_its_limit_a_server_refuses_in_its_own_words_and_the_others_are_served()
     for (engine, ending) in
         [("vllm", "status"), ("sglang", "error_event"), ("tgi", "error_event"), ("llamacpp", "completed")]
     {
-        let place = Place::new();
+        let place = Place::marked();
         let limit = ["--ttft", "150ms", "--itl", "5ms", "--output-tokens", "50", "--max-in-flight", "2"];
         let simulator = Simulator::start(engine, &limit);
         let load = ["--requests", "24", "--concurrency", "6", "--ramp", "0s"];
@@ -245,7 +245,7 @@ fn above_its_limit_a_server_refuses_in_its_own_words_and_the_others_are_served()
 #[test]
 fn connections_that_are_refused_are_failures_to_connect_and_reach_nobody() {
     on_each_wire(|engine| {
-        let place = Place::new();
+        let place = Place::marked();
         // The only connection lives until the fourth request cuts it; there is no other after it.
         let faults = ["--refuse-after", "4", "--fault", "cut:at=4,tokens=2"];
         let simulator = Simulator::start(engine, &[&PACE[..], &faults].concat());
@@ -268,7 +268,7 @@ fn connections_that_are_refused_are_failures_to_connect_and_reach_nobody() {
 fn a_crash_amid_an_answer_breaks_what_was_in_flight_and_the_rest_finds_nobody() {
     on_each_wire(|engine| {
         for streams in [1, 4] {
-            let place = Place::new();
+            let place = Place::marked();
             // Most of an answer is the wait for its first byte, in which the crash finds the other streams.
             let crash = ["--ttft", "60ms", "--itl", "5ms", "--output-tokens", "50", "--crash-after", "6"];
             let mut simulator = Simulator::start(engine, &crash);

@@ -3,8 +3,8 @@
 use rustix::process::Signal;
 
 use super::accounts::{Truth, endings, number};
-use super::place::{Place, Played, wait_for};
-use super::raw::Simulator;
+use super::common::{Place, Simulator};
+use super::played::Played;
 
 const PACE: [&str; 6] = ["--ttft", "3ms", "--itl", "1ms", "--output-tokens", "50"];
 const SLOW: [&str; 6] = ["--ttft", "100ms", "--itl", "10ms", "--output-tokens", "50"];
@@ -15,7 +15,7 @@ const THREADS: [&str; 3] = ["1", "2", "4"];
 
 /// A run of answers of 8 tokens, both of whose books agree.
 fn played(engine: &str, pace: &[&str], load: &[&str]) -> Played {
-    let place = Place::new();
+    let place = Place::marked();
     let simulator = Simulator::start(engine, pace);
     let played = place.bench(engine, &simulator, &[&["--max-tokens", "8", "--quiet"], load].concat());
     played.check_against(&Truth::of(&simulator, &played));
@@ -146,7 +146,7 @@ fn a_cap_without_a_time_makes_them_wait_and_drops_none() {
 fn answers_that_end_by_themselves_are_counted_as_the_server_counts_them() {
     // An end of sequence is a token to vLLM and SGLang, and none that is shown.
     for engine in super::ENGINES {
-        let place = Place::new();
+        let place = Place::marked();
         let pace = ["--ttft", "3ms", "--itl", "1ms", "--output-tokens", "2-12"];
         let simulator = Simulator::start(engine, &pace);
         let load =
@@ -171,11 +171,11 @@ fn answers_that_end_by_themselves_are_counted_as_the_server_counts_them() {
 
 /// Ctrl-C once the server has seen so many requests: what the files say then.
 fn interrupted(engine: &str, pace: &[&str], load: &[&str], seen: u64) -> Played {
-    let place = Place::new();
+    let place = Place::marked();
     let simulator = Simulator::start(engine, pace);
     let args = [&["--max-tokens", "8", "--quiet", "--drain", "60s"], load].concat();
-    let running = place.start_bench(engine, &simulator.url(), &args);
-    wait_for("the load", || number(&simulator.get("/truth/summary").json()["requests"]) >= seen);
+    let mut running = place.start_bench(engine, &simulator.url(), &args);
+    running.wait_for("the load", || number(&simulator.get("/truth/summary").json()["requests"]) >= seen);
     running.signal(Signal::INT);
     let ended = running.wait();
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);

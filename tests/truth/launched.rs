@@ -4,17 +4,17 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use serde_json::Value;
 
 use super::accounts::{endings, number};
+use super::common::{Place, Ran, json};
 use super::on_each_wire;
-use super::place::{Ended, Place, Played, Record, wait_for};
+use super::played::{Played, Record};
 
 const LOAD: [&str; 4] = ["--max-tokens", "8", "--warmup", "0"];
 const TWELVE: [&str; 4] = ["--requests", "12", "--concurrency", "3"];
 
 /// `harness run` of a pretend engine with these flags, to its end.
-fn run(place: &Place, engine: &str, flags: &str, more: &[&str]) -> Ended {
+fn run(place: &Place, engine: &str, flags: &str, more: &[&str]) -> Ran {
     place.start(&arguments(engine, flags, more).iter().map(String::as_str).collect::<Vec<_>>()).wait()
 }
 
@@ -26,14 +26,14 @@ fn arguments(engine: &str, flags: &str, more: &[&str]) -> Vec<String> {
     all.chain([extra]).collect()
 }
 
-fn result(place: &Place, engine: &str, ended: Ended) -> Played {
+fn result(place: &Place, engine: &str, ended: Ran) -> Played {
     let played = Played::read(place, &format!("{engine}-simulated"), ended);
     played.check_identity();
     played
 }
 
 /// No result but the row that says so, and nothing that lives.
-fn check_failed(place: &Place, ended: &Ended, says: &str) {
+fn check_failed(place: &Place, ended: &Ran, says: &str) {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains(says), "'{says}': {}", ended.stderr);
     let rows = fs::read_to_string(place.path("results/simulated_summary.csv")).unwrap();
@@ -44,7 +44,7 @@ fn check_failed(place: &Place, ended: &Ended, says: &str) {
 #[test]
 fn a_slow_start_is_waited_for() {
     on_each_wire(|engine| {
-        let place = Place::new();
+        let place = Place::marked();
         let ended = run(&place, engine, "--start-delay 700ms", &TWELVE);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let played = result(&place, engine, ended);
@@ -57,7 +57,7 @@ fn a_slow_start_is_waited_for() {
 #[test]
 fn a_start_without_an_end_is_given_up_after_its_time() {
     on_each_wire(|engine| {
-        let place = Place::new();
+        let place = Place::marked();
         let ended = run(&place, engine, "--never-ready", &["--startup-timeout", "2s"]);
         check_failed(&place, &ended, "not ready within 2 s");
     });
@@ -66,7 +66,7 @@ fn a_start_without_an_end_is_given_up_after_its_time() {
 #[test]
 fn a_server_that_dies_while_it_loads_is_not_waited_for() {
     on_each_wire(|engine| {
-        let place = Place::new();
+        let place = Place::marked();
         let started = Instant::now();
         let ended = run(&place, engine, "--die-loading --start-delay 300ms", &["--startup-timeout", "10m"]);
         check_failed(&place, &ended, "exit code 1");
@@ -77,7 +77,7 @@ fn a_server_that_dies_while_it_loads_is_not_waited_for() {
 #[test]
 fn a_crash_in_mid_run_leaves_what_was_measured_and_ends_the_run() {
     on_each_wire(|engine| {
-        let place = Place::new();
+        let place = Place::marked();
         // The readiness probe is the first request.
         let more = ["--requests", "500", "--concurrency", "1"];
         let ended = run(&place, engine, "--crash-after 6", &more);
@@ -102,8 +102,8 @@ fn a_crash_in_mid_run_leaves_what_was_measured_and_ends_the_run() {
 #[test]
 fn a_deaf_server_is_killed_after_its_grace_and_its_numbers_stand() {
     on_each_wire(|engine| {
-        let place = Place::new();
-        place.change_definition(engine, "grace_s:", "  grace_s: 1");
+        let place = Place::marked();
+        place.change_engine(engine, "grace_s:", "  grace_s: 1");
         let ended = run(&place, engine, "--ignore-sigterm", &TWELVE);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert!(ended.stderr.contains("killed in"), "{}", ended.stderr);
@@ -120,8 +120,8 @@ fn an_orphan_is_found_and_ended_whatever_became_of_its_server() {
         ("llamacpp", "--orphan 10m --ignore-sigterm", 0),
         ("tgi", "--orphan 10m --die-loading --start-delay 300ms", 1),
     ] {
-        let place = Place::new();
-        place.change_definition(engine, "grace_s:", "  grace_s: 1");
+        let place = Place::marked();
+        place.change_engine(engine, "grace_s:", "  grace_s: 1");
         let ended = run(&place, engine, flags, &TWELVE);
         assert_eq!(ended.code, Some(code), "{}", ended.stderr);
         place.assert_nothing_lives();
@@ -130,7 +130,7 @@ fn an_orphan_is_found_and_ended_whatever_became_of_its_server() {
 
 #[test]
 fn of_four_that_go_wrong_in_four_ways_each_is_told_and_none_spoils_another() {
-    let place = Place::new();
+    let place = Place::marked();
     let fixed = [
         "compare",
         "--simulate",
@@ -152,8 +152,8 @@ fn of_four_that_go_wrong_in_four_ways_each_is_told_and_none_spoils_another() {
     let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
     let ended = place.start(&[&fixed[..], &prompts, &LOAD, &faults].concat()).wait();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let file = place.result("compare_simulated_2", "").join("comparison.json");
-    let file: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let file = place.folder("comparison.json");
+    let file = json(&file);
     let told = |list: &str| -> Vec<&str> {
         let all = file["comparison"][list].as_array().unwrap();
         all.iter().map(|one| one["label"].as_str().unwrap()).collect()
@@ -169,23 +169,15 @@ fn of_four_that_go_wrong_in_four_ways_each_is_told_and_none_spoils_another() {
 
 #[test]
 fn ctrl_c_with_a_deaf_server_and_an_orphan_saves_the_records_and_leaves_nothing() {
-    let place = Place::new();
-    place.change_definition("vllm", "grace_s:", "  grace_s: 1");
+    let place = Place::marked();
+    place.change_engine("vllm", "grace_s:", "  grace_s: 1");
     let flags = "--ignore-sigterm --orphan 10m --fault stall:at=9,tokens=2";
     let more = ["--requests", "100000", "--concurrency", "4"];
     let args = arguments("vllm", flags, &more);
-    let running = place.start(&args.iter().map(String::as_str).collect::<Vec<_>>());
-    let is_sleep = |(_, line): &(u32, String)| line.starts_with("sleep ");
-    wait_for("the orphan", || place.processes().iter().any(is_sleep));
+    let mut running = place.start(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    running.wait_for("the orphan", || place.command_lines().iter().any(|line| line.starts_with("sleep ")));
     // On disk every half second, so some have ended.
-    wait_for("records", || {
-        let Ok(mut entries) = fs::read_dir(place.path("results")) else { return false };
-        let file = entries.find_map(|entry| {
-            let path = entry.unwrap().path();
-            path.to_string_lossy().ends_with("_records.jsonl").then_some(path)
-        });
-        file.and_then(|path| fs::read_to_string(path).ok()).is_some_and(|text| text.lines().count() > 20)
-    });
+    running.wait_for_records(&place, "vllm-simulated", 19);
     running.signal(Signal::INT);
     let ended = running.wait();
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);

@@ -3,13 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod accounts;
+#[path = "../common/mod.rs"]
+mod common;
 mod faults;
 mod identity;
 mod launched;
-mod place;
-#[allow(dead_code)]
-#[path = "../simulator/raw.rs"]
-mod raw;
+mod played;
 mod stops;
 mod tampered;
 

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::ENGINES;
 use super::accounts::{Truth, number};
-use super::place::{Place, Played, Running};
-use super::raw::{Simulator, monotonic_ns};
+use super::common::{Place, Running, Simulator, monotonic_ns};
+use super::played::Played;
 
 const STOP: Duration = Duration::from_millis(50);
 /// A stamp may be off by so much, µs: what the issue allows.
@@ -51,7 +51,7 @@ impl Stop {
 
 /// Plays one answer and stops the client a few times in it, each time with a token due in the middle.
 fn play(engine: &str, itl_ms: u64, tokens: u64) -> (Played, Truth, Vec<Stop>) {
-    let place = Place::new();
+    let place = Place::marked();
     let itl = format!("{itl_ms}ms");
     let simulator = Simulator::start(engine, &["--ttft", "200ms", "--itl", &itl, "--output-tokens", "900"]);
     let tokens_text = tokens.to_string();

@@ -4,15 +4,14 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::place::{Place, Played};
-use super::raw::Simulator;
+use super::common::{Place, Simulator, lines};
+use super::played::Played;
 
 /// What `harness report` makes of records that were changed, and what it says.
 fn report(place: &Place, change: impl Fn(&mut Vec<String>)) -> (Option<i32>, String) {
     let closed = place.result("vllm_2", "_records.jsonl.zst");
     let whole = fs::read(&closed).unwrap();
-    let text = String::from_utf8(zstd::decode_all(whole.as_slice()).unwrap()).unwrap();
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let mut lines = lines(&closed);
     change(&mut lines);
     let changed: String = lines.iter().map(|line| format!("{line}\n")).collect();
     fs::write(&closed, zstd::encode_all(changed.as_bytes(), 1).unwrap()).unwrap();
@@ -32,7 +31,7 @@ fn recount(lines: &mut [String], by: i64) {
 
 #[test]
 fn a_record_that_is_missing_or_there_twice_is_told_and_gives_no_result() {
-    let place = Place::new();
+    let place = Place::marked();
     let simulator = Simulator::start("vllm", &["--ttft", "1ms", "--itl", "1ms"]);
     let load = ["--requests", "6", "--concurrency", "2", "--warmup", "2", "--max-tokens", "4", "--quiet"];
     assert_eq!(place.bench("vllm", &simulator, &load).ended.code, Some(0));
@@ -62,7 +61,7 @@ fn a_record_that_is_missing_or_there_twice_is_told_and_gives_no_result() {
 
 #[test]
 fn a_server_that_has_no_address_gives_no_numbers_and_the_reason() {
-    let place = Place::new();
+    let place = Place::marked();
     // A name that never has one (RFC 2606).
     let load = ["--model", "m", "--requests", "3", "--quiet"];
     let ended = place.start_bench("vllm", "http://nobody.invalid:1", &load).wait();

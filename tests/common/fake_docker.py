@@ -19,7 +19,7 @@ if verb == "run":
     name = rest[rest.index("--name") + 1]
     published = rest[rest.index("-p") + 1].split(":")
     image = rest.index("fake/engine:1")
-    engine = [sys.executable, here + "/../engine.py", *rest[image + 1:], "--port", published[1]]
+    engine = [sys.executable, ENGINE, *rest[image + 1:], "--port", published[1]]
     container = subprocess.Popen(engine, start_new_session=True)
     with open(here + "/container-" + name, "w") as file:
         file.write(str(container.pid))

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Longest wait for anything: a failure, not a measurement.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+use super::processes::PATIENCE;
 
 /// A simulated engine that is killed when the test is over.
 pub struct Simulator {
@@ -50,6 +49,10 @@ impl Simulator {
             }
         }
         simulator
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     pub fn connect(&self) -> TcpStream {
