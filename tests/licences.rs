@@ -41,7 +41,9 @@ fn the_project_itself_says_the_licence_of_its_file() {
 
 #[test]
 fn a_licence_that_is_not_allowed_is_refused() {
-    for licence in ["GPL-3.0-only", "MIT AND LGPL-2.1-or-later", "(MIT OR Apache-2.0) AND MPL-2.0", "", "MIT OR"] {
+    for licence in
+        ["GPL-3.0-only", "MIT AND LGPL-2.1-or-later", "(MIT OR Apache-2.0) AND MPL-2.0", "", "MIT OR"]
+    {
         assert!(!allowed(licence), "{licence:?} was allowed");
     }
     let planted = serde_json::json!({"name": "planted", "version": "1.0.0", "license": "AGPL-3.0-only"});
