@@ -455,6 +455,8 @@ pub struct SimulateArgs {
     /// Token writes kept for /truth, the newest (24 bytes each)
     #[arg(long, value_name = "N", default_value_t = 4_000_000)]
     pub truth_limit: usize,
+    // It is a help text: rustdoc would take its brackets for a link.
+    #[allow(rustdoc::broken_intra_doc_links)]
     /// What goes wrong, KIND:WHICH[,tokens=N][,for=TIME]. KIND: a status from 400 to 599, reset, cut,
     /// truncate, stall, garbage, badjson, short, long, error. WHICH: a share of the requests, at=N, every=N
     #[arg(long, value_name = "FAULT", help_heading = "Faults")]
