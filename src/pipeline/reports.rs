@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::analysis::{ComparisonInput, compare};
 use crate::progress::Progress;
-use crate::report::chart::{self, Chart, ChartContext};
+use crate::report::chart::{self, CHARTS, Chart, ChartContext, ChartInput};
 use crate::report::csv;
 use crate::report::markdown;
 use crate::report::terminal::{self, Style};
@@ -112,11 +112,8 @@ fn charts(plan: &Plan, comparison: &Comparison, runs: &[Derived]) -> anyhow::Res
     let context = ChartContext::new(plan, comparison);
     let ttft: Vec<(String, Vec<f64>)> =
         runs.iter().map(|run| (run.file.summary.label.clone(), run.ttft_ms.clone())).collect();
-    Ok(vec![
-        chart::comparison_bars(comparison, &context)?,
-        chart::ttft_distribution(&ttft, &context)?,
-        chart::throughput_over_time(comparison, &context)?,
-    ])
+    let input = ChartInput { comparison, ttft_ms: &ttft, context: &context };
+    CHARTS.iter().map(|listed| chart::draw(&(listed.spec)(&input))).collect()
 }
 
 /// Where a comparison's directory lies.

@@ -1,7 +1,7 @@
 //! report.md: the question, the table, the doubts, and how it was measured, to be read without this program.
 
 use super::caveat;
-use super::chart::{CHARTS, traffic_words};
+use super::chart::{CHARTS, Listed, traffic_words};
 use super::client;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, direction, rows};
@@ -164,7 +164,7 @@ fn plots(page: &mut Page, comparison: &Comparison) {
         return;
     }
     page.paragraph("## Plots");
-    for (name, title) in CHARTS {
+    for Listed { name, title, .. } in CHARTS {
         page.paragraph(&format!("![{title}](plots/{name}.png)"));
     }
     page.paragraph("The same pictures as SVG lie beside them.");
