@@ -47,7 +47,7 @@ impl ChartContext {
             completed_words(comparison),
         ];
         ChartContext {
-            subtitle: parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("  ·  "),
+            subtitle: parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · "),
             labels: comparison.runs.iter().map(|run| run.label.clone()).collect(),
             notes: caveat::collected(comparison, caveat::short),
         }

@@ -49,15 +49,17 @@ pub struct CurvePoint {
 pub fn curve_over_points(input: &Curves<'_>, context: &ChartContext) -> ChartSpec {
     let curves: Vec<Vec<CurvePoint>> =
         input.curves.iter().map(|curve| finite_sorted(&curve.points)).collect();
-    let mut marks = Vec::new();
+    // All bands below all lines.
+    let (mut marks, mut lines) = (Vec::new(), Vec::new());
     for (index, (curve, points)) in input.curves.iter().zip(&curves).enumerate() {
         let series = context.series(&curve.label, index, if points.is_empty() { "no data" } else { "" });
         let middles: Vec<(f64, f64)> = points.iter().map(|point| (point.x, point.median)).collect();
         let band = points.iter().map(|point| (point.x, point.low, point.high)).collect();
         marks.push(Mark::Band { series: series.clone(), points: band });
-        marks.push(Mark::Line { series: series.clone(), points: middles.clone() });
-        marks.push(Mark::Points { series, points: middles });
+        lines.push(Mark::Line { series: series.clone(), points: middles.clone() });
+        lines.push(Mark::Points { series, points: middles });
     }
+    marks.extend(lines);
     let points = || curves.iter().flatten();
     let x = Axis {
         name: input.load.to_owned(),

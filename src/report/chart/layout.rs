@@ -98,7 +98,7 @@ fn legend(scene: &mut Scene, spec: &ChartSpec, top: f64) -> f64 {
                 scene.line(&[(from, middle), (to, middle)], *look);
                 scene.marker(((from + to) / 2.0, middle), *look);
             }
-            Sample::Swatch(colour) => scene.rect((from + 6.0, middle - 6.0), (to, middle + 6.0), *colour),
+            Sample::Swatch(colour) => scene.rect((from, middle - 6.0), (to, middle + 6.0), *colour),
             Sample::Nothing => {}
         }
         scene.text(&text, (x + sample_width, base), Anchor::Start, LEGEND);

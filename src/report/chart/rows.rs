@@ -8,7 +8,7 @@ use crate::report::number::compact;
 use crate::schema::figure::Better;
 
 /// Name of the metric above the rows, ticks below them, points.
-const ABOVE: f64 = 36.0;
+const ABOVE: f64 = 42.0;
 const BELOW: f64 = 38.0;
 const BAR: f64 = 15.0;
 /// Between the bars of a row, points.
@@ -22,7 +22,7 @@ const NO_DATA: &str = "no data";
 
 /// Draws it between two edges from `top` down; returns where it ends.
 pub fn draw(scene: &mut Scene, panel: &Panel, rows: &[Series], (left, right): (f64, f64), top: f64) -> f64 {
-    draw_head(scene, panel, left, top + 24.0);
+    draw_head(scene, panel, left, top + 30.0);
     let limit = ((right - left) * 0.34).floor();
     let labels: Vec<Vec<String>> = rows.iter().map(|row| LABEL.two_lines(&row.label, limit)).collect();
     let label_width = labels.iter().flatten().map(|line| LABEL.width(line)).fold(20.0, f64::max);
