@@ -6,7 +6,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::analysis::{ComparisonInput, compare};
-use crate::report::chart::{self, Chart, ChartContext};
+use crate::report::chart::{self, Chart, ChartContext, ChartInput};
 use crate::report::csv::{self, SummaryRow};
 use crate::report::markdown;
 use crate::results;
@@ -100,11 +100,14 @@ pub fn write_folder(
 
 fn charts(plan: &Plan, comparison: &Comparison, runs: &[Derived]) -> anyhow::Result<Vec<Chart>> {
     let context = ChartContext::new(plan, comparison);
-    let ttft: Vec<(String, Vec<f64>)> =
-        runs.iter().map(|run| (run.file.summary.key.label.clone(), run.ttft_ms.clone())).collect();
-    Ok(vec![
-        chart::comparison_bars(comparison, &context)?,
-        chart::ttft_distribution(&ttft, &context)?,
-        chart::throughput_over_time(comparison, &context)?,
-    ])
+    let mut ttft: Vec<(String, Vec<f64>)> = Vec::new();
+    for run in runs {
+        let label = &run.key().label;
+        match ttft.iter_mut().find(|(known, _)| known == label) {
+            Some((_, values)) => values.extend(&run.ttft_ms),
+            None => ttft.push((label.clone(), run.ttft_ms.clone())),
+        }
+    }
+    let input = ChartInput { comparison, ttft_ms: &ttft, context: &context };
+    chart::listed(comparison).iter().map(|listed| chart::draw(&(listed.spec)(&input))).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::caveat;
-use super::chart::CHARTS;
+use super::chart::{Listed, listed};
 use super::client;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
@@ -198,7 +198,7 @@ fn plots(page: &mut Page, comparison: &Comparison) {
         return;
     }
     page.paragraph("## Plots");
-    for (name, title) in CHARTS {
+    for Listed { name, title, .. } in listed(comparison) {
         page.paragraph(&format!("![{title}](plots/{name}.png)"));
     }
     page.paragraph("The same pictures as SVG lie beside them.");

@@ -1,0 +1,89 @@
+//! What every chart of a comparison shares, and what they are made from.
+
+use super::spec::Series;
+use crate::report::caveat;
+use crate::report::number::{count, one_line};
+use crate::schema::comparison::Comparison;
+use crate::schema::plan::Plan;
+
+/// What a chart may be made from.
+#[derive(Debug, Clone, Copy)]
+pub struct ChartInput<'a> {
+    /// The runs, in the order of play.
+    pub comparison: &'a Comparison,
+    /// Labels with the TTFT of every completed request of all their runs, ms.
+    pub ttft_ms: &'a [(String, Vec<f64>)],
+    /// What stands around the marks.
+    pub context: &'a ChartContext,
+}
+
+/// What every picture of a comparison shares.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ChartContext {
+    /// Model, traffic, dataset and number of requests, below the title.
+    pub subtitle: String,
+    /// All labels in the order of play: a label's place gives its colour in every picture.
+    pub labels: Vec<String>,
+    /// Doubts in a few words, at the foot.
+    pub notes: Vec<String>,
+}
+
+impl ChartContext {
+    /// The context of a comparison that was played by this plan.
+    pub fn new(plan: &Plan, comparison: &Comparison) -> ChartContext {
+        let mut models: Vec<String> = Vec::new();
+        for run in &comparison.runs {
+            let model = one_line(&run.model);
+            if !models.contains(&model) {
+                models.push(model);
+            }
+        }
+        let parts = [
+            if plan.simulated { "SIMULATED".to_owned() } else { String::new() },
+            models.join(", "),
+            loads_words(plan),
+            format!("dataset {}", one_line(&plan.dataset.name)),
+            completed_words(comparison),
+        ];
+        ChartContext {
+            subtitle: parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · "),
+            labels: labels(comparison),
+            notes: caveat::collected(comparison, caveat::short),
+        }
+    }
+
+    /// A label with its style; a label that is not known takes the place `otherwise`.
+    pub fn series(&self, label: &str, otherwise: usize, detail: &str) -> Series {
+        let style = self.labels.iter().position(|known| known == label).unwrap_or(otherwise);
+        Series { label: one_line(label), detail: detail.to_owned(), style }
+    }
+}
+
+/// The traffic of the one load; of several that they are several: the axis says which.
+fn loads_words(plan: &Plan) -> String {
+    match plan.loads.as_slice() {
+        [load] => load.traffic.to_string(),
+        loads => format!("{} loads", loads.len()),
+    }
+}
+
+/// Every label once, in the order of the groups.
+fn labels(comparison: &Comparison) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for group in &comparison.groups {
+        if !labels.contains(&group.label) {
+            labels.push(group.label.clone());
+        }
+    }
+    labels
+}
+
+/// `n = 18 requests each`, `n = 5 to 18 requests`; empty without a run.
+fn completed_words(comparison: &Comparison) -> String {
+    let completed = || comparison.runs.iter().map(|run| run.requests.completed);
+    match (completed().min(), completed().max()) {
+        (Some(least), Some(most)) if least == most => format!("n = {} requests each", count(most)),
+        (Some(least), Some(most)) => format!("n = {} to {} requests", count(least), count(most)),
+        (None, _) | (_, None) => String::new(),
+    }
+}

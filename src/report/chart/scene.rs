@@ -1,0 +1,176 @@
+//! Shapes that have their places: all that is left is to paint them.
+
+use plotters::style::{Color, RGBAColor, RGBColor};
+
+use super::text::Lettering;
+
+/// Points, y downwards.
+pub type Place = (f64, f64);
+
+/// Width of every picture, points.
+pub const WIDTH: f64 = 1000.0;
+
+pub const INK: RGBColor = RGBColor(32, 32, 32);
+pub const SOFT: RGBColor = RGBColor(96, 96, 96);
+pub const GRID_LINE: RGBColor = RGBColor(222, 222, 222);
+pub const AXIS_LINE: RGBColor = RGBColor(140, 140, 140);
+
+/// Okabe and Ito's palette without its yellow, which is too faint on white.
+const PALETTE: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(64, 64, 64),
+];
+
+/// Dashes in points; an empty list is a solid line.
+const DASHES: [&[f64]; 7] =
+    [&[], &[9.0, 4.0], &[3.0, 3.0], &[12.0, 3.0, 3.0, 3.0], &[18.0, 5.0], &[6.0, 2.0], &[2.0, 5.0]];
+
+/// Looks of one series: colour, dashes and marker by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look(pub usize);
+
+impl Look {
+    /// Of what stands for all series.
+    pub const GREY: Look = Look(6);
+
+    pub fn colour(self) -> RGBColor {
+        PALETTE[self.0 % PALETTE.len()]
+    }
+
+    /// The colour mixed with white.
+    pub fn pale(self) -> RGBColor {
+        let RGBColor(red, green, blue) = self.colour();
+        let mix = |channel: u8| (f64::from(channel) * 0.42 + 255.0 * 0.58).round() as u8;
+        RGBColor(mix(red), mix(green), mix(blue))
+    }
+
+    /// A number below `every` that differs between series as far as it can.
+    pub fn offset(self, every: usize) -> usize {
+        (self.0 * every / PALETTE.len() + every / 2) % every.max(1)
+    }
+
+    /// Beyond the palette the colours come again, so dashes and markers move on.
+    fn turn(self) -> usize {
+        (self.0 + self.0 / PALETTE.len()) % DASHES.len()
+    }
+}
+
+/// Where a text's given x lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// One thing to paint.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shape {
+    Fill { corners: Vec<Place>, colour: RGBAColor },
+    Stroke { points: Vec<Place>, width: f64, colour: RGBColor },
+    Text { text: String, at: Place, anchor: Anchor, lettering: Lettering },
+}
+
+/// A picture of [`WIDTH`] and `height`, the lowest shape first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scene {
+    pub height: f64,
+    pub shapes: Vec<Shape>,
+}
+
+/// To half a point, a pixel of the PNG: edges along the axes are sharp.
+fn snapped((x, y): Place) -> Place {
+    ((x * 2.0).round() / 2.0, (y * 2.0).round() / 2.0)
+}
+
+impl Scene {
+    /// A text with its base line at `at`.
+    pub fn text(&mut self, text: &str, at: Place, anchor: Anchor, lettering: Lettering) {
+        self.shapes.push(Shape::Text { text: text.to_owned(), at, anchor, lettering });
+    }
+
+    /// A filled shape.
+    pub fn fill(&mut self, corners: Vec<Place>, colour: RGBAColor) {
+        self.shapes.push(Shape::Fill { corners, colour });
+    }
+
+    /// A filled rectangle.
+    pub fn rect(&mut self, from: Place, to: Place, colour: RGBColor) {
+        let (from, to) = (snapped(from), snapped(to));
+        self.fill(vec![from, (to.0, from.1), to, (from.0, to.1)], colour.to_rgba());
+    }
+
+    /// A thin straight line along an axis.
+    pub fn rule(&mut self, from: Place, to: Place, colour: RGBColor) {
+        self.shapes.push(Shape::Stroke { points: vec![snapped(from), snapped(to)], width: 1.0, colour });
+    }
+
+    /// A series' line in its colour and dashes.
+    pub fn line(&mut self, points: &[Place], look: Look) {
+        for mut points in dashed(points, DASHES[look.turn()]) {
+            points.dedup();
+            if points.len() > 1 {
+                self.shapes.push(Shape::Stroke { points, width: 2.2, colour: look.colour() });
+            }
+        }
+    }
+
+    /// A series' marker.
+    pub fn marker(&mut self, (x, y): Place, look: Look) {
+        let corners = |count: usize, turn: f64, size: f64| -> Vec<Place> {
+            let step = std::f64::consts::TAU / count as f64;
+            (0..count)
+                .map(|corner| (corner as f64 + turn) * step)
+                .map(|angle| (x + 4.5 * size * angle.sin(), y - 4.5 * size * angle.cos()))
+                .collect()
+        };
+        let corners = match look.turn() {
+            0 => corners(24, 0.0, 1.0),
+            1 => corners(4, 0.5, 1.2),
+            2 => corners(3, 0.0, 1.3),
+            3 => corners(4, 0.0, 1.3),
+            4 => corners(3, 0.5, 1.3),
+            5 => corners(6, 0.0, 1.1),
+            _ => corners(5, 0.0, 1.2),
+        };
+        self.fill(corners, look.colour().to_rgba());
+    }
+}
+
+/// A line cut into the pieces that its dashes leave.
+fn dashed(points: &[Place], dashes: &[f64]) -> Vec<Vec<Place>> {
+    if dashes.is_empty() {
+        return vec![points.to_vec()];
+    }
+    let mut pieces = Vec::new();
+    let mut piece: Vec<Place> = points.first().copied().into_iter().collect();
+    let (mut index, mut left) = (0, dashes[0]);
+    for pair in points.windows(2) {
+        let (mut from, to) = (pair[0], pair[1]);
+        loop {
+            let length = (to.0 - from.0).hypot(to.1 - from.1);
+            if length <= left {
+                left -= length;
+                piece.push(to);
+                break;
+            }
+            from = (from.0 + (to.0 - from.0) * left / length, from.1 + (to.1 - from.1) * left / length);
+            piece.push(from);
+            if index % 2 == 0 {
+                pieces.push(std::mem::take(&mut piece));
+            }
+            piece = vec![from];
+            index = (index + 1) % dashes.len();
+            left = dashes[index];
+        }
+    }
+    if index % 2 == 0 {
+        pieces.push(piece);
+    }
+    pieces
+}
