@@ -84,6 +84,7 @@ pub async fn play(
         http: traffic::wire(load_args)?,
         dataset: dataset.source,
         launching: targets.launching,
+        scrape_interval_s: load_args.scrape_interval,
         output: output.output.clone(),
         strict: output.strict,
         simulated: targets.simulated,

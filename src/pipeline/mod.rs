@@ -22,6 +22,7 @@ mod play;
 mod rebuild;
 mod record;
 mod reports;
+mod sample;
 
 pub use calibrate::calibrate;
 pub use rebuild::rebuild;

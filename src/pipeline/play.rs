@@ -23,6 +23,7 @@ use super::Session;
 use super::derive::{self, Derived};
 use super::launch::{self, Failure, Ready};
 use super::record::{self, LiveTtft, ToldTokens};
+use super::sample::Sampling;
 
 /// Servers add their counters late (SGLang when a request is finished and reported): so often are they
 /// asked again, where they do not agree with ours.
@@ -91,6 +92,7 @@ async fn load(
     let live_ttft = LiveTtft::default();
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = record::start(receiver, writer, live_ttft.clone());
+    let sampling = Sampling::start(session, target, &ready.url, &files, &clock);
     let live = Arc::new(LiveCounters::default());
     let seen = live.clone();
     let line = session.progress.load(&target.label, goal(session), live.clone(), move || live_ttft.p50_ms());
@@ -115,6 +117,7 @@ async fn load(
         }
     };
     drop(line);
+    sampling.stop();
     // A short load can be over, with every request failed, before the guard tells of the server's end.
     // Of a server that is not ours no news comes.
     if cut.is_none() && server.is_some() && LiveCounters::get(&seen.failed) > 0 {

@@ -2,10 +2,13 @@
 
 mod atomic;
 mod find;
+mod json_lines;
 mod name;
 mod read;
 mod record_reader;
 mod record_writer;
+mod sample_reader;
+mod sample_writer;
 mod summary_csv;
 
 pub use atomic::{AtomicFile, write_atomic, write_json};
@@ -14,4 +17,6 @@ pub use name::{RunFiles, check_writable, file_stamp, take_directory, take_file};
 pub use read::{read_comparison, read_plan, read_run};
 pub use record_reader::{CRASHED, RecordReader};
 pub use record_writer::RecordWriter;
+pub use sample_reader::{ReadSamples, read_samples};
+pub use sample_writer::SampleWriter;
 pub use summary_csv::{Appended, SIMULATED_FILE, SUMMARY_FILE, append_summary, summary_holds, write_table};

@@ -95,8 +95,15 @@ impl RunFiles {
 
     /// The files that belong to one of them: `x_20260201_143000.json`, `…_records.jsonl`, `….zst`.
     pub fn of(path: &Path) -> Option<Self> {
-        const ENDS: [&str; 5] =
-            ["_records.jsonl.zst", "_records.jsonl", "_requests.csv", "_gpu.csv", ".json"];
+        const ENDS: [&str; 7] = [
+            "_records.jsonl.zst",
+            "_records.jsonl",
+            "_samples.jsonl.zst",
+            "_samples.jsonl",
+            "_requests.csv",
+            "_gpu.csv",
+            ".json",
+        ];
         let name = path.file_name()?.to_str()?;
         let stem = ENDS.iter().find_map(|end| name.strip_suffix(end))?;
         let directory = path.parent().map(Path::to_owned).unwrap_or_default();
@@ -131,6 +138,16 @@ impl RunFiles {
     /// The raw records of a run that was closed.
     pub fn closed_records(&self) -> PathBuf {
         self.ending("_records.jsonl.zst")
+    }
+
+    /// What was sensed while the run went, and after a crash.
+    pub fn samples(&self) -> PathBuf {
+        self.ending("_samples.jsonl")
+    }
+
+    /// What was sensed during a run that was closed.
+    pub fn closed_samples(&self) -> PathBuf {
+        self.ending("_samples.jsonl.zst")
     }
 
     fn ending(&self, end: &str) -> PathBuf {

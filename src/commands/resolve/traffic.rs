@@ -10,6 +10,8 @@ use crate::schema::traffic::{Traffic, Warmup};
 const DEFAULT_CONCURRENCY: u32 = 20;
 /// Warm-up requests of an open loop without a cap.
 const DEFAULT_OPEN_WARMUP: u64 = 20;
+/// The shortest time between two readings of a server's page, s.
+const SHORTEST_SCRAPE_S: f64 = 0.01;
 /// The most threads that a load engine can use to any good.
 const MOST_CLIENT_THREADS: u32 = 256;
 
@@ -67,6 +69,12 @@ fn refuse_contradictions(args: &LoadArgs) -> anyhow::Result<()> {
     }
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
         bail!("--temperature {} is not a temperature\nhint: give 0 or more", args.temperature);
+    }
+    if args.scrape_interval != 0.0 && args.scrape_interval < SHORTEST_SCRAPE_S {
+        bail!(
+            "--scrape-interval {} s would load the server\nhint: give 10ms or more, or 0 to leave its page alone",
+            args.scrape_interval
+        );
     }
     let zeros = [
         ("--concurrency", args.concurrency == Some(0)),
@@ -186,13 +194,14 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused_by_name_with_a_cure() {
-        let cases: [(&[&str], &str); 6] = [
+        let cases: [(&[&str], &str); 7] = [
             (&["--arrival", "constant"], "--arrival"),
             (&["--rate", "2", "--ramp", "1s"], "--ramp"),
             (&["--insecure", "--ca-file", "x.pem"], "--ca-file"),
             (&["--rate", "0"], "--rate"),
             (&["--requests", "0"], "--requests"),
             (&["--temperature", "-1"], "--temperature"),
+            (&["--scrape-interval", "1ms"], "--scrape-interval"),
         ];
         for (flags, name) in cases {
             // `-1` would be read as a flag of its own.
