@@ -4,6 +4,7 @@
 use harness::schema::client_figures::CLIENT;
 use harness::schema::figure::METRICS;
 use harness::schema::record::FailureKind;
+use harness::schema::sample::SERIES;
 use harness::schema::summary::{ClientStats, Distribution};
 
 #[test]
@@ -39,6 +40,18 @@ fn every_figure_of_the_client_and_every_doubt_that_it_raises_is_explained() {
     }
     for code in ["client_limited", "merged_events", "read_stamps", "beyond_calibration"] {
         assert!(text.contains(&format!("`{code}`")), "docs/metrics.md does not explain `{code}`");
+    }
+}
+
+#[test]
+fn every_series_that_is_sensed_is_explained() {
+    let text = include_str!("../docs/metrics.md");
+    for series in SERIES {
+        assert!(
+            text.contains(&format!("`{}`", series.name)),
+            "docs/metrics.md does not explain {}",
+            series.name
+        );
     }
 }
 

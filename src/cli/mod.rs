@@ -324,6 +324,9 @@ pub struct LoadArgs {
     /// Threads of the load engine
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub client_threads: u32,
+    /// Time between two readings of the server's metrics page during a run; 0: it is not read
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = seconds)]
+    pub scrape_interval: f64,
 }
 
 /// Gaps between the starts of an open loop.

@@ -231,6 +231,8 @@ fn session(
         client_threads: args.client_threads,
         sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: true, exact_itl: false },
         launching: Some(Launching { shared, startup_timeout_s: 60.0 }),
+        // The truth is asked afterwards; nothing else is to touch the engine.
+        scrape_interval_s: 0.0,
         output: Output { directory: folder.to_owned(), folder: false },
         strict: false,
         simulated: true,

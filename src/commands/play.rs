@@ -105,6 +105,7 @@ pub async fn play(
         http: traffic::wire(load_args)?,
         dataset: dataset.source.clone(),
         launching: targets.launching,
+        scrape_interval_s: load_args.scrape_interval,
         output: Output {
             directory: output.output.clone(),
             folder: sweeps || targets.title == compare::COMPARE || runs_of_one > 1,

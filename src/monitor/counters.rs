@@ -1,10 +1,9 @@
 //! The server's own token counters, scraped from its Prometheus page before and after a run.
 
-use anyhow::{Context, bail};
-use prometheus_parse::{Scrape, Value};
-use reqwest::StatusCode;
-
 use crate::schema::target::ServerMetrics;
+
+use super::prometheus::Page;
+use super::server_page::fetch;
 
 /// What a server has counted since it started, or between two scrapes ([`ServerCounters::since`]).
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,29 +41,17 @@ pub async fn server_counters(
     metrics: &ServerMetrics,
 ) -> anyhow::Result<Option<ServerCounters>> {
     let Some(path) = &metrics.path else { return Ok(None) };
-    let url = format!("{}{path}", base_url.trim_end_matches('/'));
-    let response = client
-        .get(&url)
-        .send()
-        .await
-        .with_context(|| format!("cannot read the server's metrics at {url}"))?;
-    match response.status() {
-        StatusCode::OK => {}
-        StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED => return Ok(None),
-        status => bail!("the server answers {status} for its metrics at {url}"),
-    }
-    let page = response.text().await.with_context(|| format!("the server's metrics at {url} broke off"))?;
-    Ok(Some(counters(&page, metrics)?))
+    let page = fetch(client, base_url, path).await?;
+    Ok(page.map(|page| counters(&page, metrics)))
 }
 
 /// The counters that a page shows.
-fn counters(page: &str, metrics: &ServerMetrics) -> anyhow::Result<ServerCounters> {
-    let scrape = Scrape::parse(page.lines().map(|line| Ok(readable(line))))?;
+fn counters(page: &Page, metrics: &ServerMetrics) -> ServerCounters {
     let mut missing = Vec::new();
     let mut total = |names: &[String]| {
         let mut sum = 0.0;
         for name in names {
-            match sum_over_labels(&scrape, name) {
+            match page.sum(name) {
                 Some(value) => sum += value,
                 None => missing.push(name.clone()),
             }
@@ -74,59 +61,10 @@ fn counters(page: &str, metrics: &ServerMetrics) -> anyhow::Result<ServerCounter
     let prompt_tokens = total(&metrics.prompt_tokens);
     let generated_tokens = total(&metrics.generated_tokens);
     // Absent until the first hit on some engines, so an absent one is 0.
-    let cached = |name: &String| sum_over_labels(&scrape, name).unwrap_or(0.0);
+    let cached = |name: &String| page.sum(name).unwrap_or(0.0);
     let cached_tokens =
         (!metrics.cached_tokens.is_empty()).then(|| metrics.cached_tokens.iter().map(cached).sum());
-    Ok(ServerCounters { prompt_tokens, generated_tokens, cached_tokens, missing })
-}
-
-/// Stands for the colon of `vllm:prompt_tokens_total`: a letter, and one that no metric name holds.
-const COLON: char = '\u{2d0}';
-
-/// prometheus-parse 0.2 knows neither a colon in a name nor a brace in a label's value, and passes over such lines.
-fn readable(line: &str) -> String {
-    let name_end = line.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(line.len());
-    let (name, rest) = line.split_at(name_end);
-    if name.starts_with('#') {
-        return line.to_owned();
-    }
-    let mut text: String = name.chars().map(|c| if c == ':' { COLON } else { c }).collect();
-    let (mut quoted, mut escaped) = (false, false);
-    for c in rest.chars() {
-        match c {
-            '"' if !escaped => quoted = !quoted,
-            '{' | '}' if quoted => {
-                escaped = false;
-                text.push('_');
-                continue;
-            }
-            _ => {}
-        }
-        escaped = c == '\\' && !escaped;
-        text.push(c);
-    }
-    text
-}
-
-/// The sum over a name's label sets; the name is also tried with and without `_total`, which OpenMetrics adds.
-fn sum_over_labels(scrape: &Scrape, name: &str) -> Option<f64> {
-    let name = name.replace(':', &COLON.to_string());
-    let other = match name.strip_suffix("_total") {
-        Some(bare) => bare.to_owned(),
-        None => format!("{name}_total"),
-    };
-    let sum = |wanted: &str| {
-        scrape
-            .samples
-            .iter()
-            .filter(|sample| sample.metric == wanted)
-            .filter_map(|sample| match sample.value {
-                Value::Counter(value) | Value::Gauge(value) | Value::Untyped(value) => Some(value),
-                Value::Histogram(_) | Value::Summary(_) => None,
-            })
-            .reduce(|sum, value| sum + value)
-    };
-    sum(&name).or_else(|| sum(&other))
+    ServerCounters { prompt_tokens, generated_tokens, cached_tokens, missing }
 }
 
 #[cfg(test)]
@@ -143,11 +81,12 @@ mod tests {
             prompt_tokens: vec![prompt.into()],
             generated_tokens: vec![generated.into()],
             cached_tokens: cached.iter().map(|name| (*name).to_owned()).collect(),
+            ..ServerMetrics::default()
         }
     }
 
     fn tokens(page: &str, metrics: &ServerMetrics) -> (f64, f64, Option<f64>) {
-        let read = counters(page, metrics).unwrap();
+        let read = counters(&Page::parse(page.as_bytes()), metrics);
         assert!(read.missing.is_empty(), "{:?}", read.missing);
         (read.prompt_tokens, read.generated_tokens, read.cached_tokens)
     }
@@ -206,7 +145,8 @@ mod tests {
 
     #[test]
     fn a_counter_that_is_not_shown_counts_as_nothing_and_is_named() {
-        let read = counters("x_total 1\n", &metrics("x_total", "y_total", &["z_total"])).unwrap();
+        let page = Page::parse(b"x_total 1\n");
+        let read = counters(&page, &metrics("x_total", "y_total", &["z_total"]));
         assert_eq!((read.prompt_tokens, read.generated_tokens, read.cached_tokens), (1.0, 0.0, Some(0.0)));
         assert_eq!(read.missing, ["y_total"]);
     }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput, plan_caveats};
+use crate::analysis::{Finish, Summarizer, SummaryInput, plan_caveats, series};
 use crate::report::csv::RequestsCsv;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::RunFile;
 use crate::schema::plan::RunKey;
+use crate::schema::sample::{SensedSeries, Source};
 
 /// One run, made from its records.
 pub struct Derived {
@@ -67,6 +68,7 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
         environment: header.environment,
         summary,
         launched: header.launched,
+        server: sensed(files, Source::Server),
     };
     results::write_json(&files.json(), &file)?;
     Ok(Derived { files: files.clone(), file, ttft_ms })
@@ -76,4 +78,25 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
 fn records_path(files: &RunFiles) -> PathBuf {
     let closed = files.closed_records();
     if closed.exists() { closed } else { files.records() }
+}
+
+/// The series of one sensor, from the samples' file; none where nothing was sensed. A file that cannot be
+/// read costs its series, not the run.
+fn sensed(files: &RunFiles, source: Source) -> Option<SensedSeries> {
+    let path = [files.closed_samples(), files.samples()].into_iter().find(|path| path.exists())?;
+    let read = match results::read_samples(&path) {
+        Ok(read) => read,
+        Err(error) => {
+            return Some(SensedSeries { trouble: Some(format!("{error:#}")), ..SensedSeries::default() });
+        }
+    };
+    let tally = read.footer.iter().flat_map(|footer| &footer.sensors).find(|tally| tally.source == source);
+    Some(SensedSeries {
+        interval_s: read.header.interval_s,
+        samples: read.samples.iter().filter(|sample| sample.source == source).count() as u64,
+        skipped: tally.map(|tally| tally.skipped),
+        failed: tally.map(|tally| tally.failed),
+        trouble: read.broken.or_else(|| tally.and_then(|tally| tally.trouble.clone())),
+        series: series(&read.samples, source),
+    })
 }

@@ -20,6 +20,7 @@ use crate::schema::target::Target;
 use super::event::Event;
 use super::failure::Failure;
 use super::record::{self, LiveTtft, ReportedTokens};
+use super::sample::Sampling;
 use super::serve::Stage;
 use super::{Session, counters};
 
@@ -100,6 +101,7 @@ pub async fn measure(
     let files =
         RunFiles::take(&session.plan.output.directory, &stem(&session.plan, key), clock.started_at())?;
     let writer = RecordWriter::create(&files, &header)?;
+    let sampling = Sampling::start(stage, (target, key), &standing.url, &files, &clock);
     let ttft = LiveTtft::default();
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = record::start(receiver, writer, ttft.clone());
@@ -109,6 +111,7 @@ pub async fn measure(
     let job = session.job(target, &standing.url, load);
     let playing = load::play(job, clock, sender, live.clone(), stop_load);
     let (played, mut cut) = watch_load(stage, &mut standing.server, playing, &stop_sender).await;
+    sampling.stop();
     (stage.listen)(Event::Loaded);
     if cut.is_none() && LiveCounters::get(&live.failed) > 0 {
         cut = late_news(standing.server.as_mut(), stage.guard).await;

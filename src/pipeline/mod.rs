@@ -30,6 +30,7 @@ mod rebuild;
 mod record;
 mod reports;
 mod resume;
+mod sample;
 mod serve;
 mod visits;
 

@@ -222,6 +222,7 @@ pub fn plan() -> Plan {
             shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None },
             startup_timeout_s: 1800.0,
         }),
+        scrape_interval_s: 1.0,
         output: Output { directory: PathBuf::from("results"), folder: true },
         strict: false,
         simulated: false,

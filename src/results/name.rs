@@ -65,7 +65,14 @@ pub fn take_file(directory: &Path, stem: &str, end: &str) -> Result<PathBuf> {
 }
 
 /// What the names of a run's files end in.
-const ENDS: [&str; 4] = ["_records.jsonl.zst", "_records.jsonl", "_requests.csv", ".json"];
+const ENDS: [&str; 6] = [
+    "_records.jsonl.zst",
+    "_records.jsonl",
+    "_samples.jsonl.zst",
+    "_samples.jsonl",
+    "_requests.csv",
+    ".json",
+];
 
 /// The files of one run: they share a stem such as `vllm_20260201_143000`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +139,16 @@ impl RunFiles {
     /// The raw records of a run that was closed.
     pub fn closed_records(&self) -> PathBuf {
         self.ending("_records.jsonl.zst")
+    }
+
+    /// What was sensed while the run went, and after a crash.
+    pub fn samples(&self) -> PathBuf {
+        self.ending("_samples.jsonl")
+    }
+
+    /// What was sensed during a run that was closed.
+    pub fn closed_samples(&self) -> PathBuf {
+        self.ending("_samples.jsonl.zst")
     }
 
     /// Moves every file of the run into another directory, which is there.

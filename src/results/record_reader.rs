@@ -1,7 +1,6 @@
 //! The raw records of a run, read back one by one, also when the writer was killed.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +11,7 @@ use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
 use crate::schema::record::RequestRecord;
 
+use super::json_lines::open_lines;
 use super::version_1;
 
 /// Why a run without a footer is partial.
@@ -49,14 +49,7 @@ impl RecordReader {
     /// There is no such file, or its first line is no header (a run that was killed in its first
     /// moment has none).
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let lines: Box<dyn BufRead + Send> = if path.extension().is_some_and(|end| end == "zst") {
-            let decoder = zstd::Decoder::new(file);
-            Box::new(BufReader::new(decoder.with_context(|| format!("cannot read {}", path.display()))?))
-        } else {
-            Box::new(BufReader::new(file))
-        };
-        let mut lines = lines;
+        let mut lines = open_lines(path)?;
         let mut line = Vec::new();
         lines.read_until(b'\n', &mut line).with_context(|| format!("cannot read {}", path.display()))?;
         if line.is_empty() {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::comparison::Comparison;
 use super::environment::Environment;
 use super::plan::{LoadPoint, Plan, RunKey};
+use super::sample::SensedSeries;
 use super::summary::RunSummary;
 
 /// `{backend}_{YYYYMMDD_HHMMSS}.json`: one run, whole.
@@ -23,6 +24,9 @@ pub struct RunFile {
     /// The command as launched, with its port; no secret in it. Empty for a running server.
     #[serde(default)]
     pub launched: Vec<String>,
+    /// What the server's own page showed while the run went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<SensedSeries>,
 }
 
 /// `comparison.json`

@@ -14,6 +14,7 @@ pub mod live;
 pub mod plan;
 pub mod record;
 pub mod request_figures;
+pub mod sample;
 pub mod summary;
 pub mod target;
 pub mod traffic;

@@ -43,6 +43,9 @@ pub struct Plan {
     /// How servers are launched; none: they already run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launching: Option<Launching>,
+    /// Seconds between two readings of the server's own page; 0: it is not read during a run.
+    #[serde(default)]
+    pub scrape_interval_s: f64,
     /// Where the results go.
     pub output: Output,
     /// A result that is not valid makes the exit code 1.

@@ -179,7 +179,7 @@ pub struct Capabilities {
     pub body: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Names of the server's own Prometheus counters; empty lists where it has none.
+/// Names on the server's own Prometheus page; empty lists where it has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServerMetrics {
     /// Path of the metrics page; none: the engine has no such page.
@@ -194,4 +194,13 @@ pub struct ServerMetrics {
     /// Prompt tokens found in the prefix cache.
     #[serde(default)]
     pub cached_tokens: Vec<String>,
+    /// Requests that the server works on: the first of these that the page shows.
+    #[serde(default)]
+    pub running: Vec<String>,
+    /// Requests in its queue: the first of these that the page shows.
+    #[serde(default)]
+    pub waiting: Vec<String>,
+    /// Used part of the KV cache, 0 to 1: the first of these that the page shows.
+    #[serde(default)]
+    pub kv_cache_use: Vec<String>,
 }

@@ -101,6 +101,8 @@ pub struct Counters {
     pub running: usize,
     /// Waiting for a place in the batch.
     pub waiting: usize,
+    /// Prompt and generated tokens of the requests being generated: what a cache would hold.
+    pub held_tokens: u64,
     /// Most requests that were running and waiting at once.
     pub peak_in_flight: usize,
     /// Prompt tokens of requests whose first token has come.
@@ -147,6 +149,7 @@ impl Default for Counters {
             overloaded: 0,
             running: 0,
             waiting: 0,
+            held_tokens: 0,
             peak_in_flight: 0,
             prompt_tokens: 0,
             generated_tokens: 0,

@@ -44,6 +44,7 @@ impl Server {
         active.start(start_ns);
         self.counters.waiting -= 1;
         self.counters.running += 1;
+        self.counters.held_tokens += u64::from(active.ask.prompt_tokens);
         self.counters.queue.observe(active.stream.queue_ns as f64 / 1e9);
         send_head(self.wire, connection, HeadTime::SlotStart);
     }
@@ -244,6 +245,8 @@ impl Server {
         let counters = &mut self.counters;
         if active.started {
             counters.running -= 1;
+            let held = u64::from(active.ask.prompt_tokens + active.stream.generated);
+            counters.held_tokens = counters.held_tokens.saturating_sub(held);
         } else {
             counters.waiting -= 1;
         }

@@ -172,6 +172,7 @@ impl Active {
             }
         }
         counters.generated_tokens += u64::from(steps);
+        counters.held_tokens += u64::from(steps);
         if self.stream.is_native() || !self.ask.stream {
             let visible = (self.steps_done + steps).min(self.answer.visible);
             let chat = self.ask.endpoint == Endpoint::Chat;

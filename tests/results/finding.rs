@@ -43,6 +43,7 @@ fn a_run_whose_records_are_gone_is_found_by_its_json() {
         environment: environment(),
         summary: summary(&three(), None),
         launched: Vec::new(),
+        server: None,
     };
     let path = results.path().join("vllm_20260201_143000.json");
     write_json(&path, &run).unwrap();

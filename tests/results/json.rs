@@ -12,6 +12,7 @@ fn a_run_and_a_comparison_are_read_back_whole() {
         environment: environment(),
         summary: summary(&three(), Some("interrupted")),
         launched: Vec::new(),
+        server: None,
     };
     let run_path = directory.path().join("run.json");
     write_json(&run_path, &run).unwrap();

@@ -104,6 +104,7 @@ fn plan(run_id: &str) -> Plan {
             shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None },
             startup_timeout_s: 1800.0,
         }),
+        scrape_interval_s: 1.0,
         output: Output { directory: "results".into(), folder: true },
         strict: false,
         simulated: false,

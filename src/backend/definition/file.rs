@@ -373,7 +373,7 @@ fn yes() -> bool {
     true
 }
 
-/// An engine's own counters.
+/// Names on an engine's own metrics page. Counters are summed; of gauges the first one that is shown counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricNames {
@@ -389,6 +389,15 @@ pub struct MetricNames {
     /// Prompt tokens found in the prefix cache.
     #[serde(default)]
     pub cached_tokens: Vec<String>,
+    /// Requests that it works on.
+    #[serde(default)]
+    pub running: Vec<String>,
+    /// Requests in its queue.
+    #[serde(default)]
+    pub waiting: Vec<String>,
+    /// Used part of the KV cache, 0 to 1.
+    #[serde(default)]
+    pub kv_cache_use: Vec<String>,
 }
 
 impl MetricNames {
@@ -399,6 +408,9 @@ impl MetricNames {
             prompt_tokens: self.prompt_tokens.clone(),
             generated_tokens: self.generated_tokens.clone(),
             cached_tokens: self.cached_tokens.clone(),
+            running: self.running.clone(),
+            waiting: self.waiting.clone(),
+            kv_cache_use: self.kv_cache_use.clone(),
         }
     }
 }

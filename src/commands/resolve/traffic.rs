@@ -14,6 +14,8 @@ const DEFAULT_CONCURRENCY: u32 = 20;
 const DEFAULT_OPEN_WARMUP: u64 = 20;
 /// Requests that a point of a sweep has at least for each that it keeps in flight, where nobody says how many.
 const LEAST_REQUESTS_A_SLOT: u64 = 4;
+/// The shortest time between two readings of a server's page, s.
+const SHORTEST_SCRAPE_S: f64 = 0.01;
 /// The most threads that a load engine can use to any good.
 const MOST_CLIENT_THREADS: u32 = 256;
 
@@ -111,6 +113,12 @@ fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> 
     }
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
         bail!("--temperature {} is not a temperature\nhint: give 0 or more", args.temperature);
+    }
+    if args.scrape_interval != 0.0 && args.scrape_interval < SHORTEST_SCRAPE_S {
+        bail!(
+            "--scrape-interval {} s would load the server\nhint: give 10ms or more, or 0 to leave its page alone",
+            args.scrape_interval
+        );
     }
     let zeros = [
         ("--concurrency", values.concurrency == Some(0)),
@@ -279,7 +287,7 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused_by_name_with_a_cure() {
-        let cases: [(&[&str], &str); 9] = [
+        let cases: [(&[&str], &str); 10] = [
             (&["--arrival", "constant"], "--arrival"),
             (&["--rate", "2", "--ramp", "1s"], "--ramp"),
             (&["--insecure", "--ca-file", "x.pem"], "--ca-file"),
@@ -289,6 +297,7 @@ mod tests {
             (&["--rate", "inf", "--duration", "5s"], "--requests"),
             (&["--requests", "0"], "--requests"),
             (&["--temperature", "-1"], "--temperature"),
+            (&["--scrape-interval", "1ms"], "--scrape-interval"),
         ];
         for (flags, name) in cases {
             // `-1` would be read as a flag of its own.

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::super::counters::{Ending, Finished, Histogram, heading};
 use super::{Facts, quoted};
 
-/// The part of a cache of 256 contexts that running sequences could fill, 0 to 1.
+/// The part of a cache of 256 contexts that running sequences fill, 0 to 1.
 fn cache_use(facts: &Facts<'_>) -> f64 {
     let capacity = f64::from(facts.settings.context_length) * 256.0;
-    (facts.counters.running as f64 * f64::from(facts.counters.longest_sequence) / capacity).min(1.0)
+    (facts.counters.held_tokens as f64 / capacity).min(1.0)
 }
 
 /// `/metrics` of vLLM.

@@ -1,0 +1,105 @@
+//! The server's own metrics page: fetched, and read for the series of [`crate::schema::sample::SERIES`].
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail};
+use reqwest::StatusCode;
+
+use crate::schema::sample::{
+    SERVER_GENERATED_TOKENS, SERVER_KV_CACHE_USE, SERVER_PROMPT_TOKENS, SERVER_RUNNING, SERVER_WAITING,
+};
+use crate::schema::target::ServerMetrics;
+
+use super::prometheus::Page;
+use super::sampler::Reading;
+
+/// The largest page that is read, bytes: the fullest one that was seen has 0.1 MB.
+const LARGEST_PAGE: usize = 16 << 20;
+
+/// Fetches the page at `path`; none where the server has none there (404, 501).
+///
+/// # Errors
+/// When the page cannot be read, or is answered with another status than 200.
+pub(super) async fn fetch(
+    client: &reqwest::Client,
+    base_url: &str,
+    path: &str,
+) -> anyhow::Result<Option<Page>> {
+    let url = format!("{}{path}", base_url.trim_end_matches('/'));
+    let mut response = client
+        .get(&url)
+        .send()
+        .await
+        .with_context(|| format!("cannot read the server's metrics at {url}"))?;
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED => return Ok(None),
+        status => bail!("the server answers {status} for its metrics at {url}"),
+    }
+    let mut bytes = Vec::new();
+    let broke_off = || format!("the server's metrics at {url} broke off");
+    while let Some(part) = response.chunk().await.with_context(broke_off)? {
+        bytes.extend_from_slice(&part);
+        if bytes.len() > LARGEST_PAGE {
+            bail!("the server's metrics at {url} do not end within {LARGEST_PAGE} bytes");
+        }
+    }
+    Ok(Some(Page::parse(&bytes)))
+}
+
+/// The sensor of the server's page.
+#[derive(Debug, Clone)]
+pub struct ServerPage {
+    client: reqwest::Client,
+    base_url: String,
+    path: String,
+    metrics: ServerMetrics,
+}
+
+impl ServerPage {
+    /// The sensor of the server at `base_url`; none where its engine has no page, or a page of unknown names.
+    pub fn new(client: reqwest::Client, base_url: &str, metrics: &ServerMetrics) -> Option<ServerPage> {
+        let path = metrics.path.clone()?;
+        let named = [
+            &metrics.running,
+            &metrics.waiting,
+            &metrics.kv_cache_use,
+            &metrics.prompt_tokens,
+            &metrics.generated_tokens,
+        ];
+        let is_known = named.iter().any(|names| !names.is_empty());
+        is_known.then(|| ServerPage { client, base_url: base_url.to_owned(), path, metrics: metrics.clone() })
+    }
+
+    /// Reads the page once.
+    ///
+    /// # Errors
+    /// There is no page now, it cannot be read, or it shows none of the names.
+    pub(super) async fn read(&self) -> anyhow::Result<Reading> {
+        let page = fetch(&self.client, &self.base_url, &self.path).await?;
+        let page = page.with_context(|| format!("the server has no page at {}", self.path))?;
+        let values = values(&page, &self.metrics);
+        if values.is_empty() {
+            bail!("the page at {} shows none of the names that the backend's file gives", self.path);
+        }
+        Ok(Reading { values, broken_lines: page.broken_lines as u64 })
+    }
+}
+
+/// The values of the series that a page shows.
+fn values(page: &Page, metrics: &ServerMetrics) -> BTreeMap<String, f64> {
+    let first =
+        |names: &[String], of: fn(&Page, &str) -> Option<f64>| names.iter().find_map(|name| of(page, name));
+    // Counters are summed, and show only after their first use on some engines: all of them, or none.
+    let total =
+        |names: &[String]| names.iter().filter_map(|name| page.sum(name)).reduce(|sum, value| sum + value);
+    let found = [
+        (SERVER_RUNNING, first(&metrics.running, Page::sum)),
+        (SERVER_WAITING, first(&metrics.waiting, Page::sum)),
+        (SERVER_KV_CACHE_USE, first(&metrics.kv_cache_use, Page::mean)),
+        (SERVER_PROMPT_TOKENS, total(&metrics.prompt_tokens)),
+        (SERVER_GENERATED_TOKENS, total(&metrics.generated_tokens)),
+    ];
+    let finite = found.into_iter().filter_map(|(name, value)| Some((name, value.filter(|v| v.is_finite())?)));
+    finite.map(|(name, value)| (name.to_owned(), value)).collect()
+}
