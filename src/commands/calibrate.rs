@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::sync::watch;
 
 use crate::analysis::exact_up_to;
@@ -22,6 +22,7 @@ use crate::schema::environment::Environment;
 use crate::schema::plan::{
     CommandKind, DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Plan, Sampling, SharedSettings,
 };
+use crate::schema::refusal::{refusal, refuse};
 use crate::schema::target::Target;
 use crate::schema::traffic::{Traffic, Warmup};
 use crate::schema::unit::Request;
@@ -128,8 +129,8 @@ fn load(text: &str) -> anyhow::Result<CalibrationLoad> {
         }
         (None, None) => None,
     };
-    let hint = "hint: write 250x50 for 250 streams of 50 tokens/s each, 1000/s for requests a second";
-    load.with_context(|| format!("--loads '{text}' is no load\n{hint}"))
+    let cure = "write 250x50 for 250 streams of 50 tokens/s each, 1000/s for requests a second";
+    load.ok_or_else(|| refusal(format!("--loads '{text}' is no load"), cure))
 }
 
 /// Client and server each hold a file a connection; the server is another process.
@@ -142,7 +143,10 @@ fn check_limits(grid: &Grid, environment: &Environment) -> anyhow::Result<()> {
         };
         if needed > soft {
             let words = load_words(*load);
-            bail!("{words} needs {needed} open files, and the limit is {soft}\nhint: ulimit -n {needed}");
+            return refuse(
+                format!("{words} needs {needed} open files, and the limit is {soft}"),
+                format!("ulimit -n {needed}"),
+            );
         }
     }
     Ok(())
@@ -313,14 +317,15 @@ fn pretend(program: &Path, shared: &SharedSettings, shape: &Shape) -> anyhow::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::refusal::cures;
 
     #[test]
     fn loads_are_read_or_refused_with_an_example() {
         assert_eq!(load("250x50").unwrap(), CalibrationLoad::Closed { streams: 250, tokens_per_s: 50.0 });
         assert_eq!(load("12.5/s").unwrap(), CalibrationLoad::Open { rate: 12.5 });
         for bad in ["", "x", "250", "0x50", "250x0", "-3/s", "1e999/s", "5x99999"] {
-            let error = load(bad).unwrap_err().to_string();
-            assert!(error.contains("hint: write 250x50"), "{bad}: {error}");
+            let error = load(bad).unwrap_err();
+            assert!(cures(&error)[0].starts_with("write 250x50"), "{bad}: {error}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::Command;
 use crate::commands::resolve::arguments;
+use crate::schema::refusal::{cures, with_cures};
 
 mod bench;
 mod calibrate;
@@ -53,27 +54,33 @@ pub fn guard() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "errors are printed here, once")]
 fn refuse(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", refusal(error));
+    eprintln!("error: {}", text_of(error));
     ExitCode::from(REFUSED)
 }
 
 /// All causes on one line, and the hints below: a cause never stands behind its effect's hint.
-fn refusal(error: &anyhow::Error) -> String {
-    let (mut causes, mut hints) = (Vec::new(), String::new());
-    for cause in error.chain().map(ToString::to_string) {
-        match cause.split_once("\nhint: ") {
-            Some((what, hint)) => {
-                causes.push(what.to_owned());
-                hints.push_str("\nhint: ");
-                hints.push_str(hint);
-            }
-            None => causes.push(cause),
-        }
-    }
-    causes.join(": ") + &hints
+fn text_of(error: &anyhow::Error) -> String {
+    with_cures(format!("{error:#}"), cures(error))
 }
 
 /// A tokio runtime for everything but the measured path.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+    use crate::schema::refusal::{OrRefuse, refuse};
+
+    #[test]
+    fn causes_stand_on_one_line_and_every_hint_below() {
+        let inner = refuse::<()>("x.yaml is not there", "check the path");
+        let error =
+            inner.or_refuse(|| "no backends".to_owned(), "see --help").context("compare").unwrap_err();
+        let text = "compare: no backends: x.yaml is not there\nhint: see --help\nhint: check the path";
+        assert_eq!(text_of(&error), text);
+    }
 }

@@ -11,6 +11,7 @@ use crate::load;
 use crate::monitor::{self, ServerCounters};
 use crate::schema::comparison::FailedTarget;
 use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::refusal::{Refusal, with_cures};
 use crate::schema::target::{LaunchSpec, Target};
 use crate::schema::unit::Request;
 
@@ -53,17 +54,14 @@ impl Failure {
             }
             text.push_str(&format!("\n  log: {}", path.display()));
         }
-        if let Some(hint) = &self.hint {
-            text.push_str("\nhint: ");
-            text.push_str(hint);
-        }
-        text
+        with_cures(text, self.hint.as_deref())
     }
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Failure { what: format!("{error:#}"), hint: None, log: None, interrupted: false, fatal: true }
+        let Refusal { what, cure, cause: _ } = Refusal::of(&error);
+        Failure { what, hint: cure, log: None, interrupted: false, fatal: true }
     }
 }
 
@@ -200,5 +198,19 @@ pub async fn counters(session: &Session, target: &Target, url: &str) -> Option<S
             session.progress.detail(&format!("{}: no counters of its own: {error:#}", target.label));
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::refusal::refusal;
+
+    #[test]
+    fn a_cure_reaches_a_comparisons_hint_and_not_its_error() {
+        let error = refusal("cannot write to /x", "choose another --output").context("the records");
+        let failed = Failure::from(error).of("vllm");
+        assert_eq!(failed.error, "the records: cannot write to /x");
+        assert_eq!(failed.hint, "choose another --output");
     }
 }

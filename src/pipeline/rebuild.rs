@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
-
 use crate::progress::Progress;
 use crate::report::terminal::Style;
 use crate::results;
 use crate::schema::comparison::FailedTarget;
 use crate::schema::plan::{CommandKind, Plan};
+use crate::schema::refusal::refuse;
 
 use super::derive::{Derived, derive};
 use super::reports;
@@ -44,7 +43,10 @@ pub fn rebuild(paths: &[PathBuf], style: Style, progress: &Progress) -> anyhow::
         }
     }
     if by_run_id.is_empty() && folders.is_empty() {
-        bail!("no run in {}\nhint: give a results directory or a run's records file", shown(paths));
+        return refuse(
+            format!("no run in {}", shown(paths)),
+            "give a results directory or a run's records file",
+        );
     }
     for (run_id, runs) in &by_run_id {
         for run in runs {

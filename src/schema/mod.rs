@@ -10,6 +10,7 @@ pub mod files;
 pub mod live;
 pub mod plan;
 pub mod record;
+pub mod refusal;
 pub mod summary;
 pub mod target;
 pub mod traffic;

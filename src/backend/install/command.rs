@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::backend::install::InstallEvent;
+use crate::schema::refusal::refuse;
 
 /// How often the log is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -80,12 +81,10 @@ impl Runner {
         if status.success() {
             return Ok(());
         }
-        bail!(
-            "{what}: failed ({status})\n{}\nhint: {}the whole log is {}",
-            last_lines(&self.log, start),
-            cause(&self.log, start),
-            self.log.display()
-        )
+        return refuse(
+            format!("{what}: failed ({status})\n{}", last_lines(&self.log, start)),
+            format!("{}the whole log is {}", cause(&self.log, start), self.log.display()),
+        );
     }
 }
 

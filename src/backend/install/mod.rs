@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::backend::definition::Definition;
 use crate::backend::definition::file::{Need, Packages, PullWhat, Recipe, Step};
 use crate::backend::find::on_path;
+use crate::schema::refusal::{refusal, refuse};
 pub(crate) use command::Runner;
 pub(crate) use tools::{IndexSettings, uv};
 
@@ -92,7 +93,7 @@ pub fn data_dir() -> Result<PathBuf> {
     let directory = variable("HARNESS_DATA_DIR")
         .or_else(|| variable("XDG_DATA_HOME").map(|home| home.join("harness")))
         .or_else(|| variable("HOME").map(|home| home.join(".local/share/harness")))
-        .ok_or_else(|| anyhow!("no data directory is known\nhint: set HARNESS_DATA_DIR"))?;
+        .ok_or_else(|| refusal("no data directory is known", "set HARNESS_DATA_DIR"))?;
     Ok(std::path::absolute(directory)?)
 }
 
@@ -183,11 +184,9 @@ fn recipe(definition: &Definition, variant: Variant) -> Result<&Recipe> {
         Variant::Gpu => recipes.gpu.as_ref(),
     };
     found.ok_or_else(|| {
-        anyhow!(
-            "{}: no recipe for a machine of kind `{}`\nhint: {}",
-            definition.origin,
-            variant.name(),
-            recipes.hint
+        refusal(
+            format!("{}: no recipe for a machine of kind `{}`", definition.origin, variant.name()),
+            format!("{}", recipes.hint),
         )
     })
 }
@@ -229,12 +228,12 @@ fn check_needs(definition: &Definition, recipe: &Recipe) -> Result<()> {
     let search_path = std::env::var_os("PATH").unwrap_or_default();
     let missing = |need: &&Need| need.any_of.iter().all(|name| on_path(name, &search_path).is_none());
     match recipe.needs.iter().find(missing) {
-        Some(need) => bail!(
-            "installing {} needs {}, and there is none on PATH\nhint: {}",
-            definition.title(),
-            need.what,
-            need.cure
-        ),
+        Some(need) => {
+            return refuse(
+                format!("installing {} needs {}, and there is none on PATH", definition.title(), need.what),
+                format!("{}", need.cure),
+            );
+        }
         None => Ok(()),
     }
 }

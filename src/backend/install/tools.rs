@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::backend::find::{is_program, on_path};
 use crate::backend::install::{Environment, InstallEvent, Runner};
+use crate::schema::refusal::refuse;
 
 /// The installer uv: on PATH, in the harness's own tools, or fetched there.
 ///
@@ -28,14 +29,15 @@ pub(crate) fn uv(
         return Ok(uv);
     }
     let Some(python) = on_path("python3", &search_path) else {
-        bail!(
-            "neither uv nor python3 is on PATH\nhint: Debian and Ubuntu: apt install python3 python3-venv; Fedora: dnf install python3"
+        return refuse(
+            "neither uv nor python3 is on PATH",
+            "Debian and Ubuntu: apt install python3 python3-venv; Fedora: dnf install python3",
         );
     };
     if !succeeds(&python, &["-c", "import venv, ensurepip"]) {
-        bail!(
-            "{} cannot make environments\nhint: Debian and Ubuntu: apt install python3-venv; or put uv on PATH",
-            python.display()
+        return refuse(
+            format!("{} cannot make environments", python.display()),
+            "Debian and Ubuntu: apt install python3-venv; or put uv on PATH",
         );
     }
     let text = |path: &Path| path.display().to_string();

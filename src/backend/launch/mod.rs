@@ -17,9 +17,10 @@ use tokio::time::{Instant, timeout};
 use crate::backend::guard::{Container, Ended, Guard, Launch, Refused, ServerHandle};
 use crate::backend::launch::command::{Prepared, prepare};
 use crate::backend::launch::diagnosis::diagnose;
-use crate::backend::launch::readiness::{Candidate, ProbeAnswer, Unready, prove};
+use crate::backend::launch::readiness::{Candidate, ProbeAnswer, prove};
 use crate::backend::launch::shutdown::Stopped;
 use crate::backend::server_log::ServerLog;
+use crate::schema::refusal::Refusal;
 use crate::schema::target::{LaunchSpec, Stop};
 
 /// What is to be launched.
@@ -130,7 +131,7 @@ enum Failure {
     Ended(Ended),
     Interrupted,
     TimeUp,
-    Unready(Unready),
+    Unready(Refusal),
 }
 
 /// Launches a server and proves it ready with one real token, asked for through `probe` (given its URL).
@@ -150,7 +151,7 @@ where
         let what = format!("{} was not started, since a stop was asked for", request.label);
         return Err(LaunchError { interrupted: true, ..refuse(&request, what, None) });
     }
-    let prepared = prepare(&request).map_err(|problem| refuse(&request, problem.what, problem.hint))?;
+    let prepared = prepare(&request).map_err(|why| refuse(&request, why.what, why.cure))?;
     let asked: Vec<String> =
         spec.readiness.paths.iter().chain([&spec.readiness.models_path]).cloned().collect();
     let log = ServerLog::open(request.log, prepared.secrets.clone(), &asked).map_err(|error| {
@@ -277,8 +278,8 @@ fn explain(
             diagnose(log, None, patterns),
             Some("see its log; a longer wait is --startup-timeout".to_owned()),
         ),
-        Failure::Unready(Unready { what, hint }) => {
-            (format!("{label}: {what}"), diagnose(log, None, patterns), hint.clone())
+        Failure::Unready(Refusal { what, cure, cause: _ }) => {
+            (format!("{label}: {what}"), diagnose(log, None, patterns), cure.clone())
         }
     };
     let mut log_tail = log.last_lines();

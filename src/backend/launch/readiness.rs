@@ -13,6 +13,7 @@ use crate::backend::launch::LaunchEvent;
 use crate::backend::launch::port::{self, Listener};
 use crate::backend::process::{self, Process};
 use crate::backend::server_log::ServerLog;
+use crate::schema::refusal::Refusal;
 use crate::schema::target::Readiness;
 
 /// Between two questions while nobody listens.
@@ -35,15 +36,6 @@ pub struct ProbeAnswer {
     pub prompt_tokens: Option<u64>,
     /// Output tokens as the server counts them, where it says.
     pub output_tokens: Option<u64>,
-}
-
-/// A server that runs but cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unready {
-    /// One line.
-    pub what: String,
-    /// What to do.
-    pub hint: Option<String>,
 }
 
 /// A launched server that is to prove itself.
@@ -70,11 +62,11 @@ pub async fn prove<P>(
     candidate: &Candidate<'_>,
     probe: &P,
     on_event: &mut impl FnMut(LaunchEvent),
-) -> Result<ProbeAnswer, Unready>
+) -> Result<ProbeAnswer, Refusal>
 where
     P: AsyncFn(&str) -> Result<ProbeAnswer, String>,
 {
-    let client = client().map_err(|error| Unready { what: error.to_string(), hint: None })?;
+    let client = client().map_err(|error| Refusal::new(error.to_string()))?;
     wait_for_health(candidate, &client, on_event).await;
     check_owner(candidate).await?;
     check_model(candidate, &client).await?;
@@ -138,7 +130,7 @@ async fn wait_for_health(
 }
 
 /// The answer came from our server and not from another one on the same port.
-async fn check_owner(candidate: &Candidate<'_>) -> Result<(), Unready> {
+async fn check_owner(candidate: &Candidate<'_>) -> Result<(), Refusal> {
     if candidate.in_container {
         return Ok(());
     }
@@ -155,11 +147,9 @@ async fn check_owner(candidate: &Candidate<'_>) -> Result<(), Unready> {
     Err(foreign(candidate.port, &who))
 }
 
-fn foreign(port: u16, who: &str) -> Unready {
-    Unready {
-        what: format!("another server answers on port {port}{who}"),
-        hint: Some("stop that server, or ask for another port; without one a free port is chosen".into()),
-    }
+fn foreign(port: u16, who: &str) -> Refusal {
+    Refusal::new(format!("another server answers on port {port}{who}"))
+        .hint("stop that server, or ask for another port; without one a free port is chosen")
 }
 
 /// All processes of the server now: what the guard wrote down, and what was born since.
@@ -172,7 +162,7 @@ fn processes(candidate: &Candidate<'_>) -> Vec<Process> {
 }
 
 /// The model stands in the server's list under our name.
-async fn check_model(candidate: &Candidate<'_>, client: &reqwest::Client) -> Result<(), Unready> {
+async fn check_model(candidate: &Candidate<'_>, client: &reqwest::Client) -> Result<(), Refusal> {
     let Readiness { models_path, listed_model, .. } = candidate.readiness;
     let mut problem = String::new();
     for attempt in 0..TRIES {
@@ -199,10 +189,8 @@ async fn check_model(candidate: &Candidate<'_>, client: &reqwest::Client) -> Res
         candidate.last_seen.replace(format!("the server {problem}"));
     }
     if !candidate.in_container && port::listener(candidate.port, &processes(candidate)) == Listener::Ours {
-        return Err(Unready {
-            what: format!("the server on port {} {problem}", candidate.port),
-            hint: Some("the name that it serves and the name in its backend file must be the same".into()),
-        });
+        return Err(Refusal::new(format!("the server on port {} {problem}", candidate.port))
+            .hint("the name that it serves and the name in its backend file must be the same"));
     }
     Err(foreign(candidate.port, &format!(": it {problem}")))
 }
@@ -218,7 +206,7 @@ fn in_words(names: &[String]) -> String {
 }
 
 /// One real streamed token: health says nothing of a hung engine.
-async fn ask_for_a_token<P>(candidate: &Candidate<'_>, probe: &P) -> Result<ProbeAnswer, Unready>
+async fn ask_for_a_token<P>(candidate: &Candidate<'_>, probe: &P) -> Result<ProbeAnswer, Refusal>
 where
     P: AsyncFn(&str) -> Result<ProbeAnswer, String>,
 {
@@ -233,7 +221,7 @@ where
             Err(error) => problem = error,
         }
     }
-    Err(Unready { what: format!("the server is healthy but streams no token: {problem}"), hint: None })
+    Err(Refusal::new(format!("the server is healthy but streams no token: {problem}")))
 }
 
 #[cfg(test)]

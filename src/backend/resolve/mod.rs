@@ -15,6 +15,7 @@ use crate::backend::find::Found;
 use crate::backend::install::Variant;
 use crate::backend::model::{model_name, precision};
 use crate::schema::plan::SharedSettings;
+use crate::schema::refusal::{Refusal, refuse};
 use crate::schema::target::{Capabilities, Model, Origin, Target};
 use building::Building;
 use model_source::model_source;
@@ -69,12 +70,18 @@ pub struct ResolveInput<'a> {
 
 /// An engine that is not on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{title} is not installed\nhint: {hint}")]
+#[error("{title} is not installed")]
 pub struct NotInstalled {
     /// `vLLM`
     pub title: String,
     /// What to type.
     pub hint: String,
+}
+
+impl From<NotInstalled> for Refusal {
+    fn from(missing: NotInstalled) -> Self {
+        Refusal::new(missing.to_string()).hint(missing.hint)
+    }
 }
 
 /// True when this backend is to run from an image: its own `launcher` setting, else `--launcher`.
@@ -186,10 +193,13 @@ fn check_names(definition: &Definition, set: &BTreeMap<String, String>, label: &
     for name in set.keys() {
         if name != LAUNCHER && !definition.file.parameters.contains_key(name) {
             let known: Vec<&str> = definition.file.parameters.keys().map(String::as_str).collect();
-            bail!(
-                "{label}.{name}: {} has no such parameter; known: {}, {LAUNCHER}\nhint: any other flag of the engine goes through --extra-args {label}=\"--flag value\"",
-                definition.origin,
-                known.join(", ")
+            return refuse(
+                format!(
+                    "{label}.{name}: {} has no such parameter; known: {}, {LAUNCHER}",
+                    definition.origin,
+                    known.join(", ")
+                ),
+                format!("any other flag of the engine goes through --extra-args {label}=\"--flag value\""),
             );
         }
     }
@@ -198,9 +208,12 @@ fn check_names(definition: &Definition, set: &BTreeMap<String, String>, label: &
 
 fn check_env(env: &BTreeMap<String, String>, label: &str) -> Result<()> {
     match env.keys().find(|name| names_a_secret(name)) {
-        Some(name) => bail!(
-            "--env {label}.{name}=…: a secret would be written into the results\nhint: set {name} in your own environment and pass --env {label}.{name}"
-        ),
+        Some(name) => {
+            return refuse(
+                format!("--env {label}.{name}=…: a secret would be written into the results"),
+                format!("set {name} in your own environment and pass --env {label}.{name}"),
+            );
+        }
         None => Ok(()),
     }
 }
@@ -209,9 +222,16 @@ fn check_extra_args(arguments: &[String], label: &str) -> Result<()> {
     let flag = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
     let flags = arguments.iter().filter(|argument| argument.starts_with('-')).map(flag);
     match flags.into_iter().find(|flag| names_a_secret(flag)) {
-        Some(flag) => bail!(
-            "--extra-args {label}: {flag} takes a secret, which would be written into the results\nhint: put it into an environment variable that the engine reads, and pass --env {label}.NAME"
-        ),
+        Some(flag) => {
+            return refuse(
+                format!(
+                    "--extra-args {label}: {flag} takes a secret, which would be written into the results"
+                ),
+                format!(
+                    "put it into an environment variable that the engine reads, and pass --env {label}.NAME"
+                ),
+            );
+        }
         None => Ok(()),
     }
 }

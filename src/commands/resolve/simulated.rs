@@ -12,6 +12,7 @@ use crate::backend::model::model_name;
 use crate::backend::resolve::{LAUNCHER, url_target};
 use crate::cli::{Cli, Command, SimulateEngine};
 use crate::schema::plan::SharedSettings;
+use crate::schema::refusal::{OrRefuse, refusal, refuse};
 use crate::schema::target::{LaunchSpec, Launcher, Model, Origin, Readiness, Target};
 
 use crate::commands::resolve::choices::{Choice, Given};
@@ -134,10 +135,9 @@ fn engine(definition: &Definition) -> anyhow::Result<SimulateEngine> {
         known.iter().filter_map(ValueEnum::to_possible_value).map(|value| value.get_name().to_owned());
     let names: Vec<String> = names.collect();
     SimulateEngine::from_str(&definition.name, false).map_err(|_| {
-        anyhow::anyhow!(
-            "no engine like '{}' can be simulated\nhint: --simulate knows {}",
-            definition.name,
-            names.join(", ")
+        refusal(
+            format!("no engine like '{}' can be simulated", definition.name),
+            format!("--simulate knows {}", names.join(", ")),
         )
     })
 }
@@ -168,20 +168,20 @@ fn argv(
 /// A mistake is told now, and not by a server that ends at once.
 fn check(label: &str, argv: &[String], given: &[String]) -> anyhow::Result<()> {
     if let Some(flag) = OURS.iter().find(|flag| is_given(flag, given)) {
-        bail!("--extra-args {label}: {flag} is set by --simulate itself\nhint: leave it out");
+        return refuse(format!("--extra-args {label}: {flag} is set by --simulate itself"), "leave it out");
     }
-    let hint = "hint: with --simulate these go to harness simulate; see harness simulate --help";
+    let cure = "with --simulate these go to harness simulate; see harness simulate --help";
     let typed = argv.iter().map(|argument| if argument == "{port}" { "0" } else { argument });
     match Cli::try_parse_from(typed) {
         Ok(Cli { command: Command::Simulate(args) }) => {
             let settings = simulate::settings(&args);
-            settings.map(|_| ()).map_err(|error| anyhow::anyhow!("--extra-args {label}: {error:#}\n{hint}"))
+            settings.map(|_| ()).or_refuse(|| format!("--extra-args {label}"), cure)
         }
-        Ok(_) => bail!("--extra-args {label}: not arguments of harness simulate\n{hint}"),
+        Ok(_) => refuse(format!("--extra-args {label}: not arguments of harness simulate"), cure),
         Err(error) => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            bail!("--extra-args {label}: {line}\n{hint}")
+            refuse(format!("--extra-args {label}: {line}"), cure)
         }
     }
 }
@@ -192,9 +192,9 @@ fn without_effect(label: &str, definition: &Definition, given: &Given) -> anyhow
     let mut unused = Vec::new();
     for name in given.settings.keys() {
         if name != LAUNCHER && !definition.file.parameters.contains_key(name) {
-            bail!(
-                "{label}.{name}: {} has no such parameter\nhint: flags of harness simulate go through --extra-args {label}=\"--flag value\"",
-                definition.origin
+            return refuse(
+                format!("{label}.{name}: {} has no such parameter", definition.origin),
+                format!("flags of harness simulate go through --extra-args {label}=\"--flag value\""),
             );
         }
         if Some(name.as_str()) != port {

@@ -1,9 +1,8 @@
 //! Load flags → the traffic of a plan, with contradictions refused.
 
-use anyhow::bail;
-
 use crate::cli::{ArrivalArg, CountOrSeconds, EndpointArg, LoadArgs};
 use crate::schema::plan::{Endpoint, Header, HttpSettings, LoadPoint, Sampling};
+use crate::schema::refusal::refuse;
 use crate::schema::traffic::{Traffic, Warmup};
 
 /// Requests in flight of a closed loop.
@@ -50,23 +49,27 @@ pub fn load_plan(args: &LoadArgs, prompts: usize) -> anyhow::Result<LoadPoint> {
 
 fn refuse_contradictions(args: &LoadArgs) -> anyhow::Result<()> {
     if args.arrival.is_some() && args.rate.is_none() {
-        bail!(
-            "--arrival says how an open loop starts its requests, and there is no --rate\nhint: add --rate R, or leave --arrival out"
+        return refuse(
+            "--arrival says how an open loop starts its requests, and there is no --rate",
+            "add --rate R, or leave --arrival out",
         );
     }
     if args.ramp.is_some() && args.rate.is_some() {
-        bail!("--ramp is for a closed loop, and --rate makes an open one\nhint: leave one of them out");
+        return refuse("--ramp is for a closed loop, and --rate makes an open one", "leave one of them out");
     }
     if args.insecure && args.ca_file.is_some() {
-        bail!("--insecure checks no certificate, so --ca-file would do nothing\nhint: leave one of them out");
+        return refuse(
+            "--insecure checks no certificate, so --ca-file would do nothing",
+            "leave one of them out",
+        );
     }
     if let Some(rate) = args.rate
         && !(rate.is_finite() && rate > 0.0)
     {
-        bail!("--rate {rate} is not a rate\nhint: give requests per second above 0");
+        return refuse(format!("--rate {rate} is not a rate"), "give requests per second above 0");
     }
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
-        bail!("--temperature {} is not a temperature\nhint: give 0 or more", args.temperature);
+        return refuse(format!("--temperature {} is not a temperature", args.temperature), "give 0 or more");
     }
     let zeros = [
         ("--concurrency", args.concurrency == Some(0)),
@@ -77,14 +80,15 @@ fn refuse_contradictions(args: &LoadArgs) -> anyhow::Result<()> {
         ("--client-threads", args.client_threads == 0),
     ];
     if let Some((flag, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
-        bail!(
-            "{flag} is 0, so there is nothing to measure\nhint: give a number above 0, or leave {flag} out"
+        return refuse(
+            format!("{flag} is 0, so there is nothing to measure"),
+            format!("give a number above 0, or leave {flag} out"),
         );
     }
     if args.client_threads > MOST_CLIENT_THREADS {
-        bail!(
-            "--client-threads {} is more than {MOST_CLIENT_THREADS}\nhint: one thread carries thousands of streams",
-            args.client_threads
+        return refuse(
+            format!("--client-threads {} is more than {MOST_CLIENT_THREADS}", args.client_threads),
+            "one thread carries thousands of streams",
         );
     }
     Ok(())
@@ -108,13 +112,16 @@ pub fn wire(args: &LoadArgs) -> anyhow::Result<HttpSettings> {
     };
     let path = args.endpoint_path.clone().unwrap_or_else(|| endpoint.path().to_owned());
     if !path.starts_with('/') {
-        bail!("--endpoint-path {path} is not a path\nhint: begin it with a slash: /{path}");
+        return refuse(
+            format!("--endpoint-path {path} is not a path"),
+            format!("begin it with a slash: /{path}"),
+        );
     }
     let headers = args.header.iter().map(|text| header(text)).collect::<anyhow::Result<_>>()?;
     if let Some(file) = &args.ca_file
         && !file.is_file()
     {
-        bail!("--ca-file {} does not exist\nhint: give a PEM file", file.display());
+        return refuse(format!("--ca-file {} does not exist", file.display()), "give a PEM file");
     }
     Ok(HttpSettings {
         endpoint,
@@ -130,18 +137,18 @@ pub fn wire(args: &LoadArgs) -> anyhow::Result<HttpSettings> {
 fn header(text: &str) -> anyhow::Result<Header> {
     let Some((name, value)) = text.split_once(':') else {
         // The text may be a key typed by mistake, so it is not repeated.
-        bail!("a --header has no colon\nhint: write --header 'Name: value'");
+        return refuse("a --header has no colon", "write --header 'Name: value'");
     };
     let name = name.trim();
     let is_token = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     if !is_token || value.bytes().any(|byte| byte.is_ascii_control()) {
-        bail!("--header '{name}' is not a header\nhint: write --header 'Name: value'");
+        return refuse(format!("--header '{name}' is not a header"), "write --header 'Name: value'");
     }
     let ours =
         ["host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"];
     if ours.contains(&name.to_ascii_lowercase().as_str()) {
-        bail!("--header {name} is set by the load engine itself\nhint: leave it out");
+        return refuse(format!("--header {name} is set by the load engine itself"), "leave it out");
     }
     Ok(Header { name: name.to_owned(), value: value.trim().to_owned() })
 }
@@ -151,7 +158,12 @@ pub fn api_key(wire: &HttpSettings) -> anyhow::Result<Option<String>> {
     let Some(name) = &wire.api_key_env else { return Ok(None) };
     match std::env::var(name) {
         Ok(key) if !key.trim().is_empty() => Ok(Some(key.trim().to_owned())),
-        Ok(_) | Err(_) => bail!("--api-key-env {name}: that variable is not set\nhint: export {name}=…"),
+        Ok(_) | Err(_) => {
+            return refuse(
+                format!("--api-key-env {name}: that variable is not set"),
+                format!("export {name}=…"),
+            );
+        }
     }
 }
 
@@ -159,6 +171,7 @@ pub fn api_key(wire: &HttpSettings) -> anyhow::Result<Option<String>> {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::schema::refusal::cures;
     use clap::Parser;
 
     fn args(more: &[&str]) -> LoadArgs {
@@ -201,8 +214,8 @@ mod tests {
                 flags => flags.iter().map(|flag| (*flag).to_owned()).collect(),
             };
             let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-            let error = load_plan(&args(&flags), 24).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains("hint:"), "{error}");
+            let error = load_plan(&args(&flags), 24).unwrap_err();
+            assert!(error.to_string().contains(name) && !cures(&error).is_empty(), "{error}");
         }
     }
 
