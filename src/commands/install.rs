@@ -9,6 +9,7 @@ use crate::backend::definition::Definitions;
 use crate::backend::install::{self, InstallEvent, Installed};
 use crate::backend::model;
 use crate::cli::InstallArgs;
+use crate::directories;
 use crate::environment;
 use crate::progress::{Activity, Progress};
 
@@ -26,7 +27,7 @@ pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
             );
         }
     }
-    let data_dir = install::data_dir()?;
+    let data_dir = directories::data_dir()?;
     let variant = machine::machine(&environment::look(), None).variant();
     let progress = Progress::new(args.quiet, false);
     for name in &args.names {

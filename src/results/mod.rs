@@ -1,6 +1,5 @@
 //! results/ ⇄ [`crate::schema`]: names that collide with none, files that are whole or absent, records that outlive a crash.
 
-mod atomic;
 mod find;
 mod name;
 mod read;
@@ -8,7 +7,7 @@ mod record_reader;
 mod record_writer;
 mod summary_csv;
 
-pub use atomic::{AtomicFile, write_atomic, write_json};
+pub use crate::directories::{AtomicFile, write_atomic, write_json};
 pub use find::{FoundRun, FoundRuns, Unreadable, find_runs};
 pub use name::{RunFiles, check_writable, file_stamp, take_directory, take_file};
 pub use read::{read_comparison, read_plan, read_run};

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::directories::AtomicFile;
 use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
 use crate::schema::record::RequestRecord;
 use crate::schema::summary::ServerCounts;
 
-use super::atomic::AtomicFile;
 use super::name::RunFiles;
 
 /// A record may wait so long in memory before it is given to the system.

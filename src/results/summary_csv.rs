@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
-use super::atomic::write_atomic;
+use crate::directories::write_atomic;
+
 use super::name::{file_stamp, numbered};
 
 /// The file of all runs.

@@ -10,6 +10,7 @@ use crate::backend::launch::child_environment::{
 };
 use crate::backend::launch::port;
 use crate::backend::server_log::HIDDEN;
+use crate::programs::on_path;
 use crate::schema::refusal::Refusal;
 use crate::schema::target::{LaunchSpec, Launcher};
 
@@ -68,7 +69,7 @@ fn prepare_docker(
 ) -> Result<Prepared, Refusal> {
     let spec = request.spec;
     let Launcher::Docker(image) = &spec.launcher else { return prepare_process(spec, own, port) };
-    let client = docker::find_client(own.get("PATH").map(String::as_str)).ok_or_else(|| {
+    let client = own.get("PATH").and_then(|path| on_path("docker", path.as_ref())).ok_or_else(|| {
         Refusal::new("docker is not on the PATH")
             .hint("install Docker, or launch the engine without it: --launcher process")
     })?;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::backend::definition::file::{ByMachine, Scalar};
 use crate::backend::definition::template::{Scope, fill};
 use crate::backend::definition::{Definition, Parameter, Role};
-use crate::backend::install::Variant;
+use crate::backend::managed::Variant;
 use crate::backend::model::{kv_bytes_per_token, model_dtype, model_name, precision};
 use crate::backend::resolve::model_source::image_of;
 use crate::backend::resolve::{ResolveInput, capabilities_of};

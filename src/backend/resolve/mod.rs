@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::backend::definition::template::{Scope, fill};
 use crate::backend::definition::{Definition, Role};
 use crate::backend::find::Found;
-use crate::backend::install::Variant;
+use crate::backend::managed::Variant;
 use crate::backend::model::{model_name, precision};
 use crate::schema::plan::SharedSettings;
 use crate::schema::refusal::{Refusal, refuse};
