@@ -32,4 +32,6 @@ pub mod progress;
 pub mod report;
 pub mod results;
 pub mod schema;
+pub mod secrets;
+pub mod server_api;
 pub mod simulator;

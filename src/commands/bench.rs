@@ -8,9 +8,9 @@ use crate::backend::definition::Definitions;
 use crate::backend::resolve::url_target;
 use crate::cli::BenchArgs;
 use crate::load;
-use crate::monitor;
 use crate::schema::plan::CommandKind;
 use crate::schema::refusal::{OrRefuse, refusal, refuse};
+use crate::server_api;
 
 use crate::commands::play;
 use crate::commands::play::{Dataset, Targets};
@@ -41,8 +41,8 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
         if wire.http2 && !args.output.dry_run {
             load::check_http2(&url, &wire).await.with_context(|| format!("{url} cannot be measured"))?;
         }
-        let client = monitor::client(&wire, traffic::api_key(&wire)?.as_deref())?;
-        let models = monitor::listed_models(&client, &url).await;
+        let client = server_api::client(&wire, traffic::api_key(&wire)?.as_deref())?;
+        let models = server_api::listed_models(&client, &url).await;
         let model = match (&args.model, models) {
             (Some(model), _) => model.clone(),
             (None, Ok(models)) => models.into_iter().next().ok_or_else(|| {

@@ -12,7 +12,6 @@ use crate::analysis::exact_up_to;
 use crate::backend::definition::Definitions;
 use crate::backend::guard::Guard;
 use crate::cli::CalibrateArgs;
-use crate::monitor;
 use crate::pipeline::{self, Session};
 use crate::progress::Progress;
 use crate::report::calibration::{calibration_table, load_words};
@@ -26,6 +25,7 @@ use crate::schema::refusal::{refusal, refuse};
 use crate::schema::target::Target;
 use crate::schema::traffic::{Traffic, Warmup};
 use crate::schema::unit::Request;
+use crate::server_api;
 
 use crate::commands::resolve::choices::{Choice, Engine, Given};
 use crate::commands::resolve::simulated::Simulation;
@@ -227,7 +227,7 @@ fn session(
         http,
     };
     Ok(Session {
-        client: monitor::client(&plan.http, None)?,
+        client: server_api::client(&plan.http, None)?,
         api_key: None,
         requests: Arc::from(shape.requests),
         warmup: Arc::from([Request { prompt_id: "warmup".into(), prompt: "Warm up.".into(), max_tokens: 4 }]),

@@ -11,7 +11,6 @@ use crate::cli::{LoadArgs, OutputArgs};
 use crate::dataset;
 use crate::environment;
 use crate::load;
-use crate::monitor;
 use crate::pipeline::{self, Outcome, Session};
 use crate::progress::Progress;
 use crate::report::terminal::Style;
@@ -22,6 +21,7 @@ use crate::schema::environment::Environment;
 use crate::schema::plan::{CommandKind, DatasetSource, Launching, Plan, Skipped};
 use crate::schema::target::Target;
 use crate::schema::unit::Prompt;
+use crate::server_api;
 
 use crate::commands::resolve::traffic;
 use crate::commands::{calibrated, interrupt};
@@ -104,7 +104,7 @@ pub async fn play(
     let max_tokens = plan.sampling.max_tokens;
     let requests = dataset::requests(&dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
     let session = Session {
-        client: monitor::client(&plan.http, api_key.as_deref())?,
+        client: server_api::client(&plan.http, api_key.as_deref())?,
         api_key,
         plan,
         environment,

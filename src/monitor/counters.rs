@@ -1,10 +1,9 @@
 //! The server's own token counters, scraped from its Prometheus page before and after a run.
 
-use anyhow::{Context, bail};
 use prometheus_parse::{Scrape, Value};
-use reqwest::StatusCode;
 
 use crate::schema::target::ServerMetrics;
+use crate::server_api;
 
 /// What a server has counted since it started, or between two scrapes ([`ServerCounters::since`]).
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -43,18 +42,8 @@ pub async fn server_counters(
 ) -> anyhow::Result<Option<ServerCounters>> {
     let Some(path) = &metrics.path else { return Ok(None) };
     let url = format!("{}{path}", base_url.trim_end_matches('/'));
-    let response = client
-        .get(&url)
-        .send()
-        .await
-        .with_context(|| format!("cannot read the server's metrics at {url}"))?;
-    match response.status() {
-        StatusCode::OK => {}
-        StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED => return Ok(None),
-        status => bail!("the server answers {status} for its metrics at {url}"),
-    }
-    let page = response.text().await.with_context(|| format!("the server's metrics at {url} broke off"))?;
-    Ok(Some(counters(&page, metrics)?))
+    let page = server_api::metrics_page(client, &url).await?;
+    page.map(|page| counters(&page, metrics)).transpose()
 }
 
 /// The counters that a page shows.
@@ -133,8 +122,8 @@ fn sum_over_labels(scrape: &Scrape, name: &str) -> Option<f64> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::monitor::client;
     use crate::schema::plan::{Endpoint, HttpSettings};
+    use crate::server_api::client;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn metrics(prompt: &str, generated: &str, cached: &[&str]) -> ServerMetrics {

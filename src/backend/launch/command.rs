@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::backend::docker;
 use crate::backend::guard::Container;
-use crate::backend::launch::LaunchRequest;
 use crate::backend::launch::child_environment::{
-    child_environment, docker_client_environment, names_for_container, secret_values,
+    child_environment, docker_client_environment, names_for_container,
 };
 use crate::backend::launch::port;
+use crate::backend::launch::request::LaunchRequest;
 use crate::backend::server_log::HIDDEN;
 use crate::programs::on_path;
 use crate::schema::refusal::Refusal;
 use crate::schema::target::{LaunchSpec, Launcher};
+use crate::secrets::secret_values;
 
 /// Opens a secret's placeholder; its name and `}` follow.
 const SECRET: &str = "{secret:";

@@ -5,10 +5,11 @@ mod command;
 mod diagnosis;
 pub mod port;
 pub mod readiness;
+mod request;
 pub mod shutdown;
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -18,47 +19,11 @@ use crate::backend::guard::{Container, Ended, Guard, Launch, Refused, ServerHand
 use crate::backend::launch::command::{Prepared, prepare};
 use crate::backend::launch::diagnosis::diagnose;
 use crate::backend::launch::readiness::{Candidate, ProbeAnswer, prove};
+pub use crate::backend::launch::request::{LaunchEvent, LaunchRequest};
 use crate::backend::launch::shutdown::Stopped;
 use crate::backend::server_log::ServerLog;
 use crate::schema::refusal::Refusal;
-use crate::schema::target::{LaunchSpec, Stop};
-
-/// What is to be launched.
-#[derive(Debug, Clone, Copy)]
-pub struct LaunchRequest<'a> {
-    /// The target's label.
-    pub label: &'a str,
-    /// The run's id, part of a container's name.
-    pub run_id: &'a str,
-    /// How to start, prove and stop it.
-    pub spec: &'a LaunchSpec,
-    /// File that its output is appended to.
-    pub log: &'a Path,
-    /// The longest from its start to its first token.
-    pub startup_timeout: Duration,
-}
-
-/// How far a launch is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LaunchEvent {
-    /// Its process runs.
-    Starting {
-        /// The process.
-        pid: u32,
-    },
-    /// It loads; the log's last line changed.
-    Loading {
-        /// That line.
-        log_last_line: String,
-    },
-    /// It is healthy and is asked for a token.
-    Probing,
-    /// It is proved ready.
-    Ready {
-        /// Since its start.
-        after: Duration,
-    },
-}
+use crate::schema::target::Stop;
 
 /// A launch that failed or was interrupted. Nothing of it lives and its port is free.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -112,11 +77,6 @@ impl Server {
     /// Stops it: SIGTERM, its grace, then SIGKILL to whatever is left. Close all client connections before.
     pub async fn stop(mut self) -> Stopped {
         shutdown::stop(&mut self.handle, &self.stop, self.container.as_ref(), self.port).await
-    }
-
-    /// Kills it at once with all its descendants.
-    pub async fn kill_now(mut self) -> Stopped {
-        shutdown::kill(&mut self.handle, self.port).await
     }
 
     /// Resolves when its own process has ended. May be dropped and asked again.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::backend::definition::file::DockerImage;
 use crate::backend::definition::{Definition, ModelForm, Role};
 use crate::backend::managed::Variant;
-use crate::backend::resolve::ResolveInput;
+use crate::backend::resolve::input::ResolveInput;
 use crate::schema::refusal::refuse;
 use crate::schema::target::Docker;
 
