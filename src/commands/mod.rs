@@ -17,7 +17,10 @@ mod interrupt;
 mod play;
 mod report;
 mod resolve;
+mod runtime;
 mod simulate;
+
+use runtime::block_on;
 
 /// Could not do what was asked.
 const REFUSED: u8 = 2;
@@ -61,11 +64,6 @@ fn refuse(error: &anyhow::Error) -> ExitCode {
 /// All causes on one line, and the hints below: a cause never stands behind its effect's hint.
 fn text_of(error: &anyhow::Error) -> String {
     with_cures(format!("{error:#}"), cures(error))
-}
-
-/// A tokio runtime for everything but the measured path.
-fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
 #[cfg(test)]
