@@ -104,10 +104,10 @@ impl Runner {
         if status.success() {
             return Ok(());
         }
-        return refuse(
+        refuse(
             format!("{what}: failed ({status})\n{}", last_lines(&self.log, start)),
             format!("{}the whole log is {}", cause(&self.log, start), self.log.display()),
-        );
+        )
     }
 }
 

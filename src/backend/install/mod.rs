@@ -97,7 +97,7 @@ fn recipe(definition: &Definition, variant: Variant) -> Result<&Recipe> {
     found.ok_or_else(|| {
         refusal(
             format!("{}: no recipe for a machine of kind `{}`", definition.origin, variant.name()),
-            format!("{}", recipes.hint),
+            recipes.hint.clone(),
         )
     })
 }
@@ -139,12 +139,10 @@ fn check_needs(definition: &Definition, recipe: &Recipe) -> Result<()> {
     let search_path = std::env::var_os("PATH").unwrap_or_default();
     let missing = |need: &&Need| need.any_of.iter().all(|name| on_path(name, &search_path).is_none());
     match recipe.needs.iter().find(missing) {
-        Some(need) => {
-            return refuse(
-                format!("installing {} needs {}, and there is none on PATH", definition.title(), need.what),
-                format!("{}", need.cure),
-            );
-        }
+        Some(need) => refuse(
+            format!("installing {} needs {}, and there is none on PATH", definition.title(), need.what),
+            need.cure.clone(),
+        ),
         None => Ok(()),
     }
 }

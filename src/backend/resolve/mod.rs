@@ -129,12 +129,10 @@ fn plain_capabilities(model: &str) -> Capabilities {
 
 fn check_env(env: &BTreeMap<String, String>, label: &str) -> Result<()> {
     match env.keys().find(|name| names_a_secret(name)) {
-        Some(name) => {
-            return refuse(
-                format!("--env {label}.{name}=…: a secret would be written into the results"),
-                format!("set {name} in your own environment and pass --env {label}.{name}"),
-            );
-        }
+        Some(name) => refuse(
+            format!("--env {label}.{name}=…: a secret would be written into the results"),
+            format!("set {name} in your own environment and pass --env {label}.{name}"),
+        ),
         None => Ok(()),
     }
 }
@@ -143,16 +141,10 @@ fn check_extra_args(arguments: &[String], label: &str) -> Result<()> {
     let flag = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
     let flags = arguments.iter().filter(|argument| argument.starts_with('-')).map(flag);
     match flags.into_iter().find(|flag| names_a_secret(flag)) {
-        Some(flag) => {
-            return refuse(
-                format!(
-                    "--extra-args {label}: {flag} takes a secret, which would be written into the results"
-                ),
-                format!(
-                    "put it into an environment variable that the engine reads, and pass --env {label}.NAME"
-                ),
-            );
-        }
+        Some(flag) => refuse(
+            format!("--extra-args {label}: {flag} takes a secret, which would be written into the results"),
+            format!("put it into an environment variable that the engine reads, and pass --env {label}.NAME"),
+        ),
         None => Ok(()),
     }
 }

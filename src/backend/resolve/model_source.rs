@@ -83,17 +83,12 @@ fn only_gguf(directory: &Path) -> Result<PathBuf> {
     match (files.pop(), files.is_empty()) {
         (Some(file), true) => Ok(file),
         (None, _) => {
-            return refuse(
-                format!("{} holds no GGUF file", directory.display()),
-                "--model llamacpp=FILE.gguf",
-            );
+            refuse(format!("{} holds no GGUF file", directory.display()), "--model llamacpp=FILE.gguf")
         }
-        (Some(_), false) => {
-            return refuse(
-                format!("{} holds several GGUF files", directory.display()),
-                "name one: --model llamacpp=FILE.gguf",
-            );
-        }
+        (Some(_), false) => refuse(
+            format!("{} holds several GGUF files", directory.display()),
+            "name one: --model llamacpp=FILE.gguf",
+        ),
     }
 }
 
@@ -121,7 +116,7 @@ pub(super) fn image_of(definition: &Definition, input: &ResolveInput<'_>, source
         (Variant::Cpu, None) => {
             return refuse(
                 format!("{}: its image needs a GPU, and this machine has none", definition.title()),
-                format!("{}", definition.file.install.hint),
+                definition.file.install.hint.clone(),
             );
         }
     };

@@ -201,10 +201,10 @@ fn check_known(flag: &str, name: &str, choices: &[Choice]) -> anyhow::Result<()>
         return Ok(());
     }
     let labels: Vec<&str> = choices.iter().map(|choice| choice.label.as_str()).collect();
-    return refuse(
+    refuse(
         format!("{flag} names the backend '{name}', which does not take part"),
         format!("taking part: {}", labels.join(", ")),
-    );
+    )
 }
 
 fn dotted<'a>(

@@ -159,10 +159,7 @@ pub fn api_key(wire: &HttpSettings) -> anyhow::Result<Option<String>> {
     match std::env::var(name) {
         Ok(key) if !key.trim().is_empty() => Ok(Some(key.trim().to_owned())),
         Ok(_) | Err(_) => {
-            return refuse(
-                format!("--api-key-env {name}: that variable is not set"),
-                format!("export {name}=…"),
-            );
+            refuse(format!("--api-key-env {name}: that variable is not set"), format!("export {name}=…"))
         }
     }
 }
