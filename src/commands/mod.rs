@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::Command;
 use crate::commands::resolve::arguments;
-use crate::schema::refusal::{cures, with_cures};
+use crate::schema::refusal::shown;
 
 mod bench;
 mod calibrate;
@@ -57,28 +57,6 @@ pub fn guard() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "errors are printed here, once")]
 fn refuse(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", text_of(error));
+    eprintln!("error: {}", shown(error));
     ExitCode::from(REFUSED)
-}
-
-/// All causes on one line, and the hints below: a cause never stands behind its effect's hint.
-fn text_of(error: &anyhow::Error) -> String {
-    with_cures(format!("{error:#}"), cures(error))
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::Context;
-
-    use super::*;
-    use crate::schema::refusal::{OrRefuse, refuse};
-
-    #[test]
-    fn causes_stand_on_one_line_and_every_hint_below() {
-        let inner = refuse::<()>("x.yaml is not there", "check the path");
-        let error =
-            inner.or_refuse(|| "no backends".to_owned(), "see --help").context("compare").unwrap_err();
-        let text = "compare: no backends: x.yaml is not there\nhint: see --help\nhint: check the path";
-        assert_eq!(text_of(&error), text);
-    }
 }

@@ -56,6 +56,11 @@ pub fn with_cures<'a>(text: String, cures: impl IntoIterator<Item = &'a str>) ->
     cures.into_iter().fold(text, |text, cure| text + "\nhint: " + cure)
 }
 
+/// All causes on one line, and the cures below: a cause never stands behind its effect's cure.
+pub fn shown(error: &anyhow::Error) -> String {
+    with_cures(format!("{error:#}"), cures(error))
+}
+
 /// An error with its cure.
 pub fn refusal(what: impl Into<String>, cure: impl Into<String>) -> anyhow::Error {
     Refusal::new(what).hint(cure).into()
@@ -81,7 +86,8 @@ pub trait OrRefuse<T> {
 impl<T, E: Into<anyhow::Error>> OrRefuse<T> for Result<T, E> {
     fn or_refuse(self, what: impl FnOnce() -> String, cure: impl Into<String>) -> anyhow::Result<T> {
         self.map_err(|error| {
-            let cause: Box<dyn Error + Send + Sync> = error.into().into();
+            // The plain conversion hides what the error is, and with it the cures of a cause.
+            let cause = error.into().reallocate_into_boxed_dyn_error_without_backtrace();
             Refusal { what: what(), cure: Some(cure.into()), cause: Some(cause) }.into()
         })
     }
@@ -103,7 +109,9 @@ mod tests {
     #[test]
     fn every_cure_of_a_chain_is_found_behind_contexts_too() {
         assert_eq!(cures(&deep()), ["see --help", "check the path"]);
-        assert!(cures(&anyhow::anyhow!("plain")).is_empty());
+        let direct = refuse::<()>("inner", "a").or_refuse(|| "outer".to_owned(), "b").unwrap_err();
+        assert_eq!(shown(&direct), "outer: inner\nhint: b\nhint: a");
+        assert_eq!(shown(&anyhow::anyhow!("plain")), "plain");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::backend::definition::Definitions;
-use crate::schema::refusal::cures;
+use crate::schema::refusal::{cures, shown};
 
 fn definitions() -> Definitions {
     Definitions::load(None).unwrap()
@@ -72,7 +72,8 @@ fn what_is_missing_is_named_with_its_package() {
     let recipe = llamacpp.file.install.cpu.as_mut().unwrap();
     recipe.needs[0].any_of = vec!["no-such-compiler".to_owned()];
     let temporary = tempfile::tempdir().unwrap();
-    let error = install(&llamacpp, Variant::Cpu, temporary.path(), &mut |_| ()).unwrap_err().to_string();
+    let error = install(&llamacpp, Variant::Cpu, temporary.path(), &mut |_| ()).unwrap_err();
+    let error = shown(&error);
     assert!(error.contains("a C++ compiler") && error.contains("apt install g++"), "{error}");
 }
 

@@ -141,6 +141,7 @@ fn convert(
 mod tests {
     use super::*;
     use crate::backend::definition::Definitions;
+    use crate::schema::refusal::shown;
 
     #[test]
     fn each_engine_gets_its_form_of_the_tryout_model() {
@@ -148,12 +149,12 @@ mod tests {
         let all = Definitions::load(None).unwrap();
         let paths = tryout_paths(temporary.path());
         let ask = |name: &str| tryout_for(all.get(name).unwrap(), None, temporary.path(), &mut |_| ());
-        let error = ask("llamacpp").unwrap_err().to_string();
+        let error = shown(&ask("llamacpp").unwrap_err());
         assert!(error.contains("harness install tryout-model"), "{error}");
         std::fs::create_dir_all(&paths.huggingface).unwrap();
         std::fs::write(&paths.gguf, "GGUF").unwrap();
         assert_eq!(ask("llamacpp").unwrap(), paths.gguf);
-        let error = ask("vllm").unwrap_err().to_string();
+        let error = shown(&ask("vllm").unwrap_err());
         assert!(error.contains("harness install vllm"), "{error}");
         std::fs::write(paths.huggingface.join("config.json"), "{}").unwrap();
         assert_eq!(ask("vllm").unwrap(), paths.huggingface);

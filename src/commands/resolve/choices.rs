@@ -234,7 +234,7 @@ fn dotted<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::refusal::cures;
+    use crate::schema::refusal::{cures, shown};
 
     fn known() -> Vec<String> {
         ["vllm", "sglang", "llamacpp", "tgi"].map(String::from).to_vec()
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_a_cure_and_secrets_are_not_repeated() {
-        let error = backends(&list(&["vlm"]), &known()).unwrap_err().to_string();
+        let error = shown(&backends(&list(&["vlm"]), &known()).unwrap_err());
         assert!(error.contains("unknown backend 'vlm'") && error.contains("llamacpp"), "{error}");
         let error = backends(&list(&["vllm", "vllm"]), &known()).unwrap_err().to_string();
         assert!(error.contains("two backends are called 'vllm'"), "{error}");
