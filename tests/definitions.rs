@@ -8,6 +8,7 @@ use harness::backend::definition::{Definition, Definitions};
 use harness::backend::find::Found;
 use harness::backend::resolve::{Machine, NotInstalled, ResolveInput, resolve, url_target};
 use harness::schema::plan::SharedSettings;
+use harness::schema::refusal::shown;
 use harness::schema::target::{LaunchSpec, Launcher, Origin, Target};
 
 const CPU: Machine = Machine { gpus: 0, cores: 2, memory_bytes: 24 << 30 };
@@ -254,7 +255,7 @@ fn an_unknown_parameter_lists_the_known_ones() {
     let (all, models) = (Definitions::load(None).unwrap(), Models::new());
     let mut vllm = input(all.get("vllm").unwrap(), CPU, &models);
     vllm.set = set(&[("max_model_length", "2048")]);
-    let error = resolve(&vllm).unwrap_err().to_string();
+    let error = shown(&resolve(&vllm).unwrap_err());
     for part in ["vllm.max_model_length", "max_model_len,", "launcher", "--extra-args vllm="] {
         assert!(error.contains(part), "{part}: {error}");
     }
@@ -281,7 +282,7 @@ fn secrets_stay_in_the_environment() {
     vllm.env_pass = vec!["HF_TOKEN".to_owned()];
     assert_eq!(launch(&resolve(&vllm).unwrap()).env_from, ["HF_TOKEN"]);
     vllm.env = set(&[("HF_TOKEN", "hf_abc")]);
-    let error = resolve(&vllm).unwrap_err().to_string();
+    let error = shown(&resolve(&vllm).unwrap_err());
     assert!(error.contains("HF_TOKEN") && !error.contains("hf_abc"), "{error}");
 }
 
@@ -301,7 +302,7 @@ fn a_model_of_the_wrong_form_is_refused_with_its_cure() {
     let refused = |engine: &str, model: &str| {
         let mut input = input(all.get(engine).unwrap(), CPU, &models);
         input.model = model.to_owned();
-        resolve(&input).unwrap_err().to_string()
+        shown(&resolve(&input).unwrap_err())
     };
     assert!(refused("llamacpp", "/nonexistent.gguf").contains("--model llamacpp=FILE.gguf"));
     assert!(refused("llamacpp", "org/name").contains("--model llamacpp=FILE.gguf"));

@@ -1,26 +1,17 @@
 //! An engine from an image: the `docker run` command, and its stop.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::process::Command;
 
 use crate::backend::guard::Container;
+use crate::programs::quiet;
 use crate::schema::target::Docker;
 
 /// What docker may take beyond the grace that it grants the container.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
-
-/// The docker client on the PATH.
-pub fn find_client(path: Option<&str>) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
-    let executable = |file: &PathBuf| {
-        file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-    };
-    std::env::split_paths(path?).map(|directory| directory.join("docker")).find(executable)
-}
 
 /// The container's name: unique to run, label and harness, of the characters that docker allows.
 pub fn container_name(run_id: &str, label: &str) -> String {
@@ -70,18 +61,15 @@ pub fn run_command(
 /// `docker stop`: SIGTERM inside, SIGKILL after the grace. True where docker says that it is stopped.
 pub async fn stop(container: &Container, grace: Duration) -> bool {
     let seconds = grace.as_secs_f64().ceil().max(1.0).to_string();
-    let stopping = Command::new(&container.docker)
-        .args(["stop", "-t", &seconds, &container.name])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .status();
+    let stop = quiet(&container.docker, &["stop", "-t", &seconds, &container.name]);
+    let stopping = Command::from(stop).kill_on_drop(true).status();
     matches!(tokio::time::timeout(grace + STOP_MARGIN, stopping).await, Ok(Ok(status)) if status.success())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]

@@ -2,11 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use crate::backend::definition::Definition;
-use crate::backend::install::{Variant, managed_environment, read_marker};
+use crate::backend::managed::{Variant, managed_environment, read_marker};
+use crate::programs::{self, is_program};
+
+/// The longest that a program may take to tell its version.
+const VERSION: Duration = Duration::from_secs(5);
 
 /// Where to look.
 #[derive(Debug, Clone)]
@@ -150,7 +154,7 @@ fn site_packages(root: &Path) -> Vec<PathBuf> {
 }
 
 /// The version in the name of `NAME-VERSION.dist-info`, for the first of `names` that is there.
-pub(crate) fn distribution_version(packages: &Path, names: &[String]) -> Option<String> {
+fn distribution_version(packages: &Path, names: &[String]) -> Option<String> {
     let entries: Vec<String> = std::fs::read_dir(packages)
         .ok()?
         .flatten()
@@ -165,39 +169,14 @@ pub(crate) fn distribution_version(packages: &Path, names: &[String]) -> Option<
     })
 }
 
-/// True for a file that may be executed.
-pub(crate) fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-}
-
-/// A program on PATH.
-pub(crate) fn on_path(name: &str, search_path: &OsString) -> Option<PathBuf> {
-    std::env::split_paths(search_path).map(|directory| directory.join(name)).find(|path| is_program(path))
-}
-
-/// What a program prints after `version`, on either stream, within 5 s.
+/// What a program prints after `version`, on either stream.
 fn program_version(program: &Path, args: &[String]) -> Option<String> {
     if args.is_empty() {
         return None;
     }
-    let mut child = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .ok()?;
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while child.try_wait().ok()?.is_none() {
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            let _ = child.wait();
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let output = child.wait_with_output().ok()?;
+    let mut command = Command::new(program);
+    command.args(args);
+    let output = programs::output(command, VERSION)?;
     let text = [output.stdout, output.stderr].concat();
     version_in(&String::from_utf8_lossy(&text))
 }
@@ -223,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::backend::definition::Definitions;
-    use crate::backend::install::{Marker, write_marker};
+    use crate::backend::managed::{Marker, write_marker};
 
     fn put_program(path: &Path, text: &str) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -3,11 +3,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::backend::guard::{Container, StateFile, kill_family, living_family, state_directory};
+use crate::backend::guard::{Container, StateFile, kill_family, living_family};
 use crate::backend::process::{self, Process};
+use crate::directories::state_dir;
+use crate::programs::{quiet, remove_container, succeeds};
 
 /// The longest that a kill of leftovers may take.
 const STOP: Duration = Duration::from_secs(10);
@@ -47,7 +48,7 @@ impl std::fmt::Display for Leftover {
 
 /// The leftovers of this user on this machine. State files that tell of nothing alive are removed.
 pub fn find() -> Vec<Leftover> {
-    state_directory().map(|directory| find_in(&directory)).unwrap_or_default()
+    state_dir().map(|directory| find_in(&directory)).unwrap_or_default()
 }
 
 /// The same, for another directory of state files.
@@ -74,7 +75,7 @@ pub fn stop(leftover: &Leftover) -> io::Result<()> {
         )));
     }
     for container in &leftover.containers {
-        if docker(container, &["rm", "-f", &container.name]).is_none() {
+        if succeeds(remove_container(&container.docker, &container.name), DOCKER).is_none() {
             return Err(io::Error::other(format!(
                 "the container {0} could not be removed: try `docker rm -f {0}`",
                 container.name
@@ -106,7 +107,9 @@ fn examine(file: PathBuf) -> Option<Leftover> {
         .servers
         .iter()
         .filter_map(|server| server.container.clone())
-        .filter(|container| docker(container, &["inspect", &container.name]) == Some(true))
+        .filter(|container| {
+            succeeds(quiet(&container.docker, &["inspect", &container.name]), DOCKER) == Some(true)
+        })
         .collect();
     if processes.is_empty() && containers.is_empty() {
         remove_stale(&file);
@@ -127,32 +130,10 @@ fn remove_stale(file: &Path) {
     let _ = fs::remove_file(file);
 }
 
-/// Runs the docker client; whether it succeeded, none where it could not be run or took too long.
-fn docker(container: &Container, arguments: &[&str]) -> Option<bool> {
-    let mut child = Command::new(&container.docker)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let deadline = Instant::now() + DOCKER;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Some(status.success()),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
-            Ok(None) | Err(_) => {
-                // It may have ended in this very moment.
-                let _ = child.kill();
-                let _ = child.wait();
-                return None;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
     use crate::backend::guard::KeptServer;
 

@@ -3,6 +3,7 @@
 pub mod definition;
 pub mod find;
 pub mod install;
+pub mod managed;
 pub mod model;
 pub mod resolve;
 mod server_log;

@@ -1,8 +1,22 @@
-//! What may be typed: clap types, no logic, no I/O.
+//! What may be typed, a file a help heading: clap types, no logic, no I/O.
+
+mod calibrate;
+mod output;
+mod servers;
+mod simulate;
+mod traffic;
+mod units;
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+pub use calibrate::CalibrateArgs;
+pub use output::OutputArgs;
+pub use servers::{LaunchArgs, LauncherArg};
+pub use simulate::{SimulateArgs, SimulateEngine};
+pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
+pub use units::{CountOrSeconds, count_or_seconds, seconds};
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
 /// and can you trust it?
@@ -198,179 +212,6 @@ pub struct BenchArgs {
     pub output: OutputArgs,
 }
 
-/// Servers to launch.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Servers")]
-pub struct LaunchArgs {
-    /// Model for all backends, or LABEL=MODEL for one: a GGUF file, a directory or a hub id
-    /// [default: the try-out model]
-    #[arg(long, value_name = "[LABEL=]MODEL")]
-    pub model: Vec<String>,
-    /// Tokens of context that one request may use
-    #[arg(long, value_name = "TOKENS", default_value_t = 4096)]
-    pub context_length: u32,
-    /// Requests that a server may batch; raised to --concurrency
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    pub max_batch: u32,
-    /// A backend's own parameter
-    #[arg(long, value_name = "LABEL.KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Arguments passed through to an engine: vllm="--flag value"
-    #[arg(long, value_name = "LABEL=ARGS")]
-    pub extra_args: Vec<String>,
-    /// Environment variable of an engine; without a value it is handed through from here, as keys should be
-    #[arg(long, value_name = "LABEL.NAME[=VALUE]")]
-    pub env: Vec<String>,
-    /// Pretend engines with invented timings in place of the real ones, to try everything in seconds;
-    /// every output says simulated. --extra-args go to `harness simulate`
-    #[arg(long)]
-    pub simulate: bool,
-    /// GPUs to use, as CUDA numbers them: 0,1 [default: all]
-    #[arg(long, value_name = "LIST")]
-    pub gpus: Option<String>,
-    /// Start engines as processes, or from their images
-    #[arg(long, value_enum, default_value_t = LauncherArg::Process)]
-    pub launcher: LauncherArg,
-    /// Time that a server may take to become ready
-    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = seconds)]
-    pub startup_timeout: f64,
-    /// Directory of backend YAML files that come before the built-in ones
-    #[arg(long, value_name = "DIR")]
-    pub backends_dir: Option<PathBuf>,
-}
-
-/// How engines are started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LauncherArg {
-    /// As a process.
-    Process,
-    /// With `docker run`.
-    Docker,
-}
-
-/// Traffic.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Load")]
-pub struct LoadArgs {
-    /// Prompts: a JSON list or JSON lines of {id, category, prompt, max_tokens} [default: built in]
-    #[arg(long, value_name = "FILE")]
-    pub dataset: Option<PathBuf>,
-    /// Requests in flight [default: 20; with --rate: no cap]. sweep takes several: 1,2,4,8
-    #[arg(long, value_name = "N", value_delimiter = ',')]
-    pub concurrency: Vec<u32>,
-    /// Open loop: requests per second that start whether or not earlier ones have ended; inf: all at once.
-    /// sweep takes several: 1,2,4,inf
-    #[arg(long, visible_alias = "rates", value_name = "R", value_delimiter = ',')]
-    pub rate: Vec<f64>,
-    /// Gaps between the starts of an open loop [default: poisson]
-    #[arg(long, value_enum)]
-    pub arrival: Option<ArrivalArg>,
-    /// End after N requests [default: each prompt once, unless --duration]
-    #[arg(long, value_name = "N")]
-    pub requests: Option<u64>,
-    /// End after this time
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    pub duration: Option<f64>,
-    /// Requests, or a time, before the measured ones [default: the concurrency]
-    #[arg(long, value_name = "N|TIME", value_parser = count_or_seconds)]
-    pub warmup: Option<CountOrSeconds>,
-    /// Time over which a closed loop starts its first requests
-    /// [default: 1s or half a request, whichever is less]
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    pub ramp: Option<f64>,
-    /// Time that one whole request may take
-    #[arg(long, value_name = "TIME", default_value = "600s", value_parser = seconds)]
-    pub timeout: f64,
-    /// Time that requests in flight at the end may still take
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = seconds)]
-    pub drain: f64,
-    /// Seed of the arrival times
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// Output limit of every request [default: the dataset's, else 128]
-    #[arg(long, value_name = "N")]
-    pub max_tokens: Option<u32>,
-    /// Generate exactly the output limit, where the engine can
-    #[arg(long)]
-    pub ignore_eos: bool,
-    /// Ask for exact token counts an event, where the engine can (it loads the server)
-    #[arg(long)]
-    pub exact_itl: bool,
-    /// Sampling temperature; 0 is greedy
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
-    pub temperature: f64,
-    /// Which OpenAI endpoint
-    #[arg(long, value_enum, default_value_t = EndpointArg::Chat)]
-    pub endpoint: EndpointArg,
-    /// Another path for it
-    #[arg(long, value_name = "PATH")]
-    pub endpoint_path: Option<String>,
-    /// Environment variable that holds the API key
-    #[arg(long, value_name = "NAME")]
-    pub api_key_env: Option<String>,
-    /// A further request header; its value is never written to a file
-    #[arg(long, value_name = "NAME: VALUE")]
-    pub header: Vec<String>,
-    /// Certificate authority to trust, PEM
-    #[arg(long, value_name = "FILE")]
-    pub ca_file: Option<PathBuf>,
-    /// Do not check certificates
-    #[arg(long)]
-    pub insecure: bool,
-    /// Speak HTTP/2: over https where TLS agrees on it (ALPN), over http at once; arrivals then bear the
-    /// stamps of the client's reads, not the kernel's. A server that does not speak it is an error
-    #[arg(long)]
-    pub http2: bool,
-    /// Threads of the load engine
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub client_threads: u32,
-    /// Time between two readings of the server's metrics page during a run; 0: it is not read
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = seconds)]
-    pub scrape_interval: f64,
-}
-
-/// Gaps between the starts of an open loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ArrivalArg {
-    /// Exponential gaps, as independent users make them
-    Poisson,
-    /// Equal gaps
-    Constant,
-}
-
-/// Which OpenAI endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum EndpointArg {
-    /// /v1/chat/completions
-    Chat,
-    /// /v1/completions
-    Completions,
-}
-
-/// Where results go, and what is said meanwhile.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub struct OutputArgs {
-    /// Directory of all results
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    pub output: PathBuf,
-    /// YAML file with any of these flags as keys
-    #[arg(long, value_name = "FILE")]
-    pub plan: Option<PathBuf>,
-    /// Print the resolved plan and stop
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Exit 1 also where the result is not valid
-    #[arg(long)]
-    pub strict: bool,
-    /// Print results and errors only
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// Print launched commands and the servers' log lines too
-    #[arg(long, short)]
-    pub verbose: bool,
-}
-
 /// `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
@@ -401,147 +242,6 @@ pub struct DoctorArgs {
     pub backends_dir: Option<PathBuf>,
 }
 
-/// `simulate`.
-#[derive(Debug, Args)]
-pub struct SimulateArgs {
-    /// Whose wire to speak
-    #[arg(long, value_enum, default_value_t = SimulateEngine::Vllm)]
-    pub engine: SimulateEngine,
-    /// Address to bind
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    pub host: std::net::Ipv4Addr,
-    /// Port to bind; 0: any free one
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
-    pub port: u16,
-    /// Model name to serve
-    #[arg(long, value_name = "NAME", default_value = "simulated")]
-    pub model: String,
-    /// Tokens of context that one request may use
-    #[arg(long, value_name = "TOKENS", default_value_t = 4096)]
-    pub context_length: u32,
-    /// Time to the first token
-    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = seconds, help_heading = "Service")]
-    pub ttft: f64,
-    /// Time between tokens
-    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = seconds, help_heading = "Service")]
-    pub itl: f64,
-    /// Batch continuously, with so many prompt tokens a second, in place of --ttft and --itl
-    #[arg(long, value_name = "TOKENS", conflicts_with_all = ["ttft", "itl"], help_heading = "Service")]
-    pub prefill_rate: Option<f64>,
-    /// Time of a decoding step of the batch
-    #[arg(long, value_name = "TIME", default_value = "8ms", value_parser = seconds, requires = "prefill_rate",
-          help_heading = "Service")]
-    pub decode_step: f64,
-    /// Further time of a step for each sequence in it
-    #[arg(long, value_name = "TIME", default_value = "0.1ms", value_parser = seconds, requires = "prefill_rate",
-          help_heading = "Service")]
-    pub decode_step_per_sequence: f64,
-    /// Requests served at once; more wait [default: no limit]
-    #[arg(long, value_name = "N", help_heading = "Service")]
-    pub max_batch: Option<u32>,
-    /// Requests served and waiting, above which the engine's overload answer comes [default: no limit]
-    #[arg(long, value_name = "N", help_heading = "Service")]
-    pub max_in_flight: Option<u32>,
-    /// Half-width of an even factor on every time: 0.1 is ±10 %
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, help_heading = "Service")]
-    pub jitter: f64,
-    /// Seed of jitter, lengths, texts and faults
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// Tokens that a chunk carries, after the first, which carries one
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..),
-          help_heading = "Service")]
-    pub tokens_per_chunk: u32,
-    /// Length of an answer that ends by itself: 64, 16-128, normal:100,25 or exp:80
-    #[arg(long, value_name = "LENGTH", default_value = "16-128", help_heading = "Service")]
-    pub output_tokens: String,
-    /// Token writes kept for /truth, the newest (24 bytes each)
-    #[arg(long, value_name = "N", default_value_t = 4_000_000)]
-    pub truth_limit: usize,
-    // It is a help text: rustdoc would take its brackets for a link.
-    #[allow(rustdoc::broken_intra_doc_links)]
-    /// What goes wrong, KIND:WHICH[,tokens=N][,for=TIME]. KIND: a status from 400 to 599, reset, cut,
-    /// truncate, stall, garbage, badjson, short, long, error. WHICH: a share of the requests, at=N, every=N
-    #[arg(long, value_name = "FAULT", help_heading = "Faults")]
-    pub fault: Vec<String>,
-    /// Time of loading before it is ready
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = seconds, help_heading = "Faults")]
-    pub start_delay: f64,
-    /// Load for ever
-    #[arg(long, conflicts_with = "start_delay", help_heading = "Faults")]
-    pub never_ready: bool,
-    /// End with exit code 1 after --start-delay, while loading
-    #[arg(long, conflicts_with = "never_ready", help_heading = "Faults")]
-    pub die_loading: bool,
-    /// End abruptly, exit code 1, amid the generating request after the Nth
-    #[arg(long, value_name = "N", help_heading = "Faults")]
-    pub crash_after: Option<u64>,
-    /// Refuse new connections once the Nth generating request has arrived
-    #[arg(long, value_name = "N", help_heading = "Faults")]
-    pub refuse_after: Option<u64>,
-    /// Do nothing on SIGTERM, SIGINT and SIGHUP
-    #[arg(long, help_heading = "Faults")]
-    pub ignore_sigterm: bool,
-    /// Leave a child behind, in a session of its own, that ends by itself after this time
-    #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "10m", value_parser = seconds,
-          help_heading = "Faults")]
-    pub orphan: Option<f64>,
-}
-
-/// `calibrate`.
-#[derive(Debug, Args)]
-pub struct CalibrateArgs {
-    /// A few loads, half a minute; this is the default
-    #[arg(long, conflicts_with = "full")]
-    pub quick: bool,
-    /// More loads, 10 s each
-    #[arg(long)]
-    pub full: bool,
-    /// Loads of your own, separated by commas: STREAMSxTOKENS_PER_S, or RATE/s for an open loop
-    #[arg(long, value_name = "LOAD,…", value_delimiter = ',')]
-    pub loads: Vec<String>,
-    /// Save the figures of --loads too, in place of the whole grid's
-    #[arg(long, requires = "loads")]
-    pub save: bool,
-    /// Time a load [default: 2s; with --full 10s]
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    pub duration: Option<f64>,
-    /// Threads of the load engine
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub client_threads: u32,
-    /// Seed of the arrival times
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// Print results and errors only
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// Print launched commands too
-    #[arg(long, short)]
-    pub verbose: bool,
-}
-
-/// Whose wire to speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SimulateEngine {
-    /// vLLM
-    Vllm,
-    /// SGLang
-    Sglang,
-    /// llama.cpp's llama-server
-    Llamacpp,
-    /// Text Generation Inference
-    Tgi,
-}
-
-/// A number of requests or a time.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum CountOrSeconds {
-    /// So many requests.
-    Count(u64),
-    /// So many seconds.
-    Seconds(f64),
-}
-
 /// The command line with `HARNESS_…` environment variables for every flag.
 pub fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
@@ -555,33 +255,6 @@ pub fn command() -> clap::Command {
     })
 }
 
-/// A time in seconds: `500ms`, `60s`, `5m`, `1h`; a bare number is seconds.
-pub fn seconds(text: &str) -> Result<f64, String> {
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let scale = match unit.trim() {
-        "us" | "µs" => 1e-6,
-        "ms" => 1e-3,
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        other => return Err(format!("unknown unit '{other}'; write 500ms, 60s, 5m or 1h")),
-    };
-    match number.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(value * scale),
-        Ok(_) | Err(_) => Err("not a time; write 500ms, 60s, 5m or 1h".into()),
-    }
-}
-
-/// `20` is a count, `10s` a time.
-pub fn count_or_seconds(text: &str) -> Result<CountOrSeconds, String> {
-    match text.trim().parse::<u64>() {
-        Ok(count) => Ok(CountOrSeconds::Count(count)),
-        Err(_) => seconds(text).map(CountOrSeconds::Seconds),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -589,19 +262,6 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         command().debug_assert();
-    }
-
-    #[test]
-    fn times_take_units() {
-        assert_eq!(seconds("500ms"), Ok(0.5));
-        assert_eq!(seconds("60s"), Ok(60.0));
-        assert_eq!(seconds("5m"), Ok(300.0));
-        assert_eq!(seconds("1.5"), Ok(1.5));
-        assert!(seconds("5 parsecs").is_err());
-        assert!(seconds("").is_err());
-        assert!(seconds("-1s").is_err());
-        assert_eq!(count_or_seconds("20"), Ok(CountOrSeconds::Count(20)));
-        assert_eq!(count_or_seconds("10s"), Ok(CountOrSeconds::Seconds(10.0)));
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::backend::definition::Definitions;
 use crate::backend::resolve::url_target;
 use crate::cli::BenchArgs;
 use crate::load;
-use crate::monitor;
+use crate::schema::refusal::{OrRefuse, refusal, refuse};
+use crate::server_api;
 
 use crate::commands::play;
 use crate::commands::play::{Dataset, Targets};
@@ -30,12 +31,18 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
 pub fn measure(args: BenchArgs, title: &str) -> anyhow::Result<ExitCode> {
     crate::commands::block_on(async {
         let Some(url) = &args.url else {
-            bail!("{title} needs a server\nhint: harness {title} --url http://127.0.0.1:8000");
+            return refuse(
+                format!("{title} needs a server"),
+                format!("harness {title} --url http://127.0.0.1:8000"),
+            );
         };
         let url = base_url(url)?;
         let wire = traffic::wire(&args.load)?;
         if url.starts_with("http://") && (wire.insecure || wire.ca_file.is_some()) {
-            bail!("--insecure and --ca-file are for https, and {url} is not\nhint: leave them out");
+            return refuse(
+                format!("--insecure and --ca-file are for https, and {url} is not"),
+                "leave them out",
+            );
         }
         let dataset = Dataset::load(&args.load)?;
         let environment = play::look_at_machine();
@@ -45,16 +52,19 @@ pub fn measure(args: BenchArgs, title: &str) -> anyhow::Result<ExitCode> {
         if wire.http2 && !args.output.dry_run {
             load::check_http2(&url, &wire).await.with_context(|| format!("{url} cannot be measured"))?;
         }
-        let client = monitor::client(&wire, traffic::api_key(&wire)?.as_deref())?;
-        let models = monitor::listed_models(&client, &url).await;
+        let client = server_api::client(&wire, traffic::api_key(&wire)?.as_deref())?;
+        let models = server_api::listed_models(&client, &url).await;
         let model = match (&args.model, models) {
             (Some(model), _) => model.clone(),
-            (None, Ok(models)) => models.into_iter().next().with_context(|| {
-                format!("{url}/v1/models lists no model\nhint: name one with --model NAME")
+            (None, Ok(models)) => models.into_iter().next().ok_or_else(|| {
+                refusal(format!("{url}/v1/models lists no model"), "name one with --model NAME")
             })?,
-            (None, Err(error)) => bail!(
-                "{error:#}\nhint: start the server, check the address, or name a model with --model NAME"
-            ),
+            (None, Err(error)) => {
+                return refuse(
+                    format!("{error:#}"),
+                    "start the server, check the address, or name a model with --model NAME",
+                );
+            }
         };
         let targets = Targets {
             title: title.to_owned(),
@@ -71,13 +81,16 @@ pub fn measure(args: BenchArgs, title: &str) -> anyhow::Result<ExitCode> {
 /// `http://HOST:PORT`, without a slash or `/v1` at its end.
 fn base_url(text: &str) -> anyhow::Result<String> {
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let hint = "hint: write http://HOST:PORT or https://HOST";
-    let url = url::Url::parse(&with_scheme).with_context(|| format!("--url {text} is not a URL\n{hint}"))?;
+    let cure = "write http://HOST:PORT or https://HOST";
+    let url = url::Url::parse(&with_scheme).or_refuse(|| format!("--url {text} is not a URL"), cure)?;
     if !["http", "https"].contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
-        bail!("--url {text} is not the address of a server\n{hint}");
+        return refuse(format!("--url {text} is not the address of a server"), cure);
     }
     if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        bail!("--url {text} holds more than a server's address\n{hint}; keys go into --api-key-env");
+        return refuse(
+            format!("--url {text} holds more than a server's address"),
+            format!("{cure}; keys go into --api-key-env"),
+        );
     }
     let base = with_scheme.trim_end_matches('/');
     Ok(base.strip_suffix("/v1").unwrap_or(base).trim_end_matches('/').to_owned())
@@ -86,6 +99,7 @@ fn base_url(text: &str) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::refusal::cures;
 
     #[test]
     fn a_url_is_brought_to_its_base_or_refused() {
@@ -93,8 +107,8 @@ mod tests {
         assert_eq!(base_url("127.0.0.1:8000").unwrap(), "http://127.0.0.1:8000");
         assert_eq!(base_url("https://h/prefix").unwrap(), "https://h/prefix");
         for bad in ["ftp://h", "http://", "http://h?x=1", "http://me:key@h", "::"] {
-            let error = base_url(bad).unwrap_err().to_string();
-            assert!(error.contains("hint:"), "{bad}: {error}");
+            let error = base_url(bad).unwrap_err();
+            assert_eq!(cures(&error).len(), 1, "{bad}: {error}");
         }
     }
 }

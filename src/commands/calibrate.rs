@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::sync::watch;
 
 use crate::analysis::exact_up_to;
 use crate::backend::definition::Definitions;
 use crate::backend::guard::Guard;
 use crate::cli::CalibrateArgs;
-use crate::monitor;
 use crate::pipeline::{self, ClosedOnDisk, Session};
 use crate::progress::Progress;
 use crate::report::calibration::{calibration_table, load_words};
@@ -23,9 +22,11 @@ use crate::schema::environment::Environment;
 use crate::schema::plan::{
     DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
 };
+use crate::schema::refusal::{refusal, refuse};
 use crate::schema::target::Target;
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 use crate::schema::unit::Request;
+use crate::server_api;
 
 use crate::commands::resolve::choices::{Choice, Engine, Given};
 use crate::commands::resolve::simulated::Simulation;
@@ -130,8 +131,8 @@ fn load(text: &str) -> anyhow::Result<CalibrationLoad> {
         }
         (None, None) => None,
     };
-    let hint = "hint: write 250x50 for 250 streams of 50 tokens/s each, 1000/s for requests a second";
-    load.with_context(|| format!("--loads '{text}' is no load\n{hint}"))
+    let cure = "write 250x50 for 250 streams of 50 tokens/s each, 1000/s for requests a second";
+    load.ok_or_else(|| refusal(format!("--loads '{text}' is no load"), cure))
 }
 
 /// Client and server each hold a file a connection; the server is another process.
@@ -144,7 +145,10 @@ fn check_limits(grid: &Grid, environment: &Environment) -> anyhow::Result<()> {
         };
         if needed > soft {
             let words = load_words(*load);
-            bail!("{words} needs {needed} open files, and the limit is {soft}\nhint: ulimit -n {needed}");
+            return refuse(
+                format!("{words} needs {needed} open files, and the limit is {soft}"),
+                format!("ulimit -n {needed}"),
+            );
         }
     }
     Ok(())
@@ -239,7 +243,7 @@ fn session(
         http,
     };
     Ok(Session {
-        client: monitor::client(&plan.http, None)?,
+        client: server_api::client(&plan.http, None)?,
         api_key: None,
         requests: Arc::from(shape.requests),
         warmup: Arc::from([Request { prompt_id: "warmup".into(), prompt: "Warm up.".into(), max_tokens: 4 }]),
@@ -331,14 +335,15 @@ fn pretend(program: &Path, shared: &SharedSettings, shape: &Shape) -> anyhow::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::refusal::cures;
 
     #[test]
     fn loads_are_read_or_refused_with_an_example() {
         assert_eq!(load("250x50").unwrap(), CalibrationLoad::Closed { streams: 250, tokens_per_s: 50.0 });
         assert_eq!(load("12.5/s").unwrap(), CalibrationLoad::Open { rate: 12.5 });
         for bad in ["", "x", "250", "0x50", "250x0", "-3/s", "1e999/s", "5x99999"] {
-            let error = load(bad).unwrap_err().to_string();
-            assert!(error.contains("hint: write 250x50"), "{bad}: {error}");
+            let error = load(bad).unwrap_err();
+            assert!(cures(&error)[0].starts_with("write 250x50"), "{bad}: {error}");
         }
     }
 

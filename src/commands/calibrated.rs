@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::analysis::calibrated_limit;
-use crate::backend::install;
+use crate::directories;
 use crate::report::calibration::limit_words;
 use crate::results;
 use crate::schema::calibration::{Calibration, ExactUpTo};
@@ -19,7 +19,7 @@ const FILE: &str = "calibration.json";
 /// # Errors
 /// There is no home to put it in.
 pub fn path() -> anyhow::Result<PathBuf> {
-    Ok(install::data_dir()?.join(FILE))
+    Ok(directories::data_dir()?.join(FILE))
 }
 
 /// The limit of this machine's calibration; none where there is no file, or one of another machine or

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::backend::definition::{Definition, Definitions};
 use crate::backend::model;
@@ -12,6 +12,7 @@ use crate::cli::{CompareArgs, LauncherArg};
 use crate::progress::Progress;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{Launching, SharedSettings, Skipped};
+use crate::schema::refusal::{Refusal, refuse};
 use crate::schema::target::Target;
 
 use crate::commands::play::{self, Dataset, Targets};
@@ -27,17 +28,19 @@ const RUN: &str = "run";
 /// `harness compare`
 pub fn compare(args: CompareArgs) -> anyhow::Result<ExitCode> {
     if args.backend.is_empty() && args.resume.is_none() {
-        bail!("compare needs backends\nhint: harness compare --backend all");
+        return refuse("compare needs backends", "harness compare --backend all");
     }
     launch(args, COMPARE)
 }
 
 /// `harness run`
 pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
-    if args.resume.is_none()
-        && (args.backend.len() != 1 || args.backend.first().is_some_and(|name| name == "all"))
-    {
-        bail!("run takes one backend\nhint: harness run --backend vllm; several go into harness compare");
+    let one = args.backend.len() == 1 && args.backend.first().is_none_or(|name| name != "all");
+    if !one && args.resume.is_none() {
+        return refuse(
+            "run takes one backend",
+            "harness run --backend vllm; several go into harness compare",
+        );
     }
     launch(args, RUN)
 }
@@ -81,7 +84,7 @@ fn simulation(args: &CompareArgs) -> anyhow::Result<Option<Simulation>> {
         return Ok(None);
     }
     if args.launch.launcher == LauncherArg::Docker {
-        bail!("--simulate starts no image\nhint: leave --launcher docker or --simulate out");
+        return refuse("--simulate starts no image", "leave --launcher docker or --simulate out");
     }
     let program = std::env::current_exe().context("cannot tell where this program lies")?;
     Ok(Some(Simulation { program, shared: shared(args) }))
@@ -125,7 +128,7 @@ fn resolve_all(
                     reason: "not installed".into(),
                     hint: missing.hint,
                 }),
-                Ok(missing) => return Err(missing.into()),
+                Ok(missing) => return Err(Refusal::from(missing).into()),
                 Err(error) => return Err(error),
             },
         }
@@ -133,7 +136,10 @@ fn resolve_all(
     if targets.is_empty() {
         let hints: Vec<String> =
             skipped.iter().map(|skipped| format!("{} ({})", skipped.label, skipped.hint)).collect();
-        bail!("none of the backends is installed: {}\nhint: harness install llamacpp", hints.join(", "));
+        return refuse(
+            format!("none of the backends is installed: {}", hints.join(", ")),
+            "harness install llamacpp",
+        );
     }
     Ok((targets, skipped))
 }
@@ -169,7 +175,10 @@ impl Resolver<'_> {
         if found.is_none() && !in_docker {
             if let Some(program) = named_program(definition, &given.settings) {
                 let program = program.display();
-                bail!("{}: {program} is no program that can be started\nhint: check the path", choice.label);
+                return refuse(
+                    format!("{}: {program} is no program that can be started", choice.label),
+                    "check the path",
+                );
             }
             return Err(not_installed(definition).into());
         }

@@ -9,24 +9,25 @@ use crate::backend::definition::Definitions;
 use crate::backend::install::{self, InstallEvent, Installed};
 use crate::backend::model;
 use crate::cli::InstallArgs;
+use crate::directories;
 use crate::environment;
 use crate::progress::{Activity, Progress};
 
 use crate::commands::resolve::machine;
+use crate::schema::refusal::refuse;
 
 /// Runs the command. What is asked for is checked before anything is installed.
 pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
     let definitions = Definitions::load(args.backends_dir.as_deref())?;
     for name in args.names.iter().filter(|name| *name != model::TRYOUT) {
         if definitions.get(name).is_none() {
-            anyhow::bail!(
-                "nothing called '{name}' can be installed\nhint: known: {}, {}",
-                definitions.names().join(", "),
-                model::TRYOUT
+            return refuse(
+                format!("nothing called '{name}' can be installed"),
+                format!("known: {}, {}", definitions.names().join(", "), model::TRYOUT),
             );
         }
     }
-    let data_dir = install::data_dir()?;
+    let data_dir = directories::data_dir()?;
     let variant = machine::machine(&environment::look(), None).variant();
     let progress = Progress::new(args.quiet, false);
     for name in &args.names {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::Command;
 use crate::commands::resolve::arguments;
+use crate::schema::refusal::shown;
 
 mod bench;
 mod calibrate;
@@ -17,9 +18,12 @@ mod play;
 mod report;
 mod resolve;
 mod resume;
+mod runtime;
 mod show;
 mod simulate;
 mod sweep;
+
+use runtime::block_on;
 
 /// Could not do what was asked.
 const REFUSED: u8 = 2;
@@ -57,27 +61,6 @@ pub fn guard() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "errors are printed here, once")]
 fn refuse(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", refusal(error));
+    eprintln!("error: {}", shown(error));
     ExitCode::from(REFUSED)
-}
-
-/// All causes on one line, and the hints below: a cause never stands behind its effect's hint.
-fn refusal(error: &anyhow::Error) -> String {
-    let (mut causes, mut hints) = (Vec::new(), String::new());
-    for cause in error.chain().map(ToString::to_string) {
-        match cause.split_once("\nhint: ") {
-            Some((what, hint)) => {
-                causes.push(what.to_owned());
-                hints.push_str("\nhint: ");
-                hints.push_str(hint);
-            }
-            None => causes.push(cause),
-        }
-    }
-    causes.join(": ") + &hints
-}
-
-/// A tokio runtime for everything but the measured path.
-fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

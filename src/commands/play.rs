@@ -12,7 +12,6 @@ use crate::cli::{LoadArgs, OutputArgs, RunsArgs};
 use crate::dataset;
 use crate::environment;
 use crate::load;
-use crate::monitor;
 use crate::pipeline::forecast::Forecast;
 use crate::pipeline::{self, ClosedOnDisk, Outcome, Session};
 use crate::progress::Progress;
@@ -22,8 +21,10 @@ use crate::schema::SCHEMA_VERSION;
 use crate::schema::caveat::Caveat;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{DatasetSource, Launching, Output, Plan, Skipped};
+use crate::schema::refusal::refuse;
 use crate::schema::target::Target;
 use crate::schema::unit::Prompt;
+use crate::server_api;
 
 use crate::commands::resolve::traffic;
 use crate::commands::show::{self, Show};
@@ -71,10 +72,10 @@ impl Dataset {
         let built_in = plan.dataset.path == dataset::BUILT_IN_PATH;
         let (prompts, source) = dataset::load((!built_in).then_some(path))?;
         if source.sha256 != plan.dataset.sha256 {
-            bail!(
-                "the dataset {} is not the one that the plan was made with\nhint: put the old file back, or begin \
+            return refuse(
+                format!("the dataset {} is not the one that the plan was made with", plan.dataset.path),
+                "put the old file back, or begin \
                  a new comparison",
-                plan.dataset.path
             );
         }
         Ok(Dataset { prompts, source })
@@ -160,7 +161,7 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     let max_tokens = parts.plan.sampling.max_tokens;
     let requests = dataset::requests(&parts.dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
     let session = Session {
-        client: monitor::client(&parts.plan.http, parts.api_key.as_deref())?,
+        client: server_api::client(&parts.plan.http, parts.api_key.as_deref())?,
         api_key: parts.api_key,
         environment: parts.environment,
         requests: Arc::from(requests),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::cli::CompareArgs;
 use crate::pipeline;
@@ -11,6 +11,7 @@ use crate::progress::Progress;
 use crate::results;
 use crate::schema::environment::Environment;
 use crate::schema::plan::HttpSettings;
+use crate::schema::refusal::{OrRefuse, refuse};
 
 use crate::commands::play::{self, Dataset, Parts};
 use crate::commands::resolve::traffic;
@@ -18,12 +19,10 @@ use crate::commands::resolve::traffic;
 /// Plays what is not closed on disk of the plan in `folder`. The plan is taken as it is; a header's value,
 /// which no file holds, comes from the command line again.
 pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCode> {
-    let mut plan = results::read_plan(&folder.join("plan.json")).with_context(|| {
-        format!(
-            "cannot resume {}\nhint: give the directory that an earlier compare or sweep wrote",
-            folder.display()
-        )
-    })?;
+    let mut plan = results::read_plan(&folder.join("plan.json")).or_refuse(
+        || format!("cannot resume {}", folder.display()),
+        "give the directory that an earlier compare or sweep wrote",
+    )?;
     let here = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
     // The results may have been moved since, and the command be given elsewhere.
     plan.output.directory = match folder.parent() {
@@ -61,11 +60,14 @@ fn same_machine(folder: &Path, now: &Environment) -> anyhow::Result<()> {
         )
     };
     if facts(&then) != facts(now) {
-        bail!(
-            "{} was measured on another machine ({}, {} cores)\nhint: resume it there, or begin a new comparison here",
-            folder.display(),
-            then.cpu,
-            then.cores
+        return refuse(
+            format!(
+                "{} was measured on another machine ({}, {} cores)",
+                folder.display(),
+                then.cpu,
+                then.cores
+            ),
+            "resume it there, or begin a new comparison here",
         );
     }
     Ok(())
@@ -76,9 +78,10 @@ fn fill_headers(http: &mut HttpSettings, given: &HttpSettings) -> anyhow::Result
     for header in &mut http.headers {
         let value = given.headers.iter().find(|given| given.name.eq_ignore_ascii_case(&header.name));
         let Some(given) = value else {
-            bail!(
-                "the plan sends the header {0}, whose value no file holds\nhint: give it again: --header '{0}: value'",
-                header.name
+            let name = &header.name;
+            return refuse(
+                format!("the plan sends the header {name}, whose value no file holds"),
+                format!("give it again: --header '{name}: value'"),
             );
         };
         header.value.clone_from(&given.value);

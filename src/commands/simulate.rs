@@ -7,10 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 
 use crate::cli::{SimulateArgs, SimulateEngine};
+use crate::environment::raise_open_files;
 use crate::simulator::{self, Ended, Engine, Fault, LengthRule, Service, Settings, Start};
 
 /// Run a pretend engine until a signal or one of its faults ends it.
 pub fn simulate(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+    // A connection is a file: as many as the system allows.
     raise_open_files();
     let settings = settings(args)?;
     let host = args.host;
@@ -90,12 +92,4 @@ pub fn settings(args: &SimulateArgs) -> anyhow::Result<Settings> {
 
 fn time(flag: &str, seconds: f64) -> anyhow::Result<Duration> {
     Duration::try_from_secs_f64(seconds).with_context(|| format!("{flag}: not a time that can be waited for"))
-}
-
-/// A connection is a file: as many as the system allows.
-fn raise_open_files() {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // Where it cannot be raised, the limit as it is still serves many.
-    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised);
 }

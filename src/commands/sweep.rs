@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
-
 use crate::cli::{BenchArgs, CompareArgs, SweepArgs};
+use crate::schema::refusal::refuse;
 
 use crate::commands::{bench, compare};
 
@@ -13,9 +12,12 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<ExitCode> {
     match (&args.url, args.backend.is_empty() && args.resume.is_none()) {
         (Some(_), _) => bench::measure(bench_args(args)?, bench::SWEEP),
         (None, false) => compare::launch(compare_args(args), bench::SWEEP),
-        (None, true) => bail!(
-            "sweep needs backends or a server\nhint: harness sweep --backend all --concurrency 1,2,4,8, or --url http://…"
-        ),
+        (None, true) => {
+            return refuse(
+                "sweep needs backends or a server",
+                "harness sweep --backend all --concurrency 1,2,4,8, or --url http://…",
+            );
+        }
     }
 }
 
@@ -42,7 +44,7 @@ fn bench_args(args: SweepArgs) -> anyhow::Result<BenchArgs> {
     let (backend, model) = match (backend, model) {
         (Ok(backend), Ok(model)) => (backend, model),
         (Err(flag), _) | (_, Err(flag)) => {
-            bail!("{flag} takes one value where --url names one server\nhint: give one")
+            return refuse(format!("{flag} takes one value where --url names one server"), "give one");
         }
     };
     Ok(BenchArgs {

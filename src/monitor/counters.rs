@@ -71,8 +71,8 @@ fn counters(page: &Page, metrics: &ServerMetrics) -> ServerCounters {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::monitor::client;
     use crate::schema::plan::{Endpoint, HttpSettings};
+    use crate::server_api::client;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn metrics(prompt: &str, generated: &str, cached: &[&str]) -> ServerMetrics {

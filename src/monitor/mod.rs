@@ -1,12 +1,10 @@
 //! What the server says of itself: its models, what it counted, and what is sensed while a run goes.
 
-mod client;
 mod counters;
 pub mod prometheus;
 mod sampler;
 mod server_page;
 
-pub use client::{client, listed_models};
 pub use counters::{ServerCounters, server_counters};
 pub use sampler::{Reading, Sampler, Sensor};
 pub use server_page::ServerPage;

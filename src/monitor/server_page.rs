@@ -3,18 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
-use reqwest::StatusCode;
 
 use crate::schema::sample::{
     SERVER_GENERATED_TOKENS, SERVER_KV_CACHE_USE, SERVER_PROMPT_TOKENS, SERVER_RUNNING, SERVER_WAITING,
 };
 use crate::schema::target::ServerMetrics;
+use crate::server_api;
 
 use super::prometheus::Page;
 use super::sampler::Reading;
-
-/// The largest page that is read, bytes: the fullest one that was seen has 0.1 MB.
-const LARGEST_PAGE: usize = 16 << 20;
 
 /// Fetches the page at `path`; none where the server has none there (404, 501).
 ///
@@ -26,25 +23,7 @@ pub(super) async fn fetch(
     path: &str,
 ) -> anyhow::Result<Option<Page>> {
     let url = format!("{}{path}", base_url.trim_end_matches('/'));
-    let mut response = client
-        .get(&url)
-        .send()
-        .await
-        .with_context(|| format!("cannot read the server's metrics at {url}"))?;
-    match response.status() {
-        StatusCode::OK => {}
-        StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED => return Ok(None),
-        status => bail!("the server answers {status} for its metrics at {url}"),
-    }
-    let mut bytes = Vec::new();
-    let broke_off = || format!("the server's metrics at {url} broke off");
-    while let Some(part) = response.chunk().await.with_context(broke_off)? {
-        bytes.extend_from_slice(&part);
-        if bytes.len() > LARGEST_PAGE {
-            bail!("the server's metrics at {url} do not end within {LARGEST_PAGE} bytes");
-        }
-    }
-    Ok(Some(Page::parse(&bytes)))
+    Ok(server_api::metrics_page(client, &url).await?.map(|bytes| Page::parse(&bytes)))
 }
 
 /// The sensor of the server's page.

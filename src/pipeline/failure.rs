@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::backend::launch::LaunchError;
 use crate::schema::comparison::FailedTarget;
+use crate::schema::refusal::{Refusal, with_cures};
 
 /// What becomes of the rest of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,17 +56,14 @@ impl Failure {
             }
             text.push_str(&format!("\n  log: {}", path.display()));
         }
-        if let Some(hint) = &self.hint {
-            text.push_str("\nhint: ");
-            text.push_str(hint);
-        }
-        text
+        with_cures(text, self.hint.as_deref())
     }
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Failure { what: format!("{error:#}"), hint: None, log: None, reach: Reach::Everything }
+        let Refusal { what, cure, cause: _ } = Refusal::of(&error);
+        Failure { what, hint: cure, log: None, reach: Reach::Everything }
     }
 }
 
@@ -78,5 +76,19 @@ impl From<LaunchError> for Failure {
         let log = (!error.log_tail.is_empty()).then_some((error.log, error.log_tail));
         let reach = if error.interrupted { Reach::Interrupted } else { Reach::Target };
         Failure { what, hint: error.hint, log, reach }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::refusal::refusal;
+
+    #[test]
+    fn a_cure_reaches_a_comparisons_hint_and_not_its_error() {
+        let error = refusal("cannot write to /x", "choose another --output").context("the records");
+        let failed = Failure::from(error).of("vllm", 2);
+        assert_eq!(failed.error, "the records: cannot write to /x");
+        assert_eq!(failed.hint, "choose another --output");
     }
 }

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
-
 use crate::results;
 use crate::schema::comparison::FailedTarget;
 use crate::schema::plan::Plan;
+use crate::schema::refusal::refuse;
 
 use super::derive::{Derived, derive};
 use super::event::{Event, Listener};
@@ -22,7 +21,10 @@ use super::reports;
 pub fn rebuild(paths: &[PathBuf], listen: Listener<'_>) -> anyhow::Result<bool> {
     let Found { by_run_id, mut folders, mut trouble } = find(paths, listen)?;
     if by_run_id.is_empty() && folders.is_empty() {
-        bail!("no run in {}\nhint: give a results directory or a run's records file", shown(paths));
+        return refuse(
+            format!("no run in {}", shown(paths)),
+            "give a results directory or a run's records file",
+        );
     }
     for (run_id, runs) in &by_run_id {
         for (place, run) in runs.iter().enumerate() {

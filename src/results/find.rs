@@ -12,6 +12,8 @@ use super::name::RunFiles;
 use super::read::{read_plan, read_run};
 use super::record_reader::RecordReader;
 
+use crate::schema::refusal::{OrRefuse, refuse};
+
 /// One run on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundRun {
@@ -53,9 +55,10 @@ pub struct FoundRuns {
 /// # Errors
 /// There is nothing at the path, or a file there that is no run's.
 pub fn find_runs(path: &Path) -> Result<FoundRuns> {
-    let kind = std::fs::metadata(path).with_context(|| {
-        format!("cannot read {}\nhint: give a results directory, or a file of a run", path.display())
-    })?;
+    let kind = std::fs::metadata(path).or_refuse(
+        || format!("cannot read {}", path.display()),
+        "give a results directory, or a file of a run",
+    )?;
     if kind.is_file() {
         return one_run(path);
     }
@@ -89,10 +92,9 @@ fn run_id_of(directory: &Path) -> Option<String> {
 
 fn one_run(path: &Path) -> Result<FoundRuns> {
     let Some(files) = RunFiles::of(path) else {
-        bail!(
-            "{}: no file of a run\nhint: give a results directory, a comparison's directory, or a run's .json \
-             or _records.jsonl",
-            path.display()
+        return refuse(
+            format!("{}: no file of a run", path.display()),
+            "give a results directory, a comparison's directory, or a run's .json or _records.jsonl",
         );
     };
     let run = look_at(&files)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::atomic::AtomicFile;
+use crate::directories::AtomicFile;
 
 const BUFFER_BYTES: usize = 1 << 18;
 const ZSTD_LEVEL: i32 = 3;

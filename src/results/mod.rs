@@ -1,6 +1,5 @@
 //! results/ ⇄ [`crate::schema`]: names that collide with none, files that are whole or absent, records that outlive a crash.
 
-mod atomic;
 mod find;
 mod json_lines;
 mod name;
@@ -13,7 +12,7 @@ mod sample_writer;
 mod summary_csv;
 mod version_1;
 
-pub use atomic::{AtomicFile, write_atomic, write_json};
+pub use crate::directories::{AtomicFile, write_atomic, write_json};
 pub use find::{FoundRun, FoundRuns, Unreadable, find_runs};
 pub use name::{RunFiles, check_writable, file_stamp, take_directory, take_file};
 pub use past_runs::{PastRun, past_runs};

@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::schema::refusal::OrRefuse;
+
 /// A time as names hold it, UTC: `20260201_143000`.
 pub fn file_stamp(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%Y%m%d_%H%M%S").to_string()
@@ -18,15 +20,11 @@ pub fn file_stamp(at: Timestamp) -> String {
 /// # Errors
 /// Names the directory and the cure.
 pub fn check_writable(directory: &Path) -> Result<()> {
-    let cure = || {
-        format!(
-            "cannot write results to {}\nhint: choose a directory that you may write with --output DIR",
-            directory.display()
-        )
-    };
-    std::fs::create_dir_all(directory).with_context(cure)?;
-    tempfile::NamedTempFile::new_in(directory).with_context(cure)?;
-    Ok(())
+    let made = std::fs::create_dir_all(directory).and_then(|()| tempfile::NamedTempFile::new_in(directory));
+    made.map(drop).or_refuse(
+        || format!("cannot write results to {}", directory.display()),
+        "choose a directory that you may write with --output DIR",
+    )
 }
 
 /// Makes a directory that was not there: `compare_20260201_143000`, or with `_2`, `_3` … behind it.

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
+use crate::directories::write_atomic;
 use crate::schema::plan::RunKey;
 
-use super::atomic::write_atomic;
 use super::name::{file_stamp, numbered};
 
 /// The file of all runs.

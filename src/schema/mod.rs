@@ -13,6 +13,7 @@ pub mod files;
 pub mod live;
 pub mod plan;
 pub mod record;
+pub mod refusal;
 pub mod request_figures;
 pub mod sample;
 pub mod summary;

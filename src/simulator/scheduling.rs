@@ -2,10 +2,10 @@
 
 use super::connection::Connection;
 use super::counters::Ending;
+use super::dialect::{Finish, HeadTime};
+use super::emit::{Generations, Progress, emit, send_head};
 use super::server::{Alarm, Ended, Place, Server};
 use super::settings::Service;
-use super::tokens::{Desk, Progress, emit, send_head};
-use super::wire::{Finish, HeadTime};
 
 impl Server {
     /// A request joins the queue, and starts at once where there is room.
@@ -32,7 +32,7 @@ impl Server {
                     self.waiting.pop_back();
                     self.start_one(connection, arrival_ns);
                     self.batch.push((place, ticket));
-                    let prompt = connection.active.as_ref().map_or(0, |active| active.ask.prompt_tokens);
+                    let prompt = connection.active.as_ref().map_or(0, |active| active.request.prompt_tokens);
                     self.plan_step(arrival_ns, u64::from(prompt));
                 }
             }
@@ -44,9 +44,9 @@ impl Server {
         active.start(start_ns);
         self.counters.waiting -= 1;
         self.counters.running += 1;
-        self.counters.held_tokens += u64::from(active.ask.prompt_tokens);
+        self.counters.held_tokens += u64::from(active.request.prompt_tokens);
         self.counters.queue.observe(active.stream.queue_ns as f64 / 1e9);
-        send_head(self.wire, connection, HeadTime::SlotStart);
+        send_head(self.dialect, connection, HeadTime::SlotStart);
     }
 
     fn start_fixed(&mut self, place: Place, connection: &mut Connection, start_ns: u64) {
@@ -157,7 +157,8 @@ impl Server {
             self.waiting.pop_front();
             if arrival.is_some() {
                 self.start_one(&mut connection, start_ns);
-                prompts += connection.active.as_ref().map_or(0, |active| u64::from(active.ask.prompt_tokens));
+                prompts +=
+                    connection.active.as_ref().map_or(0, |active| u64::from(active.request.prompt_tokens));
                 self.batch.push((place, ticket));
                 self.settle(place, connection);
             } else {
@@ -205,13 +206,13 @@ impl Server {
         if self.muted {
             return false;
         }
-        let mut desk = Desk {
-            wire: self.wire,
+        let mut generations = Generations {
+            dialect: self.dialect,
             settings: &self.settings,
             framer: &mut self.framer,
             counters: &mut self.counters,
         };
-        let progress = emit(&mut desk, connection, steps, due_ns);
+        let progress = emit(&mut generations, connection, steps, due_ns);
         let Some(active) = connection.active.as_mut() else { return false };
         match progress {
             Progress::More => true,
@@ -245,24 +246,24 @@ impl Server {
         let counters = &mut self.counters;
         if active.started {
             counters.running -= 1;
-            let held = u64::from(active.ask.prompt_tokens + active.stream.generated);
+            let held = u64::from(active.request.prompt_tokens + active.stream.generated);
             counters.held_tokens = counters.held_tokens.saturating_sub(held);
         } else {
             counters.waiting -= 1;
         }
         counters.endings[ending as usize] += 1;
         counters.longest_sequence =
-            counters.longest_sequence.max(active.ask.prompt_tokens + active.stream.generated);
+            counters.longest_sequence.max(active.request.prompt_tokens + active.stream.generated);
         if outcome == "completed" {
-            let finished = &mut counters.finished[usize::from(active.ask.stream)];
+            let finished = &mut counters.finished[usize::from(active.request.stream)];
             finished.requests += 1;
-            finished.prompt_tokens += u64::from(active.ask.prompt_tokens);
+            finished.prompt_tokens += u64::from(active.request.prompt_tokens);
             finished.generated_tokens += u64::from(active.stream.generated);
             counters.predicted_seconds += active.stream.predicted_ns as f64 / 1e9;
             counters.e2e.observe(due_ns.saturating_sub(active.truth.complete_ns) as f64 / 1e9);
-            counters.prompt_lengths.observe(f64::from(active.ask.prompt_tokens));
+            counters.prompt_lengths.observe(f64::from(active.request.prompt_tokens));
             counters.generated_lengths.observe(f64::from(active.stream.generated));
-            counters.limits.observe(f64::from(active.ask.limit));
+            counters.limits.observe(f64::from(active.request.limit));
         }
         if let Service::Fixed { .. } = self.settings.service {
             self.start_waiting(due_ns);

@@ -2,21 +2,39 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use super::SimulatorError;
 use super::connection::{Connection, Input};
 use super::counters::Counters;
+use super::dialect::{self, Dialect, Loading, Terminate};
 use super::http::Framer;
 use super::random::Random;
 use super::settings::{Settings, Start};
 use super::system::{self, Poll, Ready};
 use super::truth::Book;
-use super::wire::{self, Loading, Terminate, Wire};
 
 const LISTENER: u64 = u64::MAX;
 const SIGNALS: u64 = u64::MAX - 1;
+/// Why a simulated engine cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulatorError {
+    /// The address cannot be had.
+    #[error("cannot bind {host}:{port}: {source}; choose another --port, or 0 for any free one")]
+    Bind {
+        /// As asked for.
+        host: Ipv4Addr,
+        /// As asked for.
+        port: u16,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// A system call failed.
+    #[error("the simulator's loop failed: {0}")]
+    System(#[from] std::io::Error),
+}
+
 /// Sockets served between two looks at the due times: a wave of requests must not hold up tokens.
 const EVENTS_A_TURN: usize = 16;
 /// Due times handled between two looks at the sockets.
@@ -83,7 +101,7 @@ pub enum Ended {
 /// The pretend engine.
 pub struct Server {
     pub(super) settings: Settings,
-    pub(super) wire: &'static dyn Wire,
+    pub(super) dialect: &'static dyn Dialect,
     pub(super) poll: Poll,
     pub(super) listener: Option<OwnedFd>,
     signals: OwnedFd,
@@ -111,16 +129,16 @@ impl Server {
     pub fn bind(settings: Settings) -> Result<(Self, u16), SimulatorError> {
         let (listener, port) = system::bind(settings.host, settings.port)
             .map_err(|source| SimulatorError::Bind { host: settings.host, port: settings.port, source })?;
-        let wire = wire::of(settings.engine);
+        let dialect = dialect::of(settings.engine);
         let server = Self {
-            wire,
+            dialect,
             poll: Poll::new(EVENTS_A_TURN)?,
             listener: Some(listener),
             signals: system::signals()?,
             slots: Vec::new(),
             free: Vec::new(),
             alarms: BinaryHeap::new(),
-            framer: Framer::new(wire.uppercase_sizes()),
+            framer: Framer::new(dialect.uppercase_sizes()),
             counters: Counters::default(),
             book: Book::new(settings.truth_limit),
             waiting: VecDeque::new(),
@@ -175,7 +193,7 @@ impl Server {
             Start::Never => (Duration::from_secs(3), None),
         };
         let time_ns = time.as_nanos() as u64;
-        let listens_ns = match (self.wire.loading(), end) {
+        let listens_ns = match (self.dialect.loading(), end) {
             (Loading::Unavailable, _) => Some(0),
             (Loading::RefusedThenUnhealthy, _) => Some(time_ns * 2 / 3),
             (Loading::Refused, Some(_)) => Some(time_ns),
@@ -241,7 +259,7 @@ impl Server {
             if self.settings.ignore_sigterm {
                 continue;
             }
-            let behaviour = self.wire.terminate();
+            let behaviour = self.dialect.terminate();
             if self.stopping {
                 if let Terminate::SilentFor(_) = behaviour {
                     self.ended = Some(Ended::Killed);

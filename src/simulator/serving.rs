@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use super::ask::{Ask, Refusal};
 use super::connection::{Connection, Stamp};
 use super::counters::Ending;
+use super::dialect::{Facts, HeadTime, Page, Refused, Stream};
+use super::emit::send_head;
 use super::faults::{self, FaultKind};
 use super::http::{Parsed, Reply, Request, parse};
+use super::parsed_request::{ParsedRequest, Refusal};
 use super::random::Random;
 use super::server::{Alarm, Place, Server};
 use super::settings::Engine;
 use super::system;
-use super::tokens::{Active, send_head};
+use super::tokens::Active;
 use super::truth::Truth;
-use super::wire::{Facts, HeadTime, Page, Refused, Stream};
 
 /// An idle connection lives this long at least, whatever the engine.
 const LEAST_IDLE: Duration = Duration::from_millis(100);
@@ -39,7 +40,7 @@ impl Server {
                 connection.close |= active.close;
                 self.end_active(&mut connection, None);
                 connection.answers += 1;
-                if let Some(time) = self.wire.keep_alive() {
+                if let Some(time) = self.dialect.keep_alive() {
                     let time_ns = time.max(LEAST_IDLE).as_nanos() as u64;
                     self.at(system::monotonic_ns() + time_ns, Alarm::Idle(place, connection.answers));
                 }
@@ -115,7 +116,7 @@ impl Server {
                 self.counters.peak_in_flight = self.counters.in_flight();
                 self.reply(connection, &Reply::json(200, r#"{"reset":true}"#));
             }
-            ("POST", path) if self.wire.endpoint(path).is_some() => {
+            ("POST", path) if self.dialect.endpoint(path).is_some() => {
                 self.generate(place, connection, request, first, last);
             }
             (method, path) => {
@@ -125,7 +126,7 @@ impl Server {
                     now_s: now_s(),
                     loading: self.loading,
                 };
-                match self.wire.page(method, path, &request.body, &facts) {
+                match self.dialect.page(method, path, &request.body, &facts) {
                     Page::Now(reply) => self.reply(connection, &reply),
                     Page::Later(reply, time) => {
                         connection.later = Some(reply);
@@ -142,7 +143,7 @@ impl Server {
     }
 
     fn reply(&self, connection: &mut Connection, reply: &Reply) {
-        let bytes = self.wire.reply(reply, connection.close, now_s());
+        let bytes = self.dialect.reply(reply, connection.close, now_s());
         connection.write(&bytes, None);
     }
 
@@ -174,7 +175,7 @@ impl Server {
         first: Stamp,
         last: Stamp,
     ) {
-        let Some(endpoint) = self.wire.endpoint(&request.path) else { return };
+        let Some(endpoint) = self.dialect.endpoint(&request.path) else { return };
         let number = self.book.next_number();
         self.counters.received += 1;
         let mut truth = Truth {
@@ -225,7 +226,7 @@ impl Server {
         let asked = if self.loading {
             Err(Refusal::Loading)
         } else {
-            Ask::read(&self.settings, endpoint, &request.body)
+            ParsedRequest::read(&self.settings, endpoint, &request.body)
         };
         let ask = match asked {
             Ok(ask) => ask,
@@ -249,7 +250,7 @@ impl Server {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let id = Random::new(self.settings.seed, 0x1DE7, ticket ^ truth.arrival_ns).next();
-        let stream = Stream::new(self.wire, &self.settings, &ask, id, now_s());
+        let stream = Stream::new(self.dialect, &self.settings, &ask, id, now_s());
         let complete_ns = truth.complete_ns;
         let mut active = Active::new(ticket, ask, answer, stream, truth, self.settings.seed);
         active.close = connection.close;
@@ -260,7 +261,7 @@ impl Server {
         connection.close = false;
         connection.active = Some(Box::new(active));
         self.counters.waiting += 1;
-        send_head(self.wire, connection, HeadTime::Acceptance);
+        send_head(self.dialect, connection, HeadTime::Acceptance);
         self.enqueue(place, connection, ticket, complete_ns);
         self.counters.peak_in_flight = self.counters.peak_in_flight.max(self.counters.in_flight());
     }
@@ -270,7 +271,7 @@ impl Server {
         connection: &mut Connection,
         mut truth: Truth,
         refusal: &Refusal,
-        endpoint: super::ask::Endpoint,
+        endpoint: super::parsed_request::Endpoint,
     ) {
         match refusal {
             Refusal::Overloaded => self.counters.overloaded += 1,
@@ -282,13 +283,13 @@ impl Server {
             | Refusal::TooLong(..)
             | Refusal::NotFound => self.counters.invalid += 1,
         }
-        match self.wire.refuse(&self.settings, refusal, endpoint, truth.stream) {
+        match self.dialect.refuse(&self.settings, refusal, endpoint, truth.stream) {
             Refused::Reply(reply) => {
                 truth.status = reply.status;
                 self.reply(connection, &reply);
             }
             Refused::Stream(events) => {
-                let head = self.wire.stream_head(0, connection.close, now_s());
+                let head = self.dialect.stream_head(0, connection.close, now_s());
                 self.framer.out.clear();
                 self.framer.out.extend_from_slice(head.as_bytes());
                 for data in events {

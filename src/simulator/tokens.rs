@@ -1,23 +1,20 @@
-//! Answers being generated: when each token is due, what is written for it, and what a fault makes of it.
+//! Answers being generated: how far each is, when its next tokens are due, and their text.
 
-use super::ask::{Answer, Ask, Endpoint, Refusal};
-use super::connection::Connection;
 use super::counters::{Counters, Ending};
+use super::dialect::{Finish, Stream};
 use super::faults::{Fault, FaultKind};
-use super::http::Framer;
+use super::parsed_request::{Answer, Endpoint, ParsedRequest};
 use super::random::Random;
 use super::settings::{Service, Settings};
-use super::system;
 use super::text;
-use super::truth::{Truth, Write};
-use super::wire::{Finish, HeadTime, Refused, Stream, Wire};
+use super::truth::Truth;
 
 /// An answer that waits or is being generated.
 pub struct Active {
     /// Tells this answer's timers from those of others on the connection.
     pub ticket: u64,
     /// What was asked.
-    pub ask: Ask,
+    pub request: ParsedRequest,
     /// What is generated.
     pub answer: Answer,
     /// The reason given at its end.
@@ -38,36 +35,30 @@ pub struct Active {
     pub close: bool,
     /// Steps since the last chunk.
     pub gathered: u32,
-    steps_done: u32,
-    head_sent: bool,
-    fault_done: bool,
+    pub(super) steps_done: u32,
+    pub(super) head_sent: bool,
+    pub(super) fault_done: bool,
     first_due_ns: u64,
     last_due_ns: u64,
     next_due_ns: u64,
     jitter: Random,
 }
 
-/// What became of a chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// More tokens follow.
-    More,
-    /// Nothing more follows until this time (none: ever).
-    Stalled(Option<u64>),
-    /// The answer is over.
-    Over,
-    /// The process is to end now.
-    Crash,
-}
-
 impl Active {
     /// An answer to be generated.
-    pub fn new(ticket: u64, ask: Ask, answer: Answer, stream: Stream, truth: Truth, seed: u64) -> Self {
+    pub fn new(
+        ticket: u64,
+        request: ParsedRequest,
+        answer: Answer,
+        stream: Stream,
+        truth: Truth,
+        seed: u64,
+    ) -> Self {
         Self {
             ticket,
             finish: if answer.ends_itself { Finish::Stop } else { Finish::Length },
             jitter: Random::new(seed, 0x717E, truth.number),
-            ask,
+            request,
             answer,
             stream,
             fault: None,
@@ -140,11 +131,11 @@ impl Active {
     }
 
     /// The text of the next `steps` steps; only a chunk of several tokens needs the buffer.
-    fn text<'a>(&self, steps: u32, buffer: &'a mut String) -> &'a str {
+    pub(super) fn text<'a>(&self, steps: u32, buffer: &'a mut String) -> &'a str {
         let end = (self.steps_done + steps).min(self.answer.visible);
-        let chat = self.ask.endpoint == Endpoint::Chat;
+        let chat = self.request.endpoint == Endpoint::Chat;
         let token = |index: u32| {
-            let token = text::generated(self.ask.seed, index);
+            let token = text::generated(self.request.seed, index);
             if index == 0 && chat { token.trim_start() } else { token }
         };
         if end == self.steps_done + 1 {
@@ -157,12 +148,12 @@ impl Active {
         buffer
     }
 
-    fn count(&mut self, steps: u32, due_ns: u64, counters: &mut Counters) {
+    pub(super) fn count(&mut self, steps: u32, due_ns: u64, counters: &mut Counters) {
         let first = self.steps_done == 0;
         if first {
             self.first_due_ns = due_ns;
             self.stream.prompt_ns = due_ns.saturating_sub(self.truth.started_ns.unwrap_or(due_ns));
-            counters.prompt_tokens += u64::from(self.ask.prompt_tokens);
+            counters.prompt_tokens += u64::from(self.request.prompt_tokens);
             counters.prompt_seconds += self.stream.prompt_ns as f64 / 1e9;
             counters.ttft.observe(due_ns.saturating_sub(self.truth.complete_ns) as f64 / 1e9);
         } else {
@@ -173,11 +164,11 @@ impl Active {
         }
         counters.generated_tokens += u64::from(steps);
         counters.held_tokens += u64::from(steps);
-        if self.stream.is_native() || !self.ask.stream {
+        if self.stream.is_native() || !self.request.stream {
             let visible = (self.steps_done + steps).min(self.answer.visible);
-            let chat = self.ask.endpoint == Endpoint::Chat;
+            let chat = self.request.endpoint == Endpoint::Chat;
             for index in self.steps_done..visible {
-                let token = text::generated(self.ask.seed, index);
+                let token = text::generated(self.request.seed, index);
                 let token = if index == 0 && chat { token.trim_start() } else { token };
                 self.stream.text.push_str(token);
                 self.stream.tokens.push(token);
@@ -188,148 +179,4 @@ impl Active {
         self.stream.predicted_ns = due_ns.saturating_sub(self.first_due_ns);
         self.last_due_ns = due_ns;
     }
-}
-
-/// The head of a stream's answer, when its time has come.
-pub fn send_head(wire: &dyn Wire, connection: &mut Connection, time: HeadTime) {
-    let Some(active) = connection.active.as_mut() else { return };
-    if !active.ask.stream || active.head_sent || wire.head_time() != time {
-        return;
-    }
-    active.head_sent = true;
-    let head = wire.stream_head(active.stream.prompt.len(), active.close, active.stream.created);
-    connection.write(head.as_bytes(), None);
-}
-
-/// What writing an answer needs beside its connection.
-pub struct Desk<'a> {
-    /// Whose wire.
-    pub wire: &'a dyn Wire,
-    /// As told.
-    pub settings: &'a Settings,
-    /// Where chunks are put together.
-    pub framer: &'a mut Framer,
-    /// What the engine counts.
-    pub counters: &'a mut Counters,
-}
-
-/// Write the next `steps` steps of the connection's answer, due at `due_ns`, in one system call.
-pub fn emit(desk: &mut Desk<'_>, connection: &mut Connection, steps: u32, due_ns: u64) -> Progress {
-    let (wire, framer) = (desk.wire, &mut *desk.framer);
-    let Some(active) = connection.active.as_mut() else { return Progress::Over };
-    let total = active.answer.steps();
-    framer.out.clear();
-    if active.crash && active.steps_done >= total / 2 {
-        return Progress::Crash;
-    }
-    let fault = match &active.fault {
-        Some(fault) if !active.fault_done && active.steps_done >= fault.after(total) => Some(fault.clone()),
-        Some(_) | None => None,
-    };
-    if let Some(fault) = fault {
-        active.fault_done = true;
-        if let Some(progress) = misbehave(desk.settings, wire, connection, framer, &fault) {
-            return progress;
-        }
-    }
-    let Some(active) = connection.active.as_mut() else { return Progress::Over };
-    let mut buffer = String::new();
-    let first = active.steps_done == 0;
-    let text = active.text(steps, &mut buffer);
-    active.count(steps, due_ns, desk.counters);
-    let over = active.steps_done == total;
-    let mut tokens = steps;
-    if active.ask.stream {
-        if first {
-            if !active.head_sent {
-                active.head_sent = true;
-                let head = wire.stream_head(active.stream.prompt.len(), active.close, active.stream.created);
-                framer.out.extend_from_slice(head.as_bytes());
-            }
-            wire.opening(&active.stream, framer);
-        }
-        if over {
-            wire.last(&active.stream, text, active.finish, framer);
-            wire.closing(&active.stream, framer);
-            framer.end_body();
-        } else {
-            wire.chunk(&active.stream, text, framer);
-        }
-    } else if over {
-        let reply = wire.whole(&active.stream, active.finish);
-        framer.out = wire.reply(&reply, active.close, active.stream.created);
-        tokens = total;
-    } else {
-        return Progress::More;
-    }
-    connection.write(&framer.out, Some(Write { due_ns, before_ns: 0, took_ns: 0, tokens }));
-    if over { Progress::Over } else { Progress::More }
-}
-
-/// Do what the fault says in place of the next chunk; none where the chunk follows all the same.
-fn misbehave(
-    settings: &Settings,
-    wire: &dyn Wire,
-    connection: &mut Connection,
-    framer: &mut Framer,
-    fault: &Fault,
-) -> Option<Progress> {
-    let active = connection.active.as_mut()?;
-    let amid = active.ask.stream;
-    if amid && !active.head_sent && fault.kind != FaultKind::Stall {
-        active.head_sent = true;
-        let head = wire.stream_head(active.stream.prompt.len(), active.close, active.stream.created);
-        framer.out.extend_from_slice(head.as_bytes());
-    }
-    let outcome = match fault.kind {
-        FaultKind::Stall => {
-            let until = fault.duration.map(|time| system::monotonic_ns() + time.as_nanos() as u64);
-            return Some(Progress::Stalled(until));
-        }
-        FaultKind::BadJson => {
-            if amid {
-                framer
-                    .event()
-                    .extend_from_slice(b"data: {\"id\":\"broken\",\"choices\":[{\"index\":0,\"del\n\n");
-                framer.end_chunk();
-                connection.write(&framer.out, None);
-                framer.out.clear();
-            }
-            return None;
-        }
-        FaultKind::Short | FaultKind::Long | FaultKind::Reset | FaultKind::Status(_) => return None,
-        FaultKind::Cut => "cut",
-        FaultKind::Truncate => {
-            if amid {
-                framer.end_body();
-            }
-            "truncate"
-        }
-        FaultKind::Garbage => {
-            let mut noise = Random::new(active.ask.seed, 0x9A4B, active.truth.number);
-            // Its first byte is no hexadecimal digit, so it can never pass for a chunk size.
-            framer.out.push(b'\x80');
-            framer.out.extend((0..256).map(|_| noise.next() as u8));
-            "garbage"
-        }
-        FaultKind::Error => {
-            if amid {
-                wire.error(framer);
-                framer.end_body();
-            } else {
-                let refused = wire.refuse(settings, &Refusal::Injected(500), active.ask.endpoint, false);
-                if let Refused::Reply(reply) = refused {
-                    framer.out = wire.reply(&reply, active.close, active.stream.created);
-                }
-            }
-            "error"
-        }
-    };
-    // Orderly ends leave the connection open for the next request; the others close it.
-    let orderly = fault.kind == FaultKind::Error || (fault.kind == FaultKind::Truncate && amid);
-    active.close |= !orderly;
-    let ending = if fault.kind == FaultKind::Error { Ending::Error } else { Ending::Abort };
-    active.ended = Some((ending, outcome));
-    connection.write(&framer.out, None);
-    Some(Progress::Over)
 }

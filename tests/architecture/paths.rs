@@ -17,6 +17,10 @@ pub struct Reference {
     pub path: String,
     /// The top-level module, none for the crate's root as a whole.
     pub target: Option<String>,
+    /// It stands below `#[cfg(test)]`.
+    pub in_test: bool,
+    /// It is a `pub use`: a name for something, of which the file itself need not make use.
+    pub is_export: bool,
 }
 
 /// Every reference of a file whose module path is `module`, `["main"]` being the binary.
@@ -26,6 +30,8 @@ pub fn references(module: &[&str], source: &str) -> Vec<Reference> {
         is_binary: module == ["main"],
         module: module.iter().map(|part| (*part).to_owned()).collect(),
         aliases: vec![HashMap::new()],
+        tests: 0,
+        in_export: false,
         found: Vec::new(),
     };
     walker.visit_file(&file);
@@ -38,6 +44,10 @@ struct Walker {
     module: Vec<String>,
     /// Names in scope for a place in this crate, by module: `use crate as us`, `mod load;` in the root.
     aliases: Vec<HashMap<String, Vec<String>>>,
+    /// How many `#[cfg(test)]` the walk is below.
+    tests: u32,
+    /// Within a `pub use`.
+    in_export: bool,
     found: Vec<Reference>,
 }
 
@@ -71,7 +81,8 @@ impl Walker {
         let Some(place) = self.resolve(segments) else { return };
         let target = place.first().filter(|first| *first != "*").cloned();
         let path = std::iter::once("crate".to_owned()).chain(place).collect::<Vec<_>>().join("::");
-        self.found.push(Reference { line, path, target });
+        let (in_test, is_export) = (self.tests > 0, self.in_export);
+        self.found.push(Reference { line, path, target, in_test, is_export });
     }
 
     fn note_use(&mut self, prefix: &mut Vec<String>, tree: &syn::UseTree) {
@@ -104,14 +115,15 @@ impl Walker {
         }
     }
 
-    /// Names that stand for the crate's root or, in the root, for a module of it.
+    /// Names that stand for the crate's root, or for a module that this file declares.
     fn collect_aliases(&mut self, items: &[syn::Item]) {
         let mut names = HashMap::new();
         for item in items {
             match item {
                 syn::Item::Use(item) => self.collect_renames(&mut Vec::new(), &item.tree, &mut names),
-                syn::Item::Mod(item) if self.module.is_empty() => {
-                    names.insert(item.ident.to_string(), vec![item.ident.to_string()]);
+                syn::Item::Mod(item) if self.module.is_empty() || item.content.is_none() => {
+                    let place = self.module.iter().cloned().chain([item.ident.to_string()]);
+                    names.insert(item.ident.to_string(), place.collect());
                 }
                 syn::Item::ExternCrate(item) if item.ident == "self" => {
                     if let Some((_, name)) = &item.rename {
@@ -227,6 +239,14 @@ impl Walker {
     }
 }
 
+/// True where an item is compiled for tests alone.
+pub fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.meta {
+        syn::Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",
+        syn::Meta::Path(_) | syn::Meta::NameValue(_) => false,
+    })
+}
+
 impl<'ast> Visit<'ast> for Walker {
     fn visit_file(&mut self, file: &'ast syn::File) {
         self.collect_aliases(&file.items);
@@ -237,13 +257,19 @@ impl<'ast> Visit<'ast> for Walker {
         let Some((_, items)) = &item.content else { return };
         self.module.push(item.ident.to_string());
         self.collect_aliases(items);
+        self.tests += u32::from(is_for_tests(&item.attrs));
         visit::visit_item_mod(self, item);
+        self.tests -= u32::from(is_for_tests(&item.attrs));
         self.aliases.pop();
         self.module.pop();
     }
 
     fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        self.tests += u32::from(is_for_tests(&item.attrs));
+        self.in_export = !matches!(item.vis, syn::Visibility::Inherited);
         self.note_use(&mut Vec::new(), &item.tree);
+        self.in_export = false;
+        self.tests -= u32::from(is_for_tests(&item.attrs));
     }
 
     fn visit_item_extern_crate(&mut self, item: &'ast syn::ItemExternCrate) {

@@ -112,8 +112,12 @@ async fn a_kill_is_immediate_whatever_the_grace() {
     let bench = Bench::new().await;
     let mut spec = bench.spec_with_helpers(&["--ignore-sigterm"]);
     spec.stop.grace_s = 3600.0;
-    let stopped = bench.launch(&spec).await.unwrap().kill_now().await;
-    assert_eq!(stopped.killed, 3);
+    let server = bench.launch(&spec).await.unwrap();
+    let mut processes = bench.helpers();
+    processes.push(Process::of(server.pid).unwrap());
+    assert_eq!(processes.len(), 3);
+    drop(server);
+    tokio::task::spawn_blocking(move || wait_until_gone(&processes)).await.unwrap();
     bench.assert_nothing_lives();
 }
 

@@ -46,7 +46,7 @@ fn unwritable_output_names_the_directory_and_the_cure() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = format!("{:#}", check_writable(&file.join("results")).unwrap_err());
+    let error = harness::schema::refusal::shown(&check_writable(&file.join("results")).unwrap_err());
     assert!(error.contains("file/results") && error.contains("--output DIR"), "{error}");
     let fine = directory.path().join("a/b");
     check_writable(&fine).unwrap();

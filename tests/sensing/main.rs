@@ -101,7 +101,10 @@ fn each_engine_s_page_is_read_at_its_times_and_shows_the_load() {
         let (place, server) = (Place::new(), Engine::start(engine, &QUICK));
         place.bench(&server, engine, &["--scrape-interval", "100ms"]);
         let read = place.samples();
-        assert_eq!((read.header.key.label.as_str(), read.header.interval_s, read.broken), (engine, 0.1, None));
+        assert_eq!(
+            (read.header.key.label.as_str(), read.header.interval_s, read.broken),
+            (engine, 0.1, None)
+        );
         assert!(read.samples.iter().all(|sample| sample.source == Source::Server));
         let of = |name: &str| -> Vec<f64> {
             read.samples.iter().filter_map(|sample| sample.values.get(name).copied()).collect()

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::schema::refusal::OrRefuse;
 use template::{Scope, fill};
 
 pub use file::{DefinitionFile, ModelForm, Parameter, Recipe, Role};
@@ -243,9 +244,10 @@ impl Definitions {
         let mut definitions = Definitions { all };
         if let Some(directory) = directory {
             let mut paths = BTreeSet::new();
-            let entries = std::fs::read_dir(directory).with_context(|| {
-                format!("cannot read the backends directory {}\nhint: check the path", directory.display())
-            })?;
+            let entries = std::fs::read_dir(directory).or_refuse(
+                || format!("cannot read the backends directory {}", directory.display()),
+                "check the path",
+            )?;
             for entry in entries {
                 let path = entry?.path();
                 if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
@@ -266,7 +268,7 @@ impl Definitions {
     pub fn load_file(&mut self, path: &Path) -> Result<String> {
         let origin = path.display().to_string();
         let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the backend file {origin}\nhint: check the path"))?;
+            .or_refuse(|| format!("cannot read the backend file {origin}"), "check the path")?;
         let name = path
             .file_stem()
             .and_then(|stem| stem.to_str())

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use crate::backend::guard::family::{MARK, kill_family, mark};
 use crate::backend::guard::protocol::{Container, Ended, Launch, Refused, Reply, Request};
 use crate::backend::process::Process;
+use crate::programs::{remove_container, succeeds};
 
 /// The longest that the guard may take to say that it is ready.
 const HELLO: Duration = Duration::from_secs(20);
@@ -22,6 +23,8 @@ const HELLO: Duration = Duration::from_secs(20);
 const CLOSE: Duration = Duration::from_secs(40);
 /// The longest that is spent on killing the servers of a guard that died.
 const CLEAN_UP: Duration = Duration::from_secs(5);
+/// The longest that docker may take to remove one of their containers.
+const REMOVAL: Duration = Duration::from_secs(30);
 
 /// The parent process of all servers, seen from the harness. Dropping it ends the guard and with it every server.
 #[derive(Debug)]
@@ -288,12 +291,7 @@ impl Shared {
         let killed = kill_family(&known.concat(), self.guard, CLEAN_UP);
         for container in containers.into_iter().flatten() {
             // The last resort: whether it was there or not, nothing more can be done about it.
-            let _ = std::process::Command::new(&container.docker)
-                .args(["rm", "-f", &container.name])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
+            let _ = succeeds(remove_container(&container.docker, &container.name), REMOVAL);
         }
         for kept in self.servers().values() {
             kept.view.send_modify(|view| {

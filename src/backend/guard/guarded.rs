@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use crate::backend::guard::protocol::{Container, Ended, Launch};
 use crate::backend::guard::state::KeptServer;
 use crate::backend::process::{Process, Stat};
+use crate::programs::remove_container;
 
 /// The longest that `docker rm` may take.
 const CONTAINER_REMOVAL: Duration = Duration::from_secs(30);
@@ -178,13 +179,7 @@ fn spawn(launch: &Launch) -> io::Result<u32> {
 }
 
 fn start_removal(container: &Container, removers: &mut HashMap<u32, Option<Ended>>, last: bool) -> Removal {
-    let child = Command::new(&container.docker)
-        .args(["rm", "-f", &container.name])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn();
+    let child = remove_container(&container.docker, &container.name).process_group(0).spawn();
     match child {
         Ok(child) => {
             removers.insert(child.id(), None);

@@ -14,9 +14,10 @@ use rustix::process::{Signal, WaitOptions};
 use crate::backend::guard::guarded::{Guarded, attribute};
 use crate::backend::guard::protocol::{Ended, Launch, Refused, Reply, Request};
 use crate::backend::guard::signals::{close_on_exec_from, wake_by_signals};
-use crate::backend::guard::state::{StateFile, state_directory};
+use crate::backend::guard::state::StateFile;
 use crate::backend::process::{self, Process, Stat};
 use crate::backend::server_log;
+use crate::directories::state_dir;
 
 /// How often the tree of processes is looked at while a server loads.
 const SURVEY_LOADING: Duration = Duration::from_millis(500);
@@ -65,7 +66,7 @@ impl Keeper {
             guard: me,
             servers: Vec::new(),
         };
-        let written = state_directory().and_then(|directory| state.write(&directory).map(|()| directory));
+        let written = state_dir().and_then(|directory| state.write(&directory).map(|()| directory));
         let state_error = written.as_ref().err().map(ToString::to_string);
         let mut keeper = Self {
             me,

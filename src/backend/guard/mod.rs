@@ -18,4 +18,4 @@ pub use client::{Guard, ServerHandle, View};
 pub use family::{kill_family, living_family};
 pub use keeper::guard_main;
 pub use protocol::{Container, Ended, Launch, Refused};
-pub use state::{KeptServer, StateFile, state_directory};
+pub use state::{KeptServer, StateFile};

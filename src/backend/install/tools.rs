@@ -3,11 +3,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::backend::find::{is_program, on_path};
-use crate::backend::install::{Environment, InstallEvent, Runner};
+use crate::backend::install::command::{Environment, InstallEvent, Runner};
+use crate::programs::{is_program, on_path, quiet, succeeds};
+use crate::schema::refusal::refuse;
+
+/// The longest that Python may take to say whether it can make environments.
+const ASKED: Duration = Duration::from_secs(60);
 
 /// The installer uv: on PATH, in the harness's own tools, or fetched there.
 ///
@@ -28,14 +33,16 @@ pub(crate) fn uv(
         return Ok(uv);
     }
     let Some(python) = on_path("python3", &search_path) else {
-        bail!(
-            "neither uv nor python3 is on PATH\nhint: Debian and Ubuntu: apt install python3 python3-venv; Fedora: dnf install python3"
+        return refuse(
+            "neither uv nor python3 is on PATH",
+            "Debian and Ubuntu: apt install python3 python3-venv; Fedora: dnf install python3",
         );
     };
-    if !succeeds(&python, &["-c", "import venv, ensurepip"]) {
-        bail!(
-            "{} cannot make environments\nhint: Debian and Ubuntu: apt install python3-venv; or put uv on PATH",
-            python.display()
+    let can_make = quiet(&python, &["-c", "import venv, ensurepip"]);
+    if succeeds(can_make, ASKED) != Some(true) {
+        return refuse(
+            format!("{} cannot make environments", python.display()),
+            "Debian and Ubuntu: apt install python3-venv; or put uv on PATH",
         );
     }
     let text = |path: &Path| path.display().to_string();
@@ -45,16 +52,6 @@ pub(crate) fn uv(
     argv.extend(["-m", "pip", "install", "--disable-pip-version-check", "uv"].map(str::to_owned));
     runner.run("fetch uv", &argv, &[], on_progress)?;
     Ok(uv)
-}
-
-fn succeeds(program: &Path, arguments: &[&str]) -> bool {
-    Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
 }
 
 /// The package index as the user configured it for pip, handed to uv, which does not read pip's settings.

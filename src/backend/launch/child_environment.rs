@@ -48,9 +48,6 @@ const HANDED_INTO_CONTAINERS: &[&str] = &[
     "no_proxy",
 ];
 
-/// Parts of names whose values are kept out of logs.
-const SECRET_NAMES: &[&str] = &["TOKEN", "KEY", "SECRET", "PASSWORD"];
-
 /// The whole environment of a server: of our `own` what the allow-list and `env_from` name and `env_clear`
 /// does not, and over it what `env` sets.
 pub fn child_environment(
@@ -89,17 +86,6 @@ pub fn names_for_container(own: impl Iterator<Item = (String, String)>, spec: &L
         .collect();
     names.sort();
     names
-}
-
-/// The values that must not be read in any log: those of variables named like a key or token.
-pub fn secret_values(environment: &BTreeMap<String, String>) -> Vec<String> {
-    environment
-        .iter()
-        .filter(|(name, _)| SECRET_NAMES.iter().any(|part| name.to_uppercase().contains(part)))
-        .map(|(_, value)| value.clone())
-        // Short ones (`1`, `true`) and paths (`HF_TOKEN_PATH`) are no secrets and would blot out half of a log.
-        .filter(|value| value.len() >= 8 && !value.starts_with('/'))
-        .collect()
 }
 
 fn handed_through(
@@ -209,17 +195,6 @@ mod tests {
             ("LD_LIBRARY_PATH", "/cuda"),
         ]);
         assert_eq!(names_for_container(own, &spec), ["HF_TOKEN", "MY_KEY"]);
-    }
-
-    #[test]
-    fn values_of_tokens_and_keys_are_kept_out_of_logs_and_flags_are_not() {
-        let environment = own(&[
-            ("HF_TOKEN", "hf_abcdefgh"),
-            ("HF_TOKEN_PATH", "/home/me/token"),
-            ("TOKENIZERS_PARALLELISM", "false"),
-            ("PATH", "/usr/bin:/bin"),
-        ]);
-        assert_eq!(secret_values(&environment.collect()), ["hf_abcdefgh"]);
     }
 
     #[test]

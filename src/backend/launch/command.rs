@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::backend::docker;
 use crate::backend::guard::Container;
-use crate::backend::launch::LaunchRequest;
 use crate::backend::launch::child_environment::{
-    child_environment, docker_client_environment, names_for_container, secret_values,
+    child_environment, docker_client_environment, names_for_container,
 };
 use crate::backend::launch::port;
+use crate::backend::launch::request::LaunchRequest;
 use crate::backend::server_log::HIDDEN;
+use crate::programs::on_path;
+use crate::schema::refusal::Refusal;
 use crate::schema::target::{LaunchSpec, Launcher};
+use crate::secrets::secret_values;
 
 /// Opens a secret's placeholder; its name and `}` follow.
 const SECRET: &str = "{secret:";
@@ -32,17 +35,8 @@ pub struct Prepared {
     pub secrets: Vec<String>,
 }
 
-/// Why nothing can be launched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// One line.
-    pub what: String,
-    /// What to do.
-    pub hint: Option<String>,
-}
-
 /// Makes the command ready. Fails where the port is taken, a secret is not set, or docker is missing.
-pub fn prepare(request: &LaunchRequest<'_>) -> Result<Prepared, Problem> {
+pub fn prepare(request: &LaunchRequest<'_>) -> Result<Prepared, Refusal> {
     // Names and values that are not UTF-8 are none of those that we hand through.
     let own: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -58,7 +52,7 @@ fn prepare_process(
     spec: &LaunchSpec,
     own: &BTreeMap<String, String>,
     port: u16,
-) -> Result<Prepared, Problem> {
+) -> Result<Prepared, Refusal> {
     let filled = fill_in(&spec.argv, port, own)?;
     let mut environment = child_environment(own.clone().into_iter(), spec);
     for value in environment.values_mut() {
@@ -73,12 +67,12 @@ fn prepare_docker(
     request: &LaunchRequest<'_>,
     own: &BTreeMap<String, String>,
     port: u16,
-) -> Result<Prepared, Problem> {
+) -> Result<Prepared, Refusal> {
     let spec = request.spec;
     let Launcher::Docker(image) = &spec.launcher else { return prepare_process(spec, own, port) };
-    let client = docker::find_client(own.get("PATH").map(String::as_str)).ok_or_else(|| Problem {
-        what: "docker is not on the PATH".into(),
-        hint: Some("install Docker, or launch the engine without it: --launcher process".into()),
+    let client = own.get("PATH").and_then(|path| on_path("docker", path.as_ref())).ok_or_else(|| {
+        Refusal::new("docker is not on the PATH")
+            .hint("install Docker, or launch the engine without it: --launcher process")
     })?;
     let name = docker::container_name(request.run_id, request.label);
     let names = names_for_container(own.clone().into_iter(), spec);
@@ -99,10 +93,10 @@ fn prepare_docker(
 }
 
 /// The port that was asked for, if it is free, else a free one.
-fn choose_port(request: &LaunchRequest<'_>) -> Result<u16, Problem> {
+fn choose_port(request: &LaunchRequest<'_>) -> Result<u16, Refusal> {
     let Some(asked_for) = request.spec.port else {
         return port::choose_free()
-            .map_err(|error| Problem { what: format!("no free port on 127.0.0.1: {error}"), hint: None });
+            .map_err(|error| Refusal::new(format!("no free port on 127.0.0.1: {error}")));
     };
     port::check_free(asked_for).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
@@ -111,18 +105,13 @@ fn choose_port(request: &LaunchRequest<'_>) -> Result<u16, Problem> {
                 || "a process that we may not see (another user's, or a container's)".to_owned(),
                 port::describe,
             );
-            Problem {
-                what: format!("port {asked_for} is in use by {who}"),
-                hint: Some(format!(
-                    "stop it, or choose another port with --set {}.port=N; without one a free port is chosen",
-                    request.label
-                )),
-            }
+            Refusal::new(format!("port {asked_for} is in use by {who}")).hint(format!(
+                "stop it, or choose another port with --set {}.port=N; without one a free port is chosen",
+                request.label
+            ))
         }
-        _ => Problem {
-            what: format!("port {asked_for} cannot be listened on: {error}"),
-            hint: Some(format!("choose another port with --set {}.port=N, 1024 or above", request.label)),
-        },
+        _ => Refusal::new(format!("port {asked_for} cannot be listened on: {error}"))
+            .hint(format!("choose another port with --set {}.port=N, 1024 or above", request.label)),
     })?;
     Ok(asked_for)
 }
@@ -135,7 +124,7 @@ struct Filled {
 }
 
 /// Fills in `{port}` and `{secret:NAME}`; nothing else in braces is touched (JSON arguments have braces too).
-fn fill_in(argv: &[String], port: u16, own: &BTreeMap<String, String>) -> Result<Filled, Problem> {
+fn fill_in(argv: &[String], port: u16, own: &BTreeMap<String, String>) -> Result<Filled, Refusal> {
     let mut filled = Filled::default();
     for argument in argv {
         let argument = argument.replace("{port}", &port.to_string());
@@ -143,9 +132,9 @@ fn fill_in(argv: &[String], port: u16, own: &BTreeMap<String, String>) -> Result
         let mut rest = argument.as_str();
         while let Some((before, after)) = rest.split_once(SECRET) {
             let Some((name, behind)) = after.split_once('}') else { break };
-            let value = own.get(name).filter(|value| !value.is_empty()).ok_or_else(|| Problem {
-                what: format!("the environment variable {name} is not set"),
-                hint: Some(format!("export {name}=… before the launch")),
+            let value = own.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
+                Refusal::new(format!("the environment variable {name} is not set"))
+                    .hint(format!("export {name}=… before the launch"))
             })?;
             real.extend([before, value]);
             shown.extend([before, HIDDEN]);

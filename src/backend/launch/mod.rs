@@ -5,10 +5,11 @@ mod command;
 mod diagnosis;
 pub mod port;
 pub mod readiness;
+mod request;
 pub mod shutdown;
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,47 +18,12 @@ use tokio::time::{Instant, timeout};
 use crate::backend::guard::{Container, Ended, Guard, Launch, Refused, ServerHandle};
 use crate::backend::launch::command::{Prepared, prepare};
 use crate::backend::launch::diagnosis::diagnose;
-use crate::backend::launch::readiness::{Candidate, ProbeAnswer, Unready, prove};
+use crate::backend::launch::readiness::{Candidate, ProbeAnswer, prove};
+pub use crate::backend::launch::request::{LaunchEvent, LaunchRequest};
 use crate::backend::launch::shutdown::Stopped;
 use crate::backend::server_log::ServerLog;
-use crate::schema::target::{LaunchSpec, Stop};
-
-/// What is to be launched.
-#[derive(Debug, Clone, Copy)]
-pub struct LaunchRequest<'a> {
-    /// The target's label.
-    pub label: &'a str,
-    /// The run's id, part of a container's name.
-    pub run_id: &'a str,
-    /// How to start, prove and stop it.
-    pub spec: &'a LaunchSpec,
-    /// File that its output is appended to.
-    pub log: &'a Path,
-    /// The longest from its start to its first token.
-    pub startup_timeout: Duration,
-}
-
-/// How far a launch is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LaunchEvent {
-    /// Its process runs.
-    Starting {
-        /// The process.
-        pid: u32,
-    },
-    /// It loads; the log's last line changed.
-    Loading {
-        /// That line.
-        log_last_line: String,
-    },
-    /// It is healthy and is asked for a token.
-    Probing,
-    /// It is proved ready.
-    Ready {
-        /// Since its start.
-        after: Duration,
-    },
-}
+use crate::schema::refusal::Refusal;
+use crate::schema::target::Stop;
 
 /// A launch that failed or was interrupted. Nothing of it lives and its port is free.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -113,11 +79,6 @@ impl Server {
         shutdown::stop(&mut self.handle, &self.stop, self.container.as_ref(), self.port).await
     }
 
-    /// Kills it at once with all its descendants.
-    pub async fn kill_now(mut self) -> Stopped {
-        shutdown::kill(&mut self.handle, self.port).await
-    }
-
     /// Resolves when its own process has ended. May be dropped and asked again.
     pub async fn exited(&mut self) -> Exited {
         let how = self.handle.ended().await;
@@ -130,7 +91,7 @@ enum Failure {
     Ended(Ended),
     Interrupted,
     TimeUp,
-    Unready(Unready),
+    Unready(Refusal),
 }
 
 /// Launches a server and proves it ready with one real token, asked for through `probe` (given its URL).
@@ -150,7 +111,7 @@ where
         let what = format!("{} was not started, since a stop was asked for", request.label);
         return Err(LaunchError { interrupted: true, ..refuse(&request, what, None) });
     }
-    let prepared = prepare(&request).map_err(|problem| refuse(&request, problem.what, problem.hint))?;
+    let prepared = prepare(&request).map_err(|why| refuse(&request, why.what, why.cure))?;
     let asked: Vec<String> =
         spec.readiness.paths.iter().chain([&spec.readiness.models_path]).cloned().collect();
     let log = ServerLog::open(request.log, prepared.secrets.clone(), &asked).map_err(|error| {
@@ -277,8 +238,8 @@ fn explain(
             diagnose(log, None, patterns),
             Some("see its log; a longer wait is --startup-timeout".to_owned()),
         ),
-        Failure::Unready(Unready { what, hint }) => {
-            (format!("{label}: {what}"), diagnose(log, None, patterns), hint.clone())
+        Failure::Unready(Refusal { what, cure, cause: _ }) => {
+            (format!("{label}: {what}"), diagnose(log, None, patterns), cure.clone())
         }
     };
     let mut log_tail = log.last_lines();

@@ -4,16 +4,18 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use serde_json::Value;
+use reqwest::{Client, StatusCode};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::backend::guard::View;
-use crate::backend::launch::LaunchEvent;
 use crate::backend::launch::port::{self, Listener};
+use crate::backend::launch::request::LaunchEvent;
 use crate::backend::process::{self, Process};
 use crate::backend::server_log::ServerLog;
+use crate::schema::refusal::Refusal;
 use crate::schema::target::Readiness;
+use crate::server_api::{self, NoAnswer};
 
 /// Between two questions while nobody listens.
 const POLL: Duration = Duration::from_millis(100);
@@ -21,8 +23,6 @@ const POLL: Duration = Duration::from_millis(100);
 const POLL_ANSWERED: Duration = Duration::from_millis(250);
 /// Between two looks at the log for the live line.
 const LOG_LOOK: Duration = Duration::from_millis(500);
-/// The longest wait for an answer to one question; SGLang's `/health` takes a second or more.
-const ANSWER: Duration = Duration::from_secs(20);
 /// How often a list without our model, or a failed probe, is asked again.
 const TRIES: u32 = 4;
 /// Between these tries.
@@ -35,15 +35,6 @@ pub struct ProbeAnswer {
     pub prompt_tokens: Option<u64>,
     /// Output tokens as the server counts them, where it says.
     pub output_tokens: Option<u64>,
-}
-
-/// A server that runs but cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unready {
-    /// One line.
-    pub what: String,
-    /// What to do.
-    pub hint: Option<String>,
 }
 
 /// A launched server that is to prove itself.
@@ -70,11 +61,11 @@ pub async fn prove<P>(
     candidate: &Candidate<'_>,
     probe: &P,
     on_event: &mut impl FnMut(LaunchEvent),
-) -> Result<ProbeAnswer, Unready>
+) -> Result<ProbeAnswer, Refusal>
 where
     P: AsyncFn(&str) -> Result<ProbeAnswer, String>,
 {
-    let client = client().map_err(|error| Unready { what: error.to_string(), hint: None })?;
+    let client = server_api::loading_client().map_err(|error| Refusal::new(error.to_string()))?;
     wait_for_health(candidate, &client, on_event).await;
     check_owner(candidate).await?;
     check_model(candidate, &client).await?;
@@ -82,24 +73,8 @@ where
     ask_for_a_token(candidate, probe).await
 }
 
-/// Straight to the server, whatever proxy is set, and no connection kept open: it would delay a stop.
-fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder()
-        .no_proxy()
-        .http1_only()
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .connect_timeout(Duration::from_secs(5))
-        .timeout(ANSWER)
-        .build()
-}
-
 /// Polls the health paths until one answers 200; the next path is asked only where one answers 404.
-async fn wait_for_health(
-    candidate: &Candidate<'_>,
-    client: &reqwest::Client,
-    on_event: &mut impl FnMut(LaunchEvent),
-) {
+async fn wait_for_health(candidate: &Candidate<'_>, client: &Client, on_event: &mut impl FnMut(LaunchEvent)) {
     let mut look_at_log: Option<Instant> = None;
     let mut shown = String::new();
     loop {
@@ -113,14 +88,13 @@ async fn wait_for_health(
             }
         }
         for path in &candidate.readiness.paths {
-            let answer = client.get(format!("{}{path}", candidate.url)).send().await;
-            let (status, seen) = match &answer {
-                Ok(response) => {
-                    let status = response.status().as_u16();
+            let (status, seen) = match server_api::status(client, &format!("{}{path}", candidate.url)).await {
+                Ok(status) => {
+                    let status = status.as_u16();
                     (Some(status), format!("GET {path} answered {status}"))
                 }
-                Err(error) if error.is_connect() => (None, "nothing listened on its port".to_owned()),
-                Err(error) => (None, format!("GET {path} got no answer: {error}")),
+                Err(NoAnswer::NoConnection(_)) => (None, "nothing listened on its port".to_owned()),
+                Err(why) => (None, format!("GET {path} got no answer: {why}")),
             };
             candidate.last_seen.replace(seen);
             match status {
@@ -138,7 +112,7 @@ async fn wait_for_health(
 }
 
 /// The answer came from our server and not from another one on the same port.
-async fn check_owner(candidate: &Candidate<'_>) -> Result<(), Unready> {
+async fn check_owner(candidate: &Candidate<'_>) -> Result<(), Refusal> {
     if candidate.in_container {
         return Ok(());
     }
@@ -155,11 +129,9 @@ async fn check_owner(candidate: &Candidate<'_>) -> Result<(), Unready> {
     Err(foreign(candidate.port, &who))
 }
 
-fn foreign(port: u16, who: &str) -> Unready {
-    Unready {
-        what: format!("another server answers on port {port}{who}"),
-        hint: Some("stop that server, or ask for another port; without one a free port is chosen".into()),
-    }
+fn foreign(port: u16, who: &str) -> Refusal {
+    Refusal::new(format!("another server answers on port {port}{who}"))
+        .hint("stop that server, or ask for another port; without one a free port is chosen")
 }
 
 /// All processes of the server now: what the guard wrote down, and what was born since.
@@ -172,45 +144,32 @@ fn processes(candidate: &Candidate<'_>) -> Vec<Process> {
 }
 
 /// The model stands in the server's list under our name.
-async fn check_model(candidate: &Candidate<'_>, client: &reqwest::Client) -> Result<(), Unready> {
+async fn check_model(candidate: &Candidate<'_>, client: &Client) -> Result<(), Refusal> {
     let Readiness { models_path, listed_model, .. } = candidate.readiness;
     let mut problem = String::new();
     for attempt in 0..TRIES {
         if attempt > 0 {
             sleep(TRY_PAUSE).await;
         }
-        let answer = client.get(format!("{}{models_path}", candidate.url)).send().await;
-        problem = match answer {
+        problem = match server_api::models(client, &format!("{}{models_path}", candidate.url)).await {
+            Ok(listed) if listed.iter().any(|name| name == listed_model) => return Ok(()),
+            Ok(listed) => format!("lists {}, not {listed_model}", in_words(&listed)),
             // Behind a key that only the probe has; whose port it is has been checked.
-            Ok(response) if matches!(response.status().as_u16(), 401 | 403) => return Ok(()),
-            Ok(response) if response.status().is_success() => match response.json::<Value>().await {
-                Ok(list) => {
-                    let listed = listed_models(&list);
-                    if listed.iter().any(|name| name == listed_model) {
-                        return Ok(());
-                    }
-                    format!("lists {}, not {listed_model}", in_words(&listed))
-                }
-                Err(error) => format!("answers GET {models_path} with no list of models: {error}"),
-            },
-            Ok(response) => format!("answers GET {models_path} with {}", response.status()),
-            Err(error) => format!("does not answer GET {models_path}: {error}"),
+            Err(NoAnswer::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => return Ok(()),
+            Err(why @ (NoAnswer::Status(_) | NoAnswer::NoList(_))) => {
+                format!("answers GET {models_path} with {why}")
+            }
+            Err(why @ (NoAnswer::NoConnection(_) | NoAnswer::Broken(_))) => {
+                format!("does not answer GET {models_path}: {why}")
+            }
         };
         candidate.last_seen.replace(format!("the server {problem}"));
     }
     if !candidate.in_container && port::listener(candidate.port, &processes(candidate)) == Listener::Ours {
-        return Err(Unready {
-            what: format!("the server on port {} {problem}", candidate.port),
-            hint: Some("the name that it serves and the name in its backend file must be the same".into()),
-        });
+        return Err(Refusal::new(format!("the server on port {} {problem}", candidate.port))
+            .hint("the name that it serves and the name in its backend file must be the same"));
     }
     Err(foreign(candidate.port, &format!(": it {problem}")))
-}
-
-/// Names in an OpenAI list (`data[].id`).
-fn listed_models(list: &Value) -> Vec<String> {
-    let names = list.get("data").and_then(Value::as_array).into_iter().flatten();
-    names.filter_map(|model| model.get("id")?.as_str().map(str::to_owned)).collect()
 }
 
 fn in_words(names: &[String]) -> String {
@@ -218,7 +177,7 @@ fn in_words(names: &[String]) -> String {
 }
 
 /// One real streamed token: health says nothing of a hung engine.
-async fn ask_for_a_token<P>(candidate: &Candidate<'_>, probe: &P) -> Result<ProbeAnswer, Unready>
+async fn ask_for_a_token<P>(candidate: &Candidate<'_>, probe: &P) -> Result<ProbeAnswer, Refusal>
 where
     P: AsyncFn(&str) -> Result<ProbeAnswer, String>,
 {
@@ -233,17 +192,5 @@ where
             Err(error) => problem = error,
         }
     }
-    Err(Unready { what: format!("the server is healthy but streams no token: {problem}"), hint: None })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_read_from_an_openai_list() {
-        let list: Value = serde_json::from_str(r#"{"data":[{"id":"a"},{"id":"b"}]}"#).unwrap();
-        assert_eq!(listed_models(&list), ["a", "b"]);
-        assert!(listed_models(&Value::Null).is_empty());
-    }
+    Err(Refusal::new(format!("the server is healthy but streams no token: {problem}")))
 }

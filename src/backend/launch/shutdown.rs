@@ -71,11 +71,6 @@ pub async fn abort(handle: &mut ServerHandle, container: Option<&Container>, por
     finish(handle, port, PORT_FREE_UNUSED, started, graceful).await
 }
 
-/// Kills a server without asking.
-pub async fn kill(handle: &mut ServerHandle, port: u16) -> Stopped {
-    finish(handle, port, PORT_FREE, Instant::now(), false).await
-}
-
 /// SIGTERM, perhaps a second one, until the grace is over; true when the server's own process has ended.
 async fn terminate(handle: &mut ServerHandle, grace: Duration, second_after: Option<Duration>) -> bool {
     handle.terminate();

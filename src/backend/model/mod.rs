@@ -5,11 +5,12 @@ mod precision;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::backend::definition::{Definition, ModelForm};
 use crate::backend::find::Found;
 use crate::backend::install::{IndexSettings, InstallEvent, Installed, Runner, uv};
+use crate::schema::refusal::{OrRefuse, refuse};
 pub use precision::{kv_bytes_per_token, model_dtype, model_name, precision};
 
 /// The name to install it by.
@@ -92,16 +93,21 @@ pub fn tryout_for(
         return Ok(paths.huggingface);
     }
     if !paths.gguf.is_file() {
-        bail!("the try-out model is not installed\nhint: harness install {TRYOUT}, or --model …");
+        return refuse(
+            "the try-out model is not installed",
+            format!("harness install {TRYOUT}, or --model …"),
+        );
     }
     match definition.model_form() {
         ModelForm::Gguf => Ok(paths.gguf),
         ModelForm::HuggingFace => {
             let Some(python) = found.and_then(|found| found.python.as_ref()) else {
-                bail!(
-                    "the try-out model's Hugging Face form is made in an engine's environment, and {} has none here\nhint: harness install vllm (or sglang), or --model {}=DIRECTORY",
-                    definition.title(),
-                    definition.name
+                return refuse(
+                    format!(
+                        "the try-out model's Hugging Face form is made in an engine's environment, and {} has none here",
+                        definition.title()
+                    ),
+                    format!("harness install vllm (or sglang), or --model {}=DIRECTORY", definition.name),
                 );
             };
             convert(python, &paths, data_dir, on_progress)?;
@@ -126,15 +132,16 @@ fn convert(
     let argv = [python, &script, &paths.gguf, &paths.huggingface].map(|path| path.display().to_string());
     // Nothing of a GPU's is needed, and an engine may be using it.
     let env = [("CUDA_VISIBLE_DEVICES".to_owned(), String::new())];
-    runner.run(&what, &argv, &env, on_progress).with_context(|| {
-        "the conversion needs torch, transformers, gguf and accelerate in the engine's environment\nhint: harness install puts them there"
-    })
+    let needs = "the conversion needs torch, transformers, gguf and accelerate in the engine's environment";
+    let run = runner.run(&what, &argv, &env, on_progress);
+    run.or_refuse(|| needs.to_owned(), "harness install puts them there")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::backend::definition::Definitions;
+    use crate::schema::refusal::shown;
 
     #[test]
     fn each_engine_gets_its_form_of_the_tryout_model() {
@@ -142,12 +149,12 @@ mod tests {
         let all = Definitions::load(None).unwrap();
         let paths = tryout_paths(temporary.path());
         let ask = |name: &str| tryout_for(all.get(name).unwrap(), None, temporary.path(), &mut |_| ());
-        let error = ask("llamacpp").unwrap_err().to_string();
+        let error = shown(&ask("llamacpp").unwrap_err());
         assert!(error.contains("harness install tryout-model"), "{error}");
         std::fs::create_dir_all(&paths.huggingface).unwrap();
         std::fs::write(&paths.gguf, "GGUF").unwrap();
         assert_eq!(ask("llamacpp").unwrap(), paths.gguf);
-        let error = ask("vllm").unwrap_err().to_string();
+        let error = shown(&ask("vllm").unwrap_err());
         assert!(error.contains("harness install vllm"), "{error}");
         std::fs::write(paths.huggingface.join("config.json"), "{}").unwrap();
         assert_eq!(ask("vllm").unwrap(), paths.huggingface);

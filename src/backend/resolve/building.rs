@@ -8,10 +8,10 @@ use anyhow::{Context, Result, bail};
 use crate::backend::definition::file::{ByMachine, Scalar};
 use crate::backend::definition::template::{Scope, fill};
 use crate::backend::definition::{Definition, Parameter, Role};
-use crate::backend::install::Variant;
+use crate::backend::managed::Variant;
 use crate::backend::model::{kv_bytes_per_token, model_dtype, model_name, precision};
+use crate::backend::resolve::input::{ResolveInput, asked_port, capabilities_of};
 use crate::backend::resolve::model_source::image_of;
-use crate::backend::resolve::{ResolveInput, capabilities_of};
 use crate::schema::target::{Docker, LaunchSpec, Launcher, Model, NotLevel, Origin, Readiness, Target};
 
 /// A target in the making.
@@ -241,7 +241,7 @@ impl<'a> Building<'a> {
         let spec = LaunchSpec {
             launcher: self.image.map_or(Launcher::Process, Launcher::Docker),
             argv,
-            port: asked_port(input)?,
+            port: asked_port(input.definition, &input.set, &input.label)?,
             env,
             env_from,
             env_clear: file.launch.env_clear.clone(),
@@ -275,17 +275,6 @@ fn path_with(python: &Path) -> String {
     match std::env::var("PATH") {
         Ok(path) if !path.is_empty() => format!("{own}:{path}"),
         Ok(_) | Err(_) => own,
-    }
-}
-
-fn asked_port(input: &ResolveInput<'_>) -> Result<Option<u16>> {
-    let asked = input.definition.parameter_for(Role::Port).and_then(|(name, _)| input.set.get(name));
-    match asked {
-        None => Ok(None),
-        Some(text) => match text.parse::<u16>() {
-            Ok(port) if port > 0 => Ok(Some(port)),
-            Ok(_) | Err(_) => bail!("{}: port={text}: takes a number from 1 to 65535", input.label),
-        },
     }
 }
 

@@ -1,80 +1,40 @@
 //! A definition, the settings and the machine → the target as the plan holds it.
 
 mod building;
+mod input;
 mod model_source;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use thiserror::Error;
 
-use crate::backend::definition::template::{Scope, fill};
+use crate::backend::definition::template::Scope;
 use crate::backend::definition::{Definition, Role};
-use crate::backend::find::Found;
-use crate::backend::install::Variant;
 use crate::backend::model::{model_name, precision};
-use crate::schema::plan::SharedSettings;
+use crate::schema::refusal::{Refusal, refuse};
 use crate::schema::target::{Capabilities, Model, Origin, Target};
+use crate::secrets::names_a_secret;
 use building::Building;
+use input::capabilities_of;
+pub use input::{LAUNCHER, Machine, ResolveInput, asked_port, check_parameters};
 use model_source::model_source;
-
-/// The setting that every backend has: `process` or `docker`.
-pub const LAUNCHER: &str = "launcher";
-
-/// The parts of the machine that decide how an engine is started.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Machine {
-    /// GPUs that can be used.
-    pub gpus: usize,
-    /// Cores that this process may use.
-    pub cores: usize,
-    /// Memory, bytes.
-    pub memory_bytes: u64,
-}
-
-impl Machine {
-    /// With a GPU or without.
-    pub fn variant(&self) -> Variant {
-        if self.gpus > 0 { Variant::Gpu } else { Variant::Cpu }
-    }
-}
-
-/// Everything that decides how one backend is launched.
-#[derive(Debug, Clone)]
-pub struct ResolveInput<'a> {
-    /// The name in every output.
-    pub label: String,
-    /// The engine.
-    pub definition: &'a Definition,
-    /// Where it is; none: not installed (well for an image).
-    pub found: Option<Found>,
-    /// A GGUF file, a directory or a hub id.
-    pub model: String,
-    /// `--set LABEL.name=value`, without the label.
-    pub set: BTreeMap<String, String>,
-    /// `--extra-args LABEL="…"`, taken apart.
-    pub extra_args: Vec<String>,
-    /// `--env LABEL.NAME=value`.
-    pub env: BTreeMap<String, String>,
-    /// `--env LABEL.NAME`: handed through from our environment, for secrets.
-    pub env_pass: Vec<String>,
-    /// `--launcher docker`.
-    pub docker: bool,
-    /// Settings shared by all backends.
-    pub shared: SharedSettings,
-    /// The machine.
-    pub machine: Machine,
-}
 
 /// An engine that is not on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{title} is not installed\nhint: {hint}")]
+#[error("{title} is not installed")]
 pub struct NotInstalled {
     /// `vLLM`
     pub title: String,
     /// What to type.
     pub hint: String,
+}
+
+impl From<NotInstalled> for Refusal {
+    fn from(missing: NotInstalled) -> Self {
+        Refusal::new(missing.to_string()).hint(missing.hint)
+    }
 }
 
 /// True when this backend is to run from an image: its own `launcher` setting, else `--launcher`.
@@ -103,7 +63,7 @@ pub fn named_program(definition: &Definition, set: &BTreeMap<String, String>) ->
 /// there or of a form that the engine does not take; a value that is not of its kind; a secret in `env`.
 pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
     let definition = input.definition;
-    check_names(definition, &input.set, &input.label)?;
+    check_parameters(definition, &input.set, &input.label, "any other flag of the engine goes")?;
     check_env(&input.env, &input.label)?;
     check_extra_args(&input.extra_args, &input.label)?;
     let in_docker = uses_docker(&input.set, input.docker)?;
@@ -167,39 +127,11 @@ fn plain_capabilities(model: &str) -> Capabilities {
     }
 }
 
-fn capabilities_of(definition: &Definition, scope: &Scope) -> Result<Capabilities> {
-    let facts = &definition.file.protocol;
-    Ok(Capabilities {
-        request_model: fill(&facts.request_model, scope)
-            .with_context(|| format!("{}: protocol.request_model", definition.origin))?,
-        ignore_eos: facts.ignore_eos,
-        min_tokens: facts.min_tokens,
-        stream_options: facts.stream_options,
-        continuous_usage: facts.continuous_usage,
-        eos_in_usage: facts.eos_in_usage,
-        done_marker: facts.done_marker,
-        body: facts.body.clone(),
-    })
-}
-
-fn check_names(definition: &Definition, set: &BTreeMap<String, String>, label: &str) -> Result<()> {
-    for name in set.keys() {
-        if name != LAUNCHER && !definition.file.parameters.contains_key(name) {
-            let known: Vec<&str> = definition.file.parameters.keys().map(String::as_str).collect();
-            bail!(
-                "{label}.{name}: {} has no such parameter; known: {}, {LAUNCHER}\nhint: any other flag of the engine goes through --extra-args {label}=\"--flag value\"",
-                definition.origin,
-                known.join(", ")
-            );
-        }
-    }
-    Ok(())
-}
-
 fn check_env(env: &BTreeMap<String, String>, label: &str) -> Result<()> {
     match env.keys().find(|name| names_a_secret(name)) {
-        Some(name) => bail!(
-            "--env {label}.{name}=…: a secret would be written into the results\nhint: set {name} in your own environment and pass --env {label}.{name}"
+        Some(name) => refuse(
+            format!("--env {label}.{name}=…: a secret would be written into the results"),
+            format!("set {name} in your own environment and pass --env {label}.{name}"),
         ),
         None => Ok(()),
     }
@@ -209,23 +141,12 @@ fn check_extra_args(arguments: &[String], label: &str) -> Result<()> {
     let flag = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
     let flags = arguments.iter().filter(|argument| argument.starts_with('-')).map(flag);
     match flags.into_iter().find(|flag| names_a_secret(flag)) {
-        Some(flag) => bail!(
-            "--extra-args {label}: {flag} takes a secret, which would be written into the results\nhint: put it into an environment variable that the engine reads, and pass --env {label}.NAME"
+        Some(flag) => refuse(
+            format!("--extra-args {label}: {flag} takes a secret, which would be written into the results"),
+            format!("put it into an environment variable that the engine reads, and pass --env {label}.NAME"),
         ),
         None => Ok(()),
     }
-}
-
-/// True for the name of a variable or flag whose value is a secret: `HF_TOKEN`, `--api-key`; not for
-/// `TOKENIZERS_PARALLELISM` or `--max-num-batched-tokens`.
-fn names_a_secret(name: &str) -> bool {
-    let words: Vec<String> = name.split(['_', '-']).map(str::to_lowercase).collect();
-    let is_secret = |word: &String| {
-        ["secret", "password", "passwd", "credential", "credentials", "apikey"].contains(&word.as_str())
-    };
-    let is_api_key = |pair: &[String]| matches!(pair, [api, key] if api == "api" && key == "key");
-    let ends_in_token = words.last().is_some_and(|word| word == "token");
-    ends_in_token || words.iter().any(is_secret) || words.windows(2).any(is_api_key)
 }
 
 #[cfg(test)]
@@ -233,20 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_told_from_flags_about_tokens() {
-        for name in ["HF_TOKEN", "VLLM_API_KEY", "--api-key", "--admin-api-key", "--hf-token", "DB_PASSWORD"]
-        {
-            assert!(names_a_secret(name), "{name}");
-        }
-        for name in [
-            "TOKENIZERS_PARALLELISM",
-            "--max-num-batched-tokens",
-            "--speculative-token-map",
-            "--key-cache",
-            "-k",
-        ] {
-            assert!(!names_a_secret(name), "{name}");
-        }
+    fn a_secret_among_the_arguments_is_refused_and_not_repeated() {
         let error = check_extra_args(&["--api-key=sk-1".to_owned()], "vllm").unwrap_err().to_string();
         assert!(error.contains("--api-key") && !error.contains("sk-1"), "{error}");
         assert!(check_extra_args(&["--dtype".to_owned(), "auto".to_owned()], "vllm").is_ok());

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 
 use crate::backend::definition::file::DockerImage;
 use crate::backend::definition::{Definition, ModelForm, Role};
-use crate::backend::install::Variant;
-use crate::backend::resolve::ResolveInput;
+use crate::backend::managed::Variant;
+use crate::backend::resolve::input::ResolveInput;
+use crate::schema::refusal::refuse;
 use crate::schema::target::Docker;
 
 /// The model as the launch is given it: checked, absolute where it is a path.
@@ -20,7 +21,10 @@ pub(super) fn model_source(
     let own = definition.parameter_for(Role::Model).and_then(|(name, _)| set.get(name));
     let given = own.map_or(model, String::as_str);
     if given.is_empty() {
-        bail!("no model for {}\nhint: --model takes a GGUF file, a directory or a hub id", definition.name);
+        return refuse(
+            format!("no model for {}", definition.name),
+            "--model takes a GGUF file, a directory or a hub id",
+        );
     }
     let path = Path::new(given);
     let name = &definition.name;
@@ -34,31 +38,35 @@ pub(super) fn model_source(
                 return absolute(&only_gguf(path).with_context(|| format!("the model of {name}"))?);
             }
             if !path.is_file() {
-                bail!(
-                    "the model file {given} is not there\nhint: {} takes a GGUF file: --model {name}=FILE.gguf",
-                    definition.title()
+                return refuse(
+                    format!("the model file {given} is not there"),
+                    format!("{} takes a GGUF file: --model {name}=FILE.gguf", definition.title()),
                 );
             }
             absolute(path)
         }
         ModelForm::HuggingFace => {
             if path.is_file() {
-                bail!(
-                    "{} takes no single file: {given}\nhint: give a directory with config.json or a hub id: --model {name}=DIRECTORY",
-                    definition.title()
+                return refuse(
+                    format!("{} takes no single file: {given}", definition.title()),
+                    format!("give a directory with config.json or a hub id: --model {name}=DIRECTORY"),
                 );
             }
             if path.is_dir() {
                 if !path.join("config.json").is_file() {
-                    bail!(
-                        "the model directory {given} has no config.json\nhint: give a directory in Hugging Face form: --model {name}=DIRECTORY"
+                    return refuse(
+                        format!("the model directory {given} has no config.json"),
+                        format!("give a directory in Hugging Face form: --model {name}=DIRECTORY"),
                     );
                 }
                 return absolute(path);
             }
             if !is_hub_id(given) {
-                bail!(
-                    "the model {given} is not there\nhint: --model {name}= takes a directory with config.json or a hub id such as org/name"
+                return refuse(
+                    format!("the model {given} is not there"),
+                    format!(
+                        "--model {name}= takes a directory with config.json or a hub id such as org/name"
+                    ),
                 );
             }
             Ok(given.to_owned())
@@ -74,13 +82,13 @@ fn only_gguf(directory: &Path) -> Result<PathBuf> {
         .collect();
     match (files.pop(), files.is_empty()) {
         (Some(file), true) => Ok(file),
-        (None, _) => bail!("{} holds no GGUF file\nhint: --model llamacpp=FILE.gguf", directory.display()),
-        (Some(_), false) => {
-            bail!(
-                "{} holds several GGUF files\nhint: name one: --model llamacpp=FILE.gguf",
-                directory.display()
-            )
+        (None, _) => {
+            refuse(format!("{} holds no GGUF file", directory.display()), "--model llamacpp=FILE.gguf")
         }
+        (Some(_), false) => refuse(
+            format!("{} holds several GGUF files", directory.display()),
+            "name one: --model llamacpp=FILE.gguf",
+        ),
     }
 }
 
@@ -97,19 +105,20 @@ fn is_hub_id(text: &str) -> bool {
 /// The image, and the model's place in it.
 pub(super) fn image_of(definition: &Definition, input: &ResolveInput<'_>, source: &str) -> Result<Docker> {
     let Some(docker): &Option<DockerImage> = &definition.file.docker else {
-        bail!(
-            "{} names no image\nhint: leave out launcher=docker, or add a `docker` section",
-            definition.origin
+        return refuse(
+            format!("{} names no image", definition.origin),
+            "leave out launcher=docker, or add a `docker` section",
         );
     };
     let image = match (input.machine.variant(), &docker.image_cpu) {
         (Variant::Gpu, _) => docker.image.clone(),
         (Variant::Cpu, Some(image)) => image.clone(),
-        (Variant::Cpu, None) => bail!(
-            "{}: its image needs a GPU, and this machine has none\nhint: {}",
-            definition.title(),
-            definition.file.install.hint
-        ),
+        (Variant::Cpu, None) => {
+            return refuse(
+                format!("{}: its image needs a GPU, and this machine has none", definition.title()),
+                definition.file.install.hint.clone(),
+            );
+        }
     };
     let host = Path::new(source);
     let mut mounts = BTreeMap::new();

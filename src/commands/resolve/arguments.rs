@@ -9,6 +9,7 @@ use clap::{ArgAction, ArgMatches, FromArgMatches};
 use serde_json::Value;
 
 use crate::cli::{self, Cli};
+use crate::schema::refusal::refuse;
 
 /// A command line that did not parse: clap's own message and exit code.
 #[derive(Debug)]
@@ -55,9 +56,9 @@ fn with_plan_file(
         let Some(arg) = arg else {
             let line = line_of(&text, key);
             let known: Vec<&str> = sub_command.get_arguments().filter_map(|arg| arg.get_long()).collect();
-            bail!(
-                "{name}:{line}: '{key}' is no flag of harness {sub_name}\nhint: known keys: {}",
-                known.join(", ")
+            return refuse(
+                format!("{name}:{line}: '{key}' is no flag of harness {sub_name}"),
+                format!("known keys: {}", known.join(", ")),
             );
         };
         let given = matches!(

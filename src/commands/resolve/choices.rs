@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::bail;
+use crate::schema::refusal::refuse;
 
 /// One backend that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,9 +46,9 @@ pub fn backends(list: &[String], known: &[String]) -> anyhow::Result<Vec<Choice>
         } else if known.iter().any(|name| name == engine) {
             Engine::Named(engine.to_owned())
         } else {
-            bail!(
-                "unknown backend '{engine}'\nhint: known: {}, all; or the path of a YAML file",
-                known.join(", ")
+            return refuse(
+                format!("unknown backend '{engine}'"),
+                format!("known: {}, all; or the path of a YAML file", known.join(", ")),
             );
         };
         let label = match (label, &engine) {
@@ -68,10 +68,12 @@ pub fn backends(list: &[String], known: &[String]) -> anyhow::Result<Vec<Choice>
             Some(other) if other.engine == choice.engine && (other.from_all || choice.from_all) => {
                 other.from_all &= choice.from_all;
             }
-            Some(_) => bail!(
-                "two backends are called '{0}'\nhint: give one another label: --backend {0},other={0}",
-                choice.label
-            ),
+            Some(Choice { label, .. }) => {
+                return refuse(
+                    format!("two backends are called '{label}'"),
+                    format!("give one another label: --backend {label},other={label}"),
+                );
+            }
             None => unique.push(choice),
         }
     }
@@ -85,8 +87,9 @@ pub fn check_label(label: &str) -> anyhow::Result<()> {
         && label.starts_with(|c: char| c.is_ascii_alphanumeric())
         && label.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     if !fits {
-        bail!(
-            "'{label}' is no label\nhint: labels name files: letters, digits, '-', '_' and '.', 64 at most"
+        return refuse(
+            format!("'{label}' is no label"),
+            "labels name files: letters, digits, '-', '_' and '.', 64 at most",
         );
     }
     Ok(())
@@ -164,13 +167,14 @@ pub fn deal(choices: &[Choice], lists: Lists<'_>) -> anyhow::Result<Vec<Given>> 
         }
         for text in lists.extra_args {
             let Some((name, args)) = text.split_once('=') else {
-                bail!(
-                    "--extra-args '{text}' names no backend\nhint: write --extra-args vllm=\"--flag value\""
+                return refuse(
+                    format!("--extra-args '{text}' names no backend"),
+                    "write --extra-args vllm=\"--flag value\"",
                 );
             };
             check_known("--extra-args", name, choices)?;
             let Some(args) = shlex::split(args) else {
-                bail!("--extra-args {name}: a quote in '{args}' is not closed\nhint: close it");
+                return refuse(format!("--extra-args {name}: a quote in '{args}' is not closed"), "close it");
             };
             for (_, given) in choices.iter().zip(&mut given).filter(|(choice, _)| fits(choice, name)) {
                 given.extra_args.clone_from(&args);
@@ -197,9 +201,9 @@ fn check_known(flag: &str, name: &str, choices: &[Choice]) -> anyhow::Result<()>
         return Ok(());
     }
     let labels: Vec<&str> = choices.iter().map(|choice| choice.label.as_str()).collect();
-    bail!(
-        "{flag} names the backend '{name}', which does not take part\nhint: taking part: {}",
-        labels.join(", ")
+    refuse(
+        format!("{flag} names the backend '{name}', which does not take part"),
+        format!("taking part: {}", labels.join(", ")),
     )
 }
 
@@ -218,7 +222,10 @@ fn dotted<'a>(
     let Some((name, key, value)) = parts else {
         // An environment value may be a key, so only what stands before the sign is repeated.
         let left = text.split('=').next().unwrap_or_default();
-        bail!("{flag} '{left}…' does not have the form {form}\nhint: for example {flag} vllm.NAME=VALUE");
+        return refuse(
+            format!("{flag} '{left}…' does not have the form {form}"),
+            format!("for example {flag} vllm.NAME=VALUE"),
+        );
     };
     check_known(flag, name, choices)?;
     Ok((name, key, value))
@@ -227,6 +234,7 @@ fn dotted<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::refusal::{cures, shown};
 
     fn known() -> Vec<String> {
         ["vllm", "sglang", "llamacpp", "tgi"].map(String::from).to_vec()
@@ -280,7 +288,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_a_cure_and_secrets_are_not_repeated() {
-        let error = backends(&list(&["vlm"]), &known()).unwrap_err().to_string();
+        let error = shown(&backends(&list(&["vlm"]), &known()).unwrap_err());
         assert!(error.contains("unknown backend 'vlm'") && error.contains("llamacpp"), "{error}");
         let error = backends(&list(&["vllm", "vllm"]), &known()).unwrap_err().to_string();
         assert!(error.contains("two backends are called 'vllm'"), "{error}");
@@ -294,9 +302,9 @@ mod tests {
             } else {
                 Lists { model: &[], set: &[], extra_args: &[], env: &texts }
             };
-            let error = deal(&choices, lists).unwrap_err().to_string();
-            assert!(error.contains(flag) && error.contains("hint:"), "{error}");
-            assert!(!error.contains("hf_secret"), "{error}");
+            let error = deal(&choices, lists).unwrap_err();
+            assert!(error.to_string().contains(flag) && !cures(&error).is_empty(), "{error}");
+            assert!(!format!("{error:#} {:?}", cures(&error)).contains("hf_secret"), "{error}");
         }
     }
 }

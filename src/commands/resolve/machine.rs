@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::backend::definition::Definition;
 use crate::backend::find::{FindInput, Found, find};
-use crate::backend::install;
 use crate::backend::resolve::{Machine, named_program};
+use crate::directories;
 use crate::schema::environment::Environment;
 
 /// The machine, with only the GPUs of `--gpus`, or else of our own `CUDA_VISIBLE_DEVICES`: an empty one
@@ -35,7 +35,7 @@ pub struct Finder {
 impl Finder {
     /// Looks where this process would look.
     pub fn new() -> anyhow::Result<Self> {
-        Ok(Finder { data_dir: install::data_dir()? })
+        Ok(Finder { data_dir: directories::data_dir()? })
     }
 
     /// The engine of a definition, with the settings that may name its program.

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Parser, ValueEnum};
 
 use crate::backend::definition::template::{Scope, fill};
 use crate::backend::definition::{Definition, Role};
 use crate::backend::model::model_name;
-use crate::backend::resolve::{LAUNCHER, url_target};
+use crate::backend::resolve::{asked_port, check_parameters, url_target};
 use crate::cli::{Cli, Command, SimulateEngine};
 use crate::schema::plan::SharedSettings;
+use crate::schema::refusal::{OrRefuse, refusal, refuse};
 use crate::schema::target::{LaunchSpec, Launcher, Model, Origin, Readiness, Target};
 
 use crate::commands::resolve::choices::{Choice, Given};
@@ -58,7 +59,8 @@ impl Simulation {
     ) -> anyhow::Result<Pretended> {
         let label = format!("{}-{SIMULATED}", choice.label);
         let engine = engine(definition)?;
-        let without_effect = without_effect(&choice.label, definition, &given)?;
+        check_parameters(definition, &given.settings, &choice.label, "flags of harness simulate go")?;
+        let without_effect = without_effect(&choice.label, definition, &given);
         let name = given.model.as_deref().map_or_else(|| SIMULATED.to_owned(), model_name);
         let own = self.arguments(engine, &given.extra_args);
         let argv = argv(&self.program, definition, &name, &own, &given.extra_args);
@@ -71,7 +73,7 @@ impl Simulation {
         let spec = LaunchSpec {
             launcher: Launcher::Process,
             argv,
-            port: asked_port(&choice.label, definition, &given.settings)?,
+            port: asked_port(definition, &given.settings, &choice.label)?,
             env: BTreeMap::new(),
             env_from: Vec::new(),
             env_clear: Vec::new(),
@@ -134,10 +136,9 @@ fn engine(definition: &Definition) -> anyhow::Result<SimulateEngine> {
         known.iter().filter_map(ValueEnum::to_possible_value).map(|value| value.get_name().to_owned());
     let names: Vec<String> = names.collect();
     SimulateEngine::from_str(&definition.name, false).map_err(|_| {
-        anyhow::anyhow!(
-            "no engine like '{}' can be simulated\nhint: --simulate knows {}",
-            definition.name,
-            names.join(", ")
+        refusal(
+            format!("no engine like '{}' can be simulated", definition.name),
+            format!("--simulate knows {}", names.join(", ")),
         )
     })
 }
@@ -168,53 +169,29 @@ fn argv(
 /// A mistake is told now, and not by a server that ends at once.
 fn check(label: &str, argv: &[String], given: &[String]) -> anyhow::Result<()> {
     if let Some(flag) = OURS.iter().find(|flag| is_given(flag, given)) {
-        bail!("--extra-args {label}: {flag} is set by --simulate itself\nhint: leave it out");
+        return refuse(format!("--extra-args {label}: {flag} is set by --simulate itself"), "leave it out");
     }
-    let hint = "hint: with --simulate these go to harness simulate; see harness simulate --help";
+    let cure = "with --simulate these go to harness simulate; see harness simulate --help";
     let typed = argv.iter().map(|argument| if argument == "{port}" { "0" } else { argument });
     match Cli::try_parse_from(typed) {
         Ok(Cli { command: Command::Simulate(args) }) => {
             let settings = simulate::settings(&args);
-            settings.map(|_| ()).map_err(|error| anyhow::anyhow!("--extra-args {label}: {error:#}\n{hint}"))
+            settings.map(|_| ()).or_refuse(|| format!("--extra-args {label}"), cure)
         }
-        Ok(_) => bail!("--extra-args {label}: not arguments of harness simulate\n{hint}"),
+        Ok(_) => refuse(format!("--extra-args {label}: not arguments of harness simulate"), cure),
         Err(error) => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            bail!("--extra-args {label}: {line}\n{hint}")
+            refuse(format!("--extra-args {label}: {line}"), cure)
         }
     }
 }
 
-/// What a pretend engine has no use for; a name that the engine's file does not have is refused as ever.
-fn without_effect(label: &str, definition: &Definition, given: &Given) -> anyhow::Result<Vec<String>> {
+/// What a pretend engine has no use for.
+fn without_effect(label: &str, definition: &Definition, given: &Given) -> Vec<String> {
     let port = definition.parameter_for(Role::Port).map(|(name, _)| name);
-    let mut unused = Vec::new();
-    for name in given.settings.keys() {
-        if name != LAUNCHER && !definition.file.parameters.contains_key(name) {
-            bail!(
-                "{label}.{name}: {} has no such parameter\nhint: flags of harness simulate go through --extra-args {label}=\"--flag value\"",
-                definition.origin
-            );
-        }
-        if Some(name.as_str()) != port {
-            unused.push(format!("--set {label}.{name}"));
-        }
-    }
-    unused.extend(given.env.keys().chain(&given.env_pass).map(|name| format!("--env {label}.{name}")));
-    Ok(unused)
-}
-
-fn asked_port(
-    label: &str,
-    definition: &Definition,
-    settings: &BTreeMap<String, String>,
-) -> anyhow::Result<Option<u16>> {
-    let Some(text) = definition.parameter_for(Role::Port).and_then(|(name, _)| settings.get(name)) else {
-        return Ok(None);
-    };
-    match text.parse::<u16>() {
-        Ok(port) if port > 0 => Ok(Some(port)),
-        Ok(_) | Err(_) => bail!("{label}: port={text}: takes a number from 1 to 65535"),
-    }
+    let unused = given.settings.keys().filter(|name| Some(name.as_str()) != port);
+    let unused = unused.map(|name| format!("--set {label}.{name}"));
+    let env = given.env.keys().chain(&given.env_pass).map(|name| format!("--env {label}.{name}"));
+    unused.chain(env).collect()
 }

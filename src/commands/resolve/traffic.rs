@@ -2,10 +2,11 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::cli::{ArrivalArg, CountOrSeconds, EndpointArg, LoadArgs};
 use crate::schema::plan::{Endpoint, Header, HttpSettings, LoadPoint, Sampling};
+use crate::schema::refusal::{OrRefuse, refuse};
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 
 /// Requests in flight of a closed loop.
@@ -25,15 +26,21 @@ pub fn loads(args: &LoadArgs, sweeps: bool, prompts: usize) -> anyhow::Result<Ve
     let several = (concurrencies > 1, rates > 1);
     match (sweeps, several) {
         (_, (false, false)) | (true, (true, false) | (false, true)) => {}
-        (false, (true, _)) => bail!(
-            "--concurrency takes one value here\nhint: several are a sweep: harness sweep --concurrency 1,2,4"
-        ),
-        (false, (false, true)) => {
-            bail!("--rate takes one value here\nhint: several are a sweep: harness sweep --rates 1,2,4")
+        (false, (true, _)) => {
+            return refuse(
+                "--concurrency takes one value here",
+                "several are a sweep: harness sweep --concurrency 1,2,4",
+            );
         }
-        (true, (true, true)) => bail!(
-            "--concurrency and --rates both hold several values\nhint: sweep one of them; one concurrency beside several rates is a cap"
-        ),
+        (false, (false, true)) => {
+            return refuse("--rate takes one value here", "several are a sweep: harness sweep --rates 1,2,4");
+        }
+        (true, (true, true)) => {
+            return refuse(
+                "--concurrency and --rates both hold several values",
+                "sweep one of them; one concurrency beside several rates is a cap",
+            );
+        }
     }
     let points = (0..concurrencies.max(rates)).map(|place| Values {
         concurrency: args.concurrency.get(place).or(args.concurrency.first()).copied(),
@@ -78,7 +85,8 @@ fn load_point(args: &LoadArgs, values: Values, sweeps: bool, prompts: usize) -> 
 
 fn closed(args: &LoadArgs, concurrency: Option<u32>) -> anyhow::Result<Traffic> {
     let slots = NonZeroU32::new(concurrency.unwrap_or(DEFAULT_CONCURRENCY))
-        .context("--concurrency is 0\nhint: give a number above 0")?;
+        .context("it holds no slot")
+        .or_refuse(|| "--concurrency is 0".to_owned(), "give a number above 0")?;
     Ok(Traffic::Closed { slots, ramp: args.ramp.map_or(Ramp::Automatic, Ramp::DurationS) })
 }
 
@@ -92,32 +100,37 @@ fn arrivals(rate: f64, arrival: Option<ArrivalArg>) -> Arrivals {
 
 fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> {
     if args.arrival.is_some() && values.rate.is_none() {
-        bail!(
-            "--arrival says how an open loop starts its requests, and there is no --rate\nhint: add --rate R, or leave --arrival out"
+        return refuse(
+            "--arrival says how an open loop starts its requests, and there is no --rate",
+            "add --rate R, or leave --arrival out",
         );
     }
     if args.ramp.is_some() && values.rate.is_some() {
-        bail!("--ramp is for a closed loop, and --rate makes an open one\nhint: leave one of them out");
+        return refuse("--ramp is for a closed loop, and --rate makes an open one", "leave one of them out");
     }
     if args.insecure && args.ca_file.is_some() {
-        bail!("--insecure checks no certificate, so --ca-file would do nothing\nhint: leave one of them out");
+        return refuse(
+            "--insecure checks no certificate, so --ca-file would do nothing",
+            "leave one of them out",
+        );
     }
     match values.rate {
         Some(rate) if rate.is_nan() || rate <= 0.0 => {
-            bail!(
-                "--rate {rate} is not a rate\nhint: give requests per second above 0, or inf for all at once"
-            )
+            return refuse(
+                format!("--rate {rate} is not a rate"),
+                "give requests per second above 0, or inf for all at once",
+            );
         }
         Some(rate) if rate.is_infinite() => refuse_endless_burst(args)?,
         Some(_) | None => {}
     }
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
-        bail!("--temperature {} is not a temperature\nhint: give 0 or more", args.temperature);
+        return refuse(format!("--temperature {} is not a temperature", args.temperature), "give 0 or more");
     }
     if args.scrape_interval != 0.0 && args.scrape_interval < SHORTEST_SCRAPE_S {
-        bail!(
-            "--scrape-interval {} s would load the server\nhint: give 10ms or more, or 0 to leave its page alone",
-            args.scrape_interval
+        return refuse(
+            format!("--scrape-interval {} s would load the server", args.scrape_interval),
+            "give 10ms or more, or 0 to leave its page alone",
         );
     }
     let zeros = [
@@ -129,14 +142,15 @@ fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> 
         ("--client-threads", args.client_threads == 0),
     ];
     if let Some((flag, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
-        bail!(
-            "{flag} is 0, so there is nothing to measure\nhint: give a number above 0, or leave {flag} out"
+        return refuse(
+            format!("{flag} is 0, so there is nothing to measure"),
+            format!("give a number above 0, or leave {flag} out"),
         );
     }
     if args.client_threads > MOST_CLIENT_THREADS {
-        bail!(
-            "--client-threads {} is more than {MOST_CLIENT_THREADS}\nhint: one thread carries thousands of streams",
-            args.client_threads
+        return refuse(
+            format!("--client-threads {} is more than {MOST_CLIENT_THREADS}", args.client_threads),
+            "one thread carries thousands of streams",
         );
     }
     Ok(())
@@ -145,11 +159,12 @@ fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> 
 /// `--rate inf`: all requests are due at once, so their number alone can end them.
 fn refuse_endless_burst(args: &LoadArgs) -> anyhow::Result<()> {
     if args.arrival.is_some() {
-        bail!("--rate inf has no gaps, so --arrival would do nothing\nhint: leave one of them out");
+        return refuse("--rate inf has no gaps, so --arrival would do nothing", "leave one of them out");
     }
     if args.requests.is_none() && args.duration.is_some() {
-        bail!(
-            "--rate inf sends all requests at once, and --duration does not say how many\nhint: add --requests N"
+        return refuse(
+            "--rate inf sends all requests at once, and --duration does not say how many",
+            "add --requests N",
         );
     }
     Ok(())
@@ -173,13 +188,16 @@ pub fn wire(args: &LoadArgs) -> anyhow::Result<HttpSettings> {
     };
     let path = args.endpoint_path.clone().unwrap_or_else(|| endpoint.path().to_owned());
     if !path.starts_with('/') {
-        bail!("--endpoint-path {path} is not a path\nhint: begin it with a slash: /{path}");
+        return refuse(
+            format!("--endpoint-path {path} is not a path"),
+            format!("begin it with a slash: /{path}"),
+        );
     }
     let headers = args.header.iter().map(|text| header(text)).collect::<anyhow::Result<_>>()?;
     if let Some(file) = &args.ca_file
         && !file.is_file()
     {
-        bail!("--ca-file {} does not exist\nhint: give a PEM file", file.display());
+        return refuse(format!("--ca-file {} does not exist", file.display()), "give a PEM file");
     }
     Ok(HttpSettings {
         endpoint,
@@ -195,18 +213,18 @@ pub fn wire(args: &LoadArgs) -> anyhow::Result<HttpSettings> {
 fn header(text: &str) -> anyhow::Result<Header> {
     let Some((name, value)) = text.split_once(':') else {
         // The text may be a key typed by mistake, so it is not repeated.
-        bail!("a --header has no colon\nhint: write --header 'Name: value'");
+        return refuse("a --header has no colon", "write --header 'Name: value'");
     };
     let name = name.trim();
     let is_token = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     if !is_token || value.bytes().any(|byte| byte.is_ascii_control()) {
-        bail!("--header '{name}' is not a header\nhint: write --header 'Name: value'");
+        return refuse(format!("--header '{name}' is not a header"), "write --header 'Name: value'");
     }
     let ours =
         ["host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"];
     if ours.contains(&name.to_ascii_lowercase().as_str()) {
-        bail!("--header {name} is set by the load engine itself\nhint: leave it out");
+        return refuse(format!("--header {name} is set by the load engine itself"), "leave it out");
     }
     Ok(Header { name: name.to_owned(), value: value.trim().to_owned() })
 }
@@ -216,7 +234,9 @@ pub fn api_key(wire: &HttpSettings) -> anyhow::Result<Option<String>> {
     let Some(name) = &wire.api_key_env else { return Ok(None) };
     match std::env::var(name) {
         Ok(key) if !key.trim().is_empty() => Ok(Some(key.trim().to_owned())),
-        Ok(_) | Err(_) => bail!("--api-key-env {name}: that variable is not set\nhint: export {name}=…"),
+        Ok(_) | Err(_) => {
+            refuse(format!("--api-key-env {name}: that variable is not set"), format!("export {name}=…"))
+        }
     }
 }
 
@@ -224,6 +244,7 @@ pub fn api_key(wire: &HttpSettings) -> anyhow::Result<Option<String>> {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::schema::refusal::cures;
     use clap::Parser;
 
     fn args(more: &[&str]) -> LoadArgs {
@@ -306,8 +327,8 @@ mod tests {
                 flags => flags.iter().map(|flag| (*flag).to_owned()).collect(),
             };
             let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-            let error = loads(&args(&flags), false, 24).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains("hint:"), "{error}");
+            let error = loads(&args(&flags), false, 24).unwrap_err();
+            assert!(error.to_string().contains(name) && !cures(&error).is_empty(), "{error}");
         }
     }
 

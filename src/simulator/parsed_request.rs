@@ -48,7 +48,7 @@ pub enum Refusal {
 
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ask {
+pub struct ParsedRequest {
     /// Where it came in.
     pub endpoint: Endpoint,
     /// Tokens as they come, or all at the end.
@@ -93,7 +93,7 @@ impl Answer {
     }
 }
 
-impl Ask {
+impl ParsedRequest {
     /// Read a request's body.
     pub fn read(settings: &Settings, endpoint: Endpoint, body: &[u8]) -> Result<Self, Refusal> {
         let json: Value = serde_json::from_slice(body).map_err(|error| Refusal::BadJson(error.column()))?;
@@ -265,7 +265,7 @@ fn check_values(engine: Engine, endpoint: Endpoint, json: &Value) -> Result<(), 
 }
 
 /// The most tokens that may come, by each engine's own way with the context.
-fn limit_of(settings: &Settings, ask: &Ask, asked: Option<u32>) -> Result<u32, Refusal> {
+fn limit_of(settings: &Settings, ask: &ParsedRequest, asked: Option<u32>) -> Result<u32, Refusal> {
     let context = settings.context_length;
     let room = context.saturating_sub(ask.prompt_tokens);
     let default = match (settings.engine, ask.endpoint) {

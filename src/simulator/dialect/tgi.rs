@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::ask::{Ask, Endpoint, Refusal};
 use super::super::http::{Framer, Reply, http_date, push_number, push_text, reason};
+use super::super::parsed_request::{Endpoint, ParsedRequest, Refusal};
 use super::super::settings::Settings;
 use super::super::text::token_id;
+use super::metrics;
 use super::openai::{done, event};
-use super::{
-    Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, metrics, quoted, tokenized,
+use super::writing::{
+    Dialect, Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, quoted, tokenized,
 };
 
 /// TGI.
@@ -96,7 +97,7 @@ impl Tgi {
     }
 }
 
-impl Wire for Tgi {
+impl Dialect for Tgi {
     fn uppercase_sizes(&self) -> bool {
         true
     }
@@ -131,7 +132,7 @@ impl Wire for Tgi {
         String::new()
     }
 
-    fn model<'a>(&self, settings: &'a Settings, ask: &'a Ask) -> &'a str {
+    fn model<'a>(&self, settings: &'a Settings, ask: &'a ParsedRequest) -> &'a str {
         match ask.endpoint {
             Endpoint::Chat => ask.model.as_deref().unwrap_or("tgi"),
             Endpoint::Completions | Endpoint::Native { .. } => &settings.model,

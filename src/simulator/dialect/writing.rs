@@ -1,21 +1,14 @@
-//! The wires: what each engine writes, taken from captures of the real ones.
-
-mod llamacpp;
-mod metrics;
-mod openai;
-mod sglang;
-mod tgi;
-mod vllm;
+//! What every dialect must say, and the parts that they share.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ask::{Ask, Endpoint, Refusal};
-use super::counters::Counters;
-use super::http::{Framer, Reply};
-use super::settings::{Engine, Settings};
-use super::text;
+use crate::simulator::counters::Counters;
+use crate::simulator::http::{Framer, Reply};
+use crate::simulator::parsed_request::{Endpoint, ParsedRequest, Refusal};
+use crate::simulator::settings::Settings;
+use crate::simulator::text;
 
 /// When the head of a stream's answer is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,12 +95,18 @@ pub struct Stream {
 
 impl Stream {
     /// A stream at its beginning.
-    pub fn new(wire: &dyn Wire, settings: &Settings, ask: &Ask, id: u64, created: i64) -> Self {
+    pub fn new(
+        dialect: &dyn Dialect,
+        settings: &Settings,
+        ask: &ParsedRequest,
+        id: u64,
+        created: i64,
+    ) -> Self {
         let mut stream = Self {
             endpoint: ask.endpoint,
-            id: wire.id(ask.endpoint, id),
+            id: dialect.id(ask.endpoint, id),
             created,
-            model: quoted(wire.model(settings, ask)),
+            model: quoted(dialect.model(settings, ask)),
             include_usage: ask.include_usage,
             continuous_usage: ask.continuous_usage,
             details: ask.details,
@@ -123,7 +122,7 @@ impl Stream {
             before: Vec::new(),
             after: Vec::new(),
         };
-        wire.prepare(&mut stream);
+        dialect.prepare(&mut stream);
         stream
     }
 
@@ -164,7 +163,7 @@ pub enum Page {
 }
 
 /// One engine's way to write.
-pub trait Wire {
+pub trait Dialect {
     /// Chunk sizes in upper case.
     fn uppercase_sizes(&self) -> bool {
         false
@@ -182,7 +181,7 @@ pub trait Wire {
     /// The id of an answer.
     fn id(&self, endpoint: Endpoint, random: u64) -> String;
     /// The model name that an answer gives.
-    fn model<'a>(&self, settings: &'a Settings, ask: &'a Ask) -> &'a str;
+    fn model<'a>(&self, settings: &'a Settings, ask: &'a ParsedRequest) -> &'a str;
     /// Fill in the bytes before and after a token's text.
     fn prepare(&self, stream: &mut Stream);
     /// The head of a stream's answer.
@@ -207,28 +206,18 @@ pub trait Wire {
     fn page(&self, method: &str, path: &str, body: &[u8], facts: &Facts<'_>) -> Page;
 }
 
-/// The wire of an engine.
-pub fn of(engine: Engine) -> &'static dyn Wire {
-    match engine {
-        Engine::Vllm => &vllm::Vllm,
-        Engine::Sglang => &sglang::Sglang,
-        Engine::Llamacpp => &llamacpp::Llamacpp,
-        Engine::Tgi => &tgi::Tgi,
-    }
-}
-
 /// A JSON string.
 pub fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
 /// The tokens of a tokenize request, under the names that this engine takes.
-fn tokenized<'a>(body: &'a Value, names: &[&str]) -> Option<Vec<&'a str>> {
+pub(super) fn tokenized<'a>(body: &'a Value, names: &[&str]) -> Option<Vec<&'a str>> {
     names.iter().find_map(|name| body.get(name)).and_then(Value::as_str).map(text::tokens)
 }
 
 /// Tokens of `messages` under the chat template.
-fn chat_count(body: &Value) -> Option<u32> {
+pub(super) fn chat_count(body: &Value) -> Option<u32> {
     let messages = body.get("messages")?.as_array()?;
     let part = |message: &'_ Value, name: &str| {
         message.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::ask::{Ask, Endpoint, Refusal};
 use super::super::http::{Framer, Reply, push_text};
+use super::super::parsed_request::{Endpoint, ParsedRequest, Refusal};
 use super::super::settings::Settings;
 use super::super::text::token_id;
+use super::metrics;
 use super::openai::{done, event, push_usage, usage, uvicorn_reply, uvicorn_stream_head};
-use super::{
-    Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, chat_count, metrics, quoted,
+use super::writing::{
+    Dialect, Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, chat_count, quoted,
     tokenized,
 };
 
@@ -77,7 +78,7 @@ impl Vllm {
     }
 }
 
-impl Wire for Vllm {
+impl Dialect for Vllm {
     fn head_time(&self) -> HeadTime {
         HeadTime::Acceptance
     }
@@ -106,7 +107,7 @@ impl Wire for Vllm {
         format!("{}-{random:016x}", if endpoint == Endpoint::Chat { "chatcmpl" } else { "cmpl" })
     }
 
-    fn model<'a>(&self, settings: &'a Settings, _: &'a Ask) -> &'a str {
+    fn model<'a>(&self, settings: &'a Settings, _: &'a ParsedRequest) -> &'a str {
         &settings.model
     }
 

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::ask::{Ask, Endpoint, Refusal};
 use super::super::http::{Framer, Reply, push_number, push_text, reason};
+use super::super::parsed_request::{Endpoint, ParsedRequest, Refusal};
 use super::super::settings::Settings;
 use super::super::text::token_id;
+use super::metrics;
 use super::openai::{add_event, done};
-use super::{
-    Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, metrics, quoted, tokenized,
+use super::writing::{
+    Dialect, Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, quoted, tokenized,
 };
 
 /// llama-server.
@@ -87,7 +88,7 @@ fn native_final(stream: &Stream, finish: Finish, out: &mut Vec<u8>, content: &st
     );
 }
 
-impl Wire for Llamacpp {
+impl Dialect for Llamacpp {
     fn head_time(&self) -> HeadTime {
         HeadTime::SlotStart
     }
@@ -120,7 +121,7 @@ impl Wire for Llamacpp {
         format!("chatcmpl-{}", letters.collect::<String>())
     }
 
-    fn model<'a>(&self, settings: &'a Settings, _: &'a Ask) -> &'a str {
+    fn model<'a>(&self, settings: &'a Settings, _: &'a ParsedRequest) -> &'a str {
         &settings.model
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::counters::{Ending, Finished, Histogram, heading};
-use super::{Facts, quoted};
+use super::writing::{Facts, quoted};
 
 /// The part of a cache of 256 contexts that running sequences fill, 0 to 1.
 fn cache_use(facts: &Facts<'_>) -> f64 {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::ask::{Ask, Endpoint, Refusal};
 use super::super::http::{Framer, Reply, push_number, push_text};
+use super::super::parsed_request::{Endpoint, ParsedRequest, Refusal};
 use super::super::settings::Settings;
 use super::super::text::token_id;
+use super::metrics;
 use super::openai::{done, event, push_usage, usage, uvicorn_reply, uvicorn_stream_head};
-use super::{
-    Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, Wire, chat_count, metrics, quoted,
+use super::writing::{
+    Dialect, Facts, Finish, HeadTime, Loading, Page, Refused, Stream, Terminate, chat_count, quoted,
     tokenized,
 };
 
@@ -129,7 +130,7 @@ impl Sglang {
     }
 }
 
-impl Wire for Sglang {
+impl Dialect for Sglang {
     fn head_time(&self) -> HeadTime {
         HeadTime::FirstChunk
     }
@@ -159,7 +160,7 @@ impl Wire for Sglang {
         format!("{random:016x}{:016x}", random.rotate_left(29) ^ 0x9E37_79B9_7F4A_7C15)
     }
 
-    fn model<'a>(&self, settings: &'a Settings, ask: &'a Ask) -> &'a str {
+    fn model<'a>(&self, settings: &'a Settings, ask: &'a ParsedRequest) -> &'a str {
         ask.model.as_deref().unwrap_or(&settings.model)
     }
 

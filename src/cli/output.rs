@@ -1,0 +1,29 @@
+//! Where results go, and what is said meanwhile.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Where results go, and what is said meanwhile.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Directory of all results
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub output: PathBuf,
+    /// YAML file with any of these flags as keys
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// Print the resolved plan and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Exit 1 also where the result is not valid
+    #[arg(long)]
+    pub strict: bool,
+    /// Print results and errors only
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print launched commands and the servers' log lines too
+    #[arg(long, short)]
+    pub verbose: bool,
+}

@@ -1,0 +1,106 @@
+//! What load is played, and how each request goes out.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::units::{CountOrSeconds, count_or_seconds, seconds};
+
+/// Traffic.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Load")]
+pub struct LoadArgs {
+    /// Prompts: a JSON list or JSON lines of {id, category, prompt, max_tokens} [default: built in]
+    #[arg(long, value_name = "FILE")]
+    pub dataset: Option<PathBuf>,
+    /// Requests in flight [default: 20; with --rate: no cap]. sweep takes several: 1,2,4,8
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    pub concurrency: Vec<u32>,
+    /// Open loop: requests per second that start whether or not earlier ones have ended; inf: all at once.
+    /// sweep takes several: 1,2,4,inf
+    #[arg(long, visible_alias = "rates", value_name = "R", value_delimiter = ',')]
+    pub rate: Vec<f64>,
+    /// Gaps between the starts of an open loop [default: poisson]
+    #[arg(long, value_enum)]
+    pub arrival: Option<ArrivalArg>,
+    /// End after N requests [default: each prompt once, unless --duration]
+    #[arg(long, value_name = "N")]
+    pub requests: Option<u64>,
+    /// End after this time
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub duration: Option<f64>,
+    /// Requests, or a time, before the measured ones [default: the concurrency]
+    #[arg(long, value_name = "N|TIME", value_parser = count_or_seconds)]
+    pub warmup: Option<CountOrSeconds>,
+    /// Time over which a closed loop starts its first requests
+    /// [default: 1s or half a request, whichever is less]
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub ramp: Option<f64>,
+    /// Time that one whole request may take
+    #[arg(long, value_name = "TIME", default_value = "600s", value_parser = seconds)]
+    pub timeout: f64,
+    /// Time that requests in flight at the end may still take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = seconds)]
+    pub drain: f64,
+    /// Seed of the arrival times
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Output limit of every request [default: the dataset's, else 128]
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<u32>,
+    /// Generate exactly the output limit, where the engine can
+    #[arg(long)]
+    pub ignore_eos: bool,
+    /// Ask for exact token counts an event, where the engine can (it loads the server)
+    #[arg(long)]
+    pub exact_itl: bool,
+    /// Sampling temperature; 0 is greedy
+    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    pub temperature: f64,
+    /// Which OpenAI endpoint
+    #[arg(long, value_enum, default_value_t = EndpointArg::Chat)]
+    pub endpoint: EndpointArg,
+    /// Another path for it
+    #[arg(long, value_name = "PATH")]
+    pub endpoint_path: Option<String>,
+    /// Environment variable that holds the API key
+    #[arg(long, value_name = "NAME")]
+    pub api_key_env: Option<String>,
+    /// A further request header; its value is never written to a file
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
+    /// Certificate authority to trust, PEM
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Do not check certificates
+    #[arg(long)]
+    pub insecure: bool,
+    /// Speak HTTP/2: over https where TLS agrees on it (ALPN), over http at once; arrivals then bear the
+    /// stamps of the client's reads, not the kernel's. A server that does not speak it is an error
+    #[arg(long)]
+    pub http2: bool,
+    /// Threads of the load engine
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub client_threads: u32,
+    /// Time between two readings of the server's metrics page during a run; 0: it is not read
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = seconds)]
+    pub scrape_interval: f64,
+}
+
+/// Gaps between the starts of an open loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ArrivalArg {
+    /// Exponential gaps, as independent users make them
+    Poisson,
+    /// Equal gaps
+    Constant,
+}
+
+/// Which OpenAI endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EndpointArg {
+    /// /v1/chat/completions
+    Chat,
+    /// /v1/completions
+    Completions,
+}

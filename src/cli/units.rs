@@ -1,0 +1,55 @@
+//! Times and counts as they are typed.
+
+/// A time in seconds: `500ms`, `60s`, `5m`, `1h`; a bare number is seconds.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale = match unit.trim() {
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        other => return Err(format!("unknown unit '{other}'; write 500ms, 60s, 5m or 1h")),
+    };
+    match number.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(value * scale),
+        Ok(_) | Err(_) => Err("not a time; write 500ms, 60s, 5m or 1h".into()),
+    }
+}
+
+/// `20` is a count, `10s` a time.
+pub fn count_or_seconds(text: &str) -> Result<CountOrSeconds, String> {
+    match text.trim().parse::<u64>() {
+        Ok(count) => Ok(CountOrSeconds::Count(count)),
+        Err(_) => seconds(text).map(CountOrSeconds::Seconds),
+    }
+}
+
+/// A number of requests or a time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum CountOrSeconds {
+    /// So many requests.
+    Count(u64),
+    /// So many seconds.
+    Seconds(f64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_take_units() {
+        assert_eq!(seconds("500ms"), Ok(0.5));
+        assert_eq!(seconds("60s"), Ok(60.0));
+        assert_eq!(seconds("5m"), Ok(300.0));
+        assert_eq!(seconds("1.5"), Ok(1.5));
+        assert!(seconds("5 parsecs").is_err());
+        assert!(seconds("").is_err());
+        assert!(seconds("-1s").is_err());
+        assert_eq!(count_or_seconds("20"), Ok(CountOrSeconds::Count(20)));
+        assert_eq!(count_or_seconds("10s"), Ok(CountOrSeconds::Seconds(10.0)));
+    }
+}

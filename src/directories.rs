@@ -1,0 +1,153 @@
+//! Where the harness keeps its own things, and the file that is whole or absent: written beside its place,
+//! then renamed into it.
+
+use std::fs::Permissions;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use crate::schema::refusal::refusal;
+
+/// Engines, models and calibrations: `HARNESS_DATA_DIR`, else `$XDG_DATA_HOME/harness`, else
+/// `~/.local/share/harness`.
+///
+/// # Errors
+/// When no home directory is known.
+pub fn data_dir() -> Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = variable("HARNESS_DATA_DIR")
+        .or_else(|| variable("XDG_DATA_HOME").map(|home| home.join("harness")))
+        .or_else(|| variable("HOME").map(|home| home.join(".local/share/harness")))
+        .ok_or_else(|| refusal("no data directory is known", "set HARNESS_DATA_DIR"))?;
+    Ok(std::path::absolute(directory)?)
+}
+
+/// What a guard guards: `$XDG_STATE_HOME/harness/servers`, by default below `~/.local/state`.
+///
+/// # Errors
+/// When neither variable holds an absolute path.
+pub fn state_dir() -> io::Result<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+        .ok_or_else(|| io::Error::other("neither XDG_STATE_HOME nor HOME is set to an absolute path"))?;
+    Ok(base.join("harness").join("servers"))
+}
+
+/// A file that appears under its name only when it is complete; dropped before that, it leaves nothing.
+#[derive(Debug)]
+pub struct AtomicFile {
+    path: PathBuf,
+    file: BufWriter<NamedTempFile>,
+}
+
+impl AtomicFile {
+    /// Starts a file that is to appear at `path`, whose directory exists.
+    ///
+    /// # Errors
+    /// The directory is missing or cannot be written.
+    pub fn create(path: &Path) -> Result<Self> {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        let file = tempfile::Builder::new()
+            .prefix(".harness-")
+            .suffix(".part")
+            // Results are for everyone whom the umask lets read; the crate's own default is 0600.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(directory)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(AtomicFile { path: path.to_owned(), file: BufWriter::new(file) })
+    }
+
+    /// Puts the file in its place, over an older one.
+    ///
+    /// # Errors
+    /// The rest cannot be written (disk full), or the file not renamed.
+    pub fn commit(self) -> Result<()> {
+        let AtomicFile { path, file } = self;
+        let written = in_full(file).and_then(|file| file.as_file().sync_all().map(|()| file));
+        let put = written.and_then(|file| Ok(file.persist(&path)?));
+        put.map(drop).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// The same without waiting for the disk: for what means nothing after a restart of the machine.
+    ///
+    /// # Errors
+    /// As [`AtomicFile::commit`]'s.
+    pub fn commit_until_restart(self) -> Result<()> {
+        let AtomicFile { path, file } = self;
+        let put = in_full(file).and_then(|file| Ok(file.persist(&path)?));
+        put.map(drop).with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// The file with everything that was still in memory.
+fn in_full(file: BufWriter<NamedTempFile>) -> io::Result<NamedTempFile> {
+    file.into_inner().map_err(io::IntoInnerError::into_error)
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Writes a whole file, atomically.
+///
+/// # Errors
+/// As [`AtomicFile`]'s.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    file.commit()
+}
+
+/// Writes a value as indented JSON, atomically.
+///
+/// # Errors
+/// As [`AtomicFile`]'s.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    serde_json::to_writer_pretty(&mut file, value)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| file.write_all(b"\n").map_err(anyhow::Error::from))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_whole_or_absent() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.json");
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"whole").unwrap();
+        assert!(!path.exists());
+        file.commit_until_restart().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+        write_json(&path, &[1]).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "[\n  1\n]\n");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_named() {
+        let error = write_atomic(Path::new("/nonexistent/x"), b"").unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/x"), "{error}");
+    }
+}

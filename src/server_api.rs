@@ -1,0 +1,190 @@
+//! Asks a server about itself: is it healthy, which models has it, what has it counted. Beside the measured
+//! path, and never on its connections.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder, StatusCode};
+use serde_json::Value;
+
+use crate::schema::plan::HttpSettings;
+
+/// A metrics page that is longer has no end, bytes.
+const LARGEST_PAGE: usize = 16 << 20;
+
+/// Time that a question to a server that runs may take.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Time that a question to a server that loads may take; SGLang's `/health` takes a second or more.
+const ANSWER_LOADING: Duration = Duration::from_secs(20);
+/// Time that a connection to a server that loads may take.
+const CONNECT_LOADING: Duration = Duration::from_secs(5);
+
+/// Why a server did not answer a question about itself.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// Nothing listens there.
+    #[error("{}", root_cause(.0))]
+    NoConnection(reqwest::Error),
+    /// It broke off, or took too long.
+    #[error("{}", root_cause(.0))]
+    Broken(reqwest::Error),
+    /// It answers with another status than 200.
+    #[error("{0}")]
+    Status(StatusCode),
+    /// What it answers is no JSON, or no list of models.
+    #[error("no list of models: {0}")]
+    NoList(String),
+}
+
+impl From<reqwest::Error> for NoAnswer {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_connect() { NoAnswer::NoConnection(error) } else { NoAnswer::Broken(error) }
+    }
+}
+
+/// The end of the chain says what happened; each level above repeats the address.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// Straight to the server, whatever proxy is set. It keeps no connection open between two questions: an open
+/// one would hold up a server that is to be stopped.
+fn builder() -> ClientBuilder {
+    Client::builder().no_proxy().pool_max_idle_per_host(0)
+}
+
+/// A client with the plan's headers, key and trust.
+///
+/// # Errors
+/// A certificate file that cannot be read, or a header that cannot be sent.
+pub fn client(http: &HttpSettings, api_key: Option<&str>) -> anyhow::Result<Client> {
+    let mut headers = HeaderMap::new();
+    for header in &http.headers {
+        let name = HeaderName::try_from(&header.name).context("a header's name")?;
+        headers.insert(name, secret(&header.value).with_context(|| format!("the header {}", header.name))?);
+    }
+    if let Some(key) = api_key {
+        headers.insert(AUTHORIZATION, secret(&format!("Bearer {key}")).context("the API key")?);
+    }
+    let mut builder =
+        builder().timeout(ANSWER).default_headers(headers).danger_accept_invalid_certs(http.insecure);
+    // The same protocol as the load: a server may speak no other.
+    builder = if http.http2 { builder.http2_prior_knowledge() } else { builder.http1_only() };
+    if let Some(path) = &http.ca_file {
+        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let certificates = Certificate::from_pem_bundle(&pem)
+            .with_context(|| format!("{} holds no PEM certificate", path.display()))?;
+        for certificate in certificates {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    Ok(builder.build()?)
+}
+
+fn secret(value: &str) -> anyhow::Result<HeaderValue> {
+    let mut value = HeaderValue::try_from(value).context("holds bytes that a header cannot")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A client for a server of ours that still loads: no key, no redirect to anywhere else.
+///
+/// # Errors
+/// The client cannot be made.
+pub fn loading_client() -> reqwest::Result<Client> {
+    let builder = builder().http1_only().redirect(Policy::none());
+    builder.connect_timeout(CONNECT_LOADING).timeout(ANSWER_LOADING).build()
+}
+
+/// The status of the answer to GET `url`.
+///
+/// # Errors
+/// There is no answer.
+pub async fn status(client: &Client, url: &str) -> Result<StatusCode, NoAnswer> {
+    Ok(client.get(url).send().await?.status())
+}
+
+/// The models that the list at `url` names, in its order.
+///
+/// # Errors
+/// There is no answer, or none that is a list of models.
+pub async fn models(client: &Client, url: &str) -> Result<Vec<String>, NoAnswer> {
+    let response = client.get(url).send().await?;
+    if !response.status().is_success() {
+        return Err(NoAnswer::Status(response.status()));
+    }
+    let list: Value = response.json().await.map_err(|error| NoAnswer::NoList(root_cause(&error)))?;
+    names(&list).ok_or_else(|| NoAnswer::NoList("`data` is missing".to_owned()))
+}
+
+/// Names in an OpenAI list (`data[].id`).
+fn names(list: &Value) -> Option<Vec<String>> {
+    let models = list.get("data")?.as_array()?;
+    Some(models.iter().filter_map(|model| model.get("id")?.as_str().map(str::to_owned)).collect())
+}
+
+/// The models of a server that already runs.
+///
+/// # Errors
+/// Nothing answers there, or something that is no inference server.
+pub async fn listed_models(client: &Client, base_url: &str) -> anyhow::Result<Vec<String>> {
+    let url = format!("{base_url}/v1/models");
+    match models(client, &url).await {
+        Ok(models) => Ok(models),
+        Err(NoAnswer::Status(status)) => bail!("{url} answers {status}"),
+        Err(NoAnswer::NoList(why)) => bail!("{url} answers with something that is no model list: {why}"),
+        Err(why @ (NoAnswer::NoConnection(_) | NoAnswer::Broken(_))) => {
+            bail!("nothing answers at {base_url}: {why}")
+        }
+    }
+}
+
+/// The bytes of a metrics page; none where the server has no such page, or serves without it (404, 501).
+///
+/// # Errors
+/// When the page cannot be read in time, does not end, or is answered with another status than 200.
+pub async fn metrics_page(client: &Client, url: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut response =
+        client.get(url).send().await.with_context(|| format!("cannot read the server's metrics at {url}"))?;
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED => return Ok(None),
+        status => bail!("the server answers {status} for its metrics at {url}"),
+    }
+    let mut bytes = Vec::new();
+    let broke_off = || format!("the server's metrics at {url} broke off");
+    while let Some(part) = response.chunk().await.with_context(broke_off)? {
+        bytes.extend_from_slice(&part);
+        if bytes.len() > LARGEST_PAGE {
+            bail!("the server's metrics at {url} do not end within {LARGEST_PAGE} bytes");
+        }
+    }
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_from_an_openai_list() {
+        let list = serde_json::json!({"data": [{"id": "a"}, {"object": "model"}, {"id": "b"}]});
+        assert_eq!(names(&list).unwrap(), ["a", "b"]);
+        assert_eq!(names(&serde_json::json!({"data": []})), Some(Vec::new()));
+        assert_eq!(names(&Value::Null), None);
+    }
+
+    #[tokio::test]
+    async fn a_port_where_nothing_listens_gives_no_answer() {
+        let url = "http://127.0.0.1:1/health";
+        let why = status(&loading_client().unwrap(), url).await.unwrap_err();
+        assert!(matches!(why, NoAnswer::NoConnection(_)), "{why:?}");
+        assert!(why.to_string().contains("refused"), "{why}");
+    }
+}
