@@ -2,13 +2,12 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
 use crate::cli::{LoadArgs, OutputArgs};
-use crate::dataset;
+use crate::dataset::{self, Source};
 use crate::environment;
 use crate::load;
 use crate::monitor;
@@ -104,14 +103,14 @@ pub async fn play(
         plan.run_id = pipeline::take_folder(&plan, &environment)?;
     }
     let max_tokens = plan.sampling.max_tokens;
-    let requests = dataset::requests(&dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
+    let units = dataset::units(&dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
     let session = Session {
         client: monitor::client(&plan.http, api_key.as_deref())?,
         api_key,
         plan,
         environment,
-        requests: Arc::from(requests),
-        warmup: Arc::from(dataset::warmup_requests(WARMUP_PROMPTS, max_tokens)),
+        units: Source::Listed(units.into()).units(),
+        warmup: Source::Listed(dataset::warmup_units(WARMUP_PROMPTS, max_tokens).into()).units(),
         program: std::env::current_exe().context("cannot tell where this program lies")?,
         probe_running_server: targets.probe,
         interrupt: interrupt::watch(progress.clone())?,

@@ -16,7 +16,7 @@ use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::RequestRecord;
 use crate::schema::target::Capabilities;
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Warmup};
-use crate::schema::unit::{Phase, Request};
+use crate::schema::unit::{Phase, Units};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
@@ -66,10 +66,10 @@ pub struct Job {
     pub client_threads: u32,
     /// What each request asks for.
     pub sampling: Sampling,
-    /// Measured requests, repeated in order.
-    pub requests: Arc<[Request]>,
-    /// Warm-up requests, repeated in order.
-    pub warmup: Arc<[Request]>,
+    /// Measured units.
+    pub units: Units,
+    /// Warm-up units.
+    pub warmup: Units,
 }
 
 /// True: stop now and cancel what is in flight.
@@ -232,7 +232,7 @@ impl Run {
             Warmup::Requests(requests) => (requests, None),
             Warmup::DurationS(seconds) => (u64::MAX, Some(from_us + micros(seconds))),
         };
-        if self.job.warmup.is_empty() || requests == 0 || until_us == Some(from_us) {
+        if self.job.warmup.unit(0).is_none() || requests == 0 || until_us == Some(from_us) {
             return Ok(None);
         }
         let slots = self.warmup_slots().min(requests);
@@ -255,7 +255,7 @@ impl Run {
         let lead_us = lead_us(&load);
         let from_us = self.clock.now_us() + lead_us;
         let until_us = load.until.duration_s().map(|seconds| from_us + micros(seconds));
-        let requests = Requests::new(self.workers.messages.clone(), self.job.requests.clone());
+        let requests = Requests::new(self.workers.messages.clone(), self.job.units.clone());
         let (kind, pacer) = match load.traffic {
             Traffic::Closed { slots, ramp } => (self.closed(slots, ramp, first_e2e_us), None),
             Traffic::Open { arrivals: _, cap } => {
@@ -328,6 +328,7 @@ impl Run {
             until_us,
             drain_until_us: until_us.map(|until_us| until_us + micros(self.job.load.drain_s)),
             kind,
+            next_index: AtomicU64::new(0),
             last_issue_us: AtomicU64::new(0),
             first_e2e_us: AtomicU64::new(0),
         })

@@ -13,14 +13,15 @@ use crate::schema::live::LiveCounters;
 use crate::schema::plan::{LoadPoint, Sampling};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::target::Capabilities;
-use crate::schema::unit::{Phase, Request};
+use crate::schema::unit::{Message, Phase, Unit};
 
 use crate::load::cancel::Cancel;
-use crate::load::clock::thread_cpu_ns;
+use crate::load::clock::{RunClock, thread_cpu_ns};
 use crate::load::exchange;
+use crate::load::protocol::terms::Ask;
 use crate::load::request::answer::{blank_record, expect};
-use crate::load::request::in_flight::{Assignment, Client};
-use crate::load::request::messages::Requests;
+use crate::load::request::in_flight::{Assignment, Client, Ended};
+use crate::load::request::messages::{First, Requests};
 use crate::load::schedule::arrivals::{DueTimes, due_times};
 use crate::load::schedule::pacer::{Ticket, Tickets};
 use crate::load::schedule::slots::{Slot, Slots};
@@ -44,6 +45,8 @@ pub(crate) struct PhaseRun {
     /// Latest end of what is then in flight, µs.
     pub(crate) drain_until_us: Option<u64>,
     pub(crate) kind: PhaseKind,
+    /// The next request's index, where units have several turns; else it is the unit's number.
+    pub(crate) next_index: AtomicU64,
     /// When the last request was issued, µs.
     pub(crate) last_issue_us: AtomicU64,
     /// E2E of the first request that completed, µs; 0: none yet.
@@ -192,20 +195,26 @@ impl Worker {
     }
 
     async fn play(self: &Arc<Self>, phase: &Arc<PhaseRun>) {
-        let mut tasks = JoinSet::new();
         match &phase.kind {
             PhaseKind::Closed(closed) => {
+                let mut tasks = JoinSet::new();
                 for slot in (self.number..closed.slots).step_by(self.threads as usize) {
-                    let (worker, phase) = (self.clone(), phase.clone());
-                    tasks.spawn(async move { worker.slot(&phase, slot).await });
+                    tasks.spawn(self.clone().slot(phase.clone(), slot));
                 }
+                self.drain(phase, tasks).await;
             }
             PhaseKind::Open { slots, tickets, ahead_us } => {
+                let mut tasks = JoinSet::new();
                 if let Some(dues) = due_times(&self.load, self.seed) {
                     self.open_loop(phase, dues, *ahead_us, (slots.as_ref(), tickets), &mut tasks).await;
                 }
+                self.drain(phase, tasks).await;
             }
         }
+    }
+
+    /// Waits for what is in flight, to the end of the drain at most.
+    async fn drain<T: 'static>(&self, phase: &PhaseRun, mut tasks: JoinSet<T>) {
         if let Some(drain_until_us) = phase.drain_until_us {
             let ended = async { while tasks.join_next().await.is_some() {} };
             let limit = self.client.clock.instant(drain_until_us);
@@ -216,10 +225,10 @@ impl Worker {
         while tasks.join_next().await.is_some() {}
     }
 
-    /// One slot of a closed loop: a request after another until the bounds.
-    async fn slot(&self, phase: &PhaseRun, slot: u64) {
+    /// One slot of a closed loop: a unit after another until the bounds.
+    async fn slot(self: Arc<Self>, phase: Arc<PhaseRun>, slot: u64) {
         let PhaseKind::Closed(closed) = &phase.kind else { return };
-        self.wait_for_ramp(phase, closed, slot).await;
+        self.wait_for_ramp(&phase, closed, slot).await;
         let mut ready_us = self.client.clock.now_us();
         closed.ramp_to_us.fetch_max(ready_us, Ordering::Relaxed);
         loop {
@@ -231,20 +240,110 @@ impl Worker {
             if index >= closed.requests {
                 return;
             }
-            let Some(assignment) = self.assignment(phase, index, None, ready_us, ready_us) else { return };
-            let Some(record) = exchange::play(&self.client, assignment, None, &phase.cancel).await else {
-                return;
-            };
-            ready_us = record.end_us;
-            if closed.first_end.borrow().is_none() && record.outcome == Outcome::Completed {
-                closed.first_end.send_replace(Some((record.end_us, e2e_us(&record).unwrap_or(0))));
-            }
-            let refused = matches!(record.outcome, Outcome::Failed { kind: FailureKind::Connect, .. });
-            self.emit(phase, record);
-            if refused {
+            let Some(begun) = self.begin(&phase, index, None, ready_us) else { return };
+            let Some(end) = self.clone().unit(phase.clone(), begun, None).await else { return };
+            ready_us = end.end_us;
+            if end.refused {
                 tokio::time::sleep(REFUSED_PAUSE).await;
                 ready_us = self.client.clock.now_us();
             }
+        }
+    }
+
+    /// Plays a unit: its turns in order, one record each. It holds its slot to the end of its last turn. None
+    /// where it was cancelled before it was due. Not an `async fn`: that would keep the first request beside
+    /// what is made of it.
+    fn unit(
+        self: Arc<Self>,
+        phase: Arc<PhaseRun>,
+        begun: Begun,
+        open: Option<(Tickets, Option<Slot>)>,
+    ) -> impl Future<Output = Option<UnitEnd>> {
+        let Begun { first, further } = begun;
+        let (tickets, slot) = open.map_or((None, None), |(tickets, slot)| (Some(tickets), slot));
+        async move {
+            let ended = exchange::play(&self.client, unboxed(first), tickets.as_ref(), &phase.cancel).await?;
+            let end = match further {
+                None => {
+                    let end = UnitEnd::of(&ended.record);
+                    self.emit(&phase, ended.record);
+                    end
+                }
+                // Boxed: a unit of one turn carries nothing of it.
+                Some(unit) => Box::pin(self.further_turns(&phase, &unit, ended, tickets.as_ref())).await,
+            };
+            if let Some(slot) = slot {
+                slot.end(end.end_us);
+            }
+            Some(end)
+        }
+    }
+
+    /// Plays what follows a unit's first turn. A turn comes when the one before it has completed, its pause is
+    /// over and the phase has not ended.
+    async fn further_turns(
+        &self,
+        phase: &PhaseRun,
+        unit: &Unit,
+        first: Ended,
+        tickets: Option<&Tickets>,
+    ) -> UnitEnd {
+        let mut ended = first;
+        let mut former = Vec::new();
+        for (turn, next) in unit.turns.iter().zip(unit.turns.iter().skip(1)) {
+            let (before, end) = (ended.record.turn, UnitEnd::of(&ended.record));
+            let (k, completed) = (ended.record.unit, ended.record.outcome == Outcome::Completed);
+            self.emit(phase, ended.record);
+            former.extend(turn.body.messages());
+            former.push(Message {
+                role: "assistant".to_owned(),
+                content: ended.text.map(|text| *text).unwrap_or_default(),
+            });
+            let ready_us = end.end_us + (next.pause_s.max(0.0) * 1e6) as u64;
+            // Made before its turn comes.
+            let ask = Ask {
+                id: &unit.id,
+                model: unit.model.as_deref(),
+                former: &former,
+                body: &next.body,
+                max_tokens: next.max_tokens,
+            };
+            let message = phase.requests.messages().make(&ask);
+            if !completed || !self.wait_for_turn(phase, ready_us, tickets).await {
+                return end;
+            }
+            let number = before + 1;
+            let is_last = number as usize + 1 == unit.turns.len();
+            let mut assignment = self.assignment(phase, unit, k, message, (next.max_tokens, is_last));
+            assignment.record.turn = number;
+            assignment.record.ready_us = ready_us;
+            assignment.slot_free_us = ready_us;
+            match exchange::play(&self.client, assignment, None, &phase.cancel).await {
+                Some(next) => ended = next,
+                None => return end,
+            }
+        }
+        let end = UnitEnd::of(&ended.record);
+        self.emit(phase, ended.record);
+        end
+    }
+
+    /// Waits until a further turn is ready; false where the phase ends first.
+    async fn wait_for_turn(&self, phase: &PhaseRun, ready_us: u64, tickets: Option<&Tickets>) -> bool {
+        let clock = &self.client.clock;
+        if phase.until_us.is_some_and(|until_us| ready_us.max(clock.now_us()) >= until_us) {
+            return false;
+        }
+        let ready = async {
+            match tickets {
+                Some(tickets) => wait_by_pacer(clock, ready_us, tickets).await,
+                None => sleep_until(clock.instant(ready_us).into()).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = phase.cancel.wait() => false,
+            () = ready => true,
         }
     }
 
@@ -274,7 +373,7 @@ impl Worker {
         mut dues: DueTimes,
         ahead_us: u64,
         (slots, tickets): (Option<&Arc<Slots>>, &Tickets),
-        tasks: &mut JoinSet<()>,
+        tasks: &mut JoinSet<Option<UnitEnd>>,
     ) {
         let clock = &self.client.clock;
         while let Some((index, offset_us)) = dues.next() {
@@ -287,33 +386,21 @@ impl Worker {
                 () = sleep_until(early.into()) => {}
                 () = phase.cancel.wait() => {}
             }
-            let Some(mut assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else {
-                return;
-            };
+            let Some(mut begun) = self.begin(phase, index, Some(due_us), due_us) else { return };
             let mut slot = None;
             if let Some(slots) = slots {
                 let Some(free) = self.wait_for_slot(phase, due_us, slots, tickets).await else {
-                    self.drop_due(phase, index, due_us, dues);
+                    self.drop_due(phase, begun, dues);
                     return;
                 };
                 // Not now: that the client wakes late to a slot that was free is its own delay.
-                assignment.slot_free_us = due_us.max(free.free_since_us());
+                begun.first.slot_free_us = due_us.max(free.free_since_us());
                 slot = Some(free);
             } else if phase.cancel.is_set() {
-                self.drop_due(phase, index, due_us, dues);
+                self.drop_due(phase, begun, dues);
                 return;
             }
-            let (worker, phase, tickets) = (self.clone(), phase.clone(), tickets.clone());
-            tasks.spawn(async move {
-                if let Some(record) =
-                    exchange::play(&worker.client, assignment, Some(&tickets), &phase.cancel).await
-                {
-                    if let Some(slot) = slot {
-                        slot.end(record.end_us);
-                    }
-                    worker.emit(&phase, record);
-                }
-            });
+            tasks.spawn(self.clone().unit(phase.clone(), begun, Some((tickets.clone(), slot))));
             while tasks.try_join_next().is_some() {}
         }
     }
@@ -329,12 +416,7 @@ impl Worker {
         let clock = &self.client.clock;
         let until_us = phase.until_us.unwrap_or(clock.now_us() + (1 << 50));
         let slot = async {
-            if due_us > clock.now_us() {
-                let ticket = Ticket::new(due_us, None);
-                if tickets.send(ticket.clone()).is_ok() {
-                    ticket.done().await;
-                }
-            }
+            wait_by_pacer(clock, due_us, tickets).await;
             slots.take().await
         };
         tokio::select! {
@@ -345,44 +427,57 @@ impl Worker {
         }
     }
 
-    /// What was due but never got a slot is dropped, and counted.
-    fn drop_due(&self, phase: &PhaseRun, index: u64, due_us: u64, rest: DueTimes) {
+    /// What was due but never got a slot is dropped, and counted: `first`, and those of `rest` that are due.
+    fn drop_due(&self, phase: &PhaseRun, first: Begun, rest: DueTimes) {
         let now_us = self.client.clock.now_us();
         let rest = rest
-            .filter(|(index, _)| index % self.threads == self.number)
-            .map(|(index, offset_us)| (index, phase.from_us + offset_us));
-        for (index, due_us) in std::iter::once((index, due_us)).chain(rest) {
-            if due_us > now_us {
-                return;
-            }
-            let Some(assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else {
-                return;
-            };
-            let mut record = assignment.record;
+            .filter(|(k, _)| k % self.threads == self.number)
+            .map(|(k, offset_us)| (k, phase.from_us + offset_us))
+            .take_while(|(_, due_us)| *due_us <= now_us)
+            .map_while(|(k, due_us)| self.begin(phase, k, Some(due_us), due_us));
+        // Where the first is not due, the rest is not either.
+        let first = std::iter::once(first).filter(|begun| begun.first.record.ready_us <= now_us);
+        for begun in first.chain(rest) {
+            let mut record = begun.first.record;
             record.end_us = now_us;
             LiveCounters::add(&self.client.live.issued, 1);
             self.emit(phase, record);
         }
     }
 
+    /// The k-th unit, with its first turn ready to be played.
+    fn begin(&self, phase: &PhaseRun, k: u64, due_us: Option<u64>, ready_us: u64) -> Option<Begun> {
+        let First { unit, message } = phase.requests.first(k)?;
+        let turn = unit.turns.first()?;
+        let is_last = unit.turns.len() == 1;
+        let mut first = self.assignment(phase, &unit, k, message, (turn.max_tokens, is_last));
+        first.record.due_us = due_us;
+        first.record.ready_us = ready_us;
+        first.slot_free_us = ready_us;
+        Some(Begun { first: Box::new(first), further: (!is_last).then_some(unit) })
+    }
+
     fn assignment(
         &self,
         phase: &PhaseRun,
-        index: u64,
-        due_us: Option<u64>,
-        ready_us: u64,
-        slot_free_us: u64,
-    ) -> Option<Assignment> {
-        let (request, message): (&Request, _) = phase.requests.get(index)?;
+        unit: &Unit,
+        k: u64,
+        message: Arc<[u8]>,
+        (max_tokens, is_last): (u32, bool),
+    ) -> Assignment {
         self.last_issue.0.store(self.client.clock.now_us(), Ordering::Relaxed);
         self.last_issue.1.store(thread_cpu_ns().unwrap_or(0), Ordering::Relaxed);
-        let (ignore_eos, exact_itl) = (self.sampling.ignore_eos, self.sampling.exact_itl);
-        let expect = expect(&self.capabilities, ignore_eos, exact_itl, request.max_tokens);
-        let mut record = blank_record(index, &request.prompt_id, phase.phase, expect);
-        record.due_us = due_us;
-        record.ready_us = ready_us;
+        let protocol = phase.requests.messages().protocol();
+        let mut expect = expect(protocol, &self.capabilities, &self.sampling, max_tokens);
+        expect.keep_text = !is_last;
+        let index = match phase.requests.single_turns() {
+            true => k,
+            false => phase.next_index.fetch_add(1, Ordering::Relaxed),
+        };
+        let mut record = blank_record(index, unit, phase.phase, expect);
+        record.unit = k;
         let timeout_us = (self.load.timeout_s * 1e6) as u64;
-        Some(Assignment { record, message, expect, slot_free_us, timeout_us })
+        Assignment { record, message, expect, slot_free_us: 0, timeout_us }
     }
 
     fn emit(&self, phase: &PhaseRun, record: RequestRecord) {
@@ -401,8 +496,52 @@ impl Worker {
         {
             let _ = phase.first_e2e_us.compare_exchange(0, e2e_us, Ordering::Relaxed, Ordering::Relaxed);
         }
+        if record.outcome == Outcome::Completed
+            && let PhaseKind::Closed(closed) = &phase.kind
+            && closed.first_end.borrow().is_none()
+        {
+            closed.first_end.send_replace(Some((record.end_us, e2e_us(&record).unwrap_or(0))));
+        }
         // The receiver is gone only where the caller has given the run up.
         let _ = self.records.send(record);
+    }
+}
+
+/// A unit that begins.
+struct Begun {
+    /// Boxed: it is moved into what plays it, and would else be kept beside it.
+    first: Box<Assignment>,
+    /// Where further turns follow.
+    further: Option<Arc<Unit>>,
+}
+
+/// How a unit ended, by its last request.
+#[derive(Debug, Clone, Copy)]
+struct UnitEnd {
+    end_us: u64,
+    /// There was no connection to be had.
+    refused: bool,
+}
+
+impl UnitEnd {
+    fn of(record: &RequestRecord) -> UnitEnd {
+        let refused = matches!(record.outcome, Outcome::Failed { kind: FailureKind::Connect, .. });
+        UnitEnd { end_us: record.end_us, refused }
+    }
+}
+
+/// Out of its box, which is gone when this returns.
+fn unboxed<T>(boxed: Box<T>) -> T {
+    *boxed
+}
+
+/// Waits for a time more exactly than the runtime's timer does.
+async fn wait_by_pacer(clock: &RunClock, at_us: u64, tickets: &Tickets) {
+    if at_us > clock.now_us() {
+        let ticket = Ticket::new(at_us, None);
+        if tickets.send(ticket.clone()).is_ok() {
+            ticket.done().await;
+        }
     }
 }
 

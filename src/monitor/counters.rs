@@ -134,7 +134,8 @@ fn sum_over_labels(scrape: &Scrape, name: &str) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::monitor::client;
-    use crate::schema::plan::{Endpoint, HttpSettings};
+    use crate::schema::plan::HttpSettings;
+    use crate::schema::target::ProtocolName;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn metrics(prompt: &str, generated: &str, cached: &[&str]) -> ServerMetrics {
@@ -241,7 +242,7 @@ mod tests {
 
     fn asker(api_key: Option<&str>) -> reqwest::Client {
         let wire = HttpSettings {
-            endpoint: Endpoint::Chat,
+            protocol: ProtocolName::OpenaiChat,
             path: String::new(),
             headers: Vec::new(),
             api_key_env: None,

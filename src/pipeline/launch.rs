@@ -12,7 +12,7 @@ use crate::monitor::{self, ServerCounters};
 use crate::schema::comparison::FailedTarget;
 use crate::schema::record::{Outcome, RequestRecord};
 use crate::schema::target::{LaunchSpec, Target};
-use crate::schema::unit::Request;
+use crate::schema::unit::Unit;
 
 use super::Session;
 use super::record::ToldTokens;
@@ -174,15 +174,14 @@ pub fn job(session: &Session, target: &Target, url: &str) -> load::Job {
         seed: session.plan.seed,
         client_threads: session.plan.client_threads,
         sampling: session.plan.sampling,
-        requests: session.requests.clone(),
+        units: session.units.clone(),
         warmup: session.warmup.clone(),
     }
 }
 
 async fn send_probe(session: &Session, target: &Target, url: &str) -> RequestRecord {
-    let request =
-        Request { prompt_id: "probe".into(), prompt: "Say hello.".into(), max_tokens: PROBE_TOKENS };
-    load::probe(&job(session, target, url), &request, PROBE_TIMEOUT).await
+    let unit = Unit::single("probe", "Say hello.", PROBE_TOKENS);
+    load::probe(&job(session, target, url), &unit, PROBE_TIMEOUT).await
 }
 
 fn probe_result(record: &RequestRecord) -> Result<(), String> {

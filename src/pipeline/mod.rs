@@ -1,7 +1,6 @@
 //! The one place where stages meet: a Plan is played target by target, and everything is saved as it goes.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -13,7 +12,7 @@ use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::environment::Environment;
 use crate::schema::plan::{CommandKind, Plan};
 use crate::schema::target::Origin;
-use crate::schema::unit::Request;
+use crate::schema::unit::Units;
 
 mod calibrate;
 mod derive;
@@ -34,10 +33,10 @@ pub struct Session {
     pub plan: Plan,
     /// The machine.
     pub environment: Environment,
-    /// Measured requests, repeated in order.
-    pub requests: Arc<[Request]>,
-    /// Warm-up requests, repeated in order.
-    pub warmup: Arc<[Request]>,
+    /// Measured units.
+    pub units: Units,
+    /// Warm-up units.
+    pub warmup: Units,
     /// The API key, from the variable that the plan names.
     pub api_key: Option<String>,
     /// Asks servers about themselves.

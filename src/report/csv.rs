@@ -154,7 +154,7 @@ fn plan_cells(plan: &Plan, at: Timestamp, facts: TargetFacts<'_>) -> Vec<String>
         facts.model.to_owned(),
         facts.precision.to_owned(),
         plan.dataset.name.clone(),
-        plan.http.endpoint.name().to_owned(),
+        plan.http.protocol.endpoint().to_owned(),
         if plan.http.http2 { "2" } else { "1.1" }.to_owned(),
         plan.load.concurrency().map(|slots| slots.to_string()).unwrap_or_default(),
         optional(plan.load.rate()),

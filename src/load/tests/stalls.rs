@@ -157,12 +157,13 @@ fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
     let messages = Messages::new(&url, &job.http, None, &job.capabilities, &job.sampling, false).unwrap();
     PhaseRun {
         phase: Phase::Measured,
-        requests: Requests::new(Arc::new(messages), job.requests.clone()),
+        requests: Requests::new(Arc::new(messages), job.units.clone()),
         cancel: Cancel::default(),
         from_us,
         until_us: None,
         drain_until_us: None,
         kind,
+        next_index: AtomicU64::new(0),
         last_issue_us: AtomicU64::new(0),
         first_e2e_us: AtomicU64::new(0),
     }

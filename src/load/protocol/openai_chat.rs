@@ -1,0 +1,23 @@
+//! OpenAI's chat completions, `/v1/chat/completions`.
+//!
+//! Captures of vLLM, SGLang, llama.cpp and TGI: `tests/wire/*-chat-*.txt`, read by `tests/wire.rs`.
+
+use serde_json::{Map, Value, json};
+
+use crate::schema::unit::Body;
+
+use crate::load::protocol::terms::Ask;
+
+pub(super) const PATH: &str = "/v1/chat/completions";
+
+/// The conversation so far, as messages.
+pub(super) fn add_turns(fields: &mut Map<String, Value>, ask: &Ask<'_>) {
+    let message = |role: &str, content: &str| json!({"role": role, "content": content});
+    let mut messages: Vec<Value> =
+        ask.former.iter().map(|former| message(&former.role, &former.content)).collect();
+    match ask.body {
+        Body::Text(text) => messages.push(message("user", text)),
+        Body::Messages(new) => messages.extend(new.iter().map(|new| message(&new.role, &new.content))),
+    }
+    fields.insert("messages".to_owned(), Value::Array(messages));
+}
