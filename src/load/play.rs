@@ -21,13 +21,15 @@ use crate::schema::unit::{Phase, Units};
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
 use crate::load::http::http2_connections::Http2Connections;
+use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
+use crate::load::player::Player;
 use crate::load::request::in_flight::Client;
 use crate::load::request::messages::{Messages, Requests};
 use crate::load::schedule::pacer::Pacer;
 use crate::load::schedule::slots::Slots;
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
-use crate::load::worker::{ClosedLoop, Command, CpuUse, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
+use crate::load::worker::{Command, CpuUse, LOOK_AHEAD_US, Worker, work};
 
 /// Warm-up of an open loop without a cap is played with so many in flight.
 const WARMUP_CONCURRENCY: u64 = 20;
@@ -137,9 +139,7 @@ impl Workers {
         let threads = u64::from(job.client_threads.max(1));
         let mut workers = Workers { commands: Vec::new(), ended: Vec::new(), messages: Arc::new(messages) };
         for number in 0..threads {
-            let worker = Worker {
-                number,
-                threads,
+            let player = Player {
                 client: Client {
                     clock,
                     offset: RealtimeOffset::measure(&clock),
@@ -148,13 +148,14 @@ impl Workers {
                     http2: workers.messages.http2_head().map(Http2Connections::new),
                     live: live.clone(),
                 },
-                load: job.load.clone(),
-                seed: job.seed,
                 sampling: job.sampling,
                 capabilities: job.capabilities.clone(),
+                timeout_us: micros(job.load.timeout_s),
                 records: records.clone(),
                 last_issue: Default::default(),
             };
+            let (load, seed) = (job.load.clone(), job.seed);
+            let worker = Worker { number, threads, load, seed, player: Arc::new(player) };
             let (commands, queue) = mpsc::unbounded_channel();
             let (ending, ended) = oneshot::channel();
             let runtime = crate::load::socket::wait_bounds::runtime(clock)

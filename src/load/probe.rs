@@ -16,9 +16,10 @@ use crate::load::exchange;
 use crate::load::http::http2_connections::Http2Connections;
 use crate::load::play::{Job, base_url};
 use crate::load::protocol::Protocol;
-use crate::load::request::answer::{blank_record, expect};
+use crate::load::request::answer::blank_record;
 use crate::load::request::in_flight::{Assignment, Client};
 use crate::load::request::messages::Messages;
+use crate::load::request::seen::expect;
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
 

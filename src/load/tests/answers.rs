@@ -2,7 +2,8 @@
 
 use crate::load::protocol::Protocol;
 use crate::load::protocol::terms::Framing;
-use crate::load::request::answer::{Answer, Arrival, Ending, Expect, Progress, blank_record};
+use crate::load::request::answer::{Answer, Ending, Progress, blank_record};
+use crate::load::request::seen::{Arrival, Expect};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind, TokenSource};
 use crate::schema::unit::{Phase, Unit};
 

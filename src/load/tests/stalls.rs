@@ -8,7 +8,9 @@ use tokio::sync::{mpsc as commands, oneshot};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
+use crate::load::phase::{PhaseKind, PhaseRun};
 use crate::load::play::{Job, base_url};
+use crate::load::player::Player;
 use crate::load::request::in_flight::Client;
 use crate::load::request::messages::{Messages, Requests};
 use crate::load::schedule::pacer::Pacer;
@@ -17,7 +19,7 @@ use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
 use crate::load::socket::wait_bounds;
 use crate::load::tests::engine::{self, Behaviour, job, open, serve, until};
-use crate::load::worker::{Command, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
+use crate::load::worker::{Command, LOOK_AHEAD_US, Worker, work};
 use crate::schema::live::LiveCounters;
 use crate::schema::record::{Outcome, RequestRecord, StampKind};
 use crate::schema::traffic::Arrivals;
@@ -132,9 +134,7 @@ fn play_stalled_by(
 }
 
 async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>) -> Worker {
-    Worker {
-        number: 0,
-        threads: 1,
+    let player = Player {
         client: Client {
             clock,
             offset: RealtimeOffset::measure(&clock),
@@ -143,13 +143,13 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
             http2: None,
             live: Arc::new(LiveCounters::default()),
         },
-        load: job.load.clone(),
-        seed: job.seed,
         sampling: job.sampling,
         capabilities: job.capabilities.clone(),
+        timeout_us: 30_000_000,
         records,
         last_issue: Default::default(),
-    }
+    };
+    Worker { number: 0, threads: 1, load: job.load.clone(), seed: job.seed, player: Arc::new(player) }
 }
 
 fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
