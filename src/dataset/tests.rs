@@ -213,7 +213,7 @@ fn warm_up_prompts_differ_from_each_other_and_from_the_measured_ones() {
     let warmup = warmup_units(200, None);
     assert_eq!(warmup.len(), 200);
     let measured: HashSet<String> = load(None).unwrap().0.into_iter().map(|prompt| prompt.prompt).collect();
-    let texts: HashSet<&str> = warmup.iter().map(|unit| text(unit)).collect();
+    let texts: HashSet<&str> = warmup.iter().map(text).collect();
     let ids: HashSet<&str> = warmup.iter().map(|unit| unit.id.as_str()).collect();
     assert_eq!((texts.len(), ids.len()), (200, 200));
     assert!(texts.iter().all(|text| !measured.contains(*text) && !text.contains("{}")));

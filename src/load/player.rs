@@ -59,6 +59,7 @@ impl UnitEnd {
 }
 
 /// Out of its box, which is gone when this returns.
+#[expect(clippy::boxed_local, reason = "what it holds is moved on, and the box must be gone by then")]
 fn unboxed<T>(boxed: Box<T>) -> T {
     *boxed
 }
@@ -126,10 +127,7 @@ impl Player {
                 return end;
             }
             former.extend(turn.body.messages());
-            former.push(Message {
-                role: "assistant".to_owned(),
-                content: ended.text.map(|text| *text).unwrap_or_default(),
-            });
+            former.push(Message { role: "assistant".to_owned(), content: ended.text.unwrap_or_default() });
             let ready_us = end.end_us + (next.pause_s.max(0.0) * 1e6) as u64;
             // Made before its turn comes.
             let ask = Ask {

@@ -216,7 +216,7 @@ impl Answer {
     }
 
     /// The answer's text, where it is kept.
-    pub(crate) fn take_text(&mut self) -> Option<Box<String>> {
+    pub(crate) fn take_text(&mut self) -> Option<String> {
         self.seen.text.take()
     }
 

@@ -49,7 +49,7 @@ pub(crate) struct Assignment {
 pub(crate) struct Ended {
     pub(crate) record: RequestRecord,
     /// The answer's text, where it is needed for a further turn.
-    pub(crate) text: Option<Box<String>>,
+    pub(crate) text: Option<String>,
 }
 
 /// A request being played.

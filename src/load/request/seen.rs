@@ -60,8 +60,8 @@ pub(super) struct Seen {
     pub(super) usage: Option<Usage>,
     pub(super) finish: Option<Finish>,
     pub(super) done: bool,
-    /// The answer's text, where it is kept; boxed, since it seldom is.
-    pub(super) text: Option<Box<String>>,
+    /// The answer's text, where it is kept.
+    pub(super) text: Option<String>,
     pub(super) error: Option<String>,
     pub(super) unreadable: Option<String>,
     pub(super) reads: u64,
@@ -87,7 +87,7 @@ impl Seen {
             usage: None,
             finish: None,
             done: false,
-            text: expect.keep_text.then(Box::default),
+            text: expect.keep_text.then(String::new),
             error: None,
             unreadable: None,
             reads: 0,
@@ -119,7 +119,7 @@ impl Seen {
             return false;
         }
         self.first_event_us.get_or_insert(arrival.at_us);
-        let payload = match self.expect.protocol.read(event, self.text.as_deref_mut()) {
+        let payload = match self.expect.protocol.read(event, self.text.as_mut()) {
             Ok(payload) => payload,
             Err(why) => {
                 self.unreadable = Some(why);
