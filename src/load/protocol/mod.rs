@@ -49,12 +49,10 @@ impl Protocol {
 
     /// The body of one request. `min_tokens`: the length is forced, and the server takes that as a least length too.
     pub(crate) fn body(self, shared: &Map<String, Value>, ask: &Ask<'_>, min_tokens: bool) -> String {
-        let mut fields = openai::own_body(shared, ask, min_tokens);
         match self {
-            Protocol::OpenaiChat => openai_chat::add_turns(&mut fields, ask),
-            Protocol::OpenaiCompletions => openai_completions::add_turns(&mut fields, ask),
+            Protocol::OpenaiChat => openai_chat::body(shared, ask, min_tokens),
+            Protocol::OpenaiCompletions => openai_completions::body(shared, ask, min_tokens),
         }
-        Value::Object(fields).to_string()
     }
 
     /// How an answer's body is cut into events.

@@ -294,3 +294,23 @@ fn the_last_event_of_a_short_answer_is_bounded_by_the_clients_own_waking() {
     // Where the scheduler hides its account, or nothing merged, there is nothing to see.
     assert!(best.is_empty() || !wait_bounds::has_account(), "{best:?}");
 }
+
+/// What is on the heap beside it, buffers above all, has room within the 2,600 bytes that a live request may take.
+const TASK_LIMIT_BYTES: usize = 1_700;
+
+#[tokio::test]
+async fn the_task_of_a_unit_of_one_turn_is_small() {
+    let job = job("http://127.0.0.1:9", open(Arrivals::Constant { rate: 1.0 }));
+    let (records, _received) = mpsc::channel();
+    let clock = RunClock::start();
+    let player = worker(&job, clock, records).await.player;
+    let (pacer, tickets) = Pacer::start(clock).unwrap();
+    let open = PhaseKind::Open { slots: None, tickets: tickets.clone(), ahead_us: LOOK_AHEAD_US };
+    let phase = Arc::new(phase(&job, 0, open));
+    let begun = player.begin(&phase, 0, Some(0), 0).unwrap();
+    let task = player.unit(phase, begun, Some((tickets, None)));
+    let bytes = std::mem::size_of_val(&task);
+    assert!(bytes <= TASK_LIMIT_BYTES, "{bytes} bytes");
+    drop(task);
+    pacer.join();
+}
