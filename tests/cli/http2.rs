@@ -111,7 +111,7 @@ fn a_result_over_http2_says_so() {
     let ran = place.run(&[&["bench", "--url", &url, "--http2"][..], &QUICK].concat());
     ran.expect(0);
     let run = place.run_json("server");
-    assert_eq!(run["plan"]["wire"]["http2"], true);
+    assert_eq!(run["plan"]["http"]["http2"], true);
     assert_eq!(run["summary"]["model"], "over-http2");
     assert_eq!(run["summary"]["requests"]["completed"], 12);
     assert_eq!(run["summary"]["client"]["stamps"], serde_json::json!({"read": 12}));
@@ -124,7 +124,7 @@ fn it_may_stand_in_a_plan_file_or_in_the_environment() {
     place.write("plan.yaml", "http2: true\n");
     let dry = ["bench", "--url", "http://127.0.0.1:9", "--model", "m", "--dry-run"];
     let http2 =
-        |ran: Ran| serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["wire"]["http2"].clone();
+        |ran: Ran| serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["http"]["http2"].clone();
     assert_eq!(http2(place.run(&[&dry[..], &["--plan", "plan.yaml"]].concat()).expect(0)), true);
     let mut command = place.command(&dry);
     command.env("HARNESS_HTTP2", "true");
