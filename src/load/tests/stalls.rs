@@ -309,7 +309,7 @@ async fn the_task_of_a_unit_of_one_turn_is_small() {
     let phase = Arc::new(phase(&job, 0, open));
     let begun = player.begin(&phase, 0, Some(0), 0).unwrap();
     let task = player.unit(phase, begun, Some((tickets, None)));
-    let bytes = std::mem::size_of_val(&task);
+    let bytes = size_of_val(&task);
     assert!(bytes <= TASK_LIMIT_BYTES, "{bytes} bytes");
     drop(task);
     pacer.join();
