@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use harness::load::parse_answer;
+use harness::schema::plan::Sampling;
 use harness::schema::record::{FailureKind, Outcome, RequestRecord, TokenSource};
-use harness::schema::target::Capabilities;
+use harness::schema::target::{Capabilities, ProtocolName};
 
 /// What a capture holds, counted by hand and by an independent script.
 struct Expected {
@@ -63,7 +64,14 @@ fn response(capture: &str) -> Vec<u8> {
 }
 
 fn parse<'a>(capture: &str, ask: Ask, reads: impl IntoIterator<Item = &'a [u8]>) -> RequestRecord {
-    parse_answer(&protocol(capture), ask.ignore_eos, ask.exact, ask.max_tokens, reads)
+    let name = if capture.contains("-completions-") {
+        ProtocolName::OpenaiCompletions
+    } else {
+        ProtocolName::OpenaiChat
+    };
+    let sampling =
+        Sampling { temperature: 0.0, max_tokens: None, ignore_eos: ask.ignore_eos, exact_itl: ask.exact };
+    parse_answer(name, &protocol(capture), &sampling, ask.max_tokens, reads)
 }
 
 /// All of a record that may not depend on how the bytes were cut.

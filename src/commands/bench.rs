@@ -14,17 +14,14 @@ use crate::server_api;
 use crate::commands::play;
 use crate::commands::play::{Dataset, Targets};
 use crate::commands::resolve::{choices, traffic};
+use crate::commands::title;
 
 /// The label of a server that nobody named.
 const PLAIN_LABEL: &str = "server";
 
-/// The titles of the plans.
-const BENCH: &str = "bench";
-pub const SWEEP: &str = "sweep";
-
 /// Runs the command.
 pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
-    measure(args, BENCH)
+    measure(args, title::BENCH)
 }
 
 /// Measures a server that already runs.

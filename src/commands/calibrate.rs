@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::watch;
@@ -13,6 +12,8 @@ use crate::analysis::exact_up_to;
 use crate::backend::definition::Definitions;
 use crate::backend::guard::Guard;
 use crate::cli::CalibrateArgs;
+use crate::dataset::Source;
+use crate::load;
 use crate::pipeline::{self, ClosedOnDisk, Session};
 use crate::progress::Progress;
 use crate::report::calibration::{calibration_table, load_words};
@@ -20,12 +21,12 @@ use crate::schema::SCHEMA_VERSION;
 use crate::schema::calibration::{Calibration, CalibrationLoad, Exactness};
 use crate::schema::environment::Environment;
 use crate::schema::plan::{
-    DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
+    DatasetSource, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
 };
 use crate::schema::refusal::{refusal, refuse};
-use crate::schema::target::Target;
+use crate::schema::target::{ProtocolName, Target};
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
-use crate::schema::unit::Request;
+use crate::schema::unit::{Unit, Units};
 use crate::server_api;
 
 use crate::commands::resolve::choices::{Choice, Engine, Given};
@@ -203,8 +204,8 @@ fn session(
     folder: &Path,
 ) -> anyhow::Result<Session> {
     let http = HttpSettings {
-        endpoint: Endpoint::Completions,
-        path: Endpoint::Completions.path().to_owned(),
+        protocol: ProtocolName::OpenaiCompletions,
+        path: load::default_path(ProtocolName::OpenaiCompletions).to_owned(),
         headers: Vec::new(),
         api_key_env: None,
         ca_file: None,
@@ -226,7 +227,7 @@ fn session(
             name: "calibration".to_owned(),
             path: "built-in".to_owned(),
             sha256: String::new(),
-            prompts: shape.requests.len(),
+            prompts: shape.units.len(),
         },
         loads: vec![shape.load_point()],
         rounds: 1,
@@ -245,8 +246,8 @@ fn session(
     Ok(Session {
         client: server_api::client(&plan.http, None)?,
         api_key: None,
-        requests: Arc::from(shape.requests),
-        warmup: Arc::from([Request { prompt_id: "warmup".into(), prompt: "Warm up.".into(), max_tokens: 4 }]),
+        units: Source::Listed(shape.units.into()).units(),
+        warmup: Units::one(Unit::single("warmup", "Warm up.", 4)),
         plan,
         environment: environment.clone(),
         program,
@@ -259,8 +260,10 @@ fn session(
 struct Shape {
     load: CalibrationLoad,
     itl_ms: f64,
+    /// Of each answer.
+    tokens: u32,
     /// Each with an id of its own, by which it is found in the truth.
-    requests: Vec<Request>,
+    units: Vec<Unit>,
 }
 
 impl Shape {
@@ -275,12 +278,8 @@ impl Shape {
             }
             CalibrationLoad::Open { rate } => (OPEN_ITL_MS, OPEN_TOKENS, (rate * seconds).ceil().max(3.0)),
         };
-        let request = |number: u64| Request {
-            prompt_id: format!("r{number}"),
-            prompt: "Say something long.".to_owned(),
-            max_tokens: tokens,
-        };
-        Shape { load, itl_ms, requests: (0..count as u64).map(request).collect() }
+        let unit = |number: u64| Unit::single(format!("r{number}"), "Say something long.", tokens);
+        Shape { load, itl_ms, tokens, units: (0..count as u64).map(unit).collect() }
     }
 
     fn load_point(&self) -> LoadPoint {
@@ -297,9 +296,7 @@ impl Shape {
         LoadPoint {
             name: None,
             traffic,
-            until: Until::after_requests(
-                NonZeroU64::new(self.requests.len() as u64).unwrap_or(NonZeroU64::MIN),
-            ),
+            until: Until::after_requests(NonZeroU64::new(self.units.len() as u64).unwrap_or(NonZeroU64::MIN)),
             warmup: Warmup::Requests(WARMUP.min(most)),
             drain_s: 30.0,
             timeout_s: 60.0,
@@ -312,7 +309,7 @@ fn pretend(program: &Path, shared: &SharedSettings, shape: &Shape) -> anyhow::Re
     let definition = definitions.get(ENGINE).with_context(|| format!("no backend is called '{ENGINE}'"))?;
     let choice =
         Choice { label: ENGINE.to_owned(), engine: Engine::Named(ENGINE.to_owned()), from_all: false };
-    let writes: u64 = shape.requests.iter().map(|request| u64::from(request.max_tokens) + 8).sum();
+    let writes = shape.units.len() as u64 * (u64::from(shape.tokens) + 8);
     let given = Given {
         model: None,
         settings: BTreeMap::new(),
@@ -351,8 +348,8 @@ mod tests {
     fn every_request_of_a_load_has_a_mark_of_its_own() {
         let shape = Shape::of(CalibrationLoad::Closed { streams: 10, tokens_per_s: 50.0 }, 0.1);
         let marks: std::collections::BTreeSet<&str> =
-            shape.requests.iter().map(|request| request.prompt_id.as_str()).collect();
+            shape.units.iter().map(|unit| unit.id.as_str()).collect();
         // Two rounds at least: the first is the ramp.
-        assert_eq!((marks.len(), shape.requests.len()), (20, 20));
+        assert_eq!((marks.len(), shape.units.len()), (20, 20));
     }
 }

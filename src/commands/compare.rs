@@ -19,18 +19,15 @@ use crate::commands::play::{self, Dataset, Targets};
 use crate::commands::resolve::choices::{self, Choice, Engine, Given, Lists};
 use crate::commands::resolve::machine::{Finder, machine};
 use crate::commands::resolve::simulated::Simulation;
+use crate::commands::title;
 use crate::commands::{block_on, install, resume};
-
-/// The titles of the plans.
-pub const COMPARE: &str = "compare";
-const RUN: &str = "run";
 
 /// `harness compare`
 pub fn compare(args: CompareArgs) -> anyhow::Result<ExitCode> {
     if args.backend.is_empty() && args.resume.is_none() {
         return refuse("compare needs backends", "harness compare --backend all");
     }
-    launch(args, COMPARE)
+    launch(args, title::COMPARE)
 }
 
 /// `harness run`
@@ -42,7 +39,7 @@ pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
             "harness run --backend vllm; several go into harness compare",
         );
     }
-    launch(args, RUN)
+    launch(args, title::RUN)
 }
 
 /// Launches what the arguments name, or what an earlier try left.

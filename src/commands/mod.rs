@@ -22,6 +22,7 @@ mod runtime;
 mod show;
 mod simulate;
 mod sweep;
+mod title;
 
 use runtime::block_on;
 

@@ -3,13 +3,12 @@
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
 use crate::cli::{LoadArgs, OutputArgs, RunsArgs};
-use crate::dataset;
+use crate::dataset::{self, Source};
 use crate::environment;
 use crate::load;
 use crate::pipeline::forecast::Forecast;
@@ -28,7 +27,7 @@ use crate::server_api;
 
 use crate::commands::resolve::traffic;
 use crate::commands::show::{self, Show};
-use crate::commands::{bench, calibrated, compare, interrupt};
+use crate::commands::{calibrated, interrupt, title};
 
 /// Output limit where neither the flag nor the dataset gives one.
 const DEFAULT_MAX_TOKENS: u32 = 128;
@@ -92,7 +91,7 @@ pub async fn play(
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
-    let sweeps = targets.title == bench::SWEEP;
+    let sweeps = targets.title == title::SWEEP;
     let loads = traffic::loads(load_args, sweeps, dataset.prompts.len())?;
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
     let mut plan = Plan {
@@ -109,7 +108,7 @@ pub async fn play(
         scrape_interval_s: load_args.scrape_interval,
         output: Output {
             directory: output.output.clone(),
-            folder: sweeps || targets.title == compare::COMPARE || runs_of_one > 1,
+            folder: sweeps || targets.title == title::COMPARE || runs_of_one > 1,
         },
         strict: output.strict,
         simulated: targets.simulated,
@@ -159,13 +158,13 @@ pub struct Parts {
 /// Plays a plan, shows it, and says how it went.
 pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitCode> {
     let max_tokens = parts.plan.sampling.max_tokens;
-    let requests = dataset::requests(&parts.dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
+    let units = dataset::units(&parts.dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
     let session = Session {
         client: server_api::client(&parts.plan.http, parts.api_key.as_deref())?,
         api_key: parts.api_key,
         environment: parts.environment,
-        requests: Arc::from(requests),
-        warmup: Arc::from(dataset::warmup_requests(WARMUP_PROMPTS, max_tokens)),
+        units: Source::Listed(units.into()).units(),
+        warmup: Source::Listed(dataset::warmup_units(WARMUP_PROMPTS, max_tokens).into()).units(),
         program: std::env::current_exe().context("cannot tell where this program lies")?,
         probe_running_server: parts.probe,
         closed: parts.closed,

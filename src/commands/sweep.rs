@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use crate::cli::{BenchArgs, CompareArgs, SweepArgs};
 use crate::schema::refusal::refuse;
 
+use crate::commands::title;
 use crate::commands::{bench, compare};
 
 /// Runs the command: over backends that are launched, or over one server that already runs.
 pub fn sweep(args: SweepArgs) -> anyhow::Result<ExitCode> {
     match (&args.url, args.backend.is_empty() && args.resume.is_none()) {
-        (Some(_), _) => bench::measure(bench_args(args)?, bench::SWEEP),
-        (None, false) => compare::launch(compare_args(args), bench::SWEEP),
+        (Some(_), _) => bench::measure(bench_args(args)?, title::SWEEP),
+        (None, false) => compare::launch(compare_args(args), title::SWEEP),
         (None, true) => {
             return refuse(
                 "sweep needs backends or a server",

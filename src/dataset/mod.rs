@@ -1,6 +1,7 @@
-//! `datasets/` → prompts → requests: the same for every backend, made before any clock starts.
+//! `datasets/` → prompts → units: the same for every backend, made before any clock starts.
 
 mod parse;
+mod source;
 mod warmup;
 
 use std::path::Path;
@@ -9,10 +10,11 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 
 pub use parse::DatasetError;
-pub use warmup::warmup_requests;
+pub use source::Source;
+pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
-use crate::schema::unit::{Prompt, Request};
+use crate::schema::unit::{Body, Prompt, Turn, Unit};
 
 /// The prompts that are played unless another file is named.
 const BUILT_IN: &str = include_str!("../../datasets/benchmark_dataset.json");
@@ -58,20 +60,19 @@ fn source(name: &str, path: &str, bytes: &[u8], prompts: usize) -> DatasetSource
     DatasetSource { name: name.to_owned(), path: path.to_owned(), sha256, prompts }
 }
 
-/// One request a prompt, in order. The output limit in tokens is the override, else the entry's own, else the default.
-pub fn requests(
-    prompts: &[Prompt],
-    max_tokens_override: Option<u32>,
-    default_max_tokens: u32,
-) -> Vec<Request> {
-    prompts
-        .iter()
-        .map(|prompt| Request {
-            prompt_id: prompt.id.clone(),
-            prompt: prompt.prompt.clone(),
-            max_tokens: max_tokens_override.or(prompt.max_tokens).unwrap_or(default_max_tokens),
-        })
-        .collect()
+/// One unit of one turn a prompt, in order. The output limit in tokens is the override, else the entry's own, else
+/// the default.
+pub fn units(prompts: &[Prompt], max_tokens_override: Option<u32>, default_max_tokens: u32) -> Vec<Unit> {
+    let unit = |prompt: &Prompt| {
+        let max_tokens = max_tokens_override.or(prompt.max_tokens).unwrap_or(default_max_tokens);
+        Unit {
+            id: prompt.id.clone(),
+            category: prompt.category.as_str().into(),
+            model: None,
+            turns: vec![Turn { body: Body::Text(prompt.prompt.clone()), max_tokens, pause_s: 0.0 }],
+        }
+    };
+    prompts.iter().map(unit).collect()
 }
 
 #[cfg(test)]

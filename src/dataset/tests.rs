@@ -195,21 +195,29 @@ fn an_override_wins_over_the_entry_and_the_entry_over_the_default() {
     let prompt =
         |max_tokens| Prompt { id: "a".into(), category: String::new(), prompt: "x".into(), max_tokens };
     let prompts = [prompt(Some(7)), prompt(None)];
-    let limits = |over| requests(&prompts, over, 64).iter().map(|r| r.max_tokens).collect::<Vec<_>>();
+    let limits =
+        |over| units(&prompts, over, 64).iter().map(|unit| unit.turns[0].max_tokens).collect::<Vec<_>>();
     assert_eq!(limits(None), [7, 64]);
     assert_eq!(limits(Some(9)), [9, 9]);
 }
 
+fn text(unit: &Unit) -> &str {
+    match &unit.turns[0].body {
+        Body::Text(text) => text,
+        Body::Messages(_) => "",
+    }
+}
+
 #[test]
 fn warm_up_prompts_differ_from_each_other_and_from_the_measured_ones() {
-    let warmup = warmup_requests(200, None);
+    let warmup = warmup_units(200, None);
     assert_eq!(warmup.len(), 200);
     let measured: HashSet<String> = load(None).unwrap().0.into_iter().map(|prompt| prompt.prompt).collect();
-    let texts: HashSet<&str> = warmup.iter().map(|request| request.prompt.as_str()).collect();
-    let ids: HashSet<&str> = warmup.iter().map(|request| request.prompt_id.as_str()).collect();
+    let texts: HashSet<&str> = warmup.iter().map(text).collect();
+    let ids: HashSet<&str> = warmup.iter().map(|unit| unit.id.as_str()).collect();
     assert_eq!((texts.len(), ids.len()), (200, 200));
     assert!(texts.iter().all(|text| !measured.contains(*text) && !text.contains("{}")));
-    assert!(warmup.iter().all(|request| (32..=128).contains(&request.max_tokens)));
-    assert!(warmup_requests(3, Some(5)).iter().all(|request| request.max_tokens == 5));
-    assert!(warmup_requests(0, None).is_empty());
+    assert!(warmup.iter().all(|unit| (32..=128).contains(&unit.turns[0].max_tokens)));
+    assert!(warmup_units(3, Some(5)).iter().all(|unit| unit.turns[0].max_tokens == 5));
+    assert!(warmup_units(0, None).is_empty());
 }

@@ -1,6 +1,6 @@
 //! Prompts for the warm-up: short and long in turn, and none that is measured.
 
-use crate::schema::unit::Request;
+use crate::schema::unit::Unit;
 
 /// `{}` stands for a subject. Lengths run from a line to a paragraph, as the measured prompts' do.
 const TEMPLATES: [&str; 6] = [
@@ -30,20 +30,18 @@ const SUBJECTS: [&str; 12] = [
 /// Output limits in tokens, by template.
 const MAX_TOKENS: [u32; TEMPLATES.len()] = [32, 64, 96, 128, 64, 96];
 
-/// `count` requests with prompts that differ from each other and from the built-in dataset: 72 distinct
+/// `count` units of one turn with prompts that differ from each other and from the built-in dataset: 72 distinct
 /// texts, then the same with a round number before them. Output limits are 32 to 128 tokens, or the override.
-pub fn warmup_requests(count: usize, max_tokens_override: Option<u32>) -> Vec<Request> {
+pub fn warmup_units(count: usize, max_tokens_override: Option<u32>) -> Vec<Unit> {
     (0..count)
         .map(|index| {
             let template = index % TEMPLATES.len();
             let subject = (index / TEMPLATES.len()) % SUBJECTS.len();
             let round = index / (TEMPLATES.len() * SUBJECTS.len());
             let text = TEMPLATES[template].replace("{}", SUBJECTS[subject]);
-            Request {
-                prompt_id: format!("warmup-{}", index + 1),
-                prompt: if round == 0 { text } else { format!("Round {}. {text}", round + 1) },
-                max_tokens: max_tokens_override.unwrap_or(MAX_TOKENS[template]),
-            }
+            let text = if round == 0 { text } else { format!("Round {}. {text}", round + 1) };
+            let max_tokens = max_tokens_override.unwrap_or(MAX_TOKENS[template]);
+            Unit::single(format!("warmup-{}", index + 1), text, max_tokens)
         })
         .collect()
 }

@@ -2,12 +2,10 @@
 
 use std::future::Future;
 
-use crate::schema::record::RequestRecord;
-
 use crate::load::cancel::Cancel;
 use crate::load::http::{http1_exchange, http2};
 use crate::load::request::answer::Ending;
-use crate::load::request::in_flight::{Assignment, Client, InFlight};
+use crate::load::request::in_flight::{Assignment, Client, Ended, InFlight};
 use crate::load::schedule::pacer::Tickets;
 
 /// Plays a request to its end. With `tickets` the pacer sends it at its due time, else it is sent at once.
@@ -18,7 +16,7 @@ pub(crate) fn play(
     assignment: Assignment,
     tickets: Option<&Tickets>,
     cancel: &Cancel,
-) -> impl Future<Output = Option<RequestRecord>> {
+) -> impl Future<Output = Option<Ended>> {
     let start_us = assignment.slot_free_us.max(client.clock.now_us());
     let deadline = client.clock.instant(start_us.saturating_add(assignment.timeout_us));
     let mut request = InFlight::new(client, assignment);

@@ -16,18 +16,20 @@ use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::RequestRecord;
 use crate::schema::target::Capabilities;
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Warmup};
-use crate::schema::unit::{Phase, Request};
+use crate::schema::unit::{Phase, Units};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
 use crate::load::http::http2_connections::Http2Connections;
+use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
+use crate::load::player::Player;
 use crate::load::request::in_flight::Client;
 use crate::load::request::messages::{Messages, Requests};
 use crate::load::schedule::pacer::Pacer;
 use crate::load::schedule::slots::Slots;
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
-use crate::load::worker::{ClosedLoop, Command, CpuUse, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
+use crate::load::worker::{Command, CpuUse, LOOK_AHEAD_US, Worker, work};
 
 /// Warm-up of an open loop without a cap is played with so many in flight.
 const WARMUP_CONCURRENCY: u64 = 20;
@@ -66,10 +68,10 @@ pub struct Job {
     pub client_threads: u32,
     /// What each request asks for.
     pub sampling: Sampling,
-    /// Measured requests, repeated in order.
-    pub requests: Arc<[Request]>,
-    /// Warm-up requests, repeated in order.
-    pub warmup: Arc<[Request]>,
+    /// Measured units.
+    pub units: Units,
+    /// Warm-up units.
+    pub warmup: Units,
 }
 
 /// True: stop now and cancel what is in flight.
@@ -137,9 +139,7 @@ impl Workers {
         let threads = u64::from(job.client_threads.max(1));
         let mut workers = Workers { commands: Vec::new(), ended: Vec::new(), messages: Arc::new(messages) };
         for number in 0..threads {
-            let worker = Worker {
-                number,
-                threads,
+            let player = Player {
                 client: Client {
                     clock,
                     offset: RealtimeOffset::measure(&clock),
@@ -148,13 +148,14 @@ impl Workers {
                     http2: workers.messages.http2_head().map(Http2Connections::new),
                     live: live.clone(),
                 },
-                load: job.load.clone(),
-                seed: job.seed,
                 sampling: job.sampling,
                 capabilities: job.capabilities.clone(),
+                timeout_us: micros(job.load.timeout_s),
                 records: records.clone(),
                 last_issue: Default::default(),
             };
+            let (load, seed) = (job.load.clone(), job.seed);
+            let worker = Worker { number, threads, load, seed, player: Arc::new(player) };
             let (commands, queue) = mpsc::unbounded_channel();
             let (ending, ended) = oneshot::channel();
             let runtime = crate::load::socket::wait_bounds::runtime(clock)
@@ -232,7 +233,7 @@ impl Run {
             Warmup::Requests(requests) => (requests, None),
             Warmup::DurationS(seconds) => (u64::MAX, Some(from_us + micros(seconds))),
         };
-        if self.job.warmup.is_empty() || requests == 0 || until_us == Some(from_us) {
+        if self.job.warmup.unit(0).is_none() || requests == 0 || until_us == Some(from_us) {
             return Ok(None);
         }
         let slots = self.warmup_slots().min(requests);
@@ -255,7 +256,7 @@ impl Run {
         let lead_us = lead_us(&load);
         let from_us = self.clock.now_us() + lead_us;
         let until_us = load.until.duration_s().map(|seconds| from_us + micros(seconds));
-        let requests = Requests::new(self.workers.messages.clone(), self.job.requests.clone());
+        let requests = Requests::new(self.workers.messages.clone(), self.job.units.clone());
         let (kind, pacer) = match load.traffic {
             Traffic::Closed { slots, ramp } => (self.closed(slots, ramp, first_e2e_us), None),
             Traffic::Open { arrivals: _, cap } => {
@@ -328,6 +329,7 @@ impl Run {
             until_us,
             drain_until_us: until_us.map(|until_us| until_us + micros(self.job.load.drain_s)),
             kind,
+            next_index: AtomicU64::new(0),
             last_issue_us: AtomicU64::new(0),
             first_e2e_us: AtomicU64::new(0),
         })

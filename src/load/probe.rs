@@ -8,35 +8,39 @@ use anyhow::Context;
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::HttpSettings;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::unit::{Phase, Request};
+use crate::schema::unit::{Phase, Unit};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
 use crate::load::exchange;
 use crate::load::http::http2_connections::Http2Connections;
 use crate::load::play::{Job, base_url};
-use crate::load::request::answer::{blank_record, expect};
+use crate::load::protocol::Protocol;
+use crate::load::request::answer::blank_record;
 use crate::load::request::in_flight::{Assignment, Client};
 use crate::load::request::messages::Messages;
+use crate::load::request::seen::expect;
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
 
 /// A server takes a connection within this time, or there is none.
 const CHECK_LIMIT: Duration = Duration::from_secs(15);
 
-/// Sends one request on a fresh connection, which is closed afterwards. µs 0 of its record is the
+/// Sends the first turn of `unit` on a fresh connection, which is closed afterwards. µs 0 of its record is the
 /// call. What cannot even be sent comes back as a failure to connect, with the cause.
-pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRecord {
-    let sampling = job.sampling;
-    let expect = expect(&job.capabilities, sampling.ignore_eos, sampling.exact_itl, request.max_tokens);
-    let record = blank_record(0, &request.prompt_id, Phase::Warmup, expect);
+pub async fn probe(job: &Job, unit: &Unit, timeout: Duration) -> RequestRecord {
+    let max_tokens = unit.turns.first().map_or(0, |turn| turn.max_tokens);
+    let protocol = Protocol::of(job.http.protocol);
+    let expect = expect(protocol, &job.capabilities, &job.sampling, max_tokens);
+    let record = blank_record(0, unit, Phase::Warmup, expect);
     let unsent = record.clone();
     let prepared = async {
         let url = base_url(&job.base_url)?;
         let key = job.api_key.as_deref();
         let messages = Messages::new(&url, &job.http, key, &job.capabilities, &job.sampling, true)?;
         let http2 = messages.http2_head().map(Http2Connections::new);
-        Ok::<_, anyhow::Error>((Dialer::new(&url, &job.http).await?, messages.make(request), http2))
+        let message = messages.first(unit).context("there is nothing to send")?;
+        Ok::<_, anyhow::Error>((Dialer::new(&url, &job.http).await?, message, http2))
     };
     let failed = |detail: String| {
         let outcome = Outcome::Failed { kind: FailureKind::Connect, detail };
@@ -59,7 +63,7 @@ pub async fn probe(job: &Job, request: &Request, timeout: Duration) -> RequestRe
     let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2);
     let assignment = Assignment { record, message, expect, slot_free_us: 0, timeout_us };
     let record = exchange::play(&client, assignment, None, &Cancel::default()).await;
-    record.unwrap_or_else(|| failed("cancelled".to_owned()))
+    record.map(|ended| ended.record).unwrap_or_else(|| failed("cancelled".to_owned()))
 }
 
 /// Opens a connection to see that a server speaks HTTP/2, and closes it: no request is sent. An error

@@ -1,8 +1,8 @@
-//! One client thread: its runtime, its connections, and its share of each phase.
+//! One client thread: its connections, and its share of each phase. A unit starts in one of two ways: when a slot
+//! is free, or when it is due.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -10,19 +10,13 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use crate::schema::live::LiveCounters;
-use crate::schema::plan::{LoadPoint, Sampling};
-use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::target::Capabilities;
-use crate::schema::unit::{Phase, Request};
+use crate::schema::plan::LoadPoint;
 
-use crate::load::cancel::Cancel;
 use crate::load::clock::thread_cpu_ns;
-use crate::load::exchange;
-use crate::load::request::answer::{blank_record, expect};
-use crate::load::request::in_flight::{Assignment, Client};
-use crate::load::request::messages::Requests;
+use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
+use crate::load::player::{Begun, Player, UnitEnd, wait_by_pacer};
 use crate::load::schedule::arrivals::{DueTimes, due_times};
-use crate::load::schedule::pacer::{Ticket, Tickets};
+use crate::load::schedule::pacer::Tickets;
 use crate::load::schedule::slots::{Slot, Slots};
 
 /// Requests of an open loop are made ready so long before they are due: body, connection, place in the pacer's queue.
@@ -31,50 +25,6 @@ pub(crate) const LOOK_AHEAD_US: u64 = 50_000;
 const CONNECT_AHEAD_LIMIT: Duration = Duration::from_secs(2);
 /// After a refused connection a slot waits so long, lest a dead server turns the run into a flood of failures.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
-
-/// A phase of the run, shared by all workers.
-pub(crate) struct PhaseRun {
-    pub(crate) phase: Phase,
-    pub(crate) requests: Requests,
-    pub(crate) cancel: Cancel,
-    /// Start, µs.
-    pub(crate) from_us: u64,
-    /// No request is issued from here on, µs; none: bounded by requests alone.
-    pub(crate) until_us: Option<u64>,
-    /// Latest end of what is then in flight, µs.
-    pub(crate) drain_until_us: Option<u64>,
-    pub(crate) kind: PhaseKind,
-    /// When the last request was issued, µs.
-    pub(crate) last_issue_us: AtomicU64,
-    /// E2E of the first request that completed, µs; 0: none yet.
-    pub(crate) first_e2e_us: AtomicU64,
-}
-
-/// How requests of a phase start.
-pub(crate) enum PhaseKind {
-    /// Always so many in flight.
-    Closed(ClosedLoop),
-    /// At due times.
-    Open {
-        slots: Option<Arc<Slots>>,
-        tickets: Tickets,
-        /// Requests are made ready so long before they are due, µs.
-        ahead_us: u64,
-    },
-}
-
-/// A closed loop.
-pub(crate) struct ClosedLoop {
-    pub(crate) slots: u64,
-    pub(crate) requests: u64,
-    pub(crate) next: AtomicU64,
-    pub(crate) ramp_us: u64,
-    /// The ramp was not measured: it shrinks to half the first request's E2E once that is known.
-    pub(crate) ramp_shrinks: bool,
-    pub(crate) first_end: tokio::sync::watch::Sender<Option<(u64, u64)>>,
-    /// When the last slot started, µs.
-    pub(crate) ramp_to_us: AtomicU64,
-}
 
 /// What a command took of its thread, or of all.
 #[derive(Debug, Clone, Copy, Default)]
@@ -113,15 +63,10 @@ pub(crate) enum Command {
 pub(crate) struct Worker {
     pub(crate) number: u64,
     pub(crate) threads: u64,
-    pub(crate) client: Client,
     pub(crate) load: LoadPoint,
     /// Seed of the due times.
     pub(crate) seed: u64,
-    pub(crate) sampling: Sampling,
-    pub(crate) capabilities: Capabilities,
-    pub(crate) records: Sender<RequestRecord>,
-    /// When this thread last issued a request, µs, and its CPU time then, ns.
-    pub(crate) last_issue: (AtomicU64, AtomicU64),
+    pub(crate) player: Arc<Player>,
 }
 
 /// Runs a worker until there are no more commands; its connections are closed then.
@@ -159,23 +104,23 @@ impl Worker {
     fn cpu_use(&self, from_us: u64, before_ns: u64) -> CpuUse {
         let used_ns = thread_cpu_ns().unwrap_or(0).saturating_sub(before_ns);
         let [issued_us, issued_ns] =
-            [&self.last_issue.0, &self.last_issue.1].map(|last| last.load(Ordering::Relaxed));
+            [&self.player.last_issue.0, &self.player.last_issue.1].map(|last| last.load(Ordering::Relaxed));
         let busy_share = busy_share(issued_us.saturating_sub(from_us), issued_ns.saturating_sub(before_ns));
         CpuUse { cpu_s: used_ns as f64 / 1e9, busy_share }
     }
 
     fn each_second(&self) {
-        self.client.offset.refresh(&self.client.clock);
-        let now_us = self.client.clock.now_us();
-        self.client.pool.drop_stale(now_us);
-        if let Some(connections) = &self.client.http2 {
+        self.player.client.offset.refresh(&self.player.client.clock);
+        let now_us = self.player.client.clock.now_us();
+        self.player.client.pool.drop_stale(now_us);
+        if let Some(connections) = &self.player.client.http2 {
             connections.drop_stale(now_us);
         }
     }
 
     /// Failures, and a server that is slow to accept, are left to the requests that need a connection.
     async fn connect(&self, count: usize) {
-        let client = &self.client;
+        let client = &self.player.client;
         let all = async {
             if let Some(connections) = &client.http2 {
                 let _ = connections.open_for(count, &client.dialer, &client.clock).await;
@@ -192,23 +137,29 @@ impl Worker {
     }
 
     async fn play(self: &Arc<Self>, phase: &Arc<PhaseRun>) {
-        let mut tasks = JoinSet::new();
         match &phase.kind {
             PhaseKind::Closed(closed) => {
+                let mut tasks = JoinSet::new();
                 for slot in (self.number..closed.slots).step_by(self.threads as usize) {
-                    let (worker, phase) = (self.clone(), phase.clone());
-                    tasks.spawn(async move { worker.slot(&phase, slot).await });
+                    tasks.spawn(self.clone().slot(phase.clone(), slot));
                 }
+                self.drain(phase, tasks).await;
             }
             PhaseKind::Open { slots, tickets, ahead_us } => {
+                let mut tasks = JoinSet::new();
                 if let Some(dues) = due_times(&self.load, self.seed) {
                     self.open_loop(phase, dues, *ahead_us, (slots.as_ref(), tickets), &mut tasks).await;
                 }
+                self.drain(phase, tasks).await;
             }
         }
+    }
+
+    /// Waits for what is in flight, to the end of the drain at most.
+    async fn drain<T: 'static>(&self, phase: &PhaseRun, mut tasks: JoinSet<T>) {
         if let Some(drain_until_us) = phase.drain_until_us {
             let ended = async { while tasks.join_next().await.is_some() {} };
-            let limit = self.client.clock.instant(drain_until_us);
+            let limit = self.player.client.clock.instant(drain_until_us);
             if tokio::time::timeout_at(limit.into(), ended).await.is_err() {
                 phase.cancel.set();
             }
@@ -216,40 +167,33 @@ impl Worker {
         while tasks.join_next().await.is_some() {}
     }
 
-    /// One slot of a closed loop: a request after another until the bounds.
-    async fn slot(&self, phase: &PhaseRun, slot: u64) {
+    /// One slot of a closed loop: a unit after another until the bounds.
+    async fn slot(self: Arc<Self>, phase: Arc<PhaseRun>, slot: u64) {
         let PhaseKind::Closed(closed) = &phase.kind else { return };
-        self.wait_for_ramp(phase, closed, slot).await;
-        let mut ready_us = self.client.clock.now_us();
+        self.wait_for_ramp(&phase, closed, slot).await;
+        let mut ready_us = self.player.client.clock.now_us();
         closed.ramp_to_us.fetch_max(ready_us, Ordering::Relaxed);
         loop {
-            let over = phase.until_us.is_some_and(|until_us| self.client.clock.now_us() >= until_us);
+            let over = phase.until_us.is_some_and(|until_us| self.player.client.clock.now_us() >= until_us);
             if over || phase.cancel.is_set() {
                 return;
             }
-            let index = closed.next.fetch_add(1, Ordering::Relaxed);
-            if index >= closed.requests {
+            let k = closed.next.fetch_add(1, Ordering::Relaxed);
+            if k >= closed.requests {
                 return;
             }
-            let Some(assignment) = self.assignment(phase, index, None, ready_us, ready_us) else { return };
-            let Some(record) = exchange::play(&self.client, assignment, None, &phase.cancel).await else {
-                return;
-            };
-            ready_us = record.end_us;
-            if closed.first_end.borrow().is_none() && record.outcome == Outcome::Completed {
-                closed.first_end.send_replace(Some((record.end_us, e2e_us(&record).unwrap_or(0))));
-            }
-            let refused = matches!(record.outcome, Outcome::Failed { kind: FailureKind::Connect, .. });
-            self.emit(phase, record);
-            if refused {
+            let Some(begun) = self.player.begin(&phase, k, None, ready_us) else { return };
+            let Some(end) = self.player.clone().unit(phase.clone(), begun, None).await else { return };
+            ready_us = end.end_us;
+            if end.refused {
                 tokio::time::sleep(REFUSED_PAUSE).await;
-                ready_us = self.client.clock.now_us();
+                ready_us = self.player.client.clock.now_us();
             }
         }
     }
 
     async fn wait_for_ramp(&self, phase: &PhaseRun, closed: &ClosedLoop, slot: u64) {
-        let clock = &self.client.clock;
+        let clock = &self.player.client.clock;
         let start_us =
             |from_us: u64, ramp_us: u64| clock.instant(from_us + ramp_us * slot / closed.slots.max(1));
         let mut first_end = closed.first_end.subscribe();
@@ -274,9 +218,9 @@ impl Worker {
         mut dues: DueTimes,
         ahead_us: u64,
         (slots, tickets): (Option<&Arc<Slots>>, &Tickets),
-        tasks: &mut JoinSet<()>,
+        tasks: &mut JoinSet<Option<UnitEnd>>,
     ) {
-        let clock = &self.client.clock;
+        let clock = &self.player.client.clock;
         while let Some((index, offset_us)) = dues.next() {
             if index % self.threads != self.number {
                 continue;
@@ -287,33 +231,21 @@ impl Worker {
                 () = sleep_until(early.into()) => {}
                 () = phase.cancel.wait() => {}
             }
-            let Some(mut assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else {
-                return;
-            };
+            let Some(mut begun) = self.player.begin(phase, index, Some(due_us), due_us) else { return };
             let mut slot = None;
             if let Some(slots) = slots {
                 let Some(free) = self.wait_for_slot(phase, due_us, slots, tickets).await else {
-                    self.drop_due(phase, index, due_us, dues);
+                    self.drop_due(phase, begun, dues);
                     return;
                 };
                 // Not now: that the client wakes late to a slot that was free is its own delay.
-                assignment.slot_free_us = due_us.max(free.free_since_us());
+                begun.first.slot_free_us = due_us.max(free.free_since_us());
                 slot = Some(free);
             } else if phase.cancel.is_set() {
-                self.drop_due(phase, index, due_us, dues);
+                self.drop_due(phase, begun, dues);
                 return;
             }
-            let (worker, phase, tickets) = (self.clone(), phase.clone(), tickets.clone());
-            tasks.spawn(async move {
-                if let Some(record) =
-                    exchange::play(&worker.client, assignment, Some(&tickets), &phase.cancel).await
-                {
-                    if let Some(slot) = slot {
-                        slot.end(record.end_us);
-                    }
-                    worker.emit(&phase, record);
-                }
-            });
+            tasks.spawn(self.player.clone().unit(phase.clone(), begun, Some((tickets.clone(), slot))));
             while tasks.try_join_next().is_some() {}
         }
     }
@@ -326,15 +258,10 @@ impl Worker {
         slots: &Arc<Slots>,
         tickets: &Tickets,
     ) -> Option<Slot> {
-        let clock = &self.client.clock;
+        let clock = &self.player.client.clock;
         let until_us = phase.until_us.unwrap_or(clock.now_us() + (1 << 50));
         let slot = async {
-            if due_us > clock.now_us() {
-                let ticket = Ticket::new(due_us, None);
-                if tickets.send(ticket.clone()).is_ok() {
-                    ticket.done().await;
-                }
-            }
+            wait_by_pacer(clock, due_us, tickets).await;
             slots.take().await
         };
         tokio::select! {
@@ -345,69 +272,23 @@ impl Worker {
         }
     }
 
-    /// What was due but never got a slot is dropped, and counted.
-    fn drop_due(&self, phase: &PhaseRun, index: u64, due_us: u64, rest: DueTimes) {
-        let now_us = self.client.clock.now_us();
+    /// What was due but never got a slot is dropped, and counted: `first`, and those of `rest` that are due.
+    fn drop_due(&self, phase: &PhaseRun, first: Begun, rest: DueTimes) {
+        let now_us = self.player.client.clock.now_us();
         let rest = rest
-            .filter(|(index, _)| index % self.threads == self.number)
-            .map(|(index, offset_us)| (index, phase.from_us + offset_us));
-        for (index, due_us) in std::iter::once((index, due_us)).chain(rest) {
-            if due_us > now_us {
-                return;
-            }
-            let Some(assignment) = self.assignment(phase, index, Some(due_us), due_us, due_us) else {
-                return;
-            };
-            let mut record = assignment.record;
+            .filter(|(k, _)| k % self.threads == self.number)
+            .map(|(k, offset_us)| (k, phase.from_us + offset_us))
+            .take_while(|(_, due_us)| *due_us <= now_us)
+            .map_while(|(k, due_us)| self.player.begin(phase, k, Some(due_us), due_us));
+        // Where the first is not due, the rest is not either.
+        let first = std::iter::once(first).filter(|begun| begun.first.record.ready_us <= now_us);
+        for begun in first.chain(rest) {
+            let mut record = begun.first.record;
             record.end_us = now_us;
-            LiveCounters::add(&self.client.live.issued, 1);
-            self.emit(phase, record);
+            LiveCounters::add(&self.player.client.live.issued, 1);
+            self.player.emit(phase, record);
         }
     }
-
-    fn assignment(
-        &self,
-        phase: &PhaseRun,
-        index: u64,
-        due_us: Option<u64>,
-        ready_us: u64,
-        slot_free_us: u64,
-    ) -> Option<Assignment> {
-        let (request, message): (&Request, _) = phase.requests.get(index)?;
-        self.last_issue.0.store(self.client.clock.now_us(), Ordering::Relaxed);
-        self.last_issue.1.store(thread_cpu_ns().unwrap_or(0), Ordering::Relaxed);
-        let (ignore_eos, exact_itl) = (self.sampling.ignore_eos, self.sampling.exact_itl);
-        let expect = expect(&self.capabilities, ignore_eos, exact_itl, request.max_tokens);
-        let mut record = blank_record(index, &request.prompt_id, phase.phase, expect);
-        record.due_us = due_us;
-        record.ready_us = ready_us;
-        let timeout_us = (self.load.timeout_s * 1e6) as u64;
-        Some(Assignment { record, message, expect, slot_free_us, timeout_us })
-    }
-
-    fn emit(&self, phase: &PhaseRun, record: RequestRecord) {
-        let live = &self.client.live;
-        phase.last_issue_us.fetch_max(record.sent_us.unwrap_or(record.ready_us), Ordering::Relaxed);
-        match record.phase {
-            Phase::Warmup => LiveCounters::add(&live.warmup_done, 1),
-            Phase::Measured => match &record.outcome {
-                Outcome::Completed => LiveCounters::add(&live.completed, 1),
-                Outcome::Failed { .. } => LiveCounters::add(&live.failed, 1),
-                Outcome::Cancelled | Outcome::Dropped => {}
-            },
-        }
-        if record.outcome == Outcome::Completed
-            && let Some(e2e_us) = e2e_us(&record)
-        {
-            let _ = phase.first_e2e_us.compare_exchange(0, e2e_us, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        // The receiver is gone only where the caller has given the run up.
-        let _ = self.records.send(record);
-    }
-}
-
-fn e2e_us(record: &RequestRecord) -> Option<u64> {
-    Some(record.last_token_us?.saturating_sub(record.sent_us?).max(1))
 }
 
 #[cfg(test)]

@@ -71,7 +71,8 @@ fn counters(page: &Page, metrics: &ServerMetrics) -> ServerCounters {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::schema::plan::{Endpoint, HttpSettings};
+    use crate::schema::plan::HttpSettings;
+    use crate::schema::target::ProtocolName;
     use crate::server_api::client;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -181,7 +182,7 @@ mod tests {
 
     fn asker(api_key: Option<&str>) -> reqwest::Client {
         let wire = HttpSettings {
-            endpoint: Endpoint::Chat,
+            protocol: ProtocolName::OpenaiChat,
             path: String::new(),
             headers: Vec::new(),
             api_key_env: None,

@@ -13,11 +13,11 @@ use crate::schema::calibration::{CalibrationLoad, Exactness};
 use crate::schema::plan::RunKey;
 use crate::schema::target::{Origin, Target};
 
-use super::Session;
 use super::event::Listener;
 use super::failure::{Failure, Reach};
 use super::measure::{self, CutShort, Standing};
-use super::serve::{self, Stage};
+use super::serve;
+use super::session::{Session, Stage};
 
 /// Plays the plan's one load against its only target, a pretend engine, and holds every record against the
 /// engine's truth. The engine is a process of its own below `guard`; it is gone afterwards. None: the user

@@ -21,8 +21,7 @@ use super::event::Event;
 use super::failure::Failure;
 use super::record::{self, LiveTtft, ReportedTokens};
 use super::sample::Sampling;
-use super::serve::Stage;
-use super::{Session, counters};
+use super::session::{Session, Stage};
 
 /// Retries while the server's counters lag behind ours (SGLang counts a request when it is reported).
 const COUNTER_TRIES: u32 = 8;
@@ -94,7 +93,7 @@ pub async fn measure(
         return Err(Failure::of_target(format!("the plan has no point {}", key.point)));
     };
     if standing.before.is_none() {
-        standing.before = counters(stage, target, &standing.url).await;
+        standing.before = stage.counters(target, &standing.url).await;
     }
     let clock = RunClock::start();
     let header = records_header(session, target, standing, key, &clock);
@@ -255,7 +254,7 @@ async fn server_counts(stage: &Stage<'_>, target: &Target, standing: &mut Standi
         if attempt > 0 {
             tokio::time::sleep(COUNTER_PAUSE).await;
         }
-        let now = counters(stage, target, &standing.url).await?;
+        let now = stage.counters(target, &standing.url).await?;
         let since = now.since(&before);
         let agrees = (since.generated_tokens - client_output).abs() < 0.5
             && (since.prompt_tokens - client_prompt).abs() < 0.5;

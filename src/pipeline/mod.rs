@@ -2,23 +2,19 @@
 //! It is silent: what happens is told as [`Event`]s to whoever listens.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::bail;
 use tokio::sync::watch;
 
 use crate::backend::guard::Guard;
-use crate::load;
-use crate::monitor::{self, ServerCounters};
 use crate::results;
 use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::environment::Environment;
-use crate::schema::plan::{LoadPoint, Plan, RunKey};
-use crate::schema::target::{Origin, Target};
-use crate::schema::unit::Request;
+use crate::schema::plan::{Plan, RunKey};
+use crate::schema::target::Origin;
 
 mod calibrate;
+mod closed;
 mod derive;
 mod event;
 mod failure;
@@ -32,6 +28,7 @@ mod reports;
 mod resume;
 mod sample;
 mod serve;
+mod session;
 mod visits;
 
 pub use calibrate::calibrate;
@@ -39,53 +36,13 @@ pub use event::{Event, Listener};
 pub use failure::Failure;
 pub use rebuild::rebuild;
 pub use record::LiveTtft;
-pub use resume::{Closed as ClosedOnDisk, closed_on_disk, make_room};
+pub use resume::{ClosedOnDisk, closed_on_disk, make_room};
+pub use session::Session;
 pub use visits::{Visit, visits};
 
-use derive::Derived;
+use closed::Closed;
 use failure::Reach;
-use serve::Stage;
-
-/// A plan and what it needs beside itself to be played.
-pub struct Session {
-    /// The plan.
-    pub plan: Plan,
-    /// The machine.
-    pub environment: Environment,
-    /// Measured requests, repeated in order.
-    pub requests: Arc<[Request]>,
-    /// Warm-up requests, repeated in order.
-    pub warmup: Arc<[Request]>,
-    /// The API key, from the variable that the plan names.
-    pub api_key: Option<String>,
-    /// Asks servers about themselves.
-    pub client: reqwest::Client,
-    /// The harness program, started as the guard of every server that is launched. A program that only
-    /// uses this library launches with the path of an installed `harness`.
-    pub program: PathBuf,
-    /// Send one request to a running server before the load.
-    pub probe_running_server: bool,
-    /// Runs of the plan that are whole on disk already, from an earlier try.
-    pub closed: ClosedOnDisk,
-}
-
-impl Session {
-    /// The load engine's job for one load on one target.
-    fn job(&self, target: &Target, url: &str, load: &LoadPoint) -> load::Job {
-        load::Job {
-            base_url: url.to_owned(),
-            http: self.plan.http.clone(),
-            api_key: self.api_key.clone(),
-            capabilities: target.capabilities.clone(),
-            load: load.clone(),
-            seed: self.plan.seed,
-            client_threads: self.plan.client_threads,
-            sampling: self.plan.sampling,
-            requests: self.requests.clone(),
-            warmup: self.warmup.clone(),
-        }
-    }
-}
+use session::Stage;
 
 /// What came of a plan.
 pub struct Outcome {
@@ -180,36 +137,6 @@ async fn play(stage: &Stage<'_>, visits: &[Visit], closed: &mut Closed) -> anyho
     Ok(false)
 }
 
-/// The runs of a plan that are closed by now, and the visits that gave none.
-struct Closed {
-    runs: Vec<Derived>,
-    failed: Vec<FailedTarget>,
-}
-
-impl Closed {
-    /// What an earlier try left. A row that it could not append any more is appended now.
-    fn of_disk(session: &Session, listen: Listener<'_>) -> anyhow::Result<Closed> {
-        let mut closed = Closed { runs: Vec::new(), failed: Vec::new() };
-        for files in &session.closed.files {
-            let run = derive::derive(files)?;
-            reports::append_missing_run(&run, listen)?;
-            closed.runs.push(run);
-        }
-        Ok(closed)
-    }
-
-    /// Takes a run that was just closed: it is in the file of all runs before anybody hears of it.
-    fn add(&mut self, stage: &Stage<'_>, run: Derived) -> anyhow::Result<()> {
-        reports::append_run(&run, stage.listen)?;
-        self.runs.push(run);
-        if let Some(run) = self.runs.last() {
-            let closed = (self.runs.len(), stage.session.plan.run_count());
-            (stage.listen)(Event::RunClosed { run: &run.file, path: &run.files.json(), closed });
-        }
-        Ok(())
-    }
-}
-
 /// Targets whose turn never came, so that no comparison leaves one out in silence.
 fn not_reached(plan: &Plan, closed: &Closed) -> Vec<FailedTarget> {
     let has_run = |label: &str| closed.runs.iter().any(|run| run.key().label == label);
@@ -222,16 +149,4 @@ fn not_reached(plan: &Plan, closed: &Closed) -> Vec<FailedTarget> {
         hint: String::new(),
     })
     .collect()
-}
-
-/// The server's own counters; none where it has none or does not answer: they are a cross-check.
-async fn counters(stage: &Stage<'_>, target: &Target, url: &str) -> Option<ServerCounters> {
-    match monitor::server_counters(&stage.session.client, url, &target.metrics).await {
-        Ok(counters) => counters,
-        Err(error) => {
-            let why = format!("{}: no counters of its own: {error:#}", target.label);
-            (stage.listen)(Event::Detail(&why));
-            None
-        }
-    }
 }

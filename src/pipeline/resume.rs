@@ -11,7 +11,7 @@ use super::reports;
 
 /// Runs of a plan that are whole on disk.
 #[derive(Debug, Clone, Default)]
-pub struct Closed {
+pub struct ClosedOnDisk {
     /// Their files, in the order of play.
     pub files: Vec<RunFiles>,
     /// Their keys, likewise.
@@ -24,8 +24,8 @@ pub struct Closed {
 ///
 /// # Errors
 /// The directory of the results cannot be read.
-pub fn closed_on_disk(plan: &Plan) -> Result<Closed> {
-    let mut closed = Closed::default();
+pub fn closed_on_disk(plan: &Plan) -> Result<ClosedOnDisk> {
+    let mut closed = ClosedOnDisk::default();
     for run in results::find_runs(&plan.output.directory)?.runs {
         if run.run_id != plan.run_id {
             continue;
@@ -47,7 +47,7 @@ pub fn closed_on_disk(plan: &Plan) -> Result<Closed> {
 ///
 /// # Errors
 /// A file cannot be moved, or the file of all runs not be replaced.
-pub fn make_room(closed: &Closed, plan: &Plan, folder: &Path) -> Result<()> {
+pub fn make_room(closed: &ClosedOnDisk, plan: &Plan, folder: &Path) -> Result<()> {
     if !closed.cut_short.is_empty() {
         let aside = folder.join("cut_short");
         std::fs::create_dir_all(&aside).with_context(|| format!("cannot make {}", aside.display()))?;

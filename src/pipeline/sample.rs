@@ -10,9 +10,8 @@ use crate::schema::plan::RunKey;
 use crate::schema::sample::{SERIES, SamplesHeader, SensorTally, Series, SeriesHead};
 use crate::schema::target::Target;
 
-use super::Session;
 use super::event::{Event, Listener};
-use super::serve::Stage;
+use super::session::{Session, Stage};
 
 /// The sensors of one run. None of their troubles touches the run; each is said once.
 pub struct Sampling<'a> {

@@ -4,8 +4,6 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::backend::guard::Guard;
 use crate::backend::launch::readiness::ProbeAnswer;
 use crate::backend::launch::{self, LaunchRequest, Server};
@@ -15,31 +13,21 @@ use crate::results;
 use crate::schema::plan::{LoadPoint, Plan};
 use crate::schema::record::{Outcome, RequestRecord};
 use crate::schema::target::{LaunchSpec, Origin, Target};
-use crate::schema::unit::Request;
+use crate::schema::unit::Unit;
 
+use super::closed::Closed;
+use super::derive;
 use super::event::{Event, Listener};
 use super::failure::{Failure, Reach};
 use super::measure::{self, CutShort, Standing};
 use super::record::ReportedTokens;
+use super::session::{Session, Stage};
 use super::visits::Visit;
-use super::{Closed, Session, counters, derive};
 
 /// Time that the readiness probe's one token may take: a first request may compile kernels.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Output limit of the readiness probe.
 const PROBE_TOKENS: u32 = 4;
-
-/// What a visit is played with.
-pub struct Stage<'a> {
-    /// Plan, requests and machine.
-    pub session: &'a Session,
-    /// Parent of all servers; none where nothing is launched.
-    pub guard: Option<&'a Guard>,
-    /// Who hears of it.
-    pub listen: Listener<'a>,
-    /// True once the user wants to stop.
-    pub shutdown: watch::Receiver<bool>,
-}
 
 /// Plays the runs of a visit. Each that is closed goes to `closed`; the server is gone afterwards,
 /// whatever happened.
@@ -124,7 +112,7 @@ pub async fn start(
     let reported = RefCell::new(ReportedTokens::default());
     let before: RefCell<Option<Option<ServerCounters>>> = RefCell::new(None);
     let probe = async |url: &str| {
-        let counted = counters(stage, target, url).await;
+        let counted = stage.counters(target, url).await;
         let record = send_probe(stage.session, target, url, load).await;
         reported.borrow_mut().add(&record);
         // Of several tries the first scrape is the one before any request of ours.
@@ -170,7 +158,7 @@ async fn attach(
     load: &LoadPoint,
     url: &str,
 ) -> Result<Standing, Failure> {
-    let before = counters(stage, target, url).await;
+    let before = stage.counters(target, url).await;
     let mut reported = ReportedTokens::default();
     if stage.session.probe_running_server {
         let record = send_probe(stage.session, target, url, load).await;
@@ -182,9 +170,8 @@ async fn attach(
 }
 
 async fn send_probe(session: &Session, target: &Target, url: &str, load: &LoadPoint) -> RequestRecord {
-    let request =
-        Request { prompt_id: "probe".into(), prompt: "Say hello.".into(), max_tokens: PROBE_TOKENS };
-    load::probe(&session.job(target, url, load), &request, PROBE_TIMEOUT).await
+    let unit = Unit::single("probe", "Say hello.", PROBE_TOKENS);
+    load::probe(&session.job(target, url, load), &unit, PROBE_TIMEOUT).await
 }
 
 fn probe_result(record: &RequestRecord) -> Result<(), String> {

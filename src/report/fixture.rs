@@ -12,13 +12,14 @@ use crate::schema::environment::{Environment, Gpu};
 use crate::schema::figure::{self, Better, METRICS, Statistic};
 use crate::schema::files::ComparisonFile;
 use crate::schema::plan::{
-    DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Output, Plan, RunKey, Sampling,
-    SharedSettings, Skipped,
+    DatasetSource, HttpSettings, Launching, LoadPoint, Output, Plan, RunKey, Sampling, SharedSettings,
+    Skipped,
 };
 use crate::schema::record::StampKind;
 use crate::schema::summary::{
     ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,
 };
+use crate::schema::target::ProtocolName;
 use crate::schema::traffic::{Ramp, Traffic, Until, Warmup};
 
 /// A distribution around a median with a tail up to `p99`.
@@ -210,8 +211,8 @@ pub fn plan() -> Plan {
         client_threads: 1,
         sampling: Sampling { temperature: 0.0, max_tokens: Some(128), ignore_eos: true, exact_itl: false },
         http: HttpSettings {
-            endpoint: Endpoint::Chat,
-            path: Endpoint::Chat.path().to_owned(),
+            protocol: ProtocolName::OpenaiChat,
+            path: "/v1/chat/completions".to_owned(),
             headers: Vec::new(),
             api_key_env: None,
             ca_file: None,

@@ -223,7 +223,7 @@ fn method(page: &mut Page, file: &ComparisonFile) {
             ),
             format!(
                 "Requests: {} to `{}` over HTTP/{}, {}",
-                plan.http.endpoint.name(),
+                plan.http.protocol.endpoint(),
                 code(&plan.http.path),
                 if plan.http.http2 { "2" } else { "1.1" },
                 sampling_words(&plan.sampling)

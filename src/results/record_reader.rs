@@ -22,6 +22,7 @@ pub struct RecordReader {
     path: PathBuf,
     lines: Box<dyn BufRead + Send>,
     header: RecordsHeader,
+    version_1: bool,
     line_number: u64,
     line: Vec<u8>,
     records: u64,
@@ -57,7 +58,7 @@ impl RecordReader {
         }
         let no_header = || format!("{}:1: no header of a records file", path.display());
         let mut header: Value = serde_json::from_slice(&line).with_context(no_header)?;
-        version_1::upgrade(&mut header);
+        let version_1 = version_1::upgrade(&mut header);
         let header: RecordsHeader = serde_json::from_value(header).with_context(no_header)?;
         if header.kind != "records" || header.schema_version > SCHEMA_VERSION {
             bail!(
@@ -72,6 +73,7 @@ impl RecordReader {
             path: path.to_owned(),
             lines,
             header,
+            version_1,
             line_number: 1,
             line,
             records: 0,
@@ -100,8 +102,12 @@ impl RecordReader {
             (Line::Whole | Line::Last, Ok(_)) if self.footer.is_some() => {
                 bail!("{}: a record after the end", self.place())
             }
-            (Line::Whole | Line::Last, Ok(record)) => {
+            (Line::Whole | Line::Last, Ok(mut record)) => {
                 self.records += 1;
+                if self.version_1 {
+                    // Each request was a unit of its own then.
+                    record.unit = record.index;
+                }
                 return Ok(Some(record));
             }
             (Line::Whole | Line::Last, Err(_)) if self.take_footer() => return self.next_record(),

@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 use crate::schema::SCHEMA_VERSION;
 
 /// Brings a file of version 1 to today's form: a plan, or what holds one under `plan`. Another is left as it is.
-pub fn upgrade(file: &mut Value) {
-    let Some(fields) = file.as_object_mut() else { return };
+/// True where it was of version 1.
+pub fn upgrade(file: &mut Value) -> bool {
+    let Some(fields) = file.as_object_mut() else { return false };
     if fields.get("schema_version") != Some(&json!(1)) {
-        return;
+        return false;
     }
     fields.insert("schema_version".to_owned(), json!(SCHEMA_VERSION));
     match fields.get_mut("plan") {
@@ -19,6 +20,7 @@ pub fn upgrade(file: &mut Value) {
         Some(_) => {}
         None => upgrade_plan(fields),
     }
+    true
 }
 
 fn upgrade_plan(plan: &mut Map<String, Value>) {
@@ -37,8 +39,11 @@ fn upgrade_plan(plan: &mut Map<String, Value>) {
         plan.insert("rounds".to_owned(), json!(1));
         plan.insert("repeats".to_owned(), json!(1));
     }
-    if let Some(wire) = plan.remove("wire") {
-        plan.insert("http".to_owned(), wire);
+    if let Some(Value::Object(mut wire)) = plan.remove("wire") {
+        if let Some(Value::String(endpoint)) = wire.remove("endpoint") {
+            wire.insert("protocol".to_owned(), json!(format!("openai_{endpoint}")));
+        }
+        plan.insert("http".to_owned(), Value::Object(wire));
     }
     let targets = plan.get_mut("targets").and_then(Value::as_array_mut);
     for target in targets.into_iter().flatten().filter_map(Value::as_object_mut) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::target::Target;
+use super::target::{ProtocolName, Target};
 use super::traffic::{Traffic, Until, Warmup};
 
 /// A resolved plan: no path is still to be looked up, no absent value means "default".
@@ -177,39 +177,11 @@ pub struct Sampling {
     pub exact_itl: bool,
 }
 
-/// Which OpenAI endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Endpoint {
-    /// `/v1/chat/completions`
-    Chat,
-    /// `/v1/completions`
-    Completions,
-}
-
-impl Endpoint {
-    /// The name in files: `chat`, `completions`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Endpoint::Chat => "chat",
-            Endpoint::Completions => "completions",
-        }
-    }
-
-    /// The path below the server's URL.
-    pub fn path(self) -> &'static str {
-        match self {
-            Endpoint::Chat => "/v1/chat/completions",
-            Endpoint::Completions => "/v1/completions",
-        }
-    }
-}
-
 /// Where and how requests go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpSettings {
-    /// Which body and answer.
-    pub endpoint: Endpoint,
+    /// How the server is spoken to.
+    pub protocol: ProtocolName,
     /// Path below the server's URL.
     pub path: String,
     /// Further headers. Values of secret ones are not serialised.

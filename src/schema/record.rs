@@ -1,5 +1,7 @@
 //! What was observed of one request: raw stamps and counts, and never a derived number.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::unit::Phase;
@@ -8,9 +10,19 @@ use super::unit::Phase;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequestRecord {
     /// Position in the run: 0 is the first request issued. Warm-up requests count apart from measured ones.
+    /// Where every unit has one turn, it is the unit's number.
     pub index: u64,
+    /// Which unit it belongs to, from 0.
+    #[serde(default)]
+    pub unit: u64,
+    /// Which turn of its unit it is, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub turn: u32,
     /// The `id` of the dataset entry that was sent.
     pub prompt_id: String,
+    /// The entry's kind of text; empty where that is not known.
+    #[serde(default, with = "shared_text", skip_serializing_if = "str::is_empty")]
+    pub category: Arc<str>,
     /// Warm-up or measured.
     pub phase: Phase,
     /// Planned time; absent in a closed loop.
@@ -75,6 +87,25 @@ pub struct RequestRecord {
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
+}
+
+fn is_first(turn: &u32) -> bool {
+    *turn == 0
+}
+
+/// A text that many records share in memory, and each holds in a file.
+mod shared_text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+        String::deserialize(deserializer).map(Arc::from)
+    }
 }
 
 /// Where arrival stamps come from.

@@ -179,6 +179,26 @@ pub struct Capabilities {
     pub body: serde_json::Map<String, serde_json::Value>,
 }
 
+/// How a server is spoken to: which bodies it takes, and which answers it gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtocolName {
+    /// OpenAI's `/v1/chat/completions`.
+    OpenaiChat,
+    /// OpenAI's `/v1/completions`.
+    OpenaiCompletions,
+}
+
+impl ProtocolName {
+    /// The word of `--endpoint`, and of the CSV column of that name: `chat`, `completions`.
+    pub fn endpoint(self) -> &'static str {
+        match self {
+            ProtocolName::OpenaiChat => "chat",
+            ProtocolName::OpenaiCompletions => "completions",
+        }
+    }
+}
+
 /// Names on the server's own Prometheus page; empty lists where it has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServerMetrics {

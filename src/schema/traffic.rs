@@ -142,6 +142,12 @@ pub enum Ramp {
 
 /// When a load ends: after so many requests, so many seconds, or what comes first. It has at least one
 /// bound: without any it cannot be made, nor read from a file.
+///
+/// The bound in requests counts first turns: so many units begin, and a unit that has begun plays its further
+/// turns too. Where units have one turn each, as those of a plain dataset do, it is the number of requests. A
+/// further turn comes when the one before it has completed, its pause is over and the seconds are not up. One
+/// that does not come is not issued and leaves no record, so that issued = completed + failed + cancelled +
+/// dropped holds for what did come.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Bounds")]
 pub struct Until {

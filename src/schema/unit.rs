@@ -1,4 +1,6 @@
-//! What is to be sent, before any clock starts: prompts and requests.
+//! What is to be sent: dataset entries, and the units that users are made of.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,13 +29,117 @@ pub enum Phase {
     Measured,
 }
 
-/// One request, the same for every backend; the protocol makes bytes of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+/// What one user does: turns that follow each other, each a request. The same for every backend; the
+/// protocol makes bytes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unit {
     /// Dataset entry it was made from.
-    pub prompt_id: String,
-    /// The user's message.
-    pub prompt: String,
+    pub id: String,
+    /// What kind of text it is; empty where that is not known. Shared, since each record holds it.
+    pub category: Arc<str>,
+    /// The model to ask for, where it is not the target's.
+    pub model: Option<String>,
+    /// In order, at least one: a unit without any ends the load, as no unit does.
+    pub turns: Vec<Turn>,
+}
+
+/// One request of a unit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// What is new in it: behind the turns before, each with the server's answer.
+    pub body: Body,
     /// Output limit in tokens.
     pub max_tokens: u32,
+    /// Time that passes between the end of the answer before it and this turn, s. Of the first turn it
+    /// says nothing.
+    pub pause_s: f64,
+}
+
+/// What a turn says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// The user's message.
+    Text(String),
+    /// Messages of several roles.
+    Messages(Vec<Message>),
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// `user`, `assistant`, `system`, …
+    pub role: String,
+    /// Its text.
+    pub content: String,
+}
+
+impl Body {
+    /// What it says, as messages.
+    pub fn messages(&self) -> Vec<Message> {
+        match self {
+            Body::Text(text) => vec![Message { role: "user".to_owned(), content: text.clone() }],
+            Body::Messages(messages) => messages.clone(),
+        }
+    }
+}
+
+impl Unit {
+    /// A unit of one turn.
+    pub fn single(id: impl Into<String>, text: impl Into<String>, max_tokens: u32) -> Unit {
+        let turn = Turn { body: Body::Text(text.into()), max_tokens, pause_s: 0.0 };
+        Unit { id: id.into(), category: Arc::default(), model: None, turns: vec![turn] }
+    }
+}
+
+/// The units of a load. The k-th is a pure function of k: the same on every thread and every machine, and
+/// nothing need be kept of those that were played.
+#[derive(Clone)]
+pub struct Units {
+    make: Arc<dyn Fn(u64) -> Option<Unit> + Send + Sync>,
+    period: Option<u64>,
+    single_turns: bool,
+}
+
+impl Units {
+    /// Units without a period, as a generator makes them; `make` gives none where there are no more. Their
+    /// requests are made shortly before they are due. `single_turns`: each has one turn.
+    pub fn made_by(single_turns: bool, make: impl Fn(u64) -> Option<Unit> + Send + Sync + 'static) -> Units {
+        Units { make: Arc::new(make), period: None, single_turns }
+    }
+
+    /// Units that are the same again after `period` of them: their requests can be made beforehand.
+    pub fn repeating(
+        period: u64,
+        single_turns: bool,
+        make: impl Fn(u64) -> Option<Unit> + Send + Sync + 'static,
+    ) -> Units {
+        Units { make: Arc::new(make), period: Some(period), single_turns }
+    }
+
+    /// One unit, again and again.
+    pub fn one(unit: Unit) -> Units {
+        let single_turns = unit.turns.len() <= 1;
+        Units::repeating(1, single_turns, move |_| Some(unit.clone()))
+    }
+
+    /// The k-th unit, from 0.
+    pub fn unit(&self, k: u64) -> Option<Unit> {
+        (self.make)(k)
+    }
+
+    /// After so many units they are repeated in order; none: they are not.
+    pub fn period(&self) -> Option<u64> {
+        self.period
+    }
+
+    /// No unit has a second turn.
+    pub fn single_turns(&self) -> bool {
+        self.single_turns
+    }
+}
+
+impl std::fmt::Debug for Units {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Units").field("period", &self.period).finish_non_exhaustive()
+    }
 }

@@ -24,14 +24,13 @@ use harness::schema::environment::Environment;
 use harness::schema::figure;
 use harness::schema::files::{ComparisonFile, EngineFigures, RecordsFooter, RecordsHeader, RunFile};
 use harness::schema::plan::{
-    DatasetSource, Endpoint, HttpSettings, Launching, LoadPoint, Output, Plan, RunKey, Sampling,
-    SharedSettings,
+    DatasetSource, HttpSettings, Launching, LoadPoint, Output, Plan, RunKey, Sampling, SharedSettings,
 };
 use harness::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
 };
 use harness::schema::summary::{MetricValue, RunSummary};
-use harness::schema::target::{Capabilities, Model, Origin, ServerMetrics, Target};
+use harness::schema::target::{Capabilities, Model, Origin, ProtocolName, ServerMetrics, Target};
 use harness::schema::traffic::{Ramp, Traffic, Until, Warmup};
 use harness::schema::unit::Phase;
 use jiff::Timestamp;
@@ -92,7 +91,7 @@ fn plan(run_id: &str) -> Plan {
         client_threads: 1,
         sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: false, exact_itl: false },
         http: HttpSettings {
-            endpoint: Endpoint::Chat,
+            protocol: ProtocolName::OpenaiChat,
             path: "/v1/chat/completions".into(),
             headers: Vec::new(),
             api_key_env: None,
@@ -148,7 +147,10 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
         |after_us, tokens, merged_bound_us| Chunk { at_us: sent_us + after_us, tokens, merged_bound_us };
     RequestRecord {
         index,
+        unit: index,
+        turn: 0,
         prompt_id: format!("ask, \"{index}\" é"),
+        category: "chat".into(),
         phase: Phase::Measured,
         due_us: None,
         ready_us: sent_us,

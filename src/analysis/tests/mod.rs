@@ -62,7 +62,10 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
     let last = chunks.last().map(|chunk| sent_us + chunk.0 * MS);
     RequestRecord {
         index,
+        unit: index,
+        turn: 0,
         prompt_id: format!("p{index}"),
+        category: Default::default(),
         phase: Phase::Measured,
         due_us: None,
         ready_us: sent_us,

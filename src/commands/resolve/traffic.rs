@@ -5,8 +5,10 @@ use std::num::{NonZeroU32, NonZeroU64};
 use anyhow::Context;
 
 use crate::cli::{ArrivalArg, CountOrSeconds, EndpointArg, LoadArgs};
-use crate::schema::plan::{Endpoint, Header, HttpSettings, LoadPoint, Sampling};
+use crate::load;
+use crate::schema::plan::{Header, HttpSettings, LoadPoint, Sampling};
 use crate::schema::refusal::{OrRefuse, refuse};
+use crate::schema::target::ProtocolName;
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 
 /// Requests in flight of a closed loop.
@@ -182,11 +184,11 @@ pub fn sampling(args: &LoadArgs) -> Sampling {
 
 /// Where and how requests go.
 pub fn wire(args: &LoadArgs) -> anyhow::Result<HttpSettings> {
-    let endpoint = match args.endpoint {
-        EndpointArg::Chat => Endpoint::Chat,
-        EndpointArg::Completions => Endpoint::Completions,
+    let protocol = match args.endpoint {
+        EndpointArg::Chat => ProtocolName::OpenaiChat,
+        EndpointArg::Completions => ProtocolName::OpenaiCompletions,
     };
-    let path = args.endpoint_path.clone().unwrap_or_else(|| endpoint.path().to_owned());
+    let path = args.endpoint_path.clone().unwrap_or_else(|| load::default_path(protocol).to_owned());
     if !path.starts_with('/') {
         return refuse(
             format!("--endpoint-path {path} is not a path"),
@@ -200,7 +202,7 @@ pub fn wire(args: &LoadArgs) -> anyhow::Result<HttpSettings> {
         return refuse(format!("--ca-file {} does not exist", file.display()), "give a PEM file");
     }
     Ok(HttpSettings {
-        endpoint,
+        protocol,
         path,
         headers,
         api_key_env: args.api_key_env.clone(),

@@ -7,8 +7,9 @@ use std::task::{Poll, ready};
 use crate::schema::live::LiveCounters;
 use crate::schema::unit::Phase;
 
-use crate::load::request::answer::{Answer, Arrival, Ending, Progress};
+use crate::load::request::answer::{Answer, Ending, Progress};
 use crate::load::request::in_flight::{Client, InFlight};
+use crate::load::request::seen::Arrival;
 use crate::load::schedule::pacer::Tickets;
 use crate::load::socket::stamped::{Connection, Received};
 use crate::load::socket::wait_bounds;

@@ -17,8 +17,9 @@ use crate::schema::unit::Phase;
 
 use crate::load::http::http1::{Head, content};
 use crate::load::http::http2_connections::{Http2Connections, Http2Stream};
-use crate::load::request::answer::{Answer, Arrival, Ending, Progress};
+use crate::load::request::answer::{Answer, Ending, Progress};
 use crate::load::request::in_flight::InFlight;
+use crate::load::request::seen::Arrival;
 use crate::load::schedule::pacer::Tickets;
 
 /// How a stream broke.

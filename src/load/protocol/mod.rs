@@ -1,3 +1,95 @@
-//! What the bytes of a body and of an event mean.
+//! Protocols: what is asked for → the bytes of a body; an event's bytes → what it says. One file each, and an
+//! arm in each method here.
 
-pub(crate) mod openai;
+mod openai;
+mod openai_chat;
+mod openai_completions;
+pub(crate) mod terms;
+
+use serde_json::{Map, Value};
+
+use crate::schema::plan::Sampling;
+use crate::schema::target::{Capabilities, ProtocolName};
+
+use crate::load::http::sse::Event;
+use crate::load::protocol::terms::{Ask, Framing, Payload};
+
+/// A protocol. An enum and no trait object: its calls are on the way of every token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// OpenAI's chat completions.
+    OpenaiChat,
+    /// OpenAI's text completions.
+    OpenaiCompletions,
+}
+
+impl Protocol {
+    /// By its name in a plan.
+    pub(crate) fn of(name: ProtocolName) -> Protocol {
+        match name {
+            ProtocolName::OpenaiChat => Protocol::OpenaiChat,
+            ProtocolName::OpenaiCompletions => Protocol::OpenaiCompletions,
+        }
+    }
+
+    /// The path below the server's URL, unless another is asked for.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Protocol::OpenaiChat => openai_chat::PATH,
+            Protocol::OpenaiCompletions => openai_completions::PATH,
+        }
+    }
+
+    /// The fields of a body that all requests of a run share.
+    pub(crate) fn shared_body(self, capabilities: &Capabilities, sampling: &Sampling) -> Map<String, Value> {
+        match self {
+            Protocol::OpenaiChat | Protocol::OpenaiCompletions => openai::shared_body(capabilities, sampling),
+        }
+    }
+
+    /// The body of one request. `min_tokens`: the length is forced, and the server takes that as a least length too.
+    pub(crate) fn body(self, shared: &Map<String, Value>, ask: &Ask<'_>, min_tokens: bool) -> String {
+        match self {
+            Protocol::OpenaiChat => openai_chat::body(shared, ask, min_tokens),
+            Protocol::OpenaiCompletions => openai_completions::body(shared, ask, min_tokens),
+        }
+    }
+
+    /// How an answer's body is cut into events.
+    pub(crate) fn framing(self) -> Framing {
+        match self {
+            Protocol::OpenaiChat | Protocol::OpenaiCompletions => Framing::Sse,
+        }
+    }
+
+    /// What an event says; an error, in words, where it is not the protocol's. The answer's text is appended
+    /// to `text` where that is kept.
+    pub(crate) fn read(self, event: &Event<'_>, text: Option<&mut String>) -> Result<Payload, String> {
+        match self {
+            Protocol::OpenaiChat | Protocol::OpenaiCompletions => openai::read(event, text),
+        }
+    }
+
+    /// The message of a body that is an error; none where it is none.
+    pub(crate) fn error_of(self, body: &[u8]) -> Option<String> {
+        match self {
+            Protocol::OpenaiChat | Protocol::OpenaiCompletions => {
+                openai::is_error_body(body).then(|| openai::error_message(body))
+            }
+        }
+    }
+
+    /// The message in the body of a status that is not 200.
+    pub(crate) fn message_of(self, body: &[u8]) -> String {
+        match self {
+            Protocol::OpenaiChat | Protocol::OpenaiCompletions => openai::error_message(body),
+        }
+    }
+
+    /// The marker after the last event, as a message names it.
+    pub(crate) fn end_marker(self) -> &'static str {
+        match self {
+            Protocol::OpenaiChat | Protocol::OpenaiCompletions => openai::DONE,
+        }
+    }
+}

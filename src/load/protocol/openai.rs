@@ -1,39 +1,127 @@
-//! The payload of a streamed OpenAI event, read without a JSON tree: does it carry a token, a finish reason, usage, an error?
+//! What OpenAI's two protocols share: the fields of a body, and an event's payload, read without a JSON tree:
+//! does it carry a token, a finish reason, usage, an error?
 
 use std::fmt;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
+use serde_json::{Map, Value, json};
 
-/// What one event says.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Payload {
-    /// It carries generated text, reasoning or a tool call.
-    pub(crate) token: bool,
-    /// It carries answer text or a tool call, not only reasoning.
-    pub(crate) answer: bool,
-    /// The server's word for why it ended; an empty one (TGI) is none.
-    pub(crate) finish: Option<String>,
-    pub(crate) usage: Option<Usage>,
-    /// The message of an error member.
-    pub(crate) error: Option<String>,
+use crate::schema::plan::Sampling;
+use crate::schema::target::Capabilities;
+
+use crate::load::http::sse::Event as SseEvent;
+use crate::load::protocol::terms::{Ask, Finish, FinishKind, Payload, Usage, clip};
+
+/// The data of the last event.
+pub(super) const DONE: &str = "[DONE]";
+
+/// As the value of `user` in a backend's body it stands for the unit's id, by which a server's own account of
+/// a request can be found.
+const PROMPT_ID: &str = "{prompt_id}";
+
+/// The fields that all requests of a run share.
+pub(super) fn shared_body(capabilities: &Capabilities, sampling: &Sampling) -> Map<String, Value> {
+    let mut fields = capabilities.body.clone();
+    fields.insert("model".to_owned(), json!(capabilities.request_model));
+    fields.insert("stream".to_owned(), json!(true));
+    fields.insert("temperature".to_owned(), json!(sampling.temperature));
+    if capabilities.stream_options {
+        let mut options = Map::from_iter([("include_usage".to_owned(), json!(true))]);
+        if sampling.exact_itl && capabilities.continuous_usage {
+            options.insert("continuous_usage_stats".to_owned(), json!(true));
+        }
+        fields.insert("stream_options".to_owned(), Value::Object(options));
+    }
+    if sampling.ignore_eos && capabilities.ignore_eos {
+        fields.insert("ignore_eos".to_owned(), json!(true));
+    }
+    fields
 }
 
-/// The server's token counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct Usage {
-    pub(crate) prompt_tokens: Option<u32>,
-    pub(crate) completion_tokens: Option<u32>,
-    pub(crate) prompt_tokens_details: Option<PromptDetails>,
+/// The fields of one request, but for its turns.
+pub(super) fn own_body(shared: &Map<String, Value>, ask: &Ask<'_>, min_tokens: bool) -> Map<String, Value> {
+    let mut fields = shared.clone();
+    if let Some(model) = ask.model {
+        fields.insert("model".to_owned(), json!(model));
+    }
+    fields.insert("max_tokens".to_owned(), json!(ask.max_tokens));
+    if min_tokens {
+        fields.insert("min_tokens".to_owned(), json!(ask.max_tokens));
+    }
+    if let Some(Value::String(user)) = fields.get_mut("user")
+        && user == PROMPT_ID
+    {
+        ask.id.clone_into(user);
+    }
+    fields
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct PromptDetails {
-    pub(crate) cached_tokens: Option<u32>,
+/// What an event says; an error, in words, where it is not the protocol's JSON. The answer's text is appended
+/// to `text` where that is kept.
+pub(super) fn read(event: &SseEvent<'_>, text: Option<&mut String>) -> Result<Payload, String> {
+    if event.data == DONE.as_bytes() {
+        return Ok(Payload { done: true, ..Payload::default() });
+    }
+    match read_event(event.data) {
+        Ok(mut payload) => {
+            if event.named_error && payload.error.is_none() {
+                payload.error = Some(error_message(event.data));
+            }
+            if let Some(text) = text
+                && payload.answer
+            {
+                push_text(event.data, text);
+            }
+            Ok(payload)
+        }
+        Err(_) if event.named_error => {
+            let error = Some(clip(&String::from_utf8_lossy(event.data)));
+            Ok(Payload { error, ..Payload::default() })
+        }
+        Err(error) => {
+            let data = String::from_utf8_lossy(&event.data[..event.data.len().min(120)]);
+            Err(format!("an event is not the protocol's JSON ({error}): {data}"))
+        }
+    }
+}
+
+/// Appends the text of an event that was read already. It is read a second time, so that an answer whose
+/// text nobody wants pays nothing.
+fn push_text(data: &[u8], text: &mut String) {
+    #[derive(Deserialize)]
+    struct Event {
+        choices: Option<Vec<Choice>>,
+    }
+    #[derive(Deserialize)]
+    struct Choice {
+        text: Option<String>,
+        delta: Option<Delta>,
+    }
+    #[derive(Deserialize)]
+    struct Delta {
+        content: Option<String>,
+    }
+    // Content that is no text, as a list of parts, adds none.
+    let Ok(Event { choices: Some(choices) }) = serde_json::from_slice(data) else { return };
+    for choice in choices {
+        text.extend(choice.text.or(choice.delta.and_then(|delta| delta.content)));
+    }
+}
+
+/// What a finish reason means; an empty one (TGI) is none.
+fn finish(word: String) -> Option<Finish> {
+    let kind = match word.as_str() {
+        "" => return None,
+        "stop" | "eos_token" => FinishKind::Stopped,
+        "abort" | "error" => FinishKind::Failed,
+        _ => FinishKind::Other,
+    };
+    Some(Finish { word, kind })
 }
 
 /// Reads one event's data; an error where it is not the protocol's JSON.
-pub(crate) fn read_event(data: &[u8]) -> Result<Payload, serde_json::Error> {
+fn read_event(data: &[u8]) -> Result<Payload, serde_json::Error> {
     let event: Event = serde_json::from_slice(data)?;
     let error = match event.error {
         Some(ErrorText(text)) => Some(text),
@@ -42,13 +130,13 @@ pub(crate) fn read_event(data: &[u8]) -> Result<Payload, serde_json::Error> {
         }
         None => None,
     };
-    let Choices { token, answer, finish } = event.choices.unwrap_or_default();
-    Ok(Payload { token, answer, finish, usage: event.usage, error })
+    let Choices { token, answer, finish: word } = event.choices.unwrap_or_default();
+    Ok(Payload { token, answer, finish: word.and_then(finish), usage: event.usage, error, done: false })
 }
 
 /// The message of a response body that is an error: nested `error.message`, flat `message`, string
 /// `error`, `detail`, else the text itself; one line, clipped.
-pub(crate) fn error_message(body: &[u8]) -> String {
+pub(super) fn error_message(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Body {
         error: Option<ErrorText>,
@@ -64,27 +152,8 @@ pub(crate) fn error_message(body: &[u8]) -> String {
 }
 
 /// True where a JSON body has an `error` member, or is a flat error object.
-pub(crate) fn is_error_body(body: &[u8]) -> bool {
+pub(super) fn is_error_body(body: &[u8]) -> bool {
     read_event(body).is_ok_and(|payload| payload.error.is_some())
-}
-
-/// One line of at most 300 characters.
-pub(crate) fn clip(text: &str) -> String {
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    match line.char_indices().nth(300) {
-        None => line,
-        Some((end, _)) => {
-            line.truncate(end);
-            line.push('…');
-            line
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -329,9 +398,35 @@ mod tests {
     fn an_empty_finish_reason_is_none() {
         assert_eq!(read(r#"{"choices":[{"text":"a","finish_reason":""}]}"#).finish, None);
         assert_eq!(
-            read(r#"{"choices":[{"text":"a","finish_reason":"length"}]}"#).finish.as_deref(),
-            Some("length")
+            read(r#"{"choices":[{"text":"a","finish_reason":"length"}]}"#).finish,
+            Some(Finish { word: "length".to_owned(), kind: FinishKind::Other })
         );
+    }
+
+    #[test]
+    fn a_finish_reason_means_a_stop_a_failure_or_another_end() {
+        let kind = |word: &str| finish(word.to_owned()).map(|finish| finish.kind);
+        assert_eq!([kind("stop"), kind("eos_token")], [Some(FinishKind::Stopped); 2]);
+        assert_eq!([kind("abort"), kind("error")], [Some(FinishKind::Failed); 2]);
+        assert_eq!([kind("length"), kind("tool_calls")], [Some(FinishKind::Other); 2]);
+        assert_eq!(kind(""), None);
+    }
+
+    #[test]
+    fn text_is_kept_where_it_is_wanted_and_reasoning_is_no_part_of_it() {
+        let mut text = String::new();
+        for data in [
+            r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#,
+            r#"{"choices":[{"delta":{"content":"a \"é\""}}]}"#,
+            r#"{"choices":[{"delta":{"reasoning_content":"hm"}}]}"#,
+            r#"{"choices":[{"text":"\nb"}],"usage":null}"#,
+            r#"{"choices":[{"delta":{"content":null,"tool_calls":[{"index":0}]}}]}"#,
+            DONE,
+        ] {
+            let event = SseEvent { data: data.as_bytes(), named_error: false };
+            super::read(&event, Some(&mut text)).unwrap();
+        }
+        assert_eq!(text, "a \"é\"\nb");
     }
 
     #[test]

@@ -1,45 +1,22 @@
-//! One answer as its bytes come: stamps, tokens, usage and how it ended. Pure: no socket and no clock.
+//! One answer as its bytes come: stamps, tokens, usage and how it ended. Pure: no socket and no clock. What the
+//! bytes mean is the protocol's to say.
 
-use crate::schema::record::{
-    Chunk, Chunks, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
-};
-use crate::schema::target::Capabilities;
-use crate::schema::unit::Phase;
+use crate::schema::plan::Sampling;
+use crate::schema::record::{Chunks, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts};
+use crate::schema::target::{Capabilities, ProtocolName};
+use crate::schema::unit::{Phase, Unit};
 
 use crate::load::http::http1::{Content, Head, Part, ResponseParser};
+use crate::load::http::json_stream::JsonStreamParser;
 use crate::load::http::sse::{Event, SseParser};
-use crate::load::protocol::openai::{self, Usage};
+use crate::load::protocol::Protocol;
+use crate::load::protocol::terms::{FinishKind, Framing, clip};
+use crate::load::request::seen::{Arrival, Expect, Seen, expect};
 
-/// A body that is no event stream is kept up to here, for its message.
-const BODY_LIMIT: usize = 64 << 10;
-
-/// What a whole answer must hold.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Expect {
-    pub(crate) max_tokens: u32,
-    /// The server was told to ignore the end of sequence.
-    pub(crate) forced: bool,
-    /// Usage was asked for on every event.
-    pub(crate) exact: bool,
-    pub(crate) done_marker: bool,
-    pub(crate) eos_in_usage: bool,
-}
-
-/// When and how bytes came.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival {
-    /// Stamp of the newest byte, µs.
-    pub(crate) at_us: u64,
-    /// Return of the read minus the stamp, µs.
-    pub(crate) lag_us: u32,
-    /// The stamp is the kernel's.
-    pub(crate) kernel: bool,
-    /// The stamp may be of bytes beyond those that were read: the read filled its buffer, or TLS
-    /// holds the beginning of a further record.
-    pub(crate) beyond: bool,
-    /// None of the bytes came earlier, by what the client thread's waits prove, µs.
-    pub(crate) earliest_us: u64,
-}
+/// A body that is no answer is kept up to here, for its message.
+const MESSAGE_LIMIT: usize = 64 << 10;
+/// An answer that comes whole may not be longer than this.
+const WHOLE_LIMIT: usize = 16 << 20;
 
 /// What is to be done after a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,72 +46,36 @@ pub(crate) enum Ending {
 #[derive(Debug)]
 pub(crate) struct Answer {
     http: ResponseParser,
-    sse: SseParser,
+    events: Events,
     seen: Seen,
-    /// Body of an answer that is no event stream.
+    /// A body that is kept: of an answer that comes whole, or of what is no answer.
     body: Vec<u8>,
     surplus: bool,
 }
 
-/// What the events said.
+/// Cuts a body into events.
 #[derive(Debug)]
-struct Seen {
-    expect: Expect,
-    /// Stamp of the read before this one (at first: the send), µs.
-    previous_us: u64,
-    /// Stamp of the last read (or send) that left nothing behind, µs: what is read now came later.
-    emptied_us: u64,
-    headers_us: Option<u64>,
-    first_event_us: Option<u64>,
-    first_token_us: Option<u64>,
-    first_answer_us: Option<u64>,
-    chunks: Chunks,
-    last_token_us: Option<u64>,
-    /// Tokens of the token-carrying event that came last in the read at hand.
-    newest: Option<u32>,
-    /// Tokens in chunks so far.
-    counted: u32,
-    usage: Option<Usage>,
-    finish: Option<String>,
-    done: bool,
-    error: Option<String>,
-    unreadable: Option<String>,
-    reads: u64,
-    lag_max_us: u32,
-    all_kernel: bool,
+enum Events {
+    Sse(SseParser),
+    JsonStream(JsonStreamParser),
+    Whole,
 }
 
 impl Answer {
     /// An answer to a request that was sent at `sent_us`.
     pub(crate) fn new(expect: Expect, sent_us: u64) -> Answer {
-        let seen = Seen {
-            expect,
-            previous_us: sent_us,
-            emptied_us: sent_us,
-            headers_us: None,
-            first_event_us: None,
-            first_token_us: None,
-            first_answer_us: None,
-            chunks: Chunks::default(),
-            last_token_us: None,
-            newest: None,
-            counted: 0,
-            usage: None,
-            finish: None,
-            done: false,
-            error: None,
-            unreadable: None,
-            reads: 0,
-            lag_max_us: 0,
-            all_kernel: true,
+        Answer::framed(expect.protocol.framing(), expect, sent_us)
+    }
+
+    /// The same with a framing of its own.
+    pub(crate) fn framed(framing: Framing, expect: Expect, sent_us: u64) -> Answer {
+        let events = match framing {
+            Framing::Sse => Events::Sse(SseParser::default()),
+            Framing::JsonStream => Events::JsonStream(JsonStreamParser::default()),
+            Framing::Whole => Events::Whole,
         };
-        Answer {
-            http: ResponseParser::default(),
-            sse: SseParser::default(),
-            seen,
-            body: Vec::new(),
-            surplus: false,
-        }
+        let seen = Seen::new(expect, sent_us);
+        Answer { http: ResponseParser::default(), events, seen, body: Vec::new(), surplus: false }
     }
 
     /// Bytes have come.
@@ -225,25 +166,65 @@ impl Answer {
 
     /// Takes a piece of the body; true where its last byte ends a token-carrying event.
     fn take_body(&mut self, body: &[u8], arrival: Arrival) -> bool {
-        let head = self.http.head();
-        if head.status != 200 || head.content == Content::Json || head.encoded {
-            let room = BODY_LIMIT.saturating_sub(self.body.len()).min(body.len());
-            self.body.extend_from_slice(&body[..room]);
+        if !self.is_answer() {
+            self.keep(body, MESSAGE_LIMIT);
             return false;
         }
         let mut token_end = usize::MAX;
         let seen = &mut self.seen;
-        let fed = self.sse.feed(body, |event, end| {
+        let mut take = |event: Event<'_>, end: usize| {
             token_end = if seen.take_event(&event, arrival) { end } else { usize::MAX };
-        });
-        if let Err(error) = fed {
-            self.seen.unreadable = Some(error.to_string());
+        };
+        let unreadable = match &mut self.events {
+            Events::Sse(parser) => parser.feed(body, take).err().map(|error| error.to_string()),
+            Events::JsonStream(parser) => parser
+                .feed(body, |data, end| take(Event { data, named_error: false }, end))
+                .err()
+                .map(|error| error.to_string()),
+            Events::Whole => {
+                self.keep(body, WHOLE_LIMIT);
+                return false;
+            }
+        };
+        if unreadable.is_some() {
+            self.seen.unreadable = unreadable;
         }
         token_end == body.len()
     }
 
+    /// By its head the body is an answer, as the framing has it.
+    fn is_answer(&self) -> bool {
+        let head = self.http.head();
+        let is_framed = match self.events {
+            Events::Sse(_) => head.content != Content::Json,
+            Events::JsonStream(_) | Events::Whole => true,
+        };
+        head.status == 200 && !head.encoded && is_framed
+    }
+
+    fn keep(&mut self, body: &[u8], limit: usize) {
+        let room = limit.saturating_sub(self.body.len()).min(body.len());
+        self.body.extend_from_slice(&body[..room]);
+    }
+
+    /// An answer that comes whole is one event, stamped by its last byte.
+    fn take_whole(&mut self) {
+        let at_us = self.seen.previous_us;
+        let arrival = Arrival { at_us, lag_us: 0, kernel: true, beyond: false, earliest_us: 0 };
+        self.seen.take_event(&Event { data: &self.body, named_error: false }, arrival);
+        self.seen.end_read(arrival, true);
+    }
+
+    /// The answer's text, where it is kept.
+    pub(crate) fn take_text(&mut self) -> Option<String> {
+        self.seen.text.take()
+    }
+
     /// Writes all that was seen, and how it ended, into the request's record.
     pub(crate) fn finish(mut self, ending: Ending, record: &mut RequestRecord) {
+        if matches!(self.events, Events::Whole) && ending == Ending::Read && self.is_answer() {
+            self.take_whole();
+        }
         record.outcome = self.outcome(ending);
         let seen = self.seen;
         record.status = Some(self.http.head().status).filter(|status| *status != 0);
@@ -256,19 +237,19 @@ impl Answer {
         let kernel = seen.reads > 0 && seen.all_kernel;
         record.stamps = if kernel { StampKind::Kernel } else { StampKind::Read };
         record.tokens = seen.token_counts();
-        record.finish_reason = seen.finish;
+        record.finish_reason = seen.finish.map(|finish| finish.word);
         record.chunks = seen.chunks;
         record.chunks.shrink();
     }
 
     fn outcome(&mut self, ending: Ending) -> Outcome {
         let head = self.http.head();
-        let failed = |kind, detail: &str| Outcome::Failed { kind, detail: openai::clip(detail) };
+        let failed = |kind, detail: &str| Outcome::Failed { kind, detail: clip(detail) };
         if let Some(error) = &self.seen.error {
             return failed(FailureKind::ErrorEvent, error);
         }
         if head.status != 0 && head.status != 200 {
-            let message = openai::error_message(&self.body);
+            let message = self.seen.expect.protocol.message_of(&self.body);
             return failed(FailureKind::Status, format!("{} {message}", head.status).trim());
         }
         if let Some(what) = &self.seen.unreadable {
@@ -284,161 +265,44 @@ impl Answer {
 
     fn outcome_of_whole_body(&self) -> Outcome {
         let (head, seen) = (self.http.head(), &self.seen);
-        let failed = |kind, detail: &str| Outcome::Failed { kind, detail: openai::clip(detail) };
+        let failed = |kind, detail: &str| Outcome::Failed { kind, detail: clip(detail) };
         if head.encoded {
             return failed(FailureKind::Protocol, "the answer is compressed, which was not asked for");
         }
-        if head.content == Content::Json {
-            return if openai::is_error_body(&self.body) {
-                failed(FailureKind::ErrorEvent, &openai::error_message(&self.body))
-            } else {
-                failed(FailureKind::Protocol, "the answer is one JSON body instead of an event stream")
+        let is_sse = matches!(self.events, Events::Sse(_));
+        if is_sse && head.content == Content::Json {
+            return match seen.expect.protocol.error_of(&self.body) {
+                Some(message) => failed(FailureKind::ErrorEvent, &message),
+                None => {
+                    failed(FailureKind::Protocol, "the answer is one JSON body instead of an event stream")
+                }
             };
         }
-        if head.content == Content::Other && seen.first_event_us.is_none() {
+        if is_sse && head.content == Content::Other && seen.first_event_us.is_none() {
             return failed(FailureKind::Protocol, "the answer is not an event stream");
         }
         let Some(finish) = &seen.finish else {
             return failed(FailureKind::Truncated, "the stream ended without a finish_reason");
         };
-        if finish == "abort" || finish == "error" {
-            return failed(FailureKind::ErrorEvent, &format!("finish_reason {finish}"));
+        if finish.kind == FinishKind::Failed {
+            return failed(FailureKind::ErrorEvent, &format!("finish_reason {}", finish.word));
         }
         if seen.expect.done_marker && !seen.done {
-            return failed(FailureKind::Truncated, "the stream ended without [DONE]");
+            let marker = seen.expect.protocol.end_marker();
+            return failed(FailureKind::Truncated, &format!("the stream ended without {marker}"));
         }
         seen.short_output().map_or(Outcome::Completed, |detail| failed(FailureKind::ShortOutput, &detail))
     }
 }
 
-impl Seen {
-    fn begin_read(&mut self, arrival: Arrival) {
-        self.reads += 1;
-        self.lag_max_us = self.lag_max_us.max(arrival.lag_us);
-        self.all_kernel &= arrival.kernel;
-    }
-
-    /// Settles the read's last token event: its stamp is true where its last byte is the read's newest.
-    fn end_read(&mut self, arrival: Arrival, newest_is_last: bool) {
-        if let Some(tokens) = self.newest.take() {
-            self.push(tokens, arrival, !newest_is_last);
-        }
-        self.previous_us = arrival.at_us;
-        if !arrival.beyond {
-            self.emptied_us = arrival.at_us;
-        }
-    }
-
-    /// Takes one event; true where it carries a token.
-    fn take_event(&mut self, event: &Event<'_>, arrival: Arrival) -> bool {
-        if self.done || self.unreadable.is_some() {
-            return false;
-        }
-        self.first_event_us.get_or_insert(arrival.at_us);
-        if event.data == b"[DONE]" {
-            self.done = true;
-            return false;
-        }
-        let payload = match openai::read_event(event.data) {
-            Ok(payload) => payload,
-            Err(_) if event.named_error => {
-                self.error.get_or_insert(openai::clip(&String::from_utf8_lossy(event.data)));
-                return false;
-            }
-            Err(error) => {
-                let data = String::from_utf8_lossy(&event.data[..event.data.len().min(120)]);
-                self.unreadable = Some(format!("an event is not the protocol's JSON ({error}): {data}"));
-                return false;
-            }
-        };
-        if let Some(message) = payload.error {
-            self.error.get_or_insert(message);
-        } else if event.named_error {
-            self.error.get_or_insert(openai::error_message(event.data));
-        }
-        self.usage = payload.usage.or(self.usage);
-        self.finish = payload.finish.or(self.finish.take());
-        if payload.token {
-            if let Some(tokens) = self.newest.take() {
-                self.push(tokens, arrival, true);
-            }
-            let tokens = self.tokens_of(payload.usage);
-            self.counted += tokens;
-            self.newest = Some(tokens);
-            self.first_token_us.get_or_insert(arrival.at_us);
-            self.last_token_us = Some(arrival.at_us);
-            if payload.answer {
-                self.first_answer_us.get_or_insert(arrival.at_us);
-            }
-        }
-        payload.token
-    }
-
-    /// Tokens of an event: what its own usage counts beyond the events before it, where that was asked for.
-    fn tokens_of(&self, usage: Option<Usage>) -> u32 {
-        match usage.and_then(|usage| usage.completion_tokens) {
-            Some(total) if self.expect.exact => total.saturating_sub(self.counted),
-            Some(_) | None => 1,
-        }
-    }
-
-    fn push(&mut self, tokens: u32, arrival: Arrival, merged: bool) {
-        let bound_us = arrival.at_us.saturating_sub(self.emptied_us.max(arrival.earliest_us));
-        let merged_bound_us = merged.then(|| u32::try_from(bound_us).unwrap_or(u32::MAX));
-        self.chunks.push(Chunk { at_us: arrival.at_us, tokens, merged_bound_us });
-    }
-
-    fn token_counts(&self) -> TokenCounts {
-        let usage = self.usage.unwrap_or_default();
-        let prompt = usage.prompt_tokens;
-        let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens);
-        let Some(output) = usage.completion_tokens else {
-            let counted = Some(self.counted);
-            return TokenCounts {
-                prompt,
-                output: counted,
-                delivered: counted,
-                cached,
-                source: TokenSource::Chunks,
-            };
-        };
-        let stopped = matches!(self.finish.as_deref(), Some("stop" | "eos_token"));
-        let hidden_eos = self.expect.eos_in_usage && stopped && !self.expect.forced;
-        let delivered = Some(output.saturating_sub(u32::from(hidden_eos)));
-        TokenCounts { prompt, output: Some(output), delivered, cached, source: TokenSource::Usage }
-    }
-
-    /// Why a whole stream is too short; none where it is not.
-    fn short_output(&self) -> Option<String> {
-        let counts = self.token_counts();
-        let output = counts.output.unwrap_or(0);
-        let expect = self.expect;
-        if self.chunks.is_empty() && output == 0 {
-            return Some("a whole stream without any token".to_owned());
-        }
-        if expect.forced && counts.source == TokenSource::Usage && output < expect.max_tokens {
-            return Some(format!("{output} tokens of {} that were forced", expect.max_tokens));
-        }
-        None
-    }
-}
-
-/// What an answer to `protocol` must hold.
-pub(crate) fn expect(protocol: &Capabilities, ignore_eos: bool, exact_itl: bool, max_tokens: u32) -> Expect {
-    Expect {
-        max_tokens,
-        forced: ignore_eos && protocol.ignore_eos,
-        exact: exact_itl && protocol.continuous_usage,
-        done_marker: protocol.done_marker,
-        eos_in_usage: protocol.eos_in_usage,
-    }
-}
-
 /// The empty record of a request, to be filled as it is played.
-pub(crate) fn blank_record(index: u64, prompt_id: &str, phase: Phase, expect: Expect) -> RequestRecord {
+pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect) -> RequestRecord {
     RequestRecord {
         index,
-        prompt_id: prompt_id.to_owned(),
+        unit: index,
+        turn: 0,
+        prompt_id: unit.id.clone(),
+        category: unit.category.clone(),
         phase,
         due_us: None,
         ready_us: 0,
@@ -467,14 +331,15 @@ pub(crate) fn blank_record(index: u64, prompt_id: &str, phase: Phase, expect: Ex
 /// Reads captured bytes as the measured path would: each of `reads` comes 1 ms after the one before,
 /// then the connection closes. Captures of real servers are checked with it.
 pub fn parse_answer<'a>(
-    protocol: &Capabilities,
-    ignore_eos: bool,
-    exact_itl: bool,
+    protocol: ProtocolName,
+    capabilities: &Capabilities,
+    sampling: &Sampling,
     max_tokens: u32,
     reads: impl IntoIterator<Item = &'a [u8]>,
 ) -> RequestRecord {
-    let expect = expect(protocol, ignore_eos, exact_itl, max_tokens);
-    let mut record = blank_record(0, "capture", Phase::Measured, expect);
+    let expect = expect(Protocol::of(protocol), capabilities, sampling, max_tokens);
+    let unit = Unit::single("capture", "", max_tokens);
+    let mut record = blank_record(0, &unit, Phase::Measured, expect);
     let mut answer = Answer::new(expect, 0);
     record.sent_us = Some(0);
     let mut ending = None;

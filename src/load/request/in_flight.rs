@@ -10,8 +10,9 @@ use crate::schema::unit::Phase;
 
 use crate::load::clock::{RealtimeOffset, RunClock};
 use crate::load::http::http2_connections::Http2Connections;
-use crate::load::protocol::openai::clip;
-use crate::load::request::answer::{Answer, Ending, Expect};
+use crate::load::protocol::terms::clip;
+use crate::load::request::answer::{Answer, Ending};
+use crate::load::request::seen::Expect;
 use crate::load::schedule::pacer::{Ticket, Tickets};
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
@@ -42,6 +43,13 @@ pub(crate) struct Assignment {
     pub(crate) slot_free_us: u64,
     /// The whole request may take so long, µs.
     pub(crate) timeout_us: u64,
+}
+
+/// A request that was played.
+pub(crate) struct Ended {
+    pub(crate) record: RequestRecord,
+    /// The answer's text, where it is needed for a further turn.
+    pub(crate) text: Option<String>,
 }
 
 /// A request being played.
@@ -167,7 +175,7 @@ impl<'a> InFlight<'a> {
     }
 
     /// Makes the record, and gives the connection back where it may carry another request.
-    pub(crate) fn close(mut self, ending: Ending) -> Option<RequestRecord> {
+    pub(crate) fn close(mut self, ending: Ending) -> Option<Ended> {
         let now_us = self.client.clock.now_us();
         if let Some(ticket) = self.ticket.take() {
             self.record.sent_us = ticket.revoke();
@@ -180,7 +188,8 @@ impl<'a> InFlight<'a> {
             self.client.live.in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         }
         self.record.end_us = now_us;
-        let answer = self.answer.take();
+        let mut answer = self.answer.take();
+        let text = answer.as_mut().and_then(Answer::take_text);
         if let (Ending::Read, Some(answer)) = (&ending, &answer) {
             if answer.has_begun() {
                 self.record.end_us = answer.newest_us();
@@ -198,7 +207,7 @@ impl<'a> InFlight<'a> {
             (None, Some(answer)) => answer.finish(ending, &mut self.record),
             (None, None) => self.record.outcome = without_answer(&ending, sent),
         }
-        Some(self.record)
+        Some(Ended { record: self.record, text })
     }
 }
 

@@ -3,27 +3,27 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use url::Url;
 
-use crate::schema::plan::{Endpoint, HttpSettings, Sampling};
+use crate::schema::plan::{HttpSettings, Sampling};
 use crate::schema::target::Capabilities;
-use crate::schema::unit::Request;
+use crate::schema::unit::{Body, Unit, Units};
+
+use crate::load::protocol::Protocol;
+use crate::load::protocol::terms::Ask;
 
 /// All messages are made beforehand where they take less than this; else each one shortly before it is due.
 const CACHE_LIMIT_BYTES: usize = 32 << 20;
-
-/// As the value of `user` in a protocol's body it stands for the prompt's id, by which a server's own
-/// account of a request can be found.
-const PROMPT_ID: &str = "{prompt_id}";
 
 /// Makes the messages of a run.
 #[derive(Debug)]
 pub(crate) struct Messages {
     head: Head,
-    fields: Map<String, Value>,
-    endpoint: Endpoint,
-    forced: bool,
+    protocol: Protocol,
+    /// What all bodies share.
+    body: Map<String, Value>,
+    /// A forced length is sent as the least length too.
     min_tokens: bool,
 }
 
@@ -36,12 +36,20 @@ enum Head {
     Http2(Box<http::Request<()>>),
 }
 
-/// The requests of a phase with their messages.
+/// The units of a phase, each with the message of its first turn.
 #[derive(Debug)]
 pub(crate) struct Requests {
     messages: Arc<Messages>,
-    requests: Arc<[Request]>,
-    made: Option<Vec<Arc<[u8]>>>,
+    units: Units,
+    /// Made beforehand, where the units are repeated and few.
+    made: Option<Vec<First>>,
+}
+
+/// A unit whose first turn is ready to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct First {
+    pub(crate) unit: Arc<Unit>,
+    pub(crate) message: Arc<[u8]>,
 }
 
 impl Messages {
@@ -50,25 +58,10 @@ impl Messages {
         base_url: &Url,
         wire: &HttpSettings,
         api_key: Option<&str>,
-        protocol: &Capabilities,
+        capabilities: &Capabilities,
         sampling: &Sampling,
         close: bool,
     ) -> anyhow::Result<Messages> {
-        let mut fields = protocol.body.clone();
-        fields.insert("model".to_owned(), json!(protocol.request_model));
-        fields.insert("stream".to_owned(), json!(true));
-        fields.insert("temperature".to_owned(), json!(sampling.temperature));
-        if protocol.stream_options {
-            let mut options = Map::from_iter([("include_usage".to_owned(), json!(true))]);
-            if sampling.exact_itl && protocol.continuous_usage {
-                options.insert("continuous_usage_stats".to_owned(), json!(true));
-            }
-            fields.insert("stream_options".to_owned(), Value::Object(options));
-        }
-        let forced = sampling.ignore_eos && protocol.ignore_eos;
-        if forced {
-            fields.insert("ignore_eos".to_owned(), json!(true));
-        }
         let headers = headers(base_url, wire, api_key)?;
         let path = path(base_url, &wire.path);
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -81,7 +74,10 @@ impl Messages {
         } else {
             Head::Http1(http1_head(&path, &headers, close)?)
         };
-        Ok(Messages { head, fields, endpoint: wire.endpoint, forced, min_tokens: protocol.min_tokens })
+        let protocol = Protocol::of(wire.protocol);
+        let body = protocol.shared_body(capabilities, sampling);
+        let min_tokens = sampling.ignore_eos && capabilities.ignore_eos && capabilities.min_tokens;
+        Ok(Messages { head, protocol, body, min_tokens })
     }
 
     /// The head of every request, but for its length; none over HTTP/1.1, where messages hold it.
@@ -92,6 +88,10 @@ impl Messages {
         }
     }
 
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     fn head_bytes(&self) -> usize {
         match &self.head {
             Head::Http1(head) => head.len(),
@@ -99,27 +99,17 @@ impl Messages {
         }
     }
 
+    /// The message of a unit's first turn; none where it has no turn.
+    pub(crate) fn first(&self, unit: &Unit) -> Option<Arc<[u8]>> {
+        let turn = unit.turns.first()?;
+        let model = unit.model.as_deref();
+        let (id, body, max_tokens) = (unit.id.as_str(), &turn.body, turn.max_tokens);
+        Some(self.make(&Ask { id, model, former: &[], body, max_tokens }))
+    }
+
     /// The whole message of one request.
-    pub(crate) fn make(&self, request: &Request) -> Arc<[u8]> {
-        let mut fields = self.fields.clone();
-        match self.endpoint {
-            Endpoint::Chat => {
-                fields.insert("messages".to_owned(), json!([{"role": "user", "content": request.prompt}]));
-            }
-            Endpoint::Completions => {
-                fields.insert("prompt".to_owned(), json!(request.prompt));
-            }
-        }
-        fields.insert("max_tokens".to_owned(), json!(request.max_tokens));
-        if let Some(Value::String(user)) = fields.get_mut("user")
-            && user == PROMPT_ID
-        {
-            user.clone_from(&request.prompt_id);
-        }
-        if self.forced && self.min_tokens {
-            fields.insert("min_tokens".to_owned(), json!(request.max_tokens));
-        }
-        let body = Value::Object(fields).to_string();
+    pub(crate) fn make(&self, ask: &Ask<'_>) -> Arc<[u8]> {
+        let body = self.protocol.body(&self.body, ask, self.min_tokens);
         let head = match &self.head {
             Head::Http1(head) => head,
             Head::Http2(_) => return body.into_bytes().into(),
@@ -133,25 +123,56 @@ impl Messages {
 }
 
 impl Requests {
-    /// Makes the messages now where they are few; `requests` are repeated in order.
-    pub(crate) fn new(messages: Arc<Messages>, requests: Arc<[Request]>) -> Requests {
-        let size = |request: &Request| messages.head_bytes() + request.prompt.len() * 9 / 8 + 256;
-        let total: usize = requests.iter().map(size).sum();
-        let made = (total <= CACHE_LIMIT_BYTES)
-            .then(|| requests.iter().map(|request| messages.make(request)).collect());
-        Requests { messages, requests, made }
+    /// Makes the messages now where the units are repeated and few.
+    pub(crate) fn new(messages: Arc<Messages>, units: Units) -> Requests {
+        let made = units.period().and_then(|period| {
+            let mut room = CACHE_LIMIT_BYTES;
+            (0..period)
+                .map(|k| {
+                    let unit = units.unit(k)?;
+                    room = room.checked_sub(messages.head_bytes() + bytes(&unit) * 9 / 8 + 256)?;
+                    First::of(&messages, unit)
+                })
+                .collect()
+        });
+        Requests { messages, units, made }
     }
 
-    /// The request at `index` of the run, and its message; none without any requests.
-    pub(crate) fn get(&self, index: u64) -> Option<(&Request, Arc<[u8]>)> {
-        let place = usize::try_from(index.checked_rem(self.requests.len() as u64)?).ok()?;
-        let request = self.requests.get(place)?;
-        let message = match &self.made {
-            Some(made) => made.get(place)?.clone(),
-            None => self.messages.make(request),
-        };
-        Some((request, message))
+    /// The k-th unit and the message of its first turn; none where there is none.
+    pub(crate) fn first(&self, k: u64) -> Option<First> {
+        match &self.made {
+            Some(made) => {
+                let place = usize::try_from(k.checked_rem(made.len() as u64)?).ok()?;
+                made.get(place).cloned()
+            }
+            None => First::of(&self.messages, self.units.unit(k)?),
+        }
     }
+
+    pub(crate) fn messages(&self) -> &Messages {
+        &self.messages
+    }
+
+    /// No unit has a second turn.
+    pub(crate) fn single_turns(&self) -> bool {
+        self.units.single_turns()
+    }
+}
+
+impl First {
+    fn of(messages: &Messages, unit: Unit) -> Option<First> {
+        let message = messages.first(&unit)?;
+        Some(First { unit: Arc::new(unit), message })
+    }
+}
+
+/// Bytes of a unit's texts.
+fn bytes(unit: &Unit) -> usize {
+    let body = |body: &Body| match body {
+        Body::Text(text) => text.len(),
+        Body::Messages(messages) => messages.iter().map(|message| message.content.len()).sum(),
+    };
+    unit.turns.iter().map(|turn| body(&turn.body)).sum()
 }
 
 fn headers(
@@ -242,11 +263,14 @@ fn path(base_url: &Url, endpoint: &str) -> String {
 mod tests {
     use super::*;
     use crate::schema::plan::Header;
+    use crate::schema::target::ProtocolName;
+    use crate::schema::unit::Message;
+    use serde_json::json;
 
-    fn wire(endpoint: Endpoint) -> HttpSettings {
+    fn wire(protocol: ProtocolName) -> HttpSettings {
         HttpSettings {
-            endpoint,
-            path: endpoint.path().to_owned(),
+            protocol,
+            path: Protocol::of(protocol).path().to_owned(),
             headers: Vec::new(),
             api_key_env: None,
             ca_file: None,
@@ -274,8 +298,8 @@ mod tests {
     fn message(wire: &HttpSettings, protocol: &Capabilities, sampling: &Sampling) -> (String, Value) {
         let url = Url::parse("http://example.org:8000").unwrap();
         let messages = Messages::new(&url, wire, Some("secret"), protocol, sampling, false).unwrap();
-        let request = Request { prompt_id: "p".into(), prompt: "a \"b\"\né".into(), max_tokens: 7 };
-        let text = String::from_utf8(messages.make(&request).to_vec()).unwrap();
+        let unit = Unit::single("p", "a \"b\"\né", 7);
+        let text = String::from_utf8(messages.first(&unit).unwrap().to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
         (head.to_owned(), serde_json::from_str(body).unwrap())
@@ -283,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_chat_request_asks_for_a_stream_with_usage_and_an_explicit_temperature() {
-        let (head, body) = message(&wire(Endpoint::Chat), &protocol(), &PLAIN);
+        let (head, body) = message(&wire(ProtocolName::OpenaiChat), &protocol(), &PLAIN);
         assert!(
             head.starts_with("POST /v1/chat/completions HTTP/1.1\r\nHost: example.org:8000\r\n"),
             "{head}"
@@ -299,7 +323,7 @@ mod tests {
     #[test]
     fn a_length_is_forced_only_where_it_is_asked_for_and_taken() {
         let ask = Sampling { ignore_eos: true, exact_itl: true, ..PLAIN };
-        let (_, body) = message(&wire(Endpoint::Completions), &protocol(), &ask);
+        let (_, body) = message(&wire(ProtocolName::OpenaiCompletions), &protocol(), &ask);
         assert_eq!((&body["ignore_eos"], &body["min_tokens"]), (&json!(true), &json!(7)));
         assert_eq!(body["stream_options"]["continuous_usage_stats"], json!(true));
         assert_eq!(body["prompt"], json!("a \"b\"\né"));
@@ -310,7 +334,7 @@ mod tests {
             body: Map::from_iter([("cache_prompt".to_owned(), json!(false))]),
             ..protocol()
         };
-        let (_, body) = message(&wire(Endpoint::Completions), &plain, &ask);
+        let (_, body) = message(&wire(ProtocolName::OpenaiCompletions), &plain, &ask);
         for absent in ["ignore_eos", "min_tokens", "stream_options"] {
             assert_eq!(body.get(absent), None, "{absent}");
         }
@@ -321,7 +345,7 @@ mod tests {
     fn a_request_bears_its_prompts_id_where_the_body_asks_for_it() {
         let with_user = |user: &str| {
             let body = Map::from_iter([("user".to_owned(), json!(user))]);
-            message(&wire(Endpoint::Completions), &Capabilities { body, ..protocol() }, &PLAIN).1
+            message(&wire(ProtocolName::OpenaiCompletions), &Capabilities { body, ..protocol() }, &PLAIN).1
         };
         assert_eq!(with_user("{prompt_id}")["user"], json!("p"));
         assert_eq!(with_user("someone")["user"], json!("someone"));
@@ -331,7 +355,7 @@ mod tests {
     fn headers_of_the_user_replace_ours_and_cannot_break_the_request() {
         let header = |name: &str, value: &str| HttpSettings {
             headers: vec![Header { name: name.to_owned(), value: value.to_owned() }],
-            ..wire(Endpoint::Chat)
+            ..wire(ProtocolName::OpenaiChat)
         };
         let (head, _) = message(&header("authorization", "Basic x"), &protocol(), &PLAIN);
         assert!(head.contains("authorization: Basic x") && !head.contains("secret"), "{head}");
@@ -351,15 +375,64 @@ mod tests {
         assert_eq!(path("http://h/proxy/v1"), "/proxy/v1/completions");
     }
 
-    #[test]
-    fn requests_are_repeated_in_order_and_none_gives_none() {
+    fn messages(protocol_name: ProtocolName) -> Arc<Messages> {
         let url = Url::parse("http://h").unwrap();
-        let messages = Messages::new(&url, &wire(Endpoint::Chat), None, &protocol(), &PLAIN, false);
-        let messages = Arc::new(messages.unwrap());
-        let request = |id: &str| Request { prompt_id: id.into(), prompt: id.into(), max_tokens: 1 };
-        let script = Requests::new(messages.clone(), [request("a"), request("b")].into());
-        assert_eq!(script.get(4).unwrap().0.prompt_id, "a");
-        assert_eq!(script.get(5).unwrap().0.prompt_id, "b");
-        assert!(Requests::new(messages, [].into()).get(0).is_none());
+        Arc::new(Messages::new(&url, &wire(protocol_name), None, &protocol(), &PLAIN, false).unwrap())
+    }
+
+    #[test]
+    fn a_further_turn_repeats_the_conversation_and_adds_to_it() {
+        let said = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
+        let former = [said("user", "one"), said("assistant", "two")];
+        let body = Body::Text("three".into());
+        let ask = Ask { id: "p", model: Some("other"), former: &former, body: &body, max_tokens: 5 };
+        let sent = |name| {
+            let message = messages(name).make(&ask);
+            let text = String::from_utf8(message.to_vec()).unwrap();
+            serde_json::from_str::<Value>(text.split_once("\r\n\r\n").unwrap().1).unwrap()
+        };
+        let chat = sent(ProtocolName::OpenaiChat);
+        let expected = json!([
+            {"role": "user", "content": "one"},
+            {"role": "assistant", "content": "two"},
+            {"role": "user", "content": "three"},
+        ]);
+        assert_eq!((&chat["messages"], &chat["model"]), (&expected, &json!("other")));
+        assert_eq!(sent(ProtocolName::OpenaiCompletions)["prompt"], json!("one\n\ntwo\n\nthree"));
+    }
+
+    #[test]
+    fn messages_of_a_repeated_list_are_made_once_and_none_gives_none() {
+        let messages = messages(ProtocolName::OpenaiChat);
+        let list = |count: u64| {
+            let unit = |k: u64| Unit::single(k.to_string(), "x", 1);
+            Units::repeating(count, true, move |k| k.checked_rem(count).map(unit))
+        };
+        let requests = Requests::new(messages.clone(), list(2));
+        assert_eq!(requests.first(5).unwrap().unit.id, "1");
+        assert!(Arc::ptr_eq(&requests.first(1).unwrap().message, &requests.first(3).unwrap().message));
+        assert!(Requests::new(messages.clone(), list(0)).first(0).is_none());
+        let large = Units::repeating(2, true, |k| Some(Unit::single(k.to_string(), "x".repeat(20 << 20), 1)));
+        let large = Requests::new(messages, large);
+        assert!(large.made.is_none() && large.first(2).unwrap().unit.id == "2");
+    }
+
+    #[test]
+    fn a_million_distinct_units_leave_nothing_behind() {
+        let units = Units::made_by(true, |k| Some(Unit::single(format!("p{k}"), format!("Say {k}."), 1)));
+        let requests = Requests::new(messages(ProtocolName::OpenaiCompletions), units);
+        assert!(requests.made.is_none(), "nothing is made beforehand");
+        let mut last = None;
+        for k in 0..1_000_000u64 {
+            let first = requests.first(k).unwrap();
+            // Whoever plays it holds the only copy: it goes when the request does.
+            assert_eq!((Arc::strong_count(&first.unit), Arc::strong_count(&first.message)), (1, 1));
+            if k % 100_000 == 7 {
+                assert_eq!(first.unit.id, format!("p{k}"));
+                assert!(String::from_utf8_lossy(&first.message).contains(&format!("Say {k}.")));
+            }
+            last = Some(first);
+        }
+        assert_eq!(last.unwrap().unit.id, "p999999");
     }
 }

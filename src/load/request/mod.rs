@@ -3,3 +3,4 @@
 pub(crate) mod answer;
 pub(crate) mod in_flight;
 pub(crate) mod messages;
+pub(crate) mod seen;

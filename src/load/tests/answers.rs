@@ -1,11 +1,21 @@
 //! Small hand-made answers, one for each thing that the wire really does, each cut at every byte; and what stamps mean.
 
-use crate::load::request::answer::{Answer, Arrival, Ending, Expect, Progress, blank_record};
+use crate::load::protocol::Protocol;
+use crate::load::protocol::terms::Framing;
+use crate::load::request::answer::{Answer, Ending, Progress, blank_record};
+use crate::load::request::seen::{Arrival, Expect};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind, TokenSource};
-use crate::schema::unit::Phase;
+use crate::schema::unit::{Phase, Unit};
 
-const EXPECT: Expect =
-    Expect { max_tokens: 2, forced: false, exact: false, done_marker: true, eos_in_usage: true };
+const EXPECT: Expect = Expect {
+    protocol: Protocol::OpenaiChat,
+    max_tokens: 2,
+    forced: false,
+    exact: false,
+    done_marker: true,
+    eos_in_usage: true,
+    keep_text: false,
+};
 
 const A: &str = r#"data: {"choices":[{"delta":{"content":"a"}}]}"#;
 const B: &str = r#"data: {"choices":[{"delta":{"content":"b"}}]}"#;
@@ -36,8 +46,12 @@ fn chunked(pieces: &[&str]) -> Vec<String> {
 
 /// Reads that return at the times given; the connection closes after them.
 fn read(expect: Expect, reads: &[(u64, &[u8])]) -> RequestRecord {
-    let mut record = blank_record(0, "p", Phase::Measured, expect);
-    let mut answer = Answer::new(expect, 100);
+    read_framed(Framing::Sse, expect, reads)
+}
+
+fn read_framed(framing: Framing, expect: Expect, reads: &[(u64, &[u8])]) -> RequestRecord {
+    let mut record = blank_record(0, &Unit::single("p", "", 1), Phase::Measured, expect);
+    let mut answer = Answer::framed(framing, expect, 100);
     let mut ending = Ending::Broken("closed".to_owned());
     for (at_us, bytes) in reads.iter().filter(|(_, bytes)| !bytes.is_empty()) {
         let arrival = Arrival { at_us: *at_us, lag_us: 7, kernel: true, beyond: false, earliest_us: 0 };
@@ -179,7 +193,7 @@ fn a_read_that_fills_its_buffer_has_no_certain_stamp() {
     let bytes = stream(&[A]);
     answer
         .read(bytes.as_bytes(), Arrival { at_us: 50, lag_us: 0, kernel: true, beyond: true, earliest_us: 0 });
-    let mut record = blank_record(0, "p", Phase::Measured, EXPECT);
+    let mut record = blank_record(0, &Unit::single("p", "", 1), Phase::Measured, EXPECT);
     answer.finish(Ending::Cancelled, &mut record);
     assert_eq!(record.chunks.iter().next().unwrap().merged_bound_us, Some(50));
 }
@@ -190,7 +204,7 @@ fn one_stamp_of_a_read_makes_the_record_one_of_read_stamps() {
     for (kernel, part) in [(true, "HTTP/1.1 200 OK\r\n"), (false, "\r\n"), (true, "data: x")] {
         answer.read(part.as_bytes(), Arrival { at_us: 1, lag_us: 0, kernel, beyond: false, earliest_us: 0 });
     }
-    let mut record = blank_record(0, "p", Phase::Measured, EXPECT);
+    let mut record = blank_record(0, &Unit::single("p", "", 1), Phase::Measured, EXPECT);
     answer.finish(Ending::Cancelled, &mut record);
     assert_eq!((record.stamps, record.outcome), (StampKind::Read, Outcome::Cancelled));
 }
@@ -339,7 +353,7 @@ fn a_merged_stamp_is_late_by_no_more_than_the_threads_waits_leave_open() {
             &all.as_bytes()[cut..],
             Arrival { at_us: 9_000, lag_us: 0, kernel: true, beyond: false, earliest_us },
         );
-        let mut record = blank_record(0, "p", Phase::Measured, EXPECT);
+        let mut record = blank_record(0, &Unit::single("p", "", 1), Phase::Measured, EXPECT);
         answer.finish(Ending::Read, &mut record);
         record.chunks.iter().map(|chunk| chunk.merged_bound_us).collect()
     };
@@ -347,4 +361,84 @@ fn a_merged_stamp_is_late_by_no_more_than_the_threads_waits_leave_open() {
     assert_eq!(bounds(8_960, false), [None, Some(40)], "since the thread was woken");
     assert_eq!(bounds(9_500, false), [None, Some(0)]);
     assert_eq!(bounds(0, true), [Some(1_000), Some(9_000)], "the last read had left bytes behind");
+}
+
+/// An answer that ends without a marker.
+const UNMARKED: Expect = Expect { done_marker: false, ..EXPECT };
+
+/// The record of a body under these framings and content types, the same wherever it is cut.
+fn every_cut_of_body(framing: Framing, content: &str, body: &str) -> RequestRecord {
+    let length = body.len();
+    let answer =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: {content}\r\ncontent-length: {length}\r\n\r\n{body}");
+    let facts = |record: &RequestRecord| {
+        format!("{:?} {:?} {:?}", record.tokens, record.finish_reason, record.outcome)
+    };
+    let whole = read_framed(framing, UNMARKED, &[(1_000, answer.as_bytes())]);
+    for cut in 0..=answer.len() {
+        let (first, second) = answer.as_bytes().split_at(cut);
+        let cut_once = read_framed(framing, UNMARKED, &[(1_000, first), (2_000, second)]);
+        assert_eq!(facts(&cut_once), facts(&whole), "cut at {cut}");
+        assert_eq!(cut_once.chunks.len(), whole.chunks.len(), "cut at {cut}");
+    }
+    whole
+}
+
+#[test]
+fn a_json_stream_is_read_value_by_value_whatever_its_content_type_and_separators() {
+    let [a, b, finish, usage] = [A, B, FINISH, USAGE].map(|event| event.strip_prefix("data: ").unwrap());
+    for content in ["application/json", "application/x-ndjson", "text/plain"] {
+        for between in ["", "\n", "\r\n"] {
+            let body = [a, b, finish, usage].map(|value| format!("{value}{between}")).concat();
+            let record = every_cut_of_body(Framing::JsonStream, content, &body);
+            assert_eq!(record.outcome, Outcome::Completed, "{content} {between:?}");
+            assert_eq!((record.chunks.len(), record.tokens.output), (2, Some(2)));
+        }
+    }
+    let cut_off = every_cut_of_body(Framing::JsonStream, "application/json", &format!("{a}{{"));
+    assert!(matches!(cut_off.outcome, Outcome::Failed { kind: FailureKind::Truncated, .. }));
+    let page = every_cut_of_body(Framing::JsonStream, "text/html", "<html>");
+    assert!(
+        matches!(page.outcome, Outcome::Failed { kind: FailureKind::Protocol, .. }),
+        "{:?}",
+        page.outcome
+    );
+    let error = every_cut_of_body(Framing::JsonStream, "application/json", r#"{"error":{"message":"no"}}"#);
+    assert!(matches!(error.outcome, Outcome::Failed { kind: FailureKind::ErrorEvent, .. }));
+}
+
+#[test]
+fn each_value_of_a_json_stream_has_the_stamp_of_its_read() {
+    let [a, b] = [A, B].map(|event| event.strip_prefix("data: ").unwrap());
+    let head = "HTTP/1.1 200 OK\r\n\r\n";
+    let reads = [(1_000, head.as_bytes()), (2_000, a.as_bytes()), (3_000, b.as_bytes())];
+    let record = read_framed(Framing::JsonStream, UNMARKED, &reads);
+    let stamps: Vec<u64> = record.chunks.iter().map(|chunk| chunk.at_us).collect();
+    assert_eq!(stamps, [2_000, 3_000]);
+    assert!(record.chunks.iter().all(|chunk| chunk.merged_bound_us.is_none()));
+}
+
+#[test]
+fn a_whole_answer_is_one_event_at_its_last_byte() {
+    let body = r#"{"choices":[{"text":"a b","finish_reason":"length"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
+    let record = every_cut_of_body(Framing::Whole, "application/json", body);
+    assert_eq!(record.outcome, Outcome::Completed);
+    assert_eq!((record.tokens.prompt, record.tokens.output, record.chunks.len()), (Some(5), Some(2), 1));
+    let answer = format!("HTTP/1.1 200 OK\r\n\r\n{body}");
+    let (first, second) = answer.as_bytes().split_at(60);
+    let record = read_framed(Framing::Whole, UNMARKED, &[(1_000, first), (2_000, second)]);
+    assert_eq!((record.first_token_us, record.last_token_us, record.end_us), (Some(2_000), Some(2_000), 0));
+    assert_eq!(record.outcome, Outcome::Completed);
+    for (body, kind) in [
+        (r#"{"error":{"message":"no"}}"#, FailureKind::ErrorEvent),
+        ("<html>", FailureKind::Protocol),
+        (r#"{"choices":[{"text":"a"}]}"#, FailureKind::Truncated),
+    ] {
+        let record = every_cut_of_body(Framing::Whole, "application/json", body);
+        assert!(
+            matches!(record.outcome, Outcome::Failed { kind: is, .. } if is == kind),
+            "{body}: {:?}",
+            record.outcome
+        );
+    }
 }

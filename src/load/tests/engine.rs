@@ -11,11 +11,11 @@ use tokio::sync::watch;
 
 use crate::load::*;
 use crate::schema::live::LiveCounters;
-use crate::schema::plan::{Endpoint, HttpSettings, LoadPoint, Sampling};
+use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::target::Capabilities;
+use crate::schema::target::{Capabilities, ProtocolName};
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
-use crate::schema::unit::{Phase, Request};
+use crate::schema::unit::{Phase, Unit, Units};
 
 /// What the server does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -178,16 +178,15 @@ pub(crate) fn limit(load: &mut LoadPoint, most: impl Into<Option<u32>>) {
 }
 
 pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
-    let requests = |name: &str| {
-        let request =
-            |i| Request { prompt_id: format!("{name}{i}"), prompt: "hello \"é\"\n".into(), max_tokens: 3 };
-        (0..4).map(request).collect()
+    let units = |name: &'static str| {
+        let unit = move |k: u64| Some(Unit::single(format!("{name}{}", k % 4), "hello \"é\"\n", 3));
+        Units::repeating(4, true, unit)
     };
     Job {
         base_url: url.to_owned(),
         http: HttpSettings {
-            endpoint: Endpoint::Completions,
-            path: Endpoint::Completions.path().to_owned(),
+            protocol: ProtocolName::OpenaiCompletions,
+            path: default_path(ProtocolName::OpenaiCompletions).to_owned(),
             headers: Vec::new(),
             api_key_env: None,
             ca_file: None,
@@ -216,8 +215,8 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
         seed: 7,
         client_threads: 2,
         sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: false, exact_itl: false },
-        requests: requests("m"),
-        warmup: requests("w"),
+        units: units("m"),
+        warmup: units("w"),
     }
 }
 
@@ -544,7 +543,7 @@ async fn a_server_that_is_not_there_gives_a_connect_failure_each() {
 async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
     let (url, counts) = serve(quick()).await;
     let job = job(&url, closed());
-    let record = probe(&job, &job.requests[0], Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
     assert_eq!(record.outcome, Outcome::Completed);
     assert_eq!(record.tokens.prompt, Some(3));
     assert!(all_closed(&counts).await);
@@ -554,10 +553,10 @@ async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
 #[tokio::test]
 async fn a_probe_that_cannot_be_sent_says_why() {
     let mut job = job("ftp://127.0.0.1:1", closed());
-    let record = probe(&job, &job.requests[0], Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
     assert!(is_failed(FailureKind::Connect)(&record.outcome), "{:?}", record.outcome);
     job.base_url = "no url".to_owned();
-    let record = probe(&job, &job.requests[0], Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
     assert!(is_failed(FailureKind::Connect)(&record.outcome), "{:?}", record.outcome);
 }
 

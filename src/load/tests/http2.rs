@@ -369,7 +369,7 @@ async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
     let server = Server::answering(Reply::whole());
     let url = server.serve().await;
     let job = job(&url, closed());
-    let record = probe(&job, &job.requests[0], Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
     assert_eq!((record.outcome, record.tokens.prompt), (Outcome::Completed, Some(3)));
     assert!(record.connect_us.is_some());
     assert!(server.counts.all_closed().await);
@@ -487,7 +487,8 @@ async fn every_capture_of_a_real_server_gives_the_same_record_as_over_http_1() {
     let outcomes = run(job.clone()).await;
     outcomes.check_accounts();
     for (capture, record) in captures.iter().zip(outcomes.measured()) {
-        let as_http_1 = parse_answer(&job.capabilities, true, false, 3, [capture.bytes.as_slice()]);
+        let as_http_1 =
+            parse_answer(job.http.protocol, &job.capabilities, &job.sampling, 3, [capture.bytes.as_slice()]);
         assert_eq!(facts(record), facts(&as_http_1), "{}", capture.name);
     }
     assert_eq!(Counts::get(&server.counts.requests), captures.len() as u64);

@@ -6,3 +6,4 @@ pub(crate) mod http2;
 pub(crate) mod server;
 pub(crate) mod stalls;
 pub(crate) mod tls;
+mod turns;

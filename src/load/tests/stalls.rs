@@ -8,7 +8,9 @@ use tokio::sync::{mpsc as commands, oneshot};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
+use crate::load::phase::{PhaseKind, PhaseRun};
 use crate::load::play::{Job, base_url};
+use crate::load::player::Player;
 use crate::load::request::in_flight::Client;
 use crate::load::request::messages::{Messages, Requests};
 use crate::load::schedule::pacer::Pacer;
@@ -17,7 +19,7 @@ use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
 use crate::load::socket::wait_bounds;
 use crate::load::tests::engine::{self, Behaviour, job, open, serve, until};
-use crate::load::worker::{Command, LOOK_AHEAD_US, PhaseKind, PhaseRun, Worker, work};
+use crate::load::worker::{Command, LOOK_AHEAD_US, Worker, work};
 use crate::schema::live::LiveCounters;
 use crate::schema::record::{Outcome, RequestRecord, StampKind};
 use crate::schema::traffic::Arrivals;
@@ -132,9 +134,7 @@ fn play_stalled_by(
 }
 
 async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>) -> Worker {
-    Worker {
-        number: 0,
-        threads: 1,
+    let player = Player {
         client: Client {
             clock,
             offset: RealtimeOffset::measure(&clock),
@@ -143,13 +143,13 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
             http2: None,
             live: Arc::new(LiveCounters::default()),
         },
-        load: job.load.clone(),
-        seed: job.seed,
         sampling: job.sampling,
         capabilities: job.capabilities.clone(),
+        timeout_us: 30_000_000,
         records,
         last_issue: Default::default(),
-    }
+    };
+    Worker { number: 0, threads: 1, load: job.load.clone(), seed: job.seed, player: Arc::new(player) }
 }
 
 fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
@@ -157,12 +157,13 @@ fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
     let messages = Messages::new(&url, &job.http, None, &job.capabilities, &job.sampling, false).unwrap();
     PhaseRun {
         phase: Phase::Measured,
-        requests: Requests::new(Arc::new(messages), job.requests.clone()),
+        requests: Requests::new(Arc::new(messages), job.units.clone()),
         cancel: Cancel::default(),
         from_us,
         until_us: None,
         drain_until_us: None,
         kind,
+        next_index: AtomicU64::new(0),
         last_issue_us: AtomicU64::new(0),
         first_e2e_us: AtomicU64::new(0),
     }
@@ -292,4 +293,24 @@ fn the_last_event_of_a_short_answer_is_bounded_by_the_clients_own_waking() {
     }
     // Where the scheduler hides its account, or nothing merged, there is nothing to see.
     assert!(best.is_empty() || !wait_bounds::has_account(), "{best:?}");
+}
+
+/// What is on the heap beside it, buffers above all, has room within the 2,600 bytes that a live request may take.
+const TASK_LIMIT_BYTES: usize = 1_700;
+
+#[tokio::test]
+async fn the_task_of_a_unit_of_one_turn_is_small() {
+    let job = job("http://127.0.0.1:9", open(Arrivals::Constant { rate: 1.0 }));
+    let (records, _received) = mpsc::channel();
+    let clock = RunClock::start();
+    let player = worker(&job, clock, records).await.player;
+    let (pacer, tickets) = Pacer::start(clock).unwrap();
+    let open = PhaseKind::Open { slots: None, tickets: tickets.clone(), ahead_us: LOOK_AHEAD_US };
+    let phase = Arc::new(phase(&job, 0, open));
+    let begun = player.begin(&phase, 0, Some(0), 0).unwrap();
+    let task = player.unit(phase, begun, Some((tickets, None)));
+    let bytes = size_of_val(&task);
+    assert!(bytes <= TASK_LIMIT_BYTES, "{bytes} bytes");
+    drop(task);
+    pacer.join();
 }

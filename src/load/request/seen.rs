@@ -1,0 +1,214 @@
+//! What the events of one answer said, and when: stamps, merged arrivals, tokens, usage, the finish and the marker.
+
+use crate::schema::plan::Sampling;
+use crate::schema::record::{Chunk, Chunks, TokenCounts, TokenSource};
+use crate::schema::target::Capabilities;
+
+use crate::load::http::sse::Event;
+use crate::load::protocol::Protocol;
+use crate::load::protocol::terms::{Finish, FinishKind, Usage};
+
+/// What a whole answer must hold.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expect {
+    pub(crate) protocol: Protocol,
+    pub(crate) max_tokens: u32,
+    /// The server was told to ignore the end of sequence.
+    pub(crate) forced: bool,
+    /// Usage was asked for on every event.
+    pub(crate) exact: bool,
+    pub(crate) done_marker: bool,
+    pub(crate) eos_in_usage: bool,
+    /// The answer's text is needed for a further turn.
+    pub(crate) keep_text: bool,
+}
+
+/// When and how bytes came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// Stamp of the newest byte, µs.
+    pub(crate) at_us: u64,
+    /// Return of the read minus the stamp, µs.
+    pub(crate) lag_us: u32,
+    /// The stamp is the kernel's.
+    pub(crate) kernel: bool,
+    /// The stamp may be of bytes beyond those that were read: the read filled its buffer, or TLS
+    /// holds the beginning of a further record.
+    pub(crate) beyond: bool,
+    /// None of the bytes came earlier, by what the client thread's waits prove, µs.
+    pub(crate) earliest_us: u64,
+}
+
+/// What the events said.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) expect: Expect,
+    /// Stamp of the read before this one (at first: the send), µs.
+    pub(super) previous_us: u64,
+    /// Stamp of the last read (or send) that left nothing behind, µs: what is read now came later.
+    pub(super) emptied_us: u64,
+    pub(super) headers_us: Option<u64>,
+    pub(super) first_event_us: Option<u64>,
+    pub(super) first_token_us: Option<u64>,
+    pub(super) first_answer_us: Option<u64>,
+    pub(super) chunks: Chunks,
+    pub(super) last_token_us: Option<u64>,
+    /// Tokens of the token-carrying event that came last in the read at hand.
+    pub(super) newest: Option<u32>,
+    /// Tokens in chunks so far.
+    pub(super) counted: u32,
+    pub(super) usage: Option<Usage>,
+    pub(super) finish: Option<Finish>,
+    pub(super) done: bool,
+    /// The answer's text, where it is kept.
+    pub(super) text: Option<String>,
+    pub(super) error: Option<String>,
+    pub(super) unreadable: Option<String>,
+    pub(super) reads: u64,
+    pub(super) lag_max_us: u32,
+    pub(super) all_kernel: bool,
+}
+
+impl Seen {
+    /// Nothing yet of an answer to a request that was sent at `sent_us`.
+    pub(super) fn new(expect: Expect, sent_us: u64) -> Seen {
+        Seen {
+            expect,
+            previous_us: sent_us,
+            emptied_us: sent_us,
+            headers_us: None,
+            first_event_us: None,
+            first_token_us: None,
+            first_answer_us: None,
+            chunks: Chunks::default(),
+            last_token_us: None,
+            newest: None,
+            counted: 0,
+            usage: None,
+            finish: None,
+            done: false,
+            text: expect.keep_text.then(String::new),
+            error: None,
+            unreadable: None,
+            reads: 0,
+            lag_max_us: 0,
+            all_kernel: true,
+        }
+    }
+
+    pub(super) fn begin_read(&mut self, arrival: Arrival) {
+        self.reads += 1;
+        self.lag_max_us = self.lag_max_us.max(arrival.lag_us);
+        self.all_kernel &= arrival.kernel;
+    }
+
+    /// Settles the read's last token event: its stamp is true where its last byte is the read's newest.
+    pub(super) fn end_read(&mut self, arrival: Arrival, newest_is_last: bool) {
+        if let Some(tokens) = self.newest.take() {
+            self.push(tokens, arrival, !newest_is_last);
+        }
+        self.previous_us = arrival.at_us;
+        if !arrival.beyond {
+            self.emptied_us = arrival.at_us;
+        }
+    }
+
+    /// Takes one event; true where it carries a token.
+    pub(super) fn take_event(&mut self, event: &Event<'_>, arrival: Arrival) -> bool {
+        if self.done || self.unreadable.is_some() {
+            return false;
+        }
+        self.first_event_us.get_or_insert(arrival.at_us);
+        let payload = match self.expect.protocol.read(event, self.text.as_mut()) {
+            Ok(payload) => payload,
+            Err(why) => {
+                self.unreadable = Some(why);
+                return false;
+            }
+        };
+        self.done = payload.done;
+        self.error = self.error.take().or(payload.error);
+        self.usage = payload.usage.or(self.usage);
+        self.finish = payload.finish.or(self.finish.take());
+        if payload.token {
+            if let Some(tokens) = self.newest.take() {
+                self.push(tokens, arrival, true);
+            }
+            let tokens = self.tokens_of(payload.usage);
+            self.counted += tokens;
+            self.newest = Some(tokens);
+            self.first_token_us.get_or_insert(arrival.at_us);
+            self.last_token_us = Some(arrival.at_us);
+            if payload.answer {
+                self.first_answer_us.get_or_insert(arrival.at_us);
+            }
+        }
+        payload.token
+    }
+
+    /// Tokens of an event: what its own usage counts beyond the events before it, where that was asked for.
+    fn tokens_of(&self, usage: Option<Usage>) -> u32 {
+        match usage.and_then(|usage| usage.completion_tokens) {
+            Some(total) if self.expect.exact => total.saturating_sub(self.counted),
+            Some(_) | None => 1,
+        }
+    }
+
+    fn push(&mut self, tokens: u32, arrival: Arrival, merged: bool) {
+        let bound_us = arrival.at_us.saturating_sub(self.emptied_us.max(arrival.earliest_us));
+        let merged_bound_us = merged.then(|| u32::try_from(bound_us).unwrap_or(u32::MAX));
+        self.chunks.push(Chunk { at_us: arrival.at_us, tokens, merged_bound_us });
+    }
+
+    pub(super) fn token_counts(&self) -> TokenCounts {
+        let usage = self.usage.unwrap_or_default();
+        let prompt = usage.prompt_tokens;
+        let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens);
+        let Some(output) = usage.completion_tokens else {
+            let counted = Some(self.counted);
+            return TokenCounts {
+                prompt,
+                output: counted,
+                delivered: counted,
+                cached,
+                source: TokenSource::Chunks,
+            };
+        };
+        let stopped = self.finish.as_ref().is_some_and(|finish| finish.kind == FinishKind::Stopped);
+        let hidden_eos = self.expect.eos_in_usage && stopped && !self.expect.forced;
+        let delivered = Some(output.saturating_sub(u32::from(hidden_eos)));
+        TokenCounts { prompt, output: Some(output), delivered, cached, source: TokenSource::Usage }
+    }
+
+    /// Why a whole stream is too short; none where it is not.
+    pub(super) fn short_output(&self) -> Option<String> {
+        let counts = self.token_counts();
+        let output = counts.output.unwrap_or(0);
+        let expect = self.expect;
+        if self.chunks.is_empty() && output == 0 {
+            return Some("a whole stream without any token".to_owned());
+        }
+        if expect.forced && counts.source == TokenSource::Usage && output < expect.max_tokens {
+            return Some(format!("{output} tokens of {} that were forced", expect.max_tokens));
+        }
+        None
+    }
+}
+
+/// What an answer must hold.
+pub(crate) fn expect(
+    protocol: Protocol,
+    capabilities: &Capabilities,
+    sampling: &Sampling,
+    max_tokens: u32,
+) -> Expect {
+    Expect {
+        protocol,
+        max_tokens,
+        forced: sampling.ignore_eos && capabilities.ignore_eos,
+        exact: sampling.exact_itl && capabilities.continuous_usage,
+        done_marker: capabilities.done_marker,
+        eos_in_usage: capabilities.eos_in_usage,
+        keep_text: false,
+    }
+}
