@@ -4,13 +4,17 @@
 //! argv + plan.yaml + backends/*.yaml
 //!    │ commands::resolve
 //!    ▼
-//!   Plan ──dataset──► requests ──load::schedule──► due times ──load::play──► RequestRecord …  ← written as they finish
-//!    │                                                ▲                            │ analysis::summarize
-//!    └─backend::launch──► Server { url } ─────────────┘                            ▼
-//!                               ▲                                            RunSummary (+ Caveats)
-//!                    monitor: the server's own counters                            │ analysis::compare
-//!                                                                                  ▼
-//!   files ◄── report::{csv,json,chart,markdown,terminal} ◄────────────────── Comparison
+//!   Plan { targets, loads, rounds, repeats }
+//!    │ pipeline::visits: which launch plays which runs, in which order; minus what is closed on disk
+//!    ▼
+//!   for each visit: backend::launch ──► Server { url }              (pipeline::serve owns it)
+//!      for each run: RunKey { label, point, round, repeat }         (pipeline::measure borrows it)
+//!         dataset: the k-th Unit × load::schedule ──load::play──► RequestRecord …  ┐ written as they come,
+//!         monitor::sampler ──► Sample …                                            ┘ on one clock
+//!    ▼
+//!   records + samples ──analysis::summarize──► RunSummary (+ Caveats) ──analysis::compare──► Comparison { groups }
+//!    ▼
+//!   report::{terminal,csv,markdown,chart} ──► results/
 //! ```
 //!
 //! # Words
@@ -19,7 +23,9 @@
 //! - *engine*: a definition in `backends/`: how vLLM is installed, started, asked and stopped.
 //! - *target*: one of the plan: a label, an engine or a URL, a model.
 //! - *server*: the process that a target becomes when it is launched.
-//! - *run*: one load played to one server.
+//! - *run*: one load played to one server. Its *key* is the label, the *point* (which load), the *round* (which
+//!   launch) and the *repeat* (which run of the point on that launch).
+//! - *group*: the runs of one label at one point.
 //!
 //! # Layout
 //!
@@ -33,13 +39,13 @@
 //! `schema`: the nouns, and the file formats made of them. Begin with `schema::plan` and `schema::record`.
 //! `schema::refusal` is the error that a person reads.
 //!
-//! `pipeline`: the one composer of stages: launch, play, record, derive, report; and all of it again from the
-//! raw records.
+//! `pipeline`: the one composer of stages, silent: visits, serve, measure, record, derive, reports; and all of it
+//! again from the raw records. What happens is told as events to whoever listens.
 //!
-//! `dataset`: files → prompts.
+//! `dataset`: files → the k-th unit, a pure function of k.
 //!
-//! `load`: prompts × traffic → records. `load::schedule` says when a request is due, `load::request` what is
-//! sent and what came of it, `load::protocol` what an answer means; `load::http` is the bytes, `load::socket`
+//! `load`: units × traffic → records. `load::schedule` says when a request is due, `load::request` what is
+//! sent and what came of it, `load::protocol` what bodies and events mean, a file a protocol; `load::http` is the bytes, `load::socket`
 //! the connections and the kernel's stamps.
 //!
 //! `backend`: a definition → a healthy server. `backend::definition` reads the YAML, `backend::install` puts an
@@ -47,11 +53,12 @@
 //! `backend::launch` starts and proves a server, `backend::guard` is the process that outlives us and leaves
 //! nothing behind. `backend::managed` is what install and find share.
 //!
-//! `monitor`: what the server counts meanwhile.
+//! `monitor`: what the server counts and what is sensed meanwhile.
 //!
 //! `analysis`: records → a summary → a comparison. Pure.
 //!
-//! `report`: a comparison → bytes. Pure. `report::chart` draws.
+//! `report`: a comparison → bytes. Pure. `report::csv` is columns, each a name with its cell; `report::chart` makes
+//! specs and draws them.
 //!
 //! `results`: the results directory ⇄ schema.
 //!

@@ -2,9 +2,11 @@
 
 mod counters;
 pub mod prometheus;
+mod reading;
 mod sampler;
 mod server_page;
 
 pub use counters::{ServerCounters, server_counters};
-pub use sampler::{Reading, Sampler, Sensor};
+pub use reading::Reading;
+pub use sampler::{Sampler, Sensor};
 pub use server_page::ServerPage;

@@ -1,6 +1,5 @@
 //! Reads sensors at fixed times while a run goes, on a thread of its own, away from the load engine's.
 
-use std::collections::BTreeMap;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::schema::sample::{Sample, SensorTally, Source};
 
+use super::reading::Reading;
 use super::server_page::ServerPage;
 
 /// Time that one reading may take.
@@ -19,15 +19,6 @@ const READING_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum Sensor {
     /// The server's own metrics page.
     ServerPage(ServerPage),
-}
-
-/// What a sensor showed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reading {
-    /// Values by the names of [`crate::schema::sample::SERIES`].
-    pub values: BTreeMap<String, f64>,
-    /// Lines of a page that could not be read.
-    pub broken_lines: u64,
 }
 
 impl Sensor {

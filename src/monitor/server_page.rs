@@ -11,7 +11,7 @@ use crate::schema::target::ServerMetrics;
 use crate::server_api;
 
 use super::prometheus::Page;
-use super::sampler::Reading;
+use super::reading::Reading;
 
 /// Fetches the page at `path`; none where the server has none there (404, 501).
 ///
