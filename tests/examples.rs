@@ -1,5 +1,5 @@
 //! The examples do what they say: each is run as a user would run it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "common/mod.rs"]
 mod common;
