@@ -39,7 +39,7 @@ pub fn execute(argv: Vec<OsString>) -> ExitCode {
             let _ = message.print();
             return ExitCode::from(code);
         }
-        Err(arguments::Refused::Told(error)) => return refuse(&error),
+        Err(arguments::Refused::Plan(error)) => return refuse(&error),
     };
     let done = match cli.command {
         Command::Compare(args) => compare::compare(args),

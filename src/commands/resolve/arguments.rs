@@ -17,49 +17,20 @@ use crate::schema::refusal::refuse;
 pub enum Refused {
     /// What clap says; also the text of `--help` and `--version`.
     Usage(clap::Error),
-    /// What the plan file has wrong, or a flag that would do nothing.
-    Told(anyhow::Error),
+    /// What the plan file has wrong, or a flag that would launch nothing.
+    Plan(anyhow::Error),
 }
-
-/// Launch flags that say something of a server that already runs too.
-const OF_ANY_SERVER: [&str; 2] = ["model", "backends_dir"];
 
 /// Parses `argv`, with the keys of a `--plan` file for flags that neither it nor the environment gives.
 pub fn parse(argv: Vec<OsString>) -> Result<Cli, Refused> {
     let matches = cli::command().try_get_matches_from(argv.clone()).map_err(Refused::Usage)?;
     let argv = match plan_file(&matches) {
-        Some(path) => with_plan_file(argv, &matches, &path).map_err(Refused::Told)?,
+        Some(path) => with_plan_file(argv, &matches, &path).map_err(Refused::Plan)?,
         None => argv,
     };
     let matches = cli::command().try_get_matches_from(argv).map_err(Refused::Usage)?;
-    refuse_idle_launch_flags(&matches).map_err(Refused::Told)?;
+    refuse_idle_launch_flags(&matches).map_err(Refused::Plan)?;
     Cli::from_arg_matches(&matches).map_err(Refused::Usage)
-}
-
-/// With `--url` nothing is launched, so a launch flag of the command line or the plan file would do nothing. One of
-/// the environment may be meant for other commands.
-fn refuse_idle_launch_flags(matches: &ArgMatches) -> anyhow::Result<()> {
-    let Some((_, sub)) = matches.subcommand() else { return Ok(()) };
-    // A sub-command that has no such flag at all is asked too: clap would panic over its name.
-    let has = |id: &str| matches!(sub.try_contains_id(id), Ok(true));
-    if !has("url") {
-        return Ok(());
-    }
-    let launching = LaunchArgs::augment_args(clap::Command::new("launching"));
-    let idle = launching.get_arguments().find(|arg| {
-        let id = arg.get_id().as_str();
-        !OF_ANY_SERVER.contains(&id) && has(id) && sub.value_source(id) == Some(ValueSource::CommandLine)
-    });
-    match idle.and_then(Arg::get_long) {
-        Some(flag) => refuse(format!("--{flag} launches nothing with --url"), "leave it out"),
-        None => Ok(()),
-    }
-}
-
-/// The flag of a plan file's key, which may be its name or another that `--help` shows; `long` with dashes.
-fn is_called(arg: &Arg, long: &str) -> bool {
-    let aliases = arg.get_visible_aliases().unwrap_or_default();
-    arg.get_long() == Some(long) || aliases.contains(&long)
 }
 
 fn plan_file(matches: &ArgMatches) -> Option<std::path::PathBuf> {
@@ -120,6 +91,35 @@ fn with_plan_file(
         }
     }
     Ok(argv)
+}
+
+/// Launch flags that say something of a server that already runs too.
+const OF_ANY_SERVER: [&str; 2] = ["model", "backends_dir"];
+
+/// With `--url` nothing is launched, so a launch flag of the command line or the plan file would do nothing. One of
+/// the environment may be meant for other commands.
+fn refuse_idle_launch_flags(matches: &ArgMatches) -> anyhow::Result<()> {
+    let Some((_, sub)) = matches.subcommand() else { return Ok(()) };
+    // A sub-command that has no such flag at all is asked too: clap would panic over its name.
+    let has = |id: &str| matches!(sub.try_contains_id(id), Ok(true));
+    if !has("url") {
+        return Ok(());
+    }
+    let launching = LaunchArgs::augment_args(clap::Command::new("launching"));
+    let idle = launching.get_arguments().find(|arg| {
+        let id = arg.get_id().as_str();
+        !OF_ANY_SERVER.contains(&id) && has(id) && sub.value_source(id) == Some(ValueSource::CommandLine)
+    });
+    match idle.and_then(Arg::get_long) {
+        Some(flag) => refuse(format!("--{flag} launches nothing with --url"), "leave it out"),
+        None => Ok(()),
+    }
+}
+
+/// The flag of a plan file's key, which may be its name or another that `--help` shows; `long` with dashes.
+fn is_called(arg: &Arg, long: &str) -> bool {
+    let aliases = arg.get_visible_aliases().unwrap_or_default();
+    arg.get_long() == Some(long) || aliases.contains(&long)
 }
 
 /// The 1-based line on which a top-level key stands.
@@ -200,7 +200,7 @@ mod tests {
 
     fn told(parsed: Result<Cli, Refused>) -> String {
         match parsed {
-            Err(Refused::Told(error)) => crate::schema::refusal::shown(&error),
+            Err(Refused::Plan(error)) => crate::schema::refusal::shown(&error),
             Err(Refused::Usage(message)) => panic!("{message}"),
             Ok(cli) => panic!("accepted: {cli:?}"),
         }
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_of_a_plan_file_is_named_with_its_line() {
-        let Err(Refused::Told(error)) = parse_with_plan("backend: all\nconcurency: 8\n", &[]) else {
+        let Err(Refused::Plan(error)) = parse_with_plan("backend: all\nconcurency: 8\n", &[]) else {
             panic!("accepted")
         };
         let text = error.to_string();
