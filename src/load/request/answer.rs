@@ -114,7 +114,7 @@ impl Answer {
                 }
                 Ok(Some(Part::End)) => newest_is_last = false,
                 Err(error) => {
-                    self.seen.unreadable = Some(error.to_string());
+                    self.seen.unreadable = Some(error.to_string().into());
                     break;
                 }
             }
@@ -156,7 +156,7 @@ impl Answer {
 
     /// What came cannot be read, for a cause that was found elsewhere.
     pub(crate) fn refuse(&mut self, why: String) {
-        self.seen.unreadable.get_or_insert(why);
+        self.seen.unreadable.get_or_insert(why.into());
     }
 
     /// The connection closed; true where that is the response's proper end.
@@ -187,7 +187,7 @@ impl Answer {
             }
         };
         if unreadable.is_some() {
-            self.seen.unreadable = unreadable;
+            self.seen.unreadable = unreadable.map(Into::into);
         }
         token_end == body.len()
     }
@@ -217,7 +217,7 @@ impl Answer {
 
     /// The answer's text, where it is kept.
     pub(crate) fn take_text(&mut self) -> Option<String> {
-        self.seen.text.take()
+        self.seen.text.take().map(|text| *text)
     }
 
     /// Writes all that was seen, and how it ended, into the request's record.

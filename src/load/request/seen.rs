@@ -60,10 +60,10 @@ pub(super) struct Seen {
     pub(super) usage: Option<Usage>,
     pub(super) finish: Option<Finish>,
     pub(super) done: bool,
-    /// The answer's text, where it is kept.
-    pub(super) text: Option<String>,
-    pub(super) error: Option<String>,
-    pub(super) unreadable: Option<String>,
+    /// The answer's text, where it is kept. It and the two below are boxed since nearly no answer has them.
+    pub(super) text: Option<Box<String>>,
+    pub(super) error: Option<Box<str>>,
+    pub(super) unreadable: Option<Box<str>>,
     pub(super) reads: u64,
     pub(super) lag_max_us: u32,
     pub(super) all_kernel: bool,
@@ -87,7 +87,7 @@ impl Seen {
             usage: None,
             finish: None,
             done: false,
-            text: expect.keep_text.then(String::new),
+            text: expect.keep_text.then(Box::default),
             error: None,
             unreadable: None,
             reads: 0,
@@ -119,17 +119,24 @@ impl Seen {
             return false;
         }
         self.first_event_us.get_or_insert(arrival.at_us);
-        let payload = match self.expect.protocol.read(event, self.text.as_mut()) {
+        let payload = match self.expect.protocol.read(event, self.text.as_deref_mut()) {
             Ok(payload) => payload,
             Err(why) => {
-                self.unreadable = Some(why);
+                self.unreadable = Some(why.into());
                 return false;
             }
         };
         self.done = payload.done;
-        self.error = self.error.take().or(payload.error);
-        self.usage = payload.usage.or(self.usage);
-        self.finish = payload.finish.or(self.finish.take());
+        // Most events say none of this, and nothing is to be moved for it.
+        if let Some(error) = payload.error {
+            self.error.get_or_insert(error.into());
+        }
+        if payload.usage.is_some() {
+            self.usage = payload.usage;
+        }
+        if payload.finish.is_some() {
+            self.finish = payload.finish;
+        }
         if payload.token {
             if let Some(tokens) = self.newest.take() {
                 self.push(tokens, arrival, true);
