@@ -245,10 +245,12 @@ pub fn marked(view: &View<'_>) -> (Vec<&'static str>, Vec<&'static str>) {
 /// `place` says where the ranges stand: `under it`.
 pub fn basis(view: &View<'_>, place: &str) -> Option<String> {
     let overs = || view.columns.iter().map(|column| column.group.over);
+    // A server that already ran is not launched, so it has no time until it was ready.
+    let launched = view.columns.iter().flat_map(|column| &column.runs).any(|run| run.ready_s.is_some());
     let words = if overs().any(|over| over == Over::Rounds) {
-        "rounds, each a launch of its own"
+        if launched { "rounds, each a launch of its own" } else { "rounds" }
     } else if overs().any(|over| over == Over::Repeats) {
-        "runs on one launch"
+        if launched { "runs on one launch" } else { "runs" }
     } else {
         return None;
     };
