@@ -77,6 +77,40 @@
 //!
 //! `progress`: the live lines on stderr, for `commands` and `pipeline` alone.
 //!
+//! # As a library
+//!
+//! The program is one user of [`pipeline::run`], which prints nothing: what happens is told to a listener, and what
+//! came of it is returned. This measures a server that already runs, which needs nothing else:
+//!
+//! ```no_run
+//! use harness::backend::resolve::url_target;
+//! use harness::dataset::{self, Source};
+//! use harness::environment;
+//! use harness::pipeline::{self, Session};
+//! use harness::schema::plan::{LoadPoint, Plan};
+//! use harness::schema::traffic::{Ramp, Traffic, Until};
+//!
+//! # async fn measure() -> anyhow::Result<()> {
+//! let eight = Traffic::Closed { slots: 8.try_into()?, ramp: Ramp::Automatic };
+//! let load = LoadPoint::of(eight, Until::after_requests(100.try_into()?));
+//! let target = url_target("mine", None, "http://127.0.0.1:8000", "my-model");
+//! let (prompts, dataset) = dataset::load(None)?;
+//! let units = Source::Listed(dataset::units(&prompts, None, 128).into()).units();
+//!
+//! let plan = Plan { dataset, ..Plan::of(jiff::Timestamp::now(), vec![target], vec![load]) };
+//! let session = Session::new(plan, environment::look(), units)?;
+//! let (_stop, shutdown) = tokio::sync::watch::channel(false);
+//! let outcome = pipeline::run(&session, &|_event| {}, shutdown).await?;
+//! for run in &outcome.comparison.runs {
+//!     println!("{}: {} of {}", run.key.label, run.requests.completed, run.requests.issued);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Launching needs the harness program beside the library: [`pipeline::Session::program`], started as the guard that
+//! is parent of all servers. `examples/bench_url.rs` and `examples/compare_two.rs` are whole programs.
+//!
 //! # Who may import whom
 //!
 //! 1. A stage imports [`schema`] and ground, and nothing else of ours. Ground imports `schema`; `schema` and

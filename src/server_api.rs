@@ -10,6 +10,7 @@ use reqwest::{Certificate, Client, ClientBuilder, StatusCode};
 use serde_json::Value;
 
 use crate::schema::plan::HttpSettings;
+use crate::schema::refusal::refuse;
 
 /// A metrics page that is longer has no end, bytes.
 const LARGEST_PAGE: usize = 16 << 20;
@@ -85,6 +86,20 @@ pub fn client(http: &HttpSettings, api_key: Option<&str>) -> anyhow::Result<Clie
         }
     }
     Ok(builder.build()?)
+}
+
+/// The API key, from the variable that the plan names; none where it names none.
+///
+/// # Errors
+/// That variable is not set, or is blank.
+pub fn api_key(http: &HttpSettings) -> anyhow::Result<Option<String>> {
+    let Some(name) = &http.api_key_env else { return Ok(None) };
+    match std::env::var(name) {
+        Ok(key) if !key.trim().is_empty() => Ok(Some(key.trim().to_owned())),
+        Ok(_) | Err(_) => {
+            refuse(format!("--api-key-env {name}: that variable is not set"), format!("export {name}=…"))
+        }
+    }
 }
 
 fn secret(value: &str) -> anyhow::Result<HeaderValue> {

@@ -49,7 +49,7 @@ pub fn measure(args: BenchArgs, title: &str) -> anyhow::Result<ExitCode> {
         if wire.http2 && !args.output.dry_run {
             load::check_http2(&url, &wire).await.with_context(|| format!("{url} cannot be measured"))?;
         }
-        let client = server_api::client(&wire, traffic::api_key(&wire)?.as_deref())?;
+        let client = server_api::client(&wire, server_api::api_key(&wire)?.as_deref())?;
         let models = server_api::listed_models(&client, &url).await;
         let model = match (&args.model, models) {
             (Some(model), _) => model.clone(),

@@ -1,6 +1,5 @@
 //! `harness calibrate`: this machine's own error, load by load, against a pretend engine that knows the truth.
 
-use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,7 +13,7 @@ use crate::backend::guard::Guard;
 use crate::cli::CalibrateArgs;
 use crate::dataset::Source;
 use crate::load;
-use crate::pipeline::{self, ClosedOnDisk, Session};
+use crate::pipeline::{self, Session};
 use crate::progress::Progress;
 use crate::report::calibration::{calibration_table, load_words};
 use crate::schema::SCHEMA_VERSION;
@@ -27,9 +26,8 @@ use crate::schema::refusal::{refusal, refuse};
 use crate::schema::target::{ProtocolName, Target};
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 use crate::schema::unit::{Unit, Units};
-use crate::server_api;
 
-use crate::commands::resolve::choices::{Choice, Engine, Given};
+use crate::commands::resolve::choices::Given;
 use crate::commands::resolve::simulated::Simulation;
 use crate::commands::show::Show;
 use crate::commands::{calibrated, interrupt, play};
@@ -203,56 +201,34 @@ fn session(
     environment: &Environment,
     folder: &Path,
 ) -> anyhow::Result<Session> {
-    let http = HttpSettings {
-        protocol: ProtocolName::OpenaiCompletions,
-        path: load::default_path(ProtocolName::OpenaiCompletions).to_owned(),
-        headers: Vec::new(),
-        api_key_env: None,
-        ca_file: None,
-        insecure: false,
-        http2: false,
-    };
     let shape = Shape::of(load, seconds);
     let program = std::env::current_exe().context("cannot tell where this program lies")?;
     let shared = SharedSettings { context_length: 4096, max_batch: 1_000_000, gpus: None };
     let target = pretend(&program, &shared, &shape)?;
+    let protocol = ProtocolName::OpenaiCompletions;
     let plan = Plan {
-        schema_version: SCHEMA_VERSION,
         run_id: "calibrate".to_owned(),
         title: "calibrate".to_owned(),
-        created_at: environment.taken_at,
-        targets: vec![target],
-        skipped: Vec::new(),
-        dataset: DatasetSource {
-            name: "calibration".to_owned(),
-            path: "built-in".to_owned(),
-            sha256: String::new(),
-            prompts: shape.units.len(),
-        },
-        loads: vec![shape.load_point()],
-        rounds: 1,
-        repeats: 1,
+        dataset: DatasetSource::in_memory("calibration", shape.units.len()),
         seed: args.seed,
         client_threads: args.client_threads,
-        sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: true, exact_itl: false },
+        sampling: Sampling { ignore_eos: true, ..Sampling::default() },
+        http: HttpSettings {
+            protocol,
+            path: load::default_path(protocol).to_owned(),
+            ..HttpSettings::default()
+        },
         launching: Some(Launching { shared, startup_timeout_s: 60.0 }),
         // The truth is asked afterwards; nothing else is to touch the engine.
         scrape_interval_s: 0.0,
         output: Output { directory: folder.to_owned(), folder: false },
-        strict: false,
         simulated: true,
-        http,
+        ..Plan::of(environment.taken_at, vec![target], vec![shape.load_point()])
     };
+    let units = Source::Listed(shape.units.into()).units();
     Ok(Session {
-        client: server_api::client(&plan.http, None)?,
-        api_key: None,
-        units: Source::Listed(shape.units.into()).units(),
         warmup: Units::one(Unit::single("warmup", "Warm up.", 4)),
-        plan,
-        environment: environment.clone(),
-        program,
-        probe_running_server: false,
-        closed: ClosedOnDisk::default(),
+        ..Session::new(plan, environment.clone(), units)?
     })
 }
 
@@ -293,26 +269,18 @@ impl Shape {
             }
         };
         let most = traffic.concurrency().map_or(WARMUP, u64::from);
-        LoadPoint {
-            name: None,
-            traffic,
-            until: Until::after_requests(NonZeroU64::new(self.units.len() as u64).unwrap_or(NonZeroU64::MIN)),
-            warmup: Warmup::Requests(WARMUP.min(most)),
-            drain_s: 30.0,
-            timeout_s: 60.0,
-        }
+        let until =
+            Until::after_requests(NonZeroU64::new(self.units.len() as u64).unwrap_or(NonZeroU64::MIN));
+        let warmup = Warmup::Requests(WARMUP.min(most));
+        LoadPoint { warmup, timeout_s: 60.0, ..LoadPoint::of(traffic, until) }
     }
 }
 
 fn pretend(program: &Path, shared: &SharedSettings, shape: &Shape) -> anyhow::Result<Target> {
     let definitions = Definitions::load(None)?;
     let definition = definitions.get(ENGINE).with_context(|| format!("no backend is called '{ENGINE}'"))?;
-    let choice =
-        Choice { label: ENGINE.to_owned(), engine: Engine::Named(ENGINE.to_owned()), from_all: false };
     let writes = shape.units.len() as u64 * (u64::from(shape.tokens) + 8);
     let given = Given {
-        model: None,
-        settings: BTreeMap::new(),
         extra_args: vec![
             format!("--ttft={TTFT_MS}ms"),
             format!("--itl={}ms", shape.itl_ms),
@@ -320,11 +288,10 @@ fn pretend(program: &Path, shared: &SharedSettings, shape: &Shape) -> anyhow::Re
             // The truth of every request is needed, that of the warm-up beside it.
             format!("--truth-limit={}", writes * 2 + 10_000),
         ],
-        env: BTreeMap::new(),
-        env_pass: Vec::new(),
+        ..Given::default()
     };
     let simulation = Simulation { program: PathBuf::from(program), shared: shared.clone() };
-    let mut target = simulation.target(&choice, definition, given)?.target;
+    let mut target = simulation.target(ENGINE, definition, given)?.target;
     target.capabilities.body.insert("user".to_owned(), "{prompt_id}".into());
     Ok(target)
 }

@@ -110,7 +110,7 @@ fn resolve_all(
         let definition = definition_of(&definitions, choice)?;
         let definition = definition.as_ref();
         if let Some(simulation) = &simulation {
-            let pretended = simulation.target(choice, definition, given)?;
+            let pretended = simulation.target(&choice.label, definition, given)?;
             for flag in pretended.without_effect {
                 progress.say(&format!("{flag} changes nothing in a simulated engine"));
             }

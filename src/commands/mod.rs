@@ -16,7 +16,7 @@ mod install;
 mod interrupt;
 mod play;
 mod report;
-mod resolve;
+pub mod resolve;
 mod resume;
 mod runtime;
 mod show;

@@ -16,7 +16,6 @@ use crate::pipeline::{self, ClosedOnDisk, Outcome, Session};
 use crate::progress::Progress;
 use crate::report::terminal::Style;
 use crate::results;
-use crate::schema::SCHEMA_VERSION;
 use crate::schema::caveat::Caveat;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{DatasetSource, Launching, Output, Plan, Skipped};
@@ -31,8 +30,6 @@ use crate::commands::{calibrated, interrupt, title};
 
 /// Output limit where neither the flag nor the dataset gives one.
 const DEFAULT_MAX_TOKENS: u32 = 128;
-/// Distinct warm-up prompts; longer warm-ups repeat them.
-const WARMUP_PROMPTS: usize = 64;
 /// The widest that a table is drawn, columns.
 const WIDEST: usize = 120;
 
@@ -95,9 +92,6 @@ pub async fn play(
     let loads = traffic::loads(load_args, sweeps, dataset.prompts.len())?;
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
     let mut plan = Plan {
-        schema_version: SCHEMA_VERSION,
-        run_id: String::new(),
-        created_at,
         skipped: targets.skipped,
         seed: load_args.seed,
         client_threads: load_args.client_threads,
@@ -113,18 +107,17 @@ pub async fn play(
         strict: output.strict,
         simulated: targets.simulated,
         title: targets.title,
-        targets: targets.targets,
-        loads,
         rounds: runs.rounds,
         repeats: runs.repeats,
+        ..Plan::of(created_at, targets.targets, loads)
     };
-    plan.run_id = format!("{}_{}", pipeline::run_name(&plan), results::file_stamp(created_at));
+    plan.run_id = plan.new_run_id();
     if output.dry_run {
         show_plan(&plan, &ClosedOnDisk::default())?;
         return Ok(ExitCode::SUCCESS);
     }
     check_limits(&plan, &environment)?;
-    let api_key = traffic::api_key(&plan.http)?;
+    server_api::api_key(&plan.http)?;
     results::check_writable(&plan.output.directory)?;
     let progress = Progress::new(output.quiet, output.verbose);
     end_leftovers(&progress)?;
@@ -134,8 +127,7 @@ pub async fn play(
     for skipped in &plan.skipped {
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
-    let parts =
-        Parts { plan, environment, dataset, api_key, probe: targets.probe, closed: ClosedOnDisk::default() };
+    let parts = Parts { plan, environment, dataset, probe: targets.probe, closed: ClosedOnDisk::default() };
     carry_out(parts, progress).await
 }
 
@@ -147,8 +139,6 @@ pub struct Parts {
     pub environment: Environment,
     /// The prompts.
     pub dataset: Dataset,
-    /// The key that requests bear.
-    pub api_key: Option<String>,
     /// `bench --probe`
     pub probe: bool,
     /// What an earlier try closed.
@@ -160,15 +150,10 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     let max_tokens = parts.plan.sampling.max_tokens;
     let units = dataset::units(&parts.dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
     let session = Session {
-        client: server_api::client(&parts.plan.http, parts.api_key.as_deref())?,
-        api_key: parts.api_key,
-        environment: parts.environment,
-        units: Source::Listed(units.into()).units(),
-        warmup: Source::Listed(dataset::warmup_units(WARMUP_PROMPTS, max_tokens).into()).units(),
-        program: std::env::current_exe().context("cannot tell where this program lies")?,
+        program: Some(std::env::current_exe().context("cannot tell where this program lies")?),
         probe_running_server: parts.probe,
         closed: parts.closed,
-        plan: parts.plan,
+        ..Session::new(parts.plan, parts.environment, Source::Listed(units.into()).units())?
     };
     let shutdown = interrupt::watch(progress.clone())?;
     let past = pipeline::past_runs(&session.plan).unwrap_or_default();

@@ -12,6 +12,7 @@ use crate::results;
 use crate::schema::environment::Environment;
 use crate::schema::plan::HttpSettings;
 use crate::schema::refusal::{OrRefuse, refuse};
+use crate::server_api;
 
 use crate::commands::play::{self, Dataset, Parts};
 use crate::commands::resolve::traffic;
@@ -40,11 +41,12 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     }
     fill_headers(&mut plan.http, &traffic::wire(&args.load)?)?;
     play::check_limits(&plan, &environment)?;
-    let api_key = traffic::api_key(&plan.http)?;
+    // Before anything is touched.
+    server_api::api_key(&plan.http)?;
     let progress = Progress::new(args.output.quiet, args.output.verbose);
     play::end_leftovers(&progress)?;
     pipeline::make_room(&closed, &plan, folder)?;
-    let parts = Parts { plan, environment, dataset, api_key, probe: false, closed };
+    let parts = Parts { plan, environment, dataset, probe: false, closed };
     play::carry_out(parts, progress).await
 }
 

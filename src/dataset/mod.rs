@@ -20,7 +20,7 @@ use crate::schema::unit::{Body, Prompt, Turn, Unit};
 const BUILT_IN: &str = include_str!("../../datasets/benchmark_dataset.json");
 /// Name of [`BUILT_IN`] in outputs.
 const BUILT_IN_NAME: &str = "benchmark_dataset";
-/// The path that stands for [`BUILT_IN`] in a plan.
+/// The path that stands for the built-in prompts in a plan.
 pub const BUILT_IN_PATH: &str = "built-in";
 
 /// Reads a dataset, or the built-in one where `path` is none: a JSON list, or one object a line in a `.jsonl` file.

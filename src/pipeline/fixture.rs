@@ -1,34 +1,25 @@
 //! A plan of so many targets, points, rounds and repeats.
 
-use crate::schema::SCHEMA_VERSION;
-use crate::schema::plan::Plan;
+use crate::backend::resolve::url_target;
+use crate::schema::plan::{LoadPoint, Output, Plan};
+use crate::schema::traffic::{Ramp, Traffic, Until, Warmup};
 
-/// A plan that could be read from a file.
+/// A plan of servers that already run, though none is there.
 pub fn plan(labels: &[&str], points: usize, rounds: u32, repeats: u32) -> Plan {
-    let target = |label: &&str| {
-        serde_json::json!({
-            "label": label, "engine": "openai", "title": label,
-            "model": {"name": "m", "source": "m", "precision": "unknown"},
-            "capabilities": {
-                "request_model": "m", "ignore_eos": false, "min_tokens": false, "stream_options": true,
-                "continuous_usage": false, "eos_in_usage": false, "done_marker": true
-            },
-            "origin": {"url": "http://127.0.0.1:1"}
-        })
+    let targets = labels.iter().map(|label| url_target(label, None, "http://127.0.0.1:1", "m")).collect();
+    let closed = Traffic::Closed { slots: 2.try_into().unwrap(), ramp: Ramp::Automatic };
+    let load = LoadPoint {
+        warmup: Warmup::Requests(0),
+        timeout_s: 60.0,
+        ..LoadPoint::of(closed, Until::after_requests(4.try_into().unwrap()))
     };
-    let load = serde_json::json!({
-        "traffic": {"loop": "closed", "slots": 2, "ramp": "automatic"}, "until": {"requests": 4},
-        "warmup": {"requests": 0}, "timeout_s": 60.0, "drain_s": 30.0
-    });
-    let plan = serde_json::json!({
-        "schema_version": SCHEMA_VERSION, "run_id": "compare_20260201_143000", "title": "compare",
-        "created_at": "2026-02-01T14:30:00Z",
-        "targets": labels.iter().map(target).collect::<Vec<_>>(),
-        "dataset": {"name": "d", "path": "built-in", "sha256": "", "prompts": 4},
-        "loads": vec![load; points], "rounds": rounds, "repeats": repeats, "seed": 0, "client_threads": 1,
-        "sampling": {"temperature": 0.0, "ignore_eos": false, "exact_itl": false},
-        "http": {"endpoint": "chat", "path": "/v1/chat/completions", "insecure": false},
-        "output": {"directory": "results", "folder": true}, "strict": false
-    });
-    serde_json::from_value(plan).unwrap()
+    Plan {
+        run_id: "compare_20260201_143000".to_owned(),
+        title: "compare".to_owned(),
+        rounds,
+        repeats,
+        scrape_interval_s: 0.0,
+        output: Output { directory: "results".into(), folder: true },
+        ..Plan::of("2026-02-01T14:30:00Z".parse().unwrap(), targets, vec![load; points])
+    }
 }

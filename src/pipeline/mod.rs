@@ -11,7 +11,6 @@ use crate::results;
 use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::environment::Environment;
 use crate::schema::plan::{Plan, RunKey};
-use crate::schema::target::Origin;
 
 mod calibrate;
 mod closed;
@@ -52,18 +51,13 @@ pub struct Outcome {
     pub interrupted: bool,
 }
 
-/// The beginning of a plan's run id: its title, and whether it only pretends.
-pub fn run_name(plan: &Plan) -> String {
-    if plan.simulated { format!("{}_simulated", plan.title) } else { plan.title.clone() }
-}
-
 /// Takes the directory in which a plan's runs are put side by side, and leaves in it what was planned, so
 /// that even a run that dies at once says what it was. Its name is the run id.
 ///
 /// # Errors
 /// It cannot be written.
 pub fn take_folder(plan: &Plan, environment: &Environment) -> anyhow::Result<String> {
-    let folder = results::take_directory(&plan.output.directory, &run_name(plan), plan.created_at)?;
+    let folder = results::take_directory(&plan.output.directory, &plan.run_name(), plan.created_at)?;
     let run_id = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let plan = Plan { run_id: run_id.clone(), ..plan.clone() };
     results::write_json(&folder.join("plan.json"), &plan)?;
@@ -84,7 +78,8 @@ pub fn past_runs(plan: &Plan) -> anyhow::Result<Vec<results::PastRun>> {
 /// by then is saved.
 ///
 /// # Errors
-/// Only what concerns all targets: an output that cannot be written, a guard that does not start.
+/// Only what concerns all targets: a plan with nothing in it, an output that cannot be written, a guard that does
+/// not start, and servers to launch without the program that would be their guard.
 pub async fn run(
     session: &Session,
     listen: Listener<'_>,
@@ -98,9 +93,10 @@ pub async fn run(
     let keys: BTreeSet<RunKey> = closed.runs.iter().map(|run| run.key().clone()).collect();
     let visits = visits(plan, &keys);
     listen(Event::Planned { plan, visits: &visits });
-    let launches = plan.targets.iter().any(|target| matches!(target.origin, Origin::Launch(_)));
-    let guard =
-        if launches && !visits.is_empty() { Some(Guard::start(&session.program).await?) } else { None };
+    let guard = match plan.launches() && !visits.is_empty() {
+        true => Some(Guard::start(session.guard_program()?).await?),
+        false => None,
+    };
     let stage = Stage { session, guard: guard.as_ref(), listen, shutdown: shutdown.clone() };
     let played = play(&stage, &visits, &mut closed).await;
     if let Some(guard) = guard {

@@ -11,16 +11,12 @@ use crate::schema::comparison::{Comparison, Estimate, Group, Over};
 use crate::schema::environment::{Environment, Gpu};
 use crate::schema::figure::{self, Better, METRICS, Statistic};
 use crate::schema::files::ComparisonFile;
-use crate::schema::plan::{
-    DatasetSource, HttpSettings, Launching, LoadPoint, Output, Plan, RunKey, Sampling, SharedSettings,
-    Skipped,
-};
+use crate::schema::plan::{DatasetSource, Launching, LoadPoint, Output, Plan, RunKey, Sampling, Skipped};
 use crate::schema::record::StampKind;
 use crate::schema::summary::{
     ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,
 };
-use crate::schema::target::ProtocolName;
-use crate::schema::traffic::{Ramp, Traffic, Until, Warmup};
+use crate::schema::traffic::{Ramp, Traffic, Until};
 
 /// A distribution around a median with a tail up to `p99`.
 pub fn distribution(p50: f64, p99: f64) -> MetricValue {
@@ -253,49 +249,25 @@ pub fn skipped() -> Skipped {
 
 /// The plan that the fixtures were played by.
 pub fn plan() -> Plan {
+    let closed = Traffic::Closed { slots: 8.try_into().unwrap(), ramp: Ramp::Automatic };
     Plan {
-        schema_version: SCHEMA_VERSION,
         run_id: "compare_20260201_143000".to_owned(),
         title: "compare".to_owned(),
-        created_at: Timestamp::UNIX_EPOCH,
-        targets: Vec::new(),
-        skipped: Vec::new(),
         dataset: DatasetSource {
             name: "benchmark_dataset".to_owned(),
             path: "built-in".to_owned(),
             sha256: "0123456789abcdef".repeat(4),
             prompts: 18,
         },
-        loads: vec![LoadPoint {
-            name: None,
-            traffic: Traffic::Closed { slots: 8.try_into().unwrap(), ramp: Ramp::Automatic },
-            until: Until::after_requests(18.try_into().unwrap()),
-            warmup: Warmup::Requests(8),
-            drain_s: 30.0,
-            timeout_s: 600.0,
-        }],
-        rounds: 1,
-        repeats: 1,
         seed: 42,
-        client_threads: 1,
-        sampling: Sampling { temperature: 0.0, max_tokens: Some(128), ignore_eos: true, exact_itl: false },
-        http: HttpSettings {
-            protocol: ProtocolName::OpenaiChat,
-            path: "/v1/chat/completions".to_owned(),
-            headers: Vec::new(),
-            api_key_env: None,
-            ca_file: None,
-            insecure: false,
-            http2: false,
-        },
-        launching: Some(Launching {
-            shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None },
-            startup_timeout_s: 1800.0,
-        }),
-        scrape_interval_s: 1.0,
+        sampling: Sampling { max_tokens: Some(128), ignore_eos: true, ..Sampling::default() },
+        launching: Some(Launching::default()),
         output: Output { directory: PathBuf::from("results"), folder: true },
-        strict: false,
-        simulated: false,
+        ..Plan::of(
+            Timestamp::UNIX_EPOCH,
+            Vec::new(),
+            vec![LoadPoint::of(closed, Until::after_requests(18.try_into().unwrap()))],
+        )
     }
 }
 

@@ -14,7 +14,7 @@ mod version_1;
 
 pub use crate::directories::{AtomicFile, write_atomic, write_json};
 pub use find::{FoundRun, FoundRuns, Unreadable, find_runs};
-pub use name::{RunFiles, check_writable, file_stamp, take_directory, take_file};
+pub use name::{RunFiles, check_writable, take_directory, take_file};
 pub use past_runs::{PastRun, past_runs};
 pub use read::{read_comparison, read_environment, read_plan, read_run};
 pub use record_reader::{CRASHED, RecordReader};

@@ -6,14 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
+use crate::schema::plan::file_stamp;
 use crate::schema::refusal::OrRefuse;
-
-/// A time as names hold it, UTC: `20260201_143000`.
-pub fn file_stamp(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC).strftime("%Y%m%d_%H%M%S").to_string()
-}
 
 /// Proves, before anything is launched, that results can be written; makes the directory.
 ///

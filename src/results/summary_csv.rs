@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 
 use crate::directories::write_atomic;
-use crate::schema::plan::RunKey;
+use crate::schema::plan::{RunKey, file_stamp};
 
-use super::name::{file_stamp, numbered};
+use super::name::numbered;
 
 /// The file of all runs.
 pub const SUMMARY_FILE: &str = "benchmark_summary.csv";

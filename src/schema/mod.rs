@@ -6,6 +6,7 @@ pub mod calibration;
 pub mod caveat;
 pub mod client_figures;
 pub mod comparison;
+mod defaults;
 pub mod distribution;
 pub mod environment;
 pub mod figure;

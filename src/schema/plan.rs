@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::target::{ProtocolName, Target};
@@ -92,7 +93,27 @@ pub struct Output {
     pub folder: bool,
 }
 
+/// A time as names hold it, UTC: `20260201_143000`.
+pub fn file_stamp(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%Y%m%d_%H%M%S").to_string()
+}
+
 impl Plan {
+    /// The beginning of its run id: its title, and whether it only pretends.
+    pub fn run_name(&self) -> String {
+        if self.simulated { format!("{}_simulated", self.title) } else { self.title.clone() }
+    }
+
+    /// The run id that its title and the time of its making give it.
+    pub fn new_run_id(&self) -> String {
+        format!("{}_{}", self.run_name(), file_stamp(self.created_at))
+    }
+
+    /// Some target is to be launched.
+    pub fn launches(&self) -> bool {
+        self.targets.iter().any(Target::is_launched)
+    }
+
     /// The load of a point, which counts from 1.
     pub fn load(&self, point: u32) -> Option<&LoadPoint> {
         self.loads.get((point as usize).checked_sub(1)?)
@@ -163,8 +184,8 @@ impl LoadPoint {
     }
 }
 
-/// What each request asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// What each request asks for. By default: greedy, the dataset's lengths, and no more than that.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Sampling {
     /// Temperature, always sent; 0 is greedy.
     pub temperature: f64,

@@ -31,6 +31,16 @@ pub struct Target {
     pub origin: Origin,
 }
 
+impl Target {
+    /// It is to be launched, and does not run already.
+    pub fn is_launched(&self) -> bool {
+        match self.origin {
+            Origin::Launch(_) => true,
+            Origin::Url(_) => false,
+        }
+    }
+}
+
 /// The model that a target serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {

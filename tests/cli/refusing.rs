@@ -57,6 +57,16 @@ fn backends_that_do_not_exist_or_are_not_here() {
 }
 
 #[test]
+fn a_flag_that_would_launch_nothing_beside_a_server_that_runs() {
+    let place = Place::new();
+    let sweep = ["sweep", "--url", "http://127.0.0.1:1", "--concurrency", "1,2"];
+    for flag in [&["--set", "vllm.dtype=auto"][..], &["--simulate"], &["--launcher", "docker"]] {
+        let args = [&sweep[..], flag].concat();
+        refused(&place, &args, &[&format!("{} launches nothing with --url", flag[0]), "leave it out"]);
+    }
+}
+
+#[test]
 fn datasets_that_cannot_be_played() {
     let place = Place::new();
     compare_refused(&place, &["--dataset", "nowhere.json"], &["nowhere.json", "check the path"]);

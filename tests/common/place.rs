@@ -71,7 +71,12 @@ impl Place {
 
     /// `harness ARGS…` in this directory, with nothing of the tester's environment.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_harness")), args)
+    }
+
+    /// The same of another program.
+    pub fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(args)
             .current_dir(self.directory.path())

@@ -23,14 +23,12 @@ use harness::schema::comparison::{Comparison, FailedTarget};
 use harness::schema::environment::Environment;
 use harness::schema::figure;
 use harness::schema::files::{ComparisonFile, EngineFigures, RecordsFooter, RecordsHeader, RunFile};
-use harness::schema::plan::{
-    DatasetSource, HttpSettings, Launching, LoadPoint, Output, Plan, RunKey, Sampling, SharedSettings,
-};
+use harness::schema::plan::{DatasetSource, Launching, LoadPoint, Output, Plan, RunKey};
 use harness::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
 };
 use harness::schema::summary::{MetricValue, RunSummary};
-use harness::schema::target::{Capabilities, Model, Origin, ProtocolName, ServerMetrics, Target};
+use harness::schema::target::{Capabilities, Model, Origin, ServerMetrics, Target};
 use harness::schema::traffic::{Ramp, Traffic, Until, Warmup};
 use harness::schema::unit::Phase;
 use jiff::Timestamp;
@@ -64,49 +62,23 @@ fn target(label: &str) -> Target {
 }
 
 fn plan(run_id: &str) -> Plan {
+    let closed = Traffic::Closed { slots: 20.try_into().unwrap(), ramp: Ramp::Automatic };
+    let load = LoadPoint {
+        warmup: Warmup::Requests(0),
+        ..LoadPoint::of(closed, Until::after_requests(3.try_into().unwrap()))
+    };
     Plan {
-        schema_version: SCHEMA_VERSION,
         run_id: run_id.into(),
-        title: "compare".into(),
-        created_at: at(),
-        targets: vec![target("vllm"), target("tuned")],
-        skipped: Vec::new(),
         dataset: DatasetSource {
             name: "benchmark_dataset".into(),
             path: "built-in".into(),
             sha256: "00".into(),
             prompts: 18,
         },
-        loads: vec![LoadPoint {
-            name: None,
-            traffic: Traffic::Closed { slots: 20.try_into().unwrap(), ramp: Ramp::Automatic },
-            until: Until::after_requests(3.try_into().unwrap()),
-            warmup: Warmup::Requests(0),
-            drain_s: 30.0,
-            timeout_s: 600.0,
-        }],
-        rounds: 1,
-        repeats: 1,
         seed: 1,
-        client_threads: 1,
-        sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: false, exact_itl: false },
-        http: HttpSettings {
-            protocol: ProtocolName::OpenaiChat,
-            path: "/v1/chat/completions".into(),
-            headers: Vec::new(),
-            api_key_env: None,
-            ca_file: None,
-            insecure: false,
-            http2: false,
-        },
-        launching: Some(Launching {
-            shared: SharedSettings { context_length: 4096, max_batch: 32, gpus: None },
-            startup_timeout_s: 1800.0,
-        }),
-        scrape_interval_s: 1.0,
+        launching: Some(Launching::default()),
         output: Output { directory: "results".into(), folder: true },
-        strict: false,
-        simulated: false,
+        ..Plan::of(at(), vec![target("vllm"), target("tuned")], vec![load])
     }
 }
 

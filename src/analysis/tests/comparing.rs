@@ -5,8 +5,9 @@ use crate::analysis::{ComparisonInput, compare};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget, Group, Over};
 use crate::schema::figure;
-use crate::schema::plan::{Plan, RunKey};
+use crate::schema::plan::{LoadPoint, Plan, RunKey};
 use crate::schema::target::{Capabilities, Model, NotLevel, Origin, ServerMetrics, Target};
+use crate::schema::traffic::Until;
 
 /// A hundred requests with this TTFT and output length, under this label.
 fn run(label: &str, ttft_ms: u64, tokens: u64) -> RunSummary {
@@ -43,19 +44,13 @@ fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
 
 /// A plan of one load for these targets.
 fn plan(targets: Vec<Target>) -> Plan {
-    let load = serde_json::json!({
-        "traffic": {"loop": "closed", "slots": 2, "ramp": "automatic"}, "until": {"requests": 100},
-        "warmup": {"requests": 0}, "timeout_s": 60.0, "drain_s": 30.0
-    });
-    let plan = serde_json::json!({
-        "schema_version": 2, "run_id": "compare_x", "title": "compare", "created_at": "2026-02-01T14:30:00Z",
-        "targets": targets, "dataset": {"name": "d", "path": "built-in", "sha256": "", "prompts": 4},
-        "loads": [load, load], "rounds": 3, "repeats": 1, "seed": 0, "client_threads": 1,
-        "sampling": {"temperature": 0.0, "ignore_eos": false, "exact_itl": false},
-        "http": {"endpoint": "chat", "path": "/v1/chat/completions", "insecure": false},
-        "output": {"directory": "results", "folder": true}, "strict": false
-    });
-    serde_json::from_value(plan).unwrap()
+    let closed = Traffic::Closed { slots: 2.try_into().unwrap(), ramp: Ramp::Automatic };
+    let load = LoadPoint::of(closed, Until::after_requests(100.try_into().unwrap()));
+    Plan {
+        run_id: "compare_x".into(),
+        rounds: 3,
+        ..Plan::of("2026-02-01T14:30:00Z".parse().unwrap(), targets, vec![load.clone(), load])
+    }
 }
 
 fn compared(targets: &[Target], runs: Vec<RunSummary>) -> Comparison {

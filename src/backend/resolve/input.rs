@@ -60,6 +60,25 @@ pub struct ResolveInput<'a> {
     pub machine: Machine,
 }
 
+impl<'a> ResolveInput<'a> {
+    /// An engine under its own name, not found yet, as a process, with settings as they are by default.
+    pub fn of(definition: &'a Definition, model: &str, machine: Machine) -> Self {
+        ResolveInput {
+            label: definition.name.clone(),
+            definition,
+            found: None,
+            model: model.to_owned(),
+            set: BTreeMap::new(),
+            extra_args: Vec::new(),
+            env: BTreeMap::new(),
+            env_pass: Vec::new(),
+            docker: false,
+            shared: SharedSettings::default(),
+            machine,
+        }
+    }
+}
+
 /// How a server may be asked, as its engine's file says.
 pub(super) fn capabilities_of(definition: &Definition, scope: &Scope) -> Result<Capabilities> {
     let facts = &definition.file.protocol;

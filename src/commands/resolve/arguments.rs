@@ -1,14 +1,15 @@
 //! Arguments, environment and plan file → one parsed command line: flag over environment over file over default.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 use serde_json::Value;
 
-use crate::cli::{self, Cli};
+use crate::cli::{self, Cli, LaunchArgs};
 use crate::schema::refusal::refuse;
 
 /// A command line that did not parse: clap's own message and exit code.
@@ -16,7 +17,7 @@ use crate::schema::refusal::refuse;
 pub enum Refused {
     /// What clap says; also the text of `--help` and `--version`.
     Usage(clap::Error),
-    /// What the plan file has wrong.
+    /// What the plan file has wrong, or a flag that would launch nothing.
     Plan(anyhow::Error),
 }
 
@@ -28,6 +29,7 @@ pub fn parse(argv: Vec<OsString>) -> Result<Cli, Refused> {
         None => argv,
     };
     let matches = cli::command().try_get_matches_from(argv).map_err(Refused::Usage)?;
+    refuse_idle_launch_flags(&matches).map_err(Refused::Plan)?;
     Cli::from_arg_matches(&matches).map_err(Refused::Usage)
 }
 
@@ -48,11 +50,11 @@ fn with_plan_file(
     let Some((sub_name, sub)) = matches.subcommand() else { return Ok(argv) };
     let command = cli::command();
     let Some(sub_command) = command.find_subcommand(sub_name) else { return Ok(argv) };
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
     for (key, value) in &file {
         let long = key.replace('_', "-");
-        let arg = sub_command
-            .get_arguments()
-            .find(|arg| arg.get_long() == Some(long.as_str()) && long != "plan" && long != "help");
+        let arg =
+            sub_command.get_arguments().find(|arg| is_called(arg, &long) && long != "plan" && long != "help");
         let Some(arg) = arg else {
             let line = line_of(&text, key);
             let known: Vec<&str> = sub_command.get_arguments().filter_map(|arg| arg.get_long()).collect();
@@ -61,6 +63,13 @@ fn with_plan_file(
                 format!("known keys: {}", known.join(", ")),
             );
         };
+        if let Some(other) = seen.insert(arg.get_id().as_str(), key) {
+            let line = line_of(&text, key);
+            return refuse(
+                format!("{name}:{line}: '{key}' is the same flag as '{other}'"),
+                "leave one of them out",
+            );
+        }
         let given = matches!(
             sub.value_source(arg.get_id().as_str()),
             Some(ValueSource::CommandLine | ValueSource::EnvVariable)
@@ -82,6 +91,35 @@ fn with_plan_file(
         }
     }
     Ok(argv)
+}
+
+/// Launch flags that say something of a server that already runs too.
+const OF_ANY_SERVER: [&str; 2] = ["model", "backends_dir"];
+
+/// With `--url` nothing is launched, so a launch flag of the command line or the plan file would do nothing. One of
+/// the environment may be meant for other commands.
+fn refuse_idle_launch_flags(matches: &ArgMatches) -> anyhow::Result<()> {
+    let Some((_, sub)) = matches.subcommand() else { return Ok(()) };
+    // A sub-command that has no such flag at all is asked too: clap would panic over its name.
+    let has = |id: &str| matches!(sub.try_contains_id(id), Ok(true));
+    if !has("url") {
+        return Ok(());
+    }
+    let launching = LaunchArgs::augment_args(clap::Command::new("launching"));
+    let idle = launching.get_arguments().find(|arg| {
+        let id = arg.get_id().as_str();
+        !OF_ANY_SERVER.contains(&id) && has(id) && sub.value_source(id) == Some(ValueSource::CommandLine)
+    });
+    match idle.and_then(Arg::get_long) {
+        Some(flag) => refuse(format!("--{flag} launches nothing with --url"), "leave it out"),
+        None => Ok(()),
+    }
+}
+
+/// The flag of a plan file's key, which may be its name or another that `--help` shows; `long` with dashes.
+fn is_called(arg: &Arg, long: &str) -> bool {
+    let aliases = arg.get_visible_aliases().unwrap_or_default();
+    arg.get_long() == Some(long) || aliases.contains(&long)
 }
 
 /// The 1-based line on which a top-level key stands.
@@ -127,10 +165,14 @@ mod tests {
     use crate::cli::Command;
 
     fn parse_with_plan(plan: &str, more: &[&str]) -> Result<Cli, Refused> {
+        parse_of("compare", plan, more)
+    }
+
+    fn parse_of(sub_command: &str, plan: &str, more: &[&str]) -> Result<Cli, Refused> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.yaml");
         std::fs::write(&path, plan).unwrap();
-        let mut argv: Vec<OsString> = ["harness", "compare", "--plan"].map(OsString::from).to_vec();
+        let mut argv: Vec<OsString> = ["harness", sub_command, "--plan"].map(OsString::from).to_vec();
         argv.push(path.into());
         argv.extend(more.iter().map(OsString::from));
         parse(argv)
@@ -154,6 +196,55 @@ mod tests {
         assert!(args.load.ignore_eos);
         assert_eq!(args.launch.set, ["vllm.max_model_len=2048"]);
         assert_eq!(args.launch.model, ["llamacpp=a.gguf"]);
+    }
+
+    fn told(parsed: Result<Cli, Refused>) -> String {
+        match parsed {
+            Err(Refused::Plan(error)) => crate::schema::refusal::shown(&error),
+            Err(Refused::Usage(message)) => panic!("{message}"),
+            Ok(cli) => panic!("accepted: {cli:?}"),
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_plan_file_may_be_another_name_that_the_help_shows() {
+        let of = |plan: &str, more: &[&str]| match parse_of("sweep", plan, more).unwrap().command {
+            Command::Sweep(args) => args.load.rate,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of("rates: [1, 2, inf]\n", &[]), [1.0, 2.0, f64::INFINITY]);
+        assert_eq!(of("rates: [1, 2]\n", &["--rate", "3"]), [3.0]);
+        let twice = told(parse_of("sweep", "rates: [1, 2]\nrate: 3\n", &[]));
+        assert!(twice.contains("plan.yaml:1: 'rates' is the same flag as 'rate'"), "{twice}");
+    }
+
+    #[test]
+    fn a_launch_flag_beside_a_server_that_runs_is_refused_by_name() {
+        let url = ["--url", "http://127.0.0.1:1"];
+        let launching = LaunchArgs::augment_args(clap::Command::new("launching"));
+        let mut refused = 0;
+        for arg in launching.get_arguments() {
+            let flag = format!("--{}", arg.get_long().unwrap());
+            let value = match flag.as_str() {
+                "--simulate" => None,
+                "--launcher" => Some("process"),
+                _ => Some("1"),
+            };
+            let more: Vec<&str> = url.into_iter().chain([flag.as_str()]).chain(value).collect();
+            let parsed = parse_of("sweep", "", &more);
+            if ["--model", "--backends-dir"].contains(&flag.as_str()) {
+                assert!(parsed.is_ok(), "{flag}");
+                continue;
+            }
+            let expected = format!("{flag} launches nothing with --url\nhint: leave it out");
+            assert_eq!(told(parsed), expected);
+            refused += 1;
+        }
+        assert!(refused >= 9, "{refused}");
+        let in_file = told(parse_of("sweep", "gpus: 0,1\nurl: http://127.0.0.1:1\n", &[]));
+        assert!(in_file.starts_with("--gpus launches nothing"), "{in_file}");
+        assert!(parse_of("sweep", "", &url).is_ok(), "defaults are nobody's");
+        assert!(parse_of("sweep", "", &["--backend", "vllm", "--gpus", "0"]).is_ok());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::schema::plan::SharedSettings;
 use crate::schema::refusal::{OrRefuse, refusal, refuse};
 use crate::schema::target::{LaunchSpec, Launcher, Model, Origin, Readiness, Target};
 
-use crate::commands::resolve::choices::{Choice, Given};
+use crate::commands::resolve::choices::Given;
 use crate::commands::simulate;
 
 /// Stands behind every label, and where real engines have their version, model and precision.
@@ -45,26 +45,21 @@ pub struct Pretended {
 }
 
 impl Simulation {
-    /// The pretend engine in the place of a real one: its file still says how it is asked, proved ready and
+    /// The pretend engine in the place of a real one, called `LABEL-simulated`: its file still says how it is asked, proved ready and
     /// read; the command is ours.
     ///
     /// # Errors
     /// An engine whose wire is not known, a setting that its file does not have, or arguments that
     /// `harness simulate` does not take.
-    pub fn target(
-        &self,
-        choice: &Choice,
-        definition: &Definition,
-        given: Given,
-    ) -> anyhow::Result<Pretended> {
-        let label = format!("{}-{SIMULATED}", choice.label);
+    pub fn target(&self, label: &str, definition: &Definition, given: Given) -> anyhow::Result<Pretended> {
+        let named = format!("{label}-{SIMULATED}");
         let engine = engine(definition)?;
-        check_parameters(definition, &given.settings, &choice.label, "flags of harness simulate go")?;
-        let without_effect = without_effect(&choice.label, definition, &given);
+        check_parameters(definition, &given.settings, label, "flags of harness simulate go")?;
+        let without_effect = without_effect(label, definition, &given);
         let name = given.model.as_deref().map_or_else(|| SIMULATED.to_owned(), model_name);
         let own = self.arguments(engine, &given.extra_args);
         let argv = argv(&self.program, definition, &name, &own, &given.extra_args);
-        check(&choice.label, &argv, &given.extra_args)?;
+        check(label, &argv, &given.extra_args)?;
         let mut scope = Scope::new();
         scope.insert("served_name".to_owned(), name.clone());
         scope.insert("model".to_owned(), name.clone());
@@ -73,7 +68,7 @@ impl Simulation {
         let spec = LaunchSpec {
             launcher: Launcher::Process,
             argv,
-            port: asked_port(definition, &given.settings, &choice.label)?,
+            port: asked_port(definition, &given.settings, label)?,
             env: BTreeMap::new(),
             env_from: Vec::new(),
             env_clear: Vec::new(),
@@ -87,7 +82,7 @@ impl Simulation {
             failures: Vec::new(),
             install_hint: String::new(),
         };
-        let asked = url_target(&label, Some(definition), "", &name);
+        let asked = url_target(&named, Some(definition), "", &name);
         let target = Target {
             title: format!("{} ({SIMULATED})", asked.title),
             version: Some(SIMULATED.to_owned()),

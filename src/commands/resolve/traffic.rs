@@ -13,8 +13,6 @@ use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 
 /// Requests in flight of a closed loop.
 const DEFAULT_CONCURRENCY: u32 = 20;
-/// Warm-up requests of an open loop without a cap.
-const DEFAULT_OPEN_WARMUP: u64 = 20;
 /// Requests that a point of a sweep has at least for each that it keeps in flight, where nobody says how many.
 const LEAST_REQUESTS_A_SLOT: u64 = 4;
 /// The shortest time between two readings of a server's page, s.
@@ -80,9 +78,9 @@ fn load_point(args: &LoadArgs, values: Values, sweeps: bool, prompts: usize) -> 
     let warmup = match args.warmup {
         Some(CountOrSeconds::Count(count)) => Warmup::Requests(count),
         Some(CountOrSeconds::Seconds(seconds)) => Warmup::DurationS(seconds),
-        None => Warmup::Requests(traffic.concurrency().map_or(DEFAULT_OPEN_WARMUP, u64::from)),
+        None => LoadPoint::of(traffic, until).warmup,
     };
-    Ok(LoadPoint { name: None, traffic, until, warmup, drain_s: args.drain, timeout_s: args.timeout })
+    Ok(LoadPoint { warmup, drain_s: args.drain, timeout_s: args.timeout, ..LoadPoint::of(traffic, until) })
 }
 
 fn closed(args: &LoadArgs, concurrency: Option<u32>) -> anyhow::Result<Traffic> {
@@ -231,22 +229,11 @@ fn header(text: &str) -> anyhow::Result<Header> {
     Ok(Header { name: name.to_owned(), value: value.trim().to_owned() })
 }
 
-/// The API key, from the variable that the plan names.
-pub fn api_key(wire: &HttpSettings) -> anyhow::Result<Option<String>> {
-    let Some(name) = &wire.api_key_env else { return Ok(None) };
-    match std::env::var(name) {
-        Ok(key) if !key.trim().is_empty() => Ok(Some(key.trim().to_owned())),
-        Ok(_) | Err(_) => {
-            refuse(format!("--api-key-env {name}: that variable is not set"), format!("export {name}=…"))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::schema::refusal::cures;
+    use crate::schema::refusal::{cures, shown};
     use clap::Parser;
 
     fn args(more: &[&str]) -> LoadArgs {
@@ -277,7 +264,7 @@ mod tests {
 
     #[test]
     fn several_values_are_a_sweep_and_a_sweep_has_one_axis() {
-        let refused = |flags: &[&str], sweeps| loads(&args(flags), sweeps, 24).unwrap_err().to_string();
+        let refused = |flags: &[&str], sweeps| shown(&loads(&args(flags), sweeps, 24).unwrap_err());
         assert!(refused(&["--concurrency", "1,2"], false).contains("harness sweep --concurrency"));
         assert!(refused(&["--rate", "1,2"], false).contains("harness sweep --rates"));
         assert!(refused(&["--rates", "1,2", "--concurrency", "1,2"], true).contains("one of them"));
@@ -330,7 +317,7 @@ mod tests {
             };
             let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
             let error = loads(&args(&flags), false, 24).unwrap_err();
-            assert!(error.to_string().contains(name) && !cures(&error).is_empty(), "{error}");
+            assert!(shown(&error).contains(name) && !cures(&error).is_empty(), "{error}");
         }
     }
 
