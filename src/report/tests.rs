@@ -535,8 +535,6 @@ fn the_report_of_a_sweep_has_a_table_a_load() {
 
     ![Output throughput over the loads](plots/output_tps_by_load.png)
 
-    ![RPS over the loads](plots/rps_by_load.png)
-
     ![TTFT p99 over the loads](plots/ttft_ms_p99_by_load.png)
 
     ![TPOT p50 over the loads](plots/tpot_ms_p50_by_load.png)
