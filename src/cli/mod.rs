@@ -24,14 +24,16 @@ pub use units::{CountOrSeconds, count_or_seconds, seconds};
 #[command(name = "harness", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
-  harness install llamacpp tryout-model          an engine and a small model to try it with
-  harness compare --backend all                  every engine that is here, same traffic, one table
-  harness bench --url http://127.0.0.1:8000      a server that already runs
-  harness doctor                                 what can run here, and what would spoil a result
+  harness install llamacpp tryout-model       an engine and a small model
+  harness compare --backend all               every engine here, same traffic
+  harness sweep --backend all --rates 1,2,4   rising load
+  harness bench --url http://127.0.0.1:8000   a server that already runs
+  harness doctor                              what can run here
 
-Every flag can also be set as HARNESS_FLAG_NAME in the environment, or as a key of --plan plan.yaml:
-flag over environment over file over default.
-Exit codes: 0 all well; 1 a request or backend failed; 2 could not do what was asked; 130 interrupted.")]
+A flag may also be set as HARNESS_FLAG_NAME in the environment, or as a key
+of --plan plan.yaml: flag over environment over file over default.
+Exit codes: 0 all well; 1 a request or a backend failed, and with --strict a
+result is not valid; 2 could not do what was asked; 130 interrupted.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -45,26 +47,30 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   harness compare --backend all
-  harness compare --backend vllm,sglang --model ./Llama-3.1-8B --requests 500 --concurrency 64
-  harness compare --backend all --model ./hf-model --model llamacpp=./model.gguf --duration 60s
-  harness compare --backend base=vllm,tuned=vllm --set tuned.max_num_batched_tokens=8192
-  harness compare --backend all --rounds 3 --repeats 2     each launched three times, in alternating order
-  harness compare --resume results/compare_20260201_143000 what an interrupted comparison left to play
-  harness compare --backend all --simulate       pretend engines: nothing to install, seconds")]
+  harness compare --backend vllm,sglang --model ./Llama-3.1-8B --concurrency 64
+  harness compare --backend all --model ./hf --model llamacpp=./model.gguf
+  harness compare --backend a=vllm,b=vllm --set b.max_num_batched_tokens=8192
+
+Three launches of each backend, in alternating order, with two runs on each:
+  harness compare --backend all --rounds 3 --repeats 2
+What an interrupted comparison left to play:
+  harness compare --resume results/compare_20260201_143000
+Pretend engines, with nothing to install:
+  harness compare --backend all --simulate")]
     Compare(CompareArgs),
     /// Launch one backend, measure it, and stop it
     #[command(after_help = "\
 Examples:
-  harness run --backend llamacpp --model ./model.gguf --concurrency 8 --requests 100
-  harness run --backend vllm --rate 4 --duration 2m --ignore-eos --max-tokens 128
+  harness run --backend llamacpp --model ./model.gguf --requests 100
+  harness run --backend vllm --rate 4 --duration 2m --max-tokens 128
   harness run --backend ./mine.yaml
-  harness run --backend vllm --simulate --extra-args vllm=\"--ttft 30ms --itl 5ms\"")]
+  harness run --backend vllm --simulate --extra-args vllm=\"--ttft 30ms\"")]
     Run(CompareArgs),
     /// Measure a server that already runs
     #[command(after_help = "\
 Examples:
   harness bench --url http://127.0.0.1:8000 --concurrency 32 --requests 500
-  harness bench --url https://llm.example.com --backend prod --api-key-env LLM_KEY --rate 10 --duration 5m
+  harness bench --url https://llm.example.com --api-key-env LLM_KEY --rate 10
   harness bench --url http://127.0.0.1:30000 --backend sglang --warmup 0
   harness bench --url https://llm.example.com --http2 --concurrency 64")]
     Bench(BenchArgs),
@@ -72,7 +78,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   harness sweep --backend all --concurrency 1,2,4,8,16 --requests 100
-  harness sweep --backend vllm,sglang --rates 1,2,4,8,inf --requests 200 --rounds 3
+  harness sweep --backend vllm,sglang --rates 1,2,4,8,inf --rounds 3
   harness sweep --url http://127.0.0.1:8000 --rates 1,2,4 --duration 30s
   harness sweep --backend all --simulate --concurrency 1,4,16
 
@@ -101,23 +107,25 @@ Examples:
     #[command(after_help = "\
 Examples:
   harness simulate --engine vllm --port 8000 --ttft 50ms --itl 20ms
-  harness simulate --engine sglang --prefill-rate 8000 --decode-step 8ms --decode-step-per-sequence 0.2ms
-  harness simulate --engine tgi --fault 429:0.05 --fault cut:at=3,tokens=10 --seed 7
+  harness simulate --engine sglang --prefill-rate 8000 --decode-step 8ms
+  harness simulate --engine tgi --fault 429:0.05 --fault cut:at=3,tokens=10
 
-It prints `listening on http://HOST:PORT` as soon as the port is bound. GET /truth gives each request's
-arrival and each token's write as JSON lines, GET /truth/summary counts and lateness, POST /truth/reset
-forgets them.")]
+It prints `listening on http://HOST:PORT` as soon as the port is bound.
+GET /truth gives each request's arrival and each token's write as JSON lines,
+GET /truth/summary counts and lateness, POST /truth/reset forgets them.")]
     Simulate(SimulateArgs),
     /// Measure how exact this client is on this machine, load by load, against a pretend engine
     #[command(after_help = "\
 Examples:
-  harness calibrate                          half a minute
-  harness calibrate --full                   three minutes, a finer grid up to 2,000 streams
-  harness calibrate --loads 100x30,50/s      your own load: 100 streams of 30 tokens/s, 50 requests/s
+  harness calibrate                       half a minute
+  harness calibrate --full                three minutes, up to 2,000 streams
+  harness calibrate --loads 100x30,50/s   100 streams of 30 tokens/s; 50 requests/s
 
-The pretend engine runs beside the client on this machine and keeps the true times of every request and
-token. The figures of the whole grid (those of --loads only with --save) are saved in the data directory;
-later runs beyond the load at which the error stays under 1 ms carry the caveat beyond_calibration.")]
+The pretend engine runs beside the client on this machine and keeps the true
+times of every request and token. The figures of the whole grid (those of
+--loads only with --save) are saved in the data directory; later runs beyond
+the load at which the error stays under 1 ms carry the caveat
+beyond_calibration.")]
     Calibrate(CalibrateArgs),
 }
 

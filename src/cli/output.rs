@@ -14,7 +14,7 @@ pub struct OutputArgs {
     /// YAML file with any of these flags as keys
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
-    /// Print the resolved plan and stop
+    /// Print the resolved plan, with the order of its runs, and stop
     #[arg(long)]
     pub dry_run: bool,
     /// Exit 1 also where the result is not valid

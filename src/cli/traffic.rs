@@ -60,7 +60,7 @@ pub struct LoadArgs {
     /// Which OpenAI endpoint
     #[arg(long, value_enum, default_value_t = EndpointArg::Chat)]
     pub endpoint: EndpointArg,
-    /// Another path for it
+    /// Path of the endpoint, where it is not the usual one
     #[arg(long, value_name = "PATH")]
     pub endpoint_path: Option<String>,
     /// Environment variable that holds the API key

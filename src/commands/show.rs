@@ -52,7 +52,11 @@ impl Show {
             }
             Event::Loaded => self.state.borrow_mut().load = None,
             Event::RunClosed { run, path, closed } => {
-                print(&terminal::run_block(&run.summary, self.style));
+                print(&terminal::run_block(
+                    &run.summary,
+                    &which_run(&run.plan, &run.summary.key),
+                    self.style,
+                ));
                 self.progress.detail(&format!("file: {}", path.display()));
                 self.forecast(|forecast| forecast.closed(&run.summary.key, run.summary.duration_s));
                 self.count(closed);
@@ -105,7 +109,7 @@ impl Show {
         if runs > 0 {
             self.progress.say(&match forecast.left() {
                 Some(left) => format!("  time: {}", time_words(left.time, left.whole)),
-                None => "  time: nobody knows before the first run is over".to_owned(),
+                None => "  time: known when the first run is over".to_owned(),
             });
         }
     }
@@ -155,6 +159,19 @@ fn goal(load: &LoadPoint) -> Goal {
     }
 }
 
+/// Which run of several it is, in words: `concurrency 4, round 2`; empty for the only one of its backend.
+fn which_run(plan: &Plan, key: &RunKey) -> String {
+    let load = (key.point as usize).checked_sub(1).and_then(|place| plan.loads.get(place));
+    let load = load.filter(|_| plan.loads.len() > 1);
+    let load = load.map(|load| load.name.clone().unwrap_or_else(|| load.traffic.to_string()));
+    let round = (plan.rounds > 1).then(|| format!("round {}", key.round));
+    let repeat = (plan.repeats > 1).then(|| format!("repeat {}", key.repeat));
+    [load, round, repeat].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Rounds whose order of backends is shown.
+const SHOWN_ROUNDS: usize = 4;
+
 /// What is going to be played, in a few lines.
 pub fn plan_lines(plan: &Plan, visits: &[Visit]) -> Vec<String> {
     let runs: usize = visits.iter().map(|visit| visit.runs.len()).sum();
@@ -181,8 +198,11 @@ pub fn plan_lines(plan: &Plan, visits: &[Visit]) -> Vec<String> {
         by_round.entry(visit.round).or_default().push(&visit.label);
     }
     if plan.targets.len() > 1 || plan.rounds > 1 {
-        for (round, labels) in by_round {
+        for (round, labels) in by_round.iter().take(SHOWN_ROUNDS) {
             lines.push(format!("  round {round}: {}", labels.join(", ")));
+        }
+        if by_round.len() > SHOWN_ROUNDS {
+            lines.push(format!("  and so on, {} rounds in all", by_round.len()));
         }
     }
     lines

@@ -33,9 +33,11 @@ impl<'a> Sampling<'a> {
         let mut sampling = Sampling { sampler: None, label: &key.label, listen: stage.listen };
         let interval = Duration::try_from_secs_f64(session.plan.scrape_interval_s).unwrap_or_default();
         let page = ServerPage::new(session.client.clone(), url, &target.metrics);
-        let Some(page) = page.filter(|_| !interval.is_zero()) else { return sampling };
+        let sensors: Vec<Sensor> = [page.map(Sensor::ServerPage)].into_iter().flatten().collect();
+        if sensors.is_empty() || interval.is_zero() {
+            return sampling;
+        }
         let started = SampleWriter::create(files, &header(session, key, clock)).and_then(|writer| {
-            let sensors = vec![Sensor::ServerPage(page)];
             Sampler::start(sensors, clock.instant(0), interval, writer, SampleWriter::write)
         });
         match started {

@@ -128,26 +128,83 @@ pub fn short(caveat: &Caveat) -> String {
 }
 
 /// Every doubt of a comparison in one form: its own first, then the runs' with the labels that share them.
-/// Of several runs of one label that bear the same kind of doubt the first one's words stand for all.
+/// Of several runs of one label that bear the same kind of doubt the worst one's words stand for all. Where the
+/// cure is at the client, so do those of the worst label.
 pub fn collected(comparison: &Comparison, words: fn(&Caveat) -> String) -> Vec<String> {
     let mut lines: Vec<String> = comparison.caveats.iter().map(words).collect();
-    let mut shared: Vec<(String, Vec<String>)> = Vec::new();
+    let mut shared: Vec<Shared<'_>> = Vec::new();
     for doubt in doubts_of_runs(comparison) {
-        let text = words(doubt.caveat);
-        let who = doubt.who();
-        match shared.iter_mut().find(|(known, _)| *known == text) {
-            Some((_, labels)) => labels.push(who),
-            None => shared.push((text, vec![who])),
+        let same = |known: &&mut Shared<'_>| {
+            words(known.caveat) == words(doubt.caveat)
+                || (is_of_the_client(doubt.caveat) && known.caveat.code() == doubt.caveat.code())
+        };
+        match shared.iter_mut().find(same) {
+            Some(known) => {
+                known.who.push(doubt.who());
+                known.vary |= doubt.vary || weight(known.caveat) != weight(doubt.caveat);
+                known.caveat = worse(known.caveat, doubt.caveat);
+            }
+            None => shared.push(Shared { caveat: doubt.caveat, vary: doubt.vary, who: vec![doubt.who()] }),
         }
     }
-    lines.extend(shared.into_iter().map(|(text, labels)| format!("{}: {text}", labels.join(", "))));
+    lines.extend(shared.into_iter().map(|doubt| {
+        let worst = if doubt.vary { ", at worst" } else { "" };
+        format!("{}{worst}: {}", doubt.who.join(", "), words(doubt.caveat))
+    }));
     lines
+}
+
+/// A doubt in the words that several labels share.
+struct Shared<'a> {
+    /// The worst of them.
+    caveat: &'a Caveat,
+    /// They differ in their number.
+    vary: bool,
+    who: Vec<String>,
+}
+
+/// Its number depends on the client and the length of the run more than on the backend.
+fn is_of_the_client(caveat: &Caveat) -> bool {
+    use Caveat as C;
+    match caveat {
+        C::MergedEvents { .. } | C::ReadStamps { .. } | C::FewSamples { .. } => true,
+        C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => false,
+        C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::TokensEstimated { .. } => false,
+        C::ItlWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
+        C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced => false,
+        C::BeyondCalibration { .. } => false,
+    }
+}
+
+/// How bad a doubt is beside others of its kind; 0 where its words hold no number.
+fn weight(caveat: &Caveat) -> f64 {
+    use Caveat as C;
+    match caveat {
+        C::MergedEvents { share_pct } | C::PrefixCacheHits { share_pct } => *share_pct,
+        C::Failures { rate_pct } => *rate_pct,
+        C::ItlWithheld { difference_pct } => difference_pct.abs(),
+        C::TokensEstimated { requests } => *requests as f64,
+        C::ReadStamps { read, .. } => *read as f64,
+        C::FewSamples { completed } => -(*completed as f64),
+        C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => 0.0,
+        C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::ClientLimited { .. } => 0.0,
+        C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced => 0.0,
+        C::BeyondCalibration { .. } => 0.0,
+    }
+}
+
+/// The worse one of a kind; the first of equals.
+fn worse<'a>(one: &'a Caveat, other: &'a Caveat) -> &'a Caveat {
+    if weight(other) > weight(one) { other } else { one }
 }
 
 /// A kind of doubt that runs of a label bear.
 struct Doubt<'a> {
     label: &'a str,
+    /// The worst of its runs.
     caveat: &'a Caveat,
+    /// Its runs differ in its number.
+    vary: bool,
     /// Runs that bear it, and runs of the label.
     runs: (usize, usize),
 }
@@ -169,10 +226,14 @@ fn doubts_of_runs(comparison: &Comparison) -> Vec<Doubt<'_>> {
         for caveat in &run.caveats {
             match doubts.iter_mut().find(|known| known.label == label && known.caveat.code() == caveat.code())
             {
-                Some(known) => known.runs.0 += 1,
+                Some(known) => {
+                    known.runs.0 += 1;
+                    known.vary |= weight(known.caveat) != weight(caveat);
+                    known.caveat = worse(known.caveat, caveat);
+                }
                 None => {
                     let all = comparison.runs.iter().filter(|run| run.key.label == label).count();
-                    doubts.push(Doubt { label, caveat, runs: (1, all) });
+                    doubts.push(Doubt { label, caveat, vary: false, runs: (1, all) });
                 }
             }
         }

@@ -159,6 +159,75 @@ fn group(run: &RunSummary) -> Group {
     }
 }
 
+/// A comparison of several runs of each label at each load; the values are medians over all runs of a group.
+pub fn grouped(runs: Vec<RunSummary>, over: Over, loads: Vec<LoadPoint>) -> Comparison {
+    let mut groups: Vec<Group> = Vec::new();
+    for run in &runs {
+        let one = group(run);
+        match groups.iter_mut().find(|known| (&known.label, known.point) == (&one.label, one.point)) {
+            Some(known) => known.runs.extend(one.runs),
+            None => groups.push(Group { over, ..one }),
+        }
+    }
+    for group in groups.iter_mut().filter(|group| group.runs.len() > 1) {
+        for (column, estimate) in &mut group.estimates {
+            let of = |run: &&RunSummary| group.runs.contains(&run.key);
+            let own = runs.iter().filter(of).map(|run| self::group(run).estimates[column].value);
+            let mut values: Vec<f64> = own.collect();
+            values.sort_by(f64::total_cmp);
+            let (low, high) = (values[0], values[values.len() - 1]);
+            *estimate = Estimate { value: values[values.len() / 2], low, high, n: values.len() as u32 };
+        }
+    }
+    Comparison { groups, loads, caveats: Vec::new(), ..comparison(runs) }
+}
+
+/// Two backends in three rounds.
+pub fn rounds() -> Comparison {
+    let mut runs = Vec::new();
+    for (round, drift) in [(1, 1.0), (2, 1.06), (3, 0.97)] {
+        for (label, pace) in [("llamacpp", 0.8), ("vllm", 0.1)] {
+            let mut run = run(label, pace * drift);
+            run.key.round = round;
+            let share_pct = 1.5 * f64::from(round) * pace;
+            run.caveats = vec![Caveat::MergedEvents { share_pct }, Caveat::FewSamples { completed: 18 }];
+            runs.push(run);
+        }
+    }
+    let mut comparison = grouped(runs, Over::Rounds, plan().loads);
+    comparison.groups[1].best.insert(figure::OUTPUT_TPS.to_owned(), Statistic::Value);
+    comparison
+}
+
+/// Two backends at three concurrencies, in so many rounds.
+pub fn sweep(rounds: u32) -> Comparison {
+    let one = plan().loads.remove(0);
+    let load = |slots: u32| LoadPoint {
+        traffic: Traffic::Closed { slots: slots.try_into().unwrap(), ramp: Ramp::Automatic },
+        ..one.clone()
+    };
+    let mut runs = Vec::new();
+    for round in 1..=rounds {
+        for (label, pace) in [("sglang", 0.9), ("vllm", 1.0)] {
+            for (point, slower) in [(1, 1.0), (2, 1.7), (3, 4.2)] {
+                let mut run = run(label, pace * slower * (1.0 + 0.02 * f64::from(round)));
+                run.key.point = point;
+                run.key.round = round;
+                runs.push(run);
+            }
+        }
+    }
+    let over = if rounds > 1 { Over::Rounds } else { Over::Run };
+    let mut comparison = grouped(runs, over, [1, 4, 16].map(load).to_vec());
+    for group in comparison.groups.iter_mut().filter(|group| group.label == "sglang") {
+        group.best.insert(figure::TTFT.to_owned(), Statistic::P50);
+    }
+    if rounds == 1 {
+        comparison.caveats.push(Caveat::SingleRun);
+    }
+    comparison
+}
+
 /// llama.cpp in Q4_1 and two engines in BF16, TGI not installed.
 pub fn four() -> Comparison {
     let mut runs = vec![run("llamacpp", 0.8), run("sglang", 1.9), run("tgi", 1.4), run("vllm", 1.0)];

@@ -107,7 +107,7 @@ fn result(page: &mut Page, comparison: &Comparison) {
 
 fn point_result(page: &mut Page, view: &View<'_>, single: bool) {
     page.paragraph(&table(view, &rows(view)));
-    if let Some(basis) = rows::basis(view) {
+    if let Some(basis) = rows::basis(view, "in brackets") {
         page.paragraph(&basis);
     }
     let (lower, higher) = rows::marked(view);

@@ -128,7 +128,7 @@ fn metric_row(view: &View<'_>, metric: &Metric, statistic: Statistic) -> Row {
         let estimate = column.estimate(metric, statistic);
         Cell {
             text: estimate.map_or_else(|| NONE.to_owned(), |estimate| compact(estimate.value)),
-            range: estimate.filter(|estimate| estimate.n > 1).map(range),
+            range: estimate.and_then(range),
             best: column.group.best.get(metric.name) == Some(&statistic),
         }
     });
@@ -139,9 +139,9 @@ fn metric_row(view: &View<'_>, metric: &Metric, statistic: Statistic) -> Row {
     Row { head: format!("{}{shown} ({})", metric.title, metric.unit), cells: cells.collect() }
 }
 
-/// `181–195`
-pub fn range(estimate: &Estimate) -> String {
-    format!("{}–{}", compact(estimate.low), compact(estimate.high))
+/// `181–195`; none of one run, and where all are the same.
+pub fn range(estimate: &Estimate) -> Option<String> {
+    (estimate.low < estimate.high).then(|| format!("{}–{}", compact(estimate.low), compact(estimate.high)))
 }
 
 /// A row of anything that a group may say; none where no group says it.
@@ -177,7 +177,8 @@ fn facts(view: &View<'_>) -> Vec<Row> {
     [
         row("Version", &|column| first(column, |run| run.engine_version.as_deref())),
         row("Precision", &|column| first(column, |run| Some(&run.precision))),
-        row("Runs", &|column| many.then(|| runs_words(column))),
+        row("Runs", &|column| many.then(|| column.runs.len().to_string())),
+        row("Rounds", &|column| many.then(|| rounds(column).to_string())),
         row("Ready after (s)", &|column| {
             let mut launches: Vec<(u32, f64)> =
                 column.runs.iter().filter_map(|run| Some((run.key.round, run.ready_s?))).collect();
@@ -185,7 +186,9 @@ fn facts(view: &View<'_>) -> Vec<Row> {
             median(launches.into_iter().map(|(_, seconds)| seconds).collect()).map(compact)
         }),
         row("Completed", &|column| {
-            let sum = |of: fn(&RunSummary) -> u64| count(column.runs.iter().map(|run| of(run)).sum());
+            let sum = |of: fn(&RunSummary) -> u64| {
+                count(column.runs.iter().fold(0, |sum: u64, run| sum.saturating_add(of(run))))
+            };
             Some(format!("{}/{}", sum(|run| run.requests.completed), sum(|run| run.requests.issued)))
         }),
         row("Duration (s)", &|column| {
@@ -197,13 +200,9 @@ fn facts(view: &View<'_>) -> Vec<Row> {
     .collect()
 }
 
-/// `6 (3 rounds)`
-fn runs_words(column: &Column<'_>) -> String {
-    let rounds: BTreeSet<u32> = column.runs.iter().map(|run| run.key.round).collect();
-    match (column.runs.len(), rounds.len()) {
-        (runs, 1) => runs.to_string(),
-        (runs, rounds) => format!("{runs} ({rounds} rounds)"),
-    }
+/// Rounds in which it has a run.
+fn rounds(column: &Column<'_>) -> usize {
+    column.runs.iter().map(|run| run.key.round).collect::<BTreeSet<u32>>().len()
 }
 
 /// The middle value, as a fact of several runs; the upper one of two.
@@ -242,18 +241,22 @@ pub fn marked(view: &View<'_>) -> (Vec<&'static str>, Vec<&'static str>) {
     (lower, higher)
 }
 
-/// What the numbers of a table are, where they are more than those of one run; and that they are no verdict.
-pub fn basis(view: &View<'_>) -> Option<String> {
+/// What the numbers of a table are, where they are more than those of one run, and that they are no verdict;
+/// `place` says where the ranges stand: `under it`.
+pub fn basis(view: &View<'_>, place: &str) -> Option<String> {
     let overs = || view.columns.iter().map(|column| column.group.over);
+    // A server that already ran is not launched, so it has no time until it was ready.
+    let launched = view.columns.iter().flat_map(|column| &column.runs).any(|run| run.ready_s.is_some());
     let words = if overs().any(|over| over == Over::Rounds) {
-        "rounds, each a launch of its own"
+        if launched { "rounds, each a launch of its own" } else { "rounds" }
     } else if overs().any(|over| over == Over::Repeats) {
-        "runs on one launch"
+        if launched { "runs on one launch" } else { "runs" }
     } else {
         return None;
     };
+    let no_verdict =
+        if view.columns.len() > 1 { " That is no verdict: a difference may be chance." } else { "" };
     Some(format!(
-        "Each figure is the median over the {words}, with the lowest and the highest under it. Whether a difference \
-         is more than chance is not said."
+        "Each figure is the median over the {words}; the lowest and the highest stand {place}.{no_verdict}"
     ))
 }

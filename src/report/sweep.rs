@@ -1,6 +1,8 @@
 //! Several loads: a table a backend, loads down and figures across.
 
-use super::number::{NONE, compact};
+use unicode_width::UnicodeWidthStr;
+
+use super::number::{NONE, compact, one_line};
 use super::rows::{View, range};
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{self, Statistic};
@@ -20,10 +22,47 @@ const SHOWN: &[(&str, Statistic)] = &[
 pub struct Sweep<'a> {
     /// Its label.
     pub label: &'a str,
-    /// Heads, the first over the loads; a head has two lines.
+    /// Heads, the first over the loads; a head has several lines.
     pub head: Vec<String>,
     /// Cells, the first the load; a range stands in a second line.
     pub rows: Vec<Vec<String>>,
+}
+
+/// Blanks between two columns, the one that the table puts there itself among them.
+pub const GAP: usize = 2;
+/// Most columns of a load's name with the gap behind it; a longer one is broken between words.
+const LOAD_COLUMNS: usize = 22;
+
+impl Sweep<'_> {
+    /// Columns on the terminal that a column needs, with the gap behind it.
+    pub fn width(&self, column: usize) -> usize {
+        let cells = std::iter::once(&self.head).chain(&self.rows).filter_map(|row| row.get(column));
+        let widest = cells.flat_map(|cell| cell.lines()).map(UnicodeWidthStr::width).max().unwrap_or(0) + GAP;
+        if column == 0 { widest.min(LOAD_COLUMNS) } else { widest }
+    }
+
+    /// The figures' columns, so many together as are not wider than `width` with the loads before them.
+    pub fn abreast(&self, width: usize) -> Vec<Vec<usize>> {
+        let mut tables: Vec<(usize, Vec<usize>)> = Vec::new();
+        for column in 1..self.head.len() {
+            let needed = self.width(column);
+            match tables.last_mut() {
+                // The gap behind the last column is cut off.
+                Some((taken, columns)) if *taken + needed <= width + GAP => {
+                    *taken += needed;
+                    columns.push(column);
+                }
+                Some(_) | None => tables.push((self.width(0) + needed, vec![column])),
+            }
+        }
+        tables.into_iter().map(|(_, columns)| columns).collect()
+    }
+}
+
+/// Some figure of the tables is marked as the best at its load.
+pub fn marks_a_best(views: &[(u32, View<'_>)]) -> bool {
+    let mut groups = views.iter().flat_map(|(_, view)| &view.columns).map(|column| column.group);
+    groups.any(|group| SHOWN.iter().any(|(name, statistic)| group.best.get(*name) == Some(statistic)))
 }
 
 /// What a load is called: its name, or its traffic in a few words.
@@ -53,7 +92,9 @@ fn head() -> Vec<String> {
     let titles = SHOWN.iter().filter_map(|&(name, statistic)| {
         let metric = figure::metric(name)?;
         let shown = if statistic == Statistic::Value { "" } else { statistic.name() };
-        Some(format!("{}\n{}", format!("{} {shown}", metric.title).trim_end(), metric.unit))
+        // A word a line: the figures are narrower than their heads.
+        let words = metric.title.split(' ').chain([shown, metric.unit]).filter(|word| !word.is_empty());
+        Some(words.collect::<Vec<_>>().join("\n"))
     });
     std::iter::once(String::new()).chain(titles).collect()
 }
@@ -65,15 +106,11 @@ fn rows(comparison: &Comparison, views: &[(u32, View<'_>)], label: &str) -> Vec<
         let figures = SHOWN.iter().filter_map(|&(name, statistic)| {
             let estimate = column.estimate(figure::metric(name)?, statistic);
             let mark = if column.group.best.get(name) == Some(&statistic) { " *" } else { "  " };
-            Some(match estimate {
-                None => format!("{NONE}  "),
-                Some(estimate) if estimate.n > 1 => {
-                    format!("{}{mark}\n{}  ", compact(estimate.value), range(estimate))
-                }
-                Some(estimate) => format!("{}{mark}", compact(estimate.value)),
-            })
+            let Some(estimate) = estimate else { return Some(format!("{NONE}  ")) };
+            let range = range(estimate).map(|range| format!("\n{range}")).unwrap_or_default();
+            Some(format!("{}{mark}{range}", compact(estimate.value)))
         });
-        rows.push(std::iter::once(load_name(comparison, *point)).chain(figures).collect());
+        rows.push(std::iter::once(one_line(&load_name(comparison, *point))).chain(figures).collect());
     }
     rows
 }

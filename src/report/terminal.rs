@@ -41,11 +41,12 @@ const NAME_COLUMNS: usize = 16;
 /// Narrowest column of a backend in the table, padding included.
 const BACKEND_COLUMNS: usize = 11;
 
-/// One run's results, ending in a line break.
-pub fn run_block(run: &RunSummary, style: Style) -> String {
+/// One run's results, ending in a line break; `which` says which of several it is, and is empty for the only one.
+pub fn run_block(run: &RunSummary, which: &str, style: Style) -> String {
+    let which = if which.is_empty() { String::new() } else { format!(", {}", one_line(which)) };
     let partial =
         run.partial.as_deref().map_or_else(String::new, |why| format!(" (partial: {})", one_line(why)));
-    let head = format!("=== RESULTS FOR {}{partial} ===", one_line(&run.key.label));
+    let head = format!("=== RESULTS FOR {}{which}{partial} ===", one_line(&run.key.label));
     let mut lines: Vec<String> =
         wrap(&head, style.columns(), "", "").iter().map(|line| style.bold(line)).collect();
     for (name, text) in block_lines(run, style.columns() - NAME_COLUMNS) {
@@ -137,7 +138,7 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
                 lines.extend(tables(view, style));
                 lines.extend(legend(view, single, style));
             }
-            views => lines.extend(sweep_lines(comparison, views, style)),
+            views => lines.extend(sweep_lines(comparison, views, single, style)),
         }
     }
     lines.extend(without_result(comparison, style));
@@ -172,30 +173,55 @@ fn tables(view: &View<'_>, style: Style) -> Vec<String> {
     lines
 }
 
-/// A table a backend: loads down, figures across.
-fn sweep_lines(comparison: &Comparison, views: &[(u32, View<'_>)], style: Style) -> Vec<String> {
+/// A table a backend, loads down and figures across; as many tables as the width needs.
+fn sweep_lines(
+    comparison: &Comparison,
+    views: &[(u32, View<'_>)],
+    single: bool,
+    style: Style,
+) -> Vec<String> {
     let mut lines = Vec::new();
     for sweep in sweep::by_label(comparison, views) {
         lines.extend([String::new(), style.bold(&one_line(sweep.label))]);
-        let mut table = plain_table(style);
-        table.set_header(sweep.head.iter().map(|head| bold_cell(head)));
-        for row in &sweep.rows {
-            table.add_row(row);
-        }
-        for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, 2));
-            if index > 0 {
-                column.set_cell_alignment(CellAlignment::Right);
+        for (number, shown) in sweep.abreast(style.columns()).into_iter().enumerate() {
+            if number > 0 {
+                lines.push(String::new());
             }
+            lines.extend(sweep_table(&sweep, &shown, style));
         }
-        lines.extend(table.trim_fmt().lines().map(|line| line.trim_end().to_owned()));
     }
-    let basis = views.iter().find_map(|(_, view)| rows::basis(view));
-    if let Some(basis) = basis {
-        lines.push(String::new());
+    lines.push(String::new());
+    if sweep::marks_a_best(views) {
+        let verdict = if single { ", which with one run each is no verdict" } else { "" };
+        let text = format!("* best value of the backends at its load{verdict}.");
+        lines.extend(wrap(&text, style.columns(), "", "  "));
+    }
+    if let Some(basis) = views.iter().find_map(|(_, view)| rows::basis(view, "under it")) {
         lines.extend(wrap(&basis, style.columns(), "", "  "));
     }
+    if lines.last().is_some_and(String::is_empty) {
+        lines.pop();
+    }
     lines
+}
+
+/// The loads and some of the figures.
+fn sweep_table(sweep: &sweep::Sweep<'_>, shown: &[usize], style: Style) -> Vec<String> {
+    let mut table = plain_table(style);
+    let columns = || std::iter::once(0).chain(shown.iter().copied());
+    table.set_header(columns().map(|column| bold_cell(&sweep.head[column])));
+    for row in &sweep.rows {
+        table.add_row(columns().map(|column| row[column].as_str()));
+    }
+    for (place, (index, column)) in columns().zip(table.column_iter_mut()).enumerate() {
+        let width = u16::try_from(sweep.width(index) - 1).unwrap_or(u16::MAX);
+        column.set_padding((0, sweep::GAP as u16 - 1));
+        column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(width)));
+        if place > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt().lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// Columns of the rows' heads with their padding.
@@ -217,7 +243,8 @@ fn shown(cell: &rows::Cell) -> String {
     // A blank keeps the digits of one column under each other where another row has the mark.
     let value = if cell.best { format!("{} *", cell.text) } else { format!("{}  ", cell.text) };
     match &cell.range {
-        Some(range) => format!("{value}\n{range}  "),
+        // A range ends where the mark of the value does: the columns stay narrow.
+        Some(range) => format!("{value}\n{range}"),
         None => value,
     }
 }
@@ -295,7 +322,7 @@ fn legend(view: &View<'_>, single: bool, style: Style) -> Vec<String> {
         let text = format!("* best value of its row{verdict} ({}).", parts.join("; "));
         lines.extend(wrap(&text, style.columns(), "", "  "));
     }
-    if let Some(basis) = rows::basis(view) {
+    if let Some(basis) = rows::basis(view, "under it") {
         lines.extend(wrap(&basis, style.columns(), "", "  "));
     }
     lines

@@ -75,7 +75,7 @@ const fn server(name: &'static str, title: &'static str, unit: &'static str, abo
 }
 
 /// Every series that can be sensed.
-pub const SERIES: [Series; 5] = [
+pub const SERIES: &[Series] = &[
     server(SERVER_RUNNING, "Running", "requests", "requests that the server works on"),
     server(SERVER_WAITING, "Waiting", "requests", "requests in the server's queue"),
     server(SERVER_KV_CACHE_USE, "KV cache", "share", "used part of the KV cache, 0 to 1; mean over engines"),

@@ -44,6 +44,7 @@ impl ChartContext {
             loads_words(plan),
             format!("dataset {}", one_line(&plan.dataset.name)),
             completed_words(comparison),
+            times_words(plan),
         ];
         ChartContext {
             subtitle: parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · "),
@@ -78,12 +79,20 @@ fn labels(comparison: &Comparison) -> Vec<String> {
     labels
 }
 
-/// `n = 18 requests each`, `n = 5 to 18 requests`; empty without a run.
+/// `3 rounds × 2 repeats`; empty where each run is the only one of its load.
+fn times_words(plan: &Plan) -> String {
+    let times = [(plan.rounds, "rounds"), (plan.repeats, "repeats")];
+    let words =
+        times.iter().filter(|(number, _)| *number > 1).map(|(number, noun)| format!("{number} {noun}"));
+    words.collect::<Vec<_>>().join(" × ")
+}
+
+/// `n = 18 requests a run`, `n = 5 to 18 requests a run`; empty without a run.
 fn completed_words(comparison: &Comparison) -> String {
     let completed = || comparison.runs.iter().map(|run| run.requests.completed);
     match (completed().min(), completed().max()) {
-        (Some(least), Some(most)) if least == most => format!("n = {} requests each", count(most)),
-        (Some(least), Some(most)) => format!("n = {} to {} requests", count(least), count(most)),
+        (Some(least), Some(most)) if least == most => format!("n = {} requests a run", count(most)),
+        (Some(least), Some(most)) => format!("n = {} to {} requests a run", count(least), count(most)),
         (None, _) | (_, None) => String::new(),
     }
 }

@@ -310,9 +310,9 @@ fn the_spec_says_which_row_is_best() {
 #[test]
 fn the_number_of_requests_is_said() {
     let mut results = four();
-    assert!(specs(&results)[0].subtitle.ends_with("n = 18 requests each"));
+    assert!(specs(&results)[0].subtitle.ends_with("n = 18 requests a run"));
     results.runs[0].requests.completed = 5;
-    assert!(specs(&results)[0].subtitle.ends_with("n = 5 to 18 requests"));
+    assert!(specs(&results)[0].subtitle.ends_with("n = 5 to 18 requests a run"));
 }
 
 /// TTFT p99 over rising concurrency: labels with `(x, median)`, the rounds 20 % around it.
