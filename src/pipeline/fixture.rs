@@ -27,7 +27,7 @@ pub fn plan(labels: &[&str], points: usize, rounds: u32, repeats: u32) -> Plan {
         "dataset": {"name": "d", "path": "built-in", "sha256": "", "prompts": 4},
         "loads": vec![load; points], "rounds": rounds, "repeats": repeats, "seed": 0, "client_threads": 1,
         "sampling": {"temperature": 0.0, "ignore_eos": false, "exact_itl": false},
-        "http": {"endpoint": "chat", "path": "/v1/chat/completions", "insecure": false},
+        "http": {"protocol": "openai_chat", "path": "/v1/chat/completions", "insecure": false},
         "output": {"directory": "results", "folder": true}, "strict": false
     });
     serde_json::from_value(plan).unwrap()

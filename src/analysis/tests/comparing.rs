@@ -52,7 +52,7 @@ fn plan(targets: Vec<Target>) -> Plan {
         "targets": targets, "dataset": {"name": "d", "path": "built-in", "sha256": "", "prompts": 4},
         "loads": [load, load], "rounds": 3, "repeats": 1, "seed": 0, "client_threads": 1,
         "sampling": {"temperature": 0.0, "ignore_eos": false, "exact_itl": false},
-        "http": {"endpoint": "chat", "path": "/v1/chat/completions", "insecure": false},
+        "http": {"protocol": "openai_chat", "path": "/v1/chat/completions", "insecure": false},
         "output": {"directory": "results", "folder": true}, "strict": false
     });
     serde_json::from_value(plan).unwrap()
