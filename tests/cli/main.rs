@@ -9,6 +9,7 @@ mod common;
 mod comparing;
 mod containers;
 mod failing;
+mod failing_rounds;
 mod http2;
 mod interrupting;
 mod killing;

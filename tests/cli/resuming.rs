@@ -11,7 +11,7 @@ use super::common::*;
 use super::plans::{BRIEF, Key, assert_whole, comparison, key, key_of_row, keys, pretend, simulated_rows};
 
 /// Two backends, three rounds, two repeats: twelve runs.
-const LABELS: [&str; 2] = ["a", "b"];
+pub const LABELS: [&str; 2] = ["a", "b"];
 const MANY: [&str; 4] = ["--rounds", "3", "--repeats", "2"];
 
 fn start(place: &Place) -> Running {
@@ -19,7 +19,7 @@ fn start(place: &Place) -> Running {
     place.start(&args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn resume(place: &Place, more: &[&str]) -> Ran {
+pub fn resume(place: &Place, more: &[&str]) -> Ran {
     let folder = place.result("compare_", "").display().to_string();
     place.run(&[&["compare", "--resume", &folder][..], more].concat())
 }
@@ -210,80 +210,46 @@ fn what_cannot_be_resumed_is_refused_with_its_cure() {
     place.assert_nothing_lives();
 }
 
-/// An engine whose second start fails, and no other.
-fn flaky(place: &Place) -> [String; 2] {
-    let [python, script] = engine_command();
-    let (first, second) = (place.text("first"), place.text("second"));
-    let start = format!("exec '{python}' '{script}' \"$@\"");
-    place.program(
-        "flaky-engine",
-        &format!(
-            "#!/bin/sh\ncase \"$1\" in --version) {start} ;; esac\n\
-             if [ -e '{first}' ] && [ ! -e '{second}' ]; then : > '{second}'; set -- \"$@\" --die-while-loading 3; fi\n\
-             : > '{first}'\n{start}\n"
-        ),
-    );
-    ["--set".to_owned(), format!("a.binary_path={}", place.text("bin/flaky-engine"))]
+/// Stops a plan of two runs after the first, and resumes it with the command that began it.
+fn resumed_after_the_first(place: &Place, args: &[&str], title: &str) -> Ran {
+    let mut running = place.start(args);
+    running.wait_for_stderr("\n1 of 2 runs");
+    running.signal(Signal::INT);
+    running.wait().expect(130);
+    let folder = place.result(title, "").display().to_string();
+    let mut command = place.command(&[args[0], "--resume", &folder]);
+    // What the environment sets for new plans changes nothing of this one.
+    command.env("HARNESS_CONCURRENCY", "7").env("HARNESS_SEED", "9");
+    Running::of(command).wait().expect(0).says(&["plan: ", "files: "])
 }
 
 #[test]
-fn a_launch_that_fails_in_one_round_loses_no_other_and_is_played_again_by_resume() {
-    let place = Place::new();
-    let flaky = flaky(&place);
-    let flaky: Vec<&str> = flaky.iter().map(String::as_str).collect();
-    let ran = place.compare(TWO, &[&BRIEF[..], &["--rounds", "3"], &flaky].concat()).expect(1);
-    assert!(ran.stderr.contains("error: a: "), "{}", ran.stderr);
-    let said = || {
-        let rows = place.summary_rows();
-        let row = |row: &std::collections::BTreeMap<String, String>| {
-            format!("{}{} {}", row["backend"], row["round"], row["exit"])
-        };
-        rows.iter().map(row).collect::<Vec<_>>()
-    };
-    assert_eq!(said(), ["a1 ok", "b1 ok", "b2 ok", "a2 failed", "a3 ok", "b3 ok"]);
-    let first = comparison(&place, "compare_");
-    let failed = first["failed"].as_array().unwrap();
-    assert_eq!((failed.len(), &failed[0]["label"], &failed[0]["round"]), (1, &"a".into(), &2.into()));
-    let rounds = |comparison: &Value| {
-        let groups = comparison["groups"].as_array().unwrap();
-        groups.iter().map(|group| group["estimates"]["output_tps"]["n"].as_u64().unwrap()).collect::<Vec<_>>()
-    };
-    assert_eq!(rounds(&first), [2, 3]);
-    assert!(place.read_folder("report.md").contains("exit code 3"), "{}", place.read_folder("report.md"));
-
-    let ran = resume(&place, &[]).expect(0).says(&["plan: 1 left of 6 runs", "a: ready in"]);
-    assert!(!ran.stderr.contains("b: starting"), "{}", ran.stderr);
-    assert_eq!(said(), ["a1 ok", "b1 ok", "b2 ok", "a3 ok", "b3 ok", "a2 ok"]);
-    let again = comparison(&place, "compare_");
-    assert_eq!((rounds(&again), &again["failed"]), (vec![3, 3], &serde_json::json!([])));
-    place.assert_nothing_lives();
-}
-
-#[test]
-fn a_server_that_dies_amid_its_runs_fails_with_the_rest_of_them_and_the_next_turn_comes() {
-    let place = Place::new();
-    // Probe, and a warm-up and four requests a run: the second run is cut short.
-    let mut args = pretend("compare", &LABELS, &[&BRIEF[..], &["--repeats", "3"]].concat());
-    for arg in &mut args {
-        if arg.starts_with("a=--ttft") {
-            arg.push_str(" --crash-after 8");
-        }
+fn a_sweep_and_a_run_are_resumed_as_a_comparison_is() {
+    for (command, title, more) in
+        [("sweep", "sweep_", ["--concurrency", "1,2"]), ("run", "run_", ["--repeats", "2"])]
+    {
+        let place = Place::new();
+        // Long enough for a signal to find the second run.
+        let load = ["--requests", "200", "--warmup", "1", "--max-tokens", "4"];
+        let args = pretend(command, &["a"], &[&load[..], &more].concat());
+        resumed_after_the_first(&place, &args.iter().map(String::as_str).collect::<Vec<_>>(), title);
+        let (points, repeats) = if command == "sweep" { (2, 1) } else { (1, 2) };
+        assert_whole(&place, title, &keys(&["a"], points, 1, repeats));
+        let seeds: BTreeSet<u64> =
+            place.headers().iter().map(|header| header["plan"]["seed"].as_u64().unwrap()).collect();
+        assert_eq!(seeds, BTreeSet::from([0]));
     }
-    let ran = place.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect(1);
-    let why = "exit code 1; 1 more of its runs could not be played";
-    assert!(ran.stderr.contains(why), "{}", ran.stderr);
-    let rows = simulated_rows(&place);
-    let said: Vec<_> =
-        rows.iter().map(|row| (&row["backend"][..1], row["repeat"].as_str(), row["exit"].as_str())).collect();
-    let b = [("b", "1", "ok"), ("b", "2", "ok"), ("b", "3", "ok")];
-    assert_eq!(said[0], ("a", "1", "ok"));
-    assert!(said[1] == ("a", "2", "partial") || said[1] == ("a", "2", "failed"), "{said:?}");
-    assert_eq!(said[2], ("a", "", "failed"));
-    assert_eq!(said[3..], b);
-    let comparison = comparison(&place, "compare_");
-    let failed = &comparison["failed"][0];
-    assert_eq!((&failed["label"], &failed["round"]), (&"a-simulated".into(), &1.into()));
-    assert!(failed["error"].as_str().unwrap().contains(why), "{failed}");
-    assert_eq!(comparison["runs"].as_array().unwrap().len(), 5);
-    place.assert_nothing_lives();
+}
+
+#[test]
+fn a_sweep_over_a_server_that_runs_is_resumed_too() {
+    let place = Place::new();
+    let server = Simulator::start("vllm", &["--ttft", "5ms", "--itl", "1ms", "--output-tokens", "4"]);
+    let load = ["--rates", "inf,50", "--requests", "100", "--warmup", "0", "--max-tokens", "4"];
+    let url = server.url();
+    resumed_after_the_first(&place, &[&["sweep", "--url", &url][..], &load].concat(), "sweep_");
+    let said: BTreeSet<Key> = place.summary_rows().iter().map(key_of_row).collect();
+    let expected = [1, 2].map(|point| ("server".to_owned(), point, 1, 1));
+    assert_eq!((said, place.summary_rows().len()), (BTreeSet::from(expected), 2));
+    assert!(place.summary_rows().iter().all(|row| row["exit"] == "ok" && row["requests_completed"] == "100"));
 }
