@@ -1,5 +1,6 @@
 //! Every dependency may be given away under this project's licence (Apache-2.0). Asked of the lock file's
 //! packages through `cargo metadata`, without a network.
+#![allow(clippy::unwrap_used)]
 
 use std::process::Command;
 

@@ -59,7 +59,7 @@ impl SummaryInput {
             .iter()
             .find(|target| target.label == header.key.label)
             .ok_or_else(|| SummaryError::UnknownLabel { label: header.key.label.clone() })?;
-        let load = header.load().ok_or_else(|| SummaryError::UnknownPoint { point: header.key.point })?;
+        let load = header.load().ok_or(SummaryError::UnknownPoint { point: header.key.point })?;
         Ok(SummaryInput {
             key: header.key.clone(),
             engine: target.engine.clone(),

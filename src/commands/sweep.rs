@@ -13,12 +13,10 @@ pub fn sweep(args: SweepArgs) -> anyhow::Result<ExitCode> {
     match (&args.url, args.backend.is_empty() && args.resume.is_none()) {
         (Some(_), _) => bench::measure(bench_args(args)?, title::SWEEP),
         (None, false) => compare::launch(compare_args(args), title::SWEEP),
-        (None, true) => {
-            return refuse(
-                "sweep needs backends or a server",
-                "harness sweep --backend all --concurrency 1,2,4,8, or --url http://…",
-            );
-        }
+        (None, true) => refuse(
+            "sweep needs backends or a server",
+            "harness sweep --backend all --concurrency 1,2,4,8, or --url http://…",
+        ),
     }
 }
 
