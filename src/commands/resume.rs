@@ -25,6 +25,12 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
         "give the directory that an earlier compare or sweep wrote",
     )?;
     let here = folder.canonicalize().with_context(|| format!("cannot read {}", folder.display()))?;
+    if here.file_name() != Some(plan.run_id.as_ref()) {
+        return refuse(
+            format!("{} was called {} when it was written", folder.display(), plan.run_id),
+            "give it that name again: its runs, beside it, bear it too",
+        );
+    }
     // The results may have been moved since, and the command be given elsewhere.
     plan.output.directory = match folder.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),

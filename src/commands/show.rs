@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::backend::launch::LaunchEvent;
@@ -27,6 +28,8 @@ struct State {
     forecast: Option<Forecast>,
     /// More than one run stands to be played, so each says how many are left.
     counts: bool,
+    /// JSON files of the runs so far: what a plan without a directory of its own names at its end.
+    files: Vec<PathBuf>,
 }
 
 impl Show {
@@ -57,7 +60,7 @@ impl Show {
                     &which_run(&run.plan, &run.summary.key),
                     self.style,
                 ));
-                self.progress.detail(&format!("file: {}", path.display()));
+                self.state.borrow_mut().files.push(path.to_owned());
                 self.forecast(|forecast| forecast.closed(&run.summary.key, run.summary.duration_s));
                 self.count(closed);
             }
@@ -74,6 +77,7 @@ impl Show {
             Event::Failed { label, failure } => {
                 self.state.borrow_mut().activity = None;
                 self.progress.error(&failure.text(label));
+                self.forecast(|forecast| forecast.failed(label));
             }
             Event::Trouble(text) => self.progress.error(text),
             Event::Note(line) => self.progress.say(line),
@@ -83,7 +87,12 @@ impl Show {
                     print(&terminal::comparison_table(comparison, self.style));
                     self.progress.say(&format!("files: {}", folder.display()));
                 }
-                None => print_caveats(comparison, self.style),
+                None => {
+                    print_caveats(comparison, self.style);
+                    for path in &self.state.borrow().files {
+                        self.progress.say(&format!("files: {}", path.display()));
+                    }
+                }
             },
         }
     }

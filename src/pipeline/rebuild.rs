@@ -95,14 +95,20 @@ fn rebuild_folder(folder: &Path, plan: &Plan, runs: &[Derived], listen: Listener
     Ok(())
 }
 
-/// What failed by the comparison's file, where the harness lived to write it, and every other target
-/// without a run.
+/// What failed by the comparison's file, where the harness lived to write it, but for launches whose runs
+/// were all played since; and every other target without a run.
 fn failed_targets(folder: &Path, plan: &Plan, runs: &[Derived]) -> Vec<FailedTarget> {
     let known = results::read_comparison(&folder.join("comparison.json"))
         .map(|file| file.comparison.failed)
         .unwrap_or_default();
     let has_run = |label: &str| runs.iter().any(|run| run.key().label == label);
+    let of_launch = plan.loads.len() * plan.repeats as usize;
+    let is_played = |failed: &FailedTarget| {
+        let own = |run: &&Derived| run.key().label == failed.label && run.key().round == failed.round;
+        runs.iter().filter(own).count() == of_launch
+    };
     let mut failed = known;
+    failed.retain(|failed| !is_played(failed));
     for target in plan.targets.iter().filter(|target| !has_run(&target.label)) {
         if !failed.iter().any(|failed| failed.label == target.label) {
             failed.push(FailedTarget {

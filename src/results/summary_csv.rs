@@ -126,24 +126,20 @@ pub fn keep_rows(directory: &Path, file: &str, run_id: &str, kept: &[RunKey]) ->
     let mut held = open_locked(&path).with_context(context)?;
     let mut bytes = Vec::new();
     held.seek(SeekFrom::Start(0)).and_then(|_| held.read_to_end(&mut bytes)).with_context(context)?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes.as_slice());
-    let Some(columns) = KeyColumns::of(reader.headers().with_context(context)?) else { return Ok(()) };
-    let mut kept_bytes = bytes.get(..reader.position().byte() as usize).unwrap_or_default().to_vec();
-    let mut row = csv::StringRecord::new();
-    let mut dropped = false;
-    loop {
-        let from = reader.position().byte() as usize;
-        if !reader.read_record(&mut row).with_context(context)? {
-            break;
-        }
-        let is_ours = row.get(columns.run_id) == Some(run_id);
-        if is_ours && !kept.iter().any(|key| columns.is(&row, run_id, key)) {
-            dropped = true;
-        } else {
-            kept_bytes
-                .extend_from_slice(bytes.get(from..reader.position().byte() as usize).unwrap_or_default());
+    // Every line is a row, and what is kept is kept byte for byte: a line's end may be a spreadsheet's.
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    let head = lines.next().unwrap_or_default();
+    let Some(columns) = cells(head).and_then(|columns| KeyColumns::of(&columns)) else { return Ok(()) };
+    let mut kept_bytes = head.to_vec();
+    for line in lines {
+        let is_dropped = cells(line).is_some_and(|row| {
+            row.get(columns.run_id) == Some(run_id) && !kept.iter().any(|key| columns.is(&row, run_id, key))
+        });
+        if !is_dropped {
+            kept_bytes.extend_from_slice(line);
         }
     }
+    let dropped = kept_bytes.len() < bytes.len();
     // Who waits for the lock finds another file of the name, and opens that.
     if dropped { write_atomic(&path, &kept_bytes).with_context(context) } else { Ok(()) }
 }
@@ -191,13 +187,15 @@ fn first_line(file: &mut File) -> Result<Vec<u8>> {
 }
 
 fn same_columns<S: AsRef<str>>(line: &[u8], header: &[S]) -> bool {
+    cells(line).is_some_and(|columns| columns.iter().eq(header.iter().map(AsRef::as_ref)))
+}
+
+/// The cells of one line; none where it is empty or no text.
+fn cells(line: &[u8]) -> Option<csv::StringRecord> {
     // A spreadsheet that saved the file may have put a byte order mark before it.
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
-    match reader.records().next() {
-        Some(Ok(columns)) => columns.iter().eq(header.iter().map(AsRef::as_ref)),
-        Some(Err(_)) | None => false,
-    }
+    reader.records().next()?.ok()
 }
 
 fn move_half_line_aside(file: &mut File, path: &Path, at: Timestamp) -> Result<Option<PathBuf>> {

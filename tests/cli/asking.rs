@@ -17,7 +17,7 @@ fn dry_run(place: &Place, more: &[&str], variables: &[(&str, &str)]) -> Value {
 fn a_dry_run_prints_the_plan_and_does_nothing() {
     let place = Place::new();
     let plan = dry_run(&place, &["--concurrency", "3", "--set", "a.max_len=77"], &[]);
-    assert_eq!(plan["load"]["traffic"]["slots"], 3);
+    assert_eq!(plan["loads"][0]["traffic"]["slots"], 3);
     assert_eq!(plan["targets"][0]["label"], "a");
     assert!(plan["targets"][0]["origin"].to_string().contains("\"--context-length\",\"77\""), "{plan}");
     assert!(!place.path("results").exists());
@@ -31,9 +31,9 @@ fn a_flag_comes_before_the_environment_before_the_plan_file_before_the_default()
     let file = ["--plan", "plan.yaml"];
     let environment = [("HARNESS_REQUESTS", "16"), ("HARNESS_MAX_TOKENS", "17")];
     let plan = dry_run(&place, &[&file[..], &["--max-tokens", "27"]].concat(), &environment);
-    assert_eq!(plan["load"]["timeout_s"], 600.0, "default");
-    assert_eq!(plan["load"]["traffic"]["slots"], 5, "file");
-    assert_eq!(plan["load"]["until"]["requests"], 16, "environment");
+    assert_eq!(plan["loads"][0]["timeout_s"], 600.0, "default");
+    assert_eq!(plan["loads"][0]["traffic"]["slots"], 5, "file");
+    assert_eq!(plan["loads"][0]["until"]["requests"], 16, "environment");
     assert_eq!(plan["sampling"]["max_tokens"], 27, "flag");
     assert!(plan["targets"][0]["origin"].to_string().contains("\"--context-length\",\"99\""), "{plan}");
 }

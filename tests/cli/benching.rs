@@ -15,7 +15,7 @@ fn with_warmup_0_nothing_but_the_measured_requests_reaches_a_generating_endpoint
     let place = Place::new();
     let mut engine = Engine::start(&["--served-model-name", "some-model"]);
     let traffic = ["--warmup", "0", "--requests", "7", "--concurrency", "3", "--max-tokens", "4"];
-    bench(&place, &engine, &traffic).expect(0);
+    bench(&place, &engine, &traffic).expect(0).says(&["files: results/server_2"]);
     assert_eq!(engine.asked(CHAT), 7);
     assert_eq!(engine.asked("POST /v1/completions"), 0);
     let run = place.run_json("server");

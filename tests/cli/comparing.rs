@@ -103,6 +103,9 @@ fn run_measures_one_backend_and_leaves_its_log_beside_its_files() {
     let place = Place::new();
     let args = ["run", "--backend", "fake.yaml", "--model", "model", "--endpoint", "completions"];
     let ran = place.run(&[&args[..], &QUICK].concat()).expect(0);
+    let file = place.result("fake_2", ".json").file_name().unwrap().to_str().unwrap().to_owned();
+    let last = ran.stderr.lines().last().unwrap();
+    assert_eq!(last, format!("files: results/{file}"), "{}", ran.stderr);
     assert!(ran.stdout.contains("=== RESULTS FOR fake ==="), "{}", ran.stdout);
     let run = place.run_json("fake");
     assert_eq!(run["summary"]["requests"]["completed"], 12);

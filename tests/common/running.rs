@@ -63,6 +63,12 @@ impl Running {
         self.wait_for(text, || stderr.lock().unwrap().contains(text));
     }
 
+    /// Waits until stderr holds this so often.
+    pub fn wait_for_stderr_times(&mut self, text: &str, times: usize) {
+        let stderr = self.stderr.clone();
+        self.wait_for(text, || stderr.lock().unwrap().matches(text).count() >= times);
+    }
+
     /// Waits until stdout holds this; all that it holds then.
     pub fn wait_for_stdout(&mut self, text: &str) -> String {
         let stdout = self.stdout.clone();

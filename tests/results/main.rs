@@ -3,6 +3,7 @@
 
 mod finding;
 mod json;
+mod keeping;
 mod names;
 mod records;
 mod rows;

@@ -79,8 +79,8 @@ fn every_column_is_named_once() {
 #[test]
 fn columns_keep_their_places_so_that_old_and_new_rows_stand_in_one_file() {
     let header = summary_header();
-    let before = "timestamp run_id backend engine_version model precision dataset endpoint http_version concurrency rate \
-                  requests_issued requests_completed requests_failed requests_cancelled requests_dropped duration_s \
+    let before = "timestamp run_id backend point round repeat engine_version model precision dataset endpoint http_version concurrency rate \
+                  requests_issued requests_completed requests_failed requests_cancelled requests_dropped ready_s duration_s \
                   steady_output_tps";
     let ttft = "ttft_ms_mean ttft_ms_std ttft_ms_min ttft_ms_p50 ttft_ms_p75 ttft_ms_p90 ttft_ms_p95 ttft_ms_p99 \
                 ttft_ms_p999 ttft_ms_max";

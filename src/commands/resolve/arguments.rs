@@ -17,7 +17,7 @@ use crate::schema::refusal::refuse;
 pub enum Refused {
     /// What clap says; also the text of `--help` and `--version`.
     Usage(clap::Error),
-    /// What the plan file has wrong, or a flag that would launch nothing.
+    /// What the plan file has wrong, a flag that would launch nothing, or one beside `--resume`.
     Plan(anyhow::Error),
 }
 
@@ -30,12 +30,40 @@ pub fn parse(argv: Vec<OsString>) -> Result<Cli, Refused> {
     };
     let matches = cli::command().try_get_matches_from(argv).map_err(Refused::Usage)?;
     refuse_idle_launch_flags(&matches).map_err(Refused::Plan)?;
+    refuse_beside_resume(&matches).map_err(Refused::Plan)?;
     Cli::from_arg_matches(&matches).map_err(Refused::Usage)
 }
 
 fn plan_file(matches: &ArgMatches) -> Option<std::path::PathBuf> {
     let (_, sub) = matches.subcommand()?;
     sub.try_get_one::<std::path::PathBuf>("plan").ok()?.cloned()
+}
+
+/// Flags that mean something beside `--resume`: how it goes on, and what no file holds.
+const BESIDE_RESUME: [&str; 7] = ["resume", "header", "dry-run", "strict", "quiet", "verbose", "plan"];
+
+/// A plan that is resumed is taken as it is, so a flag that would change it would do nothing. What stands in
+/// the environment is meant for new plans, and is passed over.
+fn refuse_beside_resume(matches: &ArgMatches) -> anyhow::Result<()> {
+    let Some((sub_name, sub)) = matches.subcommand() else { return Ok(()) };
+    let Some(folder) = sub.try_get_one::<std::path::PathBuf>("resume").ok().flatten() else {
+        return Ok(());
+    };
+    let command = cli::command();
+    let Some(sub_command) = command.find_subcommand(sub_name) else { return Ok(()) };
+    for arg in sub_command.get_arguments() {
+        let Some(long) = arg.get_long().filter(|long| !BESIDE_RESUME.contains(long)) else { continue };
+        if sub.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine) {
+            return refuse(
+                format!(
+                    "--{long} has no effect with --resume: the plan is {}",
+                    folder.join("plan.json").display()
+                ),
+                format!("leave --{long} out, or begin a new {sub_name}"),
+            );
+        }
+    }
+    Ok(())
 }
 
 fn with_plan_file(
@@ -254,5 +282,47 @@ mod tests {
         };
         let text = error.to_string();
         assert!(text.contains("plan.yaml:2: 'concurency' is no flag of harness compare"), "{text}");
+    }
+
+    fn resume(more: &[&str]) -> Result<Cli, Refused> {
+        let argv = ["harness", "compare", "--resume", "results/compare_1"].iter().chain(more);
+        parse(argv.map(OsString::from).collect())
+    }
+
+    #[test]
+    fn a_flag_that_a_resumed_plan_would_ignore_is_refused_by_name() {
+        for flags in [
+            &["--concurrency", "4"][..],
+            &["--rounds", "1"],
+            &["--model", "m"],
+            &["--output", "results"],
+            &["--simulate"],
+            &["--api-key-env", "KEY"],
+            &["--quiet", "--seed", "1"],
+        ] {
+            let Err(Refused::Plan(error)) = resume(flags) else { panic!("accepted: {flags:?}") };
+            let named = flags.iter().rfind(|flag| flag.starts_with("--")).unwrap();
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("{named} has no effect with --resume")), "{text}");
+            assert!(text.ends_with("results/compare_1/plan.json"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_plan_file_that_a_resumed_plan_would_ignore_is_refused_too() {
+        let Err(Refused::Plan(error)) = parse_with_plan("concurrency: 8\n", &["--resume", "r"]) else {
+            panic!("accepted")
+        };
+        assert!(error.to_string().starts_with("--concurrency has no effect"), "{error}");
+    }
+
+    #[test]
+    fn what_says_how_a_resumed_plan_goes_on_is_taken() {
+        let flags = ["--header", "X-Team: blue", "--quiet", "--strict", "--dry-run"];
+        let args = compare(resume(&flags).unwrap());
+        assert_eq!(args.load.header, ["X-Team: blue"]);
+        assert!(args.output.quiet && args.output.strict && args.output.dry_run);
+        compare(resume(&["-v"]).unwrap());
+        assert!(compare(parse_with_plan("quiet: true\n", &["--resume", "r"]).unwrap()).output.quiet);
     }
 }
