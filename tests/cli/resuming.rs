@@ -225,13 +225,15 @@ fn resumed_after_the_first(place: &Place, args: &[&str], title: &str) -> Ran {
 
 #[test]
 fn a_sweep_and_a_run_are_resumed_as_a_comparison_is() {
-    for (command, title, more) in
-        [("sweep", "sweep_", ["--concurrency", "1,2"]), ("run", "run_", ["--repeats", "2"])]
-    {
+    let cases: [(&str, &str, &[&str]); 2] = [
+        ("sweep", "sweep_", &["--concurrency", "1,2"]),
+        ("run", "run_", &["--repeats", "2", "--concurrency", "2"]),
+    ];
+    for (command, title, more) in cases {
         let place = Place::new();
         // Long enough for a signal to find the second run.
         let load = ["--requests", "200", "--warmup", "1", "--max-tokens", "4"];
-        let args = pretend(command, &["a"], &[&load[..], &more].concat());
+        let args = pretend(command, &["a"], &[&load[..], more].concat());
         resumed_after_the_first(&place, &args.iter().map(String::as_str).collect::<Vec<_>>(), title);
         let (points, repeats) = if command == "sweep" { (2, 1) } else { (1, 2) };
         assert_whole(&place, title, &keys(&["a"], points, 1, repeats));
