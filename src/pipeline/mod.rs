@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::backend::guard::Guard;
 use crate::results;
-use crate::schema::comparison::{Comparison, FailedTarget};
+use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{Plan, RunKey};
 
@@ -21,6 +21,7 @@ mod failure;
 mod fixture;
 pub mod forecast;
 mod measure;
+mod missing;
 mod rebuild;
 mod record;
 mod reports;
@@ -41,6 +42,7 @@ pub use visits::{Visit, visits};
 
 use closed::Closed;
 use failure::Reach;
+use missing::missing;
 use session::Stage;
 
 /// What came of a plan.
@@ -103,7 +105,8 @@ pub async fn run(
         guard.close().await;
     }
     let interrupted = played? | *shutdown.borrow();
-    closed.failed.extend(not_reached(plan, &closed));
+    let played = closed.runs.iter().map(|run| run.key().clone()).collect();
+    closed.failed.extend(missing(plan, &played, &closed.failed, "the run ended before its turn"));
     let comparison = reports::compared(plan, &closed.runs, &closed.failed);
     let folder = plan.folder();
     if let Some(folder) = &folder {
@@ -131,18 +134,4 @@ async fn play(stage: &Stage<'_>, visits: &[Visit], closed: &mut Closed) -> anyho
         }
     }
     Ok(false)
-}
-
-/// Targets whose turn never came, so that no comparison leaves one out in silence.
-fn not_reached(plan: &Plan, closed: &Closed) -> Vec<FailedTarget> {
-    let has_run = |label: &str| closed.runs.iter().any(|run| run.key().label == label);
-    let has_failed = |label: &str| closed.failed.iter().any(|failed| failed.label == label);
-    let rest = plan.targets.iter().filter(|target| !has_run(&target.label) && !has_failed(&target.label));
-    rest.map(|target| FailedTarget {
-        label: target.label.clone(),
-        round: 1,
-        error: "not measured: the run ended before its turn".into(),
-        hint: String::new(),
-    })
-    .collect()
 }

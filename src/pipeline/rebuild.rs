@@ -10,6 +10,7 @@ use crate::schema::refusal::refuse;
 
 use super::derive::{Derived, derive};
 use super::event::{Event, Listener};
+use super::missing::missing;
 use super::reports;
 
 /// Rebuilds the files of every run that `paths` name, and of the comparisons that they belong to. A run
@@ -96,12 +97,11 @@ fn rebuild_folder(folder: &Path, plan: &Plan, runs: &[Derived], listen: Listener
 }
 
 /// What failed by the comparison's file, where the harness lived to write it, but for launches whose runs
-/// were all played since; and every other target without a run.
+/// were all played since; and every other target that lacks runs.
 fn failed_targets(folder: &Path, plan: &Plan, runs: &[Derived]) -> Vec<FailedTarget> {
     let known = results::read_comparison(&folder.join("comparison.json"))
         .map(|file| file.comparison.failed)
         .unwrap_or_default();
-    let has_run = |label: &str| runs.iter().any(|run| run.key().label == label);
     let of_launch = plan.loads.len() * plan.repeats as usize;
     let is_played = |failed: &FailedTarget| {
         let own = |run: &&Derived| run.key().label == failed.label && run.key().round == failed.round;
@@ -109,16 +109,9 @@ fn failed_targets(folder: &Path, plan: &Plan, runs: &[Derived]) -> Vec<FailedTar
     };
     let mut failed = known;
     failed.retain(|failed| !is_played(failed));
-    for target in plan.targets.iter().filter(|target| !has_run(&target.label)) {
-        if !failed.iter().any(|failed| failed.label == target.label) {
-            failed.push(FailedTarget {
-                label: target.label.clone(),
-                round: 1,
-                error: "not measured: the harness ended before its turn".into(),
-                hint: String::new(),
-            });
-        }
-    }
+    let played = runs.iter().map(|run| run.key().clone()).collect();
+    let missing = missing(plan, &played, &failed, "the harness ended before its turn");
+    failed.extend(missing);
     failed
 }
 

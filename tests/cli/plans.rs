@@ -109,7 +109,7 @@ fn rounds_alternate_in_order_and_every_run_bears_its_key_everywhere() {
             "  round 1: a-simulated, b-simulated, c-simulated, d-simulated",
             "  round 2: d-simulated, c-simulated, b-simulated, a-simulated",
             "  round 3: a-simulated, b-simulated, c-simulated, d-simulated",
-            "  time: nobody knows before the first run is over",
+            "  time: known when the first run is over",
             "1 of 24 runs, at least ",
             "20 of 24 runs, about ",
         ]);
