@@ -10,6 +10,7 @@ use crate::schema::environment::Environment;
 use crate::schema::plan::LoadPoint;
 use crate::schema::record::RequestRecord;
 use crate::schema::summary::{Distribution, RunSummary};
+use crate::schema::traffic::{Arrivals, Traffic};
 use crate::schema::unit::Phase;
 
 use super::distribution::Samples;
@@ -317,7 +318,11 @@ pub fn beyond_calibration(
 }
 
 fn beyond_rate(load: &LoadPoint, limit: ExactUpTo) -> Option<String> {
-    let (rate, exact) = (load.rate()?, limit.rate?);
+    let exact = limit.rate?;
+    if matches!(load.traffic, Traffic::Open { arrivals: Arrivals::AllAtOnce, .. }) {
+        return Some(format!("all requests at once, exact up to {exact}/s"));
+    }
+    let rate = load.rate()?;
     (rate > exact).then(|| format!("{rate} requests/s, exact up to {exact}"))
 }
 

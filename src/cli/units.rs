@@ -1,5 +1,8 @@
 //! Times and counts as they are typed.
 
+/// Some thirty years: what is longer is a mistake, s.
+const LONGEST_S: f64 = 1e9;
+
 /// A time in seconds: `500ms`, `60s`, `5m`, `1h`; a bare number is seconds.
 pub fn seconds(text: &str) -> Result<f64, String> {
     let text = text.trim();
@@ -14,7 +17,7 @@ pub fn seconds(text: &str) -> Result<f64, String> {
         other => return Err(format!("unknown unit '{other}'; write 500ms, 60s, 5m or 1h")),
     };
     match number.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(value * scale),
+        Ok(value) if value * scale <= LONGEST_S => Ok(value * scale),
         Ok(_) | Err(_) => Err("not a time; write 500ms, 60s, 5m or 1h".into()),
     }
 }
@@ -49,6 +52,7 @@ mod tests {
         assert!(seconds("5 parsecs").is_err());
         assert!(seconds("").is_err());
         assert!(seconds("-1s").is_err());
+        assert!(seconds("99999999999999999999").is_err());
         assert_eq!(count_or_seconds("20"), Ok(CountOrSeconds::Count(20)));
         assert_eq!(count_or_seconds("10s"), Ok(CountOrSeconds::Seconds(10.0)));
     }

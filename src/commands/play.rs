@@ -124,6 +124,7 @@ pub async fn play(
     if plan.output.folder {
         plan.run_id = pipeline::take_folder(&plan, &environment)?;
     }
+    let _held = plan.folder().map(|folder| pipeline::hold_folder(&folder)).transpose()?;
     for skipped in &plan.skipped {
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }

@@ -32,10 +32,9 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
         );
     }
     // The results may have been moved since, and the command be given elsewhere.
-    plan.output.directory = match folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        Some(_) | None => here.parent().map(Path::to_owned).unwrap_or_default(),
-    };
+    let real = here.parent().map(Path::to_owned).unwrap_or_default();
+    let typed = folder.parent().filter(|parent| parent.canonicalize().is_ok_and(|parent| parent == real));
+    plan.output.directory = typed.map_or_else(|| real.clone(), Path::to_owned);
     plan.strict |= args.output.strict;
     let dataset = Dataset::of_plan(&plan)?;
     let environment = play::look_at_machine();
@@ -49,6 +48,8 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     play::check_limits(&plan, &environment)?;
     // Before anything is touched.
     server_api::api_key(&plan.http)?;
+    results::check_writable(&plan.output.directory)?;
+    let _held = pipeline::hold_folder(folder)?;
     let progress = Progress::new(args.output.quiet, args.output.verbose);
     play::end_leftovers(&progress)?;
     pipeline::make_room(&closed, &plan, folder)?;

@@ -51,7 +51,7 @@ fn counters(page: &Page, metrics: &ServerMetrics) -> ServerCounters {
     let mut total = |names: &[String]| {
         let mut sum = 0.0;
         for name in names {
-            match page.sum(name) {
+            match page.sum(name).filter(|sum| sum.is_finite()) {
                 Some(value) => sum += value,
                 None => missing.push(name.clone()),
             }
@@ -61,7 +61,7 @@ fn counters(page: &Page, metrics: &ServerMetrics) -> ServerCounters {
     let prompt_tokens = total(&metrics.prompt_tokens);
     let generated_tokens = total(&metrics.generated_tokens);
     // Absent until the first hit on some engines, so an absent one is 0.
-    let cached = |name: &String| page.sum(name).unwrap_or(0.0);
+    let cached = |name: &String| page.sum(name).filter(|sum| sum.is_finite()).unwrap_or(0.0);
     let cached_tokens =
         (!metrics.cached_tokens.is_empty()).then(|| metrics.cached_tokens.iter().map(cached).sum());
     ServerCounters { prompt_tokens, generated_tokens, cached_tokens, missing }

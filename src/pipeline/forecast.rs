@@ -121,7 +121,10 @@ impl Forecast {
                 add(self.run_s.get(&(key.label.clone(), key.point)).copied());
             }
         }
-        (known > 0).then(|| Left { time: Duration::from_secs_f64(seconds), whole: unknown == 0 })
+        (known > 0).then(|| Left {
+            time: Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
+            whole: unknown == 0,
+        })
     }
 }
 
@@ -191,7 +194,7 @@ mod tests {
     }
 
     fn left(seconds: f64, whole: bool) -> Option<Left> {
-        Some(Left { time: Duration::from_secs_f64(seconds), whole })
+        Some(Left { time: Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX), whole })
     }
 
     #[test]

@@ -93,7 +93,8 @@ pub async fn measure(
         return Err(Failure::of_target(format!("the plan has no point {}", key.point)));
     };
     if standing.before.is_none() {
-        standing.before = stage.counters(target, &standing.url).await;
+        standing.before = settled(stage, target, &standing.url).await;
+        standing.reported = ReportedTokens::default();
     }
     let clock = RunClock::start();
     let header = records_header(session, target, standing, key, &clock);
@@ -164,14 +165,18 @@ async fn watch_load(
     let mut shutdown = stage.shutdown.clone();
     if *shutdown.borrow_and_update() {
         cut = Some(CutShort::Interrupted);
+        let _ = stop_load.send(true);
     }
+    // A sender that is gone will never stop the run.
+    let mut deaf = false;
     tokio::pin!(playing);
     loop {
         tokio::select! {
             played = &mut playing => return (played, cut),
-            changed = shutdown.changed(), if cut.is_none() => {
-                if changed.is_ok() { cut = Some(CutShort::Interrupted); }
-            }
+            changed = shutdown.changed(), if cut.is_none() && !deaf => match changed {
+                Ok(()) => cut = Some(CutShort::Interrupted),
+                Err(_) => deaf = true,
+            },
             how = died(server.as_mut()), if cut.is_none() => cut = Some(how),
             () = guard_died(stage.guard), if cut.is_none() => cut = Some(CutShort::GuardDied),
         }
@@ -240,6 +245,20 @@ fn monotonic_zero_ns(clock: &RunClock) -> u64 {
     (0..64).map(|_| read()).min().unwrap_or(0)
 }
 
+/// Two scrapes that agree: nothing of what came before is still being counted.
+async fn settled(stage: &Stage<'_>, target: &Target, url: &str) -> Option<ServerCounters> {
+    let mut last = stage.counters(target, url).await?;
+    for _ in 1..COUNTER_TRIES {
+        tokio::time::sleep(COUNTER_PAUSE).await;
+        let now = stage.counters(target, url).await?;
+        if now == last {
+            break;
+        }
+        last = now;
+    }
+    Some(last)
+}
+
 /// The server's count beside ours, where both are whole. Where they agree, the next run on this server is
 /// counted from here on.
 async fn server_counts(stage: &Stage<'_>, target: &Target, standing: &mut Standing) -> Option<ServerCounts> {
@@ -259,7 +278,7 @@ async fn server_counts(stage: &Stage<'_>, target: &Target, standing: &mut Standi
         let agrees = (since.generated_tokens - client_output).abs() < 0.5
             && (since.prompt_tokens - client_prompt).abs() < 0.5;
         counted = Some(since);
-        if agrees {
+        if agrees && reported.cut_short == 0 {
             standing.before = Some(now);
         }
         if agrees || reported.cut_short > 0 {

@@ -2,8 +2,10 @@
 //! It is silent: what happens is told as [`Event`]s to whoever listens.
 
 use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
+use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use tokio::sync::watch;
 
 use crate::backend::guard::Guard;
@@ -11,6 +13,7 @@ use crate::results;
 use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{Plan, RunKey};
+use crate::schema::refusal::refuse;
 
 mod calibrate;
 mod closed;
@@ -65,6 +68,25 @@ pub fn take_folder(plan: &Plan, environment: &Environment) -> anyhow::Result<Str
     results::write_json(&folder.join("plan.json"), &plan)?;
     results::write_json(&folder.join("environment.json"), environment)?;
     Ok(run_id)
+}
+
+/// Holds the directory of a plan for as long as the plan is played: what this gives back is its lock.
+///
+/// # Errors
+/// Somebody else is playing it, or its plan cannot be read.
+pub fn hold_folder(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("plan.json");
+    let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => refuse(
+            format!("{} is still being played by another harness", folder.display()),
+            "wait for its end, or stop it with Ctrl-C and resume then",
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
 }
 
 /// Earlier runs beside which the plan's rows will stand, oldest first: what they took tells about how long it takes.

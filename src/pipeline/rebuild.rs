@@ -35,7 +35,13 @@ pub fn rebuild(paths: &[PathBuf], listen: Listener<'_>) -> anyhow::Result<bool> 
             reports::append_missing_run(run, listen)?;
         }
         let Some(first) = runs.first() else { continue };
-        if first.file.plan.output.folder {
+        if first.file.plan.output.folder && !is_whole(run_id, runs)? {
+            let folder = first.files.directory().join(run_id);
+            listen(Event::Note(&format!(
+                "{run_id} has further runs: give {} to make the comparison again",
+                folder.display()
+            )));
+        } else if first.file.plan.output.folder {
             // The results may have been moved since they were written.
             let folder = first.files.directory().join(run_id);
             rebuild_folder(&folder, &first.file.plan, runs, listen)?;
@@ -50,6 +56,15 @@ pub fn rebuild(paths: &[PathBuf], listen: Listener<'_>) -> anyhow::Result<bool> 
         )));
     }
     Ok(trouble)
+}
+
+/// True where these are all runs of the plan that lie beside them: a comparison is not made of some of its runs.
+fn is_whole(run_id: &str, runs: &[Derived]) -> anyhow::Result<bool> {
+    let Some(first) = runs.first() else { return Ok(false) };
+    let wanted: BTreeSet<PathBuf> = runs.iter().map(|run| run.files.json()).collect();
+    let beside = results::runs_in(first.files.directory())?.runs;
+    let mut own = beside.iter().filter(|run| run.run_id == run_id && run.records.is_some());
+    Ok(own.all(|run| wanted.contains(&run.files.json())))
 }
 
 /// What the paths hold.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::results::{self, RecordReader, RunFiles};
 use crate::schema::plan::{Plan, RunKey};
+use crate::schema::unit::Phase;
 
 use super::reports;
 
@@ -26,12 +27,12 @@ pub struct ClosedOnDisk {
 /// The directory of the results cannot be read.
 pub fn closed_on_disk(plan: &Plan) -> Result<ClosedOnDisk> {
     let mut closed = ClosedOnDisk::default();
-    for run in results::find_runs(&plan.output.directory)?.runs {
+    for run in results::runs_in(&plan.output.directory)?.runs {
         if run.run_id != plan.run_id {
             continue;
         }
         let Some(records) = &run.records else { continue };
-        let whole = *records == run.files.closed_records() && reached_its_end(records)?;
+        let whole = *records == run.files.closed_records() && reached_its_end(records).unwrap_or(false);
         if whole && !closed.keys.contains(&run.key) {
             closed.files.push(run.files);
             closed.keys.push(run.key);
@@ -58,9 +59,14 @@ pub fn make_room(closed: &ClosedOnDisk, plan: &Plan, folder: &Path) -> Result<()
     results::keep_rows(&plan.output.directory, reports::summary_file(plan), &plan.run_id, &closed.keys)
 }
 
-/// True where the records end as planned: not in a crash, and not before their time.
+/// True where the records end as planned: not in a crash, not before their time, and none of them lost. What
+/// cannot be read is played again.
 fn reached_its_end(records: &Path) -> Result<bool> {
     let mut reader = RecordReader::open(records)?;
-    while reader.next_record()?.is_some() {}
-    Ok(reader.finish().partial.is_none())
+    let mut measured = 0;
+    while let Some(record) = reader.next_record()? {
+        measured += u64::from(record.phase == Phase::Measured);
+    }
+    let end = reader.finish();
+    Ok(end.partial.is_none() && end.engine.issued.is_none_or(|issued| issued == measured))
 }

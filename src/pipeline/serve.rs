@@ -66,6 +66,9 @@ async fn play(
 ) -> Result<(), Failure> {
     let mut left = visit.runs.len();
     for key in &visit.runs {
+        if *stage.shutdown.borrow() {
+            return Ok(());
+        }
         let measured = measure::measure(stage, target, standing, key).await?;
         left -= 1;
         // What was recorded is safe, and the next target's turn comes.
@@ -82,9 +85,6 @@ async fn play(
                 return Err(Failure { reach, ..Failure::of_target(what) });
             }
             Some(CutShort::ServerDied(_) | CutShort::GuardDied) => {}
-        }
-        if *stage.shutdown.borrow() {
-            return Ok(());
         }
     }
     Ok(())
@@ -148,7 +148,7 @@ pub async fn start(
 fn startup_timeout(plan: &Plan) -> Duration {
     const DAY: Duration = Duration::from_secs(86_400);
     let launching = plan.launching.as_ref();
-    launching.map_or(DAY, |launching| Duration::from_secs_f64(launching.startup_timeout_s))
+    launching.map_or(DAY, |launching| Duration::try_from_secs_f64(launching.startup_timeout_s).unwrap_or(DAY))
 }
 
 /// Looks at a server that already runs; asks it for a token only where the user wants that.

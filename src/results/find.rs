@@ -85,7 +85,7 @@ fn run_id_of(directory: &Path) -> Option<String> {
         let name = directory.file_name()?.to_str()?;
         ["compare_", "sweep_", "run_", "bench_"]
             .iter()
-            .any(|title| name.starts_with(title))
+            .any(|title| name.starts_with(title) && holds_a_time(name))
             .then(|| name.to_owned())
     })
 }
@@ -101,7 +101,11 @@ fn one_run(path: &Path) -> Result<FoundRuns> {
     Ok(FoundRuns { runs: vec![run], unreadable: Vec::new() })
 }
 
-fn runs_in(directory: &Path) -> Result<FoundRuns> {
+/// The runs whose files lie in a directory, whatever it is called.
+///
+/// # Errors
+/// It cannot be read.
+pub fn runs_in(directory: &Path) -> Result<FoundRuns> {
     let cannot_read = || format!("cannot read {}", directory.display());
     let mut by_stem = BTreeMap::new();
     for entry in std::fs::read_dir(directory).with_context(cannot_read)? {
@@ -130,8 +134,13 @@ fn runs_in(directory: &Path) -> Result<FoundRuns> {
 
 /// Other JSON lies there too (`plan.json`, `environment.json`): a run's stem holds its time.
 fn looks_like_a_run(files: &RunFiles) -> bool {
+    holds_a_time(files.stem())
+}
+
+/// A name that this program made holds a time: `20260201_143000`.
+fn holds_a_time(name: &str) -> bool {
     let digits = |part: &str, count: usize| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
-    let parts: Vec<&str> = files.stem().split('_').collect();
+    let parts: Vec<&str> = name.split('_').collect();
     parts.windows(2).any(|pair| matches!(pair, [day, time] if digits(day, 8) && digits(time, 6)))
 }
 

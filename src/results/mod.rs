@@ -13,7 +13,7 @@ mod summary_csv;
 mod version_1;
 
 pub use crate::directories::{AtomicFile, write_atomic, write_json};
-pub use find::{FoundRun, FoundRuns, Unreadable, find_runs};
+pub use find::{FoundRun, FoundRuns, Unreadable, find_runs, runs_in};
 pub use name::{RunFiles, check_writable, take_directory, take_file};
 pub use past_runs::{PastRun, past_runs};
 pub use read::{read_comparison, read_environment, read_plan, read_run};

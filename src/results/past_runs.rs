@@ -23,6 +23,11 @@ pub struct PastRun {
     pub ready_s: Option<f64>,
 }
 
+/// A time that can be one.
+fn seconds(cell: &str) -> Option<f64> {
+    cell.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0)
+}
+
 /// The runs of `file` in the order of its rows; none where it is not there. A row without a run, or of another
 /// form, is passed over.
 ///
@@ -50,8 +55,8 @@ pub fn past_runs(directory: &Path, file: &str) -> Result<Vec<PastRun>> {
                 concurrency: cell("concurrency").and_then(|cell| cell.parse().ok()),
                 rate: cell("rate").and_then(|cell| cell.parse().ok()),
                 issued: cell("requests_issued")?.parse().ok()?,
-                duration_s: cell("duration_s")?.parse().ok()?,
-                ready_s: cell("ready_s").and_then(|cell| cell.parse().ok()),
+                duration_s: cell("duration_s").and_then(seconds)?,
+                ready_s: cell("ready_s").and_then(seconds),
             })
         };
         runs.extend(run());

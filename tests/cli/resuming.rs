@@ -158,6 +158,57 @@ fn a_plan_that_is_all_closed_plays_nothing_and_makes_its_comparison_again() {
 }
 
 #[test]
+fn a_plan_that_is_still_being_played_is_not_resumed() {
+    let place = Place::new();
+    let folder = whole(&place, &[]);
+    let held = fs::File::open(place.folder("plan.json")).unwrap();
+    held.lock().unwrap();
+    place.run(&["compare", "--resume", &folder]).expect(2).says(&["is still being played", "hint: "]);
+    drop(held);
+    place.run(&["compare", "--resume", &folder]).expect(0);
+}
+
+#[test]
+fn a_results_directory_may_be_called_as_a_comparison_is_and_be_reached_by_a_link() {
+    let place = Place::new();
+    let more = ["--repeats", "2", "--output", "bench_today"];
+    let args = pretend("compare", &["a"], &[&BRIEF[..], &more].concat());
+    place.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect(0);
+    let name = fs::read_dir(place.path("bench_today"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .find(|name| name.starts_with("compare_") && place.path("bench_today").join(name).is_dir())
+        .unwrap();
+    std::os::unix::fs::symlink(place.path("bench_today").join(&name), place.path("latest")).unwrap();
+    for folder in [format!("bench_today/{name}"), "latest".to_owned()] {
+        place.run(&["compare", "--resume", &folder]).expect(0).says(&["0 left of 2 runs"]);
+    }
+    place.run(&["report", "bench_today"]).expect(0);
+}
+
+#[test]
+fn one_run_of_several_does_not_become_the_comparison() {
+    let place = Place::new();
+    whole(&place, &[]);
+    let before = comparison(&place, "compare_");
+    let records = place.result("a-simulated_p1_r1_n1_", "_records.jsonl.zst");
+    place.run(&["report", records.to_str().unwrap()]).expect(0).says(&["has further runs"]);
+    assert_eq!(comparison(&place, "compare_"), before);
+}
+
+#[test]
+fn a_closed_pipe_ends_the_printing_and_not_the_plan() {
+    let place = Place::new();
+    let args = pretend("compare", &["a"], &[&BRIEF[..], &["--repeats", "2"]].concat());
+    let mut command = place.command(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(comparison(&place, "compare_")["runs"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn what_cannot_be_resumed_is_refused_with_its_cure() {
     let place = Place::new();
     place.write("own.jsonl", "{\"id\": \"a\", \"prompt\": \"one two three\"}\n");
