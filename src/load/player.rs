@@ -95,8 +95,12 @@ impl Player {
             let end = match further {
                 None => {
                     let end = UnitEnd::of(&ended.record);
+                    // First of all: the next request may wait for it.
+                    if let Some(slot) = slot {
+                        slot.end(end.end_us);
+                    }
                     self.emit(&phase, ended.record);
-                    end
+                    return Some(end);
                 }
                 // Boxed: a unit of one turn carries nothing of it.
                 Some(unit) => Box::pin(self.further_turns(&phase, &unit, ended, tickets.as_ref())).await,

@@ -189,7 +189,13 @@ impl Answer {
         if unreadable.is_some() {
             self.seen.unreadable = unreadable.map(Into::into);
         }
-        token_end == body.len()
+        match self.events {
+            // A line end behind a value, as NDJSON has it, is part of its line.
+            Events::JsonStream(_) => {
+                body.get(token_end..).is_some_and(|rest| rest.iter().all(u8::is_ascii_whitespace))
+            }
+            Events::Sse(_) | Events::Whole => token_end == body.len(),
+        }
     }
 
     /// By its head the body is an answer, as the framing has it.
@@ -215,13 +221,8 @@ impl Answer {
         self.seen.end_read(arrival, true);
     }
 
-    /// The answer's text, where it is kept.
-    pub(crate) fn take_text(&mut self) -> Option<String> {
-        self.seen.text.take().map(|text| *text)
-    }
-
-    /// Writes all that was seen, and how it ended, into the request's record.
-    pub(crate) fn finish(mut self, ending: Ending, record: &mut RequestRecord) {
+    /// Writes all that was seen, and how it ended, into the request's record; gives the text, where it is kept.
+    pub(crate) fn finish(mut self, ending: Ending, record: &mut RequestRecord) -> Option<String> {
         if matches!(self.events, Events::Whole) && ending == Ending::Read && self.is_answer() {
             self.take_whole();
         }
@@ -240,6 +241,7 @@ impl Answer {
         record.finish_reason = seen.finish.map(|finish| finish.word);
         record.chunks = seen.chunks;
         record.chunks.shrink();
+        seen.text.map(|text| *text)
     }
 
     fn outcome(&mut self, ending: Ending) -> Outcome {

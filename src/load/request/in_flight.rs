@@ -188,8 +188,8 @@ impl<'a> InFlight<'a> {
             self.client.live.in_flight.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         }
         self.record.end_us = now_us;
-        let mut answer = self.answer.take();
-        let text = answer.as_mut().and_then(Answer::take_text);
+        let answer = self.answer.take();
+        let mut text = None;
         if let (Ending::Read, Some(answer)) = (&ending, &answer) {
             if answer.has_begun() {
                 self.record.end_us = answer.newest_us();
@@ -204,7 +204,7 @@ impl<'a> InFlight<'a> {
         let sent = self.record.sent_us.is_some();
         match (self.connect_failure.take(), answer) {
             (Some(error), _) => self.record.outcome = failed_to_connect(&error),
-            (None, Some(answer)) => answer.finish(ending, &mut self.record),
+            (None, Some(answer)) => text = answer.finish(ending, &mut self.record),
             (None, None) => self.record.outcome = without_answer(&ending, sent),
         }
         Some(Ended { record: self.record, text })

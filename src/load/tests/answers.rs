@@ -411,11 +411,14 @@ fn a_json_stream_is_read_value_by_value_whatever_its_content_type_and_separators
 fn each_value_of_a_json_stream_has_the_stamp_of_its_read() {
     let [a, b] = [A, B].map(|event| event.strip_prefix("data: ").unwrap());
     let head = "HTTP/1.1 200 OK\r\n\r\n";
-    let reads = [(1_000, head.as_bytes()), (2_000, a.as_bytes()), (3_000, b.as_bytes())];
-    let record = read_framed(Framing::JsonStream, UNMARKED, &reads);
-    let stamps: Vec<u64> = record.chunks.iter().map(|chunk| chunk.at_us).collect();
-    assert_eq!(stamps, [2_000, 3_000]);
-    assert!(record.chunks.iter().all(|chunk| chunk.merged_bound_us.is_none()));
+    for end in ["", "\n", "\r\n"] {
+        let [a, b] = [a, b].map(|value| format!("{value}{end}"));
+        let reads = [(1_000, head.as_bytes()), (2_000, a.as_bytes()), (3_000, b.as_bytes())];
+        let record = read_framed(Framing::JsonStream, UNMARKED, &reads);
+        let stamps: Vec<u64> = record.chunks.iter().map(|chunk| chunk.at_us).collect();
+        assert_eq!(stamps, [2_000, 3_000]);
+        assert!(record.chunks.iter().all(|chunk| chunk.merged_bound_us.is_none()), "{end:?}");
+    }
 }
 
 #[test]
