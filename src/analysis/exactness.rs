@@ -130,7 +130,7 @@ impl Pairing {
             return;
         }
         let (Some(sent_us), Some(first_us)) = (record.sent_us, record.first_token_us) else { return };
-        let Some(truth) = self.truth.remove(&record.prompt_id) else { return };
+        let Some(truth) = self.truth.remove(&*record.prompt_id) else { return };
         let Some(first_write) = truth.writes.first().copied() else { return };
         self.paired += 1;
         self.tokens += truth.tokens;

@@ -66,7 +66,7 @@ pub fn units(prompts: &[Prompt], max_tokens_override: Option<u32>, default_max_t
     let unit = |prompt: &Prompt| {
         let max_tokens = max_tokens_override.or(prompt.max_tokens).unwrap_or(default_max_tokens);
         Unit {
-            id: prompt.id.clone(),
+            id: prompt.id.as_str().into(),
             category: prompt.category.as_str().into(),
             model: None,
             turns: vec![Turn { body: Body::Text(prompt.prompt.clone()), max_tokens, pause_s: 0.0 }],

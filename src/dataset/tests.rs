@@ -214,7 +214,7 @@ fn warm_up_prompts_differ_from_each_other_and_from_the_measured_ones() {
     assert_eq!(warmup.len(), 200);
     let measured: HashSet<String> = load(None).unwrap().0.into_iter().map(|prompt| prompt.prompt).collect();
     let texts: HashSet<&str> = warmup.iter().map(text).collect();
-    let ids: HashSet<&str> = warmup.iter().map(|unit| unit.id.as_str()).collect();
+    let ids: HashSet<&str> = warmup.iter().map(|unit| &*unit.id).collect();
     assert_eq!((texts.len(), ids.len()), (200, 200));
     assert!(texts.iter().all(|text| !measured.contains(*text) && !text.contains("{}")));
     assert!(warmup.iter().all(|unit| (32..=128).contains(&unit.turns[0].max_tokens)));

@@ -19,7 +19,8 @@ pub struct RequestRecord {
     #[serde(default, skip_serializing_if = "is_first")]
     pub turn: u32,
     /// The `id` of the dataset entry that was sent.
-    pub prompt_id: String,
+    #[serde(with = "shared_text")]
+    pub prompt_id: Arc<str>,
     /// The entry's kind of text; empty where that is not known.
     #[serde(default, with = "shared_text", skip_serializing_if = "str::is_empty")]
     pub category: Arc<str>,

@@ -33,8 +33,8 @@ pub enum Phase {
 /// protocol makes bytes of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unit {
-    /// Dataset entry it was made from.
-    pub id: String,
+    /// Dataset entry it was made from. Shared, as the category is.
+    pub id: Arc<str>,
     /// What kind of text it is; empty where that is not known. Shared, since each record holds it.
     pub category: Arc<str>,
     /// The model to ask for, where it is not the target's.
@@ -85,7 +85,7 @@ impl Body {
 
 impl Unit {
     /// A unit of one turn.
-    pub fn single(id: impl Into<String>, text: impl Into<String>, max_tokens: u32) -> Unit {
+    pub fn single(id: impl Into<Arc<str>>, text: impl Into<String>, max_tokens: u32) -> Unit {
         let turn = Turn { body: Body::Text(text.into()), max_tokens, pause_s: 0.0 };
         Unit { id: id.into(), category: Arc::default(), model: None, turns: vec![turn] }
     }

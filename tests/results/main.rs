@@ -122,7 +122,7 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
         index,
         unit: index,
         turn: 0,
-        prompt_id: format!("ask, \"{index}\" é"),
+        prompt_id: format!("ask, \"{index}\" é").into(),
         category: "chat".into(),
         phase: Phase::Measured,
         due_us: None,

@@ -150,7 +150,7 @@ fn a_token_rate_is_left_out_where_a_count_is_missing() {
 fn however_many_prompts_there_are_a_thousand_ids_are_kept_and_always_the_same() {
     let record = |index: u64| {
         let mut record = completed(index, 0, &[(100, 1), (200, 1)]);
-        record.prompt_id = format!("p{:05}", index % 2_500);
+        record.prompt_id = format!("p{:05}", index % 2_500).into();
         record.tokens.prompt = Some(index as u32 % 2_500 + u32::from(index >= 2_500) * 2);
         record
     };

@@ -64,7 +64,7 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
         index,
         unit: index,
         turn: 0,
-        prompt_id: format!("p{index}"),
+        prompt_id: format!("p{index}").into(),
         category: Default::default(),
         phase: Phase::Measured,
         due_us: None,

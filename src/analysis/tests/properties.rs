@@ -24,7 +24,7 @@ prop_compose! {
             })
             .collect();
         let mut record = completed(0, sent_ms, &chunks);
-        record.prompt_id = format!("p{}", sent_ms % 7);
+        record.prompt_id = format!("p{}", sent_ms % 7).into();
         record.tokens.prompt = prompt;
         record.tokens.output = record.tokens.output.map(|output| output + extra);
         record.due_us = open.then(|| (sent_ms * MS).saturating_sub(wait_us));

@@ -103,7 +103,7 @@ impl Messages {
     pub(crate) fn first(&self, unit: &Unit) -> Option<Arc<[u8]>> {
         let turn = unit.turns.first()?;
         let model = unit.model.as_deref();
-        let (id, body, max_tokens) = (unit.id.as_str(), &turn.body, turn.max_tokens);
+        let (id, body, max_tokens) = (&*unit.id, &turn.body, turn.max_tokens);
         Some(self.make(&Ask { id, model, former: &[], body, max_tokens }))
     }
 
@@ -409,12 +409,12 @@ mod tests {
             Units::repeating(count, true, move |k| k.checked_rem(count).map(unit))
         };
         let requests = Requests::new(messages.clone(), list(2));
-        assert_eq!(requests.first(5).unwrap().unit.id, "1");
+        assert_eq!(requests.first(5).unwrap().unit.id.as_ref(), "1");
         assert!(Arc::ptr_eq(&requests.first(1).unwrap().message, &requests.first(3).unwrap().message));
         assert!(Requests::new(messages.clone(), list(0)).first(0).is_none());
         let large = Units::repeating(2, true, |k| Some(Unit::single(k.to_string(), "x".repeat(20 << 20), 1)));
         let large = Requests::new(messages, large);
-        assert!(large.made.is_none() && large.first(2).unwrap().unit.id == "2");
+        assert!(large.made.is_none() && large.first(2).unwrap().unit.id.as_ref() == "2");
     }
 
     #[test]
@@ -428,11 +428,11 @@ mod tests {
             // Whoever plays it holds the only copy: it goes when the request does.
             assert_eq!((Arc::strong_count(&first.unit), Arc::strong_count(&first.message)), (1, 1));
             if k % 100_000 == 7 {
-                assert_eq!(first.unit.id, format!("p{k}"));
+                assert_eq!(*first.unit.id, *format!("p{k}"));
                 assert!(String::from_utf8_lossy(&first.message).contains(&format!("Say {k}.")));
             }
             last = Some(first);
         }
-        assert_eq!(last.unwrap().unit.id, "p999999");
+        assert_eq!(last.unwrap().unit.id.as_ref(), "p999999");
     }
 }

@@ -311,7 +311,7 @@ async fn a_closed_loop_keeps_its_concurrency_in_flight_and_reuses_connections() 
     assert_eq!(Counts::get(&counts.connections), 4);
     assert!(all_closed(&counts).await);
     let record = outcomes.measured()[5];
-    assert_eq!((record.prompt_id.as_str(), record.due_us, record.chunks.len()), ("m1", None, 3));
+    assert_eq!((&*record.prompt_id, record.due_us, record.chunks.len()), ("m1", None, 3));
     assert_eq!(
         (record.tokens.prompt, record.tokens.output, record.tokens.delivered),
         (Some(3), Some(3), Some(3))

@@ -76,7 +76,7 @@ fn conversations(texts: [&'static str; 3], pause_s: f64) -> Units {
     Units::made_by(false, move |k| {
         let turn = |text: &str| Turn { body: Body::Text(text.to_owned()), max_tokens: 4, pause_s };
         Some(Unit {
-            id: format!("talk{k}"),
+            id: format!("talk{k}").into(),
             category: "chat".into(),
             model: None,
             turns: texts.iter().map(|text| turn(text)).collect(),
@@ -108,7 +108,7 @@ async fn each_turn_repeats_the_conversation_with_the_servers_answers() {
         assert_eq!(turns, all.collect::<Vec<(u64, u32)>>());
         for record in outcomes.measured() {
             assert_eq!(
-                (record.prompt_id.as_str(), &*record.category),
+                (&*record.prompt_id, &*record.category),
                 (format!("talk{}", record.unit).as_str(), "chat")
             );
             assert_eq!(record.due_us.is_some(), record.turn == 0 && traffic != closed());

@@ -20,7 +20,7 @@ pub fn requests_header() -> Vec<String> {
 fn columns() -> Vec<Column<'static, RequestRecord>> {
     vec![
         told("index", |record| record.index.to_string()),
-        told("prompt_id", |record| record.prompt_id.clone()),
+        told("prompt_id", |record| record.prompt_id.to_string()),
         told("phase", |record| phase(record.phase).to_owned()),
         told("outcome", |record| outcome(&record.outcome).to_owned()),
         told("kind", |record| plain(failure(&record.outcome).map(|(kind, _)| kind.name()))),
