@@ -314,8 +314,7 @@ mod tests {
     #[test]
     fn every_request_of_a_load_has_a_mark_of_its_own() {
         let shape = Shape::of(CalibrationLoad::Closed { streams: 10, tokens_per_s: 50.0 }, 0.1);
-        let marks: std::collections::BTreeSet<&str> =
-            shape.units.iter().map(|unit| &*unit.id).collect();
+        let marks: std::collections::BTreeSet<&str> = shape.units.iter().map(|unit| &*unit.id).collect();
         // Two rounds at least: the first is the ramp.
         assert_eq!((marks.len(), shape.units.len()), (20, 20));
     }
