@@ -39,6 +39,8 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     let dataset = Dataset::of_plan(&plan)?;
     let environment = play::look_at_machine();
     same_machine(folder, &environment)?;
+    // Held before it is looked at: who still plays the plan would close a run meanwhile.
+    let _held = (!args.output.dry_run).then(|| pipeline::hold_folder(folder)).transpose()?;
     let closed = pipeline::closed_on_disk(&plan)?;
     if args.output.dry_run {
         play::show_plan(&plan, &closed)?;
@@ -49,7 +51,6 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     // Before anything is touched.
     server_api::api_key(&plan.http)?;
     results::check_writable(&plan.output.directory)?;
-    let _held = pipeline::hold_folder(folder)?;
     let progress = Progress::new(args.output.quiet, args.output.verbose);
     play::end_leftovers(&progress)?;
     pipeline::make_room(&closed, &plan, folder)?;
