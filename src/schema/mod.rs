@@ -19,6 +19,7 @@ pub mod request_figures;
 pub mod sample;
 pub mod summary;
 pub mod target;
+pub mod text;
 pub mod traffic;
 pub mod unit;
 

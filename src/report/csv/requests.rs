@@ -6,6 +6,7 @@ use super::cell::{number, optional, plain};
 use super::column::{Column, column, head, row};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::request_figures::milliseconds;
+use crate::schema::text::cell;
 use crate::schema::unit::Phase;
 
 /// Names of the columns of `_requests.csv`, in order.
@@ -112,7 +113,8 @@ impl<W: Write> RequestsCsv<W> {
     /// # Errors
     /// The sink's.
     pub fn add(&mut self, record: &RequestRecord) -> std::io::Result<()> {
-        Ok(self.writer.write_record(row(&self.columns, record))?)
+        let cells = row(&self.columns, record);
+        Ok(self.writer.write_record(cells.map(|text| cell(&text).into_owned()))?)
     }
 
     /// Gives the sink back, everything written to it.
