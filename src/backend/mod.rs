@@ -5,6 +5,7 @@ pub mod find;
 pub mod install;
 pub mod managed;
 pub mod model;
+mod placeholders;
 pub mod resolve;
 mod server_log;
 

@@ -86,7 +86,7 @@ fn without_keys(name: &str) -> String {
 }
 
 /// `http://HOST:PORT`, without a slash or `/v1` at its end. A refusal repeats only what cannot hold a password.
-fn base_url(text: &str) -> anyhow::Result<String> {
+pub fn base_url(text: &str) -> anyhow::Result<String> {
     let text = text.trim();
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let cure = "write http://HOST:PORT or https://HOST";

@@ -36,8 +36,12 @@ pub fn execute(argv: Vec<OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(arguments::Refused::Usage(message)) => {
             let code = u8::try_from(message.exit_code()).unwrap_or(REFUSED);
-            // Help that cannot be printed (a closed pipe) is no failure of ours.
-            let _ = message.print();
+            // Help that cannot be printed (a closed pipe) is no failure of ours. An error may repeat somebody's plan.
+            if message.use_stderr() {
+                complain(message.render().to_string().trim_end());
+            } else {
+                let _ = message.print();
+            }
             return ExitCode::from(code);
         }
         Err(arguments::Refused::Plan(error)) => return refuse(&error),

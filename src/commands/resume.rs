@@ -12,8 +12,10 @@ use crate::results;
 use crate::schema::environment::Environment;
 use crate::schema::plan::HttpSettings;
 use crate::schema::refusal::{OrRefuse, refuse};
+use crate::schema::target::Origin;
 use crate::server_api;
 
+use crate::commands::bench::base_url;
 use crate::commands::play::{self, Dataset, Parts};
 use crate::commands::resolve::traffic;
 
@@ -36,6 +38,12 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     let typed = folder.parent().filter(|parent| parent.canonicalize().is_ok_and(|parent| parent == real));
     plan.output.directory = typed.map_or_else(|| real.clone(), Path::to_owned);
     plan.strict |= args.output.strict;
+    for target in &plan.targets {
+        match &target.origin {
+            Origin::Url(url) => drop(base_url(url)?),
+            Origin::Launch(_) => {}
+        }
+    }
     let dataset = Dataset::of_plan(&plan)?;
     let environment = play::look_at_machine();
     same_machine(folder, &environment)?;

@@ -9,13 +9,11 @@ use crate::backend::launch::child_environment::{
 };
 use crate::backend::launch::port;
 use crate::backend::launch::request::LaunchRequest;
+use crate::backend::placeholders::{self, Part};
 use crate::programs::on_path;
 use crate::schema::refusal::Refusal;
 use crate::schema::target::{LaunchSpec, Launcher};
 use crate::secrets::{HIDDEN, secret_values};
-
-/// Opens a secret's placeholder; its name and `}` follow.
-const SECRET: &str = "{secret:";
 
 /// Everything that the guard needs, and what goes into the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +52,7 @@ fn prepare_process(
 ) -> Result<Prepared, Refusal> {
     let filled = fill_in(&spec.argv, port, own)?;
     let mut environment = child_environment(own.clone().into_iter(), spec);
-    for value in environment.values_mut() {
-        *value = value.replace("{port}", &port.to_string());
-    }
+    environment.extend(own_environment(spec, port));
     let mut secrets = filled.secrets;
     secrets.extend(secret_values(&environment));
     Ok(Prepared { port, argv: filled.argv, launched: filled.launched, environment, container: None, secrets })
@@ -76,8 +72,9 @@ fn prepare_docker(
     let name = docker::container_name(request.run_id, request.label);
     let names = names_for_container(own.clone().into_iter(), spec);
     let filled = fill_in(&spec.argv, image.container_port, own)?;
+    let set = own_environment(spec, image.container_port);
     let command =
-        |arguments: &[String]| docker::run_command(&client, image, &name, port, &spec.env, &names, arguments);
+        |arguments: &[String]| docker::run_command(&client, image, &name, port, &set, &names, arguments);
     let environment = docker_client_environment(own.clone().into_iter(), spec);
     let mut secrets = filled.secrets;
     secrets.extend(secret_values(&environment));
@@ -89,6 +86,13 @@ fn prepare_docker(
         container: Some(Container { docker: client.clone(), name: name.clone() }),
         secrets,
     })
+}
+
+/// What the plan sets, filled in; what is handed through from our own environment is nobody's template.
+fn own_environment(spec: &LaunchSpec, port: u16) -> BTreeMap<String, String> {
+    let is_cleared = |name: &str| spec.env_clear.iter().any(|cleared| cleared == name);
+    let own = spec.env.iter().filter(|(name, _)| !is_cleared(name));
+    own.map(|(name, value)| (name.clone(), placeholders::with_port(value, port))).collect()
 }
 
 /// The port that was asked for, if it is free, else a free one.
@@ -126,22 +130,23 @@ struct Filled {
 fn fill_in(argv: &[String], port: u16, own: &BTreeMap<String, String>) -> Result<Filled, Refusal> {
     let mut filled = Filled::default();
     for argument in argv {
-        let argument = argument.replace("{port}", &port.to_string());
         let (mut real, mut shown) = (String::new(), String::new());
-        let mut rest = argument.as_str();
-        while let Some((before, after)) = rest.split_once(SECRET) {
-            let Some((name, behind)) = after.split_once('}') else { break };
-            let value = own.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
-                Refusal::new(format!("the environment variable {name} is not set"))
-                    .hint(format!("export {name}=… before the launch"))
-            })?;
-            real.extend([before, value]);
-            shown.extend([before, HIDDEN]);
-            filled.secrets.push(value.clone());
-            rest = behind;
+        for part in placeholders::parts(argument) {
+            let (text, told) = match part {
+                Part::Text(text) => (text.to_owned(), text.to_owned()),
+                Part::Port => (port.to_string(), port.to_string()),
+                Part::Secret(name) => {
+                    let value = own.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
+                        Refusal::new(format!("the environment variable {name} is not set"))
+                            .hint(format!("export {name}=… before the launch"))
+                    })?;
+                    filled.secrets.push(value.clone());
+                    (value.clone(), HIDDEN.to_owned())
+                }
+            };
+            real.push_str(&text);
+            shown.push_str(&told);
         }
-        real.push_str(rest);
-        shown.push_str(rest);
         filled.argv.push(real);
         filled.launched.push(shown);
     }

@@ -10,6 +10,7 @@ use crate::backend::definition::template::{Scope, fill};
 use crate::backend::definition::{Definition, Parameter, Role};
 use crate::backend::managed::Variant;
 use crate::backend::model::{kv_bytes_per_token, model_dtype, model_name, precision};
+use crate::backend::placeholders::literal;
 use crate::backend::resolve::input::{ResolveInput, asked_port, capabilities_of};
 use crate::backend::resolve::model_source::image_of;
 use crate::schema::target::{Docker, LaunchSpec, Launcher, Model, NotLevel, Origin, Readiness, Target};
@@ -84,7 +85,11 @@ impl<'a> Building<'a> {
                 self.note_not_level(name, parameter, level.as_deref(), value.as_deref().unwrap_or_default());
             }
             let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
-            self.emit(name, parameter, &value)?;
+            // What the file says may name the port; what the user says is taken as it is.
+            let is_typed = own.is_some() || matches!(parameter.role, Some(Role::Model | Role::ServedName));
+            let emitted =
+                if is_typed && parameter.role != Some(Role::Port) { literal(&value) } else { value.clone() };
+            self.emit(name, parameter, &emitted)?;
             if parameter.role != Some(Role::Port) {
                 self.put(name, &value);
             }
@@ -171,7 +176,17 @@ impl<'a> Building<'a> {
 
     fn fill_all(&self, parts: &[String], key: &str) -> Result<Vec<String>> {
         let origin = &self.input.definition.origin;
-        parts.iter().map(|part| fill(part, &self.scope).with_context(|| format!("{origin}: {key}"))).collect()
+        let scope = self.launch_scope();
+        parts.iter().map(|part| fill(part, &scope).with_context(|| format!("{origin}: {key}"))).collect()
+    }
+
+    /// What is filled in once more at the launch: a path may look like a placeholder, and is none.
+    fn launch_scope(&self) -> Scope {
+        let is_path = |name: &str| ["model", "served_name", "program", "python"].contains(&name);
+        let value = |(name, value): (&String, &String)| {
+            (name.clone(), if is_path(name) { literal(value) } else { value.clone() })
+        };
+        self.scope.iter().map(value).collect()
     }
 
     fn argv(&self) -> Result<Vec<String>> {
@@ -187,7 +202,7 @@ impl<'a> Building<'a> {
         };
         argv.extend(self.fill_all(further, "launch.cpu/gpu.args")?);
         argv.extend(self.parameter_args.iter().cloned());
-        argv.extend(self.input.extra_args.iter().cloned());
+        argv.extend(self.input.extra_args.iter().map(|argument| literal(argument)));
         Ok(argv)
     }
 
@@ -202,9 +217,10 @@ impl<'a> Building<'a> {
             Variant::Gpu => &launch.gpu.env,
         };
         let origin = &self.input.definition.origin;
+        let scope = self.launch_scope();
         let mut env = BTreeMap::new();
         for (name, value) in launch.env.iter().chain(further) {
-            let value = fill(value, &self.scope).with_context(|| format!("{origin}: launch.env.{name}"))?;
+            let value = fill(value, &scope).with_context(|| format!("{origin}: launch.env.{name}"))?;
             if !value.is_empty() {
                 env.insert(name.clone(), value);
             }
@@ -216,7 +232,7 @@ impl<'a> Building<'a> {
         if let (Some(gpus), None) = (&self.input.shared.gpus, &self.image) {
             env.insert("CUDA_VISIBLE_DEVICES".to_owned(), gpus.clone());
         }
-        env.extend(self.input.env.clone());
+        env.extend(self.input.env.iter().map(|(name, value)| (name.clone(), literal(value))));
         Ok(env)
     }
 

@@ -152,8 +152,10 @@ fn check_extra_args(arguments: &[String], label: &str) -> Result<()> {
 fn check_settings(input: &ResolveInput<'_>) -> Result<()> {
     let parameters = &input.definition.file.parameters;
     let secret = input.set.iter().find(|(name, value)| {
-        let is_known = parameters.get(*name).is_some_and(|parameter| parameter.secret);
-        !is_known && ((names_a_secret(name) && !value.is_empty()) || holds_a_secret(value))
+        let takes_a_name = parameters.get(*name).is_some_and(|parameter| parameter.secret);
+        let is_name = value.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let is_named = names_a_secret(name) && !value.is_empty() && !(takes_a_name && is_name);
+        is_named || (takes_a_name && !is_name) || holds_a_secret(value)
     });
     match secret {
         Some((name, _)) => refuse(

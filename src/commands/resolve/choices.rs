@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::schema::refusal::refuse;
+use crate::secrets::holds_a_secret;
 
 /// One backend that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,13 +169,14 @@ pub fn deal(choices: &[Choice], lists: Lists<'_>) -> anyhow::Result<Vec<Given>> 
         for text in lists.extra_args {
             let Some((name, args)) = text.split_once('=') else {
                 return refuse(
-                    format!("--extra-args '{text}' names no backend"),
+                    // It may hold a key, so it is not repeated.
+                    "--extra-args names no backend",
                     "write --extra-args vllm=\"--flag value\"",
                 );
             };
             check_known("--extra-args", name, choices)?;
             let Some(args) = shlex::split(args) else {
-                return refuse(format!("--extra-args {name}: a quote in '{args}' is not closed"), "close it");
+                return refuse(format!("--extra-args {name}: a quote is not closed"), "close it");
             };
             for (_, given) in choices.iter().zip(&mut given).filter(|(choice, _)| fits(choice, name)) {
                 given.extra_args.clone_from(&args);
@@ -221,7 +223,7 @@ fn dotted<'a>(
     });
     let Some((name, key, value)) = parts else {
         // An environment value may be a key, so only what stands before the sign is repeated.
-        let left = text.split('=').next().unwrap_or_default();
+        let left = text.split('=').next().filter(|left| !holds_a_secret(left)).unwrap_or_default();
         return refuse(
             format!("{flag} '{left}…' does not have the form {form}"),
             format!("for example {flag} vllm.NAME=VALUE"),

@@ -10,6 +10,7 @@ use crate::schema::plan::{Header, HttpSettings, LoadPoint, Sampling};
 use crate::schema::refusal::{OrRefuse, refuse};
 use crate::schema::target::ProtocolName;
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
+use crate::secrets::holds_a_secret;
 
 /// Requests in flight of a closed loop.
 const DEFAULT_CONCURRENCY: u32 = 20;
@@ -193,6 +194,9 @@ pub fn wire(args: &LoadArgs) -> anyhow::Result<HttpSettings> {
             format!("begin it with a slash: /{path}"),
         );
     }
+    if let Some(name) = &args.api_key_env {
+        check_variable(name)?;
+    }
     let headers = args.header.iter().map(|text| header(text)).collect::<anyhow::Result<_>>()?;
     if let Some(file) = &args.ca_file
         && !file.is_file()
@@ -208,6 +212,20 @@ pub fn wire(args: &LoadArgs) -> anyhow::Result<HttpSettings> {
         insecure: args.insecure,
         http2: args.http2,
     })
+}
+
+/// The name of a variable, and not the key itself, which would be written into the plan and is not repeated.
+fn check_variable(name: &str) -> anyhow::Result<()> {
+    let is_name = !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_name || holds_a_secret(name) {
+        return refuse(
+            "--api-key-env takes the name of a variable, and this is none",
+            "export MY_KEY=…, then --api-key-env MY_KEY",
+        );
+    }
+    Ok(())
 }
 
 fn header(text: &str) -> anyhow::Result<Header> {
@@ -325,6 +343,10 @@ mod tests {
     fn a_bad_header_is_refused_without_repeating_what_may_be_a_key() {
         let error = wire(&args(&["--header", "sk-secret"])).unwrap_err().to_string();
         assert!(!error.contains("sk-secret"), "{error}");
+        for key in ["sk-secret", "hf_secretsecretsecretsecret", "1abc"] {
+            let error = shown(&wire(&args(&["--api-key-env", key])).unwrap_err());
+            assert!(!error.contains(key), "{error}");
+        }
         let header = &wire(&args(&["--header", "X-Team: blue"])).unwrap().headers[0];
         assert_eq!((header.name.as_str(), header.value.as_str()), ("X-Team", "blue"));
     }
