@@ -4,6 +4,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -227,7 +228,7 @@ fn style(template: &str) -> ProgressStyle {
 pub fn print(text: &str) {
     let stdout = std::io::stdout();
     let shown = shown(text.trim_end_matches('\n'), stdout.is_terminal());
-    print_to(stdout.lock(), &shown);
+    print_to(stdout.lock(), &STDOUT, &shown);
 }
 
 /// An error, on stderr.
@@ -236,22 +237,30 @@ pub fn complain(text: &str) {
 }
 
 fn write_line(line: &str) {
-    print_to(std::io::stderr().lock(), &shown(line, false));
+    print_to(std::io::stderr().lock(), &STDERR, &shown(line, false));
 }
 
 /// The longest that a stream is waited for which takes nothing: its reader sleeps, or its terminal is held.
-const STALLED: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+const PATIENCE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// A pipe that says it is ready takes so much at once without blocking, bytes.
 const AT_ONCE: usize = 4096;
 
+/// Nobody takes what is written to it: it is waited for once, and not again for each line.
+type Stalled = AtomicBool;
+static STDOUT: Stalled = AtomicBool::new(false);
+static STDERR: Stalled = AtomicBool::new(false);
+
 /// Writes a line, in one piece where it can be, and gives up where nobody takes it.
-fn print_to(mut stream: impl Write + AsFd, text: &str) {
+fn print_to(mut stream: impl Write + AsFd, stalled: &Stalled, text: &str) {
     let line = format!("{text}\n");
     for part in line.as_bytes().chunks(AT_ONCE) {
+        let no_time = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let patience = if stalled.load(Ordering::Relaxed) { no_time } else { PATIENCE };
         let mut polled = [PollFd::new(&stream, PollFlags::OUT)];
-        let ready = poll(&mut polled, Some(&STALLED));
+        let is_stalled = poll(&mut polled, Some(&patience)) == Ok(0);
+        stalled.store(is_stalled, Ordering::Relaxed);
         // What cannot be waited for (a file, a broken pipe) is told by the write itself.
-        if ready == Ok(0) || stream.write_all(part).and_then(|()| stream.flush()).is_err() {
+        if is_stalled || stream.write_all(part).and_then(|()| stream.flush()).is_err() {
             return;
         }
     }
@@ -290,12 +299,13 @@ mod tests {
     #[test]
     fn a_stream_that_takes_nothing_is_given_up() {
         let (reader, writer) = std::io::pipe().unwrap();
-        let since = Instant::now();
+        let (since, stalled) = (Instant::now(), AtomicBool::new(false));
         // More than any pipe holds.
-        print_to(writer.try_clone().unwrap(), &"x".repeat(3 << 20));
-        assert!(since.elapsed() < Duration::from_secs(10));
+        print_to(writer.try_clone().unwrap(), &stalled, &"x".repeat(3 << 20));
+        print_to(writer.try_clone().unwrap(), &stalled, "and is waited for but once");
+        assert!(stalled.load(Ordering::Relaxed) && since.elapsed() < Duration::from_secs(4));
         drop(reader);
-        print_to(writer, "into a broken pipe");
+        print_to(writer, &stalled, "into a broken pipe");
     }
 
     #[test]

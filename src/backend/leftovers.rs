@@ -90,19 +90,31 @@ pub fn stop(leftover: &Leftover) -> io::Result<()> {
     fs::remove_file(&leftover.file)
 }
 
-/// Takes the secrets out of the logs in these directories of results that no living guard takes care of.
+/// Takes the secrets out of the logs in these directories of results, and in those of their comparisons, that no
+/// living guard takes care of.
 pub fn clean_logs(directories: &[PathBuf]) {
     let guarded = state_dir().map(|directory| logs_of_the_living(&directory)).unwrap_or_default();
     for directory in directories {
-        let entries = fs::read_dir(directory).into_iter().flatten();
-        let logs = entries.filter_map(|entry| entry.ok()?.path().canonicalize().ok());
+        // A link leads to what is none of these results.
+        let is = |path: &PathBuf, what: fn(&fs::FileType) -> bool| {
+            fs::symlink_metadata(path).is_ok_and(|found| what(&found.file_type()))
+        };
+        let (folders, others): (Vec<PathBuf>, Vec<PathBuf>) =
+            paths_in(directory).into_iter().partition(|path| is(path, fs::FileType::is_dir));
+        let below = folders.iter().flat_map(|folder| paths_in(folder));
+        let files = others.into_iter().chain(below).filter(|path| is(path, fs::FileType::is_file));
+        let logs = files.filter_map(|path| path.canonicalize().ok());
         clean(&logs.filter(|log| !guarded.contains(log)).collect::<Vec<_>>());
     }
 }
 
-fn logs_of_the_living(directory: &Path) -> Vec<PathBuf> {
+fn paths_in(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten();
-    let states = entries.filter_map(|entry| StateFile::read(&entry.ok()?.path()).ok());
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+fn logs_of_the_living(directory: &Path) -> Vec<PathBuf> {
+    let states = paths_in(directory).into_iter().filter_map(|path| StateFile::read(&path).ok());
     let living = states.filter(|state| state.guard.is_alive() || state.harness.is_alive());
     let logs = living.flat_map(|state| state.servers.into_iter().filter_map(|server| server.log));
     logs.filter_map(|log| log.canonicalize().ok()).collect()

@@ -226,8 +226,10 @@ pub fn argument_with_a_secret(arguments: &[String]) -> Option<String> {
             Some((name, value)) if name.starts_with('-') => (name, Some(value)),
             Some(_) | None => (argument.as_str(), None),
         };
-        let next = arguments.get(place + 1).filter(|next| !is_flag(next));
-        let has_value = joined.is_some_and(|value| !value.is_empty()) || (joined.is_none() && next.is_some());
+        let next = arguments.get(place + 1).filter(|next| !is_flag(next)).map(String::as_str);
+        // The name of a variable stands there, and not its value.
+        let has_value =
+            joined.or(next).is_some_and(|value| !value.is_empty() && !value.starts_with("{secret:"));
         let is_named = name.starts_with('-') && names_a_secret(name) && has_value;
         let inner = joined.unwrap_or(argument);
         if is_named {
@@ -259,7 +261,9 @@ fn pair_with_a_secret(text: &str) -> Option<&str> {
             && value.parse::<f64>().is_err()
             && !["true", "false", "null", "none", "auto"].contains(&value.to_lowercase().as_str())
             && !["bool:", "int:", "float:", "{", "["].iter().any(|begin| value.starts_with(begin));
-        (is_text && !name.starts_with('-') && names_a_secret(name)).then_some(name)
+        // `{secret:NAME}` names a variable.
+        let is_placeholder = text[..at].ends_with("{secret");
+        (is_text && !is_placeholder && !name.starts_with('-') && names_a_secret(name)).then_some(name)
     })
 }
 
@@ -353,6 +357,7 @@ mod tests {
             "--enable-auth --host ::1",
             "--speculative-config '{\"num_speculative_tokens\": 4, \"method\": \"ngram\"}'",
             "--url http://host:8000/v1",
+            "--api-key '{secret:MY_KEY}' --token={secret:MY_TOKEN} --hf-token",
         ] {
             assert_eq!(found(line), None, "{line}");
         }

@@ -15,6 +15,7 @@ mod interrupting;
 mod killing;
 mod outside;
 mod plans;
+mod printing;
 mod refusing;
 mod resuming;
 mod secrets;

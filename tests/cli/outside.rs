@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use super::common::*;
 
+type Say = Box<dyn Fn(&str) -> String + Send>;
+
 /// A server whose every answer is made of what it was asked: head and path.
 struct Stub {
     url: String,
@@ -216,7 +218,7 @@ fn a_key_that_a_server_repeats_stands_nowhere() {
         let encoded = key.trim_start_matches("Bearer ").replace('/', "%2F");
         format!("wrong: {key}, {header}, ?key={encoded}&h={}", header.replace('+', "%2B"))
     };
-    let says: [Box<dyn Fn(&str) -> String + Send>; 6] = [
+    let says: [Say; 6] = [
         Box::new(move |head| {
             body("401 No", "application/json", &format!("{{\"error\": \"{}\"}}", said(head)))
         }),
@@ -322,6 +324,10 @@ fn secrets_among_the_settings_of_an_engine_are_refused_with_the_cure() {
             ran.stderr
         );
     }
+    place.change_definition("args: [--host", "env: {MY_KEY: secret-1}\n  args: [--host");
+    let ran = place.compare("a=fake.yaml", &["--dry-run"]).expect(2);
+    assert!(ran.stderr.contains("MY_KEY") && !ran.stderr.contains("secret-1"), "{}", ran.stderr);
+    place.change_definition("grace_s: 2", "grace_s: 2");
     let fine =
         ["--env", "a.TOKENIZER=x", "--env", "a.MAX_TOKENS=8", "--extra-args", "a=--kv-cache-dtype-key fp8"];
     place.compare("a=fake.yaml", &[&fine[..], &["--dry-run"]].concat()).expect(0);

@@ -141,3 +141,42 @@ fn a_secret_on_the_command_line_is_refused_without_being_repeated() {
     assert!(!ran.stderr.contains("sk-typed"), "{}", ran.stderr);
     assert!(!place.path("results").exists());
 }
+
+#[test]
+fn a_log_is_for_its_owner_alone_and_cleaned_also_where_harness_and_guard_were_killed_together() {
+    use std::os::unix::fs::PermissionsExt;
+    for how in ["the next start", "report"] {
+        let place = Place::new();
+        let traffic = ["--duration", "10m", "--concurrency", "1", "--warmup", "0", "--max-tokens", "4"];
+        let mut running = start(&place, &[&traffic[..], &["--extra-args", &format!("a={TELLS}")]].concat());
+        running.wait_for_records(&place, "a", 0);
+        let mode = std::fs::metadata(place.folder("a.log")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let guard =
+            place.processes().into_iter().find(|pid| command_line(*pid).ends_with(" guard ")).unwrap();
+        signal(guard, rustix::process::Signal::STOP);
+        running.kill();
+        signal(guard, rustix::process::Signal::KILL);
+        wait_for("the guard's end", || !is_alive(guard));
+        assert!(place.log("a").contains(SECRETS[2]), "nobody has cleaned it");
+        let args: &[&str] = match how {
+            "report" => &["report", "results"],
+            _ => &[
+                "compare",
+                "--backend",
+                "a=fake.yaml",
+                "--model",
+                "model",
+                "--requests",
+                "1",
+                "--output",
+                "other",
+            ],
+        };
+        let mut command = place.command(args);
+        // Nobody knows the other key any more but the log itself.
+        command.env("HF_TOKEN", SECRETS[2]);
+        Running::of(command).wait();
+        assert!(!place.log("a").contains(SECRETS[2]), "{how}: {}", place.log("a"));
+    }
+}

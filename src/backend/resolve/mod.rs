@@ -5,7 +5,7 @@ mod input;
 mod model_source;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use thiserror::Error;
@@ -14,7 +14,7 @@ use crate::backend::definition::template::Scope;
 use crate::backend::definition::{Definition, Role};
 use crate::backend::model::{model_name, precision};
 use crate::schema::refusal::{Refusal, refuse};
-use crate::schema::target::{Capabilities, Model, Origin, Target};
+use crate::schema::target::{Capabilities, LaunchSpec, Model, Origin, Target};
 use crate::secrets::{argument_with_a_secret, holds_a_secret, names_a_secret};
 use building::Building;
 use input::capabilities_of;
@@ -81,7 +81,12 @@ pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
     let source = model_source(definition, &input.set, &input.model)?;
     let mut building = Building::new(input, &source, in_docker)?;
     building.fill_parameters()?;
-    building.finish(source)
+    let target = building.finish(source)?;
+    match &target.origin {
+        Origin::Launch(spec) => check_launch(spec, definition)?,
+        Origin::Url(_) => {}
+    }
+    Ok(target)
 }
 
 /// The target of a server that already runs. A known engine's file tells its protocol; without one
@@ -143,6 +148,20 @@ fn check_extra_args(arguments: &[String], label: &str) -> Result<()> {
         Some(which) => refuse(
             format!("--extra-args {label}: {which} gives a secret, which would be written into the results"),
             format!("put it into an environment variable that the engine reads, and pass --env {label}.NAME"),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// A backend's own file may hold a key as well.
+fn check_launch(spec: &LaunchSpec, definition: &Definition) -> Result<()> {
+    let variable = spec.env.iter().find(|(name, value)| {
+        (names_a_secret(name) && !value.is_empty() && !Path::new(value).exists()) || holds_a_secret(value)
+    });
+    match variable.map(|(name, _)| name.clone()).or_else(|| argument_with_a_secret(&spec.argv)) {
+        Some(which) => refuse(
+            format!("{}: {which} gives a secret, which would be written into the results", definition.origin),
+            "make it a parameter with `secret: true`, or name its variable in `launch.env_from`",
         ),
         None => Ok(()),
     }
