@@ -27,8 +27,14 @@ use crate::load::socket::pool::Pool;
 const CHECK_LIMIT: Duration = Duration::from_secs(15);
 
 /// Sends the first turn of `unit` on a fresh connection, which is closed afterwards. µs 0 of its record is the
-/// call. What cannot even be sent comes back as a failure to connect, with the cause.
-pub async fn probe(job: &Job, unit: &Unit, timeout: Duration) -> RequestRecord {
+/// call. What cannot even be sent comes back as a failure to connect, with the cause. The acknowledgement of the
+/// answer's first bytes is put off by `hold_ack_ms` (below 40), to see whether the server waits for it.
+pub async fn probe(
+    job: &Job,
+    unit: &Unit,
+    timeout: Duration,
+    hold_ack_ms: Option<u16>,
+) -> RequestRecord {
     let max_tokens = unit.turns.first().map_or(0, |turn| turn.max_tokens);
     let protocol = Protocol::of(job.http.protocol);
     let expect = expect(protocol, &job.capabilities, &job.sampling, max_tokens);
@@ -61,7 +67,7 @@ pub async fn probe(job: &Job, unit: &Unit, timeout: Duration) -> RequestRecord {
         live: Arc::new(LiveCounters::default()),
     };
     let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2);
-    let assignment = Assignment { record, message, expect, slot_free_us: 0, timeout_us };
+    let assignment = Assignment { record, message, expect, slot_free_us: 0, timeout_us, hold_ack_ms };
     let record = exchange::play(&client, assignment, None, &Cancel::default()).await;
     record.map(|ended| ended.record).unwrap_or_else(|| failed("cancelled".to_owned()))
 }
