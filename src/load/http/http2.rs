@@ -100,7 +100,8 @@ async fn exchange(
     place.prepare_acks(request.acks());
     let response = send(request, connections, place).map_err(|error| broken(&error, false))?;
     let stream = response.stream_id().as_u32();
-    let mut receiver = Receiver { part: Part::Head(response), stream, place, frames: Vec::new(), took: false };
+    let mut receiver =
+        Receiver { part: Part::Head(response), stream, place, frames: Vec::new(), took: false };
     if request.acks() == Acks::Delayed {
         if let Some(end) = read(request, &mut receiver, true).await {
             return end;

@@ -24,6 +24,9 @@ use crate::load::socket::wait_bounds;
 /// A request whose connection closes without a byte of an answer is sent again within this time of its send, µs.
 const REPLAY_WITHIN_US: u64 = 1_000_000;
 
+/// The last bytes of an answer that leave together come within this time, µs.
+const END_WITHIN_US: u64 = 1_000;
+
 /// What the requests of one worker share.
 pub(crate) struct Client {
     pub(crate) clock: RunClock,
@@ -231,6 +234,9 @@ impl<'a> InFlight<'a> {
                 self.client.pool.put(connection, now_us);
             }
         }
+        if self.record.late_ack.as_ref().is_some_and(|late| came_with_the_end(late, self.record.end_us)) {
+            self.record.late_ack = None;
+        }
         let sent = self.record.sent_us.is_some();
         match (self.connect_failure.take(), answer) {
             (Some(error), _) => self.record.outcome = failed_to_connect(&error),
@@ -239,6 +245,11 @@ impl<'a> InFlight<'a> {
         }
         Some(Ended { record: self.record, text })
     }
+}
+
+/// A server that closes the connection sends at once what waits: such bytes show nothing of acknowledgements.
+fn came_with_the_end(late: &LateAck, end_us: u64) -> bool {
+    late.ack_us.is_none() && late.next_us.is_none_or(|next_us| end_us <= next_us + END_WITHIN_US)
 }
 
 fn failed_to_connect(error: &str) -> Outcome {

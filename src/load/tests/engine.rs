@@ -234,6 +234,11 @@ impl Outcomes {
         all
     }
 
+    /// Warm-up records.
+    pub(crate) fn warmup(&self) -> impl Iterator<Item = &RequestRecord> {
+        self.records.iter().filter(|record| record.phase == Phase::Warmup)
+    }
+
     pub(crate) fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
         self.measured().iter().filter(|record| is(&record.outcome)).count()
     }
