@@ -296,5 +296,6 @@ async fn server_counts(stage: &Stage<'_>, target: &Target, standing: &mut Standi
         generated_tokens: counted.generated_tokens,
         client_generated_tokens: client_output,
         cached_tokens: counted.cached_tokens,
+        missing: counted.missing,
     })
 }

@@ -12,6 +12,7 @@ use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use crate::schema::gateway::Gateway;
 use crate::schema::live::LiveCounters;
 use crate::schema::unit::Phase;
 
@@ -280,6 +281,10 @@ fn read_head(status: u16, headers: &HeaderMap) -> Head {
         content: value(CONTENT_TYPE).map(|value| content(&value)).unwrap_or_default(),
         encoded: value(CONTENT_ENCODING).is_some_and(|value| value != "identity"),
         keep_alive: true,
+        gateway: headers.iter().fold(None, |known, (name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+            Gateway::prefer(known, Gateway::of_header(name.as_str(), &value))
+        }),
     }
 }
 
