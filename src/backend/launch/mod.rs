@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use crate::backend::guard::{Container, Ended, Guard, Launch, Refused, ServerHandle};
+use crate::backend::guard::{Container, Ended, Guard, Launch, Refused, ServerHandle, mark};
 use crate::backend::launch::command::{Prepared, prepare};
 use crate::backend::launch::diagnosis::diagnose;
 use crate::backend::launch::readiness::{Candidate, ProbeAnswer, prove};
@@ -111,7 +111,8 @@ where
         let what = format!("{} was not started, since a stop was asked for", request.label);
         return Err(LaunchError { interrupted: true, ..refuse(&request, what, None) });
     }
-    let prepared = prepare(&request).map_err(|why| refuse(&request, why.what, why.cure))?;
+    let mark = mark(guard.process());
+    let prepared = prepare(&request, &mark).map_err(|why| refuse(&request, why.what, why.cure))?;
     let asked: Vec<String> =
         spec.readiness.paths.iter().chain([&spec.readiness.models_path]).cloned().collect();
     let log = ServerLog::open(request.log, prepared.secrets.clone(), &asked).map_err(|error| {
