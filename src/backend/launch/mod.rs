@@ -3,9 +3,11 @@
 mod child_environment;
 mod command;
 mod diagnosis;
+mod log_line;
 pub mod port;
 pub mod readiness;
 mod request;
+mod root_cause;
 pub mod shutdown;
 
 use std::cell::RefCell;
@@ -244,10 +246,9 @@ fn explain(
         }
     };
     let mut log_tail = log.last_lines();
-    if let Some(line) = diagnosis.as_ref().and_then(|known| known.line.clone())
-        && !log_tail.contains(&line)
-    {
-        log_tail.splice(0..0, [line, "…".to_owned()]);
+    let root = diagnosis.as_ref().map(|known| known.lines.clone()).unwrap_or_default();
+    if !root.is_empty() && !log_tail.starts_with(&root) {
+        log_tail.splice(0..0, root.into_iter().chain(["…".to_owned()]));
     }
     LaunchError {
         what,
