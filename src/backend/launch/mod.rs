@@ -26,6 +26,7 @@ use crate::backend::launch::shutdown::Stopped;
 use crate::backend::server_log::ServerLog;
 use crate::schema::refusal::Refusal;
 use crate::schema::target::Stop;
+use crate::secrets;
 
 /// A launch that failed or was interrupted. Nothing of it lives and its port is free.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -114,7 +115,10 @@ where
         return Err(LaunchError { interrupted: true, ..refuse(&request, what, None) });
     }
     let mark = mark(guard.process());
-    let prepared = prepare(&request, &mark).map_err(|why| refuse(&request, why.what, why.cure))?;
+    let mut prepared = prepare(&request, &mark).map_err(|why| refuse(&request, why.what, why.cure))?;
+    // The engine may print what it is sent, and its answers what it was given.
+    secrets::keep_from_outputs(prepared.secrets.iter().cloned());
+    prepared.secrets = secrets::kept();
     let asked: Vec<String> =
         spec.readiness.paths.iter().chain([&spec.readiness.models_path]).cloned().collect();
     let log = ServerLog::open(request.log, prepared.secrets.clone(), &asked).map_err(|error| {
