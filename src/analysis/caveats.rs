@@ -5,6 +5,8 @@ use crate::schema::client_figures::SERVER;
 use crate::schema::record::StampKind;
 use crate::schema::summary::{RequestCounts, RunSummary, ServerCounts};
 
+use super::oddities::Oddities;
+
 /// Failures above this, % of issued requests.
 const FAILURES_PCT: f64 = 1.0;
 /// Fewer completed requests than this leave p99 to a single one.
@@ -23,6 +25,7 @@ pub(super) struct Facts {
     pub(super) chunk_difference_pct: Option<f64>,
     /// `--ignore-eos` was asked for, and requests were sent without it.
     pub(super) length_not_forced: bool,
+    pub(super) oddities: Oddities,
 }
 
 /// The caveats of a run, the worst first.
@@ -43,6 +46,8 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         facts.chunk_difference_pct.map(|difference_pct| Caveat::ItlWithheld { difference_pct }),
         above(cached_pct(summary), CACHED_PCT).map(|share_pct| Caveat::PrefixCacheHits { share_pct }),
         facts.length_not_forced.then_some(Caveat::LengthNotForced),
+        facts.oddities.missing_signs(),
+        facts.oddities.events_passed_over(),
         (completed < COMPLETED_FOR_P99).then_some(Caveat::FewSamples { completed }),
     ]
     .into_iter()

@@ -8,6 +8,7 @@ mod exactness;
 mod groups;
 mod merged;
 mod metrics;
+mod oddities;
 mod planned;
 mod series;
 mod summarize;

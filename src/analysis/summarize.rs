@@ -18,6 +18,7 @@ use crate::schema::unit::Phase;
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
 use super::metrics::Metrics;
+use super::oddities::Oddities;
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
 
@@ -132,6 +133,7 @@ pub struct Summarizer {
     tokens: Tokens,
     client: Client,
     sent_unforced: u64,
+    oddities: Oddities,
 }
 
 impl Summarizer {
@@ -149,6 +151,7 @@ impl Summarizer {
             tokens: Tokens::default(),
             client: Client::default(),
             sent_unforced: 0,
+            oddities: Oddities::default(),
         }
     }
 
@@ -169,6 +172,7 @@ impl Summarizer {
         }
         self.window.add(record);
         self.client.add(record);
+        self.oddities.add(record);
         self.sent_unforced += u64::from(record.sent_us.is_some() && !record.forced_length);
         if record.counts_for_latency() {
             self.metrics.add(record);
@@ -210,6 +214,7 @@ impl Summarizer {
             estimated: self.tokens.estimated(),
             chunk_difference_pct,
             length_not_forced: self.input.ignore_eos && self.sent_unforced > 0,
+            oddities: self.oddities,
         };
         let mut summary = blank(self.input, whole, finish.partial);
         summary.requests = totals.requests;

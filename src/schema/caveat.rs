@@ -88,6 +88,20 @@ pub enum Caveat {
     },
     /// The engine cannot be told to ignore the end of sequence, so lengths were not forced.
     LengthNotForced,
+    /// Complete answers that lack one of the signs of their end.
+    SignMissing {
+        /// Without `[DONE]`.
+        done_marker: u64,
+        /// Without a finish reason.
+        finish_reason: u64,
+    },
+    /// Events of answers said nothing to a stop-watch, wholly or in part, and were passed over.
+    PassedOver {
+        /// Such events.
+        events: u64,
+        /// Answers that held them.
+        requests: u64,
+    },
     /// More load than `harness calibrate` found this client exact for.
     BeyondCalibration {
         /// `1000 in flight, exact up to 250`
@@ -116,6 +130,8 @@ impl Caveat {
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
             Caveat::LengthNotForced => "length_not_forced",
+            Caveat::SignMissing { .. } => "sign_missing",
+            Caveat::PassedOver { .. } => "passed_over",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
         }
     }
@@ -131,6 +147,8 @@ impl Caveat {
             | Caveat::NotLevel { .. }
             | Caveat::FewSamples { .. }
             | Caveat::LengthNotForced
+            | Caveat::SignMissing { .. }
+            | Caveat::PassedOver { .. }
             | Caveat::BeyondCalibration { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::ReadStamps { .. }

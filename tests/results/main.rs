@@ -151,6 +151,8 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
         forced_length: false,
         status: Some(200),
         finish_reason: Some("stop".into()),
+        missing_sign: None,
+        passed_over: 0,
         outcome,
     }
 }

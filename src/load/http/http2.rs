@@ -6,21 +6,25 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 
 use crate::schema::live::LiveCounters;
 use crate::schema::unit::Phase;
 
-use crate::load::http::http1::{Head, content};
+use crate::load::http::http1::{Head, content, redirect};
 use crate::load::http::http2_connections::{Http2Connections, Http2Stream};
 use crate::load::request::answer::{Answer, Ending, Progress};
 use crate::load::request::in_flight::InFlight;
 use crate::load::request::seen::Arrival;
 use crate::load::schedule::pacer::Tickets;
+
+/// A stream whose answer is over may take so long to end.
+const TAIL_LIMIT: Duration = Duration::from_secs(1);
 
 /// How a stream broke.
 struct Break {
@@ -48,7 +52,12 @@ pub(crate) async fn converse(
     loop {
         request.await_answer();
         let broken = match exchange(request, connections, &place).await {
-            Ok(ending) => return ending,
+            Ok((ending, rest)) => {
+                if let Some(rest) = rest {
+                    tokio::spawn(see_out(place, rest));
+                }
+                return ending;
+            }
             Err(broken) => broken,
         };
         let begun = request.answer.as_ref().is_some_and(Answer::has_begun);
@@ -87,18 +96,33 @@ async fn enter(request: &mut InFlight<'_>, connections: &Http2Connections) -> Re
     }
 }
 
-/// Sends the request and takes its answer.
+/// Gives a stream whose answer is over the time to end by itself. A reset instead, for each answer, would look to a
+/// server like an attack.
+async fn see_out(place: Http2Stream, mut rest: RecvStream) {
+    let stream = rest.stream_id().as_u32();
+    let to_end = async {
+        while let Some(Ok(frame)) = rest.data().await {
+            let _ = rest.flow_control().release_capacity(frame.len());
+        }
+    };
+    let _ = tokio::time::timeout(TAIL_LIMIT, to_end).await;
+    // Of frames that nobody took.
+    place.reads().take(stream);
+}
+
+/// Sends the request and takes its answer; beside its end what is left of a stream that goes on after it.
 async fn exchange(
     request: &mut InFlight<'_>,
     connections: &Http2Connections,
     place: &Http2Stream,
-) -> Result<Ending, Break> {
+) -> Result<(Ending, Option<RecvStream>), Break> {
     let response = send(request, connections, place).map_err(|error| broken(&error, false))?;
-    let Some(answer) = &mut request.answer else { return Ok(Ending::Read) };
+    let Some(answer) = &mut request.answer else { return Ok((Ending::Read, None)) };
     let measured = (request.record.phase == Phase::Measured).then_some(&*request.client.live);
     let stream = response.stream_id().as_u32();
     let mut receiver = Receiver { part: Part::Head(response), stream, place, frames: Vec::new() };
-    poll_fn(|context| receiver.poll(context, answer, measured)).await
+    let ending = poll_fn(|context| receiver.poll(context, answer, measured)).await?;
+    Ok((ending, receiver.rest()))
 }
 
 /// Hands head and body to h2, which writes them when the connection's task runs next: at once, unless the
@@ -128,6 +152,8 @@ struct Receiver<'a> {
 enum Part {
     Head(ResponseFuture),
     Body(RecvStream),
+    /// The stream has ended, or is of no use.
+    Nothing,
 }
 
 impl Receiver<'_> {
@@ -146,7 +172,10 @@ impl Receiver<'_> {
                     Poll::Pending => break None,
                     Poll::Ready(Ok(response)) => {
                         let (parts, body) = response.into_parts();
-                        head = Some(read_head(parts.status.as_u16(), &parts.headers));
+                        let status = parts.status.as_u16();
+                        let location = parts.headers.get(LOCATION);
+                        let location = location.and_then(|location| redirect(status, location.as_bytes()));
+                        head = Some((read_head(status, &parts.headers), location));
                         self.part = Part::Body(body);
                     }
                     Poll::Ready(Err(error)) => break Some(Err(error)),
@@ -161,6 +190,7 @@ impl Receiver<'_> {
                     Poll::Ready(Some(Err(error))) => break Some(Err(error)),
                     Poll::Ready(None) => break Some(Ok(())),
                 },
+                Part::Nothing => break Some(Ok(())),
             }
         };
         if head.is_some() || !self.frames.is_empty() || matches!(ended, Some(Ok(()))) {
@@ -170,7 +200,10 @@ impl Receiver<'_> {
             if let Some(live) = measured {
                 LiveCounters::add(&live.chunks, (answer.events() - events) as u64);
             }
-            if progress == Progress::Stop {
+            if progress == Progress::Stop || ended.is_some() {
+                self.part = Part::Nothing;
+            }
+            if progress != Progress::More {
                 return Poll::Ready(Ok(Ending::Read));
             }
         }
@@ -185,6 +218,14 @@ impl Receiver<'_> {
                 Poll::Ready(Ok(Ending::Read))
             }
             Some(Err(error)) => Poll::Ready(Err(broken(&error, answer.has_begun()))),
+        }
+    }
+
+    /// The stream, where it goes on after its answer.
+    fn rest(&mut self) -> Option<RecvStream> {
+        match std::mem::replace(&mut self.part, Part::Nothing) {
+            Part::Body(body) if !body.is_end_stream() => Some(body),
+            Part::Head(_) | Part::Body(_) | Part::Nothing => None,
         }
     }
 
