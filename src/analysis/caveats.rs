@@ -45,6 +45,7 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         estimated.map(|requests| Caveat::TokensEstimated { requests }),
         facts.chunk_difference_pct.map(|difference_pct| Caveat::ItlWithheld { difference_pct }),
         above(cached_pct(summary), CACHED_PCT).map(|share_pct| Caveat::PrefixCacheHits { share_pct }),
+        summary.nagle.filter(|nagle| nagle.on).map(|nagle| Caveat::NagleOn { requests: nagle.requests }),
         facts.length_not_forced.then_some(Caveat::LengthNotForced),
         facts.oddities.missing_signs(),
         facts.oddities.events_passed_over(),

@@ -8,7 +8,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::plan::RunKey;
-use crate::schema::record::{FailureKind, Outcome, RequestRecord};
+use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::summary::{
     ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
 };
@@ -18,6 +18,7 @@ use crate::schema::unit::Phase;
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
 use super::metrics::Metrics;
+use super::nagle::LateAcks;
 use super::oddities::Oddities;
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
@@ -45,6 +46,8 @@ pub struct SummaryInput {
     pub started_at: Timestamp,
     /// Seconds from launch to readiness; none for a running server.
     pub ready_s: Option<f64>,
+    /// What came of acknowledging the probes' answers late.
+    pub late_acks: Vec<LateAck>,
 }
 
 impl SummaryInput {
@@ -72,6 +75,7 @@ impl SummaryInput {
             ignore_eos: header.plan.sampling.ignore_eos,
             started_at: header.started_at,
             ready_s: header.ready_s,
+            late_acks: header.late_acks.clone(),
         })
     }
 }
@@ -134,6 +138,7 @@ pub struct Summarizer {
     client: Client,
     sent_unforced: u64,
     oddities: Oddities,
+    late_acks: LateAcks,
 }
 
 impl Summarizer {
@@ -141,6 +146,8 @@ impl Summarizer {
     pub fn new(input: SummaryInput) -> Self {
         let open_loop = input.traffic.is_open();
         let concurrency = u64::from(input.concurrency.unwrap_or(1));
+        let mut late_acks = LateAcks::default();
+        input.late_acks.iter().for_each(|late| late_acks.add(late));
         Summarizer {
             window: Window::new(open_loop, concurrency),
             input,
@@ -152,11 +159,15 @@ impl Summarizer {
             client: Client::default(),
             sent_unforced: 0,
             oddities: Oddities::default(),
+            late_acks,
         }
     }
 
     /// Adds a record, in any order. Warm-up requests are counted and enter no figure.
     pub fn add(&mut self, record: &RequestRecord) {
+        if let Some(late) = &record.late_ack {
+            self.late_acks.add(late);
+        }
         match record.phase {
             Phase::Warmup => count(&mut self.warmup, &record.outcome),
             Phase::Measured => self.add_measured(record),
@@ -228,6 +239,7 @@ impl Summarizer {
         summary.metrics = metrics;
         summary.client = client;
         summary.server = finish.server;
+        summary.nagle = self.late_acks.tell();
         summary.caveats = run_caveats(&summary, facts);
         Ok(summary)
     }
@@ -256,6 +268,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         output_tokens_by_second: Vec::new(),
         client: ClientStats::default(),
         server: None,
+        nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),
         caveats: Vec::<Caveat>::new(),

@@ -103,6 +103,12 @@ pub fn sentence(caveat: &Caveat) -> String {
             events_of(*events),
             answers_of(*requests)
         ),
+        Caveat::NagleOn { requests } => format!(
+            "The server leaves Nagle's algorithm on: in {} it sent on only when its response head had been acknowledged. \
+             Ordinary clients on this host see the first token up to 40 ms later than this client, which acknowledges at \
+             once. Set TCP_NODELAY at the server.",
+            requests_of(*requests)
+        ),
         Caveat::BeyondCalibration { what } => format!(
             "The load lies beyond what harness calibrate found this client exact for on this machine ({what}): its own \
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
@@ -139,6 +145,7 @@ pub fn short(caveat: &Caveat) -> String {
             format!("{} without a sign of the end", answers_of(done_marker + finish_reason))
         }
         Caveat::PassedOver { events, .. } => format!("{} passed over", events_of(*events)),
+        Caveat::NagleOn { .. } => "Nagle on: ordinary clients wait up to 40 ms more".to_owned(),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
     }
 }
@@ -184,6 +191,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
     use Caveat as C;
     match caveat {
         C::MergedEvents { .. } | C::ReadStamps { .. } | C::FewSamples { .. } => true,
+        C::NagleOn { .. } => false,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => false,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::TokensEstimated { .. } => false,
         C::ItlWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
@@ -204,6 +212,7 @@ fn weight(caveat: &Caveat) -> f64 {
         C::FewSamples { completed } => -(*completed as f64),
         C::SignMissing { done_marker, finish_reason } => (*done_marker + *finish_reason) as f64,
         C::PassedOver { events, .. } => *events as f64,
+        C::NagleOn { requests } => *requests as f64,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => 0.0,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::ClientLimited { .. } => 0.0,
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced => 0.0,

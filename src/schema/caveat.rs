@@ -102,6 +102,11 @@ pub enum Caveat {
         /// Answers that held them.
         requests: u64,
     },
+    /// The server leaves Nagle's algorithm on: ordinary clients on its host see a first token up to 40 ms later.
+    NagleOn {
+        /// Warm-up and probe requests that showed it.
+        requests: u64,
+    },
     /// More load than `harness calibrate` found this client exact for.
     BeyondCalibration {
         /// `1000 in flight, exact up to 250`
@@ -132,6 +137,7 @@ impl Caveat {
             Caveat::LengthNotForced => "length_not_forced",
             Caveat::SignMissing { .. } => "sign_missing",
             Caveat::PassedOver { .. } => "passed_over",
+            Caveat::NagleOn { .. } => "nagle_on",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
         }
     }
@@ -150,6 +156,7 @@ impl Caveat {
             | Caveat::SignMissing { .. }
             | Caveat::PassedOver { .. }
             | Caveat::BeyondCalibration { .. }
+            | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::ReadStamps { .. }
             | Caveat::TokensEstimated { .. }
