@@ -77,8 +77,9 @@ fn prepare_docker(
     let name = docker::container_name(request.run_id, request.label);
     let names = names_for_container(own.clone().into_iter(), spec);
     let filled = fill_in(&spec.argv, image.container_port, own)?;
-    let command =
-        |arguments: &[String]| docker::run_command(&client, image, (&name, mark), port, &spec.env, &names, arguments);
+    let command = |arguments: &[String]| {
+        docker::run_command(&client, image, (&name, mark), port, &spec.env, &names, arguments)
+    };
     let environment = docker_client_environment(own.clone().into_iter(), spec);
     let mut secrets = filled.secrets;
     secrets.extend(secret_values(&environment));
