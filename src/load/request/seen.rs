@@ -212,7 +212,8 @@ pub(crate) fn expect(
 ) -> Expect {
     Expect {
         protocol,
-        max_tokens,
+        // 0 in a record: no limit was sent.
+        max_tokens: if capabilities.fields.limits() { max_tokens } else { 0 },
         forced: sampling.ignore_eos && capabilities.ignore_eos,
         exact: sampling.exact_itl && capabilities.continuous_usage,
         done_marker: capabilities.done_marker,
