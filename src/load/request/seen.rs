@@ -263,7 +263,8 @@ pub(crate) fn expect(
 ) -> Expect {
     Expect {
         protocol,
-        max_tokens,
+        // 0 in a record: no limit was sent.
+        max_tokens: if capabilities.fields.limits() { max_tokens } else { 0 },
         forced: sampling.ignore_eos && capabilities.ignore_eos,
         done_marker: capabilities.done_marker,
         eos_in_usage: capabilities.eos_in_usage,

@@ -13,7 +13,7 @@ use crate::load::*;
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::target::{Capabilities, ProtocolName};
+use crate::schema::target::{BodyFields, Capabilities, ProtocolName};
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 use crate::schema::unit::{Phase, Unit, Units};
 
@@ -203,6 +203,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
             eos_in_usage: true,
             done_marker: true,
             body: serde_json::Map::new(),
+            fields: BodyFields::default(),
         },
         load: LoadPoint {
             traffic,
