@@ -30,7 +30,7 @@ pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Ticket
     let client = request.client;
     request.connection = client.pool.take(client.clock.now_us());
     if request.connection.is_none()
-        && let Err(ending) = connect(request).await
+        && let Err(ending) = Box::pin(connect(request)).await
     {
         return ending;
     }
@@ -51,7 +51,7 @@ pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Ticket
         }
         let sent_us = request.record.sent_us.unwrap_or(0);
         client.pool.saw_closed(connection, sent_us.saturating_sub(pooled_at_us));
-        if connect(request).await.is_err() {
+        if Box::pin(connect(request)).await.is_err() {
             // The server is gone, and not only an idle connection: the request was sent, and broke.
             request.connect_failure = None;
             return ending;
@@ -62,12 +62,12 @@ pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Ticket
     }
 }
 
+/// Awaited in a box, which is gone before the answer comes: with room for a TLS handshake it is larger than all the
+/// rest of the request.
 async fn connect(request: &mut InFlight<'_>) -> Result<(), Ending> {
     request.connection = None;
     let from_us = request.client.clock.now_us();
-    // In a box of its own: with room for a TLS handshake it is larger than all the rest of the request.
-    let connected = Box::pin(request.client.dialer.connect()).await;
-    match connected {
+    match request.client.dialer.connect().await {
         Ok(connection) => {
             request.record.connect_us = Some(request.book_connect_wait(from_us) - from_us);
             request.connection = Some(connection);
@@ -88,7 +88,8 @@ async fn send_now(request: &mut InFlight<'_>, written: usize) {
             connection.set_acks(acks);
         }
         if !rest.is_empty() {
-            let _ = connection.write_all(rest).await;
+            // In a box, as connecting is: while an answer streams a request carries nothing of its send.
+            let _ = Box::pin(connection.write_all(rest)).await;
         }
         // After the write, which may have made the kernel put acknowledgements off.
         if acks == Acks::Quick {
@@ -97,29 +98,34 @@ async fn send_now(request: &mut InFlight<'_>, written: usize) {
     }
 }
 
-/// Reads the answer to its end. Where its acknowledgement is put off, nothing more than its first bytes may come
-/// until it is sent.
+/// Reads the answer to its end.
 async fn receive(request: &mut InFlight<'_>) -> Ending {
-    if request.acks() == Acks::Delayed {
-        if let Some(ending) = read(request, true).await {
-            return ending;
-        }
-        if let Some(until) = request.begin_hold() {
-            let came = tokio::select! {
-                biased;
-                ending = read(request, true) => Some(ending),
-                () = tokio::time::sleep_until(until.into()) => None,
-            };
-            request.end_hold(came.is_none());
-            if let Some(connection) = &request.connection {
-                connection.set_acks(Acks::Quick);
-            }
-            if let Some(Some(ending)) = came {
-                return ending;
-            }
-        }
+    // In a box: a measured request carries nothing of it.
+    if request.acks() == Acks::Delayed
+        && let Some(ending) = Box::pin(receive_unacknowledged(request)).await
+    {
+        return ending;
     }
     read(request, false).await.unwrap_or(Ending::Read)
+}
+
+/// Reads the answer's first bytes, and what comes next, or does not, while they are not acknowledged.
+async fn receive_unacknowledged(request: &mut InFlight<'_>) -> Option<Ending> {
+    let first = read(request, true).await;
+    if first.is_some() {
+        return first;
+    }
+    let until = request.begin_hold()?;
+    let came = tokio::select! {
+        biased;
+        ending = read(request, true) => Some(ending),
+        () = tokio::time::sleep_until(until.into()) => None,
+    };
+    request.end_hold(came.is_none());
+    if let Some(connection) = &request.connection {
+        connection.set_acks(Acks::Quick);
+    }
+    came.flatten()
 }
 
 /// Reads to the answer's end, or `once`: none where that was not its end.
