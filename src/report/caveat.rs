@@ -39,8 +39,8 @@ pub fn sentence(caveat: &Caveat) -> String {
              Leave that setting out, or give every backend the same, to compare like with like."
         ),
         Caveat::TokensEstimated { requests } => format!(
-            "The server gave no token counts for {}: chunks stand in for tokens, so token rates, TPOT and NTPOT are \
-             estimates. A chunk may hold several tokens.",
+            "The server gave no count of tokens that can be used for {}: chunks stand in for tokens, so token rates, TPOT \
+             and NTPOT are estimates. A chunk may hold several tokens.",
             requests_of(*requests)
         ),
         Caveat::PaceWithheld { difference_pct, low_ms, high_ms } => format!(
@@ -48,7 +48,9 @@ pub fn sentence(caveat: &Caveat) -> String {
              between the first event of their answer and its last (hidden reasoning, several tokens an event, a proxy \
              that holds them back).{} Read E2E, NTPOT and the chunk gap instead, or ask for exact counts with --exact-itl.",
             percent(*difference_pct),
-            pace_bounds(*low_ms, *high_ms).map(|bounds| format!(" A token took {bounds}.")).unwrap_or_default()
+            pace_bounds(*low_ms, *high_ms)
+                .map(|bounds| format!(" A token took {bounds}."))
+                .unwrap_or_default()
         ),
         Caveat::Buffered { whole, answers, together_pct, gateway } => format!(
             "{} ({}), so TTFT and the gaps are those of its sending and not of the model. Turn buffering off \
@@ -57,8 +59,8 @@ pub fn sentence(caveat: &Caveat) -> String {
             held_back(*whole, *answers, *together_pct)
         ),
         Caveat::NoLatency { answers, completed, tokens } => format!(
-            "{}: they are completed and carry no latency, which is that of the others alone. Look at one answer: \
-             the model may end at once, or spend all its tokens on what the server does not show.",
+            "Nothing to time: {}. They are completed and carry no latency, which is that of the others alone. Look at \
+             one answer: the model may end at once, or spend all its tokens on what the server does not show.",
             nothing_shown(*answers, *completed, *tokens)
         ),
         Caveat::CountsImpossible { requests, completed, worst, gateway } => format!(
@@ -75,9 +77,9 @@ pub fn sentence(caveat: &Caveat) -> String {
             }
         ),
         Caveat::LongerThanAsked { requests, completed, longest, asked } => format!(
-            "{} of {} were answered with more tokens than max_tokens allows ({} where {} were asked for): the server \
-             does not heed it, so the load is not the one that was asked for. It may want another field \
-             (max_completion_tokens).",
+            "{} of {} were answered with more tokens than max_tokens allows ({} where {} were asked for): the load is not \
+             the one that was asked for. The server may want another field (max_completion_tokens), leave hidden \
+             reasoning out of the limit, or count what it did not make.",
             count(*requests),
             requests_of(*completed),
             count(u64::from(*longest)),
@@ -318,18 +320,18 @@ pub fn pace_bounds(low_ms: Option<f64>, high_ms: Option<f64>) -> Option<String> 
 
 /// `64 tokens, none shown, in 4 of 4 answers`; the tokens are those of one answer on average.
 pub fn nothing_shown(answers: u64, completed: u64, tokens: u64) -> String {
-    let each = tokens as f64 / answers.max(1) as f64;
-    let tokens = match compact(each).as_str() {
-        "0" => "No token".to_owned(),
-        "1" => "1 token, not shown,".to_owned(),
-        many => format!("{many} tokens, none shown,"),
+    let tokens = match (tokens as f64 / answers.max(1) as f64).round() as u64 {
+        0 => "no token".to_owned(),
+        1 => "1 token, not shown,".to_owned(),
+        many => format!("{} tokens, none shown,", count(many)),
     };
     format!("{tokens} in {} of {} answers", count(answers), count(completed))
 }
 
 /// `the whole answer at one time in 4 of 4 answers`.
 pub fn held_back(whole: u64, answers: u64, together_pct: f64) -> String {
-    let together = || format!("{} of the token events came together with the one before", percent(together_pct));
+    let together =
+        || format!("{} of the token events came together with the one before", percent(together_pct));
     match whole {
         0 => together(),
         _ => format!("the whole answer at one time in {} of {} answers", count(whole), count(answers)),
@@ -355,7 +357,9 @@ fn impossible(count_told: &ImpossibleCount) -> String {
         CountFault::AgainstEvents => {
             format!("{told} tokens told at the end, another number by {events} events")
         }
-        CountFault::OfGateway => format!("{told} tokens told by a gateway that counts itself, {events} events"),
+        CountFault::OfGateway => {
+            format!("{told} tokens told by a gateway that counts itself, {events} events")
+        }
     }
 }
 

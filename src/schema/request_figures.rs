@@ -17,7 +17,7 @@ const OWN_DIFFERENCE_PCT: u64 = 10;
 /// From the first token event of an answer to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Delivered tokens.
+    /// Tokens that were shown.
     pub n: u32,
     /// Its length, µs.
     pub window_us: u64,
@@ -103,7 +103,7 @@ impl RequestRecord {
     /// The same, its counts being at hand.
     pub fn pace_of(&self, counts: &Counts) -> Pace {
         let window_us = self.decode_us().unwrap_or(0);
-        let n = counts.delivered.unwrap_or(0);
+        let n = counts.shown.unwrap_or(0);
         let mut chunks = self.chunks.iter().peekable();
         let first_us = chunks.peek().map_or(0, |chunk| chunk.at_us);
         let at_first = chunks
@@ -112,8 +112,7 @@ impl RequestRecord {
         let after = counts.in_events.saturating_sub(at_first);
         let came_at_once = n >= 2 && !self.chunks.is_empty() && window_us == 0;
         let has_pace = n >= 2 && window_us > 0 && after > 0;
-        let unplaced =
-            if n >= 2 && !has_pace { n - 1 } else { n.abs_diff(counts.in_events) };
+        let unplaced = if n >= 2 && !has_pace { n - 1 } else { n.abs_diff(counts.in_events) };
         let steps = if !has_pace {
             0
         } else if u64::from(unplaced) * 100 <= u64::from(n) * OWN_DIFFERENCE_PCT {

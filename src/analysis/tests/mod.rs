@@ -87,6 +87,7 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
             output: Some(n),
             delivered: Some(n),
             cached: None,
+            reasoning: None,
             by_event: false,
             source: TokenSource::Usage,
         },

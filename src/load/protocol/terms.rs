@@ -70,6 +70,22 @@ pub(crate) struct Usage {
     pub(crate) prompt_tokens: Option<u32>,
     pub(crate) completion_tokens: Option<u32>,
     pub(crate) prompt_tokens_details: Option<PromptDetails>,
+    pub(crate) completion_tokens_details: Option<CompletionDetails>,
+    /// The same, where a server tells it outside the details (SGLang).
+    pub(crate) reasoning_tokens: Option<u32>,
+}
+
+impl Usage {
+    /// Output tokens that are reasoning, shown or not.
+    pub(crate) fn reasoning(&self) -> Option<u32> {
+        self.completion_tokens_details.and_then(|details| details.reasoning_tokens).or(self.reasoning_tokens)
+    }
+}
+
+/// Details of an output's count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct CompletionDetails {
+    pub(crate) reasoning_tokens: Option<u32>,
 }
 
 /// Details of a prompt's count.

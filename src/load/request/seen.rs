@@ -186,6 +186,7 @@ impl Seen {
                 output: counted,
                 delivered: counted,
                 cached,
+                reasoning: None,
                 by_event: false,
                 source: TokenSource::Chunks,
             };
@@ -198,6 +199,7 @@ impl Seen {
             output: Some(output),
             delivered,
             cached,
+            reasoning: usage.reasoning(),
             by_event: self.by_event,
             source: TokenSource::Usage,
         }
