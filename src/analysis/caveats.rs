@@ -54,6 +54,7 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         facts.withheld,
         facts.one_at_a_time,
         above(cached_pct(summary), CACHED_PCT).map(|share_pct| Caveat::PrefixCacheHits { share_pct }),
+        summary.nagle.filter(|nagle| nagle.on).map(|nagle| Caveat::NagleOn { requests: nagle.requests }),
         facts.length_not_forced.then_some(Caveat::LengthNotForced),
         (completed < COMPLETED_FOR_P99).then_some(Caveat::FewSamples { completed }),
     ];

@@ -8,7 +8,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::plan::RunKey;
-use crate::schema::record::{FailureKind, Outcome, RequestRecord};
+use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::summary::{
     ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
 };
@@ -18,6 +18,7 @@ use crate::schema::unit::Phase;
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
 use super::metrics::Metrics;
+use super::nagle::LateAcks;
 use super::pace::Paces;
 use super::served_alone::ServedAlone;
 use super::tokens::Tokens;
@@ -46,6 +47,8 @@ pub struct SummaryInput {
     pub started_at: Timestamp,
     /// Seconds from launch to readiness; none for a running server.
     pub ready_s: Option<f64>,
+    /// What came of acknowledging the probes' answers late.
+    pub late_acks: Vec<LateAck>,
 }
 
 impl SummaryInput {
@@ -73,6 +76,7 @@ impl SummaryInput {
             ignore_eos: header.plan.sampling.ignore_eos,
             started_at: header.started_at,
             ready_s: header.ready_s,
+            late_acks: header.late_acks.clone(),
         })
     }
 }
@@ -136,6 +140,7 @@ pub struct Summarizer {
     paces: Paces,
     served_alone: ServedAlone,
     sent_unforced: u64,
+    late_acks: LateAcks,
 }
 
 impl Summarizer {
@@ -143,6 +148,8 @@ impl Summarizer {
     pub fn new(input: SummaryInput) -> Self {
         let open_loop = input.traffic.is_open();
         let concurrency = u64::from(input.concurrency.unwrap_or(1));
+        let mut late_acks = LateAcks::default();
+        input.late_acks.iter().for_each(|late| late_acks.add(late));
         Summarizer {
             window: Window::new(open_loop, concurrency),
             input,
@@ -155,11 +162,15 @@ impl Summarizer {
             paces: Paces::default(),
             served_alone: ServedAlone::default(),
             sent_unforced: 0,
+            late_acks,
         }
     }
 
     /// Adds a record, in any order. Warm-up requests are counted and enter no figure.
     pub fn add(&mut self, record: &RequestRecord) {
+        if let Some(late) = &record.late_ack {
+            self.late_acks.add(late);
+        }
         match record.phase {
             Phase::Warmup => count(&mut self.warmup, &record.outcome),
             Phase::Measured => self.add_measured(record),
@@ -237,6 +248,7 @@ impl Summarizer {
         summary.metrics = metrics;
         summary.client = client;
         summary.server = finish.server;
+        summary.nagle = self.late_acks.tell();
         summary.caveats = run_caveats(&summary, facts);
         Ok(summary)
     }
@@ -266,6 +278,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         output_tokens_by_second: Vec::new(),
         client: ClientStats::default(),
         server: None,
+        nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),
         caveats: Vec::<Caveat>::new(),

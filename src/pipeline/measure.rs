@@ -14,6 +14,7 @@ use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::{Plan, RunKey};
+use crate::schema::record::LateAck;
 use crate::schema::summary::ServerCounts;
 use crate::schema::target::Target;
 
@@ -43,6 +44,8 @@ pub struct Standing {
     pub before: Option<ServerCounters>,
     /// What the server's answers have told since then.
     pub reported: ReportedTokens,
+    /// What came of acknowledging the probes' answers late.
+    pub late_acks: Vec<LateAck>,
 }
 
 /// A run that was played and recorded.
@@ -231,6 +234,7 @@ fn records_header(
         monotonic_zero_ns: Some(monotonic_zero_ns(clock)),
         ready_s: standing.ready_s,
         launched: standing.launched.clone(),
+        late_acks: standing.late_acks.clone(),
     }
 }
 

@@ -141,6 +141,12 @@ pub fn sentence(caveat: &Caveat) -> String {
              shorter than asked for. Compare TPOT and tokens a second rather than E2E and RPS."
                 .to_owned()
         }
+        Caveat::NagleOn { requests } => format!(
+            "The server leaves Nagle's algorithm on: in {} it sent on only when its response head had been acknowledged. \
+             Ordinary clients on this host see the first token up to 40 ms later than this client, which acknowledges at \
+             once. Set TCP_NODELAY at the server.",
+            requests_of(*requests)
+        ),
         Caveat::BeyondCalibration { what } => format!(
             "The load lies beyond what harness calibrate found this client exact for on this machine ({what}): its own \
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
@@ -181,6 +187,7 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
         Caveat::LengthNotForced => "length not forced".to_owned(),
+        Caveat::NagleOn { .. } => "Nagle on: ordinary clients wait up to 40 ms more".to_owned(),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
     }
 }
@@ -226,6 +233,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
     use Caveat as C;
     match caveat {
         C::MergedEvents { .. } | C::ReadStamps { .. } | C::FewSamples { .. } => true,
+        C::NagleOn { .. } => false,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => false,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::TokensEstimated { .. } => false,
         C::PaceWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
@@ -250,6 +258,7 @@ fn weight(caveat: &Caveat) -> f64 {
         C::TokensEstimated { requests } => *requests as f64,
         C::ReadStamps { read, .. } => *read as f64,
         C::FewSamples { completed } => -(*completed as f64),
+        C::NagleOn { requests } => *requests as f64,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => 0.0,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::ClientLimited { .. } => 0.0,
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced => 0.0,

@@ -155,6 +155,11 @@ pub enum Caveat {
     },
     /// The engine cannot be told to ignore the end of sequence, so lengths were not forced.
     LengthNotForced,
+    /// The server leaves Nagle's algorithm on: ordinary clients on its host see a first token up to 40 ms later.
+    NagleOn {
+        /// Warm-up and probe requests that showed it.
+        requests: u64,
+    },
     /// More load than `harness calibrate` found this client exact for.
     BeyondCalibration {
         /// `1000 in flight, exact up to 250`
@@ -207,6 +212,7 @@ impl Caveat {
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
             Caveat::LengthNotForced => "length_not_forced",
+            Caveat::NagleOn { .. } => "nagle_on",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
         }
     }
@@ -223,6 +229,7 @@ impl Caveat {
             | Caveat::FewSamples { .. }
             | Caveat::LengthNotForced
             | Caveat::BeyondCalibration { .. }
+            | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::ReadStamps { .. }
             | Caveat::OneAtATime { .. }

@@ -64,6 +64,9 @@ pub struct RequestRecord {
     /// never inside TTFT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_us: Option<u64>,
+    /// Of a warm-up or probe request whose response head was acknowledged late, on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_ack: Option<Box<LateAck>>,
     /// Worst reader lag seen in this request: return of the read minus the kernel's stamp, µs.
     #[serde(default)]
     pub reader_lag_max_us: u32,
@@ -111,6 +114,20 @@ mod shared_text {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
         String::deserialize(deserializer).map(Arc::from)
     }
+}
+
+/// What came of putting off the acknowledgement of a response's first bytes, µs. A server that leaves Nagle's
+/// algorithm on sends nothing more until it has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LateAck {
+    /// Arrival of the first bytes.
+    pub begun_us: u64,
+    /// When it was sent; none where more had come before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack_us: Option<u64>,
+    /// Arrival of the bytes that came next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_us: Option<u64>,
 }
 
 /// Where arrival stamps come from.

@@ -65,6 +65,9 @@ pub struct RunSummary {
     /// What the server counted itself over the run, warm-up and readiness included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerCounts>,
+    /// Whether the server leaves Nagle's algorithm on; none where nothing told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nagle: Option<Nagle>,
     /// Mean prompt tokens of dataset entries, by their id, as the server counted them: of the first
     /// [`PROMPT_IDS_KEPT`] ids of completed requests in order of the alphabet. However many prompts there are,
     /// the map stays small, and runs of the same requests keep the same ids.
@@ -83,6 +86,16 @@ impl RunSummary {
     pub fn withholds_pace(&self) -> bool {
         self.caveats.iter().any(|caveat| matches!(caveat, Caveat::PaceWithheld { .. }))
     }
+}
+
+/// Whether the server leaves Nagle's algorithm on (no TCP_NODELAY), so that its kernel keeps a first token back until
+/// the client has acknowledged the response head, which ordinary clients do up to 40 ms late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nagle {
+    /// It does.
+    pub on: bool,
+    /// Warm-up and probe requests that told so.
+    pub requests: u64,
 }
 
 /// Counts; `issued = completed + failed + cancelled + dropped`.

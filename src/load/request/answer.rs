@@ -319,6 +319,7 @@ pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect
         last_token_us: None,
         end_us: 0,
         connect_us: None,
+        late_ack: None,
         reader_lag_max_us: 0,
         stamps: StampKind::Read,
         replayed: false,
