@@ -158,6 +158,8 @@ impl Ends {
             return;
         }
         match counts.beyond_events {
+            // At its limit it ended before an end could come.
+            Some(0) if record.max_tokens > 0 && output >= record.max_tokens => {}
             Some(0) => self.shown += 1,
             Some(1) => self.hidden += 1,
             Some(_) | None => {

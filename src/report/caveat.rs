@@ -115,7 +115,7 @@ pub fn sentence(caveat: &Caveat) -> String {
         ),
         Caveat::MergedEvents { share_pct } => format!(
             "{} of the token events were read together with later ones, so their times are somewhat too late. \
-             Run the client on a less busy machine, and over HTTP/1.1, where answers share no connection.",
+             Run the client on a less busy machine; over HTTP/2, where answers share connections, try HTTP/1.1.",
             percent(*share_pct)
         ),
         Caveat::ClientLimited { reason } => format!(

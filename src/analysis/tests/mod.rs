@@ -7,6 +7,7 @@ mod comparing;
 mod distributions;
 mod exactness;
 mod figures;
+mod paces;
 mod properties;
 mod windows;
 
