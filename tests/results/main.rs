@@ -149,6 +149,7 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
             output: Some(5),
             delivered: Some(4),
             cached: None,
+            reasoning: None,
             by_event: false,
             source: TokenSource::Usage,
         },

@@ -88,6 +88,8 @@ pub(crate) struct Usage {
     pub(crate) completion: Option<u32>,
     /// Of the prompt, from the prefix cache.
     pub(crate) cached: Option<u32>,
+    /// Of the output, reasoning, shown or not.
+    pub(crate) reasoning: Option<u32>,
 }
 
 /// The most characters that are kept of a text from outside.

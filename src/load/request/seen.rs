@@ -221,6 +221,7 @@ impl Seen {
                 output: counted,
                 delivered: counted,
                 cached,
+                reasoning: None,
                 by_event: false,
                 source: TokenSource::Chunks,
             };
@@ -233,6 +234,7 @@ impl Seen {
             output: Some(output),
             delivered,
             cached,
+            reasoning: usage.reasoning,
             by_event: self.by_event,
             source: TokenSource::Usage,
         }
