@@ -52,13 +52,25 @@ impl AtomicFile {
     /// # Errors
     /// The directory is missing or cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
+        // Results are for everyone whom the umask lets read; the crate's own default is 0600.
+        AtomicFile::create_with(path, 0o666)
+    }
+
+    /// The same for a file that nobody else may read.
+    ///
+    /// # Errors
+    /// As [`AtomicFile::create`]'s.
+    pub fn create_private(path: &Path) -> Result<Self> {
+        AtomicFile::create_with(path, 0o600)
+    }
+
+    fn create_with(path: &Path, mode: u32) -> Result<Self> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = directory.unwrap_or(Path::new("."));
         let file = tempfile::Builder::new()
             .prefix(".harness-")
             .suffix(".part")
-            // Results are for everyone whom the umask lets read; the crate's own default is 0600.
-            .permissions(Permissions::from_mode(0o666))
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory)
             .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(AtomicFile { path: path.to_owned(), file: BufWriter::new(file) })

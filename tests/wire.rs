@@ -4,7 +4,7 @@
 use harness::load::parse_answer;
 use harness::schema::plan::Sampling;
 use harness::schema::record::{FailureKind, Outcome, RequestRecord, TokenSource};
-use harness::schema::target::{Capabilities, ProtocolName};
+use harness::schema::target::{BodyFields, Capabilities, ProtocolName};
 
 /// What a capture holds, counted by hand and by an independent script.
 struct Expected {
@@ -52,6 +52,7 @@ fn protocol(capture: &str) -> Capabilities {
         eos_in_usage: true,
         done_marker: true,
         body: serde_json::Map::new(),
+        fields: BodyFields::default(),
     }
 }
 

@@ -40,8 +40,9 @@ impl ReportedTokens {
 
     /// Adds a request, warm-up ones too.
     pub fn add(&mut self, record: &RequestRecord) {
-        let counts = record.tokens.prompt.zip(record.tokens.output);
-        match (&record.outcome, record.tokens.source, counts) {
+        let believed = record.counts();
+        let counts = believed.prompt.zip(believed.output);
+        match (&record.outcome, believed.source, counts) {
             (Outcome::Completed, TokenSource::Usage, Some((prompt, output))) => {
                 self.prompt += u64::from(prompt);
                 self.output += u64::from(output);

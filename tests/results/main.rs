@@ -29,7 +29,7 @@ use harness::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
 };
 use harness::schema::summary::{MetricValue, RunSummary};
-use harness::schema::target::{Capabilities, Model, Origin, ServerMetrics, Target};
+use harness::schema::target::{BodyFields, Capabilities, Model, Origin, ServerMetrics, Target};
 use harness::schema::traffic::{Ramp, Traffic, Until, Warmup};
 use harness::schema::unit::Phase;
 use jiff::Timestamp;
@@ -55,6 +55,7 @@ fn target(label: &str) -> Target {
             eos_in_usage: true,
             done_marker: true,
             body: serde_json::Map::new(),
+            fields: BodyFields::default(),
         },
         metrics: ServerMetrics::default(),
         not_level: Vec::new(),
@@ -75,6 +76,7 @@ fn plan(run_id: &str) -> Plan {
             path: "built-in".into(),
             sha256: "00".into(),
             prompts: 18,
+            passed_over: Vec::new(),
         },
         seed: 1,
         launching: Some(Launching::default()),
@@ -111,6 +113,7 @@ fn header(run_id: &str, label: &str) -> RecordsHeader {
         monotonic_zero_ns: None,
         ready_s: Some(12.0),
         launched: vec!["vllm".into(), "serve".into()],
+        late_acks: Vec::new(),
     }
 }
 
@@ -137,6 +140,7 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
         last_token_us: Some(sent_us + 2_500),
         end_us: sent_us + 2_600,
         connect_us: None,
+        late_ack: None,
         reader_lag_max_us: 12,
         stamps: StampKind::Kernel,
         replayed: false,
@@ -145,12 +149,17 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
             output: Some(5),
             delivered: Some(4),
             cached: None,
+            reasoning: None,
+            by_event: false,
             source: TokenSource::Usage,
         },
         max_tokens: 64,
         forced_length: false,
         status: Some(200),
         finish_reason: Some("stop".into()),
+        gateway: None,
+        missing_sign: None,
+        passed_over: 0,
         outcome,
     }
 }

@@ -32,8 +32,9 @@ pub struct Prepared {
     pub secrets: Vec<String>,
 }
 
-/// Makes the command ready. Fails where the port is taken, a secret is not set, or docker is missing.
-pub fn prepare(request: &LaunchRequest<'_>) -> Result<Prepared, Refusal> {
+/// Makes the command ready; a container will bear the guard's `mark`. Fails where the port is taken, a secret is not
+/// set, or docker is missing.
+pub fn prepare(request: &LaunchRequest<'_>, mark: &str) -> Result<Prepared, Refusal> {
     // Names and values that are not UTF-8 are none of those that we hand through.
     let own: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -41,7 +42,7 @@ pub fn prepare(request: &LaunchRequest<'_>) -> Result<Prepared, Refusal> {
     let port = choose_port(request)?;
     match &request.spec.launcher {
         Launcher::Process => prepare_process(request.spec, &own, port),
-        Launcher::Docker(_) => prepare_docker(request, &own, port),
+        Launcher::Docker(_) => prepare_docker(request, &own, port, mark),
     }
 }
 
@@ -52,7 +53,10 @@ fn prepare_process(
 ) -> Result<Prepared, Refusal> {
     let filled = fill_in(&spec.argv, port, own)?;
     let mut environment = child_environment(own.clone().into_iter(), spec);
-    environment.extend(own_environment(spec, port));
+    // What is handed through from our own environment is nobody's template.
+    for (_, value) in environment.iter_mut().filter(|(name, _)| spec.env.contains_key(*name)) {
+        *value = placeholders::with_port(value, port);
+    }
     let mut secrets = filled.secrets;
     secrets.extend(secret_values(&environment));
     Ok(Prepared { port, argv: filled.argv, launched: filled.launched, environment, container: None, secrets })
@@ -62,6 +66,7 @@ fn prepare_docker(
     request: &LaunchRequest<'_>,
     own: &BTreeMap<String, String>,
     port: u16,
+    mark: &str,
 ) -> Result<Prepared, Refusal> {
     let spec = request.spec;
     let Launcher::Docker(image) = &spec.launcher else { return prepare_process(spec, own, port) };
@@ -72,9 +77,13 @@ fn prepare_docker(
     let name = docker::container_name(request.run_id, request.label);
     let names = names_for_container(own.clone().into_iter(), spec);
     let filled = fill_in(&spec.argv, image.container_port, own)?;
-    let set = own_environment(spec, image.container_port);
-    let command =
-        |arguments: &[String]| docker::run_command(&client, image, &name, port, &set, &names, arguments);
+    let filled_in = |(name, value): (&String, &String)| {
+        (name.clone(), placeholders::with_port(value, image.container_port))
+    };
+    let set = spec.env.iter().map(filled_in).collect();
+    let command = |arguments: &[String]| {
+        docker::run_command(&client, image, (&name, mark), port, &set, &names, arguments)
+    };
     let environment = docker_client_environment(own.clone().into_iter(), spec);
     let mut secrets = filled.secrets;
     secrets.extend(secret_values(&environment));
@@ -86,13 +95,6 @@ fn prepare_docker(
         container: Some(Container { docker: client.clone(), name: name.clone() }),
         secrets,
     })
-}
-
-/// What the plan sets, filled in; what is handed through from our own environment is nobody's template.
-fn own_environment(spec: &LaunchSpec, port: u16) -> BTreeMap<String, String> {
-    let is_cleared = |name: &str| spec.env_clear.iter().any(|cleared| cleared == name);
-    let own = spec.env.iter().filter(|(name, _)| !is_cleared(name));
-    own.map(|(name, value)| (name.clone(), placeholders::with_port(value, port))).collect()
 }
 
 /// The port that was asked for, if it is free, else a free one.

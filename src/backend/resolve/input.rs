@@ -10,7 +10,7 @@ use crate::backend::find::Found;
 use crate::backend::managed::Variant;
 use crate::schema::plan::SharedSettings;
 use crate::schema::refusal::refuse;
-use crate::schema::target::Capabilities;
+use crate::schema::target::{BodyFields, Capabilities};
 
 /// The setting that every backend has: `process` or `docker`.
 pub const LAUNCHER: &str = "launcher";
@@ -92,6 +92,7 @@ pub(super) fn capabilities_of(definition: &Definition, scope: &Scope) -> Result<
         eos_in_usage: facts.eos_in_usage,
         done_marker: facts.done_marker,
         body: facts.body.clone(),
+        fields: BodyFields::default(),
     })
 }
 

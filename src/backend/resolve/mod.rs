@@ -14,7 +14,7 @@ use crate::backend::definition::template::Scope;
 use crate::backend::definition::{Definition, Role};
 use crate::backend::model::{model_name, precision};
 use crate::schema::refusal::{Refusal, refuse};
-use crate::schema::target::{Capabilities, LaunchSpec, Model, Origin, Target};
+use crate::schema::target::{BodyFields, Capabilities, LaunchSpec, Model, Origin, Target};
 use crate::secrets::{argument_with_a_secret, holds_a_secret, names_a_secret};
 use building::Building;
 use input::capabilities_of;
@@ -130,6 +130,7 @@ fn plain_capabilities(model: &str) -> Capabilities {
         eos_in_usage: true,
         done_marker: true,
         body: serde_json::Map::new(),
+        fields: BodyFields { try_ignore_eos: true, ..BodyFields::default() },
     }
 }
 
