@@ -288,6 +288,7 @@ mod tests {
             continuous_usage: true,
             eos_in_usage: true,
             done_marker: true,
+            force_length: Map::new(),
             body: Map::new(),
         }
     }

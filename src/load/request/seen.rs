@@ -213,7 +213,7 @@ pub(crate) fn expect(
     Expect {
         protocol,
         max_tokens,
-        forced: sampling.ignore_eos && capabilities.ignore_eos,
+        forced: sampling.ignore_eos && capabilities.forces_length(),
         exact: sampling.exact_itl && capabilities.continuous_usage,
         done_marker: capabilities.done_marker,
         eos_in_usage: capabilities.eos_in_usage,
