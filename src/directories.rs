@@ -11,6 +11,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::schema::refusal::refusal;
+use crate::schema::text::write_json_indented;
 
 /// Engines, models and calibrations: `HARNESS_DATA_DIR`, else `$XDG_DATA_HOME/harness`, else
 /// `~/.local/share/harness`.
@@ -128,7 +129,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 /// As [`AtomicFile`]'s.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
-    serde_json::to_writer_pretty(&mut file, value)
+    write_json_indented(&mut file, value)
         .map_err(anyhow::Error::from)
         .and_then(|()| file.write_all(b"\n").map_err(anyhow::Error::from))
         .with_context(|| format!("cannot write {}", path.display()))?;

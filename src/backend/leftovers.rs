@@ -8,8 +8,10 @@ use std::time::Duration;
 use crate::backend::docker;
 use crate::backend::guard::{Container, StateFile, Unread, kill_family, living_family, mark};
 use crate::backend::process::{self, Process};
+use crate::backend::server_log::hide_what_looks_secret;
 use crate::directories::state_dir;
 use crate::programs::{on_path, remove_container, succeeds};
+use crate::secrets::secret_values;
 
 /// The longest that a kill of leftovers may take.
 const STOP: Duration = Duration::from_secs(10);
@@ -29,6 +31,8 @@ pub struct Leftover {
     pub processes: Vec<Process>,
     /// Containers that are still there.
     pub containers: Vec<Container>,
+    /// Logs of its servers, which nobody has cleaned.
+    logs: Vec<PathBuf>,
     guard: Process,
 }
 
@@ -106,12 +110,46 @@ pub fn stop(leftover: &Leftover) -> io::Result<()> {
             )));
         }
     }
+    clean(&leftover.logs);
     fs::remove_file(&leftover.file)
 }
 
 /// The client on our own PATH: never a program that a file names.
 fn docker_client() -> Option<PathBuf> {
     on_path("docker", &std::env::var_os("PATH")?)
+}
+
+/// Takes the secrets out of the logs in these directories of results that no living guard takes care of.
+pub fn clean_logs(directories: &[PathBuf]) {
+    let guarded = state_dir().map(|directory| logs_of_the_living(&directory)).unwrap_or_default();
+    for directory in directories {
+        let entries = fs::read_dir(directory).into_iter().flatten();
+        let logs = entries.filter_map(|entry| entry.ok()?.path().canonicalize().ok());
+        clean(&logs.filter(|log| !guarded.contains(log)).collect::<Vec<_>>());
+    }
+}
+
+fn logs_of_the_living(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    let states = entries.filter_map(|entry| StateFile::read(&entry.ok()?.path()).ok());
+    let living = states.filter(|state| state.guard.is_alive() || state.harness.is_alive());
+    let logs = living.flat_map(|state| state.servers.into_iter().filter_map(|server| server.log));
+    logs.filter_map(|log| log.canonicalize().ok()).collect()
+}
+
+/// What an engine was given is known to nobody any more but for what our own environment still holds.
+fn clean(logs: &[PathBuf]) {
+    let own = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let secrets = secret_values(&own.collect());
+    let is_log = |log: &&PathBuf| {
+        let is_file = fs::symlink_metadata(log).is_ok_and(|found| found.is_file());
+        is_file && log.extension().is_some_and(|end| end == "log")
+    };
+    for log in logs.iter().filter(is_log) {
+        // A log that cannot be rewritten is no reason to stop.
+        let _ = hide_what_looks_secret(log, &secrets);
+    }
 }
 
 /// A state file's leftover, if it tells of one.
@@ -126,6 +164,7 @@ fn examine(file: PathBuf) -> Option<Leftover> {
         }
     };
     if state.boot_id != process::boot_id() {
+        clean(&logs_of(&state));
         remove_stale(&file);
         return None;
     }
@@ -143,6 +182,7 @@ fn examine(file: PathBuf) -> Option<Leftover> {
     let named = state.servers.iter().filter_map(|server| server.container.clone());
     let containers: Vec<Container> = named.filter(|container| is_its(container, state.guard)).collect();
     if processes.is_empty() && containers.is_empty() {
+        clean(&logs_of(&state));
         remove_stale(&file);
         return None;
     }
@@ -152,6 +192,7 @@ fn examine(file: PathBuf) -> Option<Leftover> {
         ports: state.servers.iter().map(|server| server.port).collect(),
         processes,
         containers,
+        logs: logs_of(&state),
         guard: state.guard,
     })
 }
@@ -160,6 +201,10 @@ fn examine(file: PathBuf) -> Option<Leftover> {
 fn is_its(container: &Container, guard: Process) -> bool {
     let client = docker_client();
     client.is_some_and(|client| docker::bears_mark(&client, &container.name, &mark(guard), DOCKER))
+}
+
+fn logs_of(state: &StateFile) -> Vec<PathBuf> {
+    state.servers.iter().filter_map(|server| server.log.clone()).collect()
 }
 
 fn remove_stale(file: &Path) {
@@ -181,7 +226,13 @@ mod tests {
             pid_namespace: process::pid_namespace(),
             harness: dead,
             guard: dead,
-            servers: vec![KeptServer { label: "vllm".into(), port: 8000, processes, container: None }],
+            servers: vec![KeptServer {
+                label: "vllm".into(),
+                port: 8000,
+                processes,
+                container: None,
+                log: None,
+            }],
         }
     }
 

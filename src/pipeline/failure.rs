@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::backend::launch::LaunchError;
 use crate::schema::comparison::FailedTarget;
 use crate::schema::refusal::{Refusal, with_cures};
-use crate::secrets::names_a_secret;
+use crate::secrets::{from_outside, names_a_secret};
 
 /// What becomes of the rest of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +44,8 @@ impl Failure {
         FailedTarget {
             label: label.to_owned(),
             round,
-            error: self.what.clone(),
-            hint: self.hints(label).join("; "),
+            error: from_outside(&self.what).into_owned(),
+            hint: from_outside(&self.hints(label).join("; ")).into_owned(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::gateway::Gateway;
 use super::unit::Phase;
 
 /// One request as it was played. All stamps are µs from the run's start on the monotonic clock.
@@ -63,6 +64,9 @@ pub struct RequestRecord {
     /// never inside TTFT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_us: Option<u64>,
+    /// Of a warm-up or probe request whose response head was acknowledged late, on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_ack: Option<Box<LateAck>>,
     /// Worst reader lag seen in this request: return of the read minus the kernel's stamp, µs.
     #[serde(default)]
     pub reader_lag_max_us: u32,
@@ -85,6 +89,9 @@ pub struct RequestRecord {
     /// The server's own word: `stop`, `length`, `eos_token`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
+    /// What stands between client and server, where a response header tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Gateway>,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -107,6 +114,20 @@ mod shared_text {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
         String::deserialize(deserializer).map(Arc::from)
     }
+}
+
+/// What came of putting off the acknowledgement of a response's first bytes, µs. A server that leaves Nagle's
+/// algorithm on sends nothing more until it has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LateAck {
+    /// Arrival of the first bytes.
+    pub begun_us: u64,
+    /// When it was sent; none where more had come before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack_us: Option<u64>,
+    /// Arrival of the bytes that came next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_us: Option<u64>,
 }
 
 /// Where arrival stamps come from.
@@ -185,7 +206,7 @@ impl FailureKind {
     }
 }
 
-/// Token counts of one request.
+/// Token counts of one request, as they were told. What is believed of them is [`super::token_counts::Counts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TokenCounts {
     /// Prompt tokens as the server counts them (template and BOS included).
@@ -201,6 +222,9 @@ pub struct TokenCounts {
     /// Prompt tokens that the server took from its prefix cache, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<u32>,
+    /// Each event told its own count, so that [`Chunk::tokens`] is the server's word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_event: bool,
     /// Where `output` comes from.
     pub source: TokenSource,
 }

@@ -41,6 +41,9 @@ pub struct KeptServer {
     pub processes: Vec<Process>,
     /// Its container.
     pub container: Option<Container>,
+    /// Its log, which may hold keys until it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
 }
 
 /// Why a state file tells us nothing.

@@ -12,11 +12,10 @@ use crate::backend::launch::child_environment::{
 };
 use crate::backend::launch::port;
 use crate::backend::launch::request::LaunchRequest;
-use crate::backend::server_log::HIDDEN;
 use crate::programs::on_path;
 use crate::schema::refusal::Refusal;
 use crate::schema::target::{LaunchSpec, Launcher, SCRATCH};
-use crate::secrets::secret_values;
+use crate::secrets::{HIDDEN, secret_values};
 
 /// Opens a secret's placeholder; its name and `}` follow.
 const SECRET: &str = "{secret:";

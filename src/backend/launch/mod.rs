@@ -30,6 +30,7 @@ pub use crate::backend::launch::request::{LaunchEvent, LaunchRequest};
 use crate::backend::launch::shutdown::Stopped;
 use crate::backend::server_log::ServerLog;
 use crate::schema::target::Stop;
+use crate::secrets;
 
 /// How a server ended that nobody had stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +109,10 @@ where
         return Err(LaunchError { interrupted: true, ..refuse(&request, what, None) });
     }
     let mark = mark(guard.process());
-    let prepared = prepare(&request, &mark).map_err(|why| refuse(&request, why.what, why.cure))?;
+    let mut prepared = prepare(&request, &mark).map_err(|why| refuse(&request, why.what, why.cure))?;
+    // The engine may print what it is sent, and its answers what it was given.
+    secrets::keep_from_outputs(prepared.secrets.iter().cloned());
+    prepared.secrets = secrets::kept();
     let asked: Vec<String> =
         spec.readiness.paths.iter().chain(&spec.readiness.models_path).cloned().collect();
     let log = ServerLog::open(request.log, prepared.secrets.clone(), &asked).map_err(|error| {

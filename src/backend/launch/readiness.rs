@@ -215,7 +215,7 @@ async fn wait_for_model(
             }
             // Behind a key that only the probe has; whose port it is has been checked.
             Err(NoAnswer::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => return Ok(()),
-            Err(why @ (NoAnswer::Status(_) | NoAnswer::NoList(_))) => {
+            Err(why @ (NoAnswer::Status(_) | NoAnswer::Redirect(..) | NoAnswer::NoList(_))) => {
                 format!("GET {path} answers {why}")
             }
             Err(why @ (NoAnswer::NoConnection(_) | NoAnswer::Broken(_))) => {

@@ -12,6 +12,7 @@ use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use crate::schema::gateway::Gateway;
 use crate::schema::live::LiveCounters;
 use crate::schema::unit::Phase;
 
@@ -21,6 +22,7 @@ use crate::load::request::answer::{Answer, Ending, Progress};
 use crate::load::request::in_flight::InFlight;
 use crate::load::request::seen::Arrival;
 use crate::load::schedule::pacer::Tickets;
+use crate::load::socket::acks::Acks;
 
 /// How a stream broke.
 struct Break {
@@ -93,12 +95,69 @@ async fn exchange(
     connections: &Http2Connections,
     place: &Http2Stream,
 ) -> Result<Ending, Break> {
+    if !place.is_alone() {
+        request.end_hold(false);
+    }
+    place.prepare_acks(request.acks());
     let response = send(request, connections, place).map_err(|error| broken(&error, false))?;
-    let Some(answer) = &mut request.answer else { return Ok(Ending::Read) };
-    let measured = (request.record.phase == Phase::Measured).then_some(&*request.client.live);
     let stream = response.stream_id().as_u32();
-    let mut receiver = Receiver { part: Part::Head(response), stream, place, frames: Vec::new() };
-    poll_fn(|context| receiver.poll(context, answer, measured)).await
+    let mut receiver =
+        Receiver { part: Part::Head(response), stream, place, frames: Vec::new(), took: false };
+    if request.acks() == Acks::Delayed {
+        if let Some(end) = read(request, &mut receiver, true).await {
+            return end;
+        }
+        if let Some(until) = request.begin_hold() {
+            let came = tokio::select! {
+                biased;
+                end = read(request, &mut receiver, true) => Some(end),
+                () = tokio::time::sleep_until(until.into()) => None,
+            };
+            request.end_hold(came.is_none());
+            place.set_acks(Acks::Quick);
+            if !place.is_alone() {
+                // Another stream's bytes may have borne the acknowledgement.
+                request.record.late_ack = None;
+            }
+            if let Some(Some(end)) = came {
+                return end;
+            }
+        }
+    }
+    read(request, &mut receiver, false).await.unwrap_or(Ok(Ending::Read))
+}
+
+/// Takes frames to the answer's end, or what one wake-up brings: none where that was not its end.
+async fn read(
+    request: &mut InFlight<'_>,
+    receiver: &mut Receiver<'_>,
+    once: bool,
+) -> Option<Result<Ending, Break>> {
+    let acks = request.acks();
+    let Some(answer) = &mut request.answer else { return Some(Ok(Ending::Read)) };
+    let late = &mut request.record.late_ack;
+    let measured = (request.record.phase == Phase::Measured).then_some(&*request.client.live);
+    poll_fn(|context| {
+        let polled = receiver.poll(context, answer, measured);
+        if receiver.took
+            && let Some(late) = late
+            && late.next_us.is_none()
+        {
+            late.next_us = Some(answer.newest_us());
+        }
+        match polled {
+            Poll::Ready(end) => Poll::Ready(Some(end)),
+            Poll::Pending if receiver.took && once => Poll::Ready(None),
+            Poll::Pending => {
+                // Until the first token, as for HTTP/1.1.
+                if receiver.took && acks == Acks::Quick && answer.events() == 0 {
+                    receiver.place.set_acks(Acks::Quick);
+                }
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }
 
 /// Hands head and body to h2, which writes them when the connection's task runs next: at once, unless the
@@ -122,6 +181,8 @@ struct Receiver<'a> {
     place: &'a Http2Stream,
     /// Pieces of the body that were found in one wake-up.
     frames: Vec<Bytes>,
+    /// Something of the answer was found in the last wake-up.
+    took: bool,
 }
 
 /// What is to come next.
@@ -163,7 +224,8 @@ impl Receiver<'_> {
                 },
             }
         };
-        if head.is_some() || !self.frames.is_empty() || matches!(ended, Some(Ok(()))) {
+        self.took = head.is_some() || !self.frames.is_empty() || matches!(ended, Some(Ok(())));
+        if self.took {
             let events = answer.events();
             let frames = self.frames.iter().map(|frame| &**frame);
             let progress = answer.read_frames(head, frames, self.arrival(answer.newest_us()));
@@ -219,6 +281,10 @@ fn read_head(status: u16, headers: &HeaderMap) -> Head {
         content: value(CONTENT_TYPE).map(|value| content(&value)).unwrap_or_default(),
         encoded: value(CONTENT_ENCODING).is_some_and(|value| value != "identity"),
         keep_alive: true,
+        gateway: headers.iter().fold(None, |known, (name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+            Gateway::prefer(known, Gateway::of_header(name.as_str(), &value))
+        }),
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::schema::unit::{Body, Message};
+use crate::secrets::from_outside;
 
 /// One request, before a protocol makes bytes of it.
 #[derive(Debug, Clone, Copy)]
@@ -78,8 +79,9 @@ pub(crate) struct PromptDetails {
     pub(crate) cached_tokens: Option<u32>,
 }
 
-/// One line of at most 300 characters.
+/// One line of at most 300 characters, safe to show. A key is hidden before the cut, which would leave half of it.
 pub(crate) fn clip(text: &str) -> String {
+    let text = from_outside(text);
     let mut line = String::new();
     for word in text.split_whitespace() {
         if !line.is_empty() {

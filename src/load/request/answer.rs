@@ -229,6 +229,7 @@ impl Answer {
         record.outcome = self.outcome(ending);
         let seen = self.seen;
         record.status = Some(self.http.head().status).filter(|status| *status != 0);
+        record.gateway = self.http.head().gateway;
         record.headers_us = seen.headers_us;
         record.first_event_us = seen.first_event_us;
         record.first_token_us = seen.first_token_us;
@@ -318,6 +319,7 @@ pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect
         last_token_us: None,
         end_us: 0,
         connect_us: None,
+        late_ack: None,
         reader_lag_max_us: 0,
         stamps: StampKind::Read,
         replayed: false,
@@ -326,6 +328,7 @@ pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect
         forced_length: expect.forced,
         status: None,
         finish_reason: None,
+        gateway: None,
         outcome: Outcome::Dropped,
     }
 }

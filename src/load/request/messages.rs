@@ -60,7 +60,6 @@ impl Messages {
         api_key: Option<&str>,
         capabilities: &Capabilities,
         sampling: &Sampling,
-        close: bool,
     ) -> anyhow::Result<Messages> {
         let headers = headers(base_url, wire, api_key)?;
         let path = path(base_url, &wire.path);
@@ -72,7 +71,7 @@ impl Messages {
         let head = if wire.http2 {
             Head::Http2(Box::new(http2_head(base_url, &path, &headers)?))
         } else {
-            Head::Http1(http1_head(&path, &headers, close)?)
+            Head::Http1(http1_head(&path, &headers)?)
         };
         let protocol = Protocol::of(wire.protocol);
         let body = protocol.shared_body(capabilities, sampling);
@@ -205,7 +204,7 @@ fn headers(
     Ok(headers)
 }
 
-fn http1_head(path: &str, headers: &[(String, String)], close: bool) -> anyhow::Result<Vec<u8>> {
+fn http1_head(path: &str, headers: &[(String, String)]) -> anyhow::Result<Vec<u8>> {
     let mut head = format!("POST {path} HTTP/1.1\r\n");
     for (name, value) in headers {
         let token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
@@ -215,9 +214,6 @@ fn http1_head(path: &str, headers: &[(String, String)], close: bool) -> anyhow::
             );
         }
         head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if close {
-        head.push_str("Connection: close\r\n");
     }
     Ok(head.into_bytes())
 }
@@ -298,7 +294,7 @@ mod tests {
 
     fn message(wire: &HttpSettings, protocol: &Capabilities, sampling: &Sampling) -> (String, Value) {
         let url = Url::parse("http://example.org:8000").unwrap();
-        let messages = Messages::new(&url, wire, Some("secret"), protocol, sampling, false).unwrap();
+        let messages = Messages::new(&url, wire, Some("secret"), protocol, sampling).unwrap();
         let unit = Unit::single("p", "a \"b\"\né", 7);
         let text = String::from_utf8(messages.first(&unit).unwrap().to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -362,7 +358,7 @@ mod tests {
         assert!(head.contains("authorization: Basic x") && !head.contains("secret"), "{head}");
         let url = Url::parse("http://h").unwrap();
         for (name, value) in [("x", "a\r\nb: c"), ("x y", "a"), ("", "a"), ("Content-Length", "3")] {
-            let refused = Messages::new(&url, &header(name, value), None, &protocol(), &PLAIN, false);
+            let refused = Messages::new(&url, &header(name, value), None, &protocol(), &PLAIN);
             assert!(refused.is_err(), "{name}: {value}");
         }
     }
@@ -378,7 +374,7 @@ mod tests {
 
     fn messages(protocol_name: ProtocolName) -> Arc<Messages> {
         let url = Url::parse("http://h").unwrap();
-        Arc::new(Messages::new(&url, &wire(protocol_name), None, &protocol(), &PLAIN, false).unwrap())
+        Arc::new(Messages::new(&url, &wire(protocol_name), None, &protocol(), &PLAIN).unwrap())
     }
 
     #[test]

@@ -11,7 +11,6 @@ const EXPECT: Expect = Expect {
     protocol: Protocol::OpenaiChat,
     max_tokens: 2,
     forced: false,
-    exact: false,
     done_marker: true,
     eos_in_usage: true,
     keep_text: false,
@@ -278,11 +277,18 @@ fn a_forced_length_that_is_not_reached_is_short_output() {
     assert_eq!(every_cut(EXPECT, &stream(&[A, B, FINISH, USAGE, DONE])).outcome, Outcome::Completed);
     // Chunks are no tokens: without usage fewer of them prove nothing.
     assert_eq!(every_cut(forced, &stream(&[A, FINISH, DONE])).outcome, Outcome::Completed);
-    assert_failed(
-        &every_cut(EXPECT, &stream(&[FINISH, DONE])),
-        FailureKind::ShortOutput,
-        "without any token",
-    );
+    assert_failed(&every_cut(forced, &stream(&[FINISH, DONE])), FailureKind::ShortOutput, "without any token");
+}
+
+#[test]
+fn an_empty_answer_is_whole_whether_its_end_is_counted_or_not() {
+    let stop = FINISH.replace("length", "stop");
+    let one = USAGE.replace(r#""completion_tokens":2"#, r#""completion_tokens":1"#);
+    let none = USAGE.replace(r#""completion_tokens":2"#, r#""completion_tokens":0"#);
+    for events in [vec![&*stop, &one, DONE], vec![&stop, &none, DONE], vec![&stop, DONE]] {
+        let record = every_cut(EXPECT, &stream(&events));
+        assert_eq!((record.outcome, record.first_token_us), (Outcome::Completed, None), "{events:?}");
+    }
 }
 
 #[test]
@@ -311,7 +317,7 @@ fn a_hidden_end_of_sequence_is_output_but_not_delivered() {
 }
 
 #[test]
-fn continuous_usage_counts_the_tokens_of_each_event() {
+fn an_events_own_count_is_taken_where_the_first_event_has_one() {
     let event = |text: &str, total: u32| {
         format!(
             r#"data: {{"choices":[{{"delta":{{"content":"{text}"}}}}],"usage":{{"prompt_tokens":5,"completion_tokens":{total}}}}}"#
@@ -321,15 +327,15 @@ fn continuous_usage_counts_the_tokens_of_each_event() {
     let events =
         [event("a", 1), event("", 2), event("bcd", 4), event("e", 5), FINISH.to_owned(), DONE.to_owned()];
     let events: Vec<&str> = events.iter().map(String::as_str).collect();
-    let tokens = |exact| -> Vec<u32> {
-        every_cut(Expect { exact, ..EXPECT }, &stream(&events))
-            .chunks
-            .iter()
-            .map(|chunk| chunk.tokens)
-            .collect()
+    let tokens = |events: &[&str]| -> (Vec<u32>, bool) {
+        let record = every_cut(EXPECT, &stream(events));
+        (record.chunks.iter().map(|chunk| chunk.tokens).collect(), record.tokens.by_event)
     };
-    assert_eq!(tokens(true), [1, 3, 1]);
-    assert_eq!(tokens(false), [1, 1, 1]);
+    assert_eq!(tokens(&events), (vec![1, 3, 1], true));
+    // A total beside the last text says nothing of the events before it, and 0 beside text is no count.
+    assert_eq!(tokens(&[A, B, events[3], FINISH, DONE]), (vec![1, 1, 1], false));
+    let zero = event("a", 0);
+    assert_eq!(tokens(&[&zero, &zero, FINISH, DONE]), (vec![1, 1], false));
 }
 
 #[test]

@@ -369,7 +369,7 @@ async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
     let server = Server::answering(Reply::whole());
     let url = server.serve().await;
     let job = job(&url, closed());
-    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30), None).await;
     assert_eq!((record.outcome, record.tokens.prompt), (Outcome::Completed, Some(3)));
     assert!(record.connect_us.is_some());
     assert!(server.counts.all_closed().await);
