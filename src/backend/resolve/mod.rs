@@ -124,6 +124,7 @@ fn plain_capabilities(model: &str) -> Capabilities {
         continuous_usage: false,
         eos_in_usage: true,
         done_marker: true,
+        force_length: serde_json::Map::new(),
         body: serde_json::Map::new(),
         fields: BodyFields { try_ignore_eos: true, ..BodyFields::default() },
     }
