@@ -127,7 +127,11 @@ impl<'de> Deserialize<'de> for Written {
         };
         let content = match content(&mut more) {
             Some(content) => content,
-            None => return Err(D::Error::custom(format!("{FORM}; one has a content that is no text and no list"))),
+            None => {
+                return Err(D::Error::custom(format!(
+                    "{FORM}; one has a content that is no text and no list"
+                )));
+            }
         };
         Ok(Written(Message { role, content, more }))
     }

@@ -63,8 +63,18 @@ fn a_list_keeps_its_order_and_its_own_values() {
     assert_eq!(
         prompts,
         [
-            Prompt { id: "b".into(), category: "chat".into(), body: Body::Text("one".into()), max_tokens: Some(7) },
-            Prompt { id: "a".into(), category: String::new(), body: Body::Text("two".into()), max_tokens: None },
+            Prompt {
+                id: "b".into(),
+                category: "chat".into(),
+                body: Body::Text("one".into()),
+                max_tokens: Some(7)
+            },
+            Prompt {
+                id: "a".into(),
+                category: String::new(),
+                body: Body::Text("two".into()),
+                max_tokens: None
+            },
         ]
     );
 }
@@ -263,8 +273,12 @@ fn zero_max_tokens_is_refused() {
 
 #[test]
 fn an_override_wins_over_the_entry_and_the_entry_over_the_default() {
-    let prompt =
-        |max_tokens| Prompt { id: "a".into(), category: String::new(), body: Body::Text("x".into()), max_tokens };
+    let prompt = |max_tokens| Prompt {
+        id: "a".into(),
+        category: String::new(),
+        body: Body::Text("x".into()),
+        max_tokens,
+    };
     let prompts = [prompt(Some(7)), prompt(None)];
     let limits =
         |over| units(&prompts, over, 64).iter().map(|unit| unit.turns[0].max_tokens).collect::<Vec<_>>();
@@ -280,7 +294,8 @@ fn text(unit: &Unit) -> &str {
 fn warm_up_prompts_differ_from_each_other_and_from_the_measured_ones() {
     let warmup = warmup_units(200, None);
     assert_eq!(warmup.len(), 200);
-    let measured: HashSet<String> = load(None).unwrap().0.iter().map(|prompt| said(&prompt.body).to_owned()).collect();
+    let measured: HashSet<String> =
+        load(None).unwrap().0.iter().map(|prompt| said(&prompt.body).to_owned()).collect();
     let texts: HashSet<&str> = warmup.iter().map(text).collect();
     let ids: HashSet<&str> = warmup.iter().map(|unit| &*unit.id).collect();
     assert_eq!((texts.len(), ids.len()), (200, 200));
