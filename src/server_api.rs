@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode};
 use serde_json::Value;
 
 use crate::schema::plan::HttpSettings;
 use crate::schema::refusal::refuse;
+use crate::schema::text::plain;
 
 /// A metrics page that is longer has no end, bytes.
 const LARGEST_PAGE: usize = 8 << 20;
@@ -36,6 +37,9 @@ pub enum NoAnswer {
     /// It answers with another status than 200.
     #[error("{0}")]
     Status(StatusCode),
+    /// It sends us elsewhere, which is not followed.
+    #[error("{0} (to {1})")]
+    Redirect(StatusCode, String),
     /// What it answers is no JSON, or no list of models.
     #[error("no list of models: {0}")]
     NoList(String),
@@ -47,6 +51,17 @@ impl From<reqwest::Error> for NoAnswer {
     }
 }
 
+/// Where a redirect leads, without a password or a key in its query; none where the answer is no redirect.
+fn redirect_target(response: &Response) -> Option<String> {
+    let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection())?;
+    let mut url = response.url().join(&String::from_utf8_lossy(location.as_bytes())).ok()?;
+    url.set_query(None);
+    url.set_fragment(None);
+    // An address without a host has no user either.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    Some(plain(url.as_str()).into_owned())
+}
+
 /// The end of the chain says what happened; each level above repeats the address.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
@@ -56,10 +71,11 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// Straight to the server, whatever proxy is set. It keeps no connection open between two questions: an open
+/// Straight to the server, whatever proxy is set, and to no other: a redirect is not followed, as in the load, so
+/// that what the headers hold goes nowhere else. It keeps no connection open between two questions: an open
 /// one would hold up a server that is to be stopped.
 fn builder() -> ClientBuilder {
-    Client::builder().no_proxy().pool_max_idle_per_host(0)
+    Client::builder().no_proxy().pool_max_idle_per_host(0).redirect(Policy::none())
 }
 
 /// A client with the plan's headers, key and trust.
@@ -115,7 +131,7 @@ fn secret(value: &str) -> anyhow::Result<HeaderValue> {
 /// # Errors
 /// The client cannot be made.
 pub fn loading_client() -> reqwest::Result<Client> {
-    let builder = builder().http1_only().redirect(Policy::none());
+    let builder = builder().http1_only();
     builder.connect_timeout(CONNECT_LOADING).timeout(ANSWER_LOADING).build()
 }
 
@@ -134,7 +150,11 @@ pub async fn status(client: &Client, url: &str) -> Result<StatusCode, NoAnswer> 
 pub async fn models(client: &Client, url: &str) -> Result<Vec<String>, NoAnswer> {
     let response = client.get(url).send().await?;
     if !response.status().is_success() {
-        return Err(NoAnswer::Status(response.status()));
+        let status = response.status();
+        return Err(match redirect_target(&response) {
+            Some(target) => NoAnswer::Redirect(status, target),
+            None => NoAnswer::Status(status),
+        });
     }
     let Some(bytes) = bounded(response, LARGEST_LIST).await? else {
         return Err(NoAnswer::NoList(format!("it does not end within {} MB", LARGEST_LIST >> 20)));
@@ -168,7 +188,7 @@ fn names(list: &Value) -> Option<Vec<String>> {
 pub async fn listed_models(client: &Client, url: &str) -> anyhow::Result<Vec<String>> {
     match models(client, url).await {
         Ok(models) => Ok(models),
-        Err(NoAnswer::Status(status)) => bail!("{url} answers {status}"),
+        Err(why @ (NoAnswer::Status(_) | NoAnswer::Redirect(..))) => bail!("{url} answers {why}"),
         Err(NoAnswer::NoList(why)) => bail!("{url} answers with something that is no model list: {why}"),
         Err(why @ (NoAnswer::NoConnection(_) | NoAnswer::Broken(_))) => {
             bail!("{url} does not answer: {why}")
@@ -186,7 +206,10 @@ pub async fn metrics_page(client: &Client, url: &str) -> anyhow::Result<Option<V
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED => return Ok(None),
-        status => bail!("the server answers {status} for its metrics at {url}"),
+        status => {
+            let target = redirect_target(&response).map(|target| format!(" (to {target})"));
+            bail!("the server answers {status}{} for its metrics at {url}", target.unwrap_or_default())
+        }
     }
     let broke_off = || format!("the server's metrics at {url} broke off");
     match bounded(response, LARGEST_PAGE).await.with_context(broke_off)? {

@@ -10,6 +10,7 @@ use crate::load;
 use crate::progress::Progress;
 use crate::schema::plan::HttpSettings;
 use crate::schema::refusal::{OrRefuse, refuse};
+use crate::secrets;
 use crate::server_api;
 
 use crate::commands::play;
@@ -72,6 +73,8 @@ async fn model(
     wire: &HttpSettings,
     progress: &Progress,
 ) -> anyhow::Result<String> {
+    let api_key = server_api::api_key(wire)?;
+    secrets::keep_wire_from_outputs(wire, api_key.as_deref());
     if let (Some(model), true) = (&args.model, args.output.dry_run) {
         return Ok(model.clone());
     }
@@ -81,7 +84,7 @@ async fn model(
     };
     let reached = load::check_reachable(&url.base, wire).await;
     reached.or_refuse(|| format!("{} cannot be measured", url.base), cure)?;
-    let client = server_api::client(wire, server_api::api_key(wire)?.as_deref())?;
+    let client = server_api::client(wire, api_key.as_deref())?;
     let listed = server_api::listed_models(&client, &url.models);
     match &args.model {
         Some(model) => {
@@ -106,7 +109,8 @@ async fn model(
                 return refuse(format!("{} lists no model", url.models), "name one with --model NAME");
             };
             progress.say(&served_model::chosen_line(model, &listed));
-            Ok(model.clone())
+            // Some servers repeat the key that they were asked with.
+            Ok(secrets::hide_kept(model).into_owned())
         }
     }
 }

@@ -14,8 +14,10 @@ use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::{Plan, RunKey};
+use crate::schema::record::LateAck;
 use crate::schema::summary::ServerCounts;
 use crate::schema::target::Target;
+use crate::secrets::from_outside;
 
 use super::event::Event;
 use super::failure::Failure;
@@ -43,6 +45,8 @@ pub struct Standing {
     pub before: Option<ServerCounters>,
     /// What the server's answers have told since then.
     pub reported: ReportedTokens,
+    /// What came of acknowledging the probes' answers late.
+    pub late_acks: Vec<LateAck>,
 }
 
 /// A run that was played and recorded.
@@ -134,7 +138,8 @@ pub async fn measure(
             EngineFigures::default()
         }
     };
-    writer.close(figures, cut.as_ref().map(CutShort::reason), counted)?;
+    let why = cut.as_ref().map(|cut| from_outside(&cut.reason()).into_owned());
+    writer.close(figures, why, counted)?;
     if cut == Some(CutShort::GuardDied) {
         (stage.listen)(Event::Trouble(&format!(
             "error: {}: the guard process died, so the run was stopped; what was measured is saved\n\
@@ -231,6 +236,7 @@ fn records_header(
         monotonic_zero_ns: Some(monotonic_zero_ns(clock)),
         ready_s: standing.ready_s,
         launched: standing.launched.clone(),
+        late_acks: standing.late_acks.clone(),
     }
 }
 
@@ -292,5 +298,6 @@ async fn server_counts(stage: &Stage<'_>, target: &Target, standing: &mut Standi
         generated_tokens: counted.generated_tokens,
         client_generated_tokens: client_output,
         cached_tokens: counted.cached_tokens,
+        missing: counted.missing,
     })
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::analysis::waited;
 use crate::backend::guard::Guard;
 use crate::backend::launch::readiness::ProbeAnswer;
 use crate::backend::launch::{self, LaunchRequest, Server};
@@ -26,6 +27,9 @@ use super::visits::Visit;
 
 /// Time that the readiness probe's one token may take: a first request may compile kernels.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a probe's answer goes without an acknowledgement, in turn, ms: below the kernel's 40 ms, and not always the
+/// same. The second is played only where the first shows that the server waited.
+const HOLD_ACK_MS: [u16; 2] = [24, 34];
 /// Output limit of the readiness probe.
 const PROBE_TOKENS: u32 = 4;
 
@@ -110,14 +114,19 @@ pub async fn start(
     (guard, log): (&Guard, &Path),
 ) -> Result<Standing, Failure> {
     let reported = RefCell::new(ReportedTokens::default());
+    let late_acks = RefCell::new(Vec::new());
     let before: RefCell<Option<Option<ServerCounters>>> = RefCell::new(None);
     let probe = async |url: &str| {
         let counted = stage.counters(target, url).await;
-        let record = send_probe(stage.session, target, url, load).await;
-        reported.borrow_mut().add(&record);
+        let records = send_probes(stage.session, target, url, load).await;
+        for record in &records {
+            reported.borrow_mut().add(record);
+            late_acks.borrow_mut().extend(record.late_ack.as_deref());
+        }
+        let [record, ..] = &records[..] else { return Err("the user stopped it".into()) };
         // Of several tries the first scrape is the one before any request of ours.
         before.borrow_mut().get_or_insert(counted);
-        probe_result(&record).map(|()| ProbeAnswer {
+        probe_result(record).map(|()| ProbeAnswer {
             prompt_tokens: record.tokens.prompt.map(u64::from),
             output_tokens: record.tokens.output.map(u64::from),
         })
@@ -141,6 +150,7 @@ pub async fn start(
         server: Some(server),
         before: before.into_inner().flatten(),
         reported: reported.into_inner(),
+        late_acks: late_acks.into_inner(),
     })
 }
 
@@ -160,18 +170,43 @@ async fn attach(
 ) -> Result<Standing, Failure> {
     let before = stage.counters(target, url).await;
     let mut reported = ReportedTokens::default();
+    let mut late_acks = Vec::new();
     if stage.session.probe_running_server {
-        let record = send_probe(stage.session, target, url, load).await;
-        reported.add(&record);
-        probe_result(&record)
+        let records = send_probes(stage.session, target, url, load).await;
+        for record in &records {
+            reported.add(record);
+            late_acks.extend(record.late_ack.as_deref());
+        }
+        records
+            .first()
+            .map_or(Ok(()), probe_result)
             .map_err(|what| Failure::of_target(format!("the probe of {url} failed: {what}")))?;
     }
-    Ok(Standing { url: url.to_owned(), server: None, ready_s: None, launched: Vec::new(), before, reported })
+    Ok(Standing {
+        url: url.to_owned(),
+        server: None,
+        ready_s: None,
+        launched: Vec::new(),
+        before,
+        reported,
+        late_acks,
+    })
 }
 
-async fn send_probe(session: &Session, target: &Target, url: &str, load: &LoadPoint) -> RequestRecord {
+/// One request, and a further one where the first shows that the server waits for acknowledgements.
+async fn send_probes(session: &Session, target: &Target, url: &str, load: &LoadPoint) -> Vec<RequestRecord> {
     let unit = Unit::single("probe", "Say hello.", PROBE_TOKENS);
-    load::probe(&session.job(target, url, load), &unit, PROBE_TIMEOUT).await
+    let job = session.job(target, url, load);
+    let mut records = Vec::new();
+    for hold_ack_ms in HOLD_ACK_MS {
+        let record = load::probe(&job, &unit, PROBE_TIMEOUT, Some(hold_ack_ms)).await;
+        let goes_on = record.late_ack.as_deref().is_some_and(waited);
+        records.push(record);
+        if !goes_on {
+            break;
+        }
+    }
+    records
 }
 
 fn probe_result(record: &RequestRecord) -> Result<(), String> {

@@ -113,6 +113,7 @@ fn header(run_id: &str, label: &str) -> RecordsHeader {
         monotonic_zero_ns: None,
         ready_s: Some(12.0),
         launched: vec!["vllm".into(), "serve".into()],
+        late_acks: Vec::new(),
     }
 }
 
@@ -139,6 +140,7 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
         last_token_us: Some(sent_us + 2_500),
         end_us: sent_us + 2_600,
         connect_us: None,
+        late_ack: None,
         reader_lag_max_us: 12,
         stamps: StampKind::Kernel,
         replayed: false,
@@ -147,12 +149,16 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
             output: Some(5),
             delivered: Some(4),
             cached: None,
+            by_event: false,
             source: TokenSource::Usage,
         },
         max_tokens: 64,
         forced_length: false,
         status: Some(200),
         finish_reason: Some("stop".into()),
+        gateway: None,
+        missing_sign: None,
+        passed_over: 0,
         outcome,
     }
 }

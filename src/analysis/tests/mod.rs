@@ -37,6 +37,7 @@ fn input(traffic: Traffic) -> SummaryInput {
         ignore_eos: false,
         started_at: "2026-02-01T14:30:00Z".parse::<Timestamp>().unwrap(),
         ready_s: Some(3.5),
+        late_acks: Vec::new(),
     }
 }
 
@@ -79,6 +80,7 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
         last_token_us: last,
         end_us: last.unwrap_or(sent_us),
         connect_us: None,
+        late_ack: None,
         reader_lag_max_us: 0,
         stamps: StampKind::Kernel,
         replayed: false,
@@ -87,12 +89,16 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
             output: Some(n),
             delivered: Some(n),
             cached: None,
+            by_event: false,
             source: TokenSource::Usage,
         },
         max_tokens: 64,
         forced_length: false,
         status: Some(200),
         finish_reason: Some("stop".into()),
+        gateway: None,
+        missing_sign: None,
+        passed_over: 0,
         outcome: Outcome::Completed,
     }
 }

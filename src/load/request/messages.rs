@@ -20,6 +20,8 @@ const CACHE_LIMIT_BYTES: usize = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Messages {
     head: Head,
+    /// Method and path, for a message.
+    asked: String,
     protocol: Protocol,
     /// What all bodies share.
     body: Map<String, Value>,
@@ -59,7 +61,6 @@ impl Messages {
         api_key: Option<&str>,
         capabilities: &Capabilities,
         sampling: &Sampling,
-        close: bool,
     ) -> anyhow::Result<Messages> {
         let headers = headers(base_url, wire, api_key)?;
         let path = path(base_url, &wire.path);
@@ -68,10 +69,11 @@ impl Messages {
                 "the path {path:?} cannot be sent: it holds a space or another character that a URL may not"
             );
         }
+        let asked = format!("POST {path}");
         let head = if wire.http2 {
             Head::Http2(Box::new(http2_head(base_url, &path, &headers)?))
         } else {
-            Head::Http1(http1_head(&path, &headers, close)?)
+            Head::Http1(http1_head(&path, &headers)?)
         };
         let protocol = Protocol::of(wire.protocol);
         let body = protocol.shared_body(capabilities, sampling);
@@ -81,7 +83,7 @@ impl Messages {
             limit: fields.limits().then(|| fields.limit.clone()),
             least: forced && !fields.omits("min_tokens"),
         };
-        Ok(Messages { head, protocol, body, lengths })
+        Ok(Messages { head, asked, protocol, body, lengths })
     }
 
     /// The head of every request, but for its length; none over HTTP/1.1, where messages hold it.
@@ -90,6 +92,11 @@ impl Messages {
             Head::Http1(_) => None,
             Head::Http2(head) => Some((**head).clone()),
         }
+    }
+
+    /// Method and path, for a message.
+    pub(crate) fn asked(&self) -> &str {
+        &self.asked
     }
 
     pub(crate) fn protocol(&self) -> Protocol {
@@ -219,7 +226,7 @@ fn headers(
     Ok(headers)
 }
 
-fn http1_head(path: &str, headers: &[(String, String)], close: bool) -> anyhow::Result<Vec<u8>> {
+fn http1_head(path: &str, headers: &[(String, String)]) -> anyhow::Result<Vec<u8>> {
     let mut head = format!("POST {path} HTTP/1.1\r\n");
     for (name, value) in headers {
         let token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
@@ -229,9 +236,6 @@ fn http1_head(path: &str, headers: &[(String, String)], close: bool) -> anyhow::
             );
         }
         head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if close {
-        head.push_str("Connection: close\r\n");
     }
     Ok(head.into_bytes())
 }
@@ -311,7 +315,7 @@ mod tests {
 
     fn message(wire: &HttpSettings, protocol: &Capabilities, sampling: &Sampling) -> (String, Value) {
         let url = Url::parse("http://example.org:8000").unwrap();
-        let messages = Messages::new(&url, wire, Some("secret"), protocol, sampling, false).unwrap();
+        let messages = Messages::new(&url, wire, Some("secret"), protocol, sampling).unwrap();
         let unit = Unit::single("p", "a \"b\"\né", 7);
         let text = String::from_utf8(messages.first(&unit).unwrap().to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -375,7 +379,7 @@ mod tests {
         assert!(head.contains("authorization: Basic x") && !head.contains("secret"), "{head}");
         let url = Url::parse("http://h").unwrap();
         for (name, value) in [("x", "a\r\nb: c"), ("x y", "a"), ("", "a"), ("Content-Length", "3")] {
-            let refused = Messages::new(&url, &header(name, value), None, &protocol(), &PLAIN, false);
+            let refused = Messages::new(&url, &header(name, value), None, &protocol(), &PLAIN);
             assert!(refused.is_err(), "{name}: {value}");
         }
     }
@@ -391,7 +395,7 @@ mod tests {
 
     fn messages(protocol_name: ProtocolName) -> Arc<Messages> {
         let url = Url::parse("http://h").unwrap();
-        Arc::new(Messages::new(&url, &wire(protocol_name), None, &protocol(), &PLAIN, false).unwrap())
+        Arc::new(Messages::new(&url, &wire(protocol_name), None, &protocol(), &PLAIN).unwrap())
     }
 
     #[test]

@@ -235,6 +235,11 @@ impl Outcomes {
         all
     }
 
+    /// Warm-up records.
+    pub(crate) fn warmup(&self) -> impl Iterator<Item = &RequestRecord> {
+        self.records.iter().filter(|record| record.phase == Phase::Warmup)
+    }
+
     pub(crate) fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
         self.measured().iter().filter(|record| is(&record.outcome)).count()
     }
@@ -520,7 +525,10 @@ async fn a_status_is_a_failure_with_the_servers_message_and_the_connection_lives
     let outcomes = run(job(&url, closed())).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_failed(FailureKind::Status)), 20);
-    let busy = Outcome::Failed { kind: FailureKind::Status, detail: "503 too busy".to_owned() };
+    let busy = Outcome::Failed {
+        kind: FailureKind::Status,
+        detail: "POST /v1/completions: 503 too busy".to_owned(),
+    };
     assert_eq!(outcomes.measured()[0].outcome, busy);
     assert_eq!(Counts::get(&counts.connections), 4);
 }
@@ -544,7 +552,7 @@ async fn a_server_that_is_not_there_gives_a_connect_failure_each() {
 async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
     let (url, counts) = serve(quick()).await;
     let job = job(&url, closed());
-    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30), None).await;
     assert_eq!(record.outcome, Outcome::Completed);
     assert_eq!(record.tokens.prompt, Some(3));
     assert!(all_closed(&counts).await);
@@ -554,10 +562,10 @@ async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
 #[tokio::test]
 async fn a_probe_that_cannot_be_sent_says_why() {
     let mut job = job("ftp://127.0.0.1:1", closed());
-    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30), None).await;
     assert!(is_failed(FailureKind::Connect)(&record.outcome), "{:?}", record.outcome);
     job.base_url = "no url".to_owned();
-    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30), None).await;
     assert!(is_failed(FailureKind::Connect)(&record.outcome), "{:?}", record.outcome);
 }
 
