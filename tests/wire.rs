@@ -51,6 +51,7 @@ fn protocol(capture: &str) -> Capabilities {
         continuous_usage: capture.starts_with("vllm") || capture.starts_with("sglang"),
         eos_in_usage: true,
         done_marker: true,
+        force_length: serde_json::Map::new(),
         body: serde_json::Map::new(),
         fields: BodyFields::default(),
     }

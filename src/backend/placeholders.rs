@@ -1,5 +1,7 @@
-//! What stands in a command until its launch: `{port}` and `{secret:NAME}`. Text of the user that looks like one is
+//! What stands in a command until its launch: `{port}`, `{scratch}` and `{secret:NAME}`. Text of the user that looks like one is
 //! none: it stands as `{text:…}` until then.
+
+use crate::schema::target::{METRICS_PORT, SCRATCH};
 
 const PORT: &str = "{port}";
 /// Its name and `}` follow.
@@ -20,7 +22,7 @@ pub(super) enum Part<'a> {
 
 /// Text of the user as it stands in a plan, so that it reaches the engine as it was typed.
 pub(super) fn literal(text: &str) -> String {
-    [BRACE, PORT, SECRET]
+    [BRACE, PORT, SECRET, SCRATCH, METRICS_PORT]
         .into_iter()
         .fold(text.to_owned(), |text, marker| text.replace(marker, &format!("{BRACE}{}", &marker[1..])))
 }
@@ -52,19 +54,18 @@ pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// A text that holds no secret, filled in.
-pub(super) fn with_port(text: &str, port: u16) -> String {
-    let part = |part: Part<'_>| match part {
-        Part::Text(text) => text.to_owned(),
-        Part::Port => port.to_string(),
-        Part::Secret(name) => format!("{SECRET}{name}}}"),
-    };
-    parts(text).into_iter().map(part).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn with_port(text: &str, port: u16) -> String {
+        let part = |part: Part<'_>| match part {
+            Part::Text(text) => text.replace(SCRATCH, "/tmp/x"),
+            Part::Port => port.to_string(),
+            Part::Secret(name) => format!("{{secret:{name}}}"),
+        };
+        parts(text).into_iter().map(part).collect()
+    }
 
     #[test]
     fn placeholders_are_filled_in_and_other_braces_left_alone() {
@@ -75,9 +76,15 @@ mod tests {
 
     #[test]
     fn text_of_the_user_is_never_taken_for_a_placeholder() {
-        for text in
-            ["{port}", "{secret:HOME}", "{text:port}", "{text:{port}{secret:", "{{port}}", "{\"a\": 1}"]
-        {
+        for text in [
+            "{port}",
+            "{secret:HOME}",
+            "{text:port}",
+            "{scratch}",
+            "{text:{port}{secret:",
+            "{{port}}",
+            "{\"a\": 1}",
+        ] {
             assert_eq!(with_port(&literal(text), 80), text);
         }
     }

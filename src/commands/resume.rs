@@ -15,8 +15,8 @@ use crate::schema::refusal::{OrRefuse, refuse};
 use crate::schema::target::Origin;
 use crate::server_api;
 
-use crate::commands::bench::base_url;
 use crate::commands::play::{self, Dataset, Parts};
+use crate::commands::resolve::server_url::server_url;
 use crate::commands::resolve::traffic;
 
 /// Plays what is not closed on disk of the plan in `folder`. The plan is taken as it is; a header's value,
@@ -40,7 +40,7 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     plan.strict |= args.output.strict;
     for target in &plan.targets {
         match &target.origin {
-            Origin::Url(url) => drop(base_url(url)?),
+            Origin::Url(url) => drop(server_url(url)?),
             Origin::Launch(_) => {}
         }
     }
@@ -54,7 +54,7 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
         play::show_plan(&plan, &closed)?;
         return Ok(ExitCode::SUCCESS);
     }
-    fill_headers(&mut plan.http, &traffic::wire(&args.load)?)?;
+    fill_headers(&mut plan.http, &traffic::wire(&args.load, None)?)?;
     play::check_limits(&plan, &environment)?;
     // Before anything is touched.
     server_api::api_key(&plan.http)?;

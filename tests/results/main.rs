@@ -54,6 +54,7 @@ fn target(label: &str) -> Target {
             continuous_usage: true,
             eos_in_usage: true,
             done_marker: true,
+            force_length: serde_json::Map::new(),
             body: serde_json::Map::new(),
             fields: BodyFields::default(),
         },

@@ -91,6 +91,7 @@ pub(super) fn capabilities_of(definition: &Definition, scope: &Scope) -> Result<
         continuous_usage: facts.continuous_usage,
         eos_in_usage: facts.eos_in_usage,
         done_marker: facts.done_marker,
+        force_length: facts.force_length.clone(),
         body: facts.body.clone(),
         fields: BodyFields::default(),
     })

@@ -327,8 +327,10 @@ pub(crate) fn redirect(status: u16, location: &[u8]) -> Option<Box<str>> {
     if !(300..400).contains(&status) || address.is_empty() {
         return None;
     }
+    // A query may hold a key.
+    let address = address.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = address.split_once("//") else { return Some(address.into()) };
-    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let end = rest.find(['/', '\\']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     Some(format!("{scheme}//{host}{path}").into())

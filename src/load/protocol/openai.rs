@@ -30,6 +30,9 @@ pub(super) fn shared_body(capabilities: &Capabilities, sampling: &Sampling) -> M
         fields.insert("stream_options".to_owned(), Value::Object(options));
     }
     let changes = &capabilities.fields;
+    if sampling.ignore_eos {
+        fields.extend(capabilities.force_length.clone());
+    }
     if sampling.ignore_eos && (capabilities.ignore_eos || changes.try_ignore_eos) {
         fields.insert("ignore_eos".to_owned(), json!(true));
     }

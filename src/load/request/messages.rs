@@ -305,6 +305,7 @@ mod tests {
             continuous_usage: true,
             eos_in_usage: true,
             done_marker: true,
+            force_length: Map::new(),
             body: Map::new(),
             fields: BodyFields::default(),
         }

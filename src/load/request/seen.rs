@@ -267,7 +267,7 @@ pub(crate) fn expect(
         protocol,
         // 0 in a record: no limit was sent.
         max_tokens: if capabilities.fields.limits() { max_tokens } else { 0 },
-        forced: sampling.ignore_eos && capabilities.ignore_eos,
+        forced: sampling.ignore_eos && capabilities.forces_length(),
         done_marker: capabilities.done_marker,
         eos_in_usage: capabilities.eos_in_usage,
         keep_text: false,

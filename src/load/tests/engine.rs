@@ -202,6 +202,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
             continuous_usage: false,
             eos_in_usage: true,
             done_marker: true,
+            force_length: serde_json::Map::new(),
             body: serde_json::Map::new(),
             fields: BodyFields::default(),
         },
