@@ -473,7 +473,10 @@ fn facts(record: &RequestRecord) -> String {
         other => format!("{other:?}"),
     };
     let oddities = (record.missing_sign, record.passed_over);
-    format!("{tokens:?} {:?} {:?} {:?} {outcome} {oddities:?}", record.status, record.tokens, record.finish_reason)
+    format!(
+        "{tokens:?} {:?} {:?} {:?} {outcome} {oddities:?}",
+        record.status, record.tokens, record.finish_reason
+    )
 }
 
 #[tokio::test]
