@@ -4,7 +4,7 @@
 use harness::load::parse_answer;
 use harness::schema::plan::Sampling;
 use harness::schema::record::{FailureKind, MissingSign, Outcome, RequestRecord, TokenSource};
-use harness::schema::target::{Capabilities, ProtocolName};
+use harness::schema::target::{BodyFields, Capabilities, ProtocolName};
 
 /// What a capture holds, counted by hand and by an independent script.
 struct Expected {
@@ -52,7 +52,9 @@ fn protocol(capture: &str) -> Capabilities {
         // What counts in usage what it shows, or makes its usage up.
         eos_in_usage: !["dynamo", "guidellm", "litellm"].iter().any(|engine| capture.starts_with(engine)),
         done_marker: true,
+        force_length: serde_json::Map::new(),
         body: serde_json::Map::new(),
+        fields: BodyFields::default(),
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::number::{NONE, compact, count};
-use crate::schema::caveat::Caveat;
+use crate::schema::caveat::{Caveat, ImpossibleCount};
 use crate::schema::comparison::Comparison;
+use crate::schema::gateway::Gateway;
+use crate::schema::token_counts::CountFault;
 
 /// What a doubt means and what to do about it, as one or two sentences.
 pub fn sentence(caveat: &Caveat) -> String {
@@ -37,14 +39,62 @@ pub fn sentence(caveat: &Caveat) -> String {
              Leave that setting out, or give every backend the same, to compare like with like."
         ),
         Caveat::TokensEstimated { requests } => format!(
-            "The server gave no token counts for {}: chunks stand in for tokens, so token rates, TPOT and NTPOT are \
-             estimates. A chunk may hold several tokens.",
+            "The server gave no count of tokens that can be used for {}: chunks stand in for tokens, so token rates, TPOT \
+             and NTPOT are estimates. A chunk may hold several tokens.",
             requests_of(*requests)
         ),
-        Caveat::ItlWithheld { difference_pct } => format!(
-            "ITL is withheld: the tokens counted in chunks differ by {} from those delivered. \
-             Read the chunk gap instead, or ask for exact counts with --exact-itl.",
-            percent(*difference_pct)
+        Caveat::PaceWithheld { difference_pct, low_ms, high_ms } => format!(
+            "TPOT, ITL and TPS a user are withheld: of {} of the delivered tokens nobody can tell whether they came \
+             between the first event of their answer and its last (hidden reasoning, several tokens an event, a proxy \
+             that holds them back).{} Read E2E, NTPOT and the chunk gap instead, or ask for exact counts with --exact-itl.",
+            percent(*difference_pct),
+            pace_bounds(*low_ms, *high_ms)
+                .map(|bounds| format!(" A token took {bounds}."))
+                .unwrap_or_default()
+        ),
+        Caveat::Buffered { whole, answers, together_pct, gateway } => format!(
+            "{} ({}), so TTFT and the gaps are those of its sending and not of the model. Turn buffering off \
+             (nginx: proxy_buffering off), or send the requests to the server itself.",
+            sender(*gateway),
+            held_back(*whole, *answers, *together_pct)
+        ),
+        Caveat::NoLatency { answers, completed, tokens } => format!(
+            "Nothing to time: {}. They are completed and carry no latency, which is that of the others alone. Look at \
+             one answer: the model may end at once, or spend all its tokens on what the server does not show.",
+            nothing_shown(*answers, *completed, *tokens)
+        ),
+        Caveat::CountsImpossible { requests, completed, worst, gateway } => format!(
+            "The token counts of {} of {} cannot be ({}{}): their tokens are counted by chunks, an estimate. \
+             {}",
+            count(*requests),
+            requests_of(*completed),
+            impossible(worst),
+            gateway.map(|gateway| format!("; {} answered", gateway.title())).unwrap_or_default(),
+            match worst.fault {
+                CountFault::OfGateway => "Send the requests to the server itself, or have it send its usage.",
+                CountFault::Zero | CountFault::AboveLimit | CountFault::AgainstEvents =>
+                    "Ask who makes the usage: the server, or a gateway before it.",
+            }
+        ),
+        Caveat::LongerThanAsked { requests, completed, longest, asked } => format!(
+            "{} of {} were answered with more tokens than max_tokens allows ({} where {} were asked for): the load is not \
+             the one that was asked for. The server may want another field (max_completion_tokens), leave hidden \
+             reasoning out of the limit, or count what it did not make.",
+            count(*requests),
+            requests_of(*completed),
+            count(u64::from(*longest)),
+            count(u64::from(*asked))
+        ),
+        Caveat::OneAtATime { answers, waited } => format!(
+            "The server answers one request at a time: of {} answers no two came at the same time, though {} waited \
+             while another was answered. TTFT holds that wait. Start it with more slots (--parallel, --max-num-seqs).",
+            count(*answers),
+            count(*waited)
+        ),
+        Caveat::NoSuchCounter { names } => format!(
+            "No such counter: {}. The server's page does not have it, so its own count is not known. Correct the name \
+             in the engine's definition (of a histogram the sum: NAME_sum).",
+            names.join(", ")
         ),
         Caveat::Failures { rate_pct } => format!(
             "{} of the requests failed: the latencies are those of the completed ones only and may look too good. \
@@ -65,7 +115,7 @@ pub fn sentence(caveat: &Caveat) -> String {
         ),
         Caveat::MergedEvents { share_pct } => format!(
             "{} of the token events were read together with later ones, so their times are somewhat too late. \
-             Run the client on a less busy machine, and over HTTP/1.1, where answers share no connection.",
+             Run the client on a less busy machine; over HTTP/2, where answers share connections, try HTTP/1.1.",
             percent(*share_pct)
         ),
         Caveat::ClientLimited { reason } => format!(
@@ -131,7 +181,15 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::PromptTokensDiffer { .. } => "NOT COMPARABLE: prompt token counts differ".to_owned(),
         Caveat::NotLevel { label, what } => format!("{label} not level ({what})"),
         Caveat::TokensEstimated { .. } => "tokens estimated from chunks".to_owned(),
-        Caveat::ItlWithheld { .. } => "ITL withheld".to_owned(),
+        Caveat::PaceWithheld { .. } => "TPOT, ITL and TPS a user withheld".to_owned(),
+        Caveat::Buffered { .. } => "tokens sent together".to_owned(),
+        Caveat::NoLatency { answers, .. } => format!("no token shown in {} answers", count(*answers)),
+        Caveat::CountsImpossible { requests, .. } => {
+            format!("impossible token counts in {}", requests_of(*requests))
+        }
+        Caveat::LongerThanAsked { requests, .. } => format!("{} longer than asked", requests_of(*requests)),
+        Caveat::OneAtATime { .. } => "one request at a time".to_owned(),
+        Caveat::NoSuchCounter { names } => format!("no such counter: {}", names.join(", ")),
         Caveat::Failures { rate_pct } => format!("{} failed", percent(*rate_pct)),
         Caveat::FewSamples { completed } => format!("only {}", requests_of(*completed)),
         Caveat::ReadStamps { read, .. } => format!("{} with read stamps", requests_of(*read)),
@@ -194,7 +252,9 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::NagleOn { .. } => false,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => false,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::TokensEstimated { .. } => false,
-        C::ItlWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
+        C::PaceWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
+        C::Buffered { .. } | C::NoLatency { .. } | C::CountsImpossible { .. } => false,
+        C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
     }
@@ -206,7 +266,11 @@ fn weight(caveat: &Caveat) -> f64 {
     match caveat {
         C::MergedEvents { share_pct } | C::PrefixCacheHits { share_pct } => *share_pct,
         C::Failures { rate_pct } => *rate_pct,
-        C::ItlWithheld { difference_pct } => difference_pct.abs(),
+        C::PaceWithheld { difference_pct, .. } => *difference_pct,
+        C::Buffered { whole, together_pct, .. } => *whole as f64 + *together_pct,
+        C::NoLatency { answers, .. } => *answers as f64,
+        C::CountsImpossible { requests, .. } | C::LongerThanAsked { requests, .. } => *requests as f64,
+        C::OneAtATime { .. } | C::NoSuchCounter { .. } => 0.0,
         C::TokensEstimated { requests } => *requests as f64,
         C::ReadStamps { read, .. } => *read as f64,
         C::FewSamples { completed } => -(*completed as f64),
@@ -270,6 +334,60 @@ fn doubts_of_runs(comparison: &Comparison) -> Vec<Doubt<'_>> {
 
 fn listed<T>(by_label: &BTreeMap<String, T>, show: impl Fn(&T) -> String) -> String {
     by_label.iter().map(|(label, value)| format!("{label} {}", show(value))).collect::<Vec<_>>().join(", ")
+}
+
+/// `between 1.65 and 20 ms`; none without a bound.
+pub fn pace_bounds(low_ms: Option<f64>, high_ms: Option<f64>) -> Option<String> {
+    match (low_ms, high_ms) {
+        (Some(low), Some(high)) => Some(format!("between {} and {} ms", compact(low), compact(high))),
+        (Some(bound), None) | (None, Some(bound)) => Some(format!("about {} ms", compact(bound))),
+        (None, None) => None,
+    }
+}
+
+/// `64 tokens, none shown, in 4 of 4 answers`; the tokens are those of one answer on average.
+pub fn nothing_shown(answers: u64, completed: u64, tokens: u64) -> String {
+    let tokens = match (tokens as f64 / answers.max(1) as f64).round() as u64 {
+        0 => "no token".to_owned(),
+        1 => "1 token, not shown,".to_owned(),
+        many => format!("{} tokens, none shown,", count(many)),
+    };
+    format!("{tokens} in {} of {} answers", count(answers), count(completed))
+}
+
+/// `the whole answer at one time in 4 of 4 answers`.
+pub fn held_back(whole: u64, answers: u64, together_pct: f64) -> String {
+    let together =
+        || format!("{} of the token events came together with the one before", percent(together_pct));
+    match whole {
+        0 => together(),
+        _ => format!("the whole answer at one time in {} of {} answers", count(whole), count(answers)),
+    }
+}
+
+fn sender(gateway: Option<Gateway>) -> String {
+    match gateway {
+        Some(gateway) => format!("The server, or {} before it, sends tokens together", gateway.title()),
+        None => "The server, or a proxy before it, sends tokens together".to_owned(),
+    }
+}
+
+/// `6,400 tokens told, 3 events, max_tokens 64`.
+fn impossible(count_told: &ImpossibleCount) -> String {
+    let ImpossibleCount { fault, told, events, max_tokens } = count_told;
+    let (told, events) = (count(u64::from(*told)), count(u64::from(*events)));
+    match fault {
+        CountFault::Zero => format!("{told} tokens told, {events} events"),
+        CountFault::AboveLimit => {
+            format!("{told} tokens told, {events} events, max_tokens {}", count(u64::from(*max_tokens)))
+        }
+        CountFault::AgainstEvents => {
+            format!("{told} tokens told at the end, another number by {events} events")
+        }
+        CountFault::OfGateway => {
+            format!("{told} tokens told by a gateway that counts itself, {events} events")
+        }
+    }
 }
 
 fn percent(value: f64) -> String {

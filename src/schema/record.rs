@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::gateway::Gateway;
 use super::unit::Phase;
 
 /// One request as it was played. All stamps are µs from the run's start on the monotonic clock.
@@ -77,7 +78,7 @@ pub struct RequestRecord {
     pub replayed: bool,
     /// Token counts and where they come from.
     pub tokens: TokenCounts,
-    /// `max_tokens` as sent.
+    /// Output limit as sent, whatever its field is called; 0: none was sent.
     pub max_tokens: u32,
     /// The server was told to ignore the end-of-sequence token, so `max_tokens` tokens are due.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -88,6 +89,9 @@ pub struct RequestRecord {
     /// The server's own word: `stop`, `length`, `eos_token`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
+    /// What stands between client and server, where a response header tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Gateway>,
     /// Which sign of its end a complete answer lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing_sign: Option<MissingSign>,
@@ -227,7 +231,7 @@ impl FailureKind {
     }
 }
 
-/// Token counts of one request.
+/// Token counts of one request, as they were told. What is believed of them is [`super::token_counts::Counts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TokenCounts {
     /// Prompt tokens as the server counts them (template and BOS included).
@@ -243,6 +247,12 @@ pub struct TokenCounts {
     /// Prompt tokens that the server took from its prefix cache, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<u32>,
+    /// Output tokens that are reasoning, shown or not, where the server says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<u32>,
+    /// Each event told its own count, so that [`Chunk::tokens`] is the server's word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_event: bool,
     /// Where `output` comes from.
     pub source: TokenSource,
 }

@@ -1,5 +1,7 @@
 //! The response side of HTTP/1.1 out of bytes that come in any pieces: heads by httparse, bodies in place.
 
+use crate::schema::gateway::Gateway;
+
 /// A head may not be longer than this.
 const HEAD_LIMIT: usize = 64 << 10;
 /// Nor may a chunk's size line, or a trailer.
@@ -39,6 +41,8 @@ pub(crate) struct Head {
     pub(crate) encoded: bool,
     /// The connection may carry another request, as far as the head says.
     pub(crate) keep_alive: bool,
+    /// What stands before the server, where a header tells.
+    pub(crate) gateway: Option<Gateway>,
 }
 
 /// Bytes that are not HTTP/1.1.
@@ -273,7 +277,9 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<(Head, State), Htt
     for header in response.headers.iter() {
         let value = String::from_utf8_lossy(header.value).to_ascii_lowercase();
         let value = value.trim();
-        match header.name.to_ascii_lowercase().as_str() {
+        let name = header.name.to_ascii_lowercase();
+        head.gateway = Gateway::prefer(head.gateway, Gateway::of_header(&name, value));
+        match name.as_str() {
             "content-length" => {
                 // A sign is a number to Rust, and not to HTTP.
                 let digits = value.bytes().all(|byte| byte.is_ascii_digit());

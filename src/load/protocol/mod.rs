@@ -1,11 +1,13 @@
 //! Protocols: what is asked for → the bytes of a body; an event's bytes → what it says. One file each, and an
 //! arm in each method here.
 
+mod error_text;
 mod lenient;
 mod openai;
 mod openai_chat;
 mod openai_completions;
 mod openai_event;
+mod tame;
 pub(crate) mod terms;
 
 use serde_json::{Map, Value};
@@ -14,7 +16,7 @@ use crate::schema::plan::Sampling;
 use crate::schema::target::{Capabilities, ProtocolName};
 
 use crate::load::http::sse::Event;
-use crate::load::protocol::terms::{Ask, Framing, Payload};
+use crate::load::protocol::terms::{Ask, Framing, Lengths, Payload};
 
 /// A protocol. An enum and no trait object: its calls are on the way of every token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +51,11 @@ impl Protocol {
         }
     }
 
-    /// The body of one request. `min_tokens`: the length is forced, and the server takes that as a least length too.
-    pub(crate) fn body(self, shared: &Map<String, Value>, ask: &Ask<'_>, min_tokens: bool) -> String {
+    /// The body of one request.
+    pub(crate) fn body(self, shared: &Map<String, Value>, ask: &Ask<'_>, lengths: &Lengths) -> String {
         match self {
-            Protocol::OpenaiChat => openai_chat::body(shared, ask, min_tokens),
-            Protocol::OpenaiCompletions => openai_completions::body(shared, ask, min_tokens),
+            Protocol::OpenaiChat => openai_chat::body(shared, ask, lengths),
+            Protocol::OpenaiCompletions => openai_completions::body(shared, ask, lengths),
         }
     }
 

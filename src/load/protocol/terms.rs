@@ -1,6 +1,7 @@
 //! What every protocol speaks of: what is asked for, how an answer is cut into events, and what an event says.
 
 use crate::schema::unit::{Body, Message};
+use crate::secrets::from_outside;
 
 /// One request, before a protocol makes bytes of it.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +14,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) former: &'a [Message],
     pub(crate) body: &'a Body,
     pub(crate) max_tokens: u32,
+}
+
+/// The fields of a body that say how long an answer may be, and how long it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lengths {
+    /// The field with the output limit; none: it is left out.
+    pub(crate) limit: Option<String>,
+    /// The length is forced, and the server takes that as a least length too.
+    pub(crate) least: bool,
 }
 
 /// How the body of an answer is cut into events.
@@ -78,13 +88,17 @@ pub(crate) struct Usage {
     pub(crate) completion: Option<u32>,
     /// Of the prompt, from the prefix cache.
     pub(crate) cached: Option<u32>,
+    /// Of the output, reasoning, shown or not.
+    pub(crate) reasoning: Option<u32>,
 }
 
 /// The most characters that are kept of a text from outside.
 const CLIP_CHARACTERS: usize = 300;
 
-/// One line of at most 300 characters, then `…`.
+/// One line of at most 300 characters, then `…`, safe to show. A key is hidden before the cut, which would leave half
+/// of it.
 pub(crate) fn clip(text: &str) -> String {
+    let text = from_outside(text);
     let mut line = String::new();
     let mut room = CLIP_CHARACTERS;
     for word in text.split_whitespace() {

@@ -15,8 +15,6 @@ pub(crate) struct Expect {
     pub(crate) max_tokens: u32,
     /// The server was told to ignore the end of sequence.
     pub(crate) forced: bool,
-    /// Usage was asked for on every event.
-    pub(crate) exact: bool,
     pub(crate) done_marker: bool,
     pub(crate) eos_in_usage: bool,
     /// The answer's text is needed for a further turn.
@@ -57,6 +55,8 @@ pub(super) struct Seen {
     pub(super) newest: Option<u32>,
     /// Tokens in chunks so far.
     pub(super) counted: u32,
+    /// The first token event told its own count, so that each one's is taken.
+    pub(super) by_event: bool,
     pub(super) usage: Option<Usage>,
     /// Usage came in an event of its own, as at the end of an answer.
     pub(super) closing_usage: bool,
@@ -90,6 +90,7 @@ impl Seen {
             last_token_us: None,
             newest: None,
             counted: 0,
+            by_event: false,
             usage: None,
             closing_usage: false,
             finish: None,
@@ -187,13 +188,19 @@ impl Seen {
 
     /// The sign of an answer's end that stands in for a finish reason: the server has counted the whole.
     pub(super) fn is_counted(&self) -> bool {
-        self.usage.is_some() && (self.closing_usage || !self.expect.exact)
+        self.usage.is_some() && (self.closing_usage || !self.by_event)
     }
 
-    /// Tokens of an event: what its own usage counts beyond the events before it, where that was asked for.
-    fn tokens_of(&self, usage: Option<Usage>) -> u32 {
-        match usage.and_then(|usage| usage.completion) {
-            Some(total) if self.expect.exact => total.saturating_sub(self.counted),
+    /// Tokens of an event: what its own usage counts beyond the events before it, where the first event had one.
+    /// A server that tells it only at the end, beside the last text, says nothing of single events, and a 0 beside
+    /// the first text is no count.
+    fn tokens_of(&mut self, usage: Option<Usage>) -> u32 {
+        let total = usage.and_then(|usage| usage.completion);
+        if self.chunks.is_empty() && self.newest.is_none() && self.counted == 0 {
+            self.by_event = total.is_some_and(|total| total > 0);
+        }
+        match total {
+            Some(total) if self.by_event => total.saturating_sub(self.counted),
             Some(_) | None => 1,
         }
     }
@@ -214,13 +221,23 @@ impl Seen {
                 output: counted,
                 delivered: counted,
                 cached,
+                reasoning: None,
+                by_event: false,
                 source: TokenSource::Chunks,
             };
         };
         let stopped = self.finish.as_ref().is_some_and(|finish| finish.kind == FinishKind::Stopped);
         let hidden_eos = self.expect.eos_in_usage && stopped && !self.expect.forced;
         let delivered = Some(output.saturating_sub(u32::from(hidden_eos)));
-        TokenCounts { prompt, output: Some(output), delivered, cached, source: TokenSource::Usage }
+        TokenCounts {
+            prompt,
+            output: Some(output),
+            delivered,
+            cached,
+            reasoning: usage.reasoning,
+            by_event: self.by_event,
+            source: TokenSource::Usage,
+        }
     }
 
     /// Why a whole stream is too short; none where it is not.
@@ -228,7 +245,8 @@ impl Seen {
         let counts = self.token_counts();
         let output = counts.output.unwrap_or(0);
         let expect = self.expect;
-        if self.chunks.is_empty() && output == 0 {
+        // Without a forced length an empty answer is whole: the model ended it at once.
+        if expect.forced && self.chunks.is_empty() && output == 0 {
             return Some("a whole stream without any token".to_owned());
         }
         if expect.forced && counts.source == TokenSource::Usage && output < expect.max_tokens {
@@ -247,9 +265,9 @@ pub(crate) fn expect(
 ) -> Expect {
     Expect {
         protocol,
-        max_tokens,
-        forced: sampling.ignore_eos && capabilities.ignore_eos,
-        exact: sampling.exact_itl && capabilities.continuous_usage,
+        // 0 in a record: no limit was sent.
+        max_tokens: if capabilities.fields.limits() { max_tokens } else { 0 },
+        forced: sampling.ignore_eos && capabilities.forces_length(),
         done_marker: capabilities.done_marker,
         eos_in_usage: capabilities.eos_in_usage,
         keep_text: false,

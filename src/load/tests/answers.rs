@@ -11,7 +11,6 @@ const EXPECT: Expect = Expect {
     protocol: Protocol::OpenaiChat,
     max_tokens: 2,
     forced: false,
-    exact: false,
     done_marker: true,
     eos_in_usage: true,
     keep_text: false,
@@ -263,9 +262,8 @@ fn a_stream_that_ends_without_either_sign_is_truncated() {
     }
     // Where every event has usage, usage is no sign of the end.
     let each = r#"data: {"choices":[{"delta":{"content":"a"}}],"usage":{"completion_tokens":1}}"#;
-    let exact = Expect { exact: true, ..EXPECT };
-    assert_failed(&every_cut(exact, &stream(&[each, DONE])), FailureKind::Truncated, "finish_reason");
-    assert_eq!(every_cut(exact, &stream(&[each, USAGE, DONE])).outcome, Outcome::Completed);
+    assert_failed(&every_cut(EXPECT, &stream(&[each, DONE])), FailureKind::Truncated, "finish_reason");
+    assert_eq!(every_cut(EXPECT, &stream(&[each, USAGE, DONE])).outcome, Outcome::Completed);
 }
 
 #[test]
@@ -367,10 +365,21 @@ fn a_forced_length_that_is_not_reached_is_short_output() {
     // Chunks are no tokens: without usage fewer of them prove nothing.
     assert_eq!(every_cut(forced, &stream(&[A, FINISH, DONE])).outcome, Outcome::Completed);
     assert_failed(
-        &every_cut(EXPECT, &stream(&[FINISH, DONE])),
+        &every_cut(forced, &stream(&[FINISH, DONE])),
         FailureKind::ShortOutput,
         "without any token",
     );
+}
+
+#[test]
+fn an_empty_answer_is_whole_whether_its_end_is_counted_or_not() {
+    let stop = FINISH.replace("length", "stop");
+    let one = USAGE.replace(r#""completion_tokens":2"#, r#""completion_tokens":1"#);
+    let none = USAGE.replace(r#""completion_tokens":2"#, r#""completion_tokens":0"#);
+    for events in [vec![&*stop, &one, DONE], vec![&stop, &none, DONE], vec![&stop, DONE]] {
+        let record = every_cut(EXPECT, &stream(&events));
+        assert_eq!((record.outcome, record.first_token_us), (Outcome::Completed, None), "{events:?}");
+    }
 }
 
 #[test]
@@ -399,7 +408,7 @@ fn a_hidden_end_of_sequence_is_output_but_not_delivered() {
 }
 
 #[test]
-fn continuous_usage_counts_the_tokens_of_each_event() {
+fn an_events_own_count_is_taken_where_the_first_event_has_one() {
     let event = |text: &str, total: u32| {
         format!(
             r#"data: {{"choices":[{{"delta":{{"content":"{text}"}}}}],"usage":{{"prompt_tokens":5,"completion_tokens":{total}}}}}"#
@@ -409,15 +418,15 @@ fn continuous_usage_counts_the_tokens_of_each_event() {
     let events =
         [event("a", 1), event("", 2), event("bcd", 4), event("e", 5), FINISH.to_owned(), DONE.to_owned()];
     let events: Vec<&str> = events.iter().map(String::as_str).collect();
-    let tokens = |exact| -> Vec<u32> {
-        every_cut(Expect { exact, ..EXPECT }, &stream(&events))
-            .chunks
-            .iter()
-            .map(|chunk| chunk.tokens)
-            .collect()
+    let tokens = |events: &[&str]| -> (Vec<u32>, bool) {
+        let record = every_cut(EXPECT, &stream(events));
+        (record.chunks.iter().map(|chunk| chunk.tokens).collect(), record.tokens.by_event)
     };
-    assert_eq!(tokens(true), [1, 3, 1]);
-    assert_eq!(tokens(false), [1, 1, 1]);
+    assert_eq!(tokens(&events), (vec![1, 3, 1], true));
+    // A total beside the last text says nothing of the events before it, and 0 beside text is no count.
+    assert_eq!(tokens(&[A, B, events[3], FINISH, DONE]), (vec![1, 1, 1], false));
+    let zero = event("a", 0);
+    assert_eq!(tokens(&[&zero, &zero, FINISH, DONE]), (vec![1, 1], false));
 }
 
 #[test]
@@ -532,4 +541,85 @@ fn a_whole_answer_is_one_event_at_its_last_byte() {
             record.outcome
         );
     }
+}
+
+#[test]
+fn an_answer_beyond_its_bounds_is_cut_and_never_read_in_part() {
+    // Whole: one byte too many.
+    let head = "HTTP/1.1 200 OK\r\n\r\n";
+    let long = format!(r#"{{"choices":[{{"text":"{}","finish_reason":"stop"}}]}}"#, "a".repeat(16 << 20));
+    let record = read_framed(Framing::Whole, EXPECT, &[(1_000, head.as_bytes()), (2_000, long.as_bytes())]);
+    assert_failed(&record, FailureKind::Endless, "2 tokens were asked for");
+    assert!(record.chunks.is_empty());
+    // Bytes that hold no event, as comments without end.
+    let comments = ": ping\n\n".repeat(1 << 17);
+    let mut reads = vec![(1_000, head.as_bytes())];
+    reads.extend((0..80).map(|at| (2_000 + at, comments.as_bytes())));
+    assert_failed(&read(EXPECT, &reads), FailureKind::Endless, "cut after 0 events");
+    // More of them are a long answer, where more was asked for.
+    let unlimited = Expect { max_tokens: 0, ..EXPECT };
+    assert_failed(&read(unlimited, &reads), FailureKind::Truncated, "finish_reason");
+    let tokens = format!("{A}\n\n").repeat(1_000);
+    let mut reads = vec![(1_000, head.as_bytes())];
+    reads.extend((0..101).map(|at| (2_000 + at, tokens.as_bytes())));
+    let record = read(EXPECT, &reads);
+    assert_failed(&record, FailureKind::Endless, "cut after 101000 events");
+    for max_tokens in [0, 2_000] {
+        let longer = Expect { max_tokens, ..EXPECT };
+        assert_failed(&read(longer, &reads), FailureKind::Truncated, "finish_reason");
+    }
+}
+
+#[test]
+fn the_servers_own_words_are_kept() {
+    let kept = |answer: &str, kind, words: &str| assert_failed(&every_cut(EXPECT, answer), kind, words);
+    let error = r#"{"error":{"message":"no room","code":500}}"#;
+    let pretty = "{\n  \"error\": {\n    \"message\": \"no room\"\n  }\n}\n";
+    for content in ["text/event-stream", "application/json", "text/plain; charset=utf-8"] {
+        for body in
+            [error, pretty, &format!("\n{error}\n"), &format!("[{error}]"), &format!("{error}\n{error}")]
+        {
+            let length = body.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {content}\r\n");
+            for answer in [
+                format!("{head}content-length: {length}\r\n\r\n{body}"),
+                format!("{head}transfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"),
+                // The end does not come.
+                format!("{head}transfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n"),
+            ] {
+                kept(&answer, FailureKind::ErrorEvent, "no room");
+            }
+        }
+    }
+    for last in [error.to_owned(), format!("error: {error}"), format!("event: error\ndata: {error}")] {
+        kept(&stream(&[A, &last]), FailureKind::ErrorEvent, "no room");
+        kept(&stream(&[A, &last, DONE]), FailureKind::ErrorEvent, "no room");
+        kept(&stream(&[&last, B, FINISH, USAGE, DONE]), FailureKind::ErrorEvent, "no room");
+    }
+    let text = "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\nupstream is up";
+    kept(text, FailureKind::Protocol, "not an event stream: upstream is up");
+    let found = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    kept(found, FailureKind::Status, "POST /v1: 404");
+    let moved = "HTTP/1.1 301 Moved\r\nlocation: http://a:b@other/v1\r\ncontent-length: 4\r\n\r\n<p>\n";
+    kept(moved, FailureKind::Status, "POST /v1: 301 redirects to http://other/v1");
+}
+
+#[test]
+fn a_stream_is_one_whatever_its_content_type_says() {
+    for content in ["application/json", "text/html", "application/octet-stream"] {
+        let answer = stream(&[": hello", A, B, FINISH, USAGE, DONE]).replace("text/event-stream", content);
+        assert_eq!(every_cut(EXPECT, &answer).outcome, Outcome::Completed, "{content}");
+    }
+}
+
+#[test]
+fn what_says_nothing_is_passed_over_and_counted() {
+    let odd_usage = r#"data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":-9}}"#;
+    let named = "event: ping\ndata: {\"type\":\"ping\"}";
+    let record =
+        every_cut(EXPECT, &stream(&["data:", named, A, "event: token_ids", B, FINISH, odd_usage, DONE]));
+    assert_eq!((record.outcome, record.passed_over, record.chunks.len()), (Outcome::Completed, 4, 2));
+    let tokens = record.tokens;
+    assert_eq!((tokens.prompt, tokens.output, tokens.source), (Some(5), Some(2), TokenSource::Chunks));
+    assert_eq!(every_cut(EXPECT, &stream(&[":", A, B, FINISH, USAGE, DONE])).passed_over, 0);
 }

@@ -17,7 +17,6 @@ const EXPECT: Expect = Expect {
     protocol: Protocol::OpenaiChat,
     max_tokens: 4,
     forced: false,
-    exact: false,
     done_marker: true,
     eos_in_usage: true,
     keep_text: true,
@@ -246,7 +245,7 @@ fn corpus() -> Vec<Vec<u8>> {
 fn case(bytes: &[u8], random: &mut ChaCha8Rng) {
     let framing = [Framing::Sse, Framing::Sse, Framing::Sse, Framing::JsonStream, Framing::Whole]
         [random.random_range(0..5)];
-    let expect = Expect { exact: random.random(), forced: random.random(), ..EXPECT };
+    let expect = Expect { forced: random.random(), ..EXPECT };
     let began = Instant::now();
     let whole = read(framing, expect, &[bytes]);
     let cuts: Vec<usize> = (0..random.random_range(1..12)).map(|_| random.random_range(0..1 << 20)).collect();
