@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::entry::{Entry, KEYS};
@@ -188,11 +189,12 @@ fn entry(
 ) -> Result<Prompt, DatasetError> {
     let wrong = |what: String| DatasetError::Entry { file: file.to_owned(), line: span.line, what };
     let mut entry: Entry = serde_json::from_str(span.text).map_err(|error| {
-        if error.is_data() {
-            let line = span.line + error.line().max(1) - 1;
-            DatasetError::Entry { file: file.to_owned(), line, what: message(&error) }
-        } else {
+        // The name of a key makes a mistake of the file look like one of the value.
+        if let Err(error) = serde_json::from_str::<IgnoredAny>(span.text) {
             malformed(&error, span.line, span.indent, file)
+        } else {
+            let line = span.line + error.line().max(1) - 1;
+            DatasetError::Entry { file: file.to_owned(), line, what: clip(&message(&error), LONGEST_NAME) }
         }
     })?;
     let others: Vec<String> = entry.passed_over.iter().map(|name| clip(name, LONGEST_COLUMN)).collect();
@@ -237,7 +239,7 @@ fn malformed(error: &serde_json::Error, first_line: usize, indent: usize, file: 
         file: file.to_owned(),
         line: first_line + in_line - 1,
         column: if in_line == 1 { indent + error.column() } else { error.column() },
-        what: message(error),
+        what: clip(&message(error), LONGEST_NAME),
     }
 }
 
@@ -245,5 +247,5 @@ fn malformed(error: &serde_json::Error, first_line: usize, indent: usize, file: 
 fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
-    clip(text.strip_suffix(&position).unwrap_or(&text), LONGEST_NAME)
+    text.strip_suffix(&position).unwrap_or(&text).to_owned()
 }

@@ -87,8 +87,11 @@ pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
 /// The target of a server that already runs. A known engine's file tells its protocol; without one
 /// the server is taken for plain OpenAI.
 pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model: &str) -> Target {
-    let served =
-        Model { name: model_name(model), source: model.to_owned(), precision: precision(model, None) };
+    let served = Model {
+        name: shortened(&model_name(model)),
+        source: shortened(model),
+        precision: precision(model, None),
+    };
     let mut scope = Scope::new();
     scope.insert("served_name".to_owned(), model.to_owned());
     scope.insert("model".to_owned(), model.to_owned());
@@ -111,6 +114,16 @@ pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model
         metrics,
         not_level: Vec::new(),
         origin: Origin::Url(url.to_owned()),
+    }
+}
+
+/// A name that a server gave stands in every row and picture: longer ones are cut, characters.
+const LONGEST_NAME: usize = 300;
+
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        None => name.to_owned(),
+        Some(_) => name.chars().take(LONGEST_NAME - 1).chain(['…']).collect(),
     }
 }
 
