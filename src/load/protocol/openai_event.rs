@@ -49,6 +49,7 @@ fn first_object(body: &[u8]) -> Option<Value> {
     object.is_object().then_some(object)
 }
 
+#[inline]
 fn payload(event: Event) -> Payload {
     let Event { choices, usage, error, object, message, code } = event;
     let has_choices = choices.is_some();
@@ -68,6 +69,7 @@ fn payload(event: Event) -> Payload {
 }
 
 /// What usage says, and whether something in it is no count.
+#[inline]
 fn counts(usage: Lax<RawUsage>) -> (Option<Usage>, bool) {
     let Some(raw) = usage.value else { return (None, usage.odd) };
     let cached = raw.prompt_tokens_details.value.unwrap_or_default().cached_tokens;
@@ -141,6 +143,7 @@ struct Choices {
 impl Fold<'_> for Choices {
     type Item = Choice;
 
+    #[inline]
     fn take(&mut self, choice: Lax<Choice>) {
         self.odd |= choice.odd;
         let Some(choice) = choice.value else { return };
