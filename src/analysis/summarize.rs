@@ -19,6 +19,9 @@ use super::caveats::{Facts, run_caveats};
 use super::client::Client;
 use super::metrics::Metrics;
 use super::nagle::LateAcks;
+use super::oddities::Oddities;
+use super::pace::Paces;
+use super::served_alone::ServedAlone;
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
 
@@ -135,7 +138,10 @@ pub struct Summarizer {
     metrics: Metrics,
     tokens: Tokens,
     client: Client,
+    paces: Paces,
+    served_alone: ServedAlone,
     sent_unforced: u64,
+    oddities: Oddities,
     late_acks: LateAcks,
 }
 
@@ -155,7 +161,10 @@ impl Summarizer {
             metrics: Metrics::default(),
             tokens: Tokens::default(),
             client: Client::default(),
+            paces: Paces::default(),
+            served_alone: ServedAlone::default(),
             sent_unforced: 0,
+            oddities: Oddities::default(),
             late_acks,
         }
     }
@@ -180,10 +189,14 @@ impl Summarizer {
         }
         self.window.add(record);
         self.client.add(record);
+        self.served_alone.add(record);
+        self.oddities.add(record);
         self.sent_unforced += u64::from(record.sent_us.is_some() && !record.forced_length);
         if record.counts_for_latency() {
+            let counts = record.counts();
             self.metrics.add(record);
-            self.tokens.add(record);
+            self.tokens.add(record, &counts);
+            self.paces.add(record, &counts);
         }
     }
 
@@ -206,7 +219,8 @@ impl Summarizer {
             output_tokens: self.tokens.output(),
             window_s: whole.map_or(0.0, Whole::duration_s),
         };
-        let metrics = self.metrics.finish(&totals, chunk_difference_pct.is_none());
+        let withheld = self.paces.withheld(self.tokens.contrary_ends());
+        let metrics = self.metrics.finish(&totals, withheld.is_none());
         let median = |name: &str| match metrics.get(name) {
             Some(MetricValue::Distribution(distribution)) => Some(distribution),
             Some(MetricValue::Scalar(_)) | None => None,
@@ -219,8 +233,12 @@ impl Summarizer {
         let client = self.client.finish(&finish.engine, median(figure::TTFT).map(|ttft| ttft.p50));
         let facts = Facts {
             estimated: self.tokens.estimated(),
-            chunk_difference_pct,
+            withheld,
+            buffered: self.paces.buffered(),
+            one_at_a_time: self.served_alone.caveat(),
+            counts: self.tokens.caveats(self.paces.gateway()).collect(),
             length_not_forced: self.input.ignore_eos && self.sent_unforced > 0,
+            oddities: self.oddities,
         };
         let mut summary = blank(self.input, whole, finish.partial);
         summary.requests = totals.requests;
@@ -229,7 +247,8 @@ impl Summarizer {
         summary.steady = steady;
         summary.output_tokens_by_second = self.window.tokens_by_second();
         summary.prompt_tokens_by_id = self.tokens.prompt_by_id();
-        summary.tokens = self.tokens.totals;
+        summary.gateway = self.paces.gateway();
+        summary.tokens = TokenTotals { end_of_sequence: self.tokens.end_of_sequence(), ..self.tokens.totals };
         summary.tokens_per_chunk = self.tokens.per_chunk;
         summary.metrics = metrics;
         summary.client = client;
@@ -258,6 +277,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         duration_s: whole.map_or(0.0, Whole::duration_s),
         steady: None,
         tokens: TokenTotals::default(),
+        gateway: None,
         metrics: BTreeMap::new(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: Vec::new(),

@@ -1,7 +1,7 @@
 //! A run's records → its summary and its other files: the same way after a run, after a crash and years later.
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -11,6 +11,7 @@ use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::RunFile;
 use crate::schema::plan::RunKey;
+use crate::schema::record::RequestRecord;
 use crate::schema::sample::{SensedSeries, Source};
 
 /// One run, made from its records.
@@ -39,19 +40,13 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
     let mut reader = RecordReader::open(&path)?;
     let header = reader.header().clone();
     let mut summarizer = Summarizer::new(SummaryInput::from_header(&header)?);
-    let csv_path = files.requests_csv();
-    let cannot_write = || format!("cannot write {}", csv_path.display());
-    let sink = BufWriter::new(AtomicFile::create(&csv_path)?);
-    let mut csv = RequestsCsv::new(sink).with_context(cannot_write)?;
+    let mut csv = RequestsFile::create(files, true)?;
     let mut ttft_ms = Vec::new();
     while let Some(record) = reader.next_record()? {
         summarizer.add(&record);
-        csv.add(&record).with_context(cannot_write)?;
+        csv.add(&record)?;
         ttft_ms.extend(record.ttft_ms().filter(|_| record.counts_for_latency()));
     }
-    let mut sink = csv.finish().with_context(cannot_write)?;
-    sink.flush().with_context(cannot_write)?;
-    sink.into_inner().map_err(|error| error.into_error()).with_context(cannot_write)?.commit()?;
     let footer = reader.finish();
     let mut summary = summarizer.finish(Finish {
         issued: footer.engine.issued,
@@ -59,6 +54,15 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
         partial: footer.partial,
         server: footer.server,
     })?;
+    if summary.withholds_pace() {
+        // That is known only when all is read; what was written so far is dropped.
+        csv = RequestsFile::create(files, false)?;
+        let mut reader = RecordReader::open(&path)?;
+        while let Some(record) = reader.next_record()? {
+            csv.add(&record)?;
+        }
+    }
+    csv.commit()?;
     let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
     let file = RunFile {
@@ -72,6 +76,37 @@ pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
     };
     results::write_json(&files.json(), &file)?;
     Ok(Derived { files: files.clone(), file, ttft_ms })
+}
+
+/// `_requests.csv` in the making.
+struct RequestsFile {
+    path: PathBuf,
+    csv: RequestsCsv<BufWriter<AtomicFile>>,
+}
+
+impl RequestsFile {
+    fn create(files: &RunFiles, pace_is_known: bool) -> anyhow::Result<Self> {
+        let path = files.requests_csv();
+        let sink = BufWriter::new(AtomicFile::create(&path)?);
+        let csv = RequestsCsv::new(sink, pace_is_known).with_context(|| cannot_write(&path))?;
+        Ok(RequestsFile { path, csv })
+    }
+
+    fn add(&mut self, record: &RequestRecord) -> anyhow::Result<()> {
+        self.csv.add(record).with_context(|| cannot_write(&self.path))
+    }
+
+    fn commit(self) -> anyhow::Result<()> {
+        let cannot_write = || cannot_write(&self.path);
+        let mut sink = self.csv.finish().with_context(cannot_write)?;
+        sink.flush().with_context(cannot_write)?;
+        sink.into_inner().map_err(|error| error.into_error()).with_context(cannot_write)?.commit()?;
+        Ok(())
+    }
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
 }
 
 /// The compressed records where they are there, as after a run that was closed.

@@ -105,13 +105,13 @@ pub fn value(run: &RunSummary, metric: &str, statistic: Statistic) -> Option<f64
     run.metrics.get(metric).and_then(|value| statistic.of(value)).filter(|number| number.is_finite())
 }
 
-/// The rows of a point. A metric that no run has is left out, but for ITL where it is withheld.
+/// The rows of a point. A metric that no run has is left out, but for a pace where it is withheld.
 pub fn rows(view: &View<'_>) -> Vec<Row> {
     let mut rows = facts(view);
     for &(name, statistic) in SHOWN {
         let Some(metric) = figure::metric(name) else { continue };
         let runs = || view.columns.iter().flat_map(|column| &column.runs);
-        let withheld = name == figure::ITL && runs().any(|run| itl_is_withheld(run));
+        let withheld = metric.is_pace() && runs().any(|run| run.withholds_pace());
         if withheld || view.columns.iter().any(|column| column.estimate(metric, statistic).is_some()) {
             rows.push(metric_row(view, metric, statistic));
         }
@@ -219,11 +219,6 @@ fn rounds(column: &Column<'_>) -> usize {
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
-}
-
-/// Whether a run's ITL is withheld for a stated reason.
-pub fn itl_is_withheld(run: &RunSummary) -> bool {
-    run.caveats.iter().any(|caveat| matches!(caveat, Caveat::ItlWithheld { .. }))
 }
 
 /// Which way is better, in words: `lower is better`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::gateway::Gateway;
 use super::unit::Phase;
 
 /// One request as it was played. All stamps are µs from the run's start on the monotonic clock.
@@ -57,7 +58,7 @@ pub struct RequestRecord {
     /// Last token-carrying event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_token_us: Option<u64>,
-    /// Stream closed, response complete, or the request given up.
+    /// The answer ended (its `[DONE]`, else the end of the body), or the request was given up.
     pub end_us: u64,
     /// Time to open the connection that carried it, where it had to be opened for this request;
     /// never inside TTFT.
@@ -88,6 +89,16 @@ pub struct RequestRecord {
     /// The server's own word: `stop`, `length`, `eos_token`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
+    /// What stands between client and server, where a response header tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Gateway>,
+    /// Which sign of its end a complete answer lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_sign: Option<MissingSign>,
+    /// Events that say nothing to a stop-watch and were passed over, wholly or in part: without data, of another name,
+    /// with a count that is none.
+    #[serde(default, skip_serializing_if = "is_none_passed_over")]
+    pub passed_over: u32,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -95,6 +106,20 @@ pub struct RequestRecord {
 
 fn is_first(turn: &u32) -> bool {
     *turn == 0
+}
+
+fn is_none_passed_over(events: &u32) -> bool {
+    *events == 0
+}
+
+/// A sign of its end that a complete answer lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingSign {
+    /// `[DONE]`: a finish reason and the proper end of the body stand for it.
+    DoneMarker,
+    /// The finish reason: usage and `[DONE]` stand for it.
+    FinishReason,
 }
 
 /// A text that many records share in memory, and each holds in a file.
@@ -170,15 +195,17 @@ pub enum FailureKind {
     Protocol,
     /// HTTP 200, then an error event.
     ErrorEvent,
-    /// The stream ended without a finish reason or its end marker, or the connection broke in it.
+    /// The answer ended without the sign of its end, or the connection broke in it.
     Truncated,
     /// Fewer tokens than a forced length asked for, or none at all.
     ShortOutput,
+    /// An answer far beyond the length that was asked for: it was cut.
+    Endless,
 }
 
 impl FailureKind {
     /// Every kind, in the order of the reports.
-    pub const ALL: [FailureKind; 7] = [
+    pub const ALL: [FailureKind; 8] = [
         FailureKind::Connect,
         FailureKind::Timeout,
         FailureKind::Status,
@@ -186,6 +213,7 @@ impl FailureKind {
         FailureKind::ErrorEvent,
         FailureKind::Truncated,
         FailureKind::ShortOutput,
+        FailureKind::Endless,
     ];
 
     /// The name in files: `connect`, `timeout`, …
@@ -198,11 +226,12 @@ impl FailureKind {
             FailureKind::ErrorEvent => "error_event",
             FailureKind::Truncated => "truncated",
             FailureKind::ShortOutput => "short_output",
+            FailureKind::Endless => "endless",
         }
     }
 }
 
-/// Token counts of one request.
+/// Token counts of one request, as they were told. What is believed of them is [`super::token_counts::Counts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TokenCounts {
     /// Prompt tokens as the server counts them (template and BOS included).
@@ -218,6 +247,9 @@ pub struct TokenCounts {
     /// Prompt tokens that the server took from its prefix cache, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<u32>,
+    /// Each event told its own count, so that [`Chunk::tokens`] is the server's word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_event: bool,
     /// Where `output` comes from.
     pub source: TokenSource,
 }
