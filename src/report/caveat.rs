@@ -39,8 +39,8 @@ pub fn sentence(caveat: &Caveat) -> String {
              Leave that setting out, or give every backend the same, to compare like with like."
         ),
         Caveat::TokensEstimated { requests } => format!(
-            "The server gave no token counts for {}: chunks stand in for tokens, so token rates, TPOT and NTPOT are \
-             estimates. A chunk may hold several tokens.",
+            "The server gave no count of tokens that can be used for {}: chunks stand in for tokens, so token rates, TPOT \
+             and NTPOT are estimates. A chunk may hold several tokens.",
             requests_of(*requests)
         ),
         Caveat::PaceWithheld { difference_pct, low_ms, high_ms } => format!(
@@ -59,8 +59,8 @@ pub fn sentence(caveat: &Caveat) -> String {
             held_back(*whole, *answers, *together_pct)
         ),
         Caveat::NoLatency { answers, completed, tokens } => format!(
-            "{}: they are completed and carry no latency, which is that of the others alone. Look at one answer: \
-             the model may end at once, or spend all its tokens on what the server does not show.",
+            "Nothing to time: {}. They are completed and carry no latency, which is that of the others alone. Look at \
+             one answer: the model may end at once, or spend all its tokens on what the server does not show.",
             nothing_shown(*answers, *completed, *tokens)
         ),
         Caveat::CountsImpossible { requests, completed, worst, gateway } => format!(
@@ -77,9 +77,9 @@ pub fn sentence(caveat: &Caveat) -> String {
             }
         ),
         Caveat::LongerThanAsked { requests, completed, longest, asked } => format!(
-            "{} of {} were answered with more tokens than max_tokens allows ({} where {} were asked for): the server \
-             does not heed it, so the load is not the one that was asked for. It may want another field \
-             (max_completion_tokens).",
+            "{} of {} were answered with more tokens than max_tokens allows ({} where {} were asked for): the load is not \
+             the one that was asked for. The server may want another field (max_completion_tokens), leave hidden \
+             reasoning out of the limit, or count what it did not make.",
             count(*requests),
             requests_of(*completed),
             count(u64::from(*longest)),
@@ -115,7 +115,7 @@ pub fn sentence(caveat: &Caveat) -> String {
         ),
         Caveat::MergedEvents { share_pct } => format!(
             "{} of the token events were read together with later ones, so their times are somewhat too late. \
-             Run the client on a less busy machine, and over HTTP/1.1, where answers share no connection.",
+             Run the client on a less busy machine; over HTTP/2, where answers share connections, try HTTP/1.1.",
             percent(*share_pct)
         ),
         Caveat::ClientLimited { reason } => format!(
@@ -347,11 +347,10 @@ pub fn pace_bounds(low_ms: Option<f64>, high_ms: Option<f64>) -> Option<String> 
 
 /// `64 tokens, none shown, in 4 of 4 answers`; the tokens are those of one answer on average.
 pub fn nothing_shown(answers: u64, completed: u64, tokens: u64) -> String {
-    let each = tokens as f64 / answers.max(1) as f64;
-    let tokens = match compact(each).as_str() {
-        "0" => "No token".to_owned(),
-        "1" => "1 token, not shown,".to_owned(),
-        many => format!("{many} tokens, none shown,"),
+    let tokens = match (tokens as f64 / answers.max(1) as f64).round() as u64 {
+        0 => "no token".to_owned(),
+        1 => "1 token, not shown,".to_owned(),
+        many => format!("{} tokens, none shown,", count(many)),
     };
     format!("{tokens} in {} of {} answers", count(answers), count(completed))
 }

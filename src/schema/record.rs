@@ -78,7 +78,7 @@ pub struct RequestRecord {
     pub replayed: bool,
     /// Token counts and where they come from.
     pub tokens: TokenCounts,
-    /// `max_tokens` as sent.
+    /// Output limit as sent, whatever its field is called; 0: none was sent.
     pub max_tokens: u32,
     /// The server was told to ignore the end-of-sequence token, so `max_tokens` tokens are due.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -247,6 +247,9 @@ pub struct TokenCounts {
     /// Prompt tokens that the server took from its prefix cache, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<u32>,
+    /// Output tokens that are reasoning, shown or not, where the server says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<u32>,
     /// Each event told its own count, so that [`Chunk::tokens`] is the server's word.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_event: bool,

@@ -146,6 +146,27 @@ fn the_servers_count_must_agree_to_the_token() {
 }
 
 #[test]
+fn a_counter_that_is_not_there_is_not_zero() {
+    let missing = |prompt: f64, generated: f64| {
+        let server = ServerCounts {
+            prompt_tokens: prompt,
+            client_prompt_tokens: 1_000.0,
+            generated_tokens: generated,
+            client_generated_tokens: 400.0,
+            cached_tokens: None,
+            missing: MissingCounters { generated: vec!["tokens_sum".into()], ..MissingCounters::default() },
+        };
+        summarize(closed(), &hundred(), Finish { server: Some(server), ..Finish::default() })
+    };
+    let run = missing(1_000.0, 0.0);
+    assert_eq!(run.caveats, [Caveat::NoSuchCounter { names: vec!["tokens_sum".into()] }]);
+    assert!(run.caveats[0].is_invalid());
+    assert_eq!(codes(&missing(999.0, 0.0)), ["no_such_counter", "server_counts_differ"]);
+    // One of several that an engine shows only after its first use.
+    assert!(codes(&missing(1_000.0, 400.0)).is_empty());
+}
+
+#[test]
 fn beside_a_request_whose_count_nobody_was_told_only_too_few_is_a_contradiction() {
     let mut records = hundred();
     records.push(cancelled(completed(100, 0, &[(50, 1)])));

@@ -130,7 +130,7 @@ async fn exchange(
     Ok((ending, receiver.rest()))
 }
 
-/// Takes the answer's frames.
+/// Takes the answer's frames, with the acknowledgement held back where that is to be tried.
 async fn receive(request: &mut InFlight<'_>, receiver: &mut Receiver<'_>) -> Result<Ending, Break> {
     // In a box: a measured request carries nothing of it.
     if request.acks() == Acks::Delayed

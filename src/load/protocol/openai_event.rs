@@ -72,11 +72,15 @@ fn payload(event: Event) -> Payload {
 fn counts(usage: Lax<RawUsage>) -> (Option<Usage>, bool) {
     let Some(raw) = usage.value else { return (None, usage.odd) };
     let cached = raw.prompt_tokens_details.value.unwrap_or_default().cached_tokens;
+    let shown = raw.completion_tokens_details.value.unwrap_or_default().reasoning_tokens;
+    // Outside the details SGLang tells it.
+    let reasoning = shown.value.or(raw.reasoning_tokens.value);
     let odd = [raw.prompt_tokens, raw.completion_tokens, cached].iter().any(|count| count.odd);
     let usage = Usage {
         prompt: raw.prompt_tokens.value,
         completion: raw.completion_tokens.value,
         cached: cached.value,
+        reasoning,
     };
     (Some(usage), odd || raw.prompt_tokens_details.odd)
 }
@@ -115,6 +119,14 @@ struct RawUsage {
     prompt_tokens: Count,
     completion_tokens: Count,
     prompt_tokens_details: Lax<PromptDetails>,
+    completion_tokens_details: Lax<CompletionDetails>,
+    reasoning_tokens: Count,
+}
+
+#[derive(Default, Clone, Copy, serde::Deserialize)]
+#[serde(default)]
+struct CompletionDetails {
+    reasoning_tokens: Count,
 }
 
 /// All choices of an event taken together.
@@ -334,6 +346,12 @@ mod tests {
         let usage = read(r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":8,"prompt_tokens_details":{"cached_tokens":2}}}"#).usage.unwrap();
         assert_eq!((usage.prompt, usage.completion), (Some(3), Some(8)));
         assert_eq!(usage.cached, Some(2));
+        for reasoning in [r#""reasoning_tokens":5"#, r#""completion_tokens_details":{"reasoning_tokens":5}"#]
+        {
+            let usage =
+                read(&format!(r#"{{"choices":[],"usage":{{"completion_tokens":8,{reasoning}}}}}"#)).usage;
+            assert_eq!(usage.unwrap().reasoning, Some(5), "{reasoning}");
+        }
         assert_eq!(read(r#"{"choices":[{"text":"a"}],"usage":null}"#).usage, None);
         assert!(
             read(r#"{"choices":[{"text":"a"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}"#)
@@ -431,11 +449,11 @@ mod tests {
             let data = format!(
                 r#"{{"choices":[],"usage":{{"prompt_tokens":3,"completion_tokens":{count},"prompt_tokens_details":{{"cached_tokens":1}}}}}}"#
             );
-            let usage = Usage { prompt: Some(3), completion: None, cached: Some(1) };
+            let usage = Usage { prompt: Some(3), completion: None, cached: Some(1), reasoning: None };
             assert_eq!((read(&data).usage, read(&data).passed_over), (Some(usage), true), "{data}");
         }
         let missing = read(r#"{"usage":{"prompt_tokens":null,"completion_tokens":8.0}}"#);
-        let usage = Usage { prompt: None, completion: Some(8), cached: None };
+        let usage = Usage { prompt: None, completion: Some(8), cached: None, reasoning: None };
         assert_eq!((missing.usage, missing.passed_over), (Some(usage), false));
         for usage in ["[]", "5", r#""none""#] {
             let payload = read(&format!(r#"{{"usage":{usage}}}"#));
