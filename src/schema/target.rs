@@ -207,7 +207,7 @@ pub struct Capabilities {
     pub continuous_usage: bool,
     /// `usage.completion_tokens` counts an end-of-sequence token that is not shown.
     pub eos_in_usage: bool,
-    /// An OpenAI stream ends with `data: [DONE]`.
+    /// An OpenAI stream ends with `data: [DONE]`: one without it is whole too, with a caveat.
     pub done_marker: bool,
     /// Further body fields that force an answer's length, sent where that is asked for: `{"ignore_eos": true}`.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]

@@ -391,7 +391,7 @@ pub struct ProtocolFacts {
     pub continuous_usage: bool,
     /// `usage.completion_tokens` counts an end-of-sequence token that is not shown.
     pub eos_in_usage: bool,
-    /// A stream ends with `data: [DONE]`.
+    /// A stream ends with `data: [DONE]`: one without it is whole too, with a caveat.
     #[serde(default = "yes")]
     pub done_marker: bool,
     /// Further fields that force an answer's length, sent under `--ignore-eos` alone.

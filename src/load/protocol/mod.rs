@@ -1,11 +1,13 @@
 //! Protocols: what is asked for → the bytes of a body; an event's bytes → what it says. One file each, and an
 //! arm in each method here.
 
+mod error_text;
 mod lenient;
 mod openai;
 mod openai_chat;
 mod openai_completions;
 mod openai_event;
+mod tame;
 pub(crate) mod terms;
 
 use serde_json::{Map, Value};

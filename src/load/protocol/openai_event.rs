@@ -1,11 +1,10 @@
 //! One event of OpenAI's streams, read without a JSON tree: does it carry a token, a finish reason, usage, an error?
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::load::protocol::lenient::{Count, Fold, Folded, IsError, Lax, Present, Scalar, object, tamed};
+use crate::load::protocol::error_text::{ErrorText, NO_MESSAGE};
+use crate::load::protocol::lenient::{Count, Fold, Folded, IsError, Lax, Present, Scalar, object};
+use crate::load::protocol::tame::tamed;
 use crate::load::protocol::terms::{Finish, FinishKind, Payload, Usage, clip};
 
 /// Reads one event's data; an error where it is no JSON.
@@ -50,6 +49,7 @@ fn first_object(body: &[u8]) -> Option<Value> {
     object.is_object().then_some(object)
 }
 
+#[inline]
 fn payload(event: Event) -> Payload {
     let Event { choices, usage, error, object, message, code } = event;
     let has_choices = choices.is_some();
@@ -69,13 +69,15 @@ fn payload(event: Event) -> Payload {
 }
 
 /// What usage says, and whether something in it is no count.
+#[inline]
 fn counts(usage: Lax<RawUsage>) -> (Option<Usage>, bool) {
     let Some(raw) = usage.value else { return (None, usage.odd) };
     let cached = raw.prompt_tokens_details.value.unwrap_or_default().cached_tokens;
     let shown = raw.completion_tokens_details.value.unwrap_or_default().reasoning_tokens;
     // Outside the details SGLang tells it.
     let reasoning = shown.value.or(raw.reasoning_tokens.value);
-    let odd = [raw.prompt_tokens, raw.completion_tokens, cached].iter().any(|count| count.odd);
+    let all = [raw.prompt_tokens, raw.completion_tokens, cached, shown, raw.reasoning_tokens];
+    let odd = all.iter().any(|count| count.odd);
     let usage = Usage {
         prompt: raw.prompt_tokens.value,
         completion: raw.completion_tokens.value,
@@ -141,6 +143,7 @@ struct Choices {
 impl Fold<'_> for Choices {
     type Item = Choice;
 
+    #[inline]
     fn take(&mut self, choice: Lax<Choice>) {
         self.odd |= choice.odd;
         let Some(choice) = choice.value else { return };
@@ -208,80 +211,6 @@ impl Fold<'_> for Texts {
         let TextChoice { text, delta } = choice.value.unwrap_or_default();
         let TextDelta { content, refusal } = delta.value.unwrap_or_default();
         self.0.extend(text.0.or(content.0).or(refusal.0));
-    }
-}
-
-const NO_MESSAGE: &str = "error without a message";
-
-/// The message of an error member: a text, or an object with a message. Of a value of another type its JSON-like
-/// form, so that an odd error stays an error.
-struct ErrorText(String);
-
-impl ErrorText {
-    /// A member that says no is no error: `false`, `0`, an empty text, list or object.
-    fn is_error(&self) -> bool {
-        !matches!(self.0.as_str(), "" | "false" | "0")
-    }
-}
-
-impl<'de> Deserialize<'de> for ErrorText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Look;
-        impl<'de> Visitor<'de> for Look {
-            type Value = ErrorText;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an error")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<ErrorText, E> {
-                Ok(ErrorText(text.to_owned()))
-            }
-
-            fn visit_bool<E: Error>(self, value: bool) -> Result<ErrorText, E> {
-                Ok(ErrorText(value.to_string()))
-            }
-
-            fn visit_i64<E: Error>(self, value: i64) -> Result<ErrorText, E> {
-                Ok(ErrorText(value.to_string()))
-            }
-
-            fn visit_u64<E: Error>(self, value: u64) -> Result<ErrorText, E> {
-                Ok(ErrorText(value.to_string()))
-            }
-
-            fn visit_f64<E: Error>(self, value: f64) -> Result<ErrorText, E> {
-                Ok(ErrorText(value.to_string()))
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<ErrorText, E> {
-                Ok(ErrorText(String::new()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ErrorText, A::Error> {
-                let mut all = Vec::new();
-                while let Some(item) = list.next_element::<ErrorText>()? {
-                    all.push(item.0);
-                }
-                Ok(ErrorText(all.join("; ")))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ErrorText, A::Error> {
-                let (mut message, mut kind, mut any) = (String::new(), String::new(), false);
-                while let Some(key) = map.next_key::<ErrorText>()? {
-                    any = true;
-                    let value = map.next_value::<ErrorText>()?.0;
-                    match key.0.as_str() {
-                        "message" | "msg" => message = value,
-                        "type" => kind = value,
-                        _ => {}
-                    }
-                }
-                let other = if any { NO_MESSAGE.to_owned() } else { String::new() };
-                Ok(ErrorText([message, kind].into_iter().find(|text| !text.is_empty()).unwrap_or(other)))
-            }
-        }
-        deserializer.deserialize_any(Look)
     }
 }
 

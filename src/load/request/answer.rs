@@ -26,6 +26,8 @@ const EVENTS_A_TOKEN: u64 = 100;
 /// Or when its body has more bytes than these together.
 const BYTES_LIMIT: u64 = 64 << 20;
 const BYTES_A_TOKEN: u64 = 64 << 10;
+/// Where no limit was sent, as if so many tokens had been asked for.
+const UNLIMITED_TOKENS: u32 = 10_000;
 
 /// What is to be done after a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +156,10 @@ impl Answer {
         if self.seen.is_over() {
             return if self.http.is_done() { Progress::End } else { Progress::Over };
         }
-        let asked = u64::from(self.seen.expect.max_tokens);
+        let asked = match self.seen.expect.max_tokens {
+            0 => u64::from(UNLIMITED_TOKENS),
+            tokens => u64::from(tokens),
+        };
         let events = EVENTS_LIMIT.max(EVENTS_A_TOKEN * asked);
         let bytes = BYTES_LIMIT + BYTES_A_TOKEN * asked;
         self.endless |= self.body_bytes > bytes || self.seen.chunks.len() as u64 > events;
@@ -327,8 +332,11 @@ impl Answer {
         }
         if self.endless {
             let (events, bytes) = (seen.chunks.len(), self.body_bytes);
-            let asked = seen.expect.max_tokens;
-            let detail = format!("cut after {events} events, {bytes} bytes: {asked} tokens were asked for");
+            let asked = match seen.expect.max_tokens {
+                0 => "no limit was sent".to_owned(),
+                tokens => format!("{tokens} tokens were asked for"),
+            };
+            let detail = format!("cut after {events} events, {bytes} bytes: {asked}");
             return failed(FailureKind::Endless, &detail);
         }
         if let Some(what) = &seen.unreadable {

@@ -542,3 +542,84 @@ fn a_whole_answer_is_one_event_at_its_last_byte() {
         );
     }
 }
+
+#[test]
+fn an_answer_beyond_its_bounds_is_cut_and_never_read_in_part() {
+    // Whole: one byte too many.
+    let head = "HTTP/1.1 200 OK\r\n\r\n";
+    let long = format!(r#"{{"choices":[{{"text":"{}","finish_reason":"stop"}}]}}"#, "a".repeat(16 << 20));
+    let record = read_framed(Framing::Whole, EXPECT, &[(1_000, head.as_bytes()), (2_000, long.as_bytes())]);
+    assert_failed(&record, FailureKind::Endless, "2 tokens were asked for");
+    assert!(record.chunks.is_empty());
+    // Bytes that hold no event, as comments without end.
+    let comments = ": ping\n\n".repeat(1 << 17);
+    let mut reads = vec![(1_000, head.as_bytes())];
+    reads.extend((0..80).map(|at| (2_000 + at, comments.as_bytes())));
+    assert_failed(&read(EXPECT, &reads), FailureKind::Endless, "cut after 0 events");
+    // More of them are a long answer, where more was asked for.
+    let unlimited = Expect { max_tokens: 0, ..EXPECT };
+    assert_failed(&read(unlimited, &reads), FailureKind::Truncated, "finish_reason");
+    let tokens = format!("{A}\n\n").repeat(1_000);
+    let mut reads = vec![(1_000, head.as_bytes())];
+    reads.extend((0..101).map(|at| (2_000 + at, tokens.as_bytes())));
+    let record = read(EXPECT, &reads);
+    assert_failed(&record, FailureKind::Endless, "cut after 101000 events");
+    for max_tokens in [0, 2_000] {
+        let longer = Expect { max_tokens, ..EXPECT };
+        assert_failed(&read(longer, &reads), FailureKind::Truncated, "finish_reason");
+    }
+}
+
+#[test]
+fn the_servers_own_words_are_kept() {
+    let kept = |answer: &str, kind, words: &str| assert_failed(&every_cut(EXPECT, answer), kind, words);
+    let error = r#"{"error":{"message":"no room","code":500}}"#;
+    let pretty = "{\n  \"error\": {\n    \"message\": \"no room\"\n  }\n}\n";
+    for content in ["text/event-stream", "application/json", "text/plain; charset=utf-8"] {
+        for body in
+            [error, pretty, &format!("\n{error}\n"), &format!("[{error}]"), &format!("{error}\n{error}")]
+        {
+            let length = body.len();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {content}\r\n");
+            for answer in [
+                format!("{head}content-length: {length}\r\n\r\n{body}"),
+                format!("{head}transfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"),
+                // The end does not come.
+                format!("{head}transfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n"),
+            ] {
+                kept(&answer, FailureKind::ErrorEvent, "no room");
+            }
+        }
+    }
+    for last in [error.to_owned(), format!("error: {error}"), format!("event: error\ndata: {error}")] {
+        kept(&stream(&[A, &last]), FailureKind::ErrorEvent, "no room");
+        kept(&stream(&[A, &last, DONE]), FailureKind::ErrorEvent, "no room");
+        kept(&stream(&[&last, B, FINISH, USAGE, DONE]), FailureKind::ErrorEvent, "no room");
+    }
+    let text = "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\nupstream is up";
+    kept(text, FailureKind::Protocol, "not an event stream: upstream is up");
+    let found = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    kept(found, FailureKind::Status, "POST /v1: 404");
+    let moved = "HTTP/1.1 301 Moved\r\nlocation: http://a:b@other/v1\r\ncontent-length: 4\r\n\r\n<p>\n";
+    kept(moved, FailureKind::Status, "POST /v1: 301 redirects to http://other/v1");
+}
+
+#[test]
+fn a_stream_is_one_whatever_its_content_type_says() {
+    for content in ["application/json", "text/html", "application/octet-stream"] {
+        let answer = stream(&[": hello", A, B, FINISH, USAGE, DONE]).replace("text/event-stream", content);
+        assert_eq!(every_cut(EXPECT, &answer).outcome, Outcome::Completed, "{content}");
+    }
+}
+
+#[test]
+fn what_says_nothing_is_passed_over_and_counted() {
+    let odd_usage = r#"data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":-9}}"#;
+    let named = "event: ping\ndata: {\"type\":\"ping\"}";
+    let record =
+        every_cut(EXPECT, &stream(&["data:", named, A, "event: token_ids", B, FINISH, odd_usage, DONE]));
+    assert_eq!((record.outcome, record.passed_over, record.chunks.len()), (Outcome::Completed, 4, 2));
+    let tokens = record.tokens;
+    assert_eq!((tokens.prompt, tokens.output, tokens.source), (Some(5), Some(2), TokenSource::Chunks));
+    assert_eq!(every_cut(EXPECT, &stream(&[":", A, B, FINISH, USAGE, DONE])).passed_over, 0);
+}

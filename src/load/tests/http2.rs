@@ -472,7 +472,11 @@ fn facts(record: &RequestRecord) -> String {
         }
         other => format!("{other:?}"),
     };
-    format!("{tokens:?} {:?} {:?} {:?} {outcome}", record.status, record.tokens, record.finish_reason)
+    let oddities = (record.missing_sign, record.passed_over);
+    format!(
+        "{tokens:?} {:?} {:?} {:?} {outcome} {oddities:?}",
+        record.status, record.tokens, record.finish_reason
+    )
 }
 
 #[tokio::test]

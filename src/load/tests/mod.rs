@@ -1,7 +1,9 @@
 //! The load engine against servers that are not the simulator.
 
 pub(crate) mod answers;
+mod ends;
 pub(crate) mod engine;
+mod fuzz;
 pub(crate) mod http2;
 mod nagle;
 pub(crate) mod server;

@@ -24,6 +24,7 @@ pub(crate) const DONE: &str = "data: [DONE]\n\n";
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) content_type: Option<String>,
+    pub(crate) location: Option<String>,
     /// Each a frame of its own.
     pub(crate) frames: Vec<Bytes>,
     /// Before each frame.
@@ -45,6 +46,7 @@ impl Reply {
         Reply {
             status: 200,
             content_type: Some("text/event-stream".to_owned()),
+            location: None,
             frames: events.iter().map(|event| Bytes::copy_from_slice(event.as_bytes())).collect(),
             gap: Duration::ZERO,
             end: End::Whole,
@@ -216,6 +218,9 @@ async fn do_it(
     let mut head = Response::builder().status(reply.status);
     if let Some(content_type) = &reply.content_type {
         head = head.header("content-type", content_type);
+    }
+    if let Some(location) = &reply.location {
+        head = head.header("location", location);
     }
     let mut stream = respond.send_response(head.body(()).unwrap(), false).ok()?;
     let last = reply.frames.len().saturating_sub(1);
