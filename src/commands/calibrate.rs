@@ -14,7 +14,7 @@ use crate::cli::CalibrateArgs;
 use crate::dataset::Source;
 use crate::load;
 use crate::pipeline::{self, Session};
-use crate::progress::Progress;
+use crate::progress::{Progress, print};
 use crate::report::calibration::{calibration_table, load_words};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::calibration::{Calibration, CalibrationLoad, Exactness};
@@ -74,7 +74,7 @@ pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
             limit: exact_up_to(&loads),
             loads,
         };
-        show(&calibration);
+        print(&calibration_table(&calibration));
         // A look at one load must not change what later runs are held against.
         let whole_grid = args.loads.is_empty() && !args.nagle;
         progress.say(&match whole_grid || args.save {
@@ -84,11 +84,6 @@ pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
         let incomplete = calibration.loads.iter().any(|load| load.paired < load.issued);
         Ok(ExitCode::from(u8::from(incomplete)))
     })
-}
-
-#[expect(clippy::print_stdout, reason = "the table is the result")]
-fn show(calibration: &Calibration) {
-    print!("{}", calibration_table(calibration));
 }
 
 /// What is to be played, and for how many seconds each.

@@ -13,7 +13,7 @@ use crate::environment;
 use crate::load;
 use crate::pipeline::forecast::Forecast;
 use crate::pipeline::{self, ClosedOnDisk, Outcome, Session};
-use crate::progress::Progress;
+use crate::progress::{Progress, print};
 use crate::report::terminal::Style;
 use crate::results;
 use crate::schema::caveat::Caveat;
@@ -21,6 +21,7 @@ use crate::schema::environment::Environment;
 use crate::schema::plan::{DatasetSource, Launching, Output, Plan, Skipped};
 use crate::schema::refusal::refuse;
 use crate::schema::target::Target;
+use crate::schema::text::write_json_indented;
 use crate::schema::unit::Prompt;
 use crate::server_api;
 
@@ -164,14 +165,15 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
 }
 
 /// The plan as JSON with the visits in which it would be played, and the same in words on stderr.
-#[expect(clippy::print_stdout, reason = "the plan is the result of --dry-run")]
 pub fn show_plan(plan: &Plan, closed: &ClosedOnDisk) -> anyhow::Result<()> {
     let visits = pipeline::visits(plan, &closed.keys.iter().cloned().collect());
     let mut shown = serde_json::to_value(plan)?;
     if let Some(fields) = shown.as_object_mut() {
         fields.insert("visits".to_owned(), visits.iter().map(show::visit_json).collect());
     }
-    println!("{}", serde_json::to_string_pretty(&shown)?);
+    let mut json = Vec::new();
+    write_json_indented(&mut json, &shown)?;
+    print(&String::from_utf8_lossy(&json));
     if plan.run_count() > 1 {
         let progress = Progress::new(false, false);
         for line in show::plan_lines(plan, &visits) {

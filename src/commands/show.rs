@@ -2,13 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::backend::launch::LaunchEvent;
 use crate::pipeline::{Event, Visit, forecast::Forecast};
-use crate::progress::{Activity, Goal, LoadLine, Progress};
+use crate::progress::{Activity, Goal, LoadLine, Progress, print};
 use crate::report::terminal::{self, Style};
 use crate::schema::comparison::Comparison;
 use crate::schema::plan::{LoadPoint, Plan, RunKey};
@@ -155,11 +154,6 @@ fn print_caveats(comparison: &Comparison, style: Style) {
     if !text.is_empty() {
         print(&text);
     }
-}
-
-/// Results go to stdout. A closed pipe ends the printing, not the run.
-fn print(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
 }
 
 fn goal(load: &LoadPoint) -> Goal {

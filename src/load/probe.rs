@@ -42,13 +42,14 @@ pub async fn probe(job: &Job, unit: &Unit, timeout: Duration, hold_ack_ms: Optio
         let messages = Messages::new(&url, &job.http, key, &job.capabilities, &job.sampling)?;
         let http2 = messages.http2_head().map(Http2Connections::new);
         let message = messages.first(unit).context("there is nothing to send")?;
-        Ok::<_, anyhow::Error>((Dialer::new(&url, &job.http).await?, message, http2))
+        let asked = messages.asked().to_owned();
+        Ok::<_, anyhow::Error>((Dialer::new(&url, &job.http).await?, message, http2, asked))
     };
     let failed = |detail: String| {
         let outcome = Outcome::Failed { kind: FailureKind::Connect, detail };
         RequestRecord { outcome, ..unsent.clone() }
     };
-    let (dialer, message, http2) = match tokio::time::timeout(timeout, prepared).await {
+    let (dialer, message, http2, asked) = match tokio::time::timeout(timeout, prepared).await {
         Ok(Ok(prepared)) => prepared,
         Ok(Err(error)) => return failed(format!("{error:#}")),
         Err(_) => return failed("the host's name could not be looked up within the timeout".to_owned()),
@@ -59,6 +60,7 @@ pub async fn probe(job: &Job, unit: &Unit, timeout: Duration, hold_ack_ms: Optio
         offset: RealtimeOffset::measure(&clock),
         dialer: Arc::new(dialer),
         pool: Pool::default(),
+        asked,
         http2,
         live: Arc::new(LiveCounters::default()),
     };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::backend::launch::LaunchError;
 use crate::schema::comparison::FailedTarget;
 use crate::schema::refusal::{Refusal, with_cures};
+use crate::secrets::from_outside;
 
 /// What becomes of the rest of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +42,8 @@ impl Failure {
         FailedTarget {
             label: label.to_owned(),
             round,
-            error: self.what.clone(),
-            hint: self.hint.clone().unwrap_or_default(),
+            error: from_outside(&self.what).into_owned(),
+            hint: from_outside(self.hint.as_deref().unwrap_or_default()).into_owned(),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::schema::plan::{Plan, RunKey};
 use crate::schema::record::LateAck;
 use crate::schema::summary::ServerCounts;
 use crate::schema::target::Target;
+use crate::secrets::from_outside;
 
 use super::event::Event;
 use super::failure::Failure;
@@ -137,7 +138,8 @@ pub async fn measure(
             EngineFigures::default()
         }
     };
-    writer.close(figures, cut.as_ref().map(CutShort::reason), counted)?;
+    let why = cut.as_ref().map(|cut| from_outside(&cut.reason()).into_owned());
+    writer.close(figures, why, counted)?;
     if cut == Some(CutShort::GuardDied) {
         (stage.listen)(Event::Trouble(&format!(
             "error: {}: the guard process died, so the run was stopped; what was measured is saved\n\

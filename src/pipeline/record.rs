@@ -1,5 +1,6 @@
 //! Takes records from the load engine, writes them as they come, and keeps what the live line shows.
 
+use std::borrow::Cow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use crate::results::RecordWriter;
 use crate::schema::record::{Outcome, RequestRecord, TokenSource};
 use crate::schema::unit::Phase;
+use crate::secrets::from_outside;
 
 /// A record is on disk at most this long after its request ended.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
@@ -75,6 +77,21 @@ impl LiveTtft {
     }
 }
 
+/// A record's words of the server as every file and output may hold them. Whoever makes a failure's words cleans them
+/// too, before they are cut to length; this is the one gate that all of them pass.
+fn keep_safe(record: &mut RequestRecord) {
+    let words = record.finish_reason.as_mut();
+    let detail = match &mut record.outcome {
+        Outcome::Failed { kind: _, detail } => Some(detail),
+        Outcome::Completed | Outcome::Cancelled | Outcome::Dropped => None,
+    };
+    for text in words.into_iter().chain(detail) {
+        if let Cow::Owned(safe) = from_outside(text) {
+            *text = safe;
+        }
+    }
+}
+
 /// Starts the thread that writes records until every sender is gone.
 pub fn start(
     records: Receiver<RequestRecord>,
@@ -85,7 +102,8 @@ pub fn start(
         let mut reported = ReportedTokens::default();
         loop {
             match records.recv_timeout(FLUSH_INTERVAL) {
-                Ok(record) => {
+                Ok(mut record) => {
+                    keep_safe(&mut record);
                     reported.add(&record);
                     live.add(&record);
                     writer.write(&record)?;

@@ -13,6 +13,7 @@ use crate::schema::plan::{LoadPoint, Plan};
 use crate::schema::refusal::refusal;
 use crate::schema::target::Target;
 use crate::schema::unit::Units;
+use crate::secrets;
 use crate::server_api;
 
 use super::event::{Event, Listener};
@@ -52,6 +53,7 @@ impl Session {
     /// That variable is not set, or a header or a certificate cannot be used.
     pub fn new(plan: Plan, environment: Environment, units: Units) -> anyhow::Result<Session> {
         let api_key = server_api::api_key(&plan.http)?;
+        secrets::keep_wire_from_outputs(&plan.http, api_key.as_deref());
         let warmup = warmup_units(WARMUP_UNITS, plan.sampling.max_tokens);
         Ok(Session {
             client: server_api::client(&plan.http, api_key.as_deref())?,

@@ -72,8 +72,10 @@ pub fn sentence(caveat: &Caveat) -> String {
             gateway.map(|gateway| format!("; {} answered", gateway.title())).unwrap_or_default(),
             match worst.fault {
                 CountFault::OfGateway => "Send the requests to the server itself, or have it send its usage.",
-                CountFault::Zero | CountFault::AboveLimit | CountFault::AgainstEvents =>
-                    "Ask who makes the usage: the server, or a gateway before it.",
+                CountFault::NoNumber
+                | CountFault::Zero
+                | CountFault::AboveLimit
+                | CountFault::AgainstEvents => "Ask who makes the usage: the server, or a gateway before it.",
             }
         ),
         Caveat::LongerThanAsked { requests, completed, longest, asked } => format!(
@@ -141,6 +143,18 @@ pub fn sentence(caveat: &Caveat) -> String {
              shorter than asked for. Compare TPOT and tokens a second rather than E2E and RPS."
                 .to_owned()
         }
+        Caveat::SignMissing { done_marker, finish_reason } => format!(
+            "{} whole by another sign: the server sent {}. If a proxy stands before it, ask the server directly to see \
+             whose doing that is.",
+            answers_are(done_marker + finish_reason),
+            missing_signs(*done_marker, *finish_reason)
+        ),
+        Caveat::PassedOver { events, requests } => format!(
+            "{} of {} said nothing to a stop-watch, wholly or in part (no data, another name, a count that is none), and \
+             were passed over.",
+            events_of(*events),
+            answers_of(*requests)
+        ),
         Caveat::NagleOn { requests } => format!(
             "The server leaves Nagle's algorithm on: in {} it sent on only when its response head had been acknowledged. \
              Ordinary clients on this host see the first token up to 40 ms later than this client, which acknowledges at \
@@ -187,6 +201,10 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
         Caveat::LengthNotForced => "length not forced".to_owned(),
+        Caveat::SignMissing { done_marker, finish_reason } => {
+            format!("{} without a sign of the end", answers_of(done_marker + finish_reason))
+        }
+        Caveat::PassedOver { events, .. } => format!("{} passed over", events_of(*events)),
         Caveat::NagleOn { .. } => "Nagle on: ordinary clients wait up to 40 ms more".to_owned(),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
     }
@@ -240,7 +258,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::Buffered { .. } | C::NoLatency { .. } | C::CountsImpossible { .. } => false,
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced => false,
-        C::BeyondCalibration { .. } => false,
+        C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
     }
 }
 
@@ -258,6 +276,8 @@ fn weight(caveat: &Caveat) -> f64 {
         C::TokensEstimated { requests } => *requests as f64,
         C::ReadStamps { read, .. } => *read as f64,
         C::FewSamples { completed } => -(*completed as f64),
+        C::SignMissing { done_marker, finish_reason } => (*done_marker + *finish_reason) as f64,
+        C::PassedOver { events, .. } => *events as f64,
         C::NagleOn { requests } => *requests as f64,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => 0.0,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::ClientLimited { .. } => 0.0,
@@ -359,6 +379,7 @@ fn impossible(count_told: &ImpossibleCount) -> String {
     let ImpossibleCount { fault, told, events, max_tokens } = count_told;
     let (told, events) = (count(u64::from(*told)), count(u64::from(*events)));
     match fault {
+        CountFault::NoNumber => format!("no whole number, or one below 0, beside {events} events"),
         CountFault::Zero => format!("{told} tokens told, {events} events"),
         CountFault::AboveLimit => {
             format!("{told} tokens told, {events} events, max_tokens {}", count(u64::from(*max_tokens)))
@@ -374,6 +395,26 @@ fn impossible(count_told: &ImpossibleCount) -> String {
 
 fn percent(value: f64) -> String {
     if value.is_finite() { format!("{} %", compact(value)) } else { NONE.to_owned() }
+}
+
+fn answers_of(number: u64) -> String {
+    if number == 1 { "1 answer".to_owned() } else { format!("{} answers", count(number)) }
+}
+
+fn answers_are(number: u64) -> String {
+    format!("{} {}", answers_of(number), if number == 1 { "is" } else { "are" })
+}
+
+fn events_of(number: u64) -> String {
+    if number == 1 { "1 event".to_owned() } else { format!("{} events", count(number)) }
+}
+
+/// What did not come, where each sign is missing in so many answers.
+fn missing_signs(done_marker: u64, finish_reason: u64) -> String {
+    let times =
+        |number: u64, what: &str| (number > 0).then(|| format!("no {what} in {}", answers_of(number)));
+    let all = [times(done_marker, "[DONE]"), times(finish_reason, "finish reason")];
+    all.into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }
 
 fn requests_of(number: u64) -> String {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::directories::AtomicFile;
+use crate::schema::text::write_json_line;
 
 const BUFFER_BYTES: usize = 1 << 18;
 const ZSTD_LEVEL: i32 = 3;
@@ -39,7 +40,7 @@ impl LineWriter {
     /// Writes a line.
     pub fn write<T: Serialize>(&mut self, value: &T) -> Result<()> {
         self.line.clear();
-        serde_json::to_writer(&mut self.line, value).with_context(|| self.cannot_write())?;
+        write_json_line(&mut self.line, value).with_context(|| self.cannot_write())?;
         self.line.push(b'\n');
         self.file.write_all(&self.line).with_context(|| self.cannot_write())
     }

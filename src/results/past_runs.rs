@@ -4,6 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::schema::text::read_cell;
+
 /// An earlier run, as the file of all runs holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PastRun {
@@ -46,7 +48,7 @@ pub fn past_runs(directory: &Path, file: &str) -> Result<Vec<PastRun>> {
         let row = row.with_context(context)?;
         let cell = |name: &str| {
             let place = columns.iter().position(|column| column == name)?;
-            row.get(place).filter(|cell| !cell.is_empty())
+            row.get(place).map(read_cell).filter(|cell| !cell.is_empty())
         };
         let run = || {
             Some(PastRun {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::directories::write_atomic;
 use crate::schema::plan::{RunKey, file_stamp};
+use crate::schema::text::{cell, read_cell};
 
 use super::name::numbered;
 
@@ -86,8 +87,8 @@ impl KeyColumns {
         let same = |(place, number): (&Option<usize>, u32)| {
             place.map_or(number == 1, |place| row.get(place) == Some(number.to_string().as_str()))
         };
-        row.get(self.run_id) == Some(run_id)
-            && row.get(self.backend) == Some(key.label.as_str())
+        row.get(self.run_id).map(read_cell) == Some(run_id)
+            && row.get(self.backend).map(read_cell) == Some(key.label.as_str())
             && self.numbers.iter().zip(numbers).all(same)
     }
 }
@@ -133,7 +134,8 @@ pub fn keep_rows(directory: &Path, file: &str, run_id: &str, kept: &[RunKey]) ->
     let mut kept_bytes = head.to_vec();
     for line in lines {
         let is_dropped = cells(line).is_some_and(|row| {
-            row.get(columns.run_id) == Some(run_id) && !kept.iter().any(|key| columns.is(&row, run_id, key))
+            row.get(columns.run_id).map(read_cell) == Some(run_id)
+                && !kept.iter().any(|key| columns.is(&row, run_id, key))
         });
         if !is_dropped {
             kept_bytes.extend_from_slice(line);
@@ -170,11 +172,11 @@ fn open_locked(path: &Path) -> Result<File> {
     }
 }
 
-/// Cells hold no line break, so every line is a row.
+/// Cells hold no line break, so every line is a row, and no formula.
 fn csv_lines<'a>(rows: impl IntoIterator<Item = Vec<&'a str>>) -> Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row.iter().map(|cell| cell.replace(['\n', '\r'], " ")))?;
+        writer.write_record(row.iter().map(|text| cell(text).into_owned()))?;
     }
     writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))
 }

@@ -20,6 +20,7 @@ pub mod request_figures;
 pub mod sample;
 pub mod summary;
 pub mod target;
+pub mod text;
 pub mod token_counts;
 pub mod traffic;
 pub mod unit;

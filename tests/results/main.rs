@@ -149,6 +149,7 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
             cached: None,
             reasoning: None,
             by_event: false,
+            unusable: false,
             source: TokenSource::Usage,
         },
         max_tokens: 64,
@@ -156,6 +157,8 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
         status: Some(200),
         finish_reason: Some("stop".into()),
         gateway: None,
+        missing_sign: None,
+        passed_over: 0,
         outcome,
     }
 }

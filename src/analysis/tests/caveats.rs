@@ -3,6 +3,7 @@
 use super::*;
 use crate::schema::caveat::Caveat;
 use crate::schema::figure;
+use crate::schema::record::MissingSign;
 use crate::schema::summary::{MissingCounters, ServerCounts};
 
 /// A hundred clean requests: no caveat applies.
@@ -40,11 +41,28 @@ fn failures_count_above_one_percent() {
 #[test]
 fn tokens_that_the_server_did_not_count_are_an_estimate() {
     let mut records = hundred();
-    records[0].tokens.source = TokenSource::Tokenizer;
-    assert!(of(&records).is_empty());
     records[1].tokens.source = TokenSource::Chunks;
     let run = summarize(closed(), &records, Finish::default());
     assert_eq!(run.caveats, [Caveat::TokensEstimated { requests: 1 }]);
+}
+
+#[test]
+fn answers_without_a_sign_of_their_end_and_events_passed_over_are_counted() {
+    let mut records = hundred();
+    records[0].missing_sign = Some(MissingSign::DoneMarker);
+    records[1].missing_sign = Some(MissingSign::DoneMarker);
+    records[2].missing_sign = Some(MissingSign::FinishReason);
+    records[3].passed_over = 4;
+    records[4].passed_over = 1;
+    let run = summarize(closed(), &records, Finish::default());
+    assert_eq!(
+        run.caveats,
+        [
+            Caveat::SignMissing { done_marker: 2, finish_reason: 1 },
+            Caveat::PassedOver { events: 5, requests: 2 }
+        ]
+    );
+    assert!(!run.caveats.iter().any(Caveat::is_invalid));
 }
 
 #[test]

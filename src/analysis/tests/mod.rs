@@ -92,6 +92,7 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
             cached: None,
             reasoning: None,
             by_event: false,
+            unusable: false,
             source: TokenSource::Usage,
         },
         max_tokens: 64,
@@ -99,6 +100,8 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
         status: Some(200),
         finish_reason: Some("stop".into()),
         gateway: None,
+        missing_sign: None,
+        passed_over: 0,
         outcome: Outcome::Completed,
     }
 }

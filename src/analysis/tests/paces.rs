@@ -164,7 +164,7 @@ fn one_odd_answer_among_many_counts_its_events() {
     close(distribution(&run, figure::TPOT).min, 20.0);
     // Ten such of a hundred make every pace doubtful.
     records.extend((201..220).map(|index| answer(index, 10, 64, "length")));
-    assert_eq!(codes(&super::summarize(closed(), &records, Finish::default())), ["pace_withheld"]);
+    assert_eq!(codes(&summarize(closed(), &records, Finish::default())), ["pace_withheld"]);
 }
 
 #[test]
@@ -231,6 +231,15 @@ fn a_count_that_cannot_be_is_no_count() {
         close(distribution(&run, figure::TPOT).p50, 20.0);
     };
     cannot(&|index| answer(index, 8, 0, "stop"), CountFault::Zero, 0);
+    cannot(
+        &|index| {
+            let mut record = answer(index, 8, 8, "length");
+            (record.tokens.source, record.tokens.unusable) = (TokenSource::Chunks, true);
+            record
+        },
+        CountFault::NoNumber,
+        8,
+    );
     cannot(&|index| answer(index, 8, 6_400, "length"), CountFault::AboveLimit, 6_400);
     cannot(
         &|index| {
@@ -292,7 +301,7 @@ fn completed_answers_without_a_latency_are_counted() {
     assert!(run.caveats.iter().any(Caveat::is_invalid));
     let mut records: Vec<RequestRecord> = (0..99).map(|index| answer(index, 50, 50, "length")).collect();
     records.push(silent(0, TokenSource::Chunks)(99));
-    let few = super::summarize(closed(), &records, Finish::default());
+    let few = summarize(closed(), &records, Finish::default());
     assert_eq!(doubts(&few)[0], &Caveat::NoLatency { answers: 1, completed: 100, tokens: 0 });
     assert!(!few.caveats.iter().any(Caveat::is_invalid), "1 of 100");
 }

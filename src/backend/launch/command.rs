@@ -9,11 +9,10 @@ use crate::backend::launch::child_environment::{
 };
 use crate::backend::launch::port;
 use crate::backend::launch::request::LaunchRequest;
-use crate::backend::server_log::HIDDEN;
 use crate::programs::on_path;
 use crate::schema::refusal::Refusal;
 use crate::schema::target::{LaunchSpec, Launcher};
-use crate::secrets::secret_values;
+use crate::secrets::{HIDDEN, secret_values};
 
 /// Opens a secret's placeholder; its name and `}` follow.
 const SECRET: &str = "{secret:";
@@ -35,8 +34,8 @@ pub struct Prepared {
     pub secrets: Vec<String>,
 }
 
-/// Makes the command ready. Fails where the port is taken, a secret is not set, or docker is missing.
-pub fn prepare(request: &LaunchRequest<'_>) -> Result<Prepared, Refusal> {
+/// Makes the command ready; a container will bear the guard's `mark`. Fails where the port is taken, a secret is not set, or docker is missing.
+pub fn prepare(request: &LaunchRequest<'_>, mark: &str) -> Result<Prepared, Refusal> {
     // Names and values that are not UTF-8 are none of those that we hand through.
     let own: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -44,7 +43,7 @@ pub fn prepare(request: &LaunchRequest<'_>) -> Result<Prepared, Refusal> {
     let port = choose_port(request)?;
     match &request.spec.launcher {
         Launcher::Process => prepare_process(request.spec, &own, port),
-        Launcher::Docker(_) => prepare_docker(request, &own, port),
+        Launcher::Docker(_) => prepare_docker(request, &own, port, mark),
     }
 }
 
@@ -67,6 +66,7 @@ fn prepare_docker(
     request: &LaunchRequest<'_>,
     own: &BTreeMap<String, String>,
     port: u16,
+    mark: &str,
 ) -> Result<Prepared, Refusal> {
     let spec = request.spec;
     let Launcher::Docker(image) = &spec.launcher else { return prepare_process(spec, own, port) };
@@ -77,8 +77,9 @@ fn prepare_docker(
     let name = docker::container_name(request.run_id, request.label);
     let names = names_for_container(own.clone().into_iter(), spec);
     let filled = fill_in(&spec.argv, image.container_port, own)?;
-    let command =
-        |arguments: &[String]| docker::run_command(&client, image, &name, port, &spec.env, &names, arguments);
+    let command = |arguments: &[String]| {
+        docker::run_command(&client, image, (&name, mark), port, &spec.env, &names, arguments)
+    };
     let environment = docker_client_environment(own.clone().into_iter(), spec);
     let mut secrets = filled.secrets;
     secrets.extend(secret_values(&environment));

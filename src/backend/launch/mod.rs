@@ -3,9 +3,11 @@
 mod child_environment;
 mod command;
 mod diagnosis;
+mod log_line;
 pub mod port;
 pub mod readiness;
 mod request;
+mod root_cause;
 pub mod shutdown;
 
 use std::cell::RefCell;
@@ -15,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use crate::backend::guard::{Container, Ended, Guard, Launch, Refused, ServerHandle};
+use crate::backend::guard::{Container, Ended, Guard, Launch, Refused, ServerHandle, mark};
 use crate::backend::launch::command::{Prepared, prepare};
 use crate::backend::launch::diagnosis::diagnose;
 use crate::backend::launch::readiness::{Candidate, ProbeAnswer, prove};
@@ -24,6 +26,7 @@ use crate::backend::launch::shutdown::Stopped;
 use crate::backend::server_log::ServerLog;
 use crate::schema::refusal::Refusal;
 use crate::schema::target::Stop;
+use crate::secrets;
 
 /// A launch that failed or was interrupted. Nothing of it lives and its port is free.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -111,7 +114,11 @@ where
         let what = format!("{} was not started, since a stop was asked for", request.label);
         return Err(LaunchError { interrupted: true, ..refuse(&request, what, None) });
     }
-    let prepared = prepare(&request).map_err(|why| refuse(&request, why.what, why.cure))?;
+    let mark = mark(guard.process());
+    let mut prepared = prepare(&request, &mark).map_err(|why| refuse(&request, why.what, why.cure))?;
+    // The engine may print what it is sent, and its answers what it was given.
+    secrets::keep_from_outputs(prepared.secrets.iter().cloned());
+    prepared.secrets = secrets::kept();
     let asked: Vec<String> =
         spec.readiness.paths.iter().chain([&spec.readiness.models_path]).cloned().collect();
     let log = ServerLog::open(request.log, prepared.secrets.clone(), &asked).map_err(|error| {
@@ -243,10 +250,9 @@ fn explain(
         }
     };
     let mut log_tail = log.last_lines();
-    if let Some(line) = diagnosis.as_ref().and_then(|known| known.line.clone())
-        && !log_tail.contains(&line)
-    {
-        log_tail.splice(0..0, [line, "…".to_owned()]);
+    let root = diagnosis.as_ref().map(|known| known.lines.clone()).unwrap_or_default();
+    if !root.is_empty() && !log_tail.starts_with(&root) {
+        log_tail.splice(0..0, root.into_iter().chain(["…".to_owned()]));
     }
     LaunchError {
         what,

@@ -156,7 +156,7 @@ async fn check_model(candidate: &Candidate<'_>, client: &Client) -> Result<(), R
             Ok(listed) => format!("lists {}, not {listed_model}", in_words(&listed)),
             // Behind a key that only the probe has; whose port it is has been checked.
             Err(NoAnswer::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => return Ok(()),
-            Err(why @ (NoAnswer::Status(_) | NoAnswer::NoList(_))) => {
+            Err(why @ (NoAnswer::Status(_) | NoAnswer::Redirect(..) | NoAnswer::NoList(_))) => {
                 format!("answers GET {models_path} with {why}")
             }
             Err(why @ (NoAnswer::NoConnection(_) | NoAnswer::Broken(_))) => {

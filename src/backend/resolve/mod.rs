@@ -15,7 +15,7 @@ use crate::backend::definition::{Definition, Role};
 use crate::backend::model::{model_name, precision};
 use crate::schema::refusal::{Refusal, refuse};
 use crate::schema::target::{Capabilities, Model, Origin, Target};
-use crate::secrets::names_a_secret;
+use crate::secrets::{argument_with_a_secret, holds_a_secret, names_a_secret};
 use building::Building;
 use input::capabilities_of;
 pub use input::{LAUNCHER, Machine, ResolveInput, asked_port, check_parameters};
@@ -64,6 +64,7 @@ pub fn named_program(definition: &Definition, set: &BTreeMap<String, String>) ->
 pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
     let definition = input.definition;
     check_parameters(definition, &input.set, &input.label, "any other flag of the engine goes")?;
+    check_settings(input)?;
     check_env(&input.env, &input.label)?;
     check_extra_args(&input.extra_args, &input.label)?;
     let in_docker = uses_docker(&input.set, input.docker)?;
@@ -128,8 +129,8 @@ fn plain_capabilities(model: &str) -> Capabilities {
 }
 
 fn check_env(env: &BTreeMap<String, String>, label: &str) -> Result<()> {
-    match env.keys().find(|name| names_a_secret(name)) {
-        Some(name) => refuse(
+    match env.iter().find(|(name, value)| names_a_secret(name) || holds_a_secret(value)) {
+        Some((name, _)) => refuse(
             format!("--env {label}.{name}=…: a secret would be written into the results"),
             format!("set {name} in your own environment and pass --env {label}.{name}"),
         ),
@@ -138,12 +139,29 @@ fn check_env(env: &BTreeMap<String, String>, label: &str) -> Result<()> {
 }
 
 fn check_extra_args(arguments: &[String], label: &str) -> Result<()> {
-    let flag = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
-    let flags = arguments.iter().filter(|argument| argument.starts_with('-')).map(flag);
-    match flags.into_iter().find(|flag| names_a_secret(flag)) {
-        Some(flag) => refuse(
-            format!("--extra-args {label}: {flag} takes a secret, which would be written into the results"),
+    match argument_with_a_secret(arguments) {
+        Some(which) => refuse(
+            format!("--extra-args {label}: {which} gives a secret, which would be written into the results"),
             format!("put it into an environment variable that the engine reads, and pass --env {label}.NAME"),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// The value of a parameter that its file calls a secret is the name of a variable.
+fn check_settings(input: &ResolveInput<'_>) -> Result<()> {
+    let parameters = &input.definition.file.parameters;
+    let secret = input.set.iter().find(|(name, value)| {
+        let is_known = parameters.get(*name).is_some_and(|parameter| parameter.secret);
+        !is_known && ((names_a_secret(name) && !value.is_empty()) || holds_a_secret(value))
+    });
+    match secret {
+        Some((name, _)) => refuse(
+            format!("--set {}.{name}=…: a secret would be written into the results", input.label),
+            format!(
+                "put it into an environment variable that the engine reads, and pass --env {}.NAME",
+                input.label
+            ),
         ),
         None => Ok(()),
     }

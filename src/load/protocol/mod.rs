@@ -1,9 +1,11 @@
 //! Protocols: what is asked for → the bytes of a body; an event's bytes → what it says. One file each, and an
 //! arm in each method here.
 
+mod lenient;
 mod openai;
 mod openai_chat;
 mod openai_completions;
+mod openai_event;
 pub(crate) mod terms;
 
 use serde_json::{Map, Value};
@@ -62,7 +64,7 @@ impl Protocol {
         }
     }
 
-    /// What an event says; an error, in words, where it is not the protocol's. The answer's text is appended
+    /// What an event says; an error, in words, where it cannot be read. The answer's text is appended
     /// to `text` where that is kept.
     pub(crate) fn read(self, event: &Event<'_>, text: Option<&mut String>) -> Result<Payload, String> {
         match self {
@@ -73,9 +75,7 @@ impl Protocol {
     /// The message of a body that is an error; none where it is none.
     pub(crate) fn error_of(self, body: &[u8]) -> Option<String> {
         match self {
-            Protocol::OpenaiChat | Protocol::OpenaiCompletions => {
-                openai::is_error_body(body).then(|| openai::error_message(body))
-            }
+            Protocol::OpenaiChat | Protocol::OpenaiCompletions => openai::error_of(body),
         }
     }
 
@@ -86,7 +86,7 @@ impl Protocol {
         }
     }
 
-    /// The marker after the last event, as a message names it.
+    /// The data of the event that ends an answer.
     pub(crate) fn end_marker(self) -> &'static str {
         match self {
             Protocol::OpenaiChat | Protocol::OpenaiCompletions => openai::DONE,

@@ -20,6 +20,8 @@ const CACHE_LIMIT_BYTES: usize = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Messages {
     head: Head,
+    /// Method and path, for a message.
+    asked: String,
     protocol: Protocol,
     /// What all bodies share.
     body: Map<String, Value>,
@@ -68,6 +70,7 @@ impl Messages {
                 "the path {path:?} cannot be sent: it holds a space or another character that a URL may not"
             );
         }
+        let asked = format!("POST {path}");
         let head = if wire.http2 {
             Head::Http2(Box::new(http2_head(base_url, &path, &headers)?))
         } else {
@@ -76,7 +79,7 @@ impl Messages {
         let protocol = Protocol::of(wire.protocol);
         let body = protocol.shared_body(capabilities, sampling);
         let min_tokens = sampling.ignore_eos && capabilities.ignore_eos && capabilities.min_tokens;
-        Ok(Messages { head, protocol, body, min_tokens })
+        Ok(Messages { head, asked, protocol, body, min_tokens })
     }
 
     /// The head of every request, but for its length; none over HTTP/1.1, where messages hold it.
@@ -85,6 +88,11 @@ impl Messages {
             Head::Http1(_) => None,
             Head::Http2(head) => Some((**head).clone()),
         }
+    }
+
+    /// Method and path, for a message.
+    pub(crate) fn asked(&self) -> &str {
+        &self.asked
     }
 
     pub(crate) fn protocol(&self) -> Protocol {

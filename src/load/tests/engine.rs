@@ -524,7 +524,10 @@ async fn a_status_is_a_failure_with_the_servers_message_and_the_connection_lives
     let outcomes = run(job(&url, closed())).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_failed(FailureKind::Status)), 20);
-    let busy = Outcome::Failed { kind: FailureKind::Status, detail: "503 too busy".to_owned() };
+    let busy = Outcome::Failed {
+        kind: FailureKind::Status,
+        detail: "POST /v1/completions: 503 too busy".to_owned(),
+    };
     assert_eq!(outcomes.measured()[0].outcome, busy);
     assert_eq!(Counts::get(&counts.connections), 4);
 }

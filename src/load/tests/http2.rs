@@ -298,7 +298,7 @@ async fn what_is_wrong_with_an_answer_is_told_as_over_http_1() {
     let cases = [
         (Reply::json(503, r#"{"error":{"message":"too busy"}}"#), FailureKind::Status, "503 too busy"),
         (Reply::stream(&[TOKEN, error_event, DONE]), FailureKind::ErrorEvent, "out of memory"),
-        (Reply::stream(&[TOKEN, TOKEN, FINISH]), FailureKind::Truncated, "without [DONE]"),
+        (Reply::stream(&[TOKEN, "error: no room\n\n", DONE]), FailureKind::ErrorEvent, "no room"),
         (Reply::stream(&[TOKEN, DONE]), FailureKind::Truncated, "without a finish_reason"),
         (
             Reply::stream(&[TOKEN, "data: {\n\n", FINISH, DONE]),

@@ -7,6 +7,7 @@ use super::column::{Column, column, head, row};
 use crate::schema::figure;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::request_figures::milliseconds;
+use crate::schema::text::cell;
 use crate::schema::unit::Phase;
 
 /// Names of the columns of `_requests.csv`, in order.
@@ -116,7 +117,10 @@ impl<W: Write> RequestsCsv<W> {
     /// # Errors
     /// The sink's.
     pub fn add(&mut self, record: &RequestRecord) -> std::io::Result<()> {
-        let shown = |(place, cell)| if self.left_empty == Some(place) { String::new() } else { cell };
+        let shown = |(place, text): (usize, String)| match self.left_empty == Some(place) {
+            true => String::new(),
+            false => cell(&text).into_owned(),
+        };
         Ok(self.writer.write_record(row(&self.columns, record).enumerate().map(shown))?)
     }
 
