@@ -139,6 +139,7 @@ impl Show {
         match event {
             LaunchEvent::Starting { pid } => activity.message(&format!("starting (pid {pid})")),
             LaunchEvent::Loading { log_last_line } => activity.message(&format!("loading: {log_last_line}")),
+            LaunchEvent::Waiting { what } => activity.message(&format!("healthy, waiting: {what}")),
             LaunchEvent::Probing => activity.message("healthy, asking for a first token"),
             LaunchEvent::Ready { after } => {
                 activity.message(&format!("ready in {:.1} s", after.as_secs_f64()))

@@ -41,8 +41,8 @@ pub async fn server_counters(
     base_url: &str,
     metrics: &ServerMetrics,
 ) -> anyhow::Result<Option<ServerCounters>> {
-    let Some(path) = &metrics.path else { return Ok(None) };
-    let page = fetch(client, base_url, path).await?;
+    let Some(url) = metrics.address(base_url) else { return Ok(None) };
+    let page = fetch(client, &url).await?;
     Ok(page.map(|page| counters(&page, metrics)))
 }
 

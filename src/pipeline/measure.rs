@@ -204,8 +204,12 @@ async fn late_news(server: Option<&mut Server>, guard: Option<&Guard>) -> Option
 
 async fn died(server: Option<&mut Server>) -> CutShort {
     let Some(server) = server else { return std::future::pending().await };
-    match server.exited().await.how {
-        how @ (Ended::Code(_) | Ended::Signal(_)) => CutShort::ServerDied(how.to_string()),
+    let exited = server.exited().await;
+    match exited.how {
+        how @ (Ended::Code(_) | Ended::Signal(_)) => CutShort::ServerDied(match exited.helper {
+            Some(helper) => format!("lost its {helper}, which {how}"),
+            None => how.to_string(),
+        }),
         // Its guard's death is what a server dies of, and perhaps the first of the two to be told.
         Ended::GuardDied => CutShort::GuardDied,
     }

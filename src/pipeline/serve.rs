@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::analysis::waited;
 use crate::backend::guard::Guard;
-use crate::backend::launch::readiness::ProbeAnswer;
-use crate::backend::launch::{self, LaunchRequest, Server};
+use crate::backend::launch::readiness::{Outlook, ProbeAnswer, ProbeFailure};
+use crate::backend::launch::{self, LaunchRequest, Server, port};
 use crate::load;
 use crate::monitor::ServerCounters;
 use crate::results;
 use crate::schema::plan::{LoadPoint, Plan};
-use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::target::{LaunchSpec, Origin, Target};
 use crate::schema::unit::Unit;
 
@@ -43,6 +43,9 @@ pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed) -> Res
     let Some(target) = plan.targets.get(visit.target) else {
         return Err(Failure::of_target(format!("{} is no target of the plan", visit.label)));
     };
+    // A metrics page of a port of its own gets a free one, for this launch.
+    let target = &port::with_metrics_port(target)
+        .map_err(|error| Failure::of_target(format!("no free port on 127.0.0.1: {error}")))?;
     let Some(load) = visit.runs.first().and_then(|key| plan.load(key.point)) else {
         return Err(Failure::of_target("the plan has no load for it".to_owned()));
     };
@@ -123,13 +126,14 @@ pub async fn start(
             reported.borrow_mut().add(record);
             late_acks.borrow_mut().extend(record.late_ack.as_deref());
         }
-        let [record, ..] = &records[..] else { return Err("the user stopped it".into()) };
+        let [record, ..] = &records[..] else { return Err("the user stopped it".to_owned().into()) };
         // Of several tries the first scrape is the one before any request of ours.
         before.borrow_mut().get_or_insert(counted);
-        probe_result(record).map(|()| ProbeAnswer {
+        let answer = ProbeAnswer {
             prompt_tokens: record.tokens.prompt.map(u64::from),
             output_tokens: record.tokens.output.map(u64::from),
-        })
+        };
+        probe_result(record).map(|()| answer).map_err(|what| probe_failure(record, what))
     };
     let request = LaunchRequest {
         label: &target.label,
@@ -207,6 +211,23 @@ async fn send_probes(session: &Session, target: &Target, url: &str, load: &LoadP
         }
     }
     records
+}
+
+/// Whether a server of ours that gave no token may do so later.
+fn probe_failure(record: &RequestRecord, what: String) -> ProbeFailure {
+    let outlook = match &record.outcome {
+        Outcome::Failed { kind: FailureKind::Connect, .. } => Outlook::NotYet,
+        Outcome::Failed { kind: FailureKind::Status | FailureKind::ErrorEvent, detail } => {
+            let says = |code: &str| detail.split([' ', ':', ',']).any(|word| word == code);
+            match (says("404"), says("503")) {
+                (_, true) => Outlook::NotYet,
+                (true, false) => Outlook::Unknown,
+                (false, false) => Outlook::Final,
+            }
+        }
+        Outcome::Failed { .. } | Outcome::Completed | Outcome::Cancelled | Outcome::Dropped => Outlook::Final,
+    };
+    ProbeFailure { what, outlook }
 }
 
 fn probe_result(record: &RequestRecord) -> Result<(), String> {

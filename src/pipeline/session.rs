@@ -151,10 +151,12 @@ mod tests {
             env: Default::default(),
             env_from: Vec::new(),
             env_clear: Vec::new(),
+            env_family: Vec::new(),
+            before: Vec::new(),
             parameters: Default::default(),
             readiness: Readiness {
                 paths: vec!["/health".to_owned()],
-                models_path: "/v1/models".to_owned(),
+                models_path: Some("/v1/models".to_owned()),
                 listed_model: "m".to_owned(),
             },
             stop: Stop { grace_s: 1.0, second_term_after_s: None },

@@ -78,7 +78,7 @@ pub struct RequestRecord {
     pub replayed: bool,
     /// Token counts and where they come from.
     pub tokens: TokenCounts,
-    /// `max_tokens` as sent.
+    /// Output limit as sent, whatever its field is called; 0: none was sent.
     pub max_tokens: u32,
     /// The server was told to ignore the end-of-sequence token, so `max_tokens` tokens are due.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

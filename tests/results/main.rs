@@ -29,7 +29,7 @@ use harness::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
 };
 use harness::schema::summary::{MetricValue, RunSummary};
-use harness::schema::target::{Capabilities, Model, Origin, ServerMetrics, Target};
+use harness::schema::target::{BodyFields, Capabilities, Model, Origin, ServerMetrics, Target};
 use harness::schema::traffic::{Ramp, Traffic, Until, Warmup};
 use harness::schema::unit::Phase;
 use jiff::Timestamp;
@@ -54,7 +54,9 @@ fn target(label: &str) -> Target {
             continuous_usage: true,
             eos_in_usage: true,
             done_marker: true,
+            force_length: serde_json::Map::new(),
             body: serde_json::Map::new(),
+            fields: BodyFields::default(),
         },
         metrics: ServerMetrics::default(),
         not_level: Vec::new(),
@@ -75,6 +77,7 @@ fn plan(run_id: &str) -> Plan {
             path: "built-in".into(),
             sha256: "00".into(),
             prompts: 18,
+            passed_over: Vec::new(),
         },
         seed: 1,
         launching: Some(Launching::default()),

@@ -110,29 +110,34 @@ async fn send_now(request: &mut InFlight<'_>, written: usize) {
     }
 }
 
-/// Reads the answer to its end. Where its acknowledgement is put off, nothing more than its first bytes may come
-/// until it is sent.
+/// Reads the answer to its end.
 async fn receive(request: &mut InFlight<'_>) -> Ending {
-    if request.acks() == Acks::Delayed {
-        if let Some(ending) = read(request, true).await {
-            return ending;
-        }
-        if let Some(until) = request.begin_hold() {
-            let came = tokio::select! {
-                biased;
-                ending = read(request, true) => Some(ending),
-                () = tokio::time::sleep_until(until.into()) => None,
-            };
-            request.end_hold(came.is_none());
-            if let Some(connection) = &request.connection {
-                connection.set_acks(Acks::Quick);
-            }
-            if let Some(Some(ending)) = came {
-                return ending;
-            }
-        }
+    // In a box: a measured request carries nothing of it.
+    if request.acks() == Acks::Delayed
+        && let Some(ending) = Box::pin(receive_unacknowledged(request)).await
+    {
+        return ending;
     }
     read(request, false).await.unwrap_or(Ending::Read)
+}
+
+/// Reads the answer's first bytes, and what comes next, or does not, while they are not acknowledged.
+async fn receive_unacknowledged(request: &mut InFlight<'_>) -> Option<Ending> {
+    let first = read(request, true).await;
+    if first.is_some() {
+        return first;
+    }
+    let until = request.begin_hold()?;
+    let came = tokio::select! {
+        biased;
+        ending = read(request, true) => Some(ending),
+        () = tokio::time::sleep_until(until.into()) => None,
+    };
+    request.end_hold(came.is_none());
+    if let Some(connection) = &request.connection {
+        connection.set_acks(Acks::Quick);
+    }
+    came.flatten()
 }
 
 /// Reads to the answer's end, or `once`: none where that was not its end.

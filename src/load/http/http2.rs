@@ -126,38 +126,43 @@ async fn exchange(
     let stream = response.stream_id().as_u32();
     let mut receiver =
         Receiver { part: Part::Head(response), stream, place, frames: Vec::new(), took: false };
-    let ending = receive(request, place, &mut receiver).await?;
+    let ending = receive(request, &mut receiver).await?;
     Ok((ending, receiver.rest()))
 }
 
 /// Takes the answer's frames, with the acknowledgement held back where that is to be tried.
-async fn receive(
-    request: &mut InFlight<'_>,
-    place: &Http2Stream,
-    receiver: &mut Receiver<'_>,
-) -> Result<Ending, Break> {
-    if request.acks() == Acks::Delayed {
-        if let Some(end) = read(request, receiver, true).await {
-            return end;
-        }
-        if let Some(until) = request.begin_hold() {
-            let came = tokio::select! {
-                biased;
-                end = read(request, receiver, true) => Some(end),
-                () = tokio::time::sleep_until(until.into()) => None,
-            };
-            request.end_hold(came.is_none());
-            place.set_acks(Acks::Quick);
-            if !place.is_alone() {
-                // Another stream's bytes may have borne the acknowledgement.
-                request.record.late_ack = None;
-            }
-            if let Some(Some(end)) = came {
-                return end;
-            }
-        }
+async fn receive(request: &mut InFlight<'_>, receiver: &mut Receiver<'_>) -> Result<Ending, Break> {
+    // In a box: a measured request carries nothing of it.
+    if request.acks() == Acks::Delayed
+        && let Some(end) = Box::pin(receive_unacknowledged(request, receiver)).await
+    {
+        return end;
     }
     read(request, receiver, false).await.unwrap_or(Ok(Ending::Read))
+}
+
+/// Takes the answer's first frames, and what comes next, or does not, while they are not acknowledged.
+async fn receive_unacknowledged(
+    request: &mut InFlight<'_>,
+    receiver: &mut Receiver<'_>,
+) -> Option<Result<Ending, Break>> {
+    let first = read(request, receiver, true).await;
+    if first.is_some() {
+        return first;
+    }
+    let until = request.begin_hold()?;
+    let came = tokio::select! {
+        biased;
+        end = read(request, receiver, true) => Some(end),
+        () = tokio::time::sleep_until(until.into()) => None,
+    };
+    request.end_hold(came.is_none());
+    receiver.place.set_acks(Acks::Quick);
+    if !receiver.place.is_alone() {
+        // Another stream's bytes may have borne the acknowledgement.
+        request.record.late_ack = None;
+    }
+    came.flatten()
 }
 
 /// Takes frames to the answer's end, or what one wake-up brings: none where that was not its end.

@@ -14,7 +14,7 @@ use crate::schema::plan::Sampling;
 use crate::schema::target::{Capabilities, ProtocolName};
 
 use crate::load::http::sse::Event;
-use crate::load::protocol::terms::{Ask, Framing, Payload};
+use crate::load::protocol::terms::{Ask, Framing, Lengths, Payload};
 
 /// A protocol. An enum and no trait object: its calls are on the way of every token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +49,11 @@ impl Protocol {
         }
     }
 
-    /// The body of one request. `min_tokens`: the length is forced, and the server takes that as a least length too.
-    pub(crate) fn body(self, shared: &Map<String, Value>, ask: &Ask<'_>, min_tokens: bool) -> String {
+    /// The body of one request.
+    pub(crate) fn body(self, shared: &Map<String, Value>, ask: &Ask<'_>, lengths: &Lengths) -> String {
         match self {
-            Protocol::OpenaiChat => openai_chat::body(shared, ask, min_tokens),
-            Protocol::OpenaiCompletions => openai_completions::body(shared, ask, min_tokens),
+            Protocol::OpenaiChat => openai_chat::body(shared, ask, lengths),
+            Protocol::OpenaiCompletions => openai_completions::body(shared, ask, lengths),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::schema::target::Capabilities;
 
 use crate::load::http::sse::{Event, Name};
 use crate::load::protocol::openai_event::{answer_text, error_body_text, is_error, read_event};
-use crate::load::protocol::terms::{Ask, Payload, clip};
+use crate::load::protocol::terms::{Ask, Lengths, Payload, clip};
 
 /// The data of the last event.
 pub(super) const DONE: &str = "[DONE]";
@@ -29,20 +29,40 @@ pub(super) fn shared_body(capabilities: &Capabilities, sampling: &Sampling) -> M
         }
         fields.insert("stream_options".to_owned(), Value::Object(options));
     }
-    if sampling.ignore_eos && capabilities.ignore_eos {
+    let changes = &capabilities.fields;
+    if sampling.ignore_eos {
+        fields.extend(capabilities.force_length.clone());
+    }
+    if sampling.ignore_eos && (capabilities.ignore_eos || changes.try_ignore_eos) {
         fields.insert("ignore_eos".to_owned(), json!(true));
     }
+    fields.retain(|name, _| !changes.omits(name));
+    merge(&mut fields, &changes.extra);
     fields
 }
 
+/// Puts `more` in; what both hold as an object is merged in turn.
+fn merge(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
+    for (name, value) in more {
+        match (fields.get_mut(name), value) {
+            (Some(Value::Object(inner)), Value::Object(more)) => merge(inner, more),
+            (_, value) => {
+                fields.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
 /// The fields of one request, but for its turns.
-pub(super) fn own_body(shared: &Map<String, Value>, ask: &Ask<'_>, min_tokens: bool) -> Map<String, Value> {
+pub(super) fn own_body(shared: &Map<String, Value>, ask: &Ask<'_>, lengths: &Lengths) -> Map<String, Value> {
     let mut fields = shared.clone();
     if let Some(model) = ask.model {
         fields.insert("model".to_owned(), json!(model));
     }
-    fields.insert("max_tokens".to_owned(), json!(ask.max_tokens));
-    if min_tokens {
+    if let Some(limit) = &lengths.limit {
+        fields.insert(limit.clone(), json!(ask.max_tokens));
+    }
+    if lengths.least {
         fields.insert("min_tokens".to_owned(), json!(ask.max_tokens));
     }
     if let Some(Value::String(user)) = fields.get_mut("user")

@@ -346,6 +346,12 @@ mod tests {
         let usage = read(r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":8,"prompt_tokens_details":{"cached_tokens":2}}}"#).usage.unwrap();
         assert_eq!((usage.prompt, usage.completion), (Some(3), Some(8)));
         assert_eq!(usage.cached, Some(2));
+        for reasoning in [r#""reasoning_tokens":5"#, r#""completion_tokens_details":{"reasoning_tokens":5}"#]
+        {
+            let usage =
+                read(&format!(r#"{{"choices":[],"usage":{{"completion_tokens":8,{reasoning}}}}}"#)).usage;
+            assert_eq!(usage.unwrap().reasoning, Some(5), "{reasoning}");
+        }
         assert_eq!(read(r#"{"choices":[{"text":"a"}],"usage":null}"#).usage, None);
         assert!(
             read(r#"{"choices":[{"text":"a"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}"#)

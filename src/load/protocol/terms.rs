@@ -16,6 +16,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) max_tokens: u32,
 }
 
+/// The fields of a body that say how long an answer may be, and how long it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lengths {
+    /// The field with the output limit; none: it is left out.
+    pub(crate) limit: Option<String>,
+    /// The length is forced, and the server takes that as a least length too.
+    pub(crate) least: bool,
+}
+
 /// How the body of an answer is cut into events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(test), expect(dead_code, reason = "OpenAI's protocols are event streams; others are not"))]

@@ -8,10 +8,10 @@ use url::Url;
 
 use crate::schema::plan::{HttpSettings, Sampling};
 use crate::schema::target::Capabilities;
-use crate::schema::unit::{Body, Unit, Units};
+use crate::schema::unit::{Body, Content, Message, Unit, Units};
 
 use crate::load::protocol::Protocol;
-use crate::load::protocol::terms::Ask;
+use crate::load::protocol::terms::{Ask, Lengths};
 
 /// All messages are made beforehand where they take less than this; else each one shortly before it is due.
 const CACHE_LIMIT_BYTES: usize = 32 << 20;
@@ -25,8 +25,7 @@ pub(crate) struct Messages {
     protocol: Protocol,
     /// What all bodies share.
     body: Map<String, Value>,
-    /// A forced length is sent as the least length too.
-    min_tokens: bool,
+    lengths: Lengths,
 }
 
 /// What all requests begin with.
@@ -78,8 +77,13 @@ impl Messages {
         };
         let protocol = Protocol::of(wire.protocol);
         let body = protocol.shared_body(capabilities, sampling);
-        let min_tokens = sampling.ignore_eos && capabilities.ignore_eos && capabilities.min_tokens;
-        Ok(Messages { head, asked, protocol, body, min_tokens })
+        let fields = &capabilities.fields;
+        let forced = sampling.ignore_eos && capabilities.ignore_eos && capabilities.min_tokens;
+        let lengths = Lengths {
+            limit: fields.limits().then(|| fields.limit.clone()),
+            least: forced && !fields.omits("min_tokens"),
+        };
+        Ok(Messages { head, asked, protocol, body, lengths })
     }
 
     /// The head of every request, but for its length; none over HTTP/1.1, where messages hold it.
@@ -116,7 +120,7 @@ impl Messages {
 
     /// The whole message of one request.
     pub(crate) fn make(&self, ask: &Ask<'_>) -> Arc<[u8]> {
-        let body = self.protocol.body(&self.body, ask, self.min_tokens);
+        let body = self.protocol.body(&self.body, ask, &self.lengths);
         let head = match &self.head {
             Head::Http1(head) => head,
             Head::Http2(_) => return body.into_bytes().into(),
@@ -177,9 +181,19 @@ impl First {
 fn bytes(unit: &Unit) -> usize {
     let body = |body: &Body| match body {
         Body::Text(text) => text.len(),
-        Body::Messages(messages) => messages.iter().map(|message| message.content.len()).sum(),
+        Body::Messages(messages) => messages.iter().map(size).sum(),
     };
     unit.turns.iter().map(|turn| body(&turn.body)).sum()
+}
+
+/// Bytes of a message, about: what is no text is written out once, before the run.
+fn size(message: &Message) -> usize {
+    let content = match &message.content {
+        Content::Text(text) => text.len(),
+        Content::Json(value) => value.to_string().len(),
+    };
+    let more: usize = message.more.iter().map(|(name, value)| name.len() + value.to_string().len()).sum();
+    content + more
 }
 
 fn headers(
@@ -267,8 +281,7 @@ fn path(base_url: &Url, endpoint: &str) -> String {
 mod tests {
     use super::*;
     use crate::schema::plan::Header;
-    use crate::schema::target::ProtocolName;
-    use crate::schema::unit::Message;
+    use crate::schema::target::{BodyFields, ProtocolName};
     use serde_json::json;
 
     fn wire(protocol: ProtocolName) -> HttpSettings {
@@ -292,7 +305,9 @@ mod tests {
             continuous_usage: true,
             eos_in_usage: true,
             done_marker: true,
+            force_length: Map::new(),
             body: Map::new(),
+            fields: BodyFields::default(),
         }
     }
 
@@ -386,7 +401,7 @@ mod tests {
 
     #[test]
     fn a_further_turn_repeats_the_conversation_and_adds_to_it() {
-        let said = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
+        let said = |role: &str, content: &str| Message::text(role, content);
         let former = [said("user", "one"), said("assistant", "two")];
         let body = Body::Text("three".into());
         let ask = Ask { id: "p", model: Some("other"), former: &former, body: &body, max_tokens: 5 };

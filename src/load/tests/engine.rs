@@ -13,7 +13,7 @@ use crate::load::*;
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::target::{Capabilities, ProtocolName};
+use crate::schema::target::{BodyFields, Capabilities, ProtocolName};
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 use crate::schema::unit::{Phase, Unit, Units};
 
@@ -202,7 +202,9 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
             continuous_usage: false,
             eos_in_usage: true,
             done_marker: true,
+            force_length: serde_json::Map::new(),
             body: serde_json::Map::new(),
+            fields: BodyFields::default(),
         },
         load: LoadPoint {
             traffic,
