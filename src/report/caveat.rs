@@ -72,8 +72,10 @@ pub fn sentence(caveat: &Caveat) -> String {
             gateway.map(|gateway| format!("; {} answered", gateway.title())).unwrap_or_default(),
             match worst.fault {
                 CountFault::OfGateway => "Send the requests to the server itself, or have it send its usage.",
-                CountFault::Zero | CountFault::AboveLimit | CountFault::AgainstEvents =>
-                    "Ask who makes the usage: the server, or a gateway before it.",
+                CountFault::NoNumber
+                | CountFault::Zero
+                | CountFault::AboveLimit
+                | CountFault::AgainstEvents => "Ask who makes the usage: the server, or a gateway before it.",
             }
         ),
         Caveat::LongerThanAsked { requests, completed, longest, asked } => format!(
@@ -384,6 +386,7 @@ fn impossible(count_told: &ImpossibleCount) -> String {
     let ImpossibleCount { fault, told, events, max_tokens } = count_told;
     let (told, events) = (count(u64::from(*told)), count(u64::from(*events)));
     match fault {
+        CountFault::NoNumber => format!("no whole number, or one below 0, beside {events} events"),
         CountFault::Zero => format!("{told} tokens told, {events} events"),
         CountFault::AboveLimit => {
             format!("{told} tokens told, {events} events, max_tokens {}", count(u64::from(*max_tokens)))

@@ -4,6 +4,7 @@ use super::caveat::{held_back, nothing_shown, pace_bounds};
 use super::number::{NONE, count};
 use crate::schema::caveat::Caveat;
 use crate::schema::figure;
+use crate::schema::record::TokenSource;
 use crate::schema::summary::{EndShownBy, RunSummary};
 
 /// A dash with its reason.
@@ -27,7 +28,9 @@ fn reason(run: &RunSummary, metric: &str) -> Option<String> {
     if silent.is_some() || !figure::PACES.contains(&metric) {
         return silent;
     }
-    let otherwise = || Some("no answer of two tokens or more".to_owned());
+    let counted = run.tokens.sources.contains_key(&TokenSource::Usage) || run.tokens.sources.is_empty();
+    let few = if counted { "no answer of two tokens or more" } else { "no answer of two events or more" };
+    let otherwise = || Some(few.to_owned());
     let withheld = if metric == figure::TPOT { withheld_within } else { withheld };
     of_caveats(run, held_whole).or_else(|| of_caveats(run, withheld)).or_else(otherwise)
 }

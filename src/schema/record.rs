@@ -253,6 +253,9 @@ pub struct TokenCounts {
     /// Each event told its own count, so that [`Chunk::tokens`] is the server's word.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_event: bool,
+    /// The server sent an output count that is none: negative, a fraction, a text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unusable: bool,
     /// Where `output` comes from.
     pub source: TokenSource,
 }
@@ -263,19 +266,16 @@ pub struct TokenCounts {
 pub enum TokenSource {
     /// The server's `usage`.
     Usage,
-    /// One tokenisation of the whole text, after the run.
-    Tokenizer,
     /// Chunks counted as tokens: an estimate.
     #[default]
     Chunks,
 }
 
 impl TokenSource {
-    /// The name in files: `usage`, `tokenizer`, `chunks`.
+    /// The name in files: `usage`, `chunks`.
     pub fn name(self) -> &'static str {
         match self {
             TokenSource::Usage => "usage",
-            TokenSource::Tokenizer => "tokenizer",
             TokenSource::Chunks => "chunks",
         }
     }

@@ -8,7 +8,7 @@ const US_PER_MS: f64 = 1e3;
 const US_PER_S: f64 = 1e6;
 
 /// Events that came within this, µs, came together; so did those within a tenth of the gap before them.
-const TOGETHER_US: u64 = 1_000;
+const TOGETHER_US: u64 = 100;
 
 /// Where a request's events and its delivered tokens differ by more than this, %, in a run that agrees as a whole,
 /// its events are counted.

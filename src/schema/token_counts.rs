@@ -15,6 +15,8 @@ const GATEWAY_PCT: u32 = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CountFault {
+    /// It is no number of tokens: negative, a fraction, a text.
+    NoNumber,
     /// 0 tokens, though token events came.
     Zero,
     /// Many times the tokens that `max_tokens` allows, and the events say another number.
@@ -65,13 +67,16 @@ impl RequestRecord {
             fault: None,
             may_hide_end,
         };
-        let (TokenSource::Usage, Some(output)) = (told.source, told.output) else { return counts };
+        let (TokenSource::Usage, Some(output)) = (told.source, told.output) else {
+            counts.fault = told.unusable.then_some(CountFault::NoNumber);
+            return counts;
+        };
         counts.fault = self.fault(output, in_events, may_hide_end);
         if let Some(fault) = counts.fault {
             let estimate = match fault {
                 // The events' own counts are no better than their sum.
                 CountFault::AboveLimit => self.events(),
-                CountFault::Zero | CountFault::OfGateway => in_events,
+                CountFault::NoNumber | CountFault::Zero | CountFault::OfGateway => in_events,
                 CountFault::AgainstEvents => in_events.max(self.events()),
             };
             counts.output = Some(estimate);
@@ -92,10 +97,10 @@ impl RequestRecord {
         counts
     }
 
-    /// The model, and no limit, ended the answer.
+    /// The model, and no limit, ended the answer, as far as the server says.
     fn ended_by_model(&self) -> bool {
         let by_limit = ["length", "max_tokens", "max_output_tokens", "content_filter", "abort", "error"];
-        self.finish_reason.as_deref().is_some_and(|word| !by_limit.contains(&word))
+        self.finish_reason.as_deref().is_none_or(|word| !by_limit.contains(&word))
     }
 
     /// Token events.

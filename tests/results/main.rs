@@ -152,6 +152,7 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
             cached: None,
             reasoning: None,
             by_event: false,
+            unusable: false,
             source: TokenSource::Usage,
         },
         max_tokens: 64,

@@ -92,6 +92,7 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
             cached: None,
             reasoning: None,
             by_event: false,
+            unusable: false,
             source: TokenSource::Usage,
         },
         max_tokens: 64,

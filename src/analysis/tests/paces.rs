@@ -231,6 +231,15 @@ fn a_count_that_cannot_be_is_no_count() {
         close(distribution(&run, figure::TPOT).p50, 20.0);
     };
     cannot(&|index| answer(index, 8, 0, "stop"), CountFault::Zero, 0);
+    cannot(
+        &|index| {
+            let mut record = answer(index, 8, 8, "length");
+            (record.tokens.source, record.tokens.unusable) = (TokenSource::Chunks, true);
+            record
+        },
+        CountFault::NoNumber,
+        8,
+    );
     cannot(&|index| answer(index, 8, 6_400, "length"), CountFault::AboveLimit, 6_400);
     cannot(
         &|index| {
@@ -323,4 +332,28 @@ fn a_server_that_answers_one_at_a_time_is_named() {
     let records: Vec<RequestRecord> =
         (0..4).map(|index| completed(index, 0, &[(100 * (index + 1), 1)])).collect();
     assert!(doubts(&run(&records)).is_empty());
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_pace_that_is_shown_is_within_a_hundredth_of_the_true_one(
+        events in 2u64..80,
+        hidden in 0u32..200,
+        finish in proptest::sample::select(vec!["length", "stop", "tool_calls"]),
+        by_event in proptest::prelude::any::<bool>(),
+    ) {
+        // An end of sequence may be the one token that was not shown.
+        let ends = u32::from(finish != "length" && hidden == 1);
+        let run = four(|index| {
+            let mut record = answer(index, events, events as u32 + hidden, finish);
+            record.max_tokens = 512;
+            record.tokens.by_event = by_event;
+            record
+        });
+        let tpot = run.metrics.get(figure::TPOT).map(|_| distribution(&run, figure::TPOT).p50);
+        let near = tpot.is_none_or(|tpot| (tpot - 20.0).abs() <= 0.2);
+        proptest::prop_assert!(near, "{tpot:?} of {events} events and {hidden} hidden");
+        proptest::prop_assert_eq!(tpot.is_none(), run.withholds_pace());
+        proptest::prop_assert!(tpot.is_some() || hidden > ends);
+    }
 }

@@ -83,6 +83,7 @@ fn counts(usage: Lax<RawUsage>) -> (Option<Usage>, bool) {
         completion: raw.completion_tokens.value,
         cached: cached.value,
         reasoning,
+        odd: raw.completion_tokens.odd,
     };
     (Some(usage), odd || raw.prompt_tokens_details.odd)
 }
@@ -115,6 +116,12 @@ struct PromptDetails {
     cached_tokens: Count,
 }
 
+#[derive(Default, Clone, Copy, serde::Deserialize)]
+#[serde(default)]
+struct CompletionDetails {
+    reasoning_tokens: Count,
+}
+
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct RawUsage {
@@ -122,12 +129,7 @@ struct RawUsage {
     completion_tokens: Count,
     prompt_tokens_details: Lax<PromptDetails>,
     completion_tokens_details: Lax<CompletionDetails>,
-    reasoning_tokens: Count,
-}
-
-#[derive(Default, Clone, Copy, serde::Deserialize)]
-#[serde(default)]
-struct CompletionDetails {
+    /// The same, where a server tells it outside the details (SGLang).
     reasoning_tokens: Count,
 }
 
@@ -378,11 +380,12 @@ mod tests {
             let data = format!(
                 r#"{{"choices":[],"usage":{{"prompt_tokens":3,"completion_tokens":{count},"prompt_tokens_details":{{"cached_tokens":1}}}}}}"#
             );
-            let usage = Usage { prompt: Some(3), completion: None, cached: Some(1), reasoning: None };
+            let usage =
+                Usage { prompt: Some(3), completion: None, cached: Some(1), reasoning: None, odd: true };
             assert_eq!((read(&data).usage, read(&data).passed_over), (Some(usage), true), "{data}");
         }
         let missing = read(r#"{"usage":{"prompt_tokens":null,"completion_tokens":8.0}}"#);
-        let usage = Usage { prompt: None, completion: Some(8), cached: None, reasoning: None };
+        let usage = Usage { completion: Some(8), ..Usage::default() };
         assert_eq!((missing.usage, missing.passed_over), (Some(usage), false));
         for usage in ["[]", "5", r#""none""#] {
             let payload = read(&format!(r#"{{"usage":{usage}}}"#));

@@ -88,8 +88,10 @@ pub(crate) struct Usage {
     pub(crate) completion: Option<u32>,
     /// Of the prompt, from the prefix cache.
     pub(crate) cached: Option<u32>,
-    /// Of the output, reasoning, shown or not.
+    /// Of the output, shown or not.
     pub(crate) reasoning: Option<u32>,
+    /// An output count is there that is none: negative, a fraction, a text.
+    pub(crate) odd: bool,
 }
 
 /// The most characters that are kept of a text from outside.

@@ -223,6 +223,7 @@ impl Seen {
                 cached,
                 reasoning: None,
                 by_event: false,
+                unusable: usage.odd,
                 source: TokenSource::Chunks,
             };
         };
@@ -236,6 +237,7 @@ impl Seen {
             cached,
             reasoning: usage.reasoning,
             by_event: self.by_event,
+            unusable: false,
             source: TokenSource::Usage,
         }
     }
