@@ -29,7 +29,7 @@ pub(super) struct Helpers {
 }
 
 impl Helpers {
-    /// Starts them in order. Where one cannot be started, those before it are dropped, and with that killed.
+    /// Starts them in order. Where one cannot be started, those before it are stopped.
     pub(super) async fn start(
         guard: &Guard,
         request: &LaunchRequest<'_>,
@@ -37,7 +37,13 @@ impl Helpers {
     ) -> Result<Self, LaunchError> {
         let mut helpers = Helpers::default();
         for helper in &prepared.helpers {
-            let running = start(guard, request, prepared, helper).await?;
+            let running = match start(guard, request, prepared, helper).await {
+                Ok(running) => running,
+                Err(error) => {
+                    helpers.stop(shutdown::LOADING_GRACE).await;
+                    return Err(error);
+                }
+            };
             let (index, mut view) = (helpers.running.len(), running.handle.watch());
             helpers.deaths.spawn(async move {
                 let ended = view.wait_for(|view| view.ended.is_some()).await.ok().and_then(|view| view.ended);

@@ -121,7 +121,13 @@ where
     })?;
     let started = Instant::now();
     let mut helpers = Helpers::start(guard, &request, &prepared).await?;
-    let mut handle = start(guard, &request, &prepared, &log).await?;
+    let mut handle = match start(guard, &request, &prepared, &log).await {
+        Ok(handle) => handle,
+        Err(error) => {
+            helpers.stop(shutdown::LOADING_GRACE).await;
+            return Err(error);
+        }
+    };
     let pid = handle.process().map_or(0, |process| process.pid);
     on_event(LaunchEvent::Starting { pid });
 
