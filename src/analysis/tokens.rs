@@ -149,7 +149,8 @@ impl Tokens {
 
 impl Ends {
     fn add(&mut self, record: &RequestRecord, counts: &Counts) {
-        let (true, TokenSource::Usage, Some(output)) = (counts.may_hide_end, counts.source, counts.output) else {
+        let (true, TokenSource::Usage, Some(output)) = (counts.may_hide_end, counts.source, counts.output)
+        else {
             return;
         };
         if record.chunks.is_empty() {

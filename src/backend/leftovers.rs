@@ -324,7 +324,8 @@ mod tests {
     #[test]
     fn a_file_that_others_may_have_written_is_neither_believed_nor_removed() {
         use std::os::unix::fs::{PermissionsExt, symlink};
-        let mode = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let mode =
+            |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let mut child = Command::new("sleep").arg("600").spawn().unwrap();
         let state = state(vec![Process::of(child.id()).unwrap()]);

@@ -83,7 +83,10 @@ fn doubts(environment: &Environment) -> anyhow::Result<Vec<String>> {
         doubts.push(format!("a server is left over from an earlier run: {leftover} (the next run ends it)"));
     }
     for (file, why) in leftovers::disbelieved() {
-        doubts.push(format!("{} is not believed: {why}; remove it where it is nothing of yours", file.display()));
+        doubts.push(format!(
+            "{} is not believed: {why}; remove it where it is nothing of yours",
+            file.display()
+        ));
     }
     let load = load_average();
     if load > BUSY_SHARE * environment.cores as f64 {

@@ -48,7 +48,9 @@ pub fn sentence(caveat: &Caveat) -> String {
              between the first event of their answer and its last (hidden reasoning, several tokens an event, a proxy \
              that holds them back).{} Read E2E, NTPOT and the chunk gap instead, or ask for exact counts with --exact-itl.",
             percent(*difference_pct),
-            pace_bounds(*low_ms, *high_ms).map(|bounds| format!(" A token took {bounds}.")).unwrap_or_default()
+            pace_bounds(*low_ms, *high_ms)
+                .map(|bounds| format!(" A token took {bounds}."))
+                .unwrap_or_default()
         ),
         Caveat::Buffered { whole, answers, together_pct, gateway } => format!(
             "{} ({}), so TTFT and the gaps are those of its sending and not of the model. Turn buffering off \
@@ -338,7 +340,8 @@ pub fn nothing_shown(answers: u64, completed: u64, tokens: u64) -> String {
 
 /// `the whole answer at one time in 4 of 4 answers`.
 pub fn held_back(whole: u64, answers: u64, together_pct: f64) -> String {
-    let together = || format!("{} of the token events came together with the one before", percent(together_pct));
+    let together =
+        || format!("{} of the token events came together with the one before", percent(together_pct));
     match whole {
         0 => together(),
         _ => format!("the whole answer at one time in {} of {} answers", count(whole), count(answers)),
@@ -364,7 +367,9 @@ fn impossible(count_told: &ImpossibleCount) -> String {
         CountFault::AgainstEvents => {
             format!("{told} tokens told at the end, another number by {events} events")
         }
-        CountFault::OfGateway => format!("{told} tokens told by a gateway that counts itself, {events} events"),
+        CountFault::OfGateway => {
+            format!("{told} tokens told by a gateway that counts itself, {events} events")
+        }
     }
 }
 

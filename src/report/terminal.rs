@@ -78,14 +78,22 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     let rate = value(run, figure::OUTPUT_TPS, Statistic::Value);
     lines.extend([
         ("Duration", format!("{}s", fixed(run.duration_s))),
-        ("System TPS", rate.map_or_else(|| missing::dash(run, figure::OUTPUT_TPS), |rate| format!("{} tok/s", fixed(rate)))),
+        (
+            "System TPS",
+            rate.map_or_else(
+                || missing::dash(run, figure::OUTPUT_TPS),
+                |rate| format!("{} tok/s", fixed(rate)),
+            ),
+        ),
         ("TTFT (ms)", mean_and_p99(run, figure::TTFT)),
         ("E2E (ms)", mean_and_p99(run, figure::E2E)),
         ("TPOT (ms)", one(run, figure::TPOT, Statistic::Mean)),
         ("ITL P99 (ms)", one(run, figure::ITL, Statistic::P99)),
     ]);
     lines.extend(missing::end_of_sequence(run).map(|text| ("Tokens", text)));
-    lines.extend(run.gateway.map(|gateway| ("Answered by", format!("{} (by a response header)", gateway.title()))));
+    lines.extend(
+        run.gateway.map(|gateway| ("Answered by", format!("{} (by a response header)", gateway.title()))),
+    );
     lines.extend(client::block_lines(run, width));
     lines
 }

@@ -35,8 +35,7 @@ fn withheld() -> RunSummary {
     for pace in figure::PACES {
         run.metrics.remove(pace);
     }
-    run.caveats =
-        vec![Caveat::PaceWithheld { difference_pct: 3.2, low_ms: Some(12.0), high_ms: Some(12.4) }];
+    run.caveats = vec![Caveat::PaceWithheld { difference_pct: 3.2, low_ms: Some(12.0), high_ms: Some(12.4) }];
     run
 }
 

@@ -141,9 +141,9 @@ mod tests {
     #[test]
     fn a_gateway_is_named_by_a_header_of_its_own_before_the_web_server_in_front_of_it() {
         let of = |headers: &[(&str, &str)]| {
-            headers.iter().fold(None, |known, (name, value)| {
-                Gateway::prefer(known, Gateway::of_header(name, value))
-            })
+            headers
+                .iter()
+                .fold(None, |known, (name, value)| Gateway::prefer(known, Gateway::of_header(name, value)))
         };
         assert_eq!(of(&[("server", "uvicorn"), ("content-type", "text/event-stream")]), None);
         assert_eq!(of(&[("server", "uvicorn"), ("x-litellm-version", "1.55")]), Some(Gateway::Litellm));

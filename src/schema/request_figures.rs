@@ -112,8 +112,7 @@ impl RequestRecord {
         let after = counts.in_events.saturating_sub(at_first);
         let came_at_once = n >= 2 && !self.chunks.is_empty() && window_us == 0;
         let has_pace = n >= 2 && window_us > 0 && after > 0;
-        let unplaced =
-            if n >= 2 && !has_pace { n - 1 } else { n.abs_diff(counts.in_events) };
+        let unplaced = if n >= 2 && !has_pace { n - 1 } else { n.abs_diff(counts.in_events) };
         let steps = if !has_pace {
             0
         } else if u64::from(unplaced) * 100 <= u64::from(n) * OWN_DIFFERENCE_PCT {

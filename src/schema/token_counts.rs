@@ -97,7 +97,8 @@ impl RequestRecord {
             Some(CountFault::Zero)
         } else if self.tokens.by_event && (told < in_events || told - in_events > tail) {
             Some(CountFault::AgainstEvents)
-        } else if differs && self.max_tokens > 0 && told > self.max_tokens && self.events() <= self.max_tokens {
+        } else if differs && self.max_tokens > 0 && told > self.max_tokens && self.events() <= self.max_tokens
+        {
             Some(CountFault::AboveLimit)
         } else if !self.tokens.by_event
             && differs

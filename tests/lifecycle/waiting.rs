@@ -118,7 +118,10 @@ async fn a_helper_that_dies_ends_the_start_at_once_with_its_root_cause() {
     assert!(error.what.starts_with("fake's worker ended with exit code 3 after "), "{error}");
     assert_eq!(error.cause.as_deref(), Some("ModuleNotFoundError: No module named 'worker'"));
     assert_eq!(error.log, bench.path("server.worker.log"));
-    assert_eq!(error.log_tail.first().map(String::as_str), Some("ModuleNotFoundError: No module named 'worker'"));
+    assert_eq!(
+        error.log_tail.first().map(String::as_str),
+        Some("ModuleNotFoundError: No module named 'worker'")
+    );
     bench.assert_nothing_lives();
 }
 
@@ -126,7 +129,11 @@ async fn a_helper_that_dies_ends_the_start_at_once_with_its_root_cause() {
 async fn a_helper_that_is_not_there_is_named_and_nothing_stays() {
     let bench = Bench::new().await;
     let mut spec = with_helper(&bench, "exec sleep 600", &[]);
-    spec.before.push(Helper { name: "other".into(), argv: vec!["no-such-helper".into()], env: Default::default() });
+    spec.before.push(Helper {
+        name: "other".into(),
+        argv: vec!["no-such-helper".into()],
+        env: Default::default(),
+    });
     let error = bench.launch(&spec).await.unwrap_err();
     assert!(error.what.contains("fake's other cannot be started: no-such-helper"), "{error}");
     bench.assert_nothing_lives();
@@ -144,7 +151,10 @@ async fn a_server_whose_helper_dies_is_no_server_any_more() {
     let mut server = bench.launch(&with_helper(&bench, &script, &[])).await.unwrap();
     fs::write(bench.path("end"), "").unwrap();
     let exited = server.exited().await;
-    assert_eq!((exited.helper.as_deref(), exited.how.to_string().as_str()), (Some("worker"), "ended with exit code 4"));
+    assert_eq!(
+        (exited.helper.as_deref(), exited.how.to_string().as_str()),
+        (Some("worker"), "ended with exit code 4")
+    );
     assert_eq!(server.exited().await, exited, "asked again it says the same");
     server.stop().await;
     bench.assert_nothing_lives();

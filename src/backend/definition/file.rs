@@ -364,9 +364,10 @@ fn path_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
         None | Some(Scalar::Switch(false)) => Ok(None),
         Some(Scalar::Text(text)) if text == "none" => Ok(None),
         Some(Scalar::Text(text)) if text.starts_with('/') => Ok(Some(text)),
-        Some(other) => {
-            Err(D::Error::custom(format!("takes a path such as /v1/models, or none, and not {}", other.text())))
-        }
+        Some(other) => Err(D::Error::custom(format!(
+            "takes a path such as /v1/models, or none, and not {}",
+            other.text()
+        ))),
     }
 }
 

@@ -162,7 +162,9 @@ impl Definition {
             let is_name = !helper.name.is_empty() && helper.name.chars().all(plain);
             if !is_name || helper.command.is_empty() || !names.insert(&helper.name) {
                 let place = place(&self.origin, text, "before");
-                bail!("{place}: launch.before: each takes a name of its own (letters, digits, - and _) and a command");
+                bail!(
+                    "{place}: launch.before: each takes a name of its own (letters, digits, - and _) and a command"
+                );
             }
         }
         if self.file.stop.grace_s.is_nan() || self.file.stop.grace_s <= 0.0 {

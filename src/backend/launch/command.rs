@@ -123,8 +123,9 @@ fn prepare_docker(
     let name = docker::container_name(request.run_id, request.label);
     let names = names_for_container(own.clone().into_iter(), spec);
     let filled = fill_in(&spec.argv, Places { port: image.container_port, scratch: None }, own)?;
-    let command =
-        |arguments: &[String]| docker::run_command(&client, image, (&name, mark), port, &spec.env, &names, arguments);
+    let command = |arguments: &[String]| {
+        docker::run_command(&client, image, (&name, mark), port, &spec.env, &names, arguments)
+    };
     let environment = docker_client_environment(own.clone().into_iter(), spec);
     let mut secrets = filled.secrets;
     secrets.extend(secret_values(&environment));
@@ -193,11 +194,7 @@ impl Places<'_> {
 }
 
 /// Fills in what stands open, and `{secret:NAME}`.
-fn fill_in(
-    argv: &[String],
-    places: Places<'_>,
-    own: &BTreeMap<String, String>,
-) -> Result<Filled, Refusal> {
+fn fill_in(argv: &[String], places: Places<'_>, own: &BTreeMap<String, String>) -> Result<Filled, Refusal> {
     let mut filled = Filled::default();
     for argument in argv {
         let argument = places.fill(argument);

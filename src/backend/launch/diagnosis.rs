@@ -99,10 +99,9 @@ fn by_end(ended: Ended) -> Option<Diagnosis> {
         libc::SIGKILL => {
             ("killed from outside, most likely by the kernel for want of memory", WANT_OF_MEMORY)
         }
-        libc::SIGILL => (
-            "the program was built for another processor",
-            "install or build the engine on this machine",
-        ),
+        libc::SIGILL => {
+            ("the program was built for another processor", "install or build the engine on this machine")
+        }
         libc::SIGSEGV | libc::SIGBUS | libc::SIGABRT => (
             "the program crashed in its native code",
             "another version of the engine, or of its CUDA or driver, may be needed",
@@ -114,15 +113,24 @@ fn by_end(ended: Ended) -> Option<Diagnosis> {
 
 /// A process of it was killed, and another noticed.
 fn child_was_killed(lines: &[String]) -> Option<Diagnosis> {
-    let signs =
-        ["exit code: -9", "exitcode: -9", "exit code -9", ": -9}", "signal 9", "sigkill", "code 137", "-9 (sigkill)"];
+    let signs = [
+        "exit code: -9",
+        "exitcode: -9",
+        "exit code -9",
+        ": -9}",
+        "signal 9",
+        "sigkill",
+        "code 137",
+        "-9 (sigkill)",
+    ];
     let told = |line: &&String| {
         let line = line.to_lowercase();
         signs.iter().any(|sign| line.contains(sign)) || line.trim() == "killed"
     };
     let line = lines.iter().find(told)?;
     Some(Diagnosis {
-        cause: "one of its processes was killed from outside, most likely by the kernel for want of memory".into(),
+        cause: "one of its processes was killed from outside, most likely by the kernel for want of memory"
+            .into(),
         hint: WANT_OF_MEMORY.into(),
         lines: vec![line.clone()],
     })
@@ -130,9 +138,18 @@ fn child_was_killed(lines: &[String]) -> Option<Diagnosis> {
 
 /// What to do about errors that every engine may show. A definition knows better.
 const GENERAL: &[(&str, &str)] = &[
-    ("no module named", "its environment lacks that module: install it there, or make the environment anew with `harness install`"),
-    ("cannot import name", "its environment holds a version that does not fit: make it anew with `harness install`"),
-    ("undefined symbol", "its environment holds builds that do not fit together: make it anew with `harness install`"),
+    (
+        "no module named",
+        "its environment lacks that module: install it there, or make the environment anew with `harness install`",
+    ),
+    (
+        "cannot import name",
+        "its environment holds a version that does not fit: make it anew with `harness install`",
+    ),
+    (
+        "undefined symbol",
+        "its environment holds builds that do not fit together: make it anew with `harness install`",
+    ),
     ("shared object file", "a library of the system is missing, or the engine is not installed completely"),
     ("shared libraries", "a library of the system is missing, or the engine is not installed completely"),
     ("out of memory", "lower --context-length or --max-batch, or take a smaller model"),

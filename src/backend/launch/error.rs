@@ -107,7 +107,11 @@ pub(super) fn explain(request: &LaunchRequest<'_>, failure: &Failure, started: &
         }
         Failure::Interrupted => (format!("{label} was stopped while it loaded"), None, None),
         Failure::TimeUp => (
-            format!("{label} was not ready within {} s: {}", request.startup_timeout.as_secs_f64(), started.last_seen),
+            format!(
+                "{label} was not ready within {} s: {}",
+                request.startup_timeout.as_secs_f64(),
+                started.last_seen
+            ),
             any_log(),
             Some(time_up_hint(request, started.last_seen)),
         ),

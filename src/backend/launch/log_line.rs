@@ -63,7 +63,8 @@ impl<'a> LogLine<'a> {
         }
         // An exception group draws a tree in front of each of its tracebacks.
         let bare = rest.trim_start().trim_start_matches("+ ");
-        let text = bare.strip_prefix("| ").unwrap_or(if bare.contains("Group Traceback") { bare } else { rest });
+        let text =
+            bare.strip_prefix("| ").unwrap_or(if bare.contains("Group Traceback") { bare } else { rest });
         LogLine { writer, level, text: Cow::Borrowed(text) }
     }
 
@@ -197,9 +198,19 @@ mod tests {
     fn what_loggers_put_before_a_message_is_taken_off() {
         use Level::{Error, Quiet};
         let cases = [
-            ("(EngineCore pid=3285) ERROR 11-27 22:30:30 [core.py:1330] X: y", Some("EngineCore pid=3285"), Some(Error), "X: y"),
+            (
+                "(EngineCore pid=3285) ERROR 11-27 22:30:30 [core.py:1330] X: y",
+                Some("EngineCore pid=3285"),
+                Some(Error),
+                "X: y",
+            ),
             ("(APIServer pid=2)   File \"x\"", Some("APIServer pid=2"), None, "  File \"x\""),
-            ("(W pid=2) ERROR 11-27 22:30:30 [core.py:1]     self.run()", Some("W pid=2"), Some(Error), "    self.run()"),
+            (
+                "(W pid=2) ERROR 11-27 22:30:30 [core.py:1]     self.run()",
+                Some("W pid=2"),
+                Some(Error),
+                "    self.run()",
+            ),
             ("INFO 11-27 22:30:30 [a.py:1] hello", None, Some(Quiet), "hello"),
             ("[2026-11-28 04:44:57 TP0] Scheduler hit: x", Some("TP0"), None, "Scheduler hit: x"),
             ("[2026-11-28 04:44:57] Ignore import error", None, None, "Ignore import error"),

@@ -70,8 +70,7 @@ pub struct Server {
 impl Server {
     /// Stops it: SIGTERM, its grace, then SIGKILL to whatever is left. Close all client connections before.
     pub async fn stop(mut self) -> Stopped {
-        let stopped =
-            shutdown::stop(&mut self.handle, &self.stop, self.container.as_ref(), self.port).await;
+        let stopped = shutdown::stop(&mut self.handle, &self.stop, self.container.as_ref(), self.port).await;
         self.helpers.stop(shutdown::seconds(self.stop.grace_s)).await;
         stopped
     }
@@ -162,7 +161,20 @@ where
             let Prepared { port, container, launched, scratch, .. } = prepared;
             let stop = spec.stop.clone();
             let _scratch = scratch;
-            Ok(Server { url, port, pid, ready_after, launched, probe, handle, container, stop, log, helpers, _scratch })
+            Ok(Server {
+                url,
+                port,
+                pid,
+                ready_after,
+                launched,
+                probe,
+                handle,
+                container,
+                stop,
+                log,
+                helpers,
+                _scratch,
+            })
         }
         Err(failure) => {
             shutdown::abort(&mut handle, prepared.container.as_ref(), prepared.port).await;

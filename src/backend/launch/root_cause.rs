@@ -154,7 +154,9 @@ fn tracebacks(lines: &[LogLine<'_>]) -> Vec<Traceback> {
         let more = message_lines(lines, end);
         let linked = last_of.get(&line.writer).is_some_and(|previous| {
             let previous_end = found[*previous].end;
-            (previous_end..begin).filter(own).any(|index| LINKS.iter().any(|link| lines[index].text.contains(link)))
+            (previous_end..begin)
+                .filter(own)
+                .any(|index| LINKS.iter().any(|link| lines[index].text.contains(link)))
         });
         let introduced = |index: usize| is_shrugged_off(&lines[index].text);
         let handled = line.is_quiet() || introduced(begin) || (begin > 0 && introduced(begin - 1));
@@ -206,8 +208,11 @@ fn roots(tracebacks: &[Traceback]) -> Vec<Found> {
     let fatal: Vec<&Traceback> = tracebacks.iter().filter(|one| !one.handled).collect();
     let mut roots = Vec::new();
     for (place, one) in fatal.iter().enumerate().filter(|(_, one)| !one.linked) {
-        let linked: Vec<&&Traceback> =
-            fatal[place + 1..].iter().filter(|other| other.writer == one.writer).take_while(|other| other.linked).collect();
+        let linked: Vec<&&Traceback> = fatal[place + 1..]
+            .iter()
+            .filter(|other| other.writer == one.writer)
+            .take_while(|other| other.linked)
+            .collect();
         let last_of_writer = |other: &&Traceback| other.writer == one.writer && !other.linked;
         let last = fatal.iter().rev().find(|other| last_of_writer(other));
         // A process that went on after it did not die of it; what it repeats at its end is the same error.
@@ -300,9 +305,8 @@ fn is_link(text: &str) -> bool {
 
 /// Rust's and Go's. Rust puts the message on the next line: `thread 'main' panicked at src/main.rs:1:2:`
 fn panic(lines: &[LogLine<'_>], index: usize, text: &str) -> Option<Found> {
-    let found = |text: &str, lines: Vec<usize>| {
-        Some(Found { weight: Weight::Cause, text: text.to_owned(), lines })
-    };
+    let found =
+        |text: &str, lines: Vec<usize>| Some(Found { weight: Weight::Cause, text: text.to_owned(), lines });
     if text.contains("panicked at") {
         let next = lines.get(index + 1).map(|line| line.text.trim()).filter(|next| !next.is_empty());
         return match next.filter(|_| text.ends_with(':')) {
@@ -342,7 +346,8 @@ fn reported(lines: &[LogLine<'_>], index: usize, text: &str) -> Option<Found> {
     if !text.starts_with("Error: ") && !text.starts_with("Fatal: ") && !text.starts_with("FATAL: ") {
         return None;
     }
-    let caused = (index + 1..lines.len().min(index + 4)).find(|next| lines[*next].text.trim() == "Caused by:");
+    let caused =
+        (index + 1..lines.len().min(index + 4)).find(|next| lines[*next].text.trim() == "Caused by:");
     let deepest = caused.and_then(|caused| {
         let indented = |next: &usize| lines[*next].text.starts_with("    ");
         (caused + 1..lines.len()).take_while(indented).last()

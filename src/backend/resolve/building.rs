@@ -232,7 +232,8 @@ impl<'a> Building<'a> {
             let key = format!("launch.before.{}", helper.name);
             let mut env = BTreeMap::new();
             for (name, value) in &helper.env {
-                let value = fill(value, &self.scope).with_context(|| format!("{origin}: {key}.env.{name}"))?;
+                let value =
+                    fill(value, &self.scope).with_context(|| format!("{origin}: {key}.env.{name}"))?;
                 env.insert(name.clone(), value);
             }
             env.retain(|_, value| !value.is_empty());

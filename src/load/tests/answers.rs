@@ -277,7 +277,11 @@ fn a_forced_length_that_is_not_reached_is_short_output() {
     assert_eq!(every_cut(EXPECT, &stream(&[A, B, FINISH, USAGE, DONE])).outcome, Outcome::Completed);
     // Chunks are no tokens: without usage fewer of them prove nothing.
     assert_eq!(every_cut(forced, &stream(&[A, FINISH, DONE])).outcome, Outcome::Completed);
-    assert_failed(&every_cut(forced, &stream(&[FINISH, DONE])), FailureKind::ShortOutput, "without any token");
+    assert_failed(
+        &every_cut(forced, &stream(&[FINISH, DONE])),
+        FailureKind::ShortOutput,
+        "without any token",
+    );
 }
 
 #[test]

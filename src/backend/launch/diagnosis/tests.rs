@@ -4,7 +4,12 @@ use crate::backend::definition::Definitions;
 /// An excerpt of a real engine's log.
 fn excerpt(name: &str) -> Vec<String> {
     let path = format!("{}/tests/data/failed_starts/{name}.log", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(path).unwrap().lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    std::fs::read_to_string(path)
+        .unwrap()
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn lines(text: &str) -> Vec<String> {
@@ -35,13 +40,25 @@ fn the_root_of_every_real_failed_start_is_found() {
         ("vllm_module_missing", "ModuleNotFoundError: No module named 'flashinfer'"),
         ("vllm_weights_cut_off", "SafetensorError: Error while deserializing header: incomplete metadata"),
         ("vllm_no_weights", "RuntimeError: Cannot find any model weights with `/models/nowt`"),
-        ("vllm_no_config", "ValidationError: 1 validation error for ModelConfig: Value error, Invalid repository ID"),
-        ("vllm_context_too_long", "ValidationError: 1 validation error for ModelConfig: Value error, User-specified max_model_len"),
-        ("vllm_unknown_architecture", "ValidationError: 1 validation error for ModelConfig: Value error, The checkpoint you are"),
+        (
+            "vllm_no_config",
+            "ValidationError: 1 validation error for ModelConfig: Value error, Invalid repository ID",
+        ),
+        (
+            "vllm_context_too_long",
+            "ValidationError: 1 validation error for ModelConfig: Value error, User-specified max_model_len",
+        ),
+        (
+            "vllm_unknown_architecture",
+            "ValidationError: 1 validation error for ModelConfig: Value error, The checkpoint you are",
+        ),
         ("vllm_port_taken", "OSError: [Errno 98] Address already in use"),
         ("vllm_bad_flag", "unrecognized arguments: --no-such-flag"),
         ("vllm_bad_value", "argument --dtype: invalid choice: 'float7'"),
-        ("sglang_module_missing", "PackageNotFoundError: No package metadata was found for flashinfer_python"),
+        (
+            "sglang_module_missing",
+            "PackageNotFoundError: No package metadata was found for flashinfer_python",
+        ),
         ("sglang_weights_cut_off", "SafetensorError: Error while deserializing header: incomplete metadata"),
         ("sglang_no_weights", "RuntimeError: Cannot find any model weights with"),
         ("sglang_no_config", "ValueError: Unrecognized model in /models/noconf."),
@@ -60,7 +77,8 @@ fn the_root_of_every_real_failed_start_is_found() {
         let found = root(name);
         assert!(found.starts_with(expected), "{name}: {found}");
     }
-    let files = std::fs::read_dir(format!("{}/tests/data/failed_starts", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let files =
+        std::fs::read_dir(format!("{}/tests/data/failed_starts", env!("CARGO_MANIFEST_DIR"))).unwrap();
     assert_eq!(files.count(), cases.len(), "each excerpt is looked at");
 }
 
@@ -131,7 +149,8 @@ fn of_a_chain_the_first_counts_unless_it_only_steered_the_program() {
 fn a_traceback_that_its_process_survived_is_no_cause() {
     let survived = "(A pid=1) Traceback (most recent call last):\n(A pid=1)   File \"a\"\n(A pid=1) ImportError: no x\n\
                     (A pid=1) INFO 11-28 04:00:00 [a.py:1] going on\n";
-    let died = "(A pid=1) Traceback (most recent call last):\n(A pid=1)   File \"b\"\n(A pid=1) ValueError: bad y\n";
+    let died =
+        "(A pid=1) Traceback (most recent call last):\n(A pid=1)   File \"b\"\n(A pid=1) ValueError: bad y\n";
     let quiet = "WARNING 11-28 04:00:00 [a.py:1] Traceback (most recent call last):\n\
                  WARNING 11-28 04:00:00 [a.py:1]   File \"a\"\nWARNING 11-28 04:00:00 [a.py:1] ImportError: no x\n";
     let ignored = "[2026-11-28 04:44:57] Ignored: Traceback (most recent call last):\n  File \"a\"\nImportError: no x\n";
@@ -145,13 +164,25 @@ fn a_traceback_that_its_process_survived_is_no_cause() {
 fn programs_in_other_languages_show_their_last_words() {
     let cases = [
         ("thread 'main' panicked at src/main.rs:3:5:\nno such port\nnote: run with", "panic: no such port"),
-        ("thread 'main' panicked at 'no such port', src/main.rs:3:5", "thread 'main' panicked at 'no such port', src/main.rs:3:5"),
-        ("terminate called after throwing an instance of 'std::runtime_error'\n  what():  no device\nAborted", "no device"),
+        (
+            "thread 'main' panicked at 'no such port', src/main.rs:3:5",
+            "thread 'main' panicked at 'no such port', src/main.rs:3:5",
+        ),
+        (
+            "terminate called after throwing an instance of 'std::runtime_error'\n  what():  no device\nAborted",
+            "no device",
+        ),
         ("load\nGGML_ASSERT(n > 0) failed\nfailed to load model", "GGML_ASSERT(n > 0) failed"),
         ("a\nCUDA error: out of memory\n  current device: 0", "CUDA error: out of memory"),
-        ("./x: error while loading shared libraries: libx.so: cannot open", "./x: error while loading shared libraries: libx.so: cannot open"),
+        (
+            "./x: error while loading shared libraries: libx.so: cannot open",
+            "./x: error while loading shared libraries: libx.so: cannot open",
+        ),
         ("error: unexpected argument '--x' found\n\nUsage: mine", "error: unexpected argument '--x' found"),
-        ("Error: cannot start\n\nCaused by:\n    0: cannot open the model\n    1: No such file (os error 2)", "No such file (os error 2)"),
+        (
+            "Error: cannot start\n\nCaused by:\n    0: cannot open the model\n    1: No such file (os error 2)",
+            "No such file (os error 2)",
+        ),
         ("panic: no device\n\ngoroutine 1 [running]:", "panic: no device"),
         ("{\"level\":\"ERROR\",\"fields\":{\"message\":\"no device\"}}", "no device"),
         (
@@ -167,7 +198,9 @@ fn programs_in_other_languages_show_their_last_words() {
         let told = explain(&lines(text), Some(Ended::Code(1)), &[]).unwrap();
         assert_eq!(told.cause, cause, "{text}");
     }
-    for harmless in ["INFO: loading\nready", "WARNING 11-28 04:00:00 [a.py:1] like `OSError: [Errno 24] Too many`", ""] {
+    for harmless in
+        ["INFO: loading\nready", "WARNING 11-28 04:00:00 [a.py:1] like `OSError: [Errno 24] Too many`", ""]
+    {
         assert_eq!(explain(&lines(harmless), Some(Ended::Code(1)), &[]), None, "{harmless}");
     }
 }
@@ -175,7 +208,8 @@ fn programs_in_other_languages_show_their_last_words() {
 #[test]
 fn a_definitions_text_counts_at_the_root_first_and_never_for_a_consequence() {
     let log = excerpt("vllm_module_missing");
-    let patterns = [pattern("Engine core initialization failed", "engine"), pattern("NO MODULE named", "module")];
+    let patterns =
+        [pattern("Engine core initialization failed", "engine"), pattern("NO MODULE named", "module")];
     assert_eq!(explain(&log, None, &patterns).unwrap().cause, "module");
     let told = explain(&log, None, &patterns[..1]).unwrap();
     assert_eq!(told.cause, "ModuleNotFoundError: No module named 'flashinfer'");
