@@ -14,7 +14,9 @@ use crate::schema::refusal::refuse;
 use crate::schema::text::plain;
 
 /// A metrics page that is longer has no end, bytes.
-const LARGEST_PAGE: usize = 16 << 20;
+const LARGEST_PAGE: usize = 8 << 20;
+/// A list of models that is longer has no end, bytes.
+const LARGEST_LIST: usize = 4 << 20;
 
 /// Time that a question to a server that runs may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -154,8 +156,23 @@ pub async fn models(client: &Client, url: &str) -> Result<Vec<String>, NoAnswer>
             None => NoAnswer::Status(status),
         });
     }
-    let list: Value = response.json().await.map_err(|error| NoAnswer::NoList(root_cause(&error)))?;
+    let Some(bytes) = bounded(response, LARGEST_LIST).await? else {
+        return Err(NoAnswer::NoList(format!("it does not end within {} MB", LARGEST_LIST >> 20)));
+    };
+    let list: Value = serde_json::from_slice(&bytes).map_err(|error| NoAnswer::NoList(error.to_string()))?;
     names(&list).ok_or_else(|| NoAnswer::NoList("`data` is missing".to_owned()))
+}
+
+/// The body of an answer; none where it is longer than `largest` bytes: what comes beyond is not read.
+async fn bounded(mut response: Response, largest: usize) -> reqwest::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    while let Some(part) = response.chunk().await? {
+        if bytes.len() + part.len() > largest {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(Some(bytes))
 }
 
 /// Names in an OpenAI list (`data[].id`).
@@ -168,14 +185,13 @@ fn names(list: &Value) -> Option<Vec<String>> {
 ///
 /// # Errors
 /// Nothing answers there, or something that is no inference server.
-pub async fn listed_models(client: &Client, base_url: &str) -> anyhow::Result<Vec<String>> {
-    let url = format!("{base_url}/v1/models");
-    match models(client, &url).await {
+pub async fn listed_models(client: &Client, url: &str) -> anyhow::Result<Vec<String>> {
+    match models(client, url).await {
         Ok(models) => Ok(models),
         Err(why @ (NoAnswer::Status(_) | NoAnswer::Redirect(..))) => bail!("{url} answers {why}"),
         Err(NoAnswer::NoList(why)) => bail!("{url} answers with something that is no model list: {why}"),
         Err(why @ (NoAnswer::NoConnection(_) | NoAnswer::Broken(_))) => {
-            bail!("nothing answers at {base_url}: {why}")
+            bail!("{url} does not answer: {why}")
         }
     }
 }
@@ -185,7 +201,7 @@ pub async fn listed_models(client: &Client, base_url: &str) -> anyhow::Result<Ve
 /// # Errors
 /// When the page cannot be read in time, does not end, or is answered with another status than 200.
 pub async fn metrics_page(client: &Client, url: &str) -> anyhow::Result<Option<Vec<u8>>> {
-    let mut response =
+    let response =
         client.get(url).send().await.with_context(|| format!("cannot read the server's metrics at {url}"))?;
     match response.status() {
         StatusCode::OK => {}
@@ -195,15 +211,11 @@ pub async fn metrics_page(client: &Client, url: &str) -> anyhow::Result<Option<V
             bail!("the server answers {status}{} for its metrics at {url}", target.unwrap_or_default())
         }
     }
-    let mut bytes = Vec::new();
     let broke_off = || format!("the server's metrics at {url} broke off");
-    while let Some(part) = response.chunk().await.with_context(broke_off)? {
-        bytes.extend_from_slice(&part);
-        if bytes.len() > LARGEST_PAGE {
-            bail!("the server's metrics at {url} do not end within {LARGEST_PAGE} bytes");
-        }
+    match bounded(response, LARGEST_PAGE).await.with_context(broke_off)? {
+        Some(bytes) => Ok(Some(bytes)),
+        None => bail!("the server's metrics at {url} do not end within {} MB", LARGEST_PAGE >> 20),
     }
-    Ok(Some(bytes))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use harness::load::parse_answer;
 use harness::schema::plan::Sampling;
 use harness::schema::record::{FailureKind, Outcome, RequestRecord, TokenSource};
-use harness::schema::target::{Capabilities, ProtocolName};
+use harness::schema::target::{BodyFields, Capabilities, ProtocolName};
 
 /// What a capture holds, counted by hand and by an independent script.
 struct Expected {
@@ -53,6 +53,7 @@ fn protocol(capture: &str) -> Capabilities {
         done_marker: true,
         force_length: serde_json::Map::new(),
         body: serde_json::Map::new(),
+        fields: BodyFields::default(),
     }
 }
 

@@ -5,6 +5,8 @@ use crate::schema::client_figures::{SERVER, ServerFigure};
 use crate::schema::record::StampKind;
 use crate::schema::summary::{RequestCounts, RunSummary, ServerCounts};
 
+use super::oddities::Oddities;
+
 /// Failures above this, % of issued requests.
 const FAILURES_PCT: f64 = 1.0;
 /// Fewer completed requests than this leave p99 to a single one.
@@ -29,6 +31,7 @@ pub(super) struct Facts {
     pub(super) counts: Vec<Caveat>,
     /// `--ignore-eos` was asked for, and requests were sent without it.
     pub(super) length_not_forced: bool,
+    pub(super) oddities: Oddities,
 }
 
 /// The caveats of a run, the worst first.
@@ -56,6 +59,8 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         above(cached_pct(summary), CACHED_PCT).map(|share_pct| Caveat::PrefixCacheHits { share_pct }),
         summary.nagle.filter(|nagle| nagle.on).map(|nagle| Caveat::NagleOn { requests: nagle.requests }),
         facts.length_not_forced.then_some(Caveat::LengthNotForced),
+        facts.oddities.missing_signs(),
+        facts.oddities.events_passed_over(),
         (completed < COMPLETED_FOR_P99).then_some(Caveat::FewSamples { completed }),
     ];
     let some = |doubts: Vec<Option<Caveat>>| doubts.into_iter().flatten();

@@ -9,6 +9,7 @@ mod groups;
 mod merged;
 mod metrics;
 mod nagle;
+mod oddities;
 mod pace;
 mod planned;
 mod series;

@@ -19,6 +19,7 @@ use super::caveats::{Facts, run_caveats};
 use super::client::Client;
 use super::metrics::Metrics;
 use super::nagle::LateAcks;
+use super::oddities::Oddities;
 use super::pace::Paces;
 use super::served_alone::ServedAlone;
 use super::tokens::Tokens;
@@ -140,6 +141,7 @@ pub struct Summarizer {
     paces: Paces,
     served_alone: ServedAlone,
     sent_unforced: u64,
+    oddities: Oddities,
     late_acks: LateAcks,
 }
 
@@ -162,6 +164,7 @@ impl Summarizer {
             paces: Paces::default(),
             served_alone: ServedAlone::default(),
             sent_unforced: 0,
+            oddities: Oddities::default(),
             late_acks,
         }
     }
@@ -187,6 +190,7 @@ impl Summarizer {
         self.window.add(record);
         self.client.add(record);
         self.served_alone.add(record);
+        self.oddities.add(record);
         self.sent_unforced += u64::from(record.sent_us.is_some() && !record.forced_length);
         if record.counts_for_latency() {
             let counts = record.counts();
@@ -234,6 +238,7 @@ impl Summarizer {
             one_at_a_time: self.served_alone.caveat(),
             counts: self.tokens.caveats(self.paces.gateway()).collect(),
             length_not_forced: self.input.ignore_eos && self.sent_unforced > 0,
+            oddities: self.oddities,
         };
         let mut summary = blank(self.input, whole, finish.partial);
         summary.requests = totals.requests;

@@ -69,7 +69,8 @@ impl Tokens {
         }
         if let Some(delivered) = counts.delivered {
             self.totals.delivered += u64::from(delivered);
-            self.chunk_difference += u64::from(counts.in_events.abs_diff(delivered));
+            let shown = counts.shown.unwrap_or(delivered);
+            self.chunk_difference += u64::from(counts.in_events.abs_diff(shown));
         }
         self.ends.add(record, counts);
         self.oddities.add(record, counts);
@@ -156,13 +157,15 @@ impl Ends {
         if record.chunks.is_empty() {
             return;
         }
-        if output == counts.in_events {
-            self.shown += 1;
-        } else if output == counts.in_events.saturating_add(1) {
-            self.hidden += 1;
-        } else {
-            self.unclear += 1;
-            self.by_word += u64::from(counts.delivered.is_some_and(|delivered| delivered < output));
+        match counts.beyond_events {
+            // At its limit it ended before an end could come.
+            Some(0) if record.max_tokens > 0 && output >= record.max_tokens => {}
+            Some(0) => self.shown += 1,
+            Some(1) => self.hidden += 1,
+            Some(_) | None => {
+                self.unclear += 1;
+                self.by_word += u64::from(counts.delivered.is_some_and(|delivered| delivered < output));
+            }
         }
     }
 
@@ -185,9 +188,11 @@ impl Oddities {
             self.worst = self.worst.max(Some(count));
         }
         let output = counts.output.unwrap_or(0);
-        if record.max_tokens > 0 && output > record.max_tokens {
+        // Reasoning that a server tells apart may have a limit of its own.
+        let limited = output.saturating_sub(record.tokens.reasoning.unwrap_or(0));
+        if record.max_tokens > 0 && limited > record.max_tokens {
             self.longer += 1;
-            let beyond = (output - record.max_tokens, output, record.max_tokens);
+            let beyond = (limited - record.max_tokens, limited, record.max_tokens);
             self.longest = self.longest.max(beyond);
         }
         if record.chunks.is_empty() {

@@ -140,6 +140,7 @@ impl Workers {
                     offset: RealtimeOffset::measure(&clock),
                     dialer: dialer.clone(),
                     pool: Pool::default(),
+                    asked: workers.messages.asked().to_owned(),
                     http2: workers.messages.http2_head().map(Http2Connections::new),
                     live: live.clone(),
                 },

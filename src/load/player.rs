@@ -135,7 +135,7 @@ impl Player {
                 return end;
             }
             former.extend(turn.body.messages());
-            former.push(Message { role: "assistant".to_owned(), content: ended.text.unwrap_or_default() });
+            former.push(Message::text("assistant", ended.text.unwrap_or_default()));
             let ready_us = end.end_us + (next.pause_s.max(0.0) * 1e6) as u64;
             // Made before its turn comes.
             let ask = Ask {

@@ -39,8 +39,8 @@ pub fn sentence(caveat: &Caveat) -> String {
              Leave that setting out, or give every backend the same, to compare like with like."
         ),
         Caveat::TokensEstimated { requests } => format!(
-            "The server gave no token counts for {}: chunks stand in for tokens, so token rates, TPOT and NTPOT are \
-             estimates. A chunk may hold several tokens.",
+            "The server gave no count of tokens that can be used for {}: chunks stand in for tokens, so token rates, TPOT \
+             and NTPOT are estimates. A chunk may hold several tokens.",
             requests_of(*requests)
         ),
         Caveat::PaceWithheld { difference_pct, low_ms, high_ms } => format!(
@@ -59,8 +59,8 @@ pub fn sentence(caveat: &Caveat) -> String {
             held_back(*whole, *answers, *together_pct)
         ),
         Caveat::NoLatency { answers, completed, tokens } => format!(
-            "{}: they are completed and carry no latency, which is that of the others alone. Look at one answer: \
-             the model may end at once, or spend all its tokens on what the server does not show.",
+            "Nothing to time: {}. They are completed and carry no latency, which is that of the others alone. Look at \
+             one answer: the model may end at once, or spend all its tokens on what the server does not show.",
             nothing_shown(*answers, *completed, *tokens)
         ),
         Caveat::CountsImpossible { requests, completed, worst, gateway } => format!(
@@ -77,9 +77,9 @@ pub fn sentence(caveat: &Caveat) -> String {
             }
         ),
         Caveat::LongerThanAsked { requests, completed, longest, asked } => format!(
-            "{} of {} were answered with more tokens than max_tokens allows ({} where {} were asked for): the server \
-             does not heed it, so the load is not the one that was asked for. It may want another field \
-             (max_completion_tokens).",
+            "{} of {} were answered with more tokens than max_tokens allows ({} where {} were asked for): the load is not \
+             the one that was asked for. The server may want another field (max_completion_tokens), leave hidden \
+             reasoning out of the limit, or count what it did not make.",
             count(*requests),
             requests_of(*completed),
             count(u64::from(*longest)),
@@ -115,7 +115,7 @@ pub fn sentence(caveat: &Caveat) -> String {
         ),
         Caveat::MergedEvents { share_pct } => format!(
             "{} of the token events were read together with later ones, so their times are somewhat too late. \
-             Run the client on a less busy machine, and over HTTP/1.1, where answers share no connection.",
+             Run the client on a less busy machine; over HTTP/2, where answers share connections, try HTTP/1.1.",
             percent(*share_pct)
         ),
         Caveat::ClientLimited { reason } => format!(
@@ -141,6 +141,18 @@ pub fn sentence(caveat: &Caveat) -> String {
              shorter than asked for. Compare TPOT and tokens a second rather than E2E and RPS."
                 .to_owned()
         }
+        Caveat::SignMissing { done_marker, finish_reason } => format!(
+            "{} whole by another sign: the server sent {}. If a proxy stands before it, ask the server directly to see \
+             whose doing that is.",
+            answers_are(done_marker + finish_reason),
+            missing_signs(*done_marker, *finish_reason)
+        ),
+        Caveat::PassedOver { events, requests } => format!(
+            "{} of {} said nothing to a stop-watch, wholly or in part (no data, another name, a count that is none), and \
+             were passed over.",
+            events_of(*events),
+            answers_of(*requests)
+        ),
         Caveat::NagleOn { requests } => format!(
             "The server leaves Nagle's algorithm on: in {} it sent on only when its response head had been acknowledged. \
              Ordinary clients on this host see the first token up to 40 ms later than this client, which acknowledges at \
@@ -187,6 +199,10 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
         Caveat::LengthNotForced => "length not forced".to_owned(),
+        Caveat::SignMissing { done_marker, finish_reason } => {
+            format!("{} without a sign of the end", answers_of(done_marker + finish_reason))
+        }
+        Caveat::PassedOver { events, .. } => format!("{} passed over", events_of(*events)),
         Caveat::NagleOn { .. } => "Nagle on: ordinary clients wait up to 40 ms more".to_owned(),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
     }
@@ -240,7 +256,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::Buffered { .. } | C::NoLatency { .. } | C::CountsImpossible { .. } => false,
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced => false,
-        C::BeyondCalibration { .. } => false,
+        C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
     }
 }
 
@@ -258,6 +274,8 @@ fn weight(caveat: &Caveat) -> f64 {
         C::TokensEstimated { requests } => *requests as f64,
         C::ReadStamps { read, .. } => *read as f64,
         C::FewSamples { completed } => -(*completed as f64),
+        C::SignMissing { done_marker, finish_reason } => (*done_marker + *finish_reason) as f64,
+        C::PassedOver { events, .. } => *events as f64,
         C::NagleOn { requests } => *requests as f64,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => 0.0,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::ClientLimited { .. } => 0.0,
@@ -329,11 +347,10 @@ pub fn pace_bounds(low_ms: Option<f64>, high_ms: Option<f64>) -> Option<String> 
 
 /// `64 tokens, none shown, in 4 of 4 answers`; the tokens are those of one answer on average.
 pub fn nothing_shown(answers: u64, completed: u64, tokens: u64) -> String {
-    let each = tokens as f64 / answers.max(1) as f64;
-    let tokens = match compact(each).as_str() {
-        "0" => "No token".to_owned(),
-        "1" => "1 token, not shown,".to_owned(),
-        many => format!("{many} tokens, none shown,"),
+    let tokens = match (tokens as f64 / answers.max(1) as f64).round() as u64 {
+        0 => "no token".to_owned(),
+        1 => "1 token, not shown,".to_owned(),
+        many => format!("{} tokens, none shown,", count(many)),
     };
     format!("{tokens} in {} of {} answers", count(answers), count(completed))
 }
@@ -375,6 +392,26 @@ fn impossible(count_told: &ImpossibleCount) -> String {
 
 fn percent(value: f64) -> String {
     if value.is_finite() { format!("{} %", compact(value)) } else { NONE.to_owned() }
+}
+
+fn answers_of(number: u64) -> String {
+    if number == 1 { "1 answer".to_owned() } else { format!("{} answers", count(number)) }
+}
+
+fn answers_are(number: u64) -> String {
+    format!("{} {}", answers_of(number), if number == 1 { "is" } else { "are" })
+}
+
+fn events_of(number: u64) -> String {
+    if number == 1 { "1 event".to_owned() } else { format!("{} events", count(number)) }
+}
+
+/// What did not come, where each sign is missing in so many answers.
+fn missing_signs(done_marker: u64, finish_reason: u64) -> String {
+    let times =
+        |number: u64, what: &str| (number > 0).then(|| format!("no {what} in {}", answers_of(number)));
+    let all = [times(done_marker, "[DONE]"), times(finish_reason, "finish reason")];
+    all.into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }
 
 fn requests_of(number: u64) -> String {

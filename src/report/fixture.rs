@@ -260,6 +260,7 @@ pub fn plan() -> Plan {
             path: "built-in".to_owned(),
             sha256: "0123456789abcdef".repeat(4),
             prompts: 18,
+            passed_over: Vec::new(),
         },
         seed: 42,
         sampling: Sampling { max_tokens: Some(128), ignore_eos: true, ..Sampling::default() },

@@ -173,6 +173,11 @@ fn facts(view: &View<'_>) -> Vec<Row> {
     let first = |column: &Column<'_>, of: fn(&RunSummary) -> Option<&str>| {
         column.runs.iter().find_map(|run| of(run)).map(one_line)
     };
+    let any_nagle_on = view
+        .columns
+        .iter()
+        .flat_map(|column| &column.runs)
+        .any(|run| run.nagle.is_some_and(|nagle| nagle.on));
     let many = view.columns.iter().any(|column| column.runs.len() > 1);
     [
         row("Version", &|column| first(column, |run| run.engine_version.as_deref())),
@@ -184,6 +189,11 @@ fn facts(view: &View<'_>) -> Vec<Row> {
                 column.runs.iter().filter_map(|run| Some((run.key.round, run.ready_s?))).collect();
             launches.dedup_by_key(|(round, _)| *round);
             median(launches.into_iter().map(|(_, seconds)| seconds).collect()).map(compact)
+        }),
+        row("Nagle's algorithm", &|column| {
+            let nagle = column.runs.iter().rev().find_map(|run| run.nagle)?;
+            // Off is what servers are thought to be: it stands beside one that is not.
+            any_nagle_on.then(|| if nagle.on { "ON" } else { "off" }.to_owned())
         }),
         row("Completed", &|column| {
             let sum = |of: fn(&RunSummary) -> u64| {

@@ -321,7 +321,7 @@ fn several_rounds_have_their_range_under_the_median_and_one_caveat_for_all_runs(
     Caveats:
       - llamacpp, vllm, at worst: 3.60 % of the token events were read together with
         later ones, so their times are somewhat too late. Run the client on a less
-        busy machine, and over HTTP/1.1, where answers share no connection.
+        busy machine; over HTTP/2, where answers share connections, try HTTP/1.1.
       - llamacpp, vllm: Only 18 requests completed, too few for a p99: it says
         little more than the slowest one. Raise --requests or --duration.
     "##);

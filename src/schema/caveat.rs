@@ -155,6 +155,20 @@ pub enum Caveat {
     },
     /// The engine cannot be told to ignore the end of sequence, so lengths were not forced.
     LengthNotForced,
+    /// Complete answers that lack one of the signs of their end.
+    SignMissing {
+        /// Without `[DONE]`.
+        done_marker: u64,
+        /// Without a finish reason.
+        finish_reason: u64,
+    },
+    /// Events of answers said nothing to a stop-watch, wholly or in part, and were passed over.
+    PassedOver {
+        /// Such events.
+        events: u64,
+        /// Answers that held them.
+        requests: u64,
+    },
     /// The server leaves Nagle's algorithm on: ordinary clients on its host see a first token up to 40 ms later.
     NagleOn {
         /// Warm-up and probe requests that showed it.
@@ -212,6 +226,8 @@ impl Caveat {
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
             Caveat::LengthNotForced => "length_not_forced",
+            Caveat::SignMissing { .. } => "sign_missing",
+            Caveat::PassedOver { .. } => "passed_over",
             Caveat::NagleOn { .. } => "nagle_on",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
         }
@@ -228,6 +244,8 @@ impl Caveat {
             | Caveat::NotLevel { .. }
             | Caveat::FewSamples { .. }
             | Caveat::LengthNotForced
+            | Caveat::SignMissing { .. }
+            | Caveat::PassedOver { .. }
             | Caveat::BeyondCalibration { .. }
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }

@@ -17,7 +17,7 @@ const OWN_DIFFERENCE_PCT: u64 = 10;
 /// From the first token event of an answer to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// Delivered tokens.
+    /// Tokens that were shown.
     pub n: u32,
     /// Its length, µs.
     pub window_us: u64,
@@ -103,7 +103,7 @@ impl RequestRecord {
     /// The same, its counts being at hand.
     pub fn pace_of(&self, counts: &Counts) -> Pace {
         let window_us = self.decode_us().unwrap_or(0);
-        let n = counts.delivered.unwrap_or(0);
+        let n = counts.shown.unwrap_or(0);
         let mut chunks = self.chunks.iter().peekable();
         let first_us = chunks.peek().map_or(0, |chunk| chunk.at_us);
         let at_first = chunks

@@ -81,6 +81,13 @@ pub struct RunSummary {
     pub caveats: Vec<Caveat>,
 }
 
+impl RunSummary {
+    /// TPOT, ITL and TPS a user are withheld, for a stated reason.
+    pub fn withholds_pace(&self) -> bool {
+        self.caveats.iter().any(|caveat| matches!(caveat, Caveat::PaceWithheld { .. }))
+    }
+}
+
 /// Whether the server leaves Nagle's algorithm on (no TCP_NODELAY), so that its kernel keeps a first token back until
 /// the client has acknowledged the response head, which ordinary clients do up to 40 ms late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,13 +96,6 @@ pub struct Nagle {
     pub on: bool,
     /// Warm-up and probe requests that told so.
     pub requests: u64,
-}
-
-impl RunSummary {
-    /// TPOT, ITL and TPS a user are withheld, for a stated reason.
-    pub fn withholds_pace(&self) -> bool {
-        self.caveats.iter().any(|caveat| matches!(caveat, Caveat::PaceWithheld { .. }))
-    }
 }
 
 /// Counts; `issued = completed + failed + cancelled + dropped`.

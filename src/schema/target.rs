@@ -215,6 +215,56 @@ pub struct Capabilities {
     /// Further body fields of every request, such as `cache_prompt: false`.
     #[serde(default)]
     pub body: serde_json::Map<String, serde_json::Value>,
+    /// What the user changes of the bodies.
+    #[serde(default, skip_serializing_if = "BodyFields::is_usual")]
+    pub fields: BodyFields,
+}
+
+/// The field that holds the output limit, unless another is asked for.
+const LIMIT_FIELD: &str = "max_tokens";
+
+/// What is changed of the fields of every body.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BodyFields {
+    /// Name of the field with the output limit: `max_tokens`, `max_completion_tokens`.
+    pub limit: String,
+    /// Fields that are left out.
+    #[serde(default)]
+    pub omit: Vec<String>,
+    /// Further fields, merged into the body behind all others; an object into the object of that name.
+    #[serde(default)]
+    pub extra: serde_json::Map<String, serde_json::Value>,
+    /// Nobody knows whether the server takes `ignore_eos`: it is sent where it is asked for, and no answer
+    /// must have the full length.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub try_ignore_eos: bool,
+}
+
+impl Default for BodyFields {
+    fn default() -> Self {
+        BodyFields {
+            limit: LIMIT_FIELD.to_owned(),
+            omit: Vec::new(),
+            extra: serde_json::Map::new(),
+            try_ignore_eos: false,
+        }
+    }
+}
+
+impl BodyFields {
+    fn is_usual(&self) -> bool {
+        *self == BodyFields::default()
+    }
+
+    /// The field is left out.
+    pub fn omits(&self, field: &str) -> bool {
+        self.omit.iter().any(|omitted| omitted == field)
+    }
+
+    /// Bodies say how many tokens an answer may have.
+    pub fn limits(&self) -> bool {
+        !self.omits(&self.limit)
+    }
 }
 
 /// How a server is spoken to: which bodies it takes, and which answers it gives.

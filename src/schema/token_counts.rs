@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{RequestRecord, TokenCounts, TokenSource};
+use super::record::{RequestRecord, TokenSource};
 
 /// Tokens behind the last event that may be told and never shown: a stop text, the end of a tool call.
 const TAIL_TOKENS: u32 = 4;
+/// A count so many times `max_tokens` is no hidden reasoning any more.
+const LIMIT_TIMES: u32 = 10;
 /// A gateway's own count may differ from the events by so much, %, before it is doubted.
 const GATEWAY_PCT: u32 = 10;
 
@@ -15,7 +17,7 @@ const GATEWAY_PCT: u32 = 10;
 pub enum CountFault {
     /// 0 tokens, though token events came.
     Zero,
-    /// More tokens than `max_tokens` allows, and the events say another number.
+    /// Many times the tokens that `max_tokens` allows, and the events say another number.
     AboveLimit,
     /// Another number than the events' own counts add up to.
     AgainstEvents,
@@ -32,6 +34,10 @@ pub struct Counts {
     pub output: Option<u32>,
     /// Output tokens up to the last token event: `output` less an end of sequence that is counted and not shown.
     pub delivered: Option<u32>,
+    /// The part of `delivered` that was shown: without the reasoning, where the events say that it is hidden.
+    pub shown: Option<u32>,
+    /// Tokens told beyond those that the events carry, hidden reasoning left out; none where fewer were told.
+    pub beyond_events: Option<u32>,
     /// Tokens that the events carry; 1 each where nobody says.
     pub in_events: u32,
     /// Where `output` comes from.
@@ -52,6 +58,8 @@ impl RequestRecord {
             prompt: told.prompt.filter(|prompt| *prompt > 0),
             output: told.output,
             delivered: told.delivered,
+            shown: told.delivered,
+            beyond_events: None,
             in_events,
             source: told.source,
             fault: None,
@@ -68,9 +76,18 @@ impl RequestRecord {
             };
             counts.output = Some(estimate);
             counts.delivered = Some(estimate);
+            counts.shown = Some(estimate);
             counts.source = TokenSource::Chunks;
         } else {
-            counts.delivered = Some(delivered(told, output, in_events, may_hide_end));
+            let by_word = output.saturating_sub(told.delivered.unwrap_or(output)).min(1);
+            let hidden_end = |of: u32| hidden_end(told.by_event, of, in_events, may_hide_end, by_word);
+            // Reasoning that is told, where the events are nearer to the rest than to all, is hidden.
+            let rest = output.saturating_sub(told.reasoning.unwrap_or(0));
+            let far = |of: u32| in_events.abs_diff(of - hidden_end(of));
+            let visible = if far(rest) < far(output) { rest } else { output };
+            counts.delivered = Some(output - hidden_end(visible));
+            counts.shown = Some(visible - hidden_end(visible));
+            counts.beyond_events = visible.checked_sub(in_events);
         }
         counts
     }
@@ -87,8 +104,10 @@ impl RequestRecord {
     }
 
     fn fault(&self, told: u32, in_events: u32, may_hide_end: bool) -> Option<CountFault> {
+        let most = self.max_tokens.saturating_mul(LIMIT_TIMES);
+        let beyond = self.max_tokens > 0 && told.saturating_sub(self.tokens.reasoning.unwrap_or(0)) > most;
         if self.chunks.is_empty() {
-            return (self.max_tokens > 0 && told > self.max_tokens).then_some(CountFault::AboveLimit);
+            return beyond.then_some(CountFault::AboveLimit);
         }
         let hides_end = may_hide_end && told == in_events.saturating_add(1);
         let differs = told != in_events && !hides_end;
@@ -97,8 +116,7 @@ impl RequestRecord {
             Some(CountFault::Zero)
         } else if self.tokens.by_event && (told < in_events || told - in_events > tail) {
             Some(CountFault::AgainstEvents)
-        } else if differs && self.max_tokens > 0 && told > self.max_tokens && self.events() <= self.max_tokens
-        {
+        } else if differs && beyond && self.events() <= self.max_tokens {
             Some(CountFault::AboveLimit)
         } else if !self.tokens.by_event
             && differs
@@ -112,16 +130,22 @@ impl RequestRecord {
     }
 }
 
-/// Tokens up to the last event. The events decide where they can: where they agree with what was told nothing is
-/// hidden, where one more was told of an answer that the model ended it is the end of sequence. Else the engine's
-/// convention decides, by which the record was written.
-fn delivered(told: &TokenCounts, output: u32, in_events: u32, may_hide_end: bool) -> u32 {
-    let by_convention = output.saturating_sub(told.delivered.unwrap_or(output)).min(1);
+/// Tokens of a count that come after the last event. The events decide where they can: where they agree with the
+/// count nothing is hidden, where one more was told of an answer that the model ended it is the end of sequence. Else
+/// the engine's definition decides, by whose word the record was written.
+fn hidden_end(by_event: bool, output: u32, in_events: u32, may_hide_end: bool, by_word: u32) -> u32 {
+    let by_word = by_word.min(output);
     match output.checked_sub(in_events) {
-        _ if in_events == 0 => output - u32::from(may_hide_end).min(by_convention).min(output),
-        Some(0) => output,
-        Some(_) if told.by_event => in_events,
-        Some(1) if may_hide_end => in_events,
-        Some(_) | None => output - by_convention.min(output),
+        _ if in_events == 0 => {
+            if may_hide_end {
+                by_word
+            } else {
+                0
+            }
+        }
+        Some(0) => 0,
+        Some(beyond) if by_event => beyond,
+        Some(1) if may_hide_end => 1,
+        Some(_) | None => by_word,
     }
 }

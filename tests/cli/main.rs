@@ -21,5 +21,6 @@ mod secrets;
 mod simulating;
 mod starting;
 mod stopping;
+mod token_counts;
 mod version_1;
 mod watching;

@@ -29,7 +29,7 @@ use harness::schema::record::{
     Chunk, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
 };
 use harness::schema::summary::{MetricValue, RunSummary};
-use harness::schema::target::{Capabilities, Model, Origin, ServerMetrics, Target};
+use harness::schema::target::{BodyFields, Capabilities, Model, Origin, ServerMetrics, Target};
 use harness::schema::traffic::{Ramp, Traffic, Until, Warmup};
 use harness::schema::unit::Phase;
 use jiff::Timestamp;
@@ -56,6 +56,7 @@ fn target(label: &str) -> Target {
             done_marker: true,
             force_length: serde_json::Map::new(),
             body: serde_json::Map::new(),
+            fields: BodyFields::default(),
         },
         metrics: ServerMetrics::default(),
         not_level: Vec::new(),
@@ -76,6 +77,7 @@ fn plan(run_id: &str) -> Plan {
             path: "built-in".into(),
             sha256: "00".into(),
             prompts: 18,
+            passed_over: Vec::new(),
         },
         seed: 1,
         launching: Some(Launching::default()),
@@ -148,6 +150,7 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
             output: Some(5),
             delivered: Some(4),
             cached: None,
+            reasoning: None,
             by_event: false,
             source: TokenSource::Usage,
         },
@@ -156,6 +159,8 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
         status: Some(200),
         finish_reason: Some("stop".into()),
         gateway: None,
+        missing_sign: None,
+        passed_over: 0,
         outcome,
     }
 }

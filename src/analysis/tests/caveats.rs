@@ -3,6 +3,7 @@
 use super::*;
 use crate::schema::caveat::Caveat;
 use crate::schema::figure;
+use crate::schema::record::MissingSign;
 use crate::schema::summary::{MissingCounters, ServerCounts};
 
 /// A hundred clean requests: no caveat applies.
@@ -45,6 +46,25 @@ fn tokens_that_the_server_did_not_count_are_an_estimate() {
     records[1].tokens.source = TokenSource::Chunks;
     let run = summarize(closed(), &records, Finish::default());
     assert_eq!(run.caveats, [Caveat::TokensEstimated { requests: 1 }]);
+}
+
+#[test]
+fn answers_without_a_sign_of_their_end_and_events_passed_over_are_counted() {
+    let mut records = hundred();
+    records[0].missing_sign = Some(MissingSign::DoneMarker);
+    records[1].missing_sign = Some(MissingSign::DoneMarker);
+    records[2].missing_sign = Some(MissingSign::FinishReason);
+    records[3].passed_over = 4;
+    records[4].passed_over = 1;
+    let run = summarize(closed(), &records, Finish::default());
+    assert_eq!(
+        run.caveats,
+        [
+            Caveat::SignMissing { done_marker: 2, finish_reason: 1 },
+            Caveat::PassedOver { events: 5, requests: 2 }
+        ]
+    );
+    assert!(!run.caveats.iter().any(Caveat::is_invalid));
 }
 
 #[test]
@@ -123,6 +143,27 @@ fn the_servers_count_must_agree_to_the_token() {
     let run = with_server(&hundred(), 999.0, 399.0);
     let what = "prompt: server 999, client 1000; generated: server 399, client 400";
     assert_eq!(run.caveats, [Caveat::ServerCountsDiffer { what: what.into() }]);
+}
+
+#[test]
+fn a_counter_that_is_not_there_is_not_zero() {
+    let missing = |prompt: f64, generated: f64| {
+        let server = ServerCounts {
+            prompt_tokens: prompt,
+            client_prompt_tokens: 1_000.0,
+            generated_tokens: generated,
+            client_generated_tokens: 400.0,
+            cached_tokens: None,
+            missing: MissingCounters { generated: vec!["tokens_sum".into()], ..MissingCounters::default() },
+        };
+        summarize(closed(), &hundred(), Finish { server: Some(server), ..Finish::default() })
+    };
+    let run = missing(1_000.0, 0.0);
+    assert_eq!(run.caveats, [Caveat::NoSuchCounter { names: vec!["tokens_sum".into()] }]);
+    assert!(run.caveats[0].is_invalid());
+    assert_eq!(codes(&missing(999.0, 0.0)), ["no_such_counter", "server_counts_differ"]);
+    // One of several that an engine shows only after its first use.
+    assert!(codes(&missing(1_000.0, 400.0)).is_empty());
 }
 
 #[test]

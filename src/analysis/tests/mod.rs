@@ -7,6 +7,7 @@ mod comparing;
 mod distributions;
 mod exactness;
 mod figures;
+mod paces;
 mod properties;
 mod windows;
 
@@ -89,6 +90,7 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
             output: Some(n),
             delivered: Some(n),
             cached: None,
+            reasoning: None,
             by_event: false,
             source: TokenSource::Usage,
         },
@@ -97,6 +99,8 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
         status: Some(200),
         finish_reason: Some("stop".into()),
         gateway: None,
+        missing_sign: None,
+        passed_over: 0,
         outcome: Outcome::Completed,
     }
 }

@@ -1,7 +1,7 @@
 //! The command of a launch: port chosen, placeholders filled in, environment and container made ready.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -19,6 +19,11 @@ use crate::secrets::{HIDDEN, secret_values};
 
 /// Opens a secret's placeholder; its name and `}` follow.
 const SECRET: &str = "{secret:";
+
+/// Where servers are started: where we were.
+pub fn working_directory() -> Result<PathBuf, String> {
+    std::env::current_dir().map_err(|error| format!("the working directory cannot be told: {error}"))
+}
 
 /// Everything that the guard needs, and what goes into the record.
 #[derive(Debug)]

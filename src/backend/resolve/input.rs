@@ -10,7 +10,7 @@ use crate::backend::find::Found;
 use crate::backend::managed::Variant;
 use crate::schema::plan::SharedSettings;
 use crate::schema::refusal::refuse;
-use crate::schema::target::Capabilities;
+use crate::schema::target::{BodyFields, Capabilities};
 
 /// The setting that every backend has: `process` or `docker`.
 pub const LAUNCHER: &str = "launcher";
@@ -93,6 +93,7 @@ pub(super) fn capabilities_of(definition: &Definition, scope: &Scope) -> Result<
         done_marker: facts.done_marker,
         force_length: facts.force_length.clone(),
         body: facts.body.clone(),
+        fields: BodyFields::default(),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::backend::definition::template::Scope;
 use crate::backend::definition::{Definition, Role};
 use crate::backend::model::{model_name, precision};
 use crate::schema::refusal::{Refusal, refuse};
-use crate::schema::target::{Capabilities, Model, Origin, Target};
+use crate::schema::target::{BodyFields, Capabilities, Model, Origin, Target};
 use crate::secrets::{argument_with_a_secret, holds_a_secret, names_a_secret};
 use building::Building;
 use input::capabilities_of;
@@ -87,8 +87,11 @@ pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
 /// The target of a server that already runs. A known engine's file tells its protocol; without one
 /// the server is taken for plain OpenAI.
 pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model: &str) -> Target {
-    let served =
-        Model { name: model_name(model), source: model.to_owned(), precision: precision(model, None) };
+    let served = Model {
+        name: shortened(&model_name(model)),
+        source: shortened(model),
+        precision: precision(model, None),
+    };
     let mut scope = Scope::new();
     scope.insert("served_name".to_owned(), model.to_owned());
     scope.insert("model".to_owned(), model.to_owned());
@@ -114,6 +117,16 @@ pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model
     }
 }
 
+/// A name that a server gave stands in every row and picture: longer ones are cut, characters.
+const LONGEST_NAME: usize = 300;
+
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        None => name.to_owned(),
+        Some(_) => name.chars().take(LONGEST_NAME - 1).chain(['…']).collect(),
+    }
+}
+
 /// What any OpenAI-compatible server may be asked for.
 fn plain_capabilities(model: &str) -> Capabilities {
     Capabilities {
@@ -126,6 +139,7 @@ fn plain_capabilities(model: &str) -> Capabilities {
         done_marker: true,
         force_length: serde_json::Map::new(),
         body: serde_json::Map::new(),
+        fields: BodyFields { try_ignore_eos: true, ..BodyFields::default() },
     }
 }
 

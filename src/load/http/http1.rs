@@ -58,7 +58,7 @@ pub(crate) enum HttpError {
     Chunk,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Head,
     Length(u64),
@@ -78,17 +78,19 @@ enum Taken {
 }
 
 /// A push parser of one response to a POST.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ResponseParser {
     state: State,
     /// The part of a head or of a line that came so far.
     held: Vec<u8>,
     head: Head,
+    /// Of a redirect: the new address.
+    location: Option<Box<str>>,
 }
 
 impl Default for ResponseParser {
     fn default() -> Self {
-        ResponseParser { state: State::Head, held: Vec::new(), head: Head::default() }
+        ResponseParser { state: State::Head, held: Vec::new(), head: Head::default(), location: None }
     }
 }
 
@@ -98,9 +100,20 @@ impl ResponseParser {
         self.head
     }
 
+    /// Where a redirect leads, without a user or password; none where the head is none.
+    pub(crate) fn location(&self) -> Option<&str> {
+        self.location.as_deref()
+    }
+
+    /// The body ends with the connection.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        self.state == State::ToEof
+    }
+
     /// Takes a head that was read elsewhere, as HTTP/2's are. [`Self::eof`] ends the body.
-    pub(crate) fn take_read_head(&mut self, head: Head) {
+    pub(crate) fn take_read_head(&mut self, head: Head, location: Option<Box<str>>) {
         self.head = head;
+        self.location = location;
         self.state = State::ToEof;
     }
 
@@ -200,6 +213,9 @@ impl ResponseParser {
         let interim = matches!(response.code, Some(100 | 102..=199));
         if !interim {
             (self.head, self.state) = read_head(&response)?;
+            let location =
+                response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"));
+            self.location = location.and_then(|header| redirect(self.head.status, header.value));
         }
         *input = &input[length - held_before..];
         // Not kept for the life of a stream: it is as large as the head and the first event together.
@@ -302,6 +318,20 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<(Head, State), Htt
         head.keep_alive = false;
     }
     Ok((head, state))
+}
+
+/// The address that a `location` beside this status holds, without a user or password.
+pub(crate) fn redirect(status: u16, location: &[u8]) -> Option<Box<str>> {
+    let address = String::from_utf8_lossy(location.get(..LINE_LIMIT).unwrap_or(location));
+    let address = address.trim();
+    if !(300..400).contains(&status) || address.is_empty() {
+        return None;
+    }
+    let Some((scheme, rest)) = address.split_once("//") else { return Some(address.into()) };
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    Some(format!("{scheme}//{host}{path}").into())
 }
 
 /// What a `content-type` in lower case says.
@@ -467,6 +497,27 @@ mod tests {
         }
         let twice = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n";
         assert_eq!(every_cut(twice).error, Some(HttpError::Length));
+    }
+
+    #[test]
+    fn a_redirect_keeps_its_address_without_user_and_password() {
+        let location = |status: u16, location: &str| {
+            let response =
+                format!("HTTP/1.1 {status} X\r\nLocation: {location}\r\ncontent-length: 0\r\n\r\n");
+            let mut parser = ResponseParser::default();
+            parser.next(&mut response.as_bytes()).unwrap();
+            parser.location().map(str::to_owned)
+        };
+        for (given, kept) in [
+            ("/v1/chat/", "/v1/chat/"),
+            ("https://user:p@ss@host:1/a@b?c=d@e", "https://host:1/a@b?c=d@e"),
+            ("//user@host", "//host"),
+            ("https://host?next=//user@other", "https://host?next=//user@other"),
+        ] {
+            assert_eq!(location(307, given).as_deref(), Some(kept));
+        }
+        assert_eq!(location(200, "/v1/"), None);
+        assert_eq!(location(302, ""), None);
     }
 
     proptest! {

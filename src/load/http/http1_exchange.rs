@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::task::{Poll, ready};
 
 use crate::schema::live::LiveCounters;
@@ -28,9 +29,10 @@ thread_local! {
 /// Plays a request: a connection, the due time, the answer.
 pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Tickets>) -> Ending {
     let client = request.client;
-    request.connection = client.pool.take(client.clock.now_us());
+    let from_us = client.clock.now_us();
+    request.connection = client.pool.take(from_us);
     if request.connection.is_none()
-        && let Err(ending) = Box::pin(connect(request)).await
+        && let Err(ending) = Box::pin(wait_for_connection(request, from_us)).await
     {
         return ending;
     }
@@ -51,7 +53,7 @@ pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Ticket
         }
         let sent_us = request.record.sent_us.unwrap_or(0);
         client.pool.saw_closed(connection, sent_us.saturating_sub(pooled_at_us));
-        if Box::pin(connect(request)).await.is_err() {
+        if Box::pin(connect(request, client.clock.now_us())).await.is_err() {
             // The server is gone, and not only an idle connection: the request was sent, and broke.
             request.connect_failure = None;
             return ending;
@@ -62,14 +64,24 @@ pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Ticket
     }
 }
 
-/// Awaited in a box, which is gone before the answer comes: with room for a TLS handshake it is larger than all the
-/// rest of the request.
-async fn connect(request: &mut InFlight<'_>) -> Result<(), Ending> {
+/// No connection lies idle: one whose response ends now, or a new one. Awaited in a box, which is gone before the
+/// answer comes: with room for a TLS handshake it is larger than all the rest of the request.
+async fn wait_for_connection(request: &mut InFlight<'_>, from_us: u64) -> Result<(), Ending> {
+    request.connection = request.client.pool.take_tail(from_us).await;
+    if request.connection.is_some() {
+        request.book_connect_wait(from_us);
+        return Ok(());
+    }
+    connect(request, from_us).await
+}
+
+/// Opens a connection, which was looked for since `wanted_us`.
+async fn connect(request: &mut InFlight<'_>, wanted_us: u64) -> Result<(), Ending> {
     request.connection = None;
     let from_us = request.client.clock.now_us();
     match request.client.dialer.connect().await {
         Ok(connection) => {
-            request.record.connect_us = Some(request.book_connect_wait(from_us) - from_us);
+            request.record.connect_us = Some(request.book_connect_wait(wanted_us) - from_us);
             request.connection = Some(connection);
             Ok(())
         }
@@ -98,29 +110,34 @@ async fn send_now(request: &mut InFlight<'_>, written: usize) {
     }
 }
 
-/// Reads the answer to its end. Where its acknowledgement is put off, nothing more than its first bytes may come
-/// until it is sent.
+/// Reads the answer to its end.
 async fn receive(request: &mut InFlight<'_>) -> Ending {
-    if request.acks() == Acks::Delayed {
-        if let Some(ending) = read(request, true).await {
-            return ending;
-        }
-        if let Some(until) = request.begin_hold() {
-            let came = tokio::select! {
-                biased;
-                ending = read(request, true) => Some(ending),
-                () = tokio::time::sleep_until(until.into()) => None,
-            };
-            request.end_hold(came.is_none());
-            if let Some(connection) = &request.connection {
-                connection.set_acks(Acks::Quick);
-            }
-            if let Some(Some(ending)) = came {
-                return ending;
-            }
-        }
+    // In a box: a measured request carries nothing of it.
+    if request.acks() == Acks::Delayed
+        && let Some(ending) = Box::pin(receive_unacknowledged(request)).await
+    {
+        return ending;
     }
     read(request, false).await.unwrap_or(Ending::Read)
+}
+
+/// Reads the answer's first bytes, and what comes next, or does not, while they are not acknowledged.
+async fn receive_unacknowledged(request: &mut InFlight<'_>) -> Option<Ending> {
+    let first = read(request, true).await;
+    if first.is_some() {
+        return first;
+    }
+    let until = request.begin_hold()?;
+    let came = tokio::select! {
+        biased;
+        ending = read(request, true) => Some(ending),
+        () = tokio::time::sleep_until(until.into()) => None,
+    };
+    request.end_hold(came.is_none());
+    if let Some(connection) = &request.connection {
+        connection.set_acks(Acks::Quick);
+    }
+    came.flatten()
 }
 
 /// Reads to the answer's end, or `once`: none where that was not its end.
@@ -137,6 +154,10 @@ async fn read(request: &mut InFlight<'_>, once: bool) -> Option<Ending> {
             loop {
                 let received = match ready!(connection.poll_read(context, buffer)) {
                     Ok(Received { length: 0, .. }) if answer.eof() => return Poll::Ready(Some(Ending::Read)),
+                    // TLS that ends without its close_notify, where the connection's end is the body's.
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof && answer.eof() => {
+                        return Poll::Ready(Some(Ending::Read));
+                    }
                     Ok(Received { length: 0, .. }) => {
                         let how = if answer.has_begun() { "in" } else { "before" };
                         return Poll::Ready(Some(Ending::Broken(format!(
@@ -164,7 +185,9 @@ async fn read(request: &mut InFlight<'_>, once: bool) -> Option<Ending> {
                         connection.set_acks(Acks::Quick);
                     }
                     Progress::More => {}
-                    Progress::End | Progress::Stop => return Poll::Ready(Some(Ending::Read)),
+                    Progress::End | Progress::Over | Progress::Stop => {
+                        return Poll::Ready(Some(Ending::Read));
+                    }
                 }
             }
         })

@@ -11,6 +11,7 @@ use crate::schema::unit::Phase;
 
 use crate::load::clock::{RealtimeOffset, RunClock};
 use crate::load::http::http2_connections::Http2Connections;
+use crate::load::http::tail::Tail;
 use crate::load::protocol::terms::clip;
 use crate::load::request::answer::{Answer, Ending};
 use crate::load::request::seen::Expect;
@@ -36,6 +37,8 @@ pub(crate) struct Client {
     /// Where HTTP/2 was asked for; the pool is not used then.
     pub(crate) http2: Option<Http2Connections>,
     pub(crate) live: Arc<LiveCounters>,
+    /// Method and path of all requests, for a message.
+    pub(crate) asked: String,
 }
 
 /// A request that is to be played.
@@ -227,11 +230,13 @@ impl<'a> InFlight<'a> {
             if answer.has_begun() {
                 self.record.end_us = answer.newest_us();
             }
-            if let Some(mut connection) = self.connection.take()
-                && answer.connection_is_reusable()
-            {
+            if let Some(mut connection) = self.connection.take() {
                 connection.used = true;
-                self.client.pool.put(connection, now_us);
+                if answer.connection_is_reusable() {
+                    self.client.pool.put(connection, now_us);
+                } else if let Some(rest) = answer.rest() {
+                    self.client.pool.put_tail(Tail::new(connection, rest, now_us));
+                }
             }
         }
         if self.record.late_ack.as_ref().is_some_and(|late| came_with_the_end(late, self.record.end_us)) {
@@ -240,7 +245,7 @@ impl<'a> InFlight<'a> {
         let sent = self.record.sent_us.is_some();
         match (self.connect_failure.take(), answer) {
             (Some(error), _) => self.record.outcome = failed_to_connect(&error),
-            (None, Some(answer)) => text = answer.finish(ending, &mut self.record),
+            (None, Some(answer)) => text = answer.finish(ending, &self.client.asked, &mut self.record),
             (None, None) => self.record.outcome = without_answer(&ending, sent),
         }
         Some(Ended { record: self.record, text })

@@ -13,7 +13,7 @@ use crate::load::*;
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::target::{Capabilities, ProtocolName};
+use crate::schema::target::{BodyFields, Capabilities, ProtocolName};
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 use crate::schema::unit::{Phase, Unit, Units};
 
@@ -204,6 +204,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
             done_marker: true,
             force_length: serde_json::Map::new(),
             body: serde_json::Map::new(),
+            fields: BodyFields::default(),
         },
         load: LoadPoint {
             traffic,
@@ -525,7 +526,10 @@ async fn a_status_is_a_failure_with_the_servers_message_and_the_connection_lives
     let outcomes = run(job(&url, closed())).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_failed(FailureKind::Status)), 20);
-    let busy = Outcome::Failed { kind: FailureKind::Status, detail: "503 too busy".to_owned() };
+    let busy = Outcome::Failed {
+        kind: FailureKind::Status,
+        detail: "POST /v1/completions: 503 too busy".to_owned(),
+    };
     assert_eq!(outcomes.measured()[0].outcome, busy);
     assert_eq!(Counts::get(&counts.connections), 4);
 }

@@ -140,6 +140,7 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
             offset: RealtimeOffset::measure(&clock),
             dialer: Arc::new(Dialer::new(&base_url(&job.base_url).unwrap(), &job.http).await.unwrap()),
             pool: Pool::default(),
+            asked: String::new(),
             http2: None,
             live: Arc::new(LiveCounters::default()),
         },
