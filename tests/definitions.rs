@@ -360,6 +360,10 @@ fn a_mistake_in_a_file_names_the_file_the_line_and_the_key() {
         "parameters.max_num_seqs.default: `{max_batsch}`: no such name",
     );
     assert!(mistake("  ignore_eos: true\n", "").contains("protocol.ignore_eos: is missing"));
+    let beside = mistake("  env:\n    VLLM_NO", "  before: [{name: a/b, command: [x]}]\n  env:\n    VLLM_NO");
+    assert!(beside.contains("launch.before: each takes a name of its own"), "{beside}");
+    let port = mistake("  path: /metrics\n", "  path: /metrics\n  port: \"{ports}\"\n");
+    assert!(port.contains("metrics.port: takes a port's number or {metrics_port}"), "{port}");
     assert!(mistake("title: vLLM", "title: [").starts_with("mine.yaml:"));
 }
 
@@ -379,6 +383,106 @@ fn a_file_of_the_users_own_replaces_the_built_in_one_and_a_fifth_engine_follows(
     assert_eq!(all.load_file(&directory.path().join("fifth.yaml")).unwrap(), "fifth");
     let error = all.load_file(Path::new("/nonexistent/x.yaml")).unwrap_err().to_string();
     assert!(error.contains("/nonexistent/x.yaml"), "{error}");
+}
+
+fn more(name: &str) -> Definition {
+    let path = format!("{}/backends/more/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let mut all = Definitions::load(None).unwrap();
+    let stem = all.load_file(Path::new(&path)).unwrap();
+    all.get(&stem).unwrap().clone()
+}
+
+/// Each of `backends/more/`, as it is launched on a CPU.
+fn more_target(name: &str, models: &Models) -> Target {
+    let definition = more(name);
+    let mut input = input(&definition, CPU, models);
+    if name == "llama-cpp-python" {
+        input.model = models.of("llamacpp");
+    }
+    resolve(&input).unwrap()
+}
+
+#[test]
+fn every_further_definition_resolves_and_its_helper_files_are_there() {
+    let models = Models::new();
+    let directory = format!("{}/backends/more", env!("CARGO_MANIFEST_DIR"));
+    let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let yaml: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    assert_eq!(yaml.len(), 4);
+    for path in yaml {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let target = more_target(name, &models);
+        assert_eq!(launch(&target).parameters.contains_key("model"), true, "{name}");
+        for step in more(name).file.install.cpu.unwrap().steps {
+            if let harness::backend::definition::file::Step::Packages(packages) = step
+                && let Some(overrides) = packages.overrides
+            {
+                more(name).helper(&overrides).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn programs_beside_a_server_share_its_directory_and_an_image_has_none() {
+    let models = Models::new();
+    let target = more_target("dynamo-mocker", &models);
+    let spec = launch(&target);
+    assert_eq!(spec.before.len(), 1);
+    assert_eq!(spec.before[0].argv[..3], ["/env/bin/python3", "-m", "dynamo.mocker"]);
+    assert!(spec.before[0].argv.contains(&"Smol".to_owned()), "{:?}", spec.before[0].argv);
+    assert_eq!(spec.env["DYN_FILE_KV"], "{scratch}", "it is made at the launch");
+    assert_eq!(spec.env_family, ["DYN_*"]);
+    let text = VLLM.replace(
+        "launch:\n",
+        "launch:\n  before: [{name: w, command: [\"{python}\"], env: {A: \"{hub_offline}\"}}]\n",
+    );
+    let definition = Definition::parse("my-vllm", "x", &text).unwrap();
+    let mut asked = input(&definition, GPU, &models);
+    assert_eq!(launch(&resolve(&asked).unwrap()).before[0].env["A"], "1");
+    asked.docker = true;
+    assert!(launch(&resolve(&asked).unwrap()).before.is_empty());
+}
+
+#[test]
+fn a_metrics_page_may_have_a_free_port_of_its_own() {
+    let target = more_target("max", &Models::new());
+    assert_eq!(launch(&target).env["MAX_SERVE_METRICS_ENDPOINT_PORT"], "{metrics_port}");
+    let filled = harness::backend::launch::port::with_metrics_port(&target).unwrap();
+    let port = filled.metrics.port.clone().unwrap();
+    assert!(port.parse::<u16>().unwrap() > 0);
+    assert_eq!(launch(&filled).env["MAX_SERVE_METRICS_ENDPOINT_PORT"], port);
+    assert_eq!(filled.metrics.address("http://h:1"), Some(format!("http://h:{port}/metrics")));
+    let plain = more_target("dynamo-mocker", &Models::new());
+    assert_eq!(*harness::backend::launch::port::with_metrics_port(&plain).unwrap(), plain);
+}
+
+#[test]
+fn a_list_that_proves_nothing_and_a_forced_length_are_said_by_keys() {
+    let target = more_target("transformers-serve", &Models::new());
+    assert_eq!(launch(&target).readiness.models_path, None);
+    assert!(!target.capabilities.ignore_eos && target.capabilities.forces_length());
+    assert!(target.capabilities.force_length["generation_config"].as_str().unwrap().contains("-1"));
+    let read = |value: &str| {
+        let text = VLLM.replace("paths: [/health]", &format!("paths: [/health]\n  models_path: {value}"));
+        Definition::parse("x", "x.yaml", &text).map(|definition| definition.file.readiness.models_path)
+    };
+    for none in ["none", "false", "null", "~"] {
+        assert_eq!(read(none).unwrap(), None, "{none}");
+    }
+    assert_eq!(read("/models").unwrap().as_deref(), Some("/models"));
+    for wrong in ["true", "models", "3"] {
+        let error = read(wrong).unwrap_err().to_string();
+        assert!(error.contains("readiness.models_path: ") && error.contains("none"), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn the_engines_own_variables_are_those_of_its_name_where_its_file_names_none() {
+    let text = VLLM.replace("  env_family: [\"VLLM_*\"]\n", "");
+    let definition = Definition::parse("my-vllm", "x", &text).unwrap();
+    let models = Models::new();
+    assert_eq!(launch(&resolve(&input(&definition, CPU, &models)).unwrap()).env_family, ["MY_VLLM_*"]);
 }
 
 #[test]

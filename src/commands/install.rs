@@ -1,5 +1,6 @@
 //! `harness install`: engines and the model to try.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,8 +19,9 @@ use crate::schema::refusal::refuse;
 
 /// Runs the command. What is asked for is checked before anything is installed.
 pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
-    let definitions = Definitions::load(args.backends_dir.as_deref())?;
-    for name in args.names.iter().filter(|name| *name != model::TRYOUT) {
+    let mut definitions = Definitions::load(args.backends_dir.as_deref())?;
+    let names = names(&args.names, &mut definitions)?;
+    for name in names.iter().filter(|name| *name != model::TRYOUT) {
         if definitions.get(name).is_none() {
             return refuse(
                 format!("nothing called '{name}' can be installed"),
@@ -30,7 +32,7 @@ pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
     let data_dir = directories::data_dir()?;
     let variant = machine::machine(&environment::look(), None).variant();
     let progress = Progress::new(args.quiet, false);
-    for name in &args.names {
+    for name in &names {
         let activity = progress.start(&format!("{name}:"));
         let mut on_event = |event: InstallEvent| show(&activity, event);
         let installed = match definitions.get(name) {
@@ -42,6 +44,16 @@ pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
         progress.say(&format!("{name}: {}", done(&installed)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The names to install; a definition given by its path is read, and has its stem as a name.
+fn names(given: &[String], definitions: &mut Definitions) -> anyhow::Result<Vec<String>> {
+    let is_path = |name: &str| name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml");
+    let named = |name: &String| match is_path(name) {
+        true => definitions.load_file(Path::new(name)),
+        false => Ok(name.clone()),
+    };
+    given.iter().map(named).collect()
 }
 
 /// One event of an installation on a live line.

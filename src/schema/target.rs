@@ -319,7 +319,7 @@ pub struct ServerMetrics {
 impl Capabilities {
     /// An answer's length can be forced.
     pub fn forces_length(&self) -> bool {
-        self.ignore_eos || !self.force_length.is_empty()
+        self.ignore_eos || self.min_tokens || !self.force_length.is_empty()
     }
 }
 

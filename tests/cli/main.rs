@@ -4,6 +4,7 @@
 mod asking;
 mod benching;
 mod calibrating;
+mod causes;
 #[path = "../common/mod.rs"]
 mod common;
 mod comparing;

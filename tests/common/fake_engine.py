@@ -41,6 +41,10 @@ def options():
     add("--log-env", action="append", default=[], metavar="NAME", help="writes this variable, as engines do")
     add("--environment", metavar="FILE", help="gets the whole environment as JSON")
     add("--foreign-model", action="store_true", help="serves another model than the one asked for")
+    add("--listed-after-s", type=float, default=0.0, help="healthy at once, its model listed and served only then")
+    add("--until-listed", default="empty", help="what /v1/models answers till then: empty, or a status")
+    add("--metrics-port", type=int, help="its metrics page lies there alone")
+    add("--answer-with", metavar="FIELD", help="refuses a request whose body has no such field")
     add("--served-file", metavar="FILE", help="gets the Unix time of each answer's end, before its last bytes")
     add("--crash-on", metavar="FILE", help="ends with code 0 once this file is there")
     add("--ignore-sigterm", nargs="?", type=float, const=float("inf"), default=0, metavar="N", help="the first N")
@@ -105,6 +109,7 @@ class Engine:
         self.model = "somebody-elses-model" if opts.foreign_model else opts.served_model_name
         self.lock = threading.Lock()
         self.ready = threading.Event()
+        self.listed_at = time.monotonic() + opts.listed_after_s
         self.prompt_tokens = self.generated_tokens = self.answers = 0
 
     def count(self, prompt, generated, answers):
@@ -127,6 +132,9 @@ class Engine:
 
     def listen(self, tree):
         sock = socket.create_server((self.opts.host, self.opts.port), backlog=1024)
+        if self.opts.metrics_port:
+            page = socket.create_server((self.opts.host, self.opts.metrics_port), backlog=64)
+            threading.Thread(target=self.accept, args=(page,), daemon=True).start()
         say(f"Listening on http://{self.opts.host}:{sock.getsockname()[1]}")
         tree.hold_port()
         threading.Thread(target=self.accept, args=(sock,), daemon=True).start()
@@ -204,16 +212,25 @@ class Connection:
             self.respond(503, line, json.dumps({"error": {"message": "Loading model"}}))
         elif path == "/health":
             self.respond(200, line, "")
-        elif path == "/metrics":
+        elif path == "/metrics" and self.opts.metrics_port in (None, self.sock.getsockname()[1]):
             self.respond(200, line, engine.metrics(), "text/plain; version=0.0.4; charset=utf-8")
         elif path == "/version":
             self.respond(200, line, json.dumps({"version": VERSION}))
+        elif path == "/v1/models" and time.monotonic() < engine.listed_at:
+            if self.opts.until_listed == "empty":
+                self.respond(200, line, json.dumps({"object": "list", "data": []}))
+            else:
+                self.respond(int(self.opts.until_listed), line, "")
+        elif line.startswith("POST /v1/") and time.monotonic() < engine.listed_at:
+            self.respond(404, line, "")
         elif path == "/v1/models":
             model = {"id": engine.model, "object": "model", "max_model_len": self.opts.context_length}
             self.respond(200, line, json.dumps({"object": "list", "data": [model]}))
         elif line in ("POST /v1/chat/completions", "POST /v1/completions"):
             ask = json.loads(body)
-            if ask.get("model", engine.model) == engine.model:
+            if self.opts.answer_with and self.opts.answer_with not in ask:
+                self.respond(400, line, json.dumps({"error": {"message": f"no {self.opts.answer_with}"}}))
+            elif ask.get("model", engine.model) == engine.model:
                 self.generate(line, ask)
             else:
                 self.respond(404, line, json.dumps({"error": {"message": f"no model {ask['model']}"}}))

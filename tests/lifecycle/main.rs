@@ -8,3 +8,4 @@ mod containers;
 mod killing;
 mod launching;
 mod stopping;
+mod waiting;

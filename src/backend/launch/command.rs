@@ -1,7 +1,7 @@
 //! The command of a launch: port chosen, placeholders filled in, environment and container made ready.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -17,6 +17,11 @@ use crate::programs::on_path;
 use crate::schema::refusal::Refusal;
 use crate::schema::target::{LaunchSpec, Launcher, SCRATCH};
 use crate::secrets::{HIDDEN, secret_values};
+
+/// Where servers are started: where we were.
+pub fn working_directory() -> Result<PathBuf, String> {
+    std::env::current_dir().map_err(|error| format!("the working directory cannot be told: {error}"))
+}
 
 /// Everything that the guard needs, and what goes into the record.
 #[derive(Debug)]

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::backend::guard::{Ended, Refused};
 use crate::backend::launch::diagnosis::{Diagnosis, diagnose};
-use crate::backend::launch::helpers::Helpers;
 use crate::backend::launch::request::LaunchRequest;
 use crate::backend::server_log::ServerLog;
 use crate::schema::refusal::Refusal;
@@ -42,7 +41,8 @@ pub(super) enum Failure {
 /// What is known of a server that was started.
 pub(super) struct Started<'a> {
     pub(super) log: &'a ServerLog,
-    pub(super) helpers: &'a Helpers,
+    /// Name and log of each program beside it.
+    pub(super) helpers: Vec<(&'a str, &'a ServerLog)>,
     pub(super) last_seen: &'a str,
     pub(super) after: Duration,
     pub(super) kept_back: &'a [String],
@@ -86,7 +86,7 @@ pub(super) fn explain(request: &LaunchRequest<'_>, failure: &Failure, started: &
     let mut log = started.log;
     // A server that waits in vain may do so for a helper, whose log then has the cause.
     let any_log = || {
-        let logs = std::iter::once(log).chain(started.helpers.iter().map(|helper| &helper.log));
+        let logs = std::iter::once(log).chain(started.helpers.iter().map(|(_, log)| *log));
         logs.into_iter().find_map(|log| Some((log, diagnose(log, None, patterns)?)))
     };
     let (what, found, hint) = match failure {
@@ -97,8 +97,8 @@ pub(super) fn explain(request: &LaunchRequest<'_>, failure: &Failure, started: &
         ),
         Failure::HelperEnded(index, how) => {
             let helper = started.helpers.get(*index);
-            log = helper.map_or(log, |helper| &helper.log);
-            let name = helper.map_or("helper", |helper| helper.name.as_str());
+            log = helper.map_or(log, |(_, log)| *log);
+            let name = helper.map_or("helper", |(name, _)| *name);
             (
                 format!("{label}'s {name} {how} after {after:.1} s, before the server was ready"),
                 diagnose(log, Some(*how), patterns).map(|known| (log, known)),

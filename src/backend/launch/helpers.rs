@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::backend::guard::{Ended, Guard, Launch, ServerHandle, View};
-use crate::backend::launch::command::{Prepared, PreparedHelper};
+use crate::backend::launch::command::{Prepared, PreparedHelper, working_directory};
 use crate::backend::launch::error::{LaunchError, refuse, refused};
 use crate::backend::launch::request::LaunchRequest;
 use crate::backend::launch::shutdown;
@@ -29,7 +29,7 @@ pub(super) struct Helpers {
 }
 
 impl Helpers {
-    /// Starts them in order. Where one cannot be started, those before it are dropped, and with that killed.
+    /// Starts them in order. Where one cannot be started, those before it are stopped.
     pub(super) async fn start(
         guard: &Guard,
         request: &LaunchRequest<'_>,
@@ -37,7 +37,13 @@ impl Helpers {
     ) -> Result<Self, LaunchError> {
         let mut helpers = Helpers::default();
         for helper in &prepared.helpers {
-            let running = start(guard, request, prepared, helper).await?;
+            let running = match start(guard, request, prepared, helper).await {
+                Ok(running) => running,
+                Err(error) => {
+                    helpers.stop(shutdown::LOADING_GRACE).await;
+                    return Err(error);
+                }
+            };
             let (index, mut view) = (helpers.running.len(), running.handle.watch());
             helpers.deaths.spawn(async move {
                 let ended = view.wait_for(|view| view.ended.is_some()).await.ok().and_then(|view| view.ended);
@@ -63,8 +69,9 @@ impl Helpers {
         self.running.get(index)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &RunningHelper> {
-        self.running.iter()
+    /// Their names and logs.
+    pub(super) fn logs(&self) -> Vec<(&str, &ServerLog)> {
+        self.running.iter().map(|helper| (helper.name.as_str(), &helper.log)).collect()
     }
 
     /// What the guard sees of each.
@@ -102,7 +109,7 @@ async fn start(
         let what = format!("cannot write the log {}: {error}", path.display());
         refuse(request, what, Some("choose another place with --output".into()))
     })?;
-    let directory = super::working_directory(request)?;
+    let directory = working_directory().map_err(|what| refuse(request, what, None))?;
     let launch = Launch {
         id: guard.next_id(),
         label: format!("{}'s {}", request.label, helper.name),

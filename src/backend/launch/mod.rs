@@ -13,7 +13,6 @@ mod root_cause;
 pub mod shutdown;
 
 use std::cell::RefCell;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -21,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::backend::guard::{Container, Ended, Guard, Launch, ServerHandle, mark};
-use crate::backend::launch::command::{Prepared, prepare};
+use crate::backend::launch::command::{Prepared, prepare, working_directory};
 pub use crate::backend::launch::error::LaunchError;
 use crate::backend::launch::error::{Failure, Started, explain, refuse, refused};
 use crate::backend::launch::helpers::Helpers;
@@ -120,7 +119,13 @@ where
     })?;
     let started = Instant::now();
     let mut helpers = Helpers::start(guard, &request, &prepared).await?;
-    let mut handle = start(guard, &request, &prepared, &log).await?;
+    let mut handle = match start(guard, &request, &prepared, &log).await {
+        Ok(handle) => handle,
+        Err(error) => {
+            helpers.stop(shutdown::LOADING_GRACE).await;
+            return Err(error);
+        }
+    };
     let pid = handle.process().map_or(0, |process| process.pid);
     on_event(LaunchEvent::Starting { pid });
 
@@ -174,17 +179,16 @@ where
             shutdown::abort(&mut handle, prepared.container.as_ref(), prepared.port).await;
             helpers.stop(shutdown::LOADING_GRACE).await;
             let (after, kept_back) = (started.elapsed(), &prepared.kept_back);
-            let known =
-                Started { log: &log, helpers: &helpers, last_seen: &last_seen.borrow(), after, kept_back };
+            let known = Started {
+                log: &log,
+                helpers: helpers.logs(),
+                last_seen: &last_seen.borrow(),
+                after,
+                kept_back,
+            };
             Err(explain(&request, &failure, &known))
         }
     }
-}
-
-/// Where servers are started: where we were.
-fn working_directory(request: &LaunchRequest<'_>) -> Result<PathBuf, LaunchError> {
-    std::env::current_dir()
-        .map_err(|error| refuse(request, format!("the working directory cannot be told: {error}"), None))
 }
 
 /// Has the guard start the process.
@@ -194,7 +198,7 @@ async fn start(
     prepared: &Prepared,
     log: &ServerLog,
 ) -> Result<ServerHandle, LaunchError> {
-    let directory = working_directory(request)?;
+    let directory = working_directory().map_err(|what| refuse(request, what, None))?;
     let launch = Launch {
         id: guard.next_id(),
         label: request.label.to_owned(),

@@ -96,36 +96,23 @@ where
     P: AsyncFn(&str) -> Result<ProbeAnswer, ProbeFailure>,
 {
     let client = server_api::loading_client().map_err(|error| Refusal::new(error.to_string()))?;
-    wait_for_health(candidate, &client, on_event).await?;
+    tokio::select! {
+        biased;
+        () = wait_for_health(candidate, &client, on_event) => {}
+        taken = watch_owner(candidate) => return Err(taken),
+    }
     check_owner(candidate).await?;
     wait_for_model(candidate, &client, on_event).await?;
     on_event(LaunchEvent::Probing);
     ask_for_a_token(candidate, probe, on_event).await
 }
 
-/// Polls the health paths until one answers 200; the next path is asked only where one answers 404. Another server
-/// that took the port meanwhile may never let ours end: SGLang binds last, and then waits.
-async fn wait_for_health(
-    candidate: &Candidate<'_>,
-    client: &Client,
-    on_event: &mut impl FnMut(LaunchEvent),
-) -> Result<(), Refusal> {
+/// Polls the health paths until one answers 200; the next path is asked only where one answers 404.
+async fn wait_for_health(candidate: &Candidate<'_>, client: &Client, on_event: &mut impl FnMut(LaunchEvent)) {
     let mut look_at_log: Option<Instant> = None;
-    let mut look_at_owner = Instant::now();
-    let mut foreign_before = false;
     let mut shown = String::new();
     loop {
         let mut pause = POLL;
-        if !candidate.in_container && look_at_owner.elapsed() >= OWNER_LOOK {
-            look_at_owner = Instant::now();
-            let listener = port::listener(candidate.port, &processes(candidate));
-            match listener {
-                // Twice: a listener that was born in this moment may not be known as ours yet.
-                Listener::Foreign(process) if foreign_before => return Err(taken(candidate.port, process)),
-                Listener::Foreign(_) => foreign_before = true,
-                Listener::Ours | Listener::Unknown => foreign_before = false,
-            }
-        }
         if look_at_log.is_none_or(|last| last.elapsed() >= LOG_LOOK) {
             look_at_log = Some(Instant::now());
             let line = candidate.log.tail(1, 64 * 1024).pop().unwrap_or_default();
@@ -145,7 +132,7 @@ async fn wait_for_health(
             };
             candidate.last_seen.replace(seen);
             match status {
-                Some(200) => return Ok(()),
+                Some(200) => return,
                 Some(404) => pause = POLL_ANSWERED,
                 Some(_) => {
                     pause = POLL_ANSWERED;
@@ -155,6 +142,24 @@ async fn wait_for_health(
             }
         }
         sleep(pause).await;
+    }
+}
+
+/// Resolves when another server has taken the port while ours loads. Ours may never end of it: SGLang binds last,
+/// and then waits.
+async fn watch_owner(candidate: &Candidate<'_>) -> Refusal {
+    let mut foreign_before = false;
+    loop {
+        sleep(OWNER_LOOK).await;
+        if candidate.in_container {
+            continue;
+        }
+        match port::listener(candidate.port, &processes(candidate)) {
+            // Twice: a listener that was born in this moment may not be known as ours yet.
+            Listener::Foreign(process) if foreign_before => return taken(candidate.port, process),
+            Listener::Foreign(_) => foreign_before = true,
+            Listener::Ours | Listener::Unknown => foreign_before = false,
+        }
     }
 }
 

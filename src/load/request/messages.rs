@@ -78,7 +78,7 @@ impl Messages {
         let protocol = Protocol::of(wire.protocol);
         let body = protocol.shared_body(capabilities, sampling);
         let fields = &capabilities.fields;
-        let forced = sampling.ignore_eos && capabilities.ignore_eos && capabilities.min_tokens;
+        let forced = sampling.ignore_eos && capabilities.min_tokens;
         let lengths = Lengths {
             limit: fields.limits().then(|| fields.limit.clone()),
             least: forced && !fields.omits("min_tokens"),
@@ -358,6 +358,15 @@ mod tests {
             assert_eq!(body.get(absent), None, "{absent}");
         }
         assert_eq!(body["cache_prompt"], json!(false));
+        let config = Map::from_iter([("generation_config".to_owned(), json!("{\"eos_token_id\": -1}"))]);
+        let in_its_own_way = Capabilities { force_length: config, ..plain };
+        let (_, body) = message(&wire(ProtocolName::OpenaiChat), &in_its_own_way, &ask);
+        assert_eq!(
+            (body.get("ignore_eos"), &body["generation_config"]),
+            (None, &json!("{\"eos_token_id\": -1}"))
+        );
+        let (_, body) = message(&wire(ProtocolName::OpenaiChat), &in_its_own_way, &PLAIN);
+        assert_eq!(body.get("generation_config"), None, "not asked for");
     }
 
     #[test]
