@@ -321,7 +321,7 @@ fn the_last_event_needs_no_blank_line_and_no_line_end() {
 
 #[test]
 fn done_ends_the_answer_where_it_comes_and_an_error_does_too() {
-    for last in [format!("{DONE}\n"), format!("{DONE}\r\n\r\n"), format!("event: error\ndata: no\n\n")] {
+    for last in [format!("{DONE}\n"), format!("{DONE}\r\n\r\n"), "event: error\ndata: no\n\n".to_owned()] {
         let body = chunked(&[&format!("{A}\n\n{FINISH}\n\n"), &last]).concat();
         let mut answer = Answer::new(EXPECT, 0);
         let arrival = |at_us| Arrival { at_us, lag_us: 0, kernel: true, beyond: false, earliest_us: 0 };
