@@ -100,15 +100,17 @@ impl Progress {
         let label = label.to_owned();
         let thread = std::thread::spawn(move || {
             let mut view = LoadView::new(goal, live);
-            let mut said = Instant::now();
+            let started = Instant::now();
+            let (mut said, mut said_of) = (started, view.counts());
             let interval = if terminal { DRAW_INTERVAL } else { PLAIN_INTERVAL / 20 };
             while finished.recv_timeout(interval) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 let (position, message) = view.render(first_token_p50_ms());
                 bar.set_position(position);
                 bar.set_message(message.clone());
-                if plain && said.elapsed() >= PLAIN_INTERVAL {
-                    said = Instant::now();
-                    write_line(&format!("  {label}: {message}"));
+                let counts = view.counts();
+                if plain && said.elapsed() >= PLAIN_INTERVAL && counts != said_of {
+                    (said, said_of) = (Instant::now(), counts);
+                    write_line(&format!("  {label}, {}: {message}", clock_words(started.elapsed())));
                 }
             }
             bar.finish_and_clear();
@@ -188,6 +190,19 @@ impl LoadView {
         LoadView { goal, live, last: (Instant::now(), 0), chunks_per_s: 0.0, measuring_since: None }
     }
 
+    /// What a further plain line would have to tell of: without a change there is none.
+    fn counts(&self) -> [u64; 6] {
+        let live = &self.live;
+        [
+            LiveCounters::get(&live.warmup_done),
+            LiveCounters::get(&live.measured_from_us),
+            LiveCounters::get(&live.completed),
+            LiveCounters::get(&live.failed),
+            LiveCounters::get(&live.in_flight),
+            LiveCounters::get(&live.chunks),
+        ]
+    }
+
     fn render(&mut self, first_token_p50_ms: Option<f64>) -> (u64, String) {
         let live = &self.live;
         if LiveCounters::get(&live.measured_from_us) == 0 {
@@ -217,6 +232,13 @@ impl LoadView {
         }
         (position, text)
     }
+}
+
+/// A time since the beginning: `0:35`, `1:02:03`.
+fn clock_words(since: Duration) -> String {
+    let seconds = since.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -296,6 +318,19 @@ mod tests {
         assert!(since.elapsed() < Duration::from_secs(10));
         drop(reader);
         print_to(writer, "into a broken pipe");
+    }
+
+    #[test]
+    fn a_plain_line_tells_the_time_and_comes_only_after_a_change() {
+        let words = |seconds| clock_words(Duration::from_secs(seconds));
+        assert_eq!((words(35), words(3723)), ("0:35".to_owned(), "1:02:03".to_owned()));
+        let live = Arc::new(LiveCounters::default());
+        let mut view = LoadView::new(Goal::Seconds(60.0), live.clone());
+        let before = view.counts();
+        view.render(Some(1.0));
+        assert_eq!(view.counts(), before, "time alone is no change");
+        LiveCounters::add(&live.chunks, 1);
+        assert_ne!(view.counts(), before);
     }
 
     #[test]

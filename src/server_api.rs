@@ -181,18 +181,12 @@ fn names(list: &Value) -> Option<Vec<String>> {
     Some(models.iter().filter_map(|model| model.get("id")?.as_str().map(str::to_owned)).collect())
 }
 
-/// The models of a server that already runs.
-///
-/// # Errors
-/// Nothing answers there, or something that is no inference server.
-pub async fn listed_models(client: &Client, url: &str) -> anyhow::Result<Vec<String>> {
-    match models(client, url).await {
-        Ok(models) => Ok(models),
-        Err(why @ (NoAnswer::Status(_) | NoAnswer::Redirect(..))) => bail!("{url} answers {why}"),
-        Err(NoAnswer::NoList(why)) => bail!("{url} answers with something that is no model list: {why}"),
-        Err(why @ (NoAnswer::NoConnection(_) | NoAnswer::Broken(_))) => {
-            bail!("{url} does not answer: {why}")
-        }
+/// Why the list of models at `url` is none, in words.
+pub fn no_list(url: &str, why: &NoAnswer) -> String {
+    match why {
+        NoAnswer::Status(_) | NoAnswer::Redirect(..) => format!("{url} answers {why}"),
+        NoAnswer::NoList(what) => format!("{url} answers with something that is no model list: {what}"),
+        NoAnswer::NoConnection(_) | NoAnswer::Broken(_) => format!("{url} does not answer: {why}"),
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) struct Facts {
     pub(super) one_at_a_time: Option<Caveat>,
     /// Doubts about token counts.
     pub(super) counts: Vec<Caveat>,
-    /// `--ignore-eos` was asked for, and requests were sent without it.
-    pub(super) length_not_forced: bool,
+    /// `--ignore-eos` was asked for, and so many answers ended before their limit.
+    pub(super) short: u64,
     pub(super) oddities: Oddities,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         facts.one_at_a_time,
         above(cached_pct(summary), CACHED_PCT).map(|share_pct| Caveat::PrefixCacheHits { share_pct }),
         summary.nagle.filter(|nagle| nagle.on).map(|nagle| Caveat::NagleOn { requests: nagle.requests }),
-        facts.length_not_forced.then_some(Caveat::LengthNotForced),
+        (facts.short > 0).then_some(Caveat::LengthNotForced { short: facts.short, completed }),
         facts.oddities.missing_signs(),
         facts.oddities.events_passed_over(),
         (completed < COMPLETED_FOR_P99).then_some(Caveat::FewSamples { completed }),

@@ -140,7 +140,8 @@ pub struct Summarizer {
     client: Client,
     paces: Paces,
     served_alone: ServedAlone,
-    sent_unforced: u64,
+    /// Completed answers that ended before a limit which nobody forced on them.
+    short: u64,
     oddities: Oddities,
     late_acks: LateAcks,
 }
@@ -163,7 +164,7 @@ impl Summarizer {
             client: Client::default(),
             paces: Paces::default(),
             served_alone: ServedAlone::default(),
-            sent_unforced: 0,
+            short: 0,
             oddities: Oddities::default(),
             late_acks,
         }
@@ -191,7 +192,7 @@ impl Summarizer {
         self.client.add(record);
         self.served_alone.add(record);
         self.oddities.add(record);
-        self.sent_unforced += u64::from(record.sent_us.is_some() && !record.forced_length);
+        self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
             let counts = record.counts();
             self.metrics.add(record);
@@ -237,7 +238,7 @@ impl Summarizer {
             buffered: self.paces.buffered(),
             one_at_a_time: self.served_alone.caveat(),
             counts: self.tokens.caveats(self.paces.gateway()).collect(),
-            length_not_forced: self.input.ignore_eos && self.sent_unforced > 0,
+            short: if self.input.ignore_eos { self.short } else { 0 },
             oddities: self.oddities,
         };
         let mut summary = blank(self.input, whole, finish.partial);
@@ -288,6 +289,13 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         first_failures: BTreeMap::new(),
         caveats: Vec::<Caveat>::new(),
     }
+}
+
+/// A completed answer that ended before its limit: by its finish reason and its count of tokens.
+fn is_short(record: &RequestRecord) -> bool {
+    record.outcome == Outcome::Completed
+        && record.finish_reason.as_deref() != Some("length")
+        && record.tokens.output.is_some_and(|output| output < record.max_tokens)
 }
 
 fn count(counts: &mut RequestCounts, outcome: &Outcome) {

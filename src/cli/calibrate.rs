@@ -20,7 +20,7 @@ pub struct CalibrateArgs {
     #[arg(long, requires = "loads")]
     pub save: bool,
     /// Against a server that leaves Nagle's algorithm on, with its first token 10 ms after the head; never saved
-    #[arg(long, conflicts_with = "save")]
+    #[arg(long, requires = "loads", conflicts_with = "save")]
     pub nagle: bool,
     /// Time a load [default: 2s; with --full 10s]
     #[arg(long, value_name = "TIME", value_parser = seconds)]

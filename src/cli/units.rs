@@ -1,24 +1,26 @@
 //! Times and counts as they are typed.
 
-/// Some thirty years: what is longer is a mistake, s.
+/// Some thirty years: what is longer is no time that a flag could take, s.
 const LONGEST_S: f64 = 1e9;
 
-/// A time in seconds: `500ms`, `60s`, `5m`, `1h`; a bare number is seconds.
+/// A time in seconds: `500ms`, `60s`, `5m`, `1h`, `2d`; a bare number is seconds.
 pub fn seconds(text: &str) -> Result<f64, String> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let scale = match unit.trim() {
+        "ns" => 1e-9,
         "us" | "µs" => 1e-6,
         "ms" => 1e-3,
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
-        other => return Err(format!("unknown unit '{other}'; write 500ms, 60s, 5m or 1h")),
+        "d" => 86_400.0,
+        other => return Err(format!("unknown unit '{other}'; write 500ms, 60s, 5m, 1h or 2d, at most 366d")),
     };
     match number.parse::<f64>() {
         Ok(value) if value * scale <= LONGEST_S => Ok(value * scale),
-        Ok(_) | Err(_) => Err("not a time; write 500ms, 60s, 5m or 1h".into()),
+        Ok(_) | Err(_) => Err("not a time; write 500ms, 60s, 5m, 1h or 2d, at most 366d".into()),
     }
 }
 

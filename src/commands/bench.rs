@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::schema::plan::HttpSettings;
 use crate::schema::refusal::{OrRefuse, refuse};
 use crate::secrets;
-use crate::server_api;
+use crate::server_api::{self, NoAnswer};
 
 use crate::commands::play;
 use crate::commands::play::{Dataset, Targets};
@@ -21,6 +21,8 @@ use crate::commands::title;
 
 /// The label of a server that nobody named.
 const PLAIN_LABEL: &str = "server";
+/// The cure where a server does not say which models it has.
+const NAME_ONE: &str = "name a model with --model NAME, or check the address";
 /// Time that a list of models may take where the model is named.
 const COURTESY: Duration = Duration::from_secs(2);
 
@@ -82,16 +84,25 @@ async fn model(
         Some(_) => "start the server, or check the address",
         None => "start the server, or check the address; --model NAME is needed where a server lists none",
     };
-    let reached = load::check_reachable(&url.base, wire).await;
-    reached.or_refuse(|| format!("{} cannot be measured", url.base), cure)?;
+    let absent = || format!("{} cannot be measured", url.base);
+    if wire.http2 {
+        load::check_reachable(&url.base, wire).await.or_refuse(absent, cure)?;
+    }
     let client = server_api::client(wire, api_key.as_deref())?;
-    let listed = server_api::listed_models(&client, &url.models);
+    // Where the model is named its list is a courtesy: many servers have none.
+    let patience = if args.model.is_some() { COURTESY } else { Duration::MAX };
+    let listed = tokio::time::timeout(patience, server_api::models(&client, &url.models)).await;
+    match &listed {
+        Ok(Err(NoAnswer::NoConnection(_))) | Err(_) => {
+            load::check_reachable(&url.base, wire).await.or_refuse(absent, cure)?;
+        }
+        Ok(Ok(_) | Err(_)) => {}
+    }
     match &args.model {
         Some(model) => {
-            // The list is a courtesy here: many servers have none.
-            match tokio::time::timeout(COURTESY, listed).await {
+            match listed {
                 Ok(Ok(listed)) => progress.say(&served_model::chosen_line(model, &listed)),
-                Ok(Err(why)) => progress.detail(&format!("{why:#}")),
+                Ok(Err(why)) => progress.detail(&server_api::no_list(&url.models, &why)),
                 Err(_) => progress.say(&format!(
                     "{} has not answered within {} s; going on with the model that was named",
                     url.models,
@@ -101,12 +112,13 @@ async fn model(
             Ok(model.clone())
         }
         None => {
-            let listed = listed.await.or_refuse(
-                || "no model is named, and the server's list cannot be read".to_owned(),
-                "name a model with --model NAME",
-            )?;
+            let listed = match listed {
+                Ok(Ok(listed)) => listed,
+                Ok(Err(why)) => return refuse(server_api::no_list(&url.models, &why), NAME_ONE),
+                Err(_) => return refuse(format!("{} does not answer", url.models), NAME_ONE),
+            };
             let Some(model) = served_model::choose(&listed) else {
-                return refuse(format!("{} lists no model", url.models), "name one with --model NAME");
+                return refuse(format!("{} lists no model", url.models), NAME_ONE);
             };
             progress.say(&served_model::chosen_line(model, &listed));
             // Some servers repeat the key that they were asked with.

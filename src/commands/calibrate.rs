@@ -76,7 +76,7 @@ pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
         };
         print(&calibration_table(&calibration));
         // A look at one load must not change what later runs are held against.
-        let whole_grid = args.loads.is_empty() && !args.nagle;
+        let whole_grid = args.loads.is_empty();
         progress.say(&match whole_grid || args.save {
             true => calibrated::save(&file, &calibration)?,
             false => calibrated::leave(&file, &environment),

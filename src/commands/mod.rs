@@ -13,6 +13,7 @@ mod calibrate;
 mod calibrated;
 mod compare;
 mod doctor;
+mod hints;
 mod install;
 mod interrupt;
 mod play;

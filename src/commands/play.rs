@@ -20,6 +20,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{DatasetSource, HttpSettings, Launching, Output, Plan, Skipped};
 use crate::schema::refusal::refuse;
+use crate::schema::summary::RequestCounts;
 use crate::schema::target::{ProtocolName, Target};
 use crate::schema::text::write_json_indented;
 use crate::schema::unit::{Body, Prompt};
@@ -184,6 +185,11 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     let past = pipeline::past_runs(&session.plan).unwrap_or_default();
     let show = Show::new(progress, style(), Some(Forecast::new(&session.plan, &past)));
     let outcome = pipeline::run(&session, &|event| show.event(event), shutdown).await?;
+    let nothing = |requests: &RequestCounts| requests.completed == 0 && requests.failed == 0;
+    for run in outcome.comparison.runs.iter().filter(|run| nothing(&run.requests)) {
+        let (label, requests) = (&run.key.label, &run.requests);
+        show.error(&format!("{label}: nothing was measured: of {} requests none completed", requests.issued));
+    }
     Ok(ExitCode::from(exit_code(&outcome, session.plan.strict)))
 }
 
@@ -240,14 +246,16 @@ pub fn end_leftovers(progress: &Progress) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// 0 all well; 1 a request or a backend failed, or under `--strict` a result that is not valid.
+/// 0 all well; 1 a request or a backend failed, a run completed no request, or under `--strict` a result that is not valid.
 fn exit_code(outcome: &Outcome, strict: bool) -> u8 {
     if outcome.interrupted {
         return interrupt::INTERRUPTED;
     }
     let comparison = &outcome.comparison;
     let failed = !comparison.failed.is_empty()
-        || comparison.runs.iter().any(|run| run.requests.failed > 0 || run.partial.is_some());
+        || comparison.runs.iter().any(|run| run.requests.failed > 0 || run.partial.is_some())
+        // Nothing measured is no success, whatever became of it instead.
+        || comparison.runs.iter().any(|run| run.requests.completed == 0);
     let caveats = comparison.runs.iter().flat_map(|run| &run.caveats).chain(&comparison.caveats);
     let invalid = strict && caveats.into_iter().any(Caveat::is_invalid);
     u8::from(failed || invalid)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::backend::launch::LaunchEvent;
+use crate::commands::hints;
 use crate::pipeline::{Event, Visit, forecast::Forecast};
 use crate::progress::{Activity, Goal, LoadLine, Progress, print};
 use crate::report::terminal::{self, Style};
@@ -60,6 +61,10 @@ impl Show {
                     &which_run(&run.plan, &run.summary.key),
                     self.style,
                 ));
+                let target = run.plan.targets.iter().find(|target| target.label == run.summary.key.label);
+                if let Some(hint) = hints::hint_of(&run.summary, target) {
+                    self.progress.error(&format!("hint: {hint}"));
+                }
                 self.state.borrow_mut().files.push(path.to_owned());
                 self.forecast(|forecast| forecast.closed(&run.summary.key, run.summary.duration_s));
                 self.count(closed);
@@ -95,6 +100,11 @@ impl Show {
                 }
             },
         }
+    }
+
+    /// Something that is said also when quiet.
+    pub fn error(&self, text: &str) {
+        self.progress.error(text);
     }
 
     fn forecast(&self, tell: impl FnOnce(&mut Forecast)) {

@@ -136,7 +136,13 @@ pub fn sentence(caveat: &Caveat) -> String {
              Use a dataset with more prompts, or turn the server's cache off.",
             percent(*share_pct)
         ),
-        Caveat::LengthNotForced => {
+        Caveat::LengthNotForced { short, completed } if *completed > 0 => format!(
+            "Lengths were to be forced (--ignore-eos), and {} of {} ended before their limit: the server does not \
+             ignore the end of sequence. Compare TPOT and tokens a second rather than E2E and RPS.",
+            count(*short),
+            requests_of(*completed)
+        ),
+        Caveat::LengthNotForced { .. } => {
             "The engine cannot be told to ignore the end of sequence, so its answers may be \
              shorter than asked for. Compare TPOT and tokens a second rather than E2E and RPS."
                 .to_owned()
@@ -198,7 +204,8 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::Partial { reason } => format!("partial: {reason}"),
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
-        Caveat::LengthNotForced => "length not forced".to_owned(),
+        Caveat::LengthNotForced { short: 0, .. } => "length not forced".to_owned(),
+        Caveat::LengthNotForced { short, .. } => format!("{} ended before the limit", requests_of(*short)),
         Caveat::SignMissing { done_marker, finish_reason } => {
             format!("{} without a sign of the end", answers_of(done_marker + finish_reason))
         }
@@ -255,7 +262,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::PaceWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
         C::Buffered { .. } | C::NoLatency { .. } | C::CountsImpossible { .. } => false,
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
-        C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced => false,
+        C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
     }
 }
@@ -279,7 +286,7 @@ fn weight(caveat: &Caveat) -> f64 {
         C::NagleOn { requests } => *requests as f64,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => 0.0,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::ClientLimited { .. } => 0.0,
-        C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced => 0.0,
+        C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
         C::BeyondCalibration { .. } => 0.0,
     }
 }

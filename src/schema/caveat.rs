@@ -153,8 +153,15 @@ pub enum Caveat {
         /// % of prompt tokens.
         share_pct: f64,
     },
-    /// The engine cannot be told to ignore the end of sequence, so lengths were not forced.
-    LengthNotForced,
+    /// Lengths were asked for with `--ignore-eos`, and some answers ended before.
+    LengthNotForced {
+        /// Completed answers that are shorter than their limit.
+        #[serde(default)]
+        short: u64,
+        /// Completed answers; 0 in a file of before they were counted.
+        #[serde(default)]
+        completed: u64,
+    },
     /// Complete answers that lack one of the signs of their end.
     SignMissing {
         /// Without `[DONE]`.
@@ -225,7 +232,7 @@ impl Caveat {
             Caveat::Partial { .. } => "partial",
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
-            Caveat::LengthNotForced => "length_not_forced",
+            Caveat::LengthNotForced { .. } => "length_not_forced",
             Caveat::SignMissing { .. } => "sign_missing",
             Caveat::PassedOver { .. } => "passed_over",
             Caveat::NagleOn { .. } => "nagle_on",
@@ -243,7 +250,7 @@ impl Caveat {
             | Caveat::LengthsUnequal { .. }
             | Caveat::NotLevel { .. }
             | Caveat::FewSamples { .. }
-            | Caveat::LengthNotForced
+            | Caveat::LengthNotForced { .. }
             | Caveat::SignMissing { .. }
             | Caveat::PassedOver { .. }
             | Caveat::BeyondCalibration { .. }

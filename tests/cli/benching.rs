@@ -1,5 +1,7 @@
 //! `bench` against a server that runs already, and open loops.
 
+use std::io::{Read, Write};
+
 use serde_json::Value;
 
 use super::common::*;
@@ -63,9 +65,18 @@ fn a_server_that_cannot_be_reached_is_refused_in_one_line() {
 #[test]
 fn a_server_that_goes_away_gives_connect_failures() {
     let place = Place::new();
-    let url = Engine::start(&[]).url.clone();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    // It is there when it is asked for its models, and gone before the load.
+    let gone = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        drop(listener);
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").unwrap();
+    });
     let args = ["bench", "--url", &url, "--model", "m"];
     let ran = place.run(&[&args[..], &QUICK].concat()).expect(1);
+    gone.join().unwrap();
     let requests = place.run_json("server")["summary"]["requests"].clone();
     assert_eq!(requests["failures"]["connect"], 12, "{requests}");
     assert!(ran.stdout.contains("connect"), "{}", ran.stdout);
@@ -83,7 +94,8 @@ fn an_open_loop_cancels_what_its_drain_does_not_wait_for() {
     let engine = Engine::start(&["--itl-ms", "10000"]);
     let load =
         ["--rate", "20", "--duration", "1s", "--drain", "300ms", "--warmup", "0", "--max-tokens", "16"];
-    let ran = bench(&place, &engine, &load).expect(0);
+    // Nothing was measured, which is no success.
+    let ran = bench(&place, &engine, &load).expect(1).says(&["nothing was measured"]);
     let requests = place.run_json("server")["summary"]["requests"].clone();
     let [issued, completed, failed, cancelled, dropped] = counts(&requests);
     assert_eq!(issued, completed + failed + cancelled + dropped, "{requests}");
@@ -99,7 +111,7 @@ fn an_open_loop_under_a_cap_drops_what_never_gets_a_slot() {
     let engine = Engine::start(&["--itl-ms", "10000"]);
     let load = ["--rate", "20", "--arrival", "constant", "--duration", "1s", "--drain", "200ms"];
     let cap = ["--concurrency", "2", "--warmup", "0", "--max-tokens", "16"];
-    bench(&place, &engine, &[&load[..], &cap].concat()).expect(0);
+    bench(&place, &engine, &[&load[..], &cap].concat()).expect(1).says(&["nothing was measured"]);
     let requests = place.run_json("server")["summary"]["requests"].clone();
     let [issued, completed, failed, cancelled, dropped] = counts(&requests);
     assert_eq!((issued, completed, failed, cancelled), (20, 0, 0, 2), "{requests}");

@@ -13,6 +13,7 @@ mod failing_rounds;
 mod http2;
 mod interrupting;
 mod killing;
+mod manners;
 mod plans;
 mod refusing;
 mod resuming;

@@ -160,6 +160,11 @@ impl Place {
         rows(&self.path("results/benchmark_summary.csv"))
     }
 
+    /// No run has left a row.
+    pub fn summary_is_absent(&self) -> bool {
+        !self.path("results/benchmark_summary.csv").exists()
+    }
+
     /// A file of the only comparison.
     pub fn folder(&self, name: &str) -> PathBuf {
         self.result("compare_", "").join(name)

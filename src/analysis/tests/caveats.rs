@@ -189,13 +189,21 @@ fn prefix_cache_hits_count_above_one_percent_by_usage_or_by_counter() {
 }
 
 #[test]
-fn length_not_forced_needs_that_it_was_asked_for() {
+fn length_not_forced_is_said_of_answers_that_were_seen_to_end_early() {
     let mut asked = closed();
     asked.ignore_eos = true;
-    let run = summarize(asked.clone(), &hundred(), Finish::default());
-    assert_eq!(run.caveats, [Caveat::LengthNotForced]);
+    let full = |records: &mut Vec<RequestRecord>| records.iter_mut().for_each(|record| record.max_tokens = 4);
     let mut records = hundred();
-    records.iter_mut().for_each(|record| record.forced_length = true);
+    full(&mut records);
     records.push(dropped(100, 0));
-    assert!(codes(&summarize(asked, &records, Finish::default())).is_empty());
+    assert!(codes(&summarize(asked.clone(), &records, Finish::default())).is_empty(), "4 of 4 tokens each");
+    for (record, finish) in records.iter_mut().zip(["stop", "stop", "stop", "length"]) {
+        record.max_tokens = 9;
+        record.finish_reason = Some(finish.to_owned());
+    }
+    let run = summarize(asked, &records, Finish::default());
+    assert_eq!(run.caveats, [Caveat::LengthNotForced { short: 3, completed: 100 }]);
+    assert!(codes(&summarize(closed(), &records, Finish::default())).is_empty(), "nobody asked for it");
+    let old: Caveat = serde_json::from_str(r#"{"code": "length_not_forced"}"#).unwrap();
+    assert_eq!(old, Caveat::LengthNotForced { short: 0, completed: 0 });
 }

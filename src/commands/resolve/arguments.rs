@@ -106,6 +106,9 @@ fn with_plan_file(
             continue;
         }
         let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
+        // An object here is the value itself, and no mapping of labels.
+        let whole = (long == "extra-body").then(|| value.as_object()).flatten().map(|_| value.to_string());
+        let value = &whole.map_or_else(|| value.clone(), Value::String);
         let values = flag_values(value).with_context(|| format!("{name}:{}: {key}", line_of(&text, key)))?;
         for value in values {
             match (is_switch, value.as_str()) {
@@ -233,6 +236,15 @@ mod tests {
         assert!(args.load.ignore_eos);
         assert_eq!(args.launch.set, ["vllm.max_model_len=2048"]);
         assert_eq!(args.launch.model, ["llamacpp=a.gguf"]);
+    }
+
+    #[test]
+    fn an_extra_body_of_a_plan_file_is_an_object() {
+        let plan = "backend: vllm\nextra_body: {top_k: 1, chat_template_kwargs: {thinking: false}}\n";
+        let args = compare(parse_with_plan(plan, &[]).unwrap());
+        assert_eq!(args.load.extra_body.len(), 1);
+        let body: Value = serde_json::from_str(&args.load.extra_body[0]).unwrap();
+        assert_eq!(body, serde_json::json!({"top_k": 1, "chat_template_kwargs": {"thinking": false}}));
     }
 
     fn told(parsed: Result<Cli, Refused>) -> String {

@@ -11,6 +11,8 @@ use crate::schema::refusal::{OrRefuse, refuse};
 use crate::schema::target::ProtocolName;
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 
+use crate::commands::resolve::ranges;
+
 /// Requests in flight of a closed loop.
 const DEFAULT_CONCURRENCY: u32 = 20;
 /// Requests that a point of a sweep has at least for each that it keeps in flight, where nobody says how many.
@@ -80,7 +82,10 @@ fn load_point(args: &LoadArgs, values: Values, sweeps: bool, prompts: usize) -> 
         Some(CountOrSeconds::Seconds(seconds)) => Warmup::DurationS(seconds),
         None => LoadPoint::of(traffic, until).warmup,
     };
-    Ok(LoadPoint { warmup, drain_s: args.drain, timeout_s: args.timeout, ..LoadPoint::of(traffic, until) })
+    let load =
+        LoadPoint { warmup, drain_s: args.drain, timeout_s: args.timeout, ..LoadPoint::of(traffic, until) };
+    ranges::check_due(&load, args.seed)?;
+    Ok(load)
 }
 
 fn closed(args: &LoadArgs, concurrency: Option<u32>) -> anyhow::Result<Traffic> {
@@ -153,7 +158,7 @@ fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> 
             "one thread carries thousands of streams",
         );
     }
-    Ok(())
+    ranges::check(args, values.concurrency, values.rate)
 }
 
 /// `--rate inf`: all requests are due at once, so their number alone can end them.
