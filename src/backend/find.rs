@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::backend::definition::Definition;
-use crate::backend::managed::{Variant, managed_environment, read_marker};
+use crate::backend::managed::{Build, Variant, managed_environment, read_marker};
 use crate::programs::{self, is_program};
 
 /// The longest that a program may take to tell its version.
@@ -23,6 +23,8 @@ pub struct FindInput {
     pub virtual_env: Option<PathBuf>,
     /// A program that was named: `--set llamacpp.binary_path=…`.
     pub program: Option<PathBuf>,
+    /// A build that was named: `--set llamacpp.build=prebuilt`; only it will do.
+    pub build: Option<Build>,
 }
 
 impl FindInput {
@@ -33,6 +35,7 @@ impl FindInput {
             search_path: std::env::var_os("PATH").unwrap_or_default(),
             virtual_env: std::env::var_os("VIRTUAL_ENV").map(PathBuf::from),
             program: None,
+            build: None,
         }
     }
 }
@@ -54,25 +57,53 @@ pub struct Found {
     pub variant: Option<Variant>,
 }
 
-/// Finds an engine: the program that was named, else the managed environment, else the active one,
-/// else PATH. `None`: not installed.
+/// Finds an engine: the program that was named, else the managed environment (of two builds the one from
+/// source: it fits the processor, and somebody asked for it), else the active one, else PATH. `None`: not installed.
 pub fn find(definition: &Definition, input: &FindInput) -> Option<Found> {
     if let Some(program) = &input.program {
         return named_program(definition, program);
     }
-    if let Some(marker) = read_marker(&input.data_dir, &definition.name) {
-        let root = managed_environment(&input.data_dir, &definition.name);
-        if let Some(mut found) = in_environment(definition, &root) {
-            found.managed = true;
-            found.variant = Some(marker.variant);
-            found.place = format!("managed environment {}", root.display());
-            return Some(found);
-        }
+    let builds = input.build.map_or(vec![Build::Source, Build::Prebuilt], |build| vec![build]);
+    if let Some(found) = builds.into_iter().find_map(|build| managed(definition, input, build)) {
+        return Some(found);
+    }
+    if input.build.is_some() {
+        return None;
     }
     if let Some(found) = input.virtual_env.as_deref().and_then(|root| in_environment(definition, root)) {
         return Some(found);
     }
     std::env::split_paths(&input.search_path).find_map(|directory| in_path_directory(definition, &directory))
+}
+
+/// What `harness install` made.
+fn managed(definition: &Definition, input: &FindInput, build: Build) -> Option<Found> {
+    let name = build.environment(&definition.name);
+    let marker = read_marker(&input.data_dir, &name)?;
+    let root = managed_environment(&input.data_dir, &name);
+    let found = match build {
+        Build::Source => in_environment(definition, &root)?,
+        Build::Prebuilt => Found {
+            program: prebuilt_program(definition, &root),
+            python: Some(root.join("bin/python")),
+            version: Some(marker.version),
+            place: String::new(),
+            managed: true,
+            variant: None,
+        },
+    };
+    let place = format!("managed environment {}", root.display());
+    (build == Build::Source || found.program.is_some()).then_some(Found {
+        managed: true,
+        variant: Some(marker.variant),
+        place,
+        ..found
+    })
+}
+
+fn prebuilt_program(definition: &Definition, root: &Path) -> Option<PathBuf> {
+    let names = &definition.file.find.programs;
+    names.iter().map(|name| root.join("bin").join(name)).find(|path| is_program(path))
 }
 
 fn named_program(definition: &Definition, program: &Path) -> Option<Found> {
@@ -223,6 +254,7 @@ mod tests {
             search_path: search_path.as_os_str().to_owned(),
             virtual_env: None,
             program: None,
+            build: None,
         }
     }
 

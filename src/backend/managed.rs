@@ -28,6 +28,42 @@ impl Variant {
     }
 }
 
+/// Which of an engine's two environments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// Made from the published wheel or the source: the recipes `cpu` and `gpu`.
+    Source,
+    /// The recipe `prebuilt`.
+    Prebuilt,
+}
+
+impl Build {
+    /// `source` or `prebuilt`; anything else is none.
+    pub fn named(text: &str) -> Option<Build> {
+        match text {
+            "source" => Some(Build::Source),
+            "prebuilt" => Some(Build::Prebuilt),
+            _ => None,
+        }
+    }
+
+    /// `source` or `prebuilt`
+    pub fn name(self) -> &'static str {
+        match self {
+            Build::Source => "source",
+            Build::Prebuilt => "prebuilt",
+        }
+    }
+
+    /// The environment's name below `engines`: both can be there.
+    pub fn environment(self, engine: &str) -> String {
+        match self {
+            Build::Source => engine.to_owned(),
+            Build::Prebuilt => format!("{engine}-prebuilt"),
+        }
+    }
+}
+
 /// Stands in an environment that is complete; without it the next installation begins anew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {

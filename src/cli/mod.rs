@@ -237,12 +237,25 @@ pub struct ReportArgs {
     pub results: Vec<PathBuf>,
 }
 
+/// A build of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum From {
+    /// Made for this machine; llama.cpp compiles (a C++ compiler, minutes)
+    Source,
+    /// Ready-made, seconds, no compiler, no GPU
+    Prebuilt,
+}
+
 /// `install`.
 #[derive(Debug, Args)]
 pub struct InstallArgs {
     /// Backends, or `tryout-model`
     #[arg(value_name = "BACKEND", required = true)]
     pub names: Vec<String>,
+    /// Which build, where an engine has both (llamacpp). Without it: prebuilt on a machine without a GPU.
+    /// Both can be there: --set llamacpp.build=prebuilt picks one
+    #[arg(long, value_enum, value_name = "BUILD")]
+    pub from: Option<From>,
     /// Directory of backend YAML files that come before the built-in ones
     #[arg(long, value_name = "DIR")]
     pub backends_dir: Option<PathBuf>,

@@ -169,7 +169,7 @@ struct Resolver<'a> {
 impl Resolver<'_> {
     fn resolve(&self, choice: &Choice, definition: &Definition, given: Given) -> anyhow::Result<Target> {
         let docker = self.args.launch.launcher == LauncherArg::Docker;
-        let found = self.finder.find(definition, &given.settings);
+        let found = self.finder.find(definition, &given.settings)?;
         let in_docker = uses_docker(&given.settings, docker).context(choice.label.clone())?;
         if found.is_none() && !in_docker {
             if let Some(program) = named_program(definition, &given.settings) {

@@ -29,7 +29,7 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     }
     print("Engines");
     for definition in definitions.iter() {
-        let line = match finder.find(definition, &BTreeMap::new()) {
+        let line = match finder.find(definition, &BTreeMap::new())? {
             Some(found) => {
                 format!("{} ({})", found.version.as_deref().unwrap_or("version unknown"), found.place)
             }

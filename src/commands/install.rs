@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::backend::definition::Definitions;
-use crate::backend::install::{self, InstallEvent, Installed};
+use crate::backend::definition::{Definition, Definitions, Role};
+use crate::backend::install::{self, FirstStart, InstallEvent, Installed, Wanted};
+use crate::backend::managed::Build;
 use crate::backend::model;
-use crate::cli::InstallArgs;
+use crate::cli::{From, InstallArgs};
 use crate::directories;
 use crate::environment;
 use crate::progress::{Activity, Progress};
@@ -32,11 +33,24 @@ pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
     let data_dir = directories::data_dir()?;
     let variant = machine::machine(&environment::look(), None).variant();
     let progress = Progress::new(args.quiet, false);
-    for name in &names {
+    let build = args.from.map(|from| match from {
+        From::Source => Build::Source,
+        From::Prebuilt => Build::Prebuilt,
+    });
+    // The model comes first: engines are started with it.
+    let (models, engines): (Vec<_>, Vec<_>) = names.iter().partition(|name| *name == model::TRYOUT);
+    for name in models.into_iter().chain(engines) {
         let activity = progress.start(&format!("{name}:"));
         let mut on_event = |event: InstallEvent| show(&activity, event);
         let installed = match definitions.get(name) {
-            Some(definition) => install::install(definition, variant, &data_dir, &mut on_event),
+            Some(definition) => {
+                let first = |root: &Path, build: Build| first_start(definition, root, build, &data_dir, args);
+                // Only engines that have the choice are asked for it.
+                let build =
+                    build.filter(|_| args.names.len() == 1 || definition.file.install.prebuilt.is_some());
+                let wanted = Wanted { variant, build, first_start: &first };
+                install::install(definition, &wanted, &data_dir, &mut on_event)
+            }
             None => model::install_tryout(&data_dir, &mut on_event),
         };
         drop(activity);
@@ -48,12 +62,61 @@ pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
 
 /// The names to install; a definition given by its path is read, and has its stem as a name.
 fn names(given: &[String], definitions: &mut Definitions) -> anyhow::Result<Vec<String>> {
-    let is_path = |name: &str| name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml");
     let named = |name: &String| match is_path(name) {
         true => definitions.load_file(Path::new(name)),
         false => Ok(name.clone()),
     };
     given.iter().map(named).collect()
+}
+
+fn is_path(name: &str) -> bool {
+    name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml")
+}
+
+/// One request to the engine with the try-out model, by this program itself; without the model the program's
+/// own version, where it has one to ask for.
+fn first_start(
+    definition: &Definition,
+    root: &Path,
+    build: Build,
+    data_dir: &Path,
+    args: &InstallArgs,
+) -> Option<FirstStart> {
+    let own = std::env::current_exe().ok()?.display().to_string();
+    let name = &definition.name;
+    let given = |given: &&String| {
+        is_path(given) && Path::new(given).file_stem().is_some_and(|stem| stem == name.as_str())
+    };
+    let backend = args.names.iter().find(given).unwrap_or(name);
+    let program = definition.file.find.programs.first().map(|program| root.join("bin").join(program));
+    if !model::tryout_paths(data_dir).gguf.is_file() {
+        let program = program.filter(|_| build == Build::Prebuilt)?;
+        let argv = vec![program.display().to_string(), "--version".to_owned()];
+        let what =
+            "start the program (no model is here to ask it with: harness install tryout-model)".to_owned();
+        return Some(FirstStart { what, argv, env: Vec::new() });
+    }
+    let results = data_dir.join("logs").join("first-start");
+    let mut argv = vec![own];
+    argv.extend(
+        ["run", "--backend", backend, "--requests", "1", "--max-tokens", "8", "--warmup", "0", "--output"]
+            .map(str::to_owned),
+    );
+    argv.push(results.display().to_string());
+    if let Some(directory) = &args.backends_dir {
+        argv.extend(["--backends-dir".to_owned(), directory.display().to_string()]);
+    }
+    // Not marked as installed yet, it is found as an active environment or as a named program.
+    let mut env = vec![("HARNESS_DATA_DIR".to_owned(), data_dir.display().to_string())];
+    match (build, program, definition.parameter_for(Role::Program)) {
+        (Build::Prebuilt, Some(program), Some((parameter, _))) => {
+            argv.extend(["--set".to_owned(), format!("{name}.{parameter}={}", program.display())]);
+        }
+        (Build::Prebuilt | Build::Source, _, _) => {
+            env.push(("VIRTUAL_ENV".to_owned(), root.display().to_string()));
+        }
+    }
+    Some(FirstStart { what: "start it once and ask it for an answer".to_owned(), argv, env })
 }
 
 /// One event of an installation on a live line.

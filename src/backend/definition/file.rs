@@ -88,6 +88,9 @@ pub struct Install {
     /// With a GPU.
     #[serde(default)]
     pub gpu: Option<Recipe>,
+    /// Without a compiler and without a GPU, into an environment of its own beside that of `cpu` or `gpu`.
+    #[serde(default)]
+    pub prebuilt: Option<Recipe>,
 }
 
 /// What to do on one kind of machine.
@@ -102,6 +105,9 @@ pub struct Recipe {
     /// Programs that must be there: any one of each list.
     #[serde(default)]
     pub needs: Vec<Need>,
+    /// Instructions of an x86-64 processor that must be there, as `/proc/cpuinfo` names them: `avx2`.
+    #[serde(default)]
+    pub instructions: Vec<String>,
     /// In order.
     pub steps: Vec<Step>,
 }
@@ -126,8 +132,20 @@ pub enum Step {
     Packages(Packages),
     /// Run the environment's Python with these arguments.
     Python(Vec<String>),
+    /// Put a helper file into the environment's `bin` as the program of this name.
+    Program(ProgramFile),
     /// Pull the image of the file's `docker` section.
     Pull(PullWhat),
+}
+
+/// A helper file that becomes a program.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramFile {
+    /// The helper file beside this one.
+    pub file: String,
+    /// The program's name.
+    pub name: String,
 }
 
 /// What a `pull` step pulls.
@@ -147,6 +165,9 @@ pub struct Packages {
     /// A helper file beside this one, of requirements that replace the packages' own.
     #[serde(default)]
     pub overrides: Option<String>,
+    /// A helper file of every package, its version and its files' SHA-256: only these are installed.
+    #[serde(default)]
+    pub lock: Option<String>,
     /// Do not install what they depend on.
     #[serde(default)]
     pub no_dependencies: bool,
@@ -203,6 +224,8 @@ pub enum Role {
     ServedName,
     /// The program itself.
     Program,
+    /// Which of the installed builds: `prebuilt` or `source`.
+    Build,
     /// The weights' type as served.
     Dtype,
 }

@@ -22,8 +22,16 @@ const BUILT_IN: [(&str, &str); 4] = [
 ];
 
 /// Files that built-in recipes hand to their installers.
-const BUILT_IN_HELPERS: [(&str, &str); 3] = [
+const BUILT_IN_HELPERS: [(&str, &str); 11] = [
     ("llamacpp-server-only.cmake", include_str!("../../../backends/llamacpp-server-only.cmake")),
+    ("llamacpp-prebuilt.py", include_str!("../../../backends/llamacpp-prebuilt.py")),
+    ("locks/llamacpp-prebuilt.txt", include_str!("../../../backends/locks/llamacpp-prebuilt.txt")),
+    ("locks/llamacpp-source.txt", include_str!("../../../backends/locks/llamacpp-source.txt")),
+    ("locks/vllm-cpu.txt", include_str!("../../../backends/locks/vllm-cpu.txt")),
+    ("locks/vllm-gpu.txt", include_str!("../../../backends/locks/vllm-gpu.txt")),
+    ("locks/sglang-cpu.txt", include_str!("../../../backends/locks/sglang-cpu.txt")),
+    ("locks/sglang-kernel.txt", include_str!("../../../backends/locks/sglang-kernel.txt")),
+    ("locks/sglang-gpu.txt", include_str!("../../../backends/locks/sglang-gpu.txt")),
     ("overrides/vllm-cpu.txt", include_str!("../../../backends/overrides/vllm-cpu.txt")),
     ("overrides/sglang-cpu.txt", include_str!("../../../backends/overrides/sglang-cpu.txt")),
 ];

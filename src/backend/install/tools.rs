@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::backend::install::command::{Environment, InstallEvent, Runner};
 use crate::programs::{is_program, on_path, quiet, succeeds};
 use crate::schema::refusal::refuse;
 
+/// The version of uv that is fetched, and its files' SHA-256.
+const UV_LOCK: &str = include_str!("../../../backends/locks/uv.txt");
 /// The longest that Python may take to say whether it can make environments.
 const ASKED: Duration = Duration::from_secs(60);
 
@@ -49,9 +51,31 @@ pub(crate) fn uv(
     let argv = [text(&python), "-m".to_owned(), "venv".to_owned(), text(&tools)];
     runner.run("make the tools' environment", &argv, &[], on_progress)?;
     let mut argv = vec![text(&tools.join("bin/python"))];
-    argv.extend(["-m", "pip", "install", "--disable-pip-version-check", "uv"].map(str::to_owned));
-    runner.run("fetch uv", &argv, &[], on_progress)?;
+    let lock = put_lock(data_dir, "uv.txt", UV_LOCK)?;
+    argv.extend(["-m", "pip", "install", "--disable-pip-version-check", "--no-deps"].map(str::to_owned));
+    argv.extend(["--require-hashes".to_owned(), "-r".to_owned(), text(&lock)]);
+    let cache = [("PIP_CACHE_DIR".to_owned(), text(&data_dir.join("cache/pip")))];
+    runner.run("fetch uv", &argv, &cache, on_progress)?;
     Ok(uv)
+}
+
+/// Writes a lock file where an installer can read it.
+pub(crate) fn put_lock(data_dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    let path = data_dir.join("recipes").join(name);
+    std::fs::create_dir_all(data_dir.join("recipes"))
+        .and_then(|()| std::fs::write(&path, text))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+/// Caches and interpreters of uv below the data directory, where the user has set none: what an installation
+/// leaves is in one place, and on one disk with the environments, whose files are links into the cache.
+pub(crate) fn caches(data_dir: &Path) -> Environment {
+    [("UV_CACHE_DIR", "cache/uv"), ("UV_PYTHON_INSTALL_DIR", "python")]
+        .into_iter()
+        .filter(|(name, _)| std::env::var_os(name).is_none())
+        .map(|(name, below)| (name.to_owned(), data_dir.join(below).display().to_string()))
+        .collect()
 }
 
 /// The package index as the user configured it for pip, handed to uv, which does not read pip's settings.

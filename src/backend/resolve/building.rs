@@ -76,7 +76,7 @@ impl<'a> Building<'a> {
                 Some(Role::ServedName) => Some(self.served_name.clone()),
                 Some(Role::Port) => Some(self.scope["port"].clone()),
                 Some(Role::Program) => self.scope.get("program").cloned(),
-                Some(Role::Dtype) | None => self.default_of(name, parameter)?,
+                Some(Role::Build | Role::Dtype) | None => self.default_of(name, parameter)?,
             };
             let fixed = matches!(parameter.role, Some(Role::Model | Role::Port));
             let value = match own {

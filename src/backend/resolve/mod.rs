@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::backend::definition::template::Scope;
 use crate::backend::definition::{Definition, Role};
+use crate::backend::managed::Build;
 use crate::backend::model::{model_name, precision};
 use crate::schema::refusal::{Refusal, refuse};
 use crate::schema::target::{BodyFields, Capabilities, LaunchSpec, Model, Origin, Target};
@@ -54,6 +55,19 @@ pub fn uses_docker(set: &BTreeMap<String, String>, docker: bool) -> Result<bool>
 pub fn named_program(definition: &Definition, set: &BTreeMap<String, String>) -> Option<PathBuf> {
     let (name, _) = definition.parameter_for(Role::Program)?;
     set.get(name).map(PathBuf::from)
+}
+
+/// The build that a setting names: `--set llamacpp.build=prebuilt`.
+///
+/// # Errors
+/// Another value than `prebuilt` or `source`.
+pub fn named_build(definition: &Definition, set: &BTreeMap<String, String>) -> Result<Option<Build>> {
+    let asked = definition.parameter_for(Role::Build).and_then(|(name, _)| set.get_key_value(name));
+    let Some((name, value)) = asked else { return Ok(None) };
+    match Build::named(value) {
+        Some(build) => Ok(Some(build)),
+        None => bail!("{}.{name}={value}: takes `prebuilt` or `source`", definition.name),
+    }
 }
 
 /// The target of a backend that is to be launched.

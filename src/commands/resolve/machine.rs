@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::backend::definition::Definition;
 use crate::backend::find::{FindInput, Found, find};
-use crate::backend::resolve::{Machine, named_program};
+use crate::backend::resolve::{Machine, named_build, named_program};
 use crate::directories;
 use crate::schema::environment::Environment;
 
@@ -39,12 +39,20 @@ impl Finder {
     }
 
     /// The engine of a definition, with the settings that may name its program.
-    pub fn find(&self, definition: &Definition, settings: &BTreeMap<String, String>) -> Option<Found> {
+    ///
+    /// # Errors
+    /// A build that is neither `prebuilt` nor `source`.
+    pub fn find(
+        &self,
+        definition: &Definition,
+        settings: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Option<Found>> {
         let input = FindInput {
             program: named_program(definition, settings),
+            build: named_build(definition, settings)?,
             ..FindInput::from_environment(&self.data_dir)
         };
-        find(definition, &input)
+        Ok(find(definition, &input))
     }
 }
 
