@@ -18,7 +18,8 @@ fn data_dir() -> Option<PathBuf> {
 /// True where the engine and the model to try are installed; says so where they are not.
 fn installed(engine: &str) -> bool {
     let found = data_dir().is_some_and(|data| {
-        data.join("engines").join(engine).join(".harness-complete.json").is_file()
+        let builds = [engine.to_owned(), format!("{engine}-prebuilt")];
+        builds.iter().any(|build| data.join("engines").join(build).join(".harness-complete.json").is_file())
             && data.join("models/SmolLM2-135M-Instruct").is_dir()
     });
     if !found {

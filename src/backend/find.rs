@@ -55,6 +55,8 @@ pub struct Found {
     pub managed: bool,
     /// For which kind of machine it was installed, where that is known.
     pub variant: Option<Variant>,
+    /// Which of the builds that `harness install` makes.
+    pub build: Option<Build>,
 }
 
 /// Finds an engine: the program that was named, else the managed environment (of two builds the one from
@@ -90,12 +92,14 @@ fn managed(definition: &Definition, input: &FindInput, build: Build) -> Option<F
             place: String::new(),
             managed: true,
             variant: None,
+            build: None,
         },
     };
     let place = format!("managed environment {}", root.display());
     (build == Build::Source || found.program.is_some()).then_some(Found {
         managed: true,
         variant: Some(marker.variant),
+        build: Some(build),
         place,
         ..found
     })
@@ -114,6 +118,7 @@ fn named_program(definition: &Definition, program: &Path) -> Option<Found> {
         place: program.display().to_string(),
         managed: false,
         variant: None,
+        build: None,
     })
 }
 
@@ -136,6 +141,7 @@ fn in_environment(definition: &Definition, root: &Path) -> Option<Found> {
             place: format!("environment {}", root.display()),
             managed: false,
             variant: None,
+            build: None,
         });
     }
     None

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use crate::backend::definition::Definitions;
+use crate::backend::definition::{Definition, Definitions};
+use crate::backend::find::Found;
 use crate::backend::leftovers;
+use crate::backend::managed::Build;
 use crate::backend::model;
 use crate::cli::DoctorArgs;
 use crate::progress::print;
@@ -28,9 +30,11 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         print(&format!("  {name:<12} {value}"));
     }
     print("Engines");
+    let mut slower_builds = Vec::new();
     for definition in definitions.iter() {
         let line = match finder.find(definition, &BTreeMap::new())? {
             Some(found) => {
+                slower_builds.extend(without_avx_512(definition, &found));
                 format!("{} ({})", found.version.as_deref().unwrap_or("version unknown"), found.place)
             }
             None => format!("not installed: {}", definition.file.install.hint),
@@ -44,7 +48,8 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         "not installed: harness install tryout-model".into()
     };
     print(&format!("  {:<12} {tryout}", "try-out model"));
-    let doubts = doubts(&environment)?;
+    let mut doubts = doubts(&environment)?;
+    doubts.extend(slower_builds);
     print("What would spoil a measurement");
     if doubts.is_empty() {
         print("  nothing found");
@@ -53,6 +58,22 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         print(&format!("  - {doubt}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The doubt about a prebuilt engine on a processor for which it has no code.
+fn without_avx_512(definition: &Definition, found: &Found) -> Option<String> {
+    let recipe = definition.file.install.prebuilt.as_ref()?;
+    let older = found.build == Some(Build::Prebuilt)
+        && recipe.instructions.iter().all(|name| !name.starts_with("avx512"));
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    (older && cpuinfo.split_whitespace().any(|flag| flag == "avx512f")).then(|| {
+        let name = &definition.name;
+        format!(
+            "the prebuilt {} has no AVX-512 code, which this processor could run: harness install {name} --from source \
+             compiles it, and --set LABEL.build=source|prebuilt compares the two",
+            definition.title()
+        )
+    })
 }
 
 fn machine_lines(environment: &Environment) -> Vec<(&'static str, String)> {
