@@ -29,7 +29,7 @@ pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Ticket
     let client = request.client;
     request.connection = client.pool.take(client.clock.now_us());
     if request.connection.is_none()
-        && let Err(ending) = connect(request).await
+        && let Err(ending) = Box::pin(connect(request)).await
     {
         return ending;
     }
@@ -50,7 +50,7 @@ pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Ticket
         }
         let sent_us = request.record.sent_us.unwrap_or(0);
         client.pool.saw_closed(connection, sent_us.saturating_sub(pooled_at_us));
-        if connect(request).await.is_err() {
+        if Box::pin(connect(request)).await.is_err() {
             // The server is gone, and not only an idle connection: the request was sent, and broke.
             request.connect_failure = None;
             return ending;
@@ -61,12 +61,12 @@ pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Ticket
     }
 }
 
+/// Awaited in a box, which is gone before the answer comes: with room for a TLS handshake it is larger than all the
+/// rest of the request.
 async fn connect(request: &mut InFlight<'_>) -> Result<(), Ending> {
     request.connection = None;
     let from_us = request.client.clock.now_us();
-    // In a box of its own: with room for a TLS handshake it is larger than all the rest of the request.
-    let connected = Box::pin(request.client.dialer.connect()).await;
-    match connected {
+    match request.client.dialer.connect().await {
         Ok(connection) => {
             request.record.connect_us = Some(request.book_connect_wait(from_us) - from_us);
             request.connection = Some(connection);
@@ -83,7 +83,8 @@ async fn send_now(request: &mut InFlight<'_>, written: usize) {
     if let Some(connection) = &mut request.connection
         && !rest.is_empty()
     {
-        let _ = connection.write_all(rest).await;
+        // In a box, as connecting is: while an answer streams a request carries nothing of its send.
+        let _ = Box::pin(connection.write_all(rest)).await;
     }
 }
 
