@@ -8,6 +8,16 @@ use crate::progress::Progress;
 /// Exit code of an interrupted command.
 pub const INTERRUPTED: u8 = 130;
 
+/// Lets a write beyond the limit of a file's size (`ulimit -f`) fail as one to a full disk does, where the signal
+/// would kill the program. A program that is started gets the signal's own meaning back.
+pub fn survive_large_files() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _entered = runtime.enter();
+    // The handler stays when the stream is dropped.
+    signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop)?;
+    Ok(())
+}
+
 /// Watches for signals; the receiver turns true at the first. A thread of its own hears them, so that the second ends
 /// the program also while a large run is closed, or a lock is waited for.
 pub fn watch(progress: Progress) -> anyhow::Result<watch::Receiver<bool>> {

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::directories::is_disk_full;
 use crate::results::{self, FoundRun, Unreadable};
 use crate::schema::comparison::FailedTarget;
+use crate::schema::files::{ComparisonFile, RunFile};
 use crate::schema::plan::Plan;
 use crate::schema::refusal::{refuse, shown};
+use crate::schema::summary::RunSummary;
 
 use super::derive::{self, Derived};
 use super::event::{Event, Listener};
@@ -94,7 +96,7 @@ impl Again<'_> {
             )));
             return Ok(());
         }
-        self.comparison(&folder, &runs, failed)?;
+        self.comparison(&folder, runs, failed);
         self.folders.retain(|other| !same(other, &folder));
         Ok(())
     }
@@ -116,7 +118,9 @@ impl Again<'_> {
                 run
             }
             None => {
-                let stays = format!("{}: its records are gone, so it stays as it is", found.files.stem());
+                let [open, closed] = [found.files.records(), found.files.closed_records()];
+                let why = if open.exists() || closed.exists() { "cannot be read" } else { "are gone" };
+                let stays = format!("{}: its records {why}, so it stays as it is", found.files.stem());
                 (self.listen)(Event::Note(&stays));
                 derive::of_json(&found.files)?
             }
@@ -139,25 +143,28 @@ impl Again<'_> {
         }
     }
 
-    fn comparison(
-        &mut self,
-        folder: &Path,
-        runs: &[Derived],
-        failed: Vec<FailedTarget>,
-    ) -> anyhow::Result<()> {
-        let Some(Derived { file, .. }) = runs.first() else { return Ok(()) };
-        let failed = failed_targets(folder, &file.plan, runs, failed, self.unreadable);
+    fn comparison(&mut self, folder: &Path, mut runs: Vec<Derived>, failed: Vec<FailedTarget>) {
+        let known = results::read_comparison(&folder.join("comparison.json")).ok();
+        for gone in known.iter().flat_map(|known| only_in(known, &runs)).collect::<Vec<_>>() {
+            let key = gone.key();
+            (self.listen)(Event::Note(&format!(
+                "{}: the files of round {}, point {}, repeat {} are gone, so it stays as the comparison has it",
+                key.label, key.round, key.point, key.repeat
+            )));
+            runs.push(gone);
+        }
+        runs.sort_by_key(|run| run.file.summary.started_at);
+        let runs = runs.as_slice();
+        let Some(Derived { file, .. }) = runs.first() else { return };
+        let known = known.map(|known| known.comparison.failed).unwrap_or_default();
+        let failed = failed_targets(known, &file.plan, runs, failed, self.unreadable);
         let comparison = reports::compared(&file.plan, runs, &failed);
         let written = reports::write_folder(folder, &file.plan, &file.environment, comparison.clone(), runs);
         (self.listen)(Event::Compared { comparison: &comparison, folder: Some(folder) });
         for error in written.err().into_iter().flatten() {
-            if is_disk_full(&error) {
-                return Err(error);
-            }
             self.trouble = true;
             (self.listen)(Event::Trouble(&format!("error: {}", shown(&error))));
         }
-        Ok(())
     }
 }
 
@@ -206,18 +213,30 @@ fn removed(unreadable: &Unreadable) -> &'static str {
     if is_records && is_empty && std::fs::remove_file(path).is_ok() { "; removed" } else { "" }
 }
 
+/// Runs that a comparison holds and of which no file is left.
+fn only_in(known: &ComparisonFile, runs: &[Derived]) -> Vec<Derived> {
+    let Some(first) = runs.first().filter(|run| run.file.plan.run_id == known.plan.run_id) else {
+        return Vec::new();
+    };
+    let is_gone = |run: &&RunSummary| !runs.iter().any(|other| *other.key() == run.key);
+    let gone = known.comparison.runs.iter().filter(is_gone);
+    gone.map(|run| Derived {
+        files: first.files.clone(),
+        file: RunFile { summary: run.clone(), server: None, ..first.file.clone() },
+        ttft_ms: Vec::new(),
+    })
+    .collect()
+}
+
 /// What failed by the comparison's file, where the harness lived to write it, but for launches whose runs
 /// were all played since; runs that could not be made again; and every other target that lacks runs.
 fn failed_targets(
-    folder: &Path,
+    known: Vec<FailedTarget>,
     plan: &Plan,
     runs: &[Derived],
     lost: Vec<FailedTarget>,
     unreadable: bool,
 ) -> Vec<FailedTarget> {
-    let known = results::read_comparison(&folder.join("comparison.json"))
-        .map(|file| file.comparison.failed)
-        .unwrap_or_default();
     let of_launch = plan.loads.len() * plan.repeats as usize;
     let is_played = |failed: &FailedTarget| {
         let own = |run: &&Derived| run.key().label == failed.label && run.key().round == failed.round;

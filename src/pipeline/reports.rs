@@ -5,7 +5,6 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::analysis::{ComparisonInput, compare};
-use crate::directories::is_disk_full;
 use crate::report::chart::{self, Chart, ChartContext, ChartInput};
 use crate::report::csv::{self, SummaryRow};
 use crate::report::markdown;
@@ -25,7 +24,7 @@ pub fn compared(plan: &Plan, runs: &[Derived], failed: &[FailedTarget]) -> Compa
 }
 
 /// Writes a comparison's directory: `summary.csv`, `plots/`, `report.md`, `comparison.json`; and the plan and the
-/// machine, where the directory was deleted. A file that cannot be written costs no other, unless the disk is full.
+/// machine, where the directory was deleted. A file that cannot be written costs no other.
 ///
 /// # Errors
 /// Those of all files that could not be written.
@@ -46,22 +45,14 @@ pub fn write_folder(
         environment: environment.clone(),
         comparison,
     };
-    let steps: [&dyn Fn() -> anyhow::Result<()>; 5] = [
-        &|| ensure_folder(folder, plan, environment),
+    ensure_folder(folder, plan, environment).map_err(|error| vec![error])?;
+    let steps: [&dyn Fn() -> anyhow::Result<()>; 4] = [
         &|| results::write_table(&folder.join("summary.csv"), &csv::summary_header(), &rows),
         &|| write_plots(&folder.join("plots"), &file, runs),
         &|| results::write_atomic(&folder.join("report.md"), markdown::report_md(&file).as_bytes()),
         &|| results::write_json(&folder.join("comparison.json"), &file),
     ];
-    let mut errors = Vec::new();
-    for step in steps {
-        let Err(error) = step() else { continue };
-        let is_last = is_disk_full(&error);
-        errors.push(error);
-        if is_last {
-            break;
-        }
-    }
+    let errors: Vec<anyhow::Error> = steps.into_iter().filter_map(|step| step().err()).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 

@@ -11,6 +11,7 @@ use crate::report::csv::{self, SummaryRow};
 use crate::results::{self, Patience, Standing};
 use crate::schema::comparison::FailedTarget;
 use crate::schema::plan::Plan;
+use crate::schema::refusal::with_cures;
 
 use super::derive::Derived;
 use super::event::{Event, Listener};
@@ -107,11 +108,10 @@ impl<'a> Rows<'a> {
         }
         let (Some(first), Some(why)) = (missing.first(), why) else { return false };
         let rows = if missing.len() == 1 { "1 row".to_owned() } else { format!("{} rows", missing.len()) };
-        (self.listen)(Event::Trouble(&format!(
-            "error: {rows} could not be put into {}: {why:#}\nhint: mend that file, then: harness report {}",
-            first.directory.join(first.file).display(),
-            first.directory.display()
-        )));
+        let path = first.directory.join(first.file);
+        let what = format!("error: {rows} could not be put into {}: {why:#}", path.display());
+        let cure = format!("mend that file, then: harness report {}", first.directory.display());
+        (self.listen)(Event::Trouble(&with_cures(what, [cure.as_str()])));
         true
     }
 }

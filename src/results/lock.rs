@@ -66,6 +66,10 @@ pub(super) fn lock(file: &File, path: &Path, patience: Patience<'_>) -> Result<(
 
 /// True where another process holds the lock of a file that is there.
 pub(super) fn is_held(path: &Path) -> bool {
+    // To open a pipe that nobody writes would wait for ever.
+    if !std::fs::metadata(path).is_ok_and(|is| is.is_file()) {
+        return false;
+    }
     let Ok(file) = File::open(path) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }

@@ -31,7 +31,5 @@ pub use requests_csv::read_ttft_ms;
 pub use run_id::{TakenId, take_directory};
 pub use sample_reader::{ReadSamples, read_samples};
 pub use sample_writer::SampleWriter;
-pub use summary_csv::{
-    Put, SIMULATED_FILE, SUMMARY_FILE, Standing, keep_rows, put_rows, summary_holds, write_table,
-};
+pub use summary_csv::{Put, SIMULATED_FILE, SUMMARY_FILE, Standing, keep_rows, put_rows, write_table};
 pub use writable::check_writable;

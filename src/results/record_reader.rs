@@ -207,7 +207,8 @@ fn latest_us(record: &RequestRecord) -> u64 {
         record.last_token_us,
         Some(record.end_us),
     ];
-    stamps.into_iter().flatten().max().unwrap_or(0)
+    let chunk = record.chunks.iter().last().map(|chunk| chunk.at_us);
+    stamps.into_iter().chain([chunk]).flatten().max().unwrap_or(0)
 }
 
 impl Iterator for RecordReader {

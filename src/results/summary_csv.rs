@@ -211,19 +211,6 @@ fn holds(file: &mut File, key: &RowKey) -> bool {
     each_row(file, |_, _, columns, row| found |= columns.is(row, key)).is_ok() && found
 }
 
-/// True where `file` of the directory has a row of this run.
-///
-/// # Errors
-/// The file is there and cannot be read.
-pub fn summary_holds(directory: &Path, file: &str, run_id: &str, key: &RunKey) -> Result<bool> {
-    let path = directory.join(file);
-    if !path.exists() {
-        return Ok(false);
-    }
-    let mut file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(holds(&mut file, &RowKey::of_run(run_id, key)))
-}
-
 /// Takes out of `file` every row of this run id but those of `kept`: what is played again must not stand
 /// twice. The file is replaced as a whole, under the lock that [`put_rows`] takes.
 ///

@@ -8,6 +8,7 @@ mod names;
 mod records;
 mod rows;
 mod summary_csv;
+mod treated;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ use harness::analysis::{Finish, Summarizer, SummaryInput};
 use harness::report::csv::{RequestsCsv, SummaryRow, requests_header, summary_header, summary_row};
 use harness::results::{
     AtomicFile, CRASHED, Patience, Put, RecordReader, RecordWriter, RunFiles, SUMMARY_FILE, Standing,
-    check_writable, find_runs, put_rows, read_comparison, read_run, take_directory, write_atomic, write_json,
+    TakenId, check_writable, find_runs, put_rows, read_comparison, read_run, take_directory, write_atomic,
+    write_json,
 };
 use harness::schema::SCHEMA_VERSION;
 use harness::schema::comparison::{Comparison, FailedTarget};
