@@ -127,6 +127,8 @@ pub async fn run(
     if plan.loads.is_empty() || plan.targets.is_empty() {
         bail!("a plan without a load or a target has nothing to measure");
     }
+    // It stands in every file, and is refused when it is read back.
+    results::check_run_id(&plan.run_id)?;
     let mut closed = Closed::of_disk(session, listen, shutdown.clone())?;
     let keys: BTreeSet<RunKey> = closed.runs.iter().map(|run| run.key().clone()).collect();
     let visits = visits(plan, &keys);

@@ -76,6 +76,7 @@ impl Again<'_> {
         for run in &living {
             self.leave_alone(run.files.stem());
         }
+        results::check_directory(first.files.directory())?;
         let mut runs = Vec::new();
         let mut failed = Vec::new();
         for run in over {

@@ -13,18 +13,28 @@ use crate::schema::plan::file_stamp;
 /// The longest name that comes from a file, bytes: what a file's name may have.
 const LONGEST_NAME: usize = 200;
 
-/// Checks that a name from a file (a run id, a label) leads nowhere: it may become part of a path.
+/// Checks that a run id leads nowhere: it becomes part of a path, and a file that holds one may be anybody's.
 ///
 /// # Errors
 /// It is no plain name.
-pub fn check_name(what: &str, name: &str) -> Result<()> {
-    let plain = !name.is_empty()
-        && name.len() <= LONGEST_NAME
-        && !name.starts_with('.')
-        && !name.chars().any(|letter| letter.is_control() || matches!(letter, '/' | '\\'));
-    if plain {
-        return Ok(());
-    }
+pub fn check_run_id(run_id: &str) -> Result<()> {
+    let is_plain = !run_id.starts_with('.') && !run_id.contains(['/', '\\']);
+    if is_plain && is_short_text(run_id) { Ok(()) } else { refused("run id", run_id) }
+}
+
+/// Checks a label from a file: it stands in every row and picture.
+///
+/// # Errors
+/// It is empty, holds control characters, or is longer than a file's name.
+pub fn check_label(label: &str) -> Result<()> {
+    if is_short_text(label) { Ok(()) } else { refused("label", label) }
+}
+
+fn is_short_text(name: &str) -> bool {
+    !name.is_empty() && name.len() <= LONGEST_NAME && !name.chars().any(char::is_control)
+}
+
+fn refused(what: &str, name: &str) -> Result<()> {
     let shown: String = name.chars().take(40).collect();
     bail!("the {what} {shown:?} is no plain name")
 }

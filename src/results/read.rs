@@ -15,7 +15,7 @@ use crate::schema::files::{ComparisonFile, RunFile};
 use crate::schema::plan::Plan;
 
 use super::bounded::LARGEST_JSON;
-use super::name::check_name;
+use super::name::{check_label, check_run_id};
 use super::version_1;
 
 /// Reads `{backend}_{YYYYMMDD_HHMMSS}.json`.
@@ -24,8 +24,8 @@ use super::version_1;
 /// No such file, another kind of file, or one of a later version of this program.
 pub fn read_run(path: &Path) -> Result<RunFile> {
     let run: RunFile = read_kind(path, "run")?;
-    check_name("run id", &run.plan.run_id).with_context(|| path.display().to_string())?;
-    check_name("label", &run.summary.key.label).with_context(|| path.display().to_string())?;
+    check_run_id(&run.plan.run_id).with_context(|| path.display().to_string())?;
+    check_label(&run.summary.key.label).with_context(|| path.display().to_string())?;
     Ok(run)
 }
 
@@ -43,7 +43,7 @@ pub fn read_comparison(path: &Path) -> Result<ComparisonFile> {
 /// As [`read_run`]'s.
 pub fn read_plan(path: &Path) -> Result<Plan> {
     let plan: Plan = read_json(path)?;
-    check_name("run id", &plan.run_id).with_context(|| path.display().to_string())?;
+    check_run_id(&plan.run_id).with_context(|| path.display().to_string())?;
     Ok(plan)
 }
 

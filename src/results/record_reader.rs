@@ -13,7 +13,7 @@ use crate::schema::record::RequestRecord;
 
 use super::bounded::{LATEST_US, LONGEST_LINE, read_line};
 use super::json_lines::open_lines;
-use super::name::{RunFiles, check_name};
+use super::name::{RunFiles, check_label, check_run_id};
 use super::version_1;
 
 /// Why a run without a footer is partial.
@@ -88,8 +88,8 @@ impl RecordReader {
                 SCHEMA_VERSION
             );
         }
-        check_name("run id", &header.plan.run_id).with_context(|| format!("{}:1", path.display()))?;
-        check_name("label", &header.key.label).with_context(|| format!("{}:1", path.display()))?;
+        check_run_id(&header.plan.run_id).with_context(|| format!("{}:1", path.display()))?;
+        check_label(&header.key.label).with_context(|| format!("{}:1", path.display()))?;
         Ok(RecordReader {
             path: path.to_owned(),
             lines,

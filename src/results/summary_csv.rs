@@ -100,29 +100,34 @@ struct NewRow {
     key: Option<RowKey>,
 }
 
-/// Appends what has no row yet; where a row is to be put right, the file is replaced as a whole.
+/// Appends what has no row yet; where a row is to be put right, or stands twice, the file is replaced as a whole.
 fn put(file: &mut File, path: &Path, new: &[NewRow], standing: Standing) -> Result<()> {
-    let mut left: Vec<&NewRow> = new.iter().collect();
-    let mut right: Vec<(u64, &[u8])> = Vec::new();
+    let mut found = vec![false; new.len()];
+    // What becomes of a line: nothing is left of one that stands twice.
+    let mut edits: Vec<(u64, &[u8])> = Vec::new();
     each_row(file, |number, line, columns, row| {
-        let of_row = |new: &&NewRow| {
+        let of_row = |new: &NewRow| {
             new.key.as_ref().is_some_and(|key| {
                 columns.is(row, key) && (standing == Standing::Kept || key.is_of_the_run(columns, row))
             })
         };
-        let Some(place) = left.iter().position(of_row) else { return };
-        let found = left.remove(place);
-        if standing == Standing::Replaced && cells(line) != cells(&found.line) {
-            right.push((number, &found.line));
+        let Some((new, found)) = new.iter().zip(&mut found).find(|(new, _)| of_row(new)) else { return };
+        let is_second = std::mem::replace(found, true);
+        match standing {
+            Standing::Kept => {}
+            Standing::Replaced if is_second => edits.push((number, b"")),
+            Standing::Replaced if cells(line) == cells(&new.line) => {}
+            Standing::Replaced => edits.push((number, &new.line)),
         }
     })?;
-    let appended: Vec<u8> = left.iter().flat_map(|new| new.line.iter().copied()).collect();
-    if right.is_empty() {
+    let left = new.iter().zip(&found).filter(|(_, found)| !**found);
+    let appended: Vec<u8> = left.flat_map(|(new, _)| new.line.iter().copied()).collect();
+    if edits.is_empty() {
         return if appended.is_empty() { Ok(()) } else { append(file, &appended) };
     }
     // The file itself, where the name is a link. Who waits for the lock finds another file of the name.
     let mut whole = AtomicFile::create(&path.canonicalize()?)?;
-    let mut rest = right.into_iter().peekable();
+    let mut rest = edits.into_iter().peekable();
     each_line(file, |number, line| match rest.next_if(|(wrong, _)| *wrong == number) {
         Some((_, row)) => whole.write_all(row),
         None => whole.write_all(line),

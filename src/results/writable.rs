@@ -19,17 +19,28 @@ const LITTLE_ROOM: u64 = 64 << 20;
 /// # Errors
 /// Names the directory or the file, and the cure.
 pub fn check_writable(directory: &Path, summary: &str) -> Result<Option<String>> {
+    check_directory(directory)?;
+    check_summary(&directory.join(summary))?;
+    let Ok(disk) = rustix::fs::statvfs(directory) else { return Ok(None) };
+    Ok(little_room(directory, disk.f_bavail.saturating_mul(disk.f_frsize), disk.f_blocks))
+}
+
+/// Proves that a directory takes files; makes it.
+///
+/// # Errors
+/// Names the directory and the cure.
+pub fn check_directory(directory: &Path) -> Result<()> {
     let probe = || {
         std::fs::create_dir_all(directory)?;
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
         file.write_all(&[0; PROBE_BYTES])
     };
-    probe().or_refuse(
+    // The probe's own name says nothing.
+    let probed = probe().map_err(|error| std::io::Error::from(error.kind()));
+    probed.or_refuse(
         || format!("cannot write results to {}", directory.display()),
         "choose a directory that you may write, on a disk with room, with --output DIR",
-    )?;
-    check_summary(&directory.join(summary))?;
-    Ok(little_room(directory))
+    )
 }
 
 /// The file of all runs is not there, or can be appended to.
@@ -47,15 +58,25 @@ fn check_summary(path: &Path) -> Result<()> {
     }
 }
 
-fn little_room(directory: &Path) -> Option<String> {
-    let disk = rustix::fs::statvfs(directory).ok()?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-    // A file system that does not tell has no blocks at all.
-    (disk.f_blocks > 0 && free < LITTLE_ROOM).then(|| {
+/// A file system that does not tell its size has no blocks at all.
+fn little_room(directory: &Path, free_bytes: u64, blocks: u64) -> Option<String> {
+    (blocks > 0 && free_bytes < LITTLE_ROOM).then(|| {
         format!(
             "warning: the disk of {} has {} MiB left, and a run ends when it is full",
             directory.display(),
-            free >> 20
+            free_bytes >> 20
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_room_is_warned_of_where_the_disk_tells_its_size() {
+        let said = |free_mib: u64, blocks| little_room(Path::new("results"), free_mib << 20, blocks);
+        assert!(said(7, 100).is_some_and(|text| text.contains("results has 7 MiB left")));
+        assert_eq!((said(64, 100), said(0, 0)), (None, None));
+    }
 }

@@ -207,7 +207,7 @@ fn change_header(path: &Path, change: impl FnOnce(&mut Value)) {
 }
 
 #[test]
-fn a_run_id_or_a_label_that_leads_out_of_the_directory_is_refused() {
+fn a_run_id_that_leads_out_of_the_directory_and_a_label_that_is_no_text_are_refused() {
     let place = Place::new();
     let args = ["compare", "--simulate", "--backend", "a=vllm", "--duration", "10m", "--concurrency", "2"];
     let mut running = place.start(&args);
@@ -220,18 +220,40 @@ fn a_run_id_or_a_label_that_leads_out_of_the_directory_is_refused() {
     place.write("victim/report.md", "mine");
     let absolute = place.text("victim");
     let long = "x".repeat(5000);
-    for bad in ["../victim", &absolute, "a/../../victim", "", "..", ".", "a\0b", "a\nb", &long] {
-        for field in ["run_id", "label"] {
-            fs::write(&records, &whole).unwrap();
-            change_header(&records, |head| match field {
-                "run_id" => head["plan"]["run_id"] = bad.into(),
-                _ => head["label"] = bad.into(),
-            });
-            report(&place).expect(1).says(&["_records.jsonl:1", "is no plain name"]);
-            place.run(&["report", records.to_str().unwrap()]).expect(2);
-            assert_eq!(fs::read_dir(place.path("victim")).unwrap().count(), 1, "{field} {bad:.20}");
-            assert_eq!(place.read("victim/report.md"), "mine");
-        }
+    let no_text = ["", "a\0b", "a\nb", &long];
+    let leads_out = ["../victim", &absolute, "a/../../victim", "..", "."];
+    let run_ids = no_text.iter().chain(&leads_out).map(|bad| ("run_id", *bad));
+    for (field, bad) in run_ids.chain(no_text.iter().map(|bad| ("label", *bad))) {
+        fs::write(&records, &whole).unwrap();
+        change_header(&records, |head| match field {
+            "run_id" => head["plan"]["run_id"] = bad.into(),
+            _ => head["label"] = bad.into(),
+        });
+        report(&place).expect(1).says(&["_records.jsonl:1", "is no plain name"]);
+        place.run(&["report", records.to_str().unwrap()]).expect(2);
+        assert_eq!(fs::read_dir(place.path("victim")).unwrap().count(), 1, "{field} {bad:.20}");
+        assert_eq!(place.read("victim/report.md"), "mine");
+    }
+}
+
+#[test]
+fn a_label_and_a_directory_from_a_file_lead_to_no_path() {
+    let place = Place::new();
+    let args = ["run", "--simulate", "--backend", "a=vllm", "--duration", "10m", "--concurrency", "2"];
+    let mut running = place.start(&args);
+    running.wait_for_records(&place, "a-simulated", 2);
+    running.kill();
+    place.wait_until_nothing_lives();
+    let records = place.result("a-simulated", "_records.jsonl");
+    fs::create_dir(place.path("victim")).unwrap();
+    for label in ["../victim/x", "..", "/etc/x"] {
+        change_header(&records, |head| {
+            head["label"] = label.into();
+            head["plan"]["targets"][0]["label"] = label.into();
+            head["plan"]["output"] = serde_json::json!({"directory": place.text("victim"), "folder": true});
+        });
+        report(&place).expect(1);
+        assert_eq!(fs::read_dir(place.path("victim")).unwrap().count(), 0, "{label}");
     }
 }
 

@@ -121,6 +121,15 @@ fn a_run_has_one_row_and_the_row_of_its_launch_becomes_the_runs() {
 }
 
 #[test]
+fn of_two_rows_of_one_run_one_is_left() {
+    let partial = MINE.replace(",ok", ",partial");
+    for two in [format!("{partial}\n{OLD}\n{MINE}"), format!("{MINE}\n{OLD}\n{partial}")] {
+        let (directory, _) = after(format!("{HEAD}\n{two}\n").as_bytes());
+        assert_eq!(text(&directory), format!("{HEAD}\n{MINE}\n{OLD}\n"));
+    }
+}
+
+#[test]
 fn figures_of_another_run_that_shares_a_key_stay() {
     let other = "2026-02-01T14:29:00.000Z,mine,a,1,1,1,9,ok";
     let (directory, _) = after(format!("{HEAD}\n{other}\n").as_bytes());
