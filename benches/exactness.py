@@ -16,7 +16,7 @@ import time
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SECTIONS = ["cpu", "closed", "open", "arrivals", "live", "records", "simulator", "startup"]
+SECTIONS = ["cpu", "closed", "open", "acks", "arrivals", "live", "records", "simulator", "startup"]
 STREAMS, TOKENS, TTFT_MS, ITL_MS = 1000, 128, 50, 20
 
 
@@ -201,6 +201,27 @@ def many_records(requests, tokens=8):
         return most / 1e6, seconds, size / 1e6, report_most / 1e6, time.monotonic() - report_started
 
 
+def ttft_beside_truth(server, binary, streams, is_open, rounds):
+    """TTFT of requests of 16 tokens, mean and p99 by the client and mean by the server, ms."""
+    tokens, ttft_s, itl_s = 16, 0.010, 0.020
+    requests = streams * rounds
+    traffic = ["--rate", f"{streams / (ttft_s + (tokens - 1) * itl_s):.3f}"] if is_open else ["--concurrency", str(streams), "--ramp", "0s"]  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        client([
+            binary, "bench", "--url", f"http://127.0.0.1:{server.port}", "--backend", "vllm", "--endpoint", "completions",
+            "--requests", str(requests), "--max-tokens", str(tokens), "--ignore-eos", "--warmup", str(streams),
+            "--output", os.path.join(folder, "results"), "--quiet", *traffic,
+        ])  # fmt: skip
+        (file,) = glob.glob(os.path.join(folder, "results", "*_[0-9]*.json"))
+        with open(file) as run:
+            ttft = json.load(run)["summary"]["metrics"]["ttft_ms"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/truth", timeout=60) as answer:
+        truth = sorted(map(json.loads, answer.read().splitlines()), key=lambda line: line["arrival_mono_ns"])[-requests:]
+    own = statistics.mean(line["writes"][0][1] - line["arrival_mono_ns"] for line in truth) / 1e6
+    server.reset()
+    return ttft["mean"], ttft["p99"], own
+
+
 def startup_ms(runs=20):
     times = []
     for _ in range(runs):
@@ -264,6 +285,21 @@ def show_memory(counts):
     print(f"\nSlope: {(most - least) * 1e6 / (last - first):.0f} bytes a live request")
 
 
+def show_acks(rounds):
+    clients = {"quick ACK": HARNESS}
+    # A harness of before the quick ACK, where there is one: commit d1cdf8b.
+    if "BENCH_WITHOUT_QUICK_ACK" in os.environ:
+        clients["without"] = os.environ["BENCH_WITHOUT_QUICK_ACK"]
+    heads = [f"{name}: {figure}" for name in clients for figure in ("mean", "p99", "server's own")]
+    table("TTFT (ms) of a server whose first token is made 10 ms after the head, 20 ms between tokens", "server", "loop", "streams", *heads)  # fmt: skip
+    for flags, name in (["--nagle"], "Nagle on"), ([], "TCP_NODELAY"):
+        with Simulator("--ttft", "10ms", "--itl", "20ms", *flags) as server:
+            for loop in ("closed", "open"):
+                for streams in (1, 4, 32):
+                    found = [ttft_beside_truth(server, binary, streams, loop == "open", rounds) for binary in clients.values()]
+                    row(name, loop, streams, *(f"{value:.2f}" for values in found for value in values))
+
+
 def show_arrivals(rate, seconds):
     table(f"Arrivals of an open loop at {rate} requests/s, one thread", "requests", "gap CV", "dispersion (10 ms)", "lag-1")
     found = calibrate(f"{rate}/s", seconds)[0]
@@ -302,6 +338,8 @@ def main():
         show_closed(["250x50", "250x200", "1000x50"], 3 if quick else 20)
     if "open" in only:
         show_open(1000, 3 if quick else 15)
+    if "acks" in only:
+        show_acks(6 if quick else 30)
     if "arrivals" in only:
         show_arrivals(1000, 10 if quick else 100)
     if "live" in only:

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::schema::refusal::refusal;
+use crate::schema::text::write_json_indented;
 
 /// Engines, models and calibrations: `HARNESS_DATA_DIR`, else `$XDG_DATA_HOME/harness`, else
 /// `~/.local/share/harness`.
@@ -56,13 +57,25 @@ impl AtomicFile {
     /// # Errors
     /// The directory is missing or cannot be written.
     pub fn create(path: &Path) -> Result<Self> {
+        // Results are for everyone whom the umask lets read; the crate's own default is 0600.
+        AtomicFile::create_with(path, 0o666)
+    }
+
+    /// The same for a file that nobody else may read.
+    ///
+    /// # Errors
+    /// As [`AtomicFile::create`]'s.
+    pub fn create_private(path: &Path) -> Result<Self> {
+        AtomicFile::create_with(path, 0o600)
+    }
+
+    fn create_with(path: &Path, mode: u32) -> Result<Self> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = directory.unwrap_or(Path::new("."));
         let file = tempfile::Builder::new()
             .prefix(".harness-")
             .suffix(".part")
-            // Results are for everyone whom the umask lets read; the crate's own default is 0600.
-            .permissions(Permissions::from_mode(0o666))
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory)
             .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(AtomicFile { path: path.to_owned(), file: BufWriter::new(file) })
@@ -121,7 +134,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 /// As [`AtomicFile`]'s.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
-    serde_json::to_writer_pretty(&mut file, value)
+    write_json_indented(&mut file, value)
         .map_err(anyhow::Error::from)
         .and_then(|()| file.write_all(b"\n").map_err(anyhow::Error::from))
         .with_context(|| format!("cannot write {}", path.display()))?;

@@ -37,7 +37,7 @@
 //! the Plan; errors are printed in one place, with their hints.
 //!
 //! `schema`: the nouns, and the file formats made of them. Begin with `schema::plan` and `schema::record`.
-//! `schema::refusal` is the error that a person reads.
+//! `schema::refusal` is the error that a person reads; `schema::text` keeps text from outside from acting.
 //!
 //! `pipeline`: the one composer of stages, silent: visits, serve, measure, record, derive, reports; and all of it
 //! again from the raw records. What happens is told as events to whoever listens.
@@ -71,11 +71,11 @@
 //!
 //! `programs`: ground. Finds a program, runs one with a deadline.
 //!
-//! `secrets`: ground. What is a secret, in one rule.
+//! `secrets`: ground. What is a secret, in one rule; the keys of this process, taken out of what comes from outside.
 //!
 //! `environment`: ground. Looks at this machine once.
 //!
-//! `progress`: the live lines on stderr, for `commands` and `pipeline` alone.
+//! `progress`: all that is printed, safe to show, and the live lines on stderr; for `commands` and `pipeline` alone.
 //!
 //! # As a library
 //!
@@ -113,8 +113,8 @@
 //!
 //! # Who may import whom
 //!
-//! 1. A stage imports [`schema`] and ground, and nothing else of ours. Ground imports `schema`; `schema` and
-//!    [`cli`] import nothing of ours. The list of ground is closed, by name, in the test.
+//! 1. A stage imports [`schema`] and ground, and nothing else of ours; [`progress`] too. Ground imports `schema`;
+//!    `schema` and [`cli`] import nothing of ours. The list of ground is closed, by name, in the test.
 //! 2. Only [`pipeline`] and [`commands`] import stages. `main` imports `cli` and `commands`.
 //! 3. No circle of files.
 

@@ -1,13 +1,18 @@
-//! The live line on stderr: a bar on a terminal, a plain line now and then elsewhere, nothing when quiet.
+//! All that is printed: results on stdout; talk on stderr, with a live line that is a bar on a terminal, a plain line
+//! now and then elsewhere, nothing when quiet. What cannot be printed is lost, and nothing else is: a closed pipe, a
+//! full disk or a terminal that is gone ends the printing, not the run.
 
-use std::io::IsTerminal;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::schema::live::LiveCounters;
+use crate::schema::text::{plain, plain_lines};
+use crate::secrets::{from_outside, hide_kept};
 
 /// How often a run tells of itself where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
@@ -62,7 +67,7 @@ impl Progress {
     pub fn start(&self, head: &str) -> Activity {
         let bar = ProgressBar::with_draw_target(None, self.target());
         bar.set_style(style("{spinner} {prefix} {wide_msg}"));
-        bar.set_prefix(head.to_owned());
+        bar.set_prefix(plain(head).into_owned());
         if self.terminal {
             bar.enable_steady_tick(DRAW_INTERVAL);
         }
@@ -89,7 +94,7 @@ impl Progress {
         };
         bar.set_length(length.max(1));
         bar.set_style(style("  {prefix} [{bar:16}] {wide_msg}").progress_chars("=> "));
-        bar.set_prefix(label.to_owned());
+        bar.set_prefix(plain(label).into_owned());
         let (finish, finished) = std::sync::mpsc::channel();
         let (terminal, plain) = (self.terminal, !self.quiet && !self.terminal);
         let label = label.to_owned();
@@ -132,6 +137,7 @@ pub struct Activity {
 impl Activity {
     /// What is being done now.
     pub fn message(&self, message: &str) {
+        let message = &*from_outside(message);
         self.bar.set_message(message.to_owned());
         if !self.plain {
             return;
@@ -217,14 +223,80 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-#[expect(clippy::print_stderr, reason = "this module is the one that talks on stderr")]
+/// Results, on stdout; whole lines. Colours stay on a terminal alone.
+pub fn print(text: &str) {
+    let stdout = std::io::stdout();
+    let shown = shown(text.trim_end_matches('\n'), stdout.is_terminal());
+    print_to(stdout.lock(), &shown);
+}
+
+/// An error, on stderr.
+pub fn complain(text: &str) {
+    write_line(text);
+}
+
 fn write_line(line: &str) {
-    eprintln!("{line}");
+    print_to(std::io::stderr().lock(), &shown(line, false));
+}
+
+/// The longest that a stream is waited for which takes nothing: its reader sleeps, or its terminal is held.
+const STALLED: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+/// A pipe that says it is ready takes so much at once without blocking, bytes.
+const AT_ONCE: usize = 4096;
+
+/// Writes a line, in one piece where it can be, and gives up where nobody takes it.
+fn print_to(mut stream: impl Write + AsFd, text: &str) {
+    let line = format!("{text}\n");
+    for part in line.as_bytes().chunks(AT_ONCE) {
+        let mut polled = [PollFd::new(&stream, PollFlags::OUT)];
+        let ready = poll(&mut polled, Some(&STALLED));
+        // What cannot be waited for (a file, a broken pipe) is told by the write itself.
+        if ready == Ok(0) || stream.write_all(part).and_then(|()| stream.flush()).is_err() {
+            return;
+        }
+    }
+}
+
+/// A text without keys and without characters that act: whoever made it may have taken it from outside. Of what acts,
+/// only colours and bold are left, where they are wanted.
+fn shown(text: &str, colours: bool) -> String {
+    let hidden = hide_kept(text);
+    if !colours {
+        return plain_lines(&hidden).into_owned();
+    }
+    let mut parts = hidden.split("\u{1b}[");
+    let mut shown = plain_lines(parts.next().unwrap_or_default()).into_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_digit() && c != ';');
+        if end.is_some_and(|end| part[end..].starts_with('m')) {
+            shown.push_str("\u{1b}[");
+        }
+        shown.push_str(&plain_lines(part));
+    }
+    shown
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_printed_acts_but_colours_where_they_are_wanted() {
+        let text = "\u{1b}[1mhead\u{1b}[0m \u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\u{202e}\nnext";
+        assert_eq!(shown(text, true), "\u{1b}[1mhead\u{1b}[0m 2J ]0;t  31m \nnext");
+        assert!(!shown(text, false).chars().any(|c| c != '\n' && crate::schema::text::acts(c)));
+    }
+
+    #[test]
+    fn a_stream_that_takes_nothing_is_given_up() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let since = Instant::now();
+        // More than any pipe holds.
+        print_to(writer.try_clone().unwrap(), &"x".repeat(3 << 20));
+        assert!(since.elapsed() < Duration::from_secs(10));
+        drop(reader);
+        print_to(writer, "into a broken pipe");
+    }
 
     #[test]
     fn the_live_line_tells_done_total_in_flight_failures_and_ttft() {

@@ -4,16 +4,19 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, StatusCode};
+use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode};
 use serde_json::Value;
 
 use crate::schema::plan::HttpSettings;
 use crate::schema::refusal::refuse;
+use crate::schema::text::plain;
 
 /// A metrics page that is longer has no end, bytes.
-const LARGEST_PAGE: usize = 16 << 20;
+const LARGEST_PAGE: usize = 8 << 20;
+/// A list of models that is longer has no end, bytes.
+const LARGEST_LIST: usize = 4 << 20;
 
 /// Time that a question to a server that runs may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -34,6 +37,9 @@ pub enum NoAnswer {
     /// It answers with another status than 200.
     #[error("{0}")]
     Status(StatusCode),
+    /// It sends us elsewhere, which is not followed.
+    #[error("{0} (to {1})")]
+    Redirect(StatusCode, String),
     /// What it answers is no JSON, or no list of models.
     #[error("no list of models: {0}")]
     NoList(String),
@@ -45,6 +51,17 @@ impl From<reqwest::Error> for NoAnswer {
     }
 }
 
+/// Where a redirect leads, without a password or a key in its query; none where the answer is no redirect.
+fn redirect_target(response: &Response) -> Option<String> {
+    let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection())?;
+    let mut url = response.url().join(&String::from_utf8_lossy(location.as_bytes())).ok()?;
+    url.set_query(None);
+    url.set_fragment(None);
+    // An address without a host has no user either.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    Some(plain(url.as_str()).into_owned())
+}
+
 /// The end of the chain says what happened; each level above repeats the address.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
@@ -54,10 +71,11 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// Straight to the server, whatever proxy is set. It keeps no connection open between two questions: an open
+/// Straight to the server, whatever proxy is set, and to no other: a redirect is not followed, as in the load, so
+/// that what the headers hold goes nowhere else. It keeps no connection open between two questions: an open
 /// one would hold up a server that is to be stopped.
 fn builder() -> ClientBuilder {
-    Client::builder().no_proxy().pool_max_idle_per_host(0)
+    Client::builder().no_proxy().pool_max_idle_per_host(0).redirect(Policy::none())
 }
 
 /// A client with the plan's headers, key and trust.
@@ -113,7 +131,7 @@ fn secret(value: &str) -> anyhow::Result<HeaderValue> {
 /// # Errors
 /// The client cannot be made.
 pub fn loading_client() -> reqwest::Result<Client> {
-    let builder = builder().http1_only().redirect(Policy::none());
+    let builder = builder().http1_only();
     builder.connect_timeout(CONNECT_LOADING).timeout(ANSWER_LOADING).build()
 }
 
@@ -132,10 +150,29 @@ pub async fn status(client: &Client, url: &str) -> Result<StatusCode, NoAnswer> 
 pub async fn models(client: &Client, url: &str) -> Result<Vec<String>, NoAnswer> {
     let response = client.get(url).send().await?;
     if !response.status().is_success() {
-        return Err(NoAnswer::Status(response.status()));
+        let status = response.status();
+        return Err(match redirect_target(&response) {
+            Some(target) => NoAnswer::Redirect(status, target),
+            None => NoAnswer::Status(status),
+        });
     }
-    let list: Value = response.json().await.map_err(|error| NoAnswer::NoList(root_cause(&error)))?;
+    let Some(bytes) = bounded(response, LARGEST_LIST).await? else {
+        return Err(NoAnswer::NoList(format!("it does not end within {} MB", LARGEST_LIST >> 20)));
+    };
+    let list: Value = serde_json::from_slice(&bytes).map_err(|error| NoAnswer::NoList(error.to_string()))?;
     names(&list).ok_or_else(|| NoAnswer::NoList("`data` is missing".to_owned()))
+}
+
+/// The body of an answer; none where it is longer than `largest` bytes: what comes beyond is not read.
+async fn bounded(mut response: Response, largest: usize) -> reqwest::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    while let Some(part) = response.chunk().await? {
+        if bytes.len() + part.len() > largest {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(Some(bytes))
 }
 
 /// Names in an OpenAI list (`data[].id`).
@@ -148,14 +185,13 @@ fn names(list: &Value) -> Option<Vec<String>> {
 ///
 /// # Errors
 /// Nothing answers there, or something that is no inference server.
-pub async fn listed_models(client: &Client, base_url: &str) -> anyhow::Result<Vec<String>> {
-    let url = format!("{base_url}/v1/models");
-    match models(client, &url).await {
+pub async fn listed_models(client: &Client, url: &str) -> anyhow::Result<Vec<String>> {
+    match models(client, url).await {
         Ok(models) => Ok(models),
-        Err(NoAnswer::Status(status)) => bail!("{url} answers {status}"),
+        Err(why @ (NoAnswer::Status(_) | NoAnswer::Redirect(..))) => bail!("{url} answers {why}"),
         Err(NoAnswer::NoList(why)) => bail!("{url} answers with something that is no model list: {why}"),
         Err(why @ (NoAnswer::NoConnection(_) | NoAnswer::Broken(_))) => {
-            bail!("nothing answers at {base_url}: {why}")
+            bail!("{url} does not answer: {why}")
         }
     }
 }
@@ -165,22 +201,21 @@ pub async fn listed_models(client: &Client, base_url: &str) -> anyhow::Result<Ve
 /// # Errors
 /// When the page cannot be read in time, does not end, or is answered with another status than 200.
 pub async fn metrics_page(client: &Client, url: &str) -> anyhow::Result<Option<Vec<u8>>> {
-    let mut response =
+    let response =
         client.get(url).send().await.with_context(|| format!("cannot read the server's metrics at {url}"))?;
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED => return Ok(None),
-        status => bail!("the server answers {status} for its metrics at {url}"),
-    }
-    let mut bytes = Vec::new();
-    let broke_off = || format!("the server's metrics at {url} broke off");
-    while let Some(part) = response.chunk().await.with_context(broke_off)? {
-        bytes.extend_from_slice(&part);
-        if bytes.len() > LARGEST_PAGE {
-            bail!("the server's metrics at {url} do not end within {LARGEST_PAGE} bytes");
+        status => {
+            let target = redirect_target(&response).map(|target| format!(" (to {target})"));
+            bail!("the server answers {status}{} for its metrics at {url}", target.unwrap_or_default())
         }
     }
-    Ok(Some(bytes))
+    let broke_off = || format!("the server's metrics at {url} broke off");
+    match bounded(response, LARGEST_PAGE).await.with_context(broke_off)? {
+        Some(bytes) => Ok(Some(bytes)),
+        None => bail!("the server's metrics at {url} do not end within {} MB", LARGEST_PAGE >> 20),
+    }
 }
 
 #[cfg(test)]

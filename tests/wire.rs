@@ -4,7 +4,7 @@
 use harness::load::parse_answer;
 use harness::schema::plan::Sampling;
 use harness::schema::record::{FailureKind, Outcome, RequestRecord, TokenSource};
-use harness::schema::target::{Capabilities, ProtocolName};
+use harness::schema::target::{BodyFields, Capabilities, ProtocolName};
 
 /// What a capture holds, counted by hand and by an independent script.
 struct Expected {
@@ -51,7 +51,9 @@ fn protocol(capture: &str) -> Capabilities {
         continuous_usage: capture.starts_with("vllm") || capture.starts_with("sglang"),
         eos_in_usage: true,
         done_marker: true,
+        force_length: serde_json::Map::new(),
         body: serde_json::Map::new(),
+        fields: BodyFields::default(),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The doubts about one run, each by a stated rule.
 
 use crate::schema::caveat::Caveat;
-use crate::schema::client_figures::SERVER;
+use crate::schema::client_figures::{SERVER, ServerFigure};
 use crate::schema::record::StampKind;
 use crate::schema::summary::{RequestCounts, RunSummary, ServerCounts};
+
+use super::oddities::Oddities;
 
 /// Failures above this, % of issued requests.
 const FAILURES_PCT: f64 = 1.0;
@@ -17,12 +19,19 @@ const CACHED_PCT: f64 = 1.0;
 const HALF_A_TOKEN: f64 = 0.5;
 
 /// What the caveats need beside the summary.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Facts {
     pub(super) estimated: u64,
-    pub(super) chunk_difference_pct: Option<f64>,
+    /// Why the paces are withheld.
+    pub(super) withheld: Option<Caveat>,
+    /// The server sends tokens together.
+    pub(super) buffered: Option<Caveat>,
+    pub(super) one_at_a_time: Option<Caveat>,
+    /// Doubts about token counts.
+    pub(super) counts: Vec<Caveat>,
     /// `--ignore-eos` was asked for, and requests were sent without it.
     pub(super) length_not_forced: bool,
+    pub(super) oddities: Oddities,
 }
 
 /// The caveats of a run, the worst first.
@@ -30,24 +39,32 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
     let above = |percent: Option<f64>, limit: f64| percent.filter(|percent| *percent > limit);
     let completed = summary.requests.completed;
     let estimated = Some(facts.estimated).filter(|requests| *requests > 0);
-    let merged_pct = Some(100.0 * summary.client.merged_events);
+    // What the server sent together was not merged by the client.
+    let merged_pct = Some(100.0 * summary.client.merged_events).filter(|_| facts.buffered.is_none());
     let reason = |reason: &String| reason.clone();
-    [
+    let first = [
         summary.partial.as_ref().map(|why| Caveat::Partial { reason: reason(why) }),
         above(summary.requests.error_rate_pct(), FAILURES_PCT).map(|rate_pct| Caveat::Failures { rate_pct }),
         summary.client.client_limited.as_ref().map(|why| Caveat::ClientLimited { reason: reason(why) }),
+        no_such_counter(summary),
         server_difference(summary).map(|what| Caveat::ServerCountsDiffer { what }),
+    ];
+    let then = [
+        facts.buffered,
         read_stamps(summary),
         above(merged_pct, MERGED_PCT).map(|share_pct| Caveat::MergedEvents { share_pct }),
         estimated.map(|requests| Caveat::TokensEstimated { requests }),
-        facts.chunk_difference_pct.map(|difference_pct| Caveat::ItlWithheld { difference_pct }),
+        facts.withheld,
+        facts.one_at_a_time,
         above(cached_pct(summary), CACHED_PCT).map(|share_pct| Caveat::PrefixCacheHits { share_pct }),
+        summary.nagle.filter(|nagle| nagle.on).map(|nagle| Caveat::NagleOn { requests: nagle.requests }),
         facts.length_not_forced.then_some(Caveat::LengthNotForced),
+        facts.oddities.missing_signs(),
+        facts.oddities.events_passed_over(),
         (completed < COMPLETED_FOR_P99).then_some(Caveat::FewSamples { completed }),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    let some = |doubts: Vec<Option<Caveat>>| doubts.into_iter().flatten();
+    some(first.into()).chain(facts.counts).chain(some(then.into())).collect()
 }
 
 /// Stamps that a late reader makes late, too.
@@ -56,23 +73,38 @@ fn read_stamps(summary: &RunSummary) -> Option<Caveat> {
     (read > 0).then(|| Caveat::ReadStamps { read, answered: summary.client.answered() })
 }
 
-/// How the server's count differs from what the client was told, exactly. Of a request that failed or
-/// was cancelled the client does not know the count, so beside such requests only a server that counts
-/// less than the client is a contradiction.
+/// How the server's count differs from what the client was told, exactly; of counters that are there.
 fn server_difference(summary: &RunSummary) -> Option<String> {
-    let server: ServerCounts = summary.server?;
-    let unfinished = |counts: &RequestCounts| counts.failed + counts.cancelled;
-    let all_told = unfinished(&summary.requests) + unfinished(&summary.warmup) == 0;
-    let differ = |name: &str, server: f64, client: f64| {
-        let more = server - client;
-        let contradiction = more < -HALF_A_TOKEN || (all_told && more > HALF_A_TOKEN);
-        contradiction.then(|| format!("{name}: server {server}, client {client}"))
-    };
-    let differences: Vec<String> = SERVER
-        .iter()
-        .filter_map(|figure| differ(figure.name, (figure.server)(&server), (figure.client)(&server)))
+    let differences: Vec<String> = contradictions(summary)
+        .filter(|(figure, counts)| (figure.missing)(counts).is_empty())
+        .map(|(figure, counts)| {
+            format!("{}: server {}, client {}", figure.name, (figure.server)(counts), (figure.client)(counts))
+        })
         .collect();
     (!differences.is_empty()).then(|| differences.join("; "))
+}
+
+/// Counters that are not there, where that makes a difference: some engines show one only after its first use.
+fn no_such_counter(summary: &RunSummary) -> Option<Caveat> {
+    let missing = contradictions(summary).flat_map(|(figure, counts)| (figure.missing)(counts));
+    let mut names: Vec<String> = missing.cloned().collect();
+    // One counter may be part of both.
+    names.dedup();
+    (!names.is_empty()).then_some(Caveat::NoSuchCounter { names })
+}
+
+/// The counts of server and client that contradict each other. Of a request that failed or was cancelled the client
+/// does not know the count, so beside such requests only a server that counts less than the client does.
+fn contradictions(summary: &RunSummary) -> impl Iterator<Item = (&'static ServerFigure, &ServerCounts)> {
+    let unfinished = |counts: &RequestCounts| counts.failed + counts.cancelled;
+    let all_told = unfinished(&summary.requests) + unfinished(&summary.warmup) == 0;
+    let contradict = move |figure: &ServerFigure, counts: &ServerCounts| {
+        let more = (figure.server)(counts) - (figure.client)(counts);
+        more < -HALF_A_TOKEN || (all_told && more > HALF_A_TOKEN)
+    };
+    summary.server.iter().flat_map(move |counts| {
+        SERVER.iter().filter(move |figure| contradict(figure, counts)).map(move |figure| (figure, counts))
+    })
 }
 
 /// Prompt tokens from the prefix cache, %: by the requests' own usage or by the server's counters,
@@ -82,6 +114,7 @@ fn cached_pct(summary: &RunSummary) -> Option<f64> {
     let by_usage = share(summary.tokens.cached as f64, summary.tokens.prompt as f64);
     let by_server = summary
         .server
+        .as_ref()
         .and_then(|server| Some((server.cached_tokens?, server.prompt_tokens)))
         .and_then(|(cached, prompt)| share(cached, prompt));
     [by_usage, by_server].into_iter().flatten().reduce(f64::max)

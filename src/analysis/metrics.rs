@@ -10,25 +10,22 @@ use super::distribution::{Moments, Samples};
 
 /// What each metric has gathered so far, in the order of the table.
 #[derive(Debug)]
-pub(super) struct Metrics(Vec<(&'static str, Gathered)>);
+pub(super) struct Metrics(Vec<(&'static Metric, Gathered)>);
 
 /// A metric's function with what it gave of the requests so far.
 #[derive(Debug)]
 enum Gathered {
     Each(fn(&RequestRecord) -> Option<f64>, Samples),
-    Several { of: fn(&RequestRecord, &mut dyn FnMut(f64, u64)), samples: Samples, rests_on_tokens: bool },
+    Several(fn(&RequestRecord, &mut dyn FnMut(f64, u64)), Samples),
     Mean(fn(&RequestRecord) -> Option<f64>, Moments),
     Run(fn(&RunTotals) -> Option<f64>),
 }
 
 impl Gathered {
     fn nothing_of(metric: &Metric) -> Gathered {
-        let several =
-            |of, rests_on_tokens| Gathered::Several { of, samples: Samples::default(), rests_on_tokens };
         match metric.of {
             Of::EachRequest(of) => Gathered::Each(of, Samples::default()),
-            Of::EachEvent(of) => several(of, false),
-            Of::EachToken(of) => several(of, true),
+            Of::EachEvent(of) => Gathered::Several(of, Samples::default()),
             Of::MeanOfRequests(of) => Gathered::Mean(of, Moments::default()),
             Of::Run(of) => Gathered::Run(of),
         }
@@ -37,7 +34,7 @@ impl Gathered {
     fn add(&mut self, record: &RequestRecord) {
         match self {
             Gathered::Each(of, samples) => of(record).into_iter().for_each(|value| samples.add(value)),
-            Gathered::Several { of, samples, rests_on_tokens: _ } => {
+            Gathered::Several(of, samples) => {
                 of(record, &mut |value, times| samples.add_times(value, times));
             }
             Gathered::Mean(of, moments) => of(record).into_iter().for_each(|value| moments.add(value, 1)),
@@ -45,10 +42,9 @@ impl Gathered {
         }
     }
 
-    fn value(self, run: &RunTotals, tokens_are_known: bool) -> Option<MetricValue> {
+    fn value(self, run: &RunTotals) -> Option<MetricValue> {
         match self {
-            Gathered::Several { rests_on_tokens: true, .. } if !tokens_are_known => None,
-            Gathered::Each(_, samples) | Gathered::Several { samples, .. } => {
+            Gathered::Each(_, samples) | Gathered::Several(_, samples) => {
                 samples.distribution().map(MetricValue::Distribution)
             }
             Gathered::Mean(_, moments) => moments.mean().map(MetricValue::Scalar),
@@ -59,7 +55,7 @@ impl Gathered {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Metrics(METRICS.iter().map(|metric| (metric.name, Gathered::nothing_of(metric))).collect())
+        Metrics(METRICS.iter().map(|metric| (metric, Gathered::nothing_of(metric))).collect())
     }
 }
 
@@ -69,12 +65,13 @@ impl Metrics {
         self.0.iter_mut().for_each(|(_, gathered)| gathered.add(record));
     }
 
-    /// The metrics that have a value, by name. Where events do not say how many tokens they carried, what
-    /// rests on that is withheld.
-    pub(super) fn finish(self, run: &RunTotals, tokens_are_known: bool) -> BTreeMap<String, MetricValue> {
+    /// The metrics that have a value, by name. Where it is not known that the tokens of a pace came in its time,
+    /// all paces are withheld.
+    pub(super) fn finish(self, run: &RunTotals, pace_is_known: bool) -> BTreeMap<String, MetricValue> {
         self.0
             .into_iter()
-            .filter_map(|(name, gathered)| Some((name.to_owned(), gathered.value(run, tokens_are_known)?)))
+            .filter(|(metric, _)| pace_is_known || !metric.is_pace())
+            .filter_map(|(metric, gathered)| Some((metric.name.to_owned(), gathered.value(run)?)))
             .collect()
     }
 }

@@ -8,7 +8,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::plan::RunKey;
-use crate::schema::record::{FailureKind, Outcome, RequestRecord};
+use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::summary::{
     ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
 };
@@ -18,6 +18,10 @@ use crate::schema::unit::Phase;
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
 use super::metrics::Metrics;
+use super::nagle::LateAcks;
+use super::oddities::Oddities;
+use super::pace::Paces;
+use super::served_alone::ServedAlone;
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
 
@@ -44,6 +48,8 @@ pub struct SummaryInput {
     pub started_at: Timestamp,
     /// Seconds from launch to readiness; none for a running server.
     pub ready_s: Option<f64>,
+    /// What came of acknowledging the probes' answers late.
+    pub late_acks: Vec<LateAck>,
 }
 
 impl SummaryInput {
@@ -71,6 +77,7 @@ impl SummaryInput {
             ignore_eos: header.plan.sampling.ignore_eos,
             started_at: header.started_at,
             ready_s: header.ready_s,
+            late_acks: header.late_acks.clone(),
         })
     }
 }
@@ -131,7 +138,11 @@ pub struct Summarizer {
     metrics: Metrics,
     tokens: Tokens,
     client: Client,
+    paces: Paces,
+    served_alone: ServedAlone,
     sent_unforced: u64,
+    oddities: Oddities,
+    late_acks: LateAcks,
 }
 
 impl Summarizer {
@@ -139,6 +150,8 @@ impl Summarizer {
     pub fn new(input: SummaryInput) -> Self {
         let open_loop = input.traffic.is_open();
         let concurrency = u64::from(input.concurrency.unwrap_or(1));
+        let mut late_acks = LateAcks::default();
+        input.late_acks.iter().for_each(|late| late_acks.add(late));
         Summarizer {
             window: Window::new(open_loop, concurrency),
             input,
@@ -148,12 +161,19 @@ impl Summarizer {
             metrics: Metrics::default(),
             tokens: Tokens::default(),
             client: Client::default(),
+            paces: Paces::default(),
+            served_alone: ServedAlone::default(),
             sent_unforced: 0,
+            oddities: Oddities::default(),
+            late_acks,
         }
     }
 
     /// Adds a record, in any order. Warm-up requests are counted and enter no figure.
     pub fn add(&mut self, record: &RequestRecord) {
+        if let Some(late) = &record.late_ack {
+            self.late_acks.add(late);
+        }
         match record.phase {
             Phase::Warmup => count(&mut self.warmup, &record.outcome),
             Phase::Measured => self.add_measured(record),
@@ -169,10 +189,14 @@ impl Summarizer {
         }
         self.window.add(record);
         self.client.add(record);
+        self.served_alone.add(record);
+        self.oddities.add(record);
         self.sent_unforced += u64::from(record.sent_us.is_some() && !record.forced_length);
         if record.counts_for_latency() {
+            let counts = record.counts();
             self.metrics.add(record);
-            self.tokens.add(record);
+            self.tokens.add(record, &counts);
+            self.paces.add(record, &counts);
         }
     }
 
@@ -195,7 +219,8 @@ impl Summarizer {
             output_tokens: self.tokens.output(),
             window_s: whole.map_or(0.0, Whole::duration_s),
         };
-        let metrics = self.metrics.finish(&totals, chunk_difference_pct.is_none());
+        let withheld = self.paces.withheld(self.tokens.contrary_ends());
+        let metrics = self.metrics.finish(&totals, withheld.is_none());
         let median = |name: &str| match metrics.get(name) {
             Some(MetricValue::Distribution(distribution)) => Some(distribution),
             Some(MetricValue::Scalar(_)) | None => None,
@@ -208,8 +233,12 @@ impl Summarizer {
         let client = self.client.finish(&finish.engine, median(figure::TTFT).map(|ttft| ttft.p50));
         let facts = Facts {
             estimated: self.tokens.estimated(),
-            chunk_difference_pct,
+            withheld,
+            buffered: self.paces.buffered(),
+            one_at_a_time: self.served_alone.caveat(),
+            counts: self.tokens.caveats(self.paces.gateway()).collect(),
             length_not_forced: self.input.ignore_eos && self.sent_unforced > 0,
+            oddities: self.oddities,
         };
         let mut summary = blank(self.input, whole, finish.partial);
         summary.requests = totals.requests;
@@ -218,11 +247,13 @@ impl Summarizer {
         summary.steady = steady;
         summary.output_tokens_by_second = self.window.tokens_by_second();
         summary.prompt_tokens_by_id = self.tokens.prompt_by_id();
-        summary.tokens = self.tokens.totals;
+        summary.gateway = self.paces.gateway();
+        summary.tokens = TokenTotals { end_of_sequence: self.tokens.end_of_sequence(), ..self.tokens.totals };
         summary.tokens_per_chunk = self.tokens.per_chunk;
         summary.metrics = metrics;
         summary.client = client;
         summary.server = finish.server;
+        summary.nagle = self.late_acks.tell();
         summary.caveats = run_caveats(&summary, facts);
         Ok(summary)
     }
@@ -246,11 +277,13 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         duration_s: whole.map_or(0.0, Whole::duration_s),
         steady: None,
         tokens: TokenTotals::default(),
+        gateway: None,
         metrics: BTreeMap::new(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: Vec::new(),
         client: ClientStats::default(),
         server: None,
+        nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),
         caveats: Vec::<Caveat>::new(),

@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::schema::caveat::{Caveat, ImpossibleCount};
+use crate::schema::gateway::Gateway;
 use crate::schema::record::{RequestRecord, TokenSource};
-use crate::schema::summary::{PROMPT_IDS_KEPT, TokenTotals};
+use crate::schema::summary::{EndOfSequence, EndShownBy, PROMPT_IDS_KEPT, TokenTotals};
+use crate::schema::token_counts::Counts;
+
+use super::percent_of;
 
 /// Chunks' tokens may differ from delivered tokens by so much, %, before what rests on chunks is withheld.
 const CHUNK_DIFFERENCE_PCT: f64 = 1.0;
@@ -18,34 +23,61 @@ pub(super) struct Tokens {
     without_output: u64,
     chunk_difference: u64,
     prompt_by_id: BTreeMap<String, (u64, u64)>,
+    ends: Ends,
+    oddities: Oddities,
+}
+
+/// Answers that the model ended and the server counted, by what their events say of the end of sequence.
+#[derive(Debug, Default)]
+struct Ends {
+    /// One token more was counted than came.
+    hidden: u64,
+    /// As many.
+    shown: u64,
+    /// Neither; `by_word` of them have one taken off by the engine's definition.
+    unclear: u64,
+    by_word: u64,
+}
+
+/// Answers with something wrong about their counts.
+#[derive(Debug, Default)]
+struct Oddities {
+    completed: u64,
+    impossible: u64,
+    worst: Option<ImpossibleCount>,
+    longer: u64,
+    /// The most tokens beyond `max_tokens`, the tokens, `max_tokens`.
+    longest: (u32, u32, u32),
+    silent: u64,
+    silent_tokens: u64,
 }
 
 impl Tokens {
     /// Adds a completed request.
-    pub(super) fn add(&mut self, record: &RequestRecord) {
-        let tokens = &record.tokens;
-        self.add_prompt(record);
-        self.totals.cached += u64::from(tokens.cached.unwrap_or(0));
-        match tokens.output {
+    pub(super) fn add(&mut self, record: &RequestRecord, counts: &Counts) {
+        self.add_prompt(record, counts);
+        self.totals.cached += u64::from(record.tokens.cached.unwrap_or(0));
+        match counts.output {
             Some(output) => {
                 self.totals.output += u64::from(output);
-                *self.totals.sources.entry(tokens.source).or_default() += 1;
+                *self.totals.sources.entry(counts.source).or_default() += 1;
             }
             None => self.without_output += 1,
         }
-        let mut in_chunks = 0;
         for chunk in record.chunks.iter() {
-            in_chunks += u64::from(chunk.tokens);
             *self.per_chunk.entry(chunk.tokens).or_default() += 1;
         }
-        if let Some(delivered) = tokens.delivered {
+        if let Some(delivered) = counts.delivered {
             self.totals.delivered += u64::from(delivered);
-            self.chunk_difference += in_chunks.abs_diff(u64::from(delivered));
+            let shown = counts.shown.unwrap_or(delivered);
+            self.chunk_difference += u64::from(counts.in_events.abs_diff(shown));
         }
+        self.ends.add(record, counts);
+        self.oddities.add(record, counts);
     }
 
-    fn add_prompt(&mut self, record: &RequestRecord) {
-        let Some(prompt) = record.tokens.prompt else {
+    fn add_prompt(&mut self, record: &RequestRecord, counts: &Counts) {
+        let Some(prompt) = counts.prompt else {
             self.without_prompt += 1;
             return;
         };
@@ -90,7 +122,7 @@ impl Tokens {
     /// The differences between chunks' tokens and delivered tokens, summed over requests, as % of
     /// delivered; only where it is above 1 %.
     pub(super) fn chunk_difference_pct(&self) -> Option<f64> {
-        let percent = 100.0 * self.chunk_difference as f64 / self.totals.delivered.max(1) as f64;
+        let percent = percent_of(self.chunk_difference, self.totals.delivered);
         (percent > CHUNK_DIFFERENCE_PCT).then_some(percent)
     }
 
@@ -98,5 +130,97 @@ impl Tokens {
     pub(super) fn prompt_by_id(&self) -> BTreeMap<String, u32> {
         let mean = |(sum, count): (u64, u64)| (sum as f64 / count as f64).round() as u32;
         self.prompt_by_id.iter().map(|(id, both)| (id.clone(), mean(*both))).collect()
+    }
+
+    /// What the run says of the end of sequence.
+    pub(super) fn end_of_sequence(&self) -> Option<EndOfSequence> {
+        self.ends.found()
+    }
+
+    /// Answers that say of their end what the run as a whole does not: each has a token in doubt.
+    pub(super) fn contrary_ends(&self) -> u64 {
+        self.ends.hidden.min(self.ends.shown)
+    }
+
+    /// Counts that cannot be, answers that are too long, and those without any token.
+    pub(super) fn caveats(&self, gateway: Option<Gateway>) -> impl Iterator<Item = Caveat> {
+        self.oddities.caveats(gateway)
+    }
+}
+
+impl Ends {
+    fn add(&mut self, record: &RequestRecord, counts: &Counts) {
+        let (true, TokenSource::Usage, Some(output)) = (counts.may_hide_end, counts.source, counts.output)
+        else {
+            return;
+        };
+        if record.chunks.is_empty() {
+            return;
+        }
+        match counts.beyond_events {
+            // At its limit it ended before an end could come.
+            Some(0) if record.max_tokens > 0 && output >= record.max_tokens => {}
+            Some(0) => self.shown += 1,
+            Some(1) => self.hidden += 1,
+            Some(_) | None => {
+                self.unclear += 1;
+                self.by_word += u64::from(counts.delivered.is_some_and(|delivered| delivered < output));
+            }
+        }
+    }
+
+    fn found(&self) -> Option<EndOfSequence> {
+        let answers = self.hidden + self.shown + self.unclear;
+        let by_run = self.hidden + self.shown > 0;
+        let hidden = if by_run { self.hidden > self.shown } else { self.by_word > 0 };
+        let by = if by_run { EndShownBy::Run } else { EndShownBy::Definition };
+        (answers > 0).then_some(EndOfSequence { hidden, by, answers })
+    }
+}
+
+impl Oddities {
+    fn add(&mut self, record: &RequestRecord, counts: &Counts) {
+        self.completed += 1;
+        if let (Some(fault), Some(told)) = (counts.fault, record.tokens.output) {
+            self.impossible += 1;
+            let events = u32::try_from(record.chunks.len()).unwrap_or(u32::MAX);
+            let count = ImpossibleCount { fault, told, events, max_tokens: record.max_tokens };
+            self.worst = self.worst.max(Some(count));
+        }
+        let output = counts.output.unwrap_or(0);
+        // Reasoning that a server tells apart may have a limit of its own.
+        let limited = output.saturating_sub(record.tokens.reasoning.unwrap_or(0));
+        if record.max_tokens > 0 && limited > record.max_tokens {
+            self.longer += 1;
+            let beyond = (limited - record.max_tokens, limited, record.max_tokens);
+            self.longest = self.longest.max(beyond);
+        }
+        if record.chunks.is_empty() {
+            self.silent += 1;
+            self.silent_tokens += u64::from(output);
+        }
+    }
+
+    fn caveats(&self, gateway: Option<Gateway>) -> impl Iterator<Item = Caveat> + use<> {
+        let completed = self.completed;
+        let impossible = self.worst.map(|worst| Caveat::CountsImpossible {
+            requests: self.impossible,
+            completed,
+            worst,
+            gateway,
+        });
+        let (_, longest, asked) = self.longest;
+        let longer = (self.longer > 0).then_some(Caveat::LongerThanAsked {
+            requests: self.longer,
+            completed,
+            longest,
+            asked,
+        });
+        let silent = (self.silent > 0).then_some(Caveat::NoLatency {
+            answers: self.silent,
+            completed,
+            tokens: self.silent_tokens,
+        });
+        [silent, impossible, longer].into_iter().flatten()
     }
 }

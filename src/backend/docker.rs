@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::backend::guard::Container;
-use crate::programs::quiet;
+use crate::programs::{self, quiet};
 use crate::schema::target::Docker;
 
 /// What docker may take beyond the grace that it grants the container.
@@ -23,12 +23,26 @@ pub fn container_name(run_id: &str, label: &str) -> String {
     format!("harness-{}-{}-{}", plain(run_id), plain(label), std::process::id())
 }
 
+/// Label of every container that we start: the mark of the guard that it was started below.
+const LABEL: &str = "harness.guard";
+
+/// True where a container of this name is there and bears the guard's mark: a name alone may be anybody's.
+pub fn bears_mark(client: &Path, name: &str, mark: &str, limit: Duration) -> bool {
+    let format = format!("{{{{index .Config.Labels \"{LABEL}\"}}}}");
+    // A name that reads like an option is none.
+    let command = quiet(client, &["inspect", "--type", "container", "--format", &format, "--", name]);
+    let output = programs::output(command, limit);
+    output.is_some_and(|output| {
+        output.status.success() && String::from_utf8_lossy(&output.stdout).trim() == mark
+    })
+}
+
 /// The command that starts the image and stays attached to it: its output is the container's, and it ends when
 /// the container ends. Variables in `names` are handed on by name, so that no value stands in the command.
 pub fn run_command(
     client: &Path,
     docker: &Docker,
-    name: &str,
+    (name, mark): (&str, &str),
     port: u16,
     environment: &BTreeMap<String, String>,
     names: &[String],
@@ -52,6 +66,7 @@ pub fn run_command(
     for name in names {
         add(&["-e", name]);
     }
+    add(&["--label", &format!("{LABEL}={mark}")]);
     command.extend(docker.run_args.iter().cloned());
     command.push(docker.image.clone());
     command.extend(arguments.iter().cloned());
@@ -85,7 +100,7 @@ mod tests {
         let command = run_command(
             Path::new("/usr/bin/docker"),
             &docker,
-            "harness-r-tgi-1",
+            ("harness-r-tgi-1", "7.8"),
             8123,
             &environment,
             &["HF_TOKEN".to_owned()],
@@ -94,8 +109,8 @@ mod tests {
         assert_eq!(
             command.join(" "),
             "/usr/bin/docker run --rm=false --name harness-r-tgi-1 -p 127.0.0.1:8123:80 --gpus all \
-             -v /models/m:/model:ro -e PREFIX_CACHING=0 -e HF_TOKEN --shm-size 1g ghcr.io/x/tgi:3.3.7 \
-             --model-id /model"
+             -v /models/m:/model:ro -e PREFIX_CACHING=0 -e HF_TOKEN --label harness.guard=7.8 --shm-size 1g \
+             ghcr.io/x/tgi:3.3.7 --model-id /model"
         );
     }
 

@@ -5,10 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::backend::guard::{Container, StateFile, kill_family, living_family};
+use crate::backend::docker;
+use crate::backend::guard::{Container, StateFile, Unread, kill_family, living_family, mark};
 use crate::backend::process::{self, Process};
+use crate::backend::server_log::hide_what_looks_secret;
 use crate::directories::state_dir;
-use crate::programs::{quiet, remove_container, succeeds};
+use crate::programs::{on_path, remove_container, succeeds};
+use crate::secrets::secret_values;
 
 /// The longest that a kill of leftovers may take.
 const STOP: Duration = Duration::from_secs(10);
@@ -28,6 +31,8 @@ pub struct Leftover {
     pub processes: Vec<Process>,
     /// Containers that are still there.
     pub containers: Vec<Container>,
+    /// Logs of its servers, which nobody has cleaned.
+    logs: Vec<PathBuf>,
     guard: Process,
 }
 
@@ -53,13 +58,31 @@ pub fn find() -> Vec<Leftover> {
 
 /// The same, for another directory of state files.
 pub fn find_in(directory: &Path) -> Vec<Leftover> {
+    state_files(directory).into_iter().filter_map(examine).collect()
+}
+
+/// State files that another than we could have written or changed, each with why. They are left alone.
+pub fn disbelieved() -> Vec<(PathBuf, String)> {
+    state_dir().map(|directory| disbelieved_in(&directory)).unwrap_or_default()
+}
+
+/// The same, for another directory of state files.
+pub fn disbelieved_in(directory: &Path) -> Vec<(PathBuf, String)> {
+    let why = |file: PathBuf| match StateFile::read(&file) {
+        Err(Unread::NotOurs(why)) => Some((file, why)),
+        Err(Unread::Broken) | Ok(_) => None,
+    };
+    state_files(directory).into_iter().filter_map(why).collect()
+}
+
+fn state_files(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .collect();
     files.sort();
-    files.into_iter().filter_map(examine).collect()
+    files
 }
 
 /// Kills a leftover's processes, removes its containers and its state file. Fails where something of it still
@@ -75,25 +98,78 @@ pub fn stop(leftover: &Leftover) -> io::Result<()> {
         )));
     }
     for container in &leftover.containers {
-        if succeeds(remove_container(&container.docker, &container.name), DOCKER).is_none() {
+        let removed = docker_client().and_then(|docker| {
+            // It may have been replaced since by another of its name.
+            let still = docker::bears_mark(&docker, &container.name, &mark(leftover.guard), DOCKER);
+            if still { succeeds(remove_container(&docker, &container.name), DOCKER) } else { Some(true) }
+        });
+        if removed.is_none() {
             return Err(io::Error::other(format!(
                 "the container {0} could not be removed: try `docker rm -f {0}`",
                 container.name
             )));
         }
     }
+    clean(&leftover.logs);
     fs::remove_file(&leftover.file)
+}
+
+/// The client on our own PATH: never a program that a file names.
+fn docker_client() -> Option<PathBuf> {
+    on_path("docker", &std::env::var_os("PATH")?)
+}
+
+/// Takes the secrets out of the logs in these directories of results that no living guard takes care of.
+pub fn clean_logs(directories: &[PathBuf]) {
+    let guarded = state_dir().map(|directory| logs_of_the_living(&directory)).unwrap_or_default();
+    for directory in directories {
+        let entries = fs::read_dir(directory).into_iter().flatten();
+        let logs = entries.filter_map(|entry| entry.ok()?.path().canonicalize().ok());
+        clean(&logs.filter(|log| !guarded.contains(log)).collect::<Vec<_>>());
+    }
+}
+
+fn logs_of_the_living(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    let states = entries.filter_map(|entry| StateFile::read(&entry.ok()?.path()).ok());
+    let living = states.filter(|state| state.guard.is_alive() || state.harness.is_alive());
+    let logs = living.flat_map(|state| state.servers.into_iter().filter_map(|server| server.log));
+    logs.filter_map(|log| log.canonicalize().ok()).collect()
+}
+
+/// What an engine was given is known to nobody any more but for what our own environment still holds.
+fn clean(logs: &[PathBuf]) {
+    let own = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let secrets = secret_values(&own.collect());
+    let is_log = |log: &&PathBuf| {
+        let is_file = fs::symlink_metadata(log).is_ok_and(|found| found.is_file());
+        is_file && log.extension().is_some_and(|end| end == "log")
+    };
+    for log in logs.iter().filter(is_log) {
+        // A log that cannot be rewritten is no reason to stop.
+        let _ = hide_what_looks_secret(log, &secrets);
+    }
 }
 
 /// A state file's leftover, if it tells of one.
 fn examine(file: PathBuf) -> Option<Leftover> {
-    let Ok(state) = StateFile::read(&file) else {
-        // Half-written, or of another version: it tells nothing, and files are written in one step.
-        remove_stale(&file);
-        return None;
+    let state = match StateFile::read(&file) {
+        Ok(state) => state,
+        Err(Unread::NotOurs(_)) => return None,
+        Err(Unread::Broken) => {
+            // It tells nothing, and files are written in one step.
+            remove_stale(&file);
+            return None;
+        }
     };
     if state.boot_id != process::boot_id() {
+        clean(&logs_of(&state));
         remove_stale(&file);
+        return None;
+    }
+    // Its pids are numbers elsewhere: of a container that may well live.
+    if state.pid_namespace.is_some() && state.pid_namespace != process::pid_namespace() {
         return None;
     }
     // While either lives, it takes care of its servers itself.
@@ -103,15 +179,10 @@ fn examine(file: PathBuf) -> Option<Leftover> {
     let known: Vec<Process> =
         state.servers.iter().flat_map(|server| server.processes.iter().copied()).collect();
     let processes: Vec<Process> = living_family(&known, state.guard).into_iter().collect();
-    let containers: Vec<Container> = state
-        .servers
-        .iter()
-        .filter_map(|server| server.container.clone())
-        .filter(|container| {
-            succeeds(quiet(&container.docker, &["inspect", &container.name]), DOCKER) == Some(true)
-        })
-        .collect();
+    let named = state.servers.iter().filter_map(|server| server.container.clone());
+    let containers: Vec<Container> = named.filter(|container| is_its(container, state.guard)).collect();
     if processes.is_empty() && containers.is_empty() {
+        clean(&logs_of(&state));
         remove_stale(&file);
         return None;
     }
@@ -121,8 +192,19 @@ fn examine(file: PathBuf) -> Option<Leftover> {
         ports: state.servers.iter().map(|server| server.port).collect(),
         processes,
         containers,
+        logs: logs_of(&state),
         guard: state.guard,
     })
+}
+
+/// The container is there and bears the guard's mark.
+fn is_its(container: &Container, guard: Process) -> bool {
+    let client = docker_client();
+    client.is_some_and(|client| docker::bears_mark(&client, &container.name, &mark(guard), DOCKER))
+}
+
+fn logs_of(state: &StateFile) -> Vec<PathBuf> {
+    state.servers.iter().filter_map(|server| server.log.clone()).collect()
 }
 
 fn remove_stale(file: &Path) {
@@ -141,9 +223,16 @@ mod tests {
         let dead = Process { pid: 4_000_000, start_time: 1 };
         StateFile {
             boot_id: process::boot_id(),
+            pid_namespace: process::pid_namespace(),
             harness: dead,
             guard: dead,
-            servers: vec![KeptServer { label: "vllm".into(), port: 8000, processes, container: None }],
+            servers: vec![KeptServer {
+                label: "vllm".into(),
+                port: 8000,
+                processes,
+                container: None,
+                log: None,
+            }],
         }
     }
 
@@ -191,5 +280,110 @@ mod tests {
         state.write(directory.path()).unwrap();
         assert!(find_in(directory.path()).is_empty());
         assert!(state.path(directory.path()).exists());
+    }
+
+    /// A session whose leader has ended, and the job that lives in it.
+    fn leaderless_session() -> (u32, Process) {
+        let script = ["sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $$ $!"];
+        let output = Command::new("setsid").args(script).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let (session, job) = text.trim().split_once(' ').unwrap();
+        (session.parse().unwrap(), Process::of(job.parse().unwrap()).unwrap())
+    }
+
+    #[test]
+    fn a_session_that_has_the_guards_number_by_now_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (session, job) = leaderless_session();
+        let mut state = state(Vec::new());
+        state.guard = Process { pid: session, start_time: 1 };
+        state.write(directory.path()).unwrap();
+        assert!(find_in(directory.path()).is_empty());
+        assert_eq!(kill_family(&[], state.guard, STOP), 0);
+        assert!(job.is_alive());
+        assert!(job.signal(rustix::process::Signal::KILL));
+    }
+
+    #[test]
+    fn what_bears_the_guards_mark_is_found_in_any_session() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = state(Vec::new());
+        state.write(directory.path()).unwrap();
+        let mut child = Command::new("setsid")
+            .args(["sleep", "600"])
+            .env("HARNESS_GUARD", mark(state.guard))
+            .spawn()
+            .unwrap();
+        let process = Process::of(child.id()).unwrap();
+        let found = find_in(directory.path()).pop().unwrap();
+        assert_eq!(found.processes, [process]);
+        stop(&found).unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_file_that_others_may_have_written_is_neither_believed_nor_removed() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let mode =
+            |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let state = state(vec![Process::of(child.id()).unwrap()]);
+        state.write(directory.path()).unwrap();
+        let file = state.path(directory.path());
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let refused = |why: &str| {
+            assert!(find_in(directory.path()).is_empty(), "{why}");
+            let disbelieved = disbelieved_in(directory.path());
+            assert!(disbelieved.iter().any(|(_, told)| told.contains(why)), "{why}: {disbelieved:?}");
+            assert!(file.symlink_metadata().is_ok(), "{why}: it stays");
+        };
+        mode(&file, 0o644);
+        refused("mode 644");
+        mode(&file, 0o600);
+        mode(directory.path(), 0o777);
+        refused("its directory");
+        mode(directory.path(), 0o700);
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::rename(&file, elsewhere.path().join("x")).unwrap();
+        symlink(elsewhere.path().join("x"), &file).unwrap();
+        refused("symbolic link");
+        fs::remove_file(&file).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        refused("no regular file");
+        fs::remove_file(&file).unwrap();
+        fs::rename(elsewhere.path().join("x"), &file).unwrap();
+        assert_eq!(find_in(directory.path()).len(), 1, "as it was, it is believed");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_file_of_another_pid_namespace_means_nothing_here_and_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let mut state = state(vec![Process::of(child.id()).unwrap()]);
+        state.pid_namespace = Some(1);
+        state.write(directory.path()).unwrap();
+        assert!(find_in(directory.path()).is_empty());
+        assert!(state.path(directory.path()).exists());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_program_that_a_file_names_is_never_run() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("docker");
+        fs::write(&program, "#!/bin/sh\ntouch \"$0.ran\"\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut state = state(Vec::new());
+        let container = Container { docker: program.clone(), name: "harness-x".into() };
+        state.servers[0].container = Some(container);
+        let states = directory.path().join("servers");
+        state.write(&states).unwrap();
+        assert!(find_in(&states).is_empty());
+        assert!(!directory.path().join("docker.ran").exists());
     }
 }

@@ -142,6 +142,12 @@ pub fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
+/// Identifies the pid namespace in which our pids are numbers; none where the kernel does not tell.
+pub fn pid_namespace() -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata("/proc/self/ns/pid").ok().map(|data| data.ino())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

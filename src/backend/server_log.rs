@@ -1,17 +1,24 @@
 //! A server's log file: its last lines, and the secrets taken out of it.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::borrow::Cow;
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use crate::schema::text::acts;
+use crate::secrets::{Hider, hide_kept, hide_named};
 
 /// How many lines of a log an error shows.
 pub const SHOWN_LINES: usize = 15;
 
-/// Put in a secret's place.
-pub const HIDDEN: &str = "***";
-
-/// A log larger than this is left as it is: rewriting it would take longer than a stop may.
-const LARGEST_REWRITTEN: u64 = 256 * 1024 * 1024;
+/// A log larger than this is left as it is: rewriting it would take longer than a stop may. Only its owner can read
+/// it all the same.
+const LARGEST_REWRITTEN: u64 = 1 << 30;
+/// Part of a log that is cleaned at a time; a longer line is cut there.
+const LONGEST_LINE: u64 = 1 << 20;
+/// An engine prints its settings, and with them its keys: nobody else reads its log.
+const OWNER_ALONE: u32 = 0o600;
 
 /// The log of one launch: the part of the file that it wrote, without what must stay secret.
 #[derive(Debug, Clone)]
@@ -20,22 +27,22 @@ pub struct ServerLog {
     pub path: PathBuf,
     /// Where this launch's part begins, in bytes.
     from: u64,
-    secrets: Vec<String>,
+    secrets: Hider,
     /// Parts of lines that only note our own questions: `GET /ready `.
     noise: Vec<String>,
 }
 
 impl ServerLog {
-    /// Creates the file and its directory where they are missing; an earlier launch's lines are kept, and left
+    /// Creates the file, for its owner alone, and its directory where they are missing; an earlier launch's lines are kept, and left
     /// out of what is read here, and so are the lines that note our asking for one of `asked_paths`.
     pub fn open(path: &Path, secrets: Vec<String>, asked_paths: &[String]) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
-        let file = File::options().create(true).append(true).open(&path)?;
+        let file = open_for_its_owner(&path)?;
         let noise = asked_paths.iter().map(|path| format!("GET {path} ")).collect();
-        Ok(Self { from: file.metadata()?.len(), path, secrets, noise })
+        Ok(Self { from: file.metadata()?.len(), path, secrets: Hider::of(&secrets), noise })
     }
 
     /// The last `lines` lines that say something, within the last `bytes`; empty where it cannot be read.
@@ -44,7 +51,7 @@ impl ServerLog {
         let told: Vec<&String> =
             all.iter().filter(|line| !self.noise.iter().any(|noise| line.contains(noise))).collect();
         let last = &told[told.len().saturating_sub(lines)..];
-        last.iter().map(|line| hide(line, &self.secrets)).collect()
+        last.iter().map(|line| hide_kept(&self.secrets.hide(line)).into_owned()).collect()
     }
 
     /// The lines that an error shows.
@@ -61,24 +68,74 @@ fn tail(log: &Path, from: u64, lines: usize, bytes: u64) -> Vec<String> {
     all[all.len().saturating_sub(lines)..].to_vec()
 }
 
-/// Replaces every secret in a log file. The file is written anew only where it holds one.
-pub fn hide_secrets(log: &Path, secrets: &[String]) -> io::Result<()> {
-    if secrets.is_empty() || fs::metadata(log)?.len() > LARGEST_REWRITTEN {
-        return Ok(());
+/// Opens a log for writing at its end. Nobody but its owner can read it, from its first byte on.
+pub fn open_for_its_owner(path: &Path) -> io::Result<File> {
+    let file = File::options().create(true).append(true).mode(OWNER_ALONE).open(path)?;
+    let is_file = file.metadata()?.is_file();
+    if is_file && file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(OWNER_ALONE))?;
     }
-    let mut bytes = Vec::new();
-    File::open(log)?.read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let hidden = hide(&text, secrets);
-    if hidden != text { fs::write(log, hidden) } else { Ok(()) }
+    Ok(file)
 }
 
-/// A text with every secret replaced.
-pub fn hide(text: &str, secrets: &[String]) -> String {
-    secrets
-        .iter()
-        .filter(|secret| !secret.is_empty())
-        .fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+/// Replaces every secret in a log file that nobody writes any more. The file is written anew only where it holds one.
+///
+/// # Errors
+/// It cannot be read or replaced.
+pub fn hide_secrets(log: &Path, secrets: &[String]) -> io::Result<()> {
+    let secrets = Hider::of(secrets);
+    clean(log, |line| secrets.hide(line))
+}
+
+/// The same where nobody knows any more which secrets its engine was given: those of `secrets` that are still the
+/// same, and whatever the log itself names as one.
+///
+/// # Errors
+/// As [`hide_secrets`]'.
+pub fn hide_what_looks_secret(log: &Path, secrets: &[String]) -> io::Result<()> {
+    let secrets = Hider::of(secrets);
+    clean(log, |line| match secrets.hide(line) {
+        Cow::Borrowed(line) => hide_named(line),
+        Cow::Owned(line) => Cow::Owned(hide_named(&line).into_owned()),
+    })
+}
+
+fn clean(log: &Path, hidden: impl for<'a> Fn(&'a str) -> Cow<'a, str>) -> io::Result<()> {
+    let (from, to) = (File::open(log)?, fs::metadata(log)?.permissions());
+    if from.metadata()?.len() > LARGEST_REWRITTEN {
+        return Ok(());
+    }
+    let mut reader = BufReader::new(from);
+    let mut written: Option<BufWriter<tempfile::NamedTempFile>> = None;
+    let (mut line, mut clean_bytes) = (Vec::new(), 0u64);
+    loop {
+        line.clear();
+        if reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let text = String::from_utf8_lossy(&line);
+        let shown = hidden(&text);
+        if written.is_none() && shown == text {
+            clean_bytes += line.len() as u64;
+            continue;
+        }
+        if written.is_none() {
+            // Made for its owner alone. A clean log costs one reading and no writing.
+            let mut file = tempfile::Builder::new().prefix(".harness-").suffix(".part").tempfile_in(
+                log.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+            )?;
+            io::copy(&mut File::open(log)?.take(clean_bytes), &mut file)?;
+            written = Some(BufWriter::new(file));
+        }
+        if let Some(file) = &mut written {
+            file.write_all(shown.as_bytes())?;
+        }
+    }
+    let Some(file) = written else { return Ok(()) };
+    let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.as_file().set_permissions(Permissions::from_mode(to.mode() & OWNER_ALONE))?;
+    file.persist(log)?;
+    Ok(())
 }
 
 fn read_end(log: &Path, from: u64, bytes: u64) -> io::Result<String> {
@@ -106,7 +163,7 @@ fn flatten(line: &str) -> String {
                     }
                 }
             }
-        } else if character == '\t' || !character.is_control() {
+        } else if character == '\t' || !acts(character) {
             plain.push(character);
         }
     }
@@ -160,5 +217,23 @@ mod tests {
         fs::write(file.path(), "args: {'api_key': ['sk-12345']}\nready\n").unwrap();
         hide_secrets(file.path(), &["sk-12345".into()]).unwrap();
         assert_eq!(fs::read_to_string(file.path()).unwrap(), "args: {'api_key': ['***']}\nready\n");
+    }
+
+    #[test]
+    fn a_log_is_for_its_owner_alone_from_its_first_byte_on_and_after_it_was_cleaned() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vllm.log");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        ServerLog::open(&path, Vec::new(), &[]).unwrap();
+        assert_eq!(mode(), 0o600);
+        // One of an earlier version, to which a second round is added.
+        fs::write(&path, "ready\n".repeat(1000) + "token=hf-secret-1").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        ServerLog::open(&path, Vec::new(), &[]).unwrap();
+        assert_eq!(mode(), 0o600);
+        hide_what_looks_secret(&path, &[]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ready\n".repeat(1000) + "token=***");
+        assert_eq!(mode(), 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

@@ -19,6 +19,9 @@ pub struct CalibrateArgs {
     /// Save the figures of --loads too, in place of the whole grid's
     #[arg(long, requires = "loads")]
     pub save: bool,
+    /// Against a server that leaves Nagle's algorithm on, with its first token 10 ms after the head; never saved
+    #[arg(long, conflicts_with = "save")]
+    pub nagle: bool,
     /// Time a load [default: 2s; with --full 10s]
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     pub duration: Option<f64>,

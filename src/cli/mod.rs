@@ -50,6 +50,7 @@ Examples:
   harness compare --backend vllm,sglang --model ./Llama-3.1-8B --concurrency 64
   harness compare --backend all --model ./hf --model llamacpp=./model.gguf
   harness compare --backend a=vllm,b=vllm --set b.max_num_batched_tokens=8192
+  harness compare --backend a=vllm,b=vllm --extra-body b='{\"top_k\": 1}'
 
 Three launches of each backend, in alternating order, with two runs on each:
   harness compare --backend all --rounds 3 --repeats 2
@@ -72,7 +73,14 @@ Examples:
   harness bench --url http://127.0.0.1:8000 --concurrency 32 --requests 500
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --rate 10
   harness bench --url http://127.0.0.1:30000 --backend sglang --warmup 0
-  harness bench --url https://llm.example.com --http2 --concurrency 64")]
+  harness bench --url https://llm.example.com --http2 --concurrency 64
+  harness bench --url http://127.0.0.1:8000/v1/completions --model my-model
+  harness bench --url http://10.0.0.1 --header 'Host: tiny.models.example'
+
+Servers that refuse a field of the body, or want a further one:
+  harness bench --url https://llm.example.com --api-key-env LLM_KEY --model o5 \\
+    --max-tokens-field max_completion_tokens --omit temperature
+  harness bench --url http://127.0.0.1:8000 --extra-body '{\"top_k\": 1}'")]
     Bench(BenchArgs),
     /// Several loads on each backend or on one server: rising concurrency or rate
     #[command(after_help = "\
@@ -195,13 +203,13 @@ pub struct RunsArgs {
 /// `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The server: http://HOST:PORT or https://…
+    /// The server: http://HOST:PORT or https://…; the whole endpoint (…/v1/chat/completions) is taken too
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// Its name in the results; a known engine's name also takes what its file says of the protocol
     #[arg(long, value_name = "LABEL")]
     pub backend: Option<String>,
-    /// The model to ask for [default: the one that /v1/models lists]
+    /// The model to ask for [default: the first that /v1/models lists and that generates text by its name]
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     pub model: Option<String>,
     /// Send one request first, to see that the server generates

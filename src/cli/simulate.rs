@@ -58,6 +58,9 @@ pub struct SimulateArgs {
     /// Length of an answer that ends by itself: 64, 16-128, normal:100,25 or exp:80
     #[arg(long, value_name = "LENGTH", default_value = "16-128", help_heading = "Service")]
     pub output_tokens: String,
+    /// Leave Nagle's algorithm on (no TCP_NODELAY), and write the head and each event by themselves
+    #[arg(long, help_heading = "Service")]
+    pub nagle: bool,
     /// Token writes kept for /truth, the newest (24 bytes each)
     #[arg(long, value_name = "N", default_value_t = 4_000_000)]
     pub truth_limit: usize,

@@ -48,7 +48,16 @@ pub struct LoadArgs {
     /// Output limit of every request [default: the dataset's, else 128]
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<u32>,
-    /// Generate exactly the output limit, where the engine can
+    /// Name of the body's field that holds the output limit, such as max_completion_tokens
+    #[arg(long, value_name = "FIELD")]
+    pub max_tokens_field: Option<String>,
+    /// Leave these fields out of every body, such as temperature
+    #[arg(long, value_name = "FIELD,…", value_delimiter = ',')]
+    pub omit: Vec<String>,
+    /// A JSON object that is merged into every body, or LABEL=JSON for one backend
+    #[arg(long, value_name = "[LABEL=]JSON")]
+    pub extra_body: Vec<String>,
+    /// Generate exactly the output limit, where the engine can; of an unknown one it is asked all the same
     #[arg(long)]
     pub ignore_eos: bool,
     /// Ask for exact token counts an event, where the engine can (it loads the server)
@@ -57,16 +66,16 @@ pub struct LoadArgs {
     /// Sampling temperature; 0 is greedy
     #[arg(long, value_name = "T", default_value_t = 0.0)]
     pub temperature: f64,
-    /// Which OpenAI endpoint
-    #[arg(long, value_enum, default_value_t = EndpointArg::Chat)]
-    pub endpoint: EndpointArg,
+    /// Which OpenAI endpoint [default: that of --url, else chat]
+    #[arg(long, value_enum)]
+    pub endpoint: Option<EndpointArg>,
     /// Path of the endpoint, where it is not the usual one
     #[arg(long, value_name = "PATH")]
     pub endpoint_path: Option<String>,
     /// Environment variable that holds the API key
     #[arg(long, value_name = "NAME")]
     pub api_key_env: Option<String>,
-    /// A further request header; its value is never written to a file
+    /// A further request header, or Host; its value is never written to a file
     #[arg(long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
     /// Certificate authority to trust, PEM

@@ -1,23 +1,28 @@
 //! `harness bench`: a server that already runs.
 
 use std::process::ExitCode;
-
-use anyhow::Context;
+use std::time::Duration;
 
 use crate::backend::definition::Definitions;
 use crate::backend::resolve::url_target;
 use crate::cli::BenchArgs;
 use crate::load;
-use crate::schema::refusal::{OrRefuse, refusal, refuse};
+use crate::progress::Progress;
+use crate::schema::plan::HttpSettings;
+use crate::schema::refusal::{OrRefuse, refuse};
+use crate::secrets;
 use crate::server_api;
 
 use crate::commands::play;
 use crate::commands::play::{Dataset, Targets};
-use crate::commands::resolve::{choices, traffic};
+use crate::commands::resolve::server_url::{ServerUrl, server_url};
+use crate::commands::resolve::{choices, served_model, traffic};
 use crate::commands::title;
 
 /// The label of a server that nobody named.
 const PLAIN_LABEL: &str = "server";
+/// Time that a list of models may take where the model is named.
+const COURTESY: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
@@ -33,11 +38,11 @@ pub fn measure(args: BenchArgs, title: &str) -> anyhow::Result<ExitCode> {
                 format!("harness {title} --url http://127.0.0.1:8000"),
             );
         };
-        let url = base_url(url)?;
-        let wire = traffic::wire(&args.load)?;
-        if url.starts_with("http://") && (wire.insecure || wire.ca_file.is_some()) {
+        let url = server_url(url)?;
+        let wire = traffic::wire(&args.load, url.endpoint.as_ref())?;
+        if url.base.starts_with("http://") && (wire.insecure || wire.ca_file.is_some()) {
             return refuse(
-                format!("--insecure and --ca-file are for https, and {url} is not"),
+                format!("--insecure and --ca-file are for https, and {} is not", url.base),
                 "leave them out",
             );
         }
@@ -46,26 +51,12 @@ pub fn measure(args: BenchArgs, title: &str) -> anyhow::Result<ExitCode> {
         let definitions = Definitions::load(args.backends_dir.as_deref())?;
         let label = args.backend.clone().unwrap_or_else(|| PLAIN_LABEL.to_owned());
         choices::check_label(&label)?;
-        if wire.http2 && !args.output.dry_run {
-            load::check_http2(&url, &wire).await.with_context(|| format!("{url} cannot be measured"))?;
-        }
-        let client = server_api::client(&wire, server_api::api_key(&wire)?.as_deref())?;
-        let models = server_api::listed_models(&client, &url).await;
-        let model = match (&args.model, models) {
-            (Some(model), _) => model.clone(),
-            (None, Ok(models)) => models.into_iter().next().ok_or_else(|| {
-                refusal(format!("{url}/v1/models lists no model"), "name one with --model NAME")
-            })?,
-            (None, Err(error)) => {
-                return refuse(
-                    format!("{error:#}"),
-                    "start the server, check the address, or name a model with --model NAME",
-                );
-            }
-        };
+        let progress = Progress::new(args.output.quiet, args.output.verbose);
+        let model = model(&args, &url, &wire, &progress).await?;
         let targets = Targets {
             title: title.to_owned(),
-            targets: vec![url_target(&label, definitions.get(&label), &url, &model)],
+            targets: vec![url_target(&label, definitions.get(&label), &url.base, &model)],
+            http: wire,
             skipped: Vec::new(),
             launching: None,
             probe: args.probe,
@@ -75,37 +66,51 @@ pub fn measure(args: BenchArgs, title: &str) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// `http://HOST:PORT`, without a slash or `/v1` at its end.
-fn base_url(text: &str) -> anyhow::Result<String> {
-    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let cure = "write http://HOST:PORT or https://HOST";
-    let url = url::Url::parse(&with_scheme).or_refuse(|| format!("--url {text} is not a URL"), cure)?;
-    if !["http", "https"].contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
-        return refuse(format!("--url {text} is not the address of a server"), cure);
+/// The model to ask for, once the server is known to be there.
+async fn model(
+    args: &BenchArgs,
+    url: &ServerUrl,
+    wire: &HttpSettings,
+    progress: &Progress,
+) -> anyhow::Result<String> {
+    let api_key = server_api::api_key(wire)?;
+    secrets::keep_wire_from_outputs(wire, api_key.as_deref());
+    if let (Some(model), true) = (&args.model, args.output.dry_run) {
+        return Ok(model.clone());
     }
-    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return refuse(
-            format!("--url {text} holds more than a server's address"),
-            format!("{cure}; keys go into --api-key-env"),
-        );
-    }
-    let base = with_scheme.trim_end_matches('/');
-    Ok(base.strip_suffix("/v1").unwrap_or(base).trim_end_matches('/').to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::schema::refusal::cures;
-
-    #[test]
-    fn a_url_is_brought_to_its_base_or_refused() {
-        assert_eq!(base_url("http://h:1/v1/").unwrap(), "http://h:1");
-        assert_eq!(base_url("127.0.0.1:8000").unwrap(), "http://127.0.0.1:8000");
-        assert_eq!(base_url("https://h/prefix").unwrap(), "https://h/prefix");
-        for bad in ["ftp://h", "http://", "http://h?x=1", "http://me:key@h", "::"] {
-            let error = base_url(bad).unwrap_err();
-            assert_eq!(cures(&error).len(), 1, "{bad}: {error}");
+    let cure = match args.model {
+        Some(_) => "start the server, or check the address",
+        None => "start the server, or check the address; --model NAME is needed where a server lists none",
+    };
+    let reached = load::check_reachable(&url.base, wire).await;
+    reached.or_refuse(|| format!("{} cannot be measured", url.base), cure)?;
+    let client = server_api::client(wire, api_key.as_deref())?;
+    let listed = server_api::listed_models(&client, &url.models);
+    match &args.model {
+        Some(model) => {
+            // The list is a courtesy here: many servers have none.
+            match tokio::time::timeout(COURTESY, listed).await {
+                Ok(Ok(listed)) => progress.say(&served_model::chosen_line(model, &listed)),
+                Ok(Err(why)) => progress.detail(&format!("{why:#}")),
+                Err(_) => progress.say(&format!(
+                    "{} has not answered within {} s; going on with the model that was named",
+                    url.models,
+                    COURTESY.as_secs()
+                )),
+            }
+            Ok(model.clone())
+        }
+        None => {
+            let listed = listed.await.or_refuse(
+                || "no model is named, and the server's list cannot be read".to_owned(),
+                "name a model with --model NAME",
+            )?;
+            let Some(model) = served_model::choose(&listed) else {
+                return refuse(format!("{} lists no model", url.models), "name one with --model NAME");
+            };
+            progress.say(&served_model::chosen_line(model, &listed));
+            // Some servers repeat the key that they were asked with.
+            Ok(secrets::hide_kept(model).into_owned())
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::cli::CalibrateArgs;
 use crate::dataset::Source;
 use crate::load;
 use crate::pipeline::{self, Session};
-use crate::progress::Progress;
+use crate::progress::{Progress, print};
 use crate::report::calibration::{calibration_table, load_words};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::calibration::{Calibration, CalibrationLoad, Exactness};
@@ -36,6 +36,8 @@ use crate::commands::{calibrated, interrupt, play};
 const ENGINE: &str = "vllm";
 /// Time to the first token at the server, ms.
 const TTFT_MS: f64 = 50.0;
+/// The same of a server with Nagle's algorithm on, ms: within the 40 ms of a delayed acknowledgement.
+const NAGLE_TTFT_MS: f64 = 10.0;
 /// How long the tokens of one answer of a closed loop take, s.
 const ANSWER_S: f64 = 1.25;
 /// Tokens of an answer of an open loop, and the time between them, ms.
@@ -72,9 +74,9 @@ pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
             limit: exact_up_to(&loads),
             loads,
         };
-        show(&calibration);
+        print(&calibration_table(&calibration));
         // A look at one load must not change what later runs are held against.
-        let whole_grid = args.loads.is_empty();
+        let whole_grid = args.loads.is_empty() && !args.nagle;
         progress.say(&match whole_grid || args.save {
             true => calibrated::save(&file, &calibration)?,
             false => calibrated::leave(&file, &environment),
@@ -82,11 +84,6 @@ pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
         let incomplete = calibration.loads.iter().any(|load| load.paired < load.issued);
         Ok(ExitCode::from(u8::from(incomplete)))
     })
-}
-
-#[expect(clippy::print_stdout, reason = "the table is the result")]
-fn show(calibration: &Calibration) {
-    print!("{}", calibration_table(calibration));
 }
 
 /// What is to be played, and for how many seconds each.
@@ -204,7 +201,7 @@ fn session(
     let shape = Shape::of(load, seconds);
     let program = std::env::current_exe().context("cannot tell where this program lies")?;
     let shared = SharedSettings { context_length: 4096, max_batch: 1_000_000, gpus: None };
-    let target = pretend(&program, &shared, &shape)?;
+    let target = pretend(&program, &shared, &shape, args.nagle)?;
     let protocol = ProtocolName::OpenaiCompletions;
     let plan = Plan {
         run_id: "calibrate".to_owned(),
@@ -276,13 +273,14 @@ impl Shape {
     }
 }
 
-fn pretend(program: &Path, shared: &SharedSettings, shape: &Shape) -> anyhow::Result<Target> {
+fn pretend(program: &Path, shared: &SharedSettings, shape: &Shape, nagle: bool) -> anyhow::Result<Target> {
     let definitions = Definitions::load(None)?;
     let definition = definitions.get(ENGINE).with_context(|| format!("no backend is called '{ENGINE}'"))?;
     let writes = shape.units.len() as u64 * (u64::from(shape.tokens) + 8);
-    let given = Given {
+    let ttft_ms = if nagle { NAGLE_TTFT_MS } else { TTFT_MS };
+    let mut given = Given {
         extra_args: vec![
-            format!("--ttft={TTFT_MS}ms"),
+            format!("--ttft={ttft_ms}ms"),
             format!("--itl={}ms", shape.itl_ms),
             "--jitter=0".to_owned(),
             // The truth of every request is needed, that of the warm-up beside it.
@@ -290,6 +288,9 @@ fn pretend(program: &Path, shared: &SharedSettings, shape: &Shape) -> anyhow::Re
         ],
         ..Given::default()
     };
+    if nagle {
+        given.extra_args.push("--nagle".to_owned());
+    }
     let simulation = Simulation { program: PathBuf::from(program), shared: shared.clone() };
     let mut target = simulation.target(ENGINE, definition, given)?.target;
     target.capabilities.body.insert("user".to_owned(), "{prompt_id}".into());

@@ -19,6 +19,7 @@ use crate::commands::play::{self, Dataset, Targets};
 use crate::commands::resolve::choices::{self, Choice, Engine, Given, Lists};
 use crate::commands::resolve::machine::{Finder, machine};
 use crate::commands::resolve::simulated::Simulation;
+use crate::commands::resolve::traffic;
 use crate::commands::title;
 use crate::commands::{block_on, install, resume};
 
@@ -54,6 +55,7 @@ pub fn launch(args: CompareArgs, title: &str) -> anyhow::Result<ExitCode> {
         let (targets, skipped) = resolve_all(&args, &environment, &progress)?;
         let targets = Targets {
             title: title.to_owned(),
+            http: traffic::wire(&args.load, None)?,
             targets,
             skipped,
             launching: Some(Launching {

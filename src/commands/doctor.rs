@@ -7,6 +7,7 @@ use crate::backend::definition::Definitions;
 use crate::backend::leftovers;
 use crate::backend::model;
 use crate::cli::DoctorArgs;
+use crate::progress::print;
 use crate::schema::environment::Environment;
 
 use crate::commands::play;
@@ -18,16 +19,15 @@ const BUSY_SHARE: f64 = 0.25;
 const FEW_FILES: u64 = 4096;
 
 /// Runs the command.
-#[expect(clippy::print_stdout, reason = "the findings are the result")]
 pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let environment = play::look_at_machine();
     let definitions = Definitions::load(args.backends_dir.as_deref())?;
     let finder = Finder::new()?;
-    println!("Machine");
+    print("Machine");
     for (name, value) in machine_lines(&environment) {
-        println!("  {name:<12} {value}");
+        print(&format!("  {name:<12} {value}"));
     }
-    println!("Engines");
+    print("Engines");
     for definition in definitions.iter() {
         let line = match finder.find(definition, &BTreeMap::new()) {
             Some(found) => {
@@ -35,7 +35,7 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
             }
             None => format!("not installed: {}", definition.file.install.hint),
         };
-        println!("  {:<12} {line}", definition.name);
+        print(&format!("  {:<12} {line}", definition.name));
     }
     let tryout = model::tryout_paths(&finder.data_dir).gguf;
     let tryout = if tryout.is_file() {
@@ -43,14 +43,14 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     } else {
         "not installed: harness install tryout-model".into()
     };
-    println!("  {:<12} {tryout}", "try-out model");
+    print(&format!("  {:<12} {tryout}", "try-out model"));
     let doubts = doubts(&environment)?;
-    println!("What would spoil a measurement");
+    print("What would spoil a measurement");
     if doubts.is_empty() {
-        println!("  nothing found");
+        print("  nothing found");
     }
     for doubt in doubts {
-        println!("  - {doubt}");
+        print(&format!("  - {doubt}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -81,6 +81,12 @@ fn doubts(environment: &Environment) -> anyhow::Result<Vec<String>> {
     let mut doubts = Vec::new();
     for leftover in leftovers::find() {
         doubts.push(format!("a server is left over from an earlier run: {leftover} (the next run ends it)"));
+    }
+    for (file, why) in leftovers::disbelieved() {
+        doubts.push(format!(
+            "{} is not believed: {why}; remove it where it is nothing of yours",
+            file.display()
+        ));
     }
     let load = load_average();
     if load > BUSY_SHARE * environment.cores as f64 {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::Command;
 use crate::commands::resolve::arguments;
+use crate::progress::complain;
 use crate::schema::refusal::shown;
 
 mod bench;
@@ -63,8 +64,7 @@ pub fn guard() -> ExitCode {
     crate::backend::guard_main()
 }
 
-#[expect(clippy::print_stderr, reason = "errors are printed here, once")]
 fn refuse(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {}", shown(error));
+    complain(&format!("error: {}", shown(error)));
     ExitCode::from(REFUSED)
 }

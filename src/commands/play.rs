@@ -13,18 +13,19 @@ use crate::environment;
 use crate::load;
 use crate::pipeline::forecast::Forecast;
 use crate::pipeline::{self, ClosedOnDisk, Outcome, Session};
-use crate::progress::Progress;
+use crate::progress::{Progress, print};
 use crate::report::terminal::Style;
 use crate::results::{self, TakenId};
 use crate::schema::caveat::Caveat;
 use crate::schema::environment::Environment;
-use crate::schema::plan::{DatasetSource, Launching, Output, Plan, Skipped};
+use crate::schema::plan::{DatasetSource, HttpSettings, Launching, Output, Plan, Skipped};
 use crate::schema::refusal::refuse;
-use crate::schema::target::Target;
-use crate::schema::unit::Prompt;
+use crate::schema::target::{ProtocolName, Target};
+use crate::schema::text::write_json_indented;
+use crate::schema::unit::{Body, Prompt};
 use crate::server_api;
 
-use crate::commands::resolve::traffic;
+use crate::commands::resolve::{body, traffic};
 use crate::commands::show::{self, Show};
 use crate::commands::{calibrated, interrupt, title};
 
@@ -39,6 +40,8 @@ pub struct Targets {
     pub title: String,
     /// Servers in the order of play.
     pub targets: Vec<Target>,
+    /// Where and how requests go.
+    pub http: HttpSettings,
     /// Backends that are not here.
     pub skipped: Vec<Skipped>,
     /// How servers are launched; none: they already run.
@@ -62,6 +65,21 @@ impl Dataset {
         Ok(Dataset { prompts, source })
     }
 
+    /// Text completions have no room for pictures and other parts.
+    fn check_texts(&self, protocol: ProtocolName) -> anyhow::Result<()> {
+        let is_text = |body: &Body| match body {
+            Body::Text(_) => true,
+            Body::Messages(all) => all.iter().all(|message| message.content.text().is_some()),
+        };
+        match (protocol, self.prompts.iter().find(|prompt| !is_text(&prompt.body))) {
+            (ProtocolName::OpenaiCompletions, Some(prompt)) => refuse(
+                format!("{}: the messages of `{}` hold more than text", self.source.path, prompt.id),
+                "leave --endpoint completions out",
+            ),
+            (ProtocolName::OpenaiChat | ProtocolName::OpenaiCompletions, _) => Ok(()),
+        }
+    }
+
     /// Reads that of a plan again.
     pub fn of_plan(plan: &Plan) -> anyhow::Result<Self> {
         let path = Path::new(&plan.dataset.path);
@@ -80,7 +98,7 @@ impl Dataset {
 
 /// Plays the plan that the arguments make, and says how it went.
 pub async fn play(
-    targets: Targets,
+    mut targets: Targets,
     load_args: &LoadArgs,
     runs: &RunsArgs,
     output: &OutputArgs,
@@ -88,6 +106,8 @@ pub async fn play(
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
+    body::change_bodies(&mut targets.targets, load_args)?;
+    dataset.check_texts(targets.http.protocol)?;
     let sweeps = targets.title == title::SWEEP;
     let loads = traffic::loads(load_args, sweeps, dataset.prompts.len())?;
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
@@ -96,7 +116,7 @@ pub async fn play(
         seed: load_args.seed,
         client_threads: load_args.client_threads,
         sampling: traffic::sampling(load_args),
-        http: traffic::wire(load_args)?,
+        http: targets.http,
         dataset: dataset.source.clone(),
         launching: targets.launching,
         scrape_interval_s: load_args.scrape_interval,
@@ -153,6 +173,10 @@ pub struct Parts {
 
 /// Plays a plan, shows it, and says how it went.
 pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitCode> {
+    let dataset = &parts.plan.dataset;
+    if !dataset.passed_over.is_empty() {
+        progress.say(&format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
+    }
     let max_tokens = parts.plan.sampling.max_tokens;
     let units = dataset::units(&parts.dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
     let session = Session {
@@ -169,14 +193,15 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
 }
 
 /// The plan as JSON with the visits in which it would be played, and the same in words on stderr.
-#[expect(clippy::print_stdout, reason = "the plan is the result of --dry-run")]
 pub fn show_plan(plan: &Plan, closed: &ClosedOnDisk) -> anyhow::Result<()> {
     let visits = pipeline::visits(plan, &closed.keys.iter().cloned().collect());
     let mut shown = serde_json::to_value(plan)?;
     if let Some(fields) = shown.as_object_mut() {
         fields.insert("visits".to_owned(), visits.iter().map(show::visit_json).collect());
     }
-    println!("{}", serde_json::to_string_pretty(&shown)?);
+    let mut json = Vec::new();
+    write_json_indented(&mut json, &shown)?;
+    print(&String::from_utf8_lossy(&json));
     if plan.run_count() > 1 {
         let progress = Progress::new(false, false);
         for line in show::plan_lines(plan, &visits) {

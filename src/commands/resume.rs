@@ -46,7 +46,7 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
         play::show_plan(&plan, &closed)?;
         return Ok(ExitCode::SUCCESS);
     }
-    fill_headers(&mut plan.http, &traffic::wire(&args.load)?)?;
+    fill_headers(&mut plan.http, &traffic::wire(&args.load, None)?)?;
     play::check_limits(&plan, &environment)?;
     // Before anything is touched.
     server_api::api_key(&plan.http)?;

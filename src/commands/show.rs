@@ -2,13 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::backend::launch::LaunchEvent;
 use crate::pipeline::{Event, Visit, forecast::Forecast};
-use crate::progress::{Activity, Goal, LoadLine, Progress};
+use crate::progress::{Activity, Goal, LoadLine, Progress, print};
 use crate::report::terminal::{self, Style};
 use crate::schema::comparison::Comparison;
 use crate::schema::plan::{LoadPoint, Plan, RunKey};
@@ -140,6 +139,7 @@ impl Show {
         match event {
             LaunchEvent::Starting { pid } => activity.message(&format!("starting (pid {pid})")),
             LaunchEvent::Loading { log_last_line } => activity.message(&format!("loading: {log_last_line}")),
+            LaunchEvent::Waiting { what } => activity.message(&format!("healthy, waiting: {what}")),
             LaunchEvent::Probing => activity.message("healthy, asking for a first token"),
             LaunchEvent::Ready { after } => {
                 activity.message(&format!("ready in {:.1} s", after.as_secs_f64()))
@@ -155,11 +155,6 @@ fn print_caveats(comparison: &Comparison, style: Style) {
     if !text.is_empty() {
         print(&text);
     }
-}
-
-/// Results go to stdout. A closed pipe ends the printing, not the run.
-fn print(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
 }
 
 fn goal(load: &LoadPoint) -> Goal {

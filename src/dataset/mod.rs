@@ -1,5 +1,6 @@
 //! `datasets/` → prompts → units: the same for every backend, made before any clock starts.
 
+mod entry;
 mod parse;
 mod source;
 mod warmup;
@@ -10,11 +11,12 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 
 pub use parse::DatasetError;
+use parse::Parsed;
 pub use source::Source;
 pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
-use crate::schema::unit::{Body, Prompt, Turn, Unit};
+use crate::schema::unit::{Prompt, Turn, Unit};
 
 /// The prompts that are played unless another file is named.
 const BUILT_IN: &str = include_str!("../../datasets/benchmark_dataset.json");
@@ -29,9 +31,9 @@ pub const BUILT_IN_PATH: &str = "built-in";
 /// One line that names the file, the line in it and the cure.
 pub fn load(path: Option<&Path>) -> anyhow::Result<(Vec<Prompt>, DatasetSource)> {
     let Some(path) = path else {
-        let prompts = parse::parse(BUILT_IN, parse::Form::List, "built-in")?;
-        let source = source(BUILT_IN_NAME, BUILT_IN_PATH, BUILT_IN.as_bytes(), prompts.len());
-        return Ok((prompts, source));
+        let parsed = parse::parse(BUILT_IN, parse::Form::List, "built-in")?;
+        let source = source(BUILT_IN_NAME, BUILT_IN_PATH, BUILT_IN.as_bytes(), &parsed);
+        return Ok((parsed.prompts, source));
     };
     let shown = path.display().to_string();
     let bytes = read(path, &shown)?;
@@ -39,10 +41,10 @@ pub fn load(path: Option<&Path>) -> anyhow::Result<(Vec<Prompt>, DatasetSource)>
         file: shown.clone(),
         line: 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count(),
     })?;
-    let prompts = parse::parse(text, parse::Form::of(path), &shown)?;
+    let parsed = parse::parse(text, parse::Form::of(path), &shown)?;
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-    let source = source(&name, &shown, &bytes, prompts.len());
-    Ok((prompts, source))
+    let source = source(&name, &shown, &bytes, &parsed);
+    Ok((parsed.prompts, source))
 }
 
 fn read(path: &Path, shown: &str) -> anyhow::Result<Vec<u8>> {
@@ -55,9 +57,15 @@ fn read(path: &Path, shown: &str) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-fn source(name: &str, path: &str, bytes: &[u8], prompts: usize) -> DatasetSource {
+fn source(name: &str, path: &str, bytes: &[u8], parsed: &Parsed) -> DatasetSource {
     let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    DatasetSource { name: name.to_owned(), path: path.to_owned(), sha256, prompts }
+    DatasetSource {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        sha256,
+        prompts: parsed.prompts.len(),
+        passed_over: parsed.passed_over.clone(),
+    }
 }
 
 /// One unit of one turn a prompt, in order. The output limit in tokens is the override, else the entry's own, else
@@ -69,7 +77,7 @@ pub fn units(prompts: &[Prompt], max_tokens_override: Option<u32>, default_max_t
             id: prompt.id.as_str().into(),
             category: prompt.category.as_str().into(),
             model: None,
-            turns: vec![Turn { body: Body::Text(prompt.prompt.clone()), max_tokens, pause_s: 0.0 }],
+            turns: vec![Turn { body: prompt.body.clone(), max_tokens, pause_s: 0.0 }],
         }
     };
     prompts.iter().map(unit).collect()

@@ -1,13 +1,20 @@
 //! The two file forms, read strictly: each mistake is one line that names the file, the line and the cure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use serde::de::{Unexpected, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::entry::{Entry, KEYS};
 use crate::schema::unit::Prompt;
+
+/// Longer ids and categories are cut: they stand in every row, characters.
+const LONGEST_NAME: usize = 300;
+/// A column's name is longer than this only by mistake, characters.
+const LONGEST_COLUMN: usize = 60;
+/// The most columns that are named as passed over.
+const MOST_COLUMNS: usize = 20;
 
 /// How a file holds its entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,67 +90,16 @@ pub enum DatasetError {
     },
 }
 
-/// One entry as it may be written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object such as {\"prompt\": \"…\"}")]
-struct Entry {
-    #[serde(default, deserialize_with = "id")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "category")]
-    category: String,
-    #[serde(default, deserialize_with = "prompt")]
-    prompt: Option<String>,
-    #[serde(default, deserialize_with = "max_tokens")]
-    max_tokens: Option<u32>,
-}
-
-// serde names no key when a value has the wrong type; these do.
-fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(key: &str, value: D) -> Result<T, D::Error> {
-    T::deserialize(value).map_err(|error| serde::de::Error::custom(format!("`{key}`: {error}")))
-}
-
-fn id<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
-    named("id", value).map(Some)
-}
-
-fn category<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
-    named("category", value)
-}
-
-fn prompt<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
-    named("prompt", value).map(Some)
-}
-
-fn max_tokens<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u32>, D::Error> {
-    // serde would say "expected u32".
-    named("max_tokens", value).map(|WholeNumber(number)| Some(number))
-}
-
-struct WholeNumber(u32);
-
-impl<'de> Deserialize<'de> for WholeNumber {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        value.deserialize_u64(WholeNumberVisitor)
-    }
-}
-
-struct WholeNumberVisitor;
-
-impl Visitor<'_> for WholeNumberVisitor {
-    type Value = WholeNumber;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a whole number of tokens, 1 or more")
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<WholeNumber, E> {
-        let fits = u32::try_from(number).ok();
-        fits.map(WholeNumber).ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
-    }
+/// What a file holds.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    pub(super) prompts: Vec<Prompt>,
+    /// Columns that say nothing to us, each once.
+    pub(super) passed_over: Vec<String>,
 }
 
 /// Reads all entries of a file whose name is `file`.
-pub(super) fn parse(text: &str, form: Form, file: &str) -> Result<Vec<Prompt>, DatasetError> {
+pub(super) fn parse(text: &str, form: Form, file: &str) -> Result<Parsed, DatasetError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let spans = match form {
         Form::List => list(text, file)?,
@@ -154,8 +110,9 @@ pub(super) fn parse(text: &str, form: Form, file: &str) -> Result<Vec<Prompt>, D
     }
     let mut first_lines = HashMap::new();
     let mut prompts = Vec::with_capacity(spans.len());
+    let mut columns = BTreeSet::new();
     for (position, span) in spans.into_iter().enumerate() {
-        let prompt = entry(&span, position + 1, file)?;
+        let prompt = entry(&span, position + 1, file, &mut columns)?;
         if let Some(first) = first_lines.insert(prompt.id.clone(), span.line) {
             let what =
                 format!("id `{}` is taken by line {first}: give each entry an id of its own", prompt.id);
@@ -163,7 +120,12 @@ pub(super) fn parse(text: &str, form: Form, file: &str) -> Result<Vec<Prompt>, D
         }
         prompts.push(prompt);
     }
-    Ok(prompts)
+    let mut passed_over: Vec<String> = columns.into_iter().collect();
+    if passed_over.len() > MOST_COLUMNS {
+        passed_over.truncate(MOST_COLUMNS);
+        passed_over.push("…".to_owned());
+    }
+    Ok(Parsed { prompts, passed_over })
 }
 
 /// The text of one entry and where it starts.
@@ -217,20 +179,31 @@ fn newlines(text: &str) -> usize {
     text.bytes().filter(|byte| *byte == b'\n').count()
 }
 
-/// One entry; `position` counts from 1 and is its id where it has none.
-fn entry(span: &Span<'_>, position: usize, file: &str) -> Result<Prompt, DatasetError> {
+/// One entry; `position` counts from 1 and is its id where it has none. Columns that it has beside ours go to
+/// `columns`.
+fn entry(
+    span: &Span<'_>,
+    position: usize,
+    file: &str,
+    columns: &mut BTreeSet<String>,
+) -> Result<Prompt, DatasetError> {
     let wrong = |what: String| DatasetError::Entry { file: file.to_owned(), line: span.line, what };
-    let entry: Entry = serde_json::from_str(span.text).map_err(|error| {
-        if error.is_data() {
-            let line = span.line + error.line().max(1) - 1;
-            DatasetError::Entry { file: file.to_owned(), line, what: message(&error) }
-        } else {
+    let mut entry: Entry = serde_json::from_str(span.text).map_err(|error| {
+        // The name of a key makes a mistake of the file look like one of the value.
+        if let Err(error) = serde_json::from_str::<IgnoredAny>(span.text) {
             malformed(&error, span.line, span.indent, file)
+        } else {
+            let line = span.line + error.line().max(1) - 1;
+            DatasetError::Entry { file: file.to_owned(), line, what: clip(&message(&error), LONGEST_NAME) }
         }
     })?;
-    let prompt = entry.prompt.ok_or_else(|| wrong("the entry has no `prompt`: add one".to_owned()))?;
-    if prompt.trim().is_empty() {
-        return Err(wrong("`prompt` is empty: write a message or remove the entry".to_owned()));
+    let others: Vec<String> = entry.passed_over.iter().map(|name| clip(name, LONGEST_COLUMN)).collect();
+    let body = entry.body().map_err(|what| match others.as_slice() {
+        [] => wrong(what),
+        others => wrong(format!("{what}; it holds {}, and what is read is {KEYS}", others.join(", "))),
+    })?;
+    if columns.len() <= MOST_COLUMNS {
+        columns.extend(others);
     }
     if entry.max_tokens == Some(0) {
         return Err(wrong("`max_tokens` is 0: ask for at least 1 token or leave it out".to_owned()));
@@ -239,7 +212,25 @@ fn entry(span: &Span<'_>, position: usize, file: &str) -> Result<Prompt, Dataset
     if id.is_empty() {
         return Err(wrong("`id` is empty: name the entry or leave `id` out".to_owned()));
     }
-    Ok(Prompt { id, category: entry.category, prompt, max_tokens: entry.max_tokens })
+    let category = clip(&entry.category.unwrap_or_default(), LONGEST_NAME);
+    Ok(Prompt { id: short_id(id, span.line), category, body, max_tokens: entry.max_tokens })
+}
+
+/// A long id is cut; its line keeps it apart from others that begin alike.
+fn short_id(id: String, line: usize) -> String {
+    if id.chars().count() <= LONGEST_NAME {
+        return id;
+    }
+    let line = format!("…line {line}");
+    let begin: String = id.chars().take(LONGEST_NAME - line.chars().count()).collect();
+    begin + &line
+}
+
+fn clip(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(longest - 1).chain(['…']).collect(),
+    }
 }
 
 fn malformed(error: &serde_json::Error, first_line: usize, indent: usize, file: &str) -> DatasetError {
@@ -248,7 +239,7 @@ fn malformed(error: &serde_json::Error, first_line: usize, indent: usize, file: 
         file: file.to_owned(),
         line: first_line + in_line - 1,
         column: if in_line == 1 { indent + error.column() } else { error.column() },
-        what: message(error),
+        what: clip(&message(error), LONGEST_NAME),
     }
 }
 

@@ -5,6 +5,14 @@ use std::io::Write;
 
 use super::parse::{Form, parse};
 use super::*;
+use crate::schema::unit::{Body, Message};
+
+fn said(body: &Body) -> &str {
+    match body {
+        Body::Text(text) => text,
+        Body::Messages(_) => "",
+    }
+}
 
 fn list_error(text: &str) -> String {
     parse(text, Form::List, "mine.json").unwrap_err().to_string()
@@ -28,9 +36,9 @@ fn the_built_in_dataset_has_24_prompts_that_fit_2048_tokens() {
         let max_tokens = prompt.max_tokens.unwrap();
         assert!((32..=256).contains(&max_tokens), "{}: {max_tokens}", prompt.id);
         // English takes more than three characters a token with every tokenizer in use.
-        assert!(prompt.prompt.len() / 3 + max_tokens as usize <= 2048, "{} is too long", prompt.id);
+        assert!(said(&prompt.body).len() / 3 + max_tokens as usize <= 2048, "{} is too long", prompt.id);
     }
-    let words = |prompt: &Prompt| prompt.prompt.split_whitespace().count();
+    let words = |prompt: &Prompt| said(&prompt.body).split_whitespace().count();
     assert!(prompts.iter().any(|prompt| words(prompt) < 15));
     assert!(prompts.iter().any(|prompt| words(prompt) > 600));
 }
@@ -51,12 +59,22 @@ fn the_source_names_the_file_and_hashes_its_bytes() {
 #[test]
 fn a_list_keeps_its_order_and_its_own_values() {
     let text = r#"[{"id": "b", "category": "chat", "prompt": "one", "max_tokens": 7}, {"id": "a", "prompt": "two"}]"#;
-    let prompts = parse(text, Form::List, "mine.json").unwrap();
+    let prompts = parse(text, Form::List, "mine.json").unwrap().prompts;
     assert_eq!(
         prompts,
         [
-            Prompt { id: "b".into(), category: "chat".into(), prompt: "one".into(), max_tokens: Some(7) },
-            Prompt { id: "a".into(), category: String::new(), prompt: "two".into(), max_tokens: None },
+            Prompt {
+                id: "b".into(),
+                category: "chat".into(),
+                body: Body::Text("one".into()),
+                max_tokens: Some(7)
+            },
+            Prompt {
+                id: "a".into(),
+                category: String::new(),
+                body: Body::Text("two".into()),
+                max_tokens: None
+            },
         ]
     );
 }
@@ -66,14 +84,14 @@ fn a_jsonl_file_holds_one_object_a_line_and_blank_lines_are_skipped() {
     let mut file = tempfile::Builder::new().suffix(".jsonl").tempfile().unwrap();
     file.write_all(b"\xef\xbb\xbf{\"prompt\": \"one\"}\r\n\r\n{\"prompt\": \"two\"}").unwrap();
     let (prompts, _) = load(Some(file.path())).unwrap();
-    let read: Vec<(&str, &str)> = prompts.iter().map(|p| (p.id.as_str(), p.prompt.as_str())).collect();
+    let read: Vec<(&str, &str)> = prompts.iter().map(|p| (p.id.as_str(), said(&p.body))).collect();
     assert_eq!(read, [("1", "one"), ("2", "two")]);
 }
 
 #[test]
 fn an_entry_without_an_id_is_named_by_its_position() {
     let prompts =
-        parse(r#"[{"prompt":"x"},{"id":"b","prompt":"x"},{"prompt":"x"}]"#, Form::List, "f").unwrap();
+        parse(r#"[{"prompt":"x"},{"id":"b","prompt":"x"},{"prompt":"x"}]"#, Form::List, "f").unwrap().prompts;
     assert_eq!(prompts.iter().map(|prompt| prompt.id.as_str()).collect::<Vec<_>>(), ["1", "b", "3"]);
 }
 
@@ -163,11 +181,74 @@ fn a_wrong_type_names_line_and_key() {
 }
 
 #[test]
-fn an_unknown_key_lists_the_known_ones() {
+fn further_columns_are_passed_over_and_named_once() {
+    let text = "[{\"prompt\": \"a\", \"source\": {\"x\": [1]}},\n{\"lang\": null, \"prompt\": \"b\", \"source\": 1}]";
+    let parsed = parse(text, Form::List, "mine.json").unwrap();
+    assert_eq!((parsed.prompts.len(), parsed.passed_over.join(",")), (2, "lang,source".to_owned()));
     assert_eq!(
-        list_error("[{\"prompt\": \"a\"},\n{\"prompt\": \"b\",\n\"max_token\": 3}]"),
-        "mine.json, line 3: unknown field `max_token`, expected one of `id`, `category`, `prompt`, `max_tokens`"
+        lines_error("{\"conversations\": [], \"source\": \"own\"}"),
+        "mine.jsonl, line 1: the entry has no `prompt`: add one; it holds conversations, source, and what is read is \
+         id, category, prompt, messages, max_tokens"
     );
+    let many: String = (0..99).map(|column| format!(", \"c{column:02}{}\": 1", "x".repeat(9_000))).collect();
+    let parsed = parse(&format!("{{\"prompt\": \"a\"{many}}}"), Form::Lines, "mine.jsonl").unwrap();
+    assert!(parsed.passed_over.len() == 21 && parsed.passed_over.concat().len() < 2_000);
+}
+
+#[test]
+fn an_id_is_a_text_or_a_whole_number_of_any_size() {
+    let ids = |text: &str| -> Vec<String> {
+        parse(text, Form::Lines, "f").unwrap().prompts.into_iter().map(|prompt| prompt.id).collect()
+    };
+    let lines = [r#"{"id":1,"prompt":"x"}"#, r#"{"prompt":"x","id":-7}"#, r#"{"id":null,"prompt":"x"}"#];
+    assert_eq!(ids(&lines.join("\n")), ["1", "-7", "3"]);
+    let large = "123456789012345678901234567890";
+    assert_eq!(ids(&format!("{{\"id\": {large} ,\"prompt\":\"x\"}}")), [large]);
+    for wrong in ["1.0", "1e3", "true", "[1]", "{\"a\":1}"] {
+        assert_eq!(
+            lines_error(&format!("{{\"prompt\":\"x\"}}\n{{\"id\":{wrong},\"prompt\":\"x\"}}")),
+            format!("mine.jsonl, line 2: `id`: {wrong} is no id: write a text or a whole number")
+        );
+    }
+    let twice = lines_error("{\"id\":1,\"prompt\":\"x\"}\n{\"id\":\"1\",\"prompt\":\"y\"}");
+    assert!(twice.contains("line 2: id `1` is taken by line 1"), "{twice}");
+}
+
+#[test]
+fn long_ids_and_categories_are_cut_and_stay_apart() {
+    let long = "é".repeat(1 << 20);
+    let line = |end| format!("{{\"id\":\"{long}{end}\",\"category\":\"{long}\",\"prompt\":\"x\"}}");
+    let prompts = parse(&format!("{}\n{}", line("a"), line("b")), Form::Lines, "f").unwrap().prompts;
+    assert!(prompts.iter().all(|p| p.id.chars().count() == 300 && p.category.chars().count() == 300));
+    assert!(prompts[0].id.ends_with("…line 1") && prompts[1].id.ends_with("…line 2"));
+    assert!(list_error(&format!("[{{\"prompt\": \"a\", \"max_tokens\": \"{long}\"}}]")).len() < 2_000);
+}
+
+#[test]
+fn messages_are_kept_as_they_are() {
+    let all = r#"[{"role": "system", "content": "Answer in one word."},
+        {"role": "user", "name": "me", "content": [{"type": "text", "text": "Hill?"}, {"type": "image_url", "x": 1}]},
+        {"role": "assistant", "content": null, "tool_calls": []}]"#;
+    let text = format!("[{{\"messages\": {all}, \"prompt\": null}}]");
+    let prompts = parse(&text, Form::List, "f").unwrap().prompts;
+    let Body::Messages(messages) = &prompts[0].body else { panic!("{prompts:?}") };
+    assert_eq!(messages[0], Message::text("system", "Answer in one word."));
+    assert_eq!(messages[1].content.text(), None, "an image is no text");
+    assert_eq!(messages[1].more["name"], "me");
+    assert_eq!(messages[2].content.text().as_deref(), Some(""));
+    let wrong = [
+        (r#""prompt": "a", "messages": [{"role":"user","content":"x"}]"#, "both `prompt` and `messages`"),
+        (r#""messages": []"#, "`messages` is empty"),
+        (r#""messages": {}"#, "`messages`: invalid type: map"),
+        (r#""messages": ["x"]"#, "a message is an object"),
+        (r#""messages": [{"content": "x"}]"#, "one has no role"),
+        (r#""messages": [{"role": "user", "content": 5}]"#, "no text and no list"),
+        (r#""prompt": "a", "prompt": "b""#, "`prompt` stands twice"),
+    ];
+    for (fields, said) in wrong {
+        let error = lines_error(&format!("{{\"prompt\":\"x\"}}\n{{{fields}}}"));
+        assert!(error.starts_with("mine.jsonl, line 2: ") && error.contains(said), "{error}");
+    }
 }
 
 #[test]
@@ -192,8 +273,12 @@ fn zero_max_tokens_is_refused() {
 
 #[test]
 fn an_override_wins_over_the_entry_and_the_entry_over_the_default() {
-    let prompt =
-        |max_tokens| Prompt { id: "a".into(), category: String::new(), prompt: "x".into(), max_tokens };
+    let prompt = |max_tokens| Prompt {
+        id: "a".into(),
+        category: String::new(),
+        body: Body::Text("x".into()),
+        max_tokens,
+    };
     let prompts = [prompt(Some(7)), prompt(None)];
     let limits =
         |over| units(&prompts, over, 64).iter().map(|unit| unit.turns[0].max_tokens).collect::<Vec<_>>();
@@ -202,17 +287,15 @@ fn an_override_wins_over_the_entry_and_the_entry_over_the_default() {
 }
 
 fn text(unit: &Unit) -> &str {
-    match &unit.turns[0].body {
-        Body::Text(text) => text,
-        Body::Messages(_) => "",
-    }
+    said(&unit.turns[0].body)
 }
 
 #[test]
 fn warm_up_prompts_differ_from_each_other_and_from_the_measured_ones() {
     let warmup = warmup_units(200, None);
     assert_eq!(warmup.len(), 200);
-    let measured: HashSet<String> = load(None).unwrap().0.into_iter().map(|prompt| prompt.prompt).collect();
+    let measured: HashSet<String> =
+        load(None).unwrap().0.iter().map(|prompt| said(&prompt.body).to_owned()).collect();
     let texts: HashSet<&str> = warmup.iter().map(text).collect();
     let ids: HashSet<&str> = warmup.iter().map(|unit| &*unit.id).collect();
     assert_eq!((texts.len(), ids.len()), (200, 200));

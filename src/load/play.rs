@@ -128,14 +128,8 @@ impl Workers {
         live: &Arc<LiveCounters>,
     ) -> anyhow::Result<Workers> {
         let base_url = base_url(&job.base_url)?;
-        let messages = Messages::new(
-            &base_url,
-            &job.http,
-            job.api_key.as_deref(),
-            &job.capabilities,
-            &job.sampling,
-            false,
-        )?;
+        let messages =
+            Messages::new(&base_url, &job.http, job.api_key.as_deref(), &job.capabilities, &job.sampling)?;
         let dialer = Arc::new(Dialer::new(&base_url, &job.http).await?);
         let threads = u64::from(job.client_threads.max(1));
         let mut workers = Workers { commands: Vec::new(), ended: Vec::new(), messages: Arc::new(messages) };
@@ -146,6 +140,7 @@ impl Workers {
                     offset: RealtimeOffset::measure(&clock),
                     dialer: dialer.clone(),
                     pool: Pool::default(),
+                    asked: workers.messages.asked().to_owned(),
                     http2: workers.messages.http2_head().map(Http2Connections::new),
                     live: live.clone(),
                 },

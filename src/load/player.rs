@@ -35,6 +35,10 @@ pub(crate) struct Player {
     pub(crate) last_issue: (AtomicU64, AtomicU64),
 }
 
+/// How long a warm-up request's answer goes without an acknowledgement, in turn, ms: over the time that servers take
+/// for the first token after the head, below the 40 ms of the kernel, and not always the same.
+const HOLD_ACK_MS: [u16; 2] = [24, 34];
+
 /// A unit that begins.
 pub(crate) struct Begun {
     /// Boxed: it is moved into what plays it, and would else be kept beside it.
@@ -131,7 +135,7 @@ impl Player {
                 return end;
             }
             former.extend(turn.body.messages());
-            former.push(Message { role: "assistant".to_owned(), content: ended.text.unwrap_or_default() });
+            former.push(Message::text("assistant", ended.text.unwrap_or_default()));
             let ready_us = end.end_us + (next.pause_s.max(0.0) * 1e6) as u64;
             // Made before its turn comes.
             let ask = Ask {
@@ -217,7 +221,11 @@ impl Player {
         };
         let mut record = blank_record(index, unit, phase.phase, expect);
         record.unit = k;
-        Assignment { record, message, expect, slot_free_us: 0, timeout_us: self.timeout_us }
+        let hold_ack_ms = match phase.phase {
+            Phase::Warmup => Some(HOLD_ACK_MS[(index % 2) as usize]),
+            Phase::Measured => None,
+        };
+        Assignment { record, message, expect, slot_free_us: 0, timeout_us: self.timeout_us, hold_ack_ms }
     }
 
     pub(crate) fn emit(&self, phase: &PhaseRun, record: RequestRecord) {

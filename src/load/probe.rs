@@ -26,9 +26,11 @@ use crate::load::socket::pool::Pool;
 /// A server takes a connection within this time, or there is none.
 const CHECK_LIMIT: Duration = Duration::from_secs(15);
 
-/// Sends the first turn of `unit` on a fresh connection, which is closed afterwards. µs 0 of its record is the
-/// call. What cannot even be sent comes back as a failure to connect, with the cause.
-pub async fn probe(job: &Job, unit: &Unit, timeout: Duration) -> RequestRecord {
+/// Sends the first turn of `unit` on a fresh connection, which the client closes afterwards: a close of the server's
+/// would send at once what waits for an acknowledgement. µs 0 of its record is the
+/// call. What cannot even be sent comes back as a failure to connect, with the cause. The acknowledgement of the
+/// answer's first bytes is put off by `hold_ack_ms` (below 40), to see whether the server waits for it.
+pub async fn probe(job: &Job, unit: &Unit, timeout: Duration, hold_ack_ms: Option<u16>) -> RequestRecord {
     let max_tokens = unit.turns.first().map_or(0, |turn| turn.max_tokens);
     let protocol = Protocol::of(job.http.protocol);
     let expect = expect(protocol, &job.capabilities, &job.sampling, max_tokens);
@@ -37,16 +39,17 @@ pub async fn probe(job: &Job, unit: &Unit, timeout: Duration) -> RequestRecord {
     let prepared = async {
         let url = base_url(&job.base_url)?;
         let key = job.api_key.as_deref();
-        let messages = Messages::new(&url, &job.http, key, &job.capabilities, &job.sampling, true)?;
+        let messages = Messages::new(&url, &job.http, key, &job.capabilities, &job.sampling)?;
         let http2 = messages.http2_head().map(Http2Connections::new);
         let message = messages.first(unit).context("there is nothing to send")?;
-        Ok::<_, anyhow::Error>((Dialer::new(&url, &job.http).await?, message, http2))
+        let asked = messages.asked().to_owned();
+        Ok::<_, anyhow::Error>((Dialer::new(&url, &job.http).await?, message, http2, asked))
     };
     let failed = |detail: String| {
         let outcome = Outcome::Failed { kind: FailureKind::Connect, detail };
         RequestRecord { outcome, ..unsent.clone() }
     };
-    let (dialer, message, http2) = match tokio::time::timeout(timeout, prepared).await {
+    let (dialer, message, http2, asked) = match tokio::time::timeout(timeout, prepared).await {
         Ok(Ok(prepared)) => prepared,
         Ok(Err(error)) => return failed(format!("{error:#}")),
         Err(_) => return failed("the host's name could not be looked up within the timeout".to_owned()),
@@ -57,22 +60,32 @@ pub async fn probe(job: &Job, unit: &Unit, timeout: Duration) -> RequestRecord {
         offset: RealtimeOffset::measure(&clock),
         dialer: Arc::new(dialer),
         pool: Pool::default(),
+        asked,
         http2,
         live: Arc::new(LiveCounters::default()),
     };
     let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2);
-    let assignment = Assignment { record, message, expect, slot_free_us: 0, timeout_us };
+    let assignment = Assignment { record, message, expect, slot_free_us: 0, timeout_us, hold_ack_ms };
     let record = exchange::play(&client, assignment, None, &Cancel::default()).await;
     record.map(|ended| ended.record).unwrap_or_else(|| failed("cancelled".to_owned()))
 }
 
-/// Opens a connection to see that a server speaks HTTP/2, and closes it: no request is sent. An error
-/// says what it speaks instead, or that nothing answers.
-pub async fn check_http2(base_url_text: &str, wire: &HttpSettings) -> anyhow::Result<()> {
-    let dialer = Dialer::new(&base_url(base_url_text)?, wire).await?;
-    let connections = Http2Connections::new(http::Request::new(()));
-    let clock = RunClock::start();
-    let opened = tokio::time::timeout(CHECK_LIMIT, connections.open_for(1, &dialer, &clock)).await;
-    opened.with_context(|| format!("no connection within {} s", CHECK_LIMIT.as_secs()))??;
-    Ok(())
+/// Opens a connection to see that a server is there, TLS included, and that it speaks HTTP/2 where that is asked
+/// for; and closes it: no request is sent. An error names the host, and says what is the matter.
+pub async fn check_reachable(base_url_text: &str, wire: &HttpSettings) -> anyhow::Result<()> {
+    let url = base_url(base_url_text)?;
+    let opened = async {
+        let dialer = Dialer::new(&url, wire).await?;
+        if wire.http2 {
+            let connections = Http2Connections::new(http::Request::new(()));
+            connections.open_for(1, &dialer, &RunClock::start()).await?;
+        } else {
+            let refused = || format!("no connection to {}", dialer.host());
+            dialer.connect().await.with_context(refused)?;
+        }
+        Ok(())
+    };
+    let opened = tokio::time::timeout(CHECK_LIMIT, opened).await;
+    let host = url.host_str().unwrap_or(base_url_text);
+    opened.with_context(|| format!("no connection to {host} within {} s", CHECK_LIMIT.as_secs()))?
 }

@@ -1,8 +1,10 @@
 //! One client thread: its connections, and its share of each phase. A unit starts in one of two ways: when a slot
 //! is free, or when it is due.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -126,6 +128,11 @@ impl Worker {
                 let _ = connections.open_for(count, &client.dialer, &client.clock).await;
                 return;
             }
+            poll_fn(|context| {
+                client.pool.settle_tails(context, client.clock.now_us());
+                Poll::Ready(())
+            })
+            .await;
             for _ in client.pool.len()..count {
                 match client.dialer.connect().await {
                     Ok(connection) => client.pool.put(connection, client.clock.now_us()),

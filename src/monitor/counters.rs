@@ -1,5 +1,6 @@
 //! The server's own token counters, scraped from its Prometheus page before and after a run.
 
+use crate::schema::summary::MissingCounters;
 use crate::schema::target::ServerMetrics;
 
 use super::prometheus::Page;
@@ -14,9 +15,9 @@ pub struct ServerCounters {
     pub generated_tokens: f64,
     /// Prompt tokens taken from the prefix cache; none where the engine has no such counter.
     pub cached_tokens: Option<f64>,
-    /// Names of prompt and generated counters that the page did not show. They count as 0, since some
-    /// engines show a counter only after its first use; after a run it means a renamed counter.
-    pub missing: Vec<String>,
+    /// Counters that the page did not show. They count as 0 before a run, since some engines show a counter only
+    /// after its first use; after a run it means that there is no counter of that name.
+    pub missing: MissingCounters,
 }
 
 impl ServerCounters {
@@ -40,31 +41,36 @@ pub async fn server_counters(
     base_url: &str,
     metrics: &ServerMetrics,
 ) -> anyhow::Result<Option<ServerCounters>> {
-    let Some(path) = &metrics.path else { return Ok(None) };
-    let page = fetch(client, base_url, path).await?;
+    let Some(url) = metrics.address(base_url) else { return Ok(None) };
+    let page = fetch(client, &url).await?;
     Ok(page.map(|page| counters(&page, metrics)))
 }
 
 /// The counters that a page shows.
 fn counters(page: &Page, metrics: &ServerMetrics) -> ServerCounters {
+    let (prompt_tokens, prompt) = total(page, &metrics.prompt_tokens);
+    let (generated_tokens, generated) = total(page, &metrics.generated_tokens);
+    let (cached_tokens, cached) = total(page, &metrics.cached_tokens);
+    let says_cached = cached.len() < metrics.cached_tokens.len();
+    ServerCounters {
+        prompt_tokens,
+        generated_tokens,
+        cached_tokens: says_cached.then_some(cached_tokens),
+        missing: MissingCounters { prompt, generated, cached },
+    }
+}
+
+/// The sum of some counters, and the names that the page does not have.
+fn total(page: &Page, names: &[String]) -> (f64, Vec<String>) {
     let mut missing = Vec::new();
-    let mut total = |names: &[String]| {
-        let mut sum = 0.0;
-        for name in names {
-            match page.sum(name).filter(|sum| sum.is_finite()) {
-                Some(value) => sum += value,
-                None => missing.push(name.clone()),
-            }
+    let mut sum = 0.0;
+    for name in names {
+        match page.sum(name).filter(|sum| sum.is_finite()) {
+            Some(value) => sum += value,
+            None => missing.push(name.clone()),
         }
-        sum
-    };
-    let prompt_tokens = total(&metrics.prompt_tokens);
-    let generated_tokens = total(&metrics.generated_tokens);
-    // Absent until the first hit on some engines, so an absent one is 0.
-    let cached = |name: &String| page.sum(name).filter(|sum| sum.is_finite()).unwrap_or(0.0);
-    let cached_tokens =
-        (!metrics.cached_tokens.is_empty()).then(|| metrics.cached_tokens.iter().map(cached).sum());
-    ServerCounters { prompt_tokens, generated_tokens, cached_tokens, missing }
+    }
+    (sum, missing)
 }
 
 #[cfg(test)]
@@ -136,6 +142,9 @@ mod tests {
         let page = include_str!("../../tests/wire-metrics/tgi.txt");
         let metrics = metrics("tgi_request_input_length_sum", "tgi_request_generated_tokens_sum", &[]);
         assert_eq!(tokens(page, &metrics), (225.0, 138.0, None));
+        let histogram = self::metrics("tgi_request_input_length_sum", "tgi_request_generated_tokens", &[]);
+        let read = counters(&Page::parse(page.as_bytes()), &histogram);
+        assert_eq!(read.missing.generated, ["tgi_request_generated_tokens"], "a histogram is no counter");
     }
 
     #[test]
@@ -148,8 +157,10 @@ mod tests {
     fn a_counter_that_is_not_shown_counts_as_nothing_and_is_named() {
         let page = Page::parse(b"x_total 1\n");
         let read = counters(&page, &metrics("x_total", "y_total", &["z_total"]));
-        assert_eq!((read.prompt_tokens, read.generated_tokens, read.cached_tokens), (1.0, 0.0, Some(0.0)));
-        assert_eq!(read.missing, ["y_total"]);
+        assert_eq!((read.prompt_tokens, read.generated_tokens, read.cached_tokens), (1.0, 0.0, None));
+        assert_eq!(read.missing.generated, ["y_total"]);
+        assert_eq!(read.missing.cached, ["z_total"]);
+        assert!(read.missing.prompt.is_empty());
     }
 
     #[test]
@@ -158,7 +169,7 @@ mod tests {
             prompt_tokens,
             generated_tokens,
             cached_tokens,
-            missing: Vec::new(),
+            missing: MissingCounters::default(),
         };
         assert_eq!(at(10.0, 7.0, Some(4.0)).since(&at(4.0, 5.0, Some(1.0))), at(6.0, 2.0, Some(3.0)));
         assert_eq!(at(10.0, 7.0, None).since(&at(4.0, 5.0, None)), at(6.0, 2.0, None));

@@ -7,6 +7,7 @@ use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
 use crate::schema::sample::{Sample, SensorTally, Source};
+use crate::secrets::from_outside;
 
 use super::reading::Reading;
 use super::server_page::ServerPage;
@@ -150,7 +151,7 @@ async fn follow(
             }
             Err(error) => {
                 tally.failed += 1;
-                tally.trouble.get_or_insert_with(|| format!("{error:#}"));
+                tally.trouble.get_or_insert_with(|| from_outside(&format!("{error:#}")).into_owned());
             }
         }
         let next = times.passed(Instant::now()).max(number) + 1;

@@ -13,32 +13,29 @@ use crate::server_api;
 use super::prometheus::Page;
 use super::reading::Reading;
 
-/// Fetches the page at `path`; none where the server has none there (404, 501).
+/// Fetches the page at `url`; none where the server has none there (404, 501).
 ///
 /// # Errors
 /// When the page cannot be read, or is answered with another status than 200.
-pub(super) async fn fetch(
-    client: &reqwest::Client,
-    base_url: &str,
-    path: &str,
-) -> anyhow::Result<Option<Page>> {
-    let url = format!("{}{path}", base_url.trim_end_matches('/'));
-    Ok(server_api::metrics_page(client, &url).await?.map(|bytes| Page::parse(&bytes)))
+pub(super) async fn fetch(client: &reqwest::Client, url: &str) -> anyhow::Result<Option<Page>> {
+    Ok(server_api::metrics_page(client, url).await?.map(|bytes| Page::parse(&bytes)))
 }
 
 /// The sensor of the server's page.
 #[derive(Debug, Clone)]
 pub struct ServerPage {
     client: reqwest::Client,
-    base_url: String,
-    path: String,
+    url: String,
+    /// As messages name it: the path alone where it lies beside the server.
+    place: String,
     metrics: ServerMetrics,
 }
 
 impl ServerPage {
     /// The sensor of the server at `base_url`; none where its engine has no page, or a page of unknown names.
     pub fn new(client: reqwest::Client, base_url: &str, metrics: &ServerMetrics) -> Option<ServerPage> {
-        let path = metrics.path.clone()?;
+        let url = metrics.address(base_url)?;
+        let place = metrics.path.clone().filter(|_| metrics.port.is_none()).unwrap_or_else(|| url.clone());
         let named = [
             &metrics.running,
             &metrics.waiting,
@@ -47,7 +44,7 @@ impl ServerPage {
             &metrics.generated_tokens,
         ];
         let is_known = named.iter().any(|names| !names.is_empty());
-        is_known.then(|| ServerPage { client, base_url: base_url.to_owned(), path, metrics: metrics.clone() })
+        is_known.then(|| ServerPage { client, url, place, metrics: metrics.clone() })
     }
 
     /// Reads the page once.
@@ -55,11 +52,11 @@ impl ServerPage {
     /// # Errors
     /// There is no page now, it cannot be read, or it shows none of the names.
     pub(super) async fn read(&self) -> anyhow::Result<Reading> {
-        let page = fetch(&self.client, &self.base_url, &self.path).await?;
-        let page = page.with_context(|| format!("the server has no page at {}", self.path))?;
+        let page = fetch(&self.client, &self.url).await?;
+        let page = page.with_context(|| format!("the server has no page at {}", self.place))?;
         let values = values(&page, &self.metrics);
         if values.is_empty() {
-            bail!("the page at {} shows none of the names that the backend's file gives", self.path);
+            bail!("the page at {} shows none of the names that the backend's file gives", self.place);
         }
         Ok(Reading { values, broken_lines: page.broken_lines as u64 })
     }

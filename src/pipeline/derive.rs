@@ -11,6 +11,7 @@ use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::{RecordsFooter, RecordsHeader, RunFile};
 use crate::schema::plan::RunKey;
+use crate::schema::record::RequestRecord;
 use crate::schema::sample::{SensedSeries, Source};
 
 /// One run, made from its records.
@@ -83,8 +84,9 @@ struct Read {
     header: RecordsHeader,
     summarizer: Summarizer,
     footer: RecordsFooter,
-    csv: BufWriter<AtomicFile>,
-    csv_path: PathBuf,
+    csv: RequestsFile,
+    /// Where they lie.
+    records: PathBuf,
     ttft_ms: Vec<f64>,
 }
 
@@ -93,10 +95,7 @@ fn read(files: &RunFiles, path: &Path) -> anyhow::Result<(Read, Option<anyhow::E
     let mut reader = RecordReader::open(path)?;
     let header = reader.header().clone();
     let mut summarizer = Summarizer::new(SummaryInput::from_header(&header)?);
-    let csv_path = files.requests_csv();
-    let cannot_write = || format!("cannot write {}", csv_path.display());
-    let sink = BufWriter::new(AtomicFile::create(&csv_path)?);
-    let mut csv = RequestsCsv::new(sink).with_context(cannot_write)?;
+    let mut csv = RequestsFile::create(files, true)?;
     let mut ttft_ms = Vec::new();
     let mut damage = None;
     loop {
@@ -109,20 +108,16 @@ fn read(files: &RunFiles, path: &Path) -> anyhow::Result<(Read, Option<anyhow::E
             }
         };
         summarizer.add(&record);
-        csv.add(&record).with_context(cannot_write)?;
+        csv.add(&record)?;
         ttft_ms.extend(record.ttft_ms().filter(|_| record.counts_for_latency()));
     }
-    let csv = csv.finish().with_context(cannot_write)?;
-    Ok((Read { header, summarizer, footer: reader.finish(), csv, csv_path, ttft_ms }, damage))
+    let footer = reader.finish();
+    Ok((Read { header, summarizer, footer, csv, records: path.to_owned(), ttft_ms }, damage))
 }
 
 impl Read {
     /// Writes `_requests.csv` and `.json`.
     fn save(mut self, files: &RunFiles) -> anyhow::Result<Derived> {
-        let csv_path = self.csv_path;
-        let cannot_write = || format!("cannot write {}", csv_path.display());
-        self.csv.flush().with_context(cannot_write)?;
-        self.csv.into_inner().map_err(|error| error.into_error()).with_context(cannot_write)?.commit()?;
         let (header, footer) = (self.header, self.footer);
         let mut summary = self.summarizer.finish(Finish {
             issued: footer.engine.issued,
@@ -130,6 +125,16 @@ impl Read {
             partial: footer.partial,
             server: footer.server,
         })?;
+        if summary.withholds_pace() {
+            // That is known only when all is read; what was written so far is dropped.
+            self.csv = RequestsFile::create(files, false)?;
+            let mut reader = RecordReader::open(&self.records)?;
+            // A damage was met before, and what stands behind it is not counted.
+            while let Ok(Some(record)) = reader.next_record() {
+                self.csv.add(&record)?;
+            }
+        }
+        self.csv.commit()?;
         let first = plan_caveats(&header, &summary);
         summary.caveats.splice(..0, first);
         let file = RunFile {
@@ -144,6 +149,37 @@ impl Read {
         results::write_json(&files.json(), &file)?;
         Ok(Derived { files: files.clone(), file, ttft_ms: self.ttft_ms })
     }
+}
+
+/// `_requests.csv` in the making.
+struct RequestsFile {
+    path: PathBuf,
+    csv: RequestsCsv<BufWriter<AtomicFile>>,
+}
+
+impl RequestsFile {
+    fn create(files: &RunFiles, pace_is_known: bool) -> anyhow::Result<Self> {
+        let path = files.requests_csv();
+        let sink = BufWriter::new(AtomicFile::create(&path)?);
+        let csv = RequestsCsv::new(sink, pace_is_known).with_context(|| cannot_write(&path))?;
+        Ok(RequestsFile { path, csv })
+    }
+
+    fn add(&mut self, record: &RequestRecord) -> anyhow::Result<()> {
+        self.csv.add(record).with_context(|| cannot_write(&self.path))
+    }
+
+    fn commit(self) -> anyhow::Result<()> {
+        let cannot_write = || cannot_write(&self.path);
+        let mut sink = self.csv.finish().with_context(cannot_write)?;
+        sink.flush().with_context(cannot_write)?;
+        sink.into_inner().map_err(|error| error.into_error()).with_context(cannot_write)?.commit()?;
+        Ok(())
+    }
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
 }
 
 /// The compressed records where they are there, as after a run that was closed.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::backend::launch::LaunchError;
 use crate::schema::comparison::FailedTarget;
 use crate::schema::refusal::{Refusal, with_cures};
+use crate::secrets::{from_outside, names_a_secret};
 
 /// What becomes of the rest of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Failure {
     pub what: String,
     /// What to do.
     pub hint: Option<String>,
+    /// Variables of ours that look like the engine's and that it was not given: names alone.
+    pub not_handed_on: Vec<String>,
     /// Last lines of the server's log, and where it lies.
     pub log: Option<(PathBuf, Vec<String>)>,
     /// What else it takes along.
@@ -33,7 +36,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of one target, in a line.
     pub fn of_target(what: String) -> Self {
-        Failure { what, hint: None, log: None, reach: Reach::Target }
+        Failure { what, hint: None, not_handed_on: Vec::new(), log: None, reach: Reach::Target }
     }
 
     /// As a comparison holds it.
@@ -41,9 +44,19 @@ impl Failure {
         FailedTarget {
             label: label.to_owned(),
             round,
-            error: self.what.clone(),
-            hint: self.hint.clone().unwrap_or_default(),
+            error: from_outside(&self.what).into_owned(),
+            hint: from_outside(&self.hints(label).join("; ")).into_owned(),
         }
+    }
+
+    fn hints(&self, label: &str) -> Vec<String> {
+        let hand_on = self.not_handed_on.first().map(|first| {
+            // A secret's value goes into no argument.
+            let value = if names_a_secret(first) { "" } else { "=VALUE" };
+            let names = self.not_handed_on.join(", ");
+            format!("not handed on: {names}; to hand one on: --env {label}.{first}{value}")
+        });
+        self.hint.iter().cloned().chain(hand_on).collect()
     }
 
     /// What a person reads.
@@ -56,14 +69,14 @@ impl Failure {
             }
             text.push_str(&format!("\n  log: {}", path.display()));
         }
-        with_cures(text, self.hint.as_deref())
+        with_cures(text, self.hints(label).iter().map(String::as_str))
     }
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         let Refusal { what, cure, cause: _ } = Refusal::of(&error);
-        Failure { what, hint: cure, log: None, reach: Reach::Everything }
+        Failure { what, hint: cure, not_handed_on: Vec::new(), log: None, reach: Reach::Everything }
     }
 }
 
@@ -75,7 +88,7 @@ impl From<LaunchError> for Failure {
         };
         let log = (!error.log_tail.is_empty()).then_some((error.log, error.log_tail));
         let reach = if error.interrupted { Reach::Interrupted } else { Reach::Target };
-        Failure { what, hint: error.hint, log, reach }
+        Failure { what, hint: error.hint, not_handed_on: error.not_handed_on, log, reach }
     }
 }
 
@@ -87,8 +100,21 @@ mod tests {
     #[test]
     fn a_cure_reaches_a_comparisons_hint_and_not_its_error() {
         let error = refusal("cannot write to /x", "choose another --output").context("the records");
-        let failed = Failure::from(error).of("vllm", 2);
+        let failure = Failure::from(error);
+        let failed = failure.of("vllm", 2);
         assert_eq!(failed.error, "the records: cannot write to /x");
         assert_eq!(failed.hint, "choose another --output");
+    }
+
+    #[test]
+    fn variables_that_were_kept_back_are_named_without_their_values() {
+        let names = ["VLLM_USE_FLASHINFER_SAMPLER".to_owned(), "HF_TOKEN".to_owned()];
+        let mut failure = Failure::of_target("it ended".to_owned());
+        failure.not_handed_on = names.to_vec();
+        let expected = "error: a: it ended\nhint: not handed on: VLLM_USE_FLASHINFER_SAMPLER, HF_TOKEN; \
+                        to hand one on: --env a.VLLM_USE_FLASHINFER_SAMPLER=VALUE";
+        assert_eq!(failure.text("a"), expected);
+        failure.not_handed_on.remove(0);
+        assert!(failure.of("a", 1).hint.ends_with("--env a.HF_TOKEN"));
     }
 }

@@ -14,8 +14,10 @@ use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::{Plan, RunKey};
+use crate::schema::record::LateAck;
 use crate::schema::summary::ServerCounts;
 use crate::schema::target::Target;
+use crate::secrets::from_outside;
 
 use super::event::Event;
 use super::failure::Failure;
@@ -43,6 +45,8 @@ pub struct Standing {
     pub before: Option<ServerCounters>,
     /// What the server's answers have told since then.
     pub reported: ReportedTokens,
+    /// What came of acknowledging the probes' answers late.
+    pub late_acks: Vec<LateAck>,
 }
 
 /// A run that was played and recorded.
@@ -136,9 +140,8 @@ pub async fn measure(
             EngineFigures::default()
         }
     };
-    let closed = writer
-        .close(figures, cut.as_ref().map(CutShort::reason), counted)
-        .map_err(|error| record::not_saved(error, &files))?;
+    let why = cut.as_ref().map(|cut| from_outside(&cut.reason()).into_owned());
+    let closed = writer.close(figures, why, counted).map_err(|error| record::not_saved(error, &files))?;
     if let Some(why) = closed.not_compressed {
         let stay = format!("warning: {}: its records stay as they are: {why:#}", target.label);
         (stage.listen)(Event::Trouble(&stay));
@@ -210,8 +213,12 @@ async fn late_news(server: Option<&mut Server>, guard: Option<&Guard>) -> Option
 
 async fn died(server: Option<&mut Server>) -> CutShort {
     let Some(server) = server else { return std::future::pending().await };
-    match server.exited().await.how {
-        how @ (Ended::Code(_) | Ended::Signal(_)) => CutShort::ServerDied(how.to_string()),
+    let exited = server.exited().await;
+    match exited.how {
+        how @ (Ended::Code(_) | Ended::Signal(_)) => CutShort::ServerDied(match exited.helper {
+            Some(helper) => format!("lost its {helper}, which {how}"),
+            None => how.to_string(),
+        }),
         // Its guard's death is what a server dies of, and perhaps the first of the two to be told.
         Ended::GuardDied => CutShort::GuardDied,
     }
@@ -249,6 +256,7 @@ fn records_header(
         monotonic_zero_ns: Some(monotonic_zero_ns(clock)),
         ready_s: standing.ready_s,
         launched: standing.launched.clone(),
+        late_acks: standing.late_acks.clone(),
     }
 }
 
@@ -310,5 +318,6 @@ async fn server_counts(stage: &Stage<'_>, target: &Target, standing: &mut Standi
         generated_tokens: counted.generated_tokens,
         client_generated_tokens: client_output,
         cached_tokens: counted.cached_tokens,
+        missing: counted.missing,
     })
 }

@@ -1,5 +1,6 @@
 //! Takes records from the load engine, writes them as they come, and keeps what the live line shows.
 
+use std::borrow::Cow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -11,6 +12,7 @@ use crate::results::{self, RecordWriter, RunFiles};
 use crate::schema::record::{Outcome, RequestRecord, TokenSource};
 use crate::schema::refusal::OrRefuse;
 use crate::schema::unit::Phase;
+use crate::secrets::from_outside;
 
 /// A record is on disk at most this long after its request ended.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
@@ -41,8 +43,9 @@ impl ReportedTokens {
 
     /// Adds a request, warm-up ones too.
     pub fn add(&mut self, record: &RequestRecord) {
-        let counts = record.tokens.prompt.zip(record.tokens.output);
-        match (&record.outcome, record.tokens.source, counts) {
+        let believed = record.counts();
+        let counts = believed.prompt.zip(believed.output);
+        match (&record.outcome, believed.source, counts) {
             (Outcome::Completed, TokenSource::Usage, Some((prompt, output))) => {
                 self.prompt += u64::from(prompt);
                 self.output += u64::from(output);
@@ -74,6 +77,21 @@ impl LiveTtft {
         let mut samples = self.0.lock().ok()?.clone();
         samples.sort_by(f64::total_cmp);
         samples.get(samples.len() / 2).copied()
+    }
+}
+
+/// A record's words of the server as every file and output may hold them. Whoever makes a failure's words cleans them
+/// too, before they are cut to length; this is the one gate that all of them pass.
+fn keep_safe(record: &mut RequestRecord) {
+    let words = record.finish_reason.as_mut();
+    let detail = match &mut record.outcome {
+        Outcome::Failed { kind: _, detail } => Some(detail),
+        Outcome::Completed | Outcome::Cancelled | Outcome::Dropped => None,
+    };
+    for text in words.into_iter().chain(detail) {
+        if let Cow::Owned(safe) = from_outside(text) {
+            *text = safe;
+        }
     }
 }
 
@@ -120,7 +138,8 @@ fn record(
     let mut reported = ReportedTokens::default();
     loop {
         match records.recv_timeout(FLUSH_INTERVAL) {
-            Ok(record) => {
+            Ok(mut record) => {
+                keep_safe(&mut record);
                 reported.add(&record);
                 live.add(&record);
                 writer.write(&record)?;

@@ -4,15 +4,16 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::analysis::waited;
 use crate::backend::guard::Guard;
-use crate::backend::launch::readiness::ProbeAnswer;
-use crate::backend::launch::{self, LaunchRequest, Server};
+use crate::backend::launch::readiness::{Outlook, ProbeAnswer, ProbeFailure};
+use crate::backend::launch::{self, LaunchRequest, Server, port};
 use crate::directories::is_disk_full;
 use crate::load;
 use crate::monitor::ServerCounters;
 use crate::results;
 use crate::schema::plan::{LoadPoint, Plan};
-use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::target::{LaunchSpec, Origin, Target};
 use crate::schema::unit::Unit;
 
@@ -27,6 +28,9 @@ use super::visits::Visit;
 
 /// Time that the readiness probe's one token may take: a first request may compile kernels.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a probe's answer goes without an acknowledgement, in turn, ms: below the kernel's 40 ms, and not always the
+/// same. The second is played only where the first shows that the server waited.
+const HOLD_ACK_MS: [u16; 2] = [24, 34];
 /// Output limit of the readiness probe.
 const PROBE_TOKENS: u32 = 4;
 
@@ -40,6 +44,9 @@ pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed<'_>) ->
     let Some(target) = plan.targets.get(visit.target) else {
         return Err(Failure::of_target(format!("{} is no target of the plan", visit.label)));
     };
+    // A metrics page of a port of its own gets a free one, for this launch.
+    let target = &port::with_metrics_port(target)
+        .map_err(|error| Failure::of_target(format!("no free port on 127.0.0.1: {error}")))?;
     let Some(load) = visit.runs.first().and_then(|key| plan.load(key.point)) else {
         return Err(Failure::of_target("the plan has no load for it".to_owned()));
     };
@@ -119,17 +126,23 @@ pub async fn start(
     (guard, log): (&Guard, &Path),
 ) -> Result<Standing, Failure> {
     let reported = RefCell::new(ReportedTokens::default());
+    let late_acks = RefCell::new(Vec::new());
     let before: RefCell<Option<Option<ServerCounters>>> = RefCell::new(None);
     let probe = async |url: &str| {
         let counted = stage.counters(target, url).await;
-        let record = send_probe(stage.session, target, url, load).await;
-        reported.borrow_mut().add(&record);
+        let records = send_probes(stage.session, target, url, load).await;
+        for record in &records {
+            reported.borrow_mut().add(record);
+            late_acks.borrow_mut().extend(record.late_ack.as_deref());
+        }
+        let [record, ..] = &records[..] else { return Err("the user stopped it".to_owned().into()) };
         // Of several tries the first scrape is the one before any request of ours.
         before.borrow_mut().get_or_insert(counted);
-        probe_result(&record).map(|()| ProbeAnswer {
+        let answer = ProbeAnswer {
             prompt_tokens: record.tokens.prompt.map(u64::from),
             output_tokens: record.tokens.output.map(u64::from),
-        })
+        };
+        probe_result(record).map(|()| answer).map_err(|what| probe_failure(record, what))
     };
     let request = LaunchRequest {
         label: &target.label,
@@ -150,6 +163,7 @@ pub async fn start(
         server: Some(server),
         before: before.into_inner().flatten(),
         reported: reported.into_inner(),
+        late_acks: late_acks.into_inner(),
     })
 }
 
@@ -169,18 +183,60 @@ async fn attach(
 ) -> Result<Standing, Failure> {
     let before = stage.counters(target, url).await;
     let mut reported = ReportedTokens::default();
+    let mut late_acks = Vec::new();
     if stage.session.probe_running_server {
-        let record = send_probe(stage.session, target, url, load).await;
-        reported.add(&record);
-        probe_result(&record)
+        let records = send_probes(stage.session, target, url, load).await;
+        for record in &records {
+            reported.add(record);
+            late_acks.extend(record.late_ack.as_deref());
+        }
+        records
+            .first()
+            .map_or(Ok(()), probe_result)
             .map_err(|what| Failure::of_target(format!("the probe of {url} failed: {what}")))?;
     }
-    Ok(Standing { url: url.to_owned(), server: None, ready_s: None, launched: Vec::new(), before, reported })
+    Ok(Standing {
+        url: url.to_owned(),
+        server: None,
+        ready_s: None,
+        launched: Vec::new(),
+        before,
+        reported,
+        late_acks,
+    })
 }
 
-async fn send_probe(session: &Session, target: &Target, url: &str, load: &LoadPoint) -> RequestRecord {
+/// One request, and a further one where the first shows that the server waits for acknowledgements.
+async fn send_probes(session: &Session, target: &Target, url: &str, load: &LoadPoint) -> Vec<RequestRecord> {
     let unit = Unit::single("probe", "Say hello.", PROBE_TOKENS);
-    load::probe(&session.job(target, url, load), &unit, PROBE_TIMEOUT).await
+    let job = session.job(target, url, load);
+    let mut records = Vec::new();
+    for hold_ack_ms in HOLD_ACK_MS {
+        let record = load::probe(&job, &unit, PROBE_TIMEOUT, Some(hold_ack_ms)).await;
+        let goes_on = record.late_ack.as_deref().is_some_and(waited);
+        records.push(record);
+        if !goes_on {
+            break;
+        }
+    }
+    records
+}
+
+/// Whether a server of ours that gave no token may do so later.
+fn probe_failure(record: &RequestRecord, what: String) -> ProbeFailure {
+    let outlook = match &record.outcome {
+        Outcome::Failed { kind: FailureKind::Connect, .. } => Outlook::NotYet,
+        Outcome::Failed { kind: FailureKind::Status | FailureKind::ErrorEvent, detail } => {
+            let says = |code: &str| detail.split([' ', ':', ',']).any(|word| word == code);
+            match (says("404"), says("503")) {
+                (_, true) => Outlook::NotYet,
+                (true, false) => Outlook::Unknown,
+                (false, false) => Outlook::Final,
+            }
+        }
+        Outcome::Failed { .. } | Outcome::Completed | Outcome::Cancelled | Outcome::Dropped => Outlook::Final,
+    };
+    ProbeFailure { what, outlook }
 }
 
 fn probe_result(record: &RequestRecord) -> Result<(), String> {

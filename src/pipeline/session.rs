@@ -13,6 +13,7 @@ use crate::schema::plan::{LoadPoint, Plan};
 use crate::schema::refusal::refusal;
 use crate::schema::target::Target;
 use crate::schema::unit::Units;
+use crate::secrets;
 use crate::server_api;
 
 use super::event::{Event, Listener};
@@ -52,6 +53,7 @@ impl Session {
     /// That variable is not set, or a header or a certificate cannot be used.
     pub fn new(plan: Plan, environment: Environment, units: Units) -> anyhow::Result<Session> {
         let api_key = server_api::api_key(&plan.http)?;
+        secrets::keep_wire_from_outputs(&plan.http, api_key.as_deref());
         let warmup = warmup_units(WARMUP_UNITS, plan.sampling.max_tokens);
         Ok(Session {
             client: server_api::client(&plan.http, api_key.as_deref())?,
@@ -149,10 +151,12 @@ mod tests {
             env: Default::default(),
             env_from: Vec::new(),
             env_clear: Vec::new(),
+            env_family: Vec::new(),
+            before: Vec::new(),
             parameters: Default::default(),
             readiness: Readiness {
                 paths: vec!["/health".to_owned()],
-                models_path: "/v1/models".to_owned(),
+                models_path: Some("/v1/models".to_owned()),
                 listed_model: "m".to_owned(),
             },
             stop: Stop { grace_s: 1.0, second_term_after_s: None },

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::number::{NONE, compact, count};
-use crate::schema::caveat::Caveat;
+use crate::schema::caveat::{Caveat, ImpossibleCount};
 use crate::schema::comparison::Comparison;
+use crate::schema::gateway::Gateway;
+use crate::schema::token_counts::CountFault;
 
 /// What a doubt means and what to do about it, as one or two sentences.
 pub fn sentence(caveat: &Caveat) -> String {
@@ -37,14 +39,62 @@ pub fn sentence(caveat: &Caveat) -> String {
              Leave that setting out, or give every backend the same, to compare like with like."
         ),
         Caveat::TokensEstimated { requests } => format!(
-            "The server gave no token counts for {}: chunks stand in for tokens, so token rates, TPOT and NTPOT are \
-             estimates. A chunk may hold several tokens.",
+            "The server gave no count of tokens that can be used for {}: chunks stand in for tokens, so token rates, TPOT \
+             and NTPOT are estimates. A chunk may hold several tokens.",
             requests_of(*requests)
         ),
-        Caveat::ItlWithheld { difference_pct } => format!(
-            "ITL is withheld: the tokens counted in chunks differ by {} from those delivered. \
-             Read the chunk gap instead, or ask for exact counts with --exact-itl.",
-            percent(*difference_pct)
+        Caveat::PaceWithheld { difference_pct, low_ms, high_ms } => format!(
+            "TPOT, ITL and TPS a user are withheld: of {} of the delivered tokens nobody can tell whether they came \
+             between the first event of their answer and its last (hidden reasoning, several tokens an event, a proxy \
+             that holds them back).{} Read E2E, NTPOT and the chunk gap instead, or ask for exact counts with --exact-itl.",
+            percent(*difference_pct),
+            pace_bounds(*low_ms, *high_ms)
+                .map(|bounds| format!(" A token took {bounds}."))
+                .unwrap_or_default()
+        ),
+        Caveat::Buffered { whole, answers, together_pct, gateway } => format!(
+            "{} ({}), so TTFT and the gaps are those of its sending and not of the model. Turn buffering off \
+             (nginx: proxy_buffering off), or send the requests to the server itself.",
+            sender(*gateway),
+            held_back(*whole, *answers, *together_pct)
+        ),
+        Caveat::NoLatency { answers, completed, tokens } => format!(
+            "Nothing to time: {}. They are completed and carry no latency, which is that of the others alone. Look at \
+             one answer: the model may end at once, or spend all its tokens on what the server does not show.",
+            nothing_shown(*answers, *completed, *tokens)
+        ),
+        Caveat::CountsImpossible { requests, completed, worst, gateway } => format!(
+            "The token counts of {} of {} cannot be ({}{}): their tokens are counted by chunks, an estimate. \
+             {}",
+            count(*requests),
+            requests_of(*completed),
+            impossible(worst),
+            gateway.map(|gateway| format!("; {} answered", gateway.title())).unwrap_or_default(),
+            match worst.fault {
+                CountFault::OfGateway => "Send the requests to the server itself, or have it send its usage.",
+                CountFault::Zero | CountFault::AboveLimit | CountFault::AgainstEvents =>
+                    "Ask who makes the usage: the server, or a gateway before it.",
+            }
+        ),
+        Caveat::LongerThanAsked { requests, completed, longest, asked } => format!(
+            "{} of {} were answered with more tokens than max_tokens allows ({} where {} were asked for): the load is not \
+             the one that was asked for. The server may want another field (max_completion_tokens), leave hidden \
+             reasoning out of the limit, or count what it did not make.",
+            count(*requests),
+            requests_of(*completed),
+            count(u64::from(*longest)),
+            count(u64::from(*asked))
+        ),
+        Caveat::OneAtATime { answers, waited } => format!(
+            "The server answers one request at a time: of {} answers no two came at the same time, though {} waited \
+             while another was answered. TTFT holds that wait. Start it with more slots (--parallel, --max-num-seqs).",
+            count(*answers),
+            count(*waited)
+        ),
+        Caveat::NoSuchCounter { names } => format!(
+            "No such counter: {}. The server's page does not have it, so its own count is not known. Correct the name \
+             in the engine's definition (of a histogram the sum: NAME_sum).",
+            names.join(", ")
         ),
         Caveat::Failures { rate_pct } => format!(
             "{} of the requests failed: the latencies are those of the completed ones only and may look too good. \
@@ -65,7 +115,7 @@ pub fn sentence(caveat: &Caveat) -> String {
         ),
         Caveat::MergedEvents { share_pct } => format!(
             "{} of the token events were read together with later ones, so their times are somewhat too late. \
-             Run the client on a less busy machine, and over HTTP/1.1, where answers share no connection.",
+             Run the client on a less busy machine; over HTTP/2, where answers share connections, try HTTP/1.1.",
             percent(*share_pct)
         ),
         Caveat::ClientLimited { reason } => format!(
@@ -91,6 +141,24 @@ pub fn sentence(caveat: &Caveat) -> String {
              shorter than asked for. Compare TPOT and tokens a second rather than E2E and RPS."
                 .to_owned()
         }
+        Caveat::SignMissing { done_marker, finish_reason } => format!(
+            "{} whole by another sign: the server sent {}. If a proxy stands before it, ask the server directly to see \
+             whose doing that is.",
+            answers_are(done_marker + finish_reason),
+            missing_signs(*done_marker, *finish_reason)
+        ),
+        Caveat::PassedOver { events, requests } => format!(
+            "{} of {} said nothing to a stop-watch, wholly or in part (no data, another name, a count that is none), and \
+             were passed over.",
+            events_of(*events),
+            answers_of(*requests)
+        ),
+        Caveat::NagleOn { requests } => format!(
+            "The server leaves Nagle's algorithm on: in {} it sent on only when its response head had been acknowledged. \
+             Ordinary clients on this host see the first token up to 40 ms later than this client, which acknowledges at \
+             once. Set TCP_NODELAY at the server.",
+            requests_of(*requests)
+        ),
         Caveat::BeyondCalibration { what } => format!(
             "The load lies beyond what harness calibrate found this client exact for on this machine ({what}): its own \
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
@@ -113,7 +181,15 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::PromptTokensDiffer { .. } => "NOT COMPARABLE: prompt token counts differ".to_owned(),
         Caveat::NotLevel { label, what } => format!("{label} not level ({what})"),
         Caveat::TokensEstimated { .. } => "tokens estimated from chunks".to_owned(),
-        Caveat::ItlWithheld { .. } => "ITL withheld".to_owned(),
+        Caveat::PaceWithheld { .. } => "TPOT, ITL and TPS a user withheld".to_owned(),
+        Caveat::Buffered { .. } => "tokens sent together".to_owned(),
+        Caveat::NoLatency { answers, .. } => format!("no token shown in {} answers", count(*answers)),
+        Caveat::CountsImpossible { requests, .. } => {
+            format!("impossible token counts in {}", requests_of(*requests))
+        }
+        Caveat::LongerThanAsked { requests, .. } => format!("{} longer than asked", requests_of(*requests)),
+        Caveat::OneAtATime { .. } => "one request at a time".to_owned(),
+        Caveat::NoSuchCounter { names } => format!("no such counter: {}", names.join(", ")),
         Caveat::Failures { rate_pct } => format!("{} failed", percent(*rate_pct)),
         Caveat::FewSamples { completed } => format!("only {}", requests_of(*completed)),
         Caveat::ReadStamps { read, .. } => format!("{} with read stamps", requests_of(*read)),
@@ -123,6 +199,11 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
         Caveat::LengthNotForced => "length not forced".to_owned(),
+        Caveat::SignMissing { done_marker, finish_reason } => {
+            format!("{} without a sign of the end", answers_of(done_marker + finish_reason))
+        }
+        Caveat::PassedOver { events, .. } => format!("{} passed over", events_of(*events)),
+        Caveat::NagleOn { .. } => "Nagle on: ordinary clients wait up to 40 ms more".to_owned(),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
     }
 }
@@ -168,11 +249,14 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
     use Caveat as C;
     match caveat {
         C::MergedEvents { .. } | C::ReadStamps { .. } | C::FewSamples { .. } => true,
+        C::NagleOn { .. } => false,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => false,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::TokensEstimated { .. } => false,
-        C::ItlWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
+        C::PaceWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
+        C::Buffered { .. } | C::NoLatency { .. } | C::CountsImpossible { .. } => false,
+        C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced => false,
-        C::BeyondCalibration { .. } => false,
+        C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
     }
 }
 
@@ -182,10 +266,17 @@ fn weight(caveat: &Caveat) -> f64 {
     match caveat {
         C::MergedEvents { share_pct } | C::PrefixCacheHits { share_pct } => *share_pct,
         C::Failures { rate_pct } => *rate_pct,
-        C::ItlWithheld { difference_pct } => difference_pct.abs(),
+        C::PaceWithheld { difference_pct, .. } => *difference_pct,
+        C::Buffered { whole, together_pct, .. } => *whole as f64 + *together_pct,
+        C::NoLatency { answers, .. } => *answers as f64,
+        C::CountsImpossible { requests, .. } | C::LongerThanAsked { requests, .. } => *requests as f64,
+        C::OneAtATime { .. } | C::NoSuchCounter { .. } => 0.0,
         C::TokensEstimated { requests } => *requests as f64,
         C::ReadStamps { read, .. } => *read as f64,
         C::FewSamples { completed } => -(*completed as f64),
+        C::SignMissing { done_marker, finish_reason } => (*done_marker + *finish_reason) as f64,
+        C::PassedOver { events, .. } => *events as f64,
+        C::NagleOn { requests } => *requests as f64,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => 0.0,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::ClientLimited { .. } => 0.0,
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced => 0.0,
@@ -245,8 +336,82 @@ fn listed<T>(by_label: &BTreeMap<String, T>, show: impl Fn(&T) -> String) -> Str
     by_label.iter().map(|(label, value)| format!("{label} {}", show(value))).collect::<Vec<_>>().join(", ")
 }
 
+/// `between 1.65 and 20 ms`; none without a bound.
+pub fn pace_bounds(low_ms: Option<f64>, high_ms: Option<f64>) -> Option<String> {
+    match (low_ms, high_ms) {
+        (Some(low), Some(high)) => Some(format!("between {} and {} ms", compact(low), compact(high))),
+        (Some(bound), None) | (None, Some(bound)) => Some(format!("about {} ms", compact(bound))),
+        (None, None) => None,
+    }
+}
+
+/// `64 tokens, none shown, in 4 of 4 answers`; the tokens are those of one answer on average.
+pub fn nothing_shown(answers: u64, completed: u64, tokens: u64) -> String {
+    let tokens = match (tokens as f64 / answers.max(1) as f64).round() as u64 {
+        0 => "no token".to_owned(),
+        1 => "1 token, not shown,".to_owned(),
+        many => format!("{} tokens, none shown,", count(many)),
+    };
+    format!("{tokens} in {} of {} answers", count(answers), count(completed))
+}
+
+/// `the whole answer at one time in 4 of 4 answers`.
+pub fn held_back(whole: u64, answers: u64, together_pct: f64) -> String {
+    let together =
+        || format!("{} of the token events came together with the one before", percent(together_pct));
+    match whole {
+        0 => together(),
+        _ => format!("the whole answer at one time in {} of {} answers", count(whole), count(answers)),
+    }
+}
+
+fn sender(gateway: Option<Gateway>) -> String {
+    match gateway {
+        Some(gateway) => format!("The server, or {} before it, sends tokens together", gateway.title()),
+        None => "The server, or a proxy before it, sends tokens together".to_owned(),
+    }
+}
+
+/// `6,400 tokens told, 3 events, max_tokens 64`.
+fn impossible(count_told: &ImpossibleCount) -> String {
+    let ImpossibleCount { fault, told, events, max_tokens } = count_told;
+    let (told, events) = (count(u64::from(*told)), count(u64::from(*events)));
+    match fault {
+        CountFault::Zero => format!("{told} tokens told, {events} events"),
+        CountFault::AboveLimit => {
+            format!("{told} tokens told, {events} events, max_tokens {}", count(u64::from(*max_tokens)))
+        }
+        CountFault::AgainstEvents => {
+            format!("{told} tokens told at the end, another number by {events} events")
+        }
+        CountFault::OfGateway => {
+            format!("{told} tokens told by a gateway that counts itself, {events} events")
+        }
+    }
+}
+
 fn percent(value: f64) -> String {
     if value.is_finite() { format!("{} %", compact(value)) } else { NONE.to_owned() }
+}
+
+fn answers_of(number: u64) -> String {
+    if number == 1 { "1 answer".to_owned() } else { format!("{} answers", count(number)) }
+}
+
+fn answers_are(number: u64) -> String {
+    format!("{} {}", answers_of(number), if number == 1 { "is" } else { "are" })
+}
+
+fn events_of(number: u64) -> String {
+    if number == 1 { "1 event".to_owned() } else { format!("{} events", count(number)) }
+}
+
+/// What did not come, where each sign is missing in so many answers.
+fn missing_signs(done_marker: u64, finish_reason: u64) -> String {
+    let times =
+        |number: u64, what: &str| (number > 0).then(|| format!("no {what} in {}", answers_of(number)));
+    let all = [times(done_marker, "[DONE]"), times(finish_reason, "finish reason")];
+    all.into_iter().flatten().collect::<Vec<_>>().join(" and ")
 }
 
 fn requests_of(number: u64) -> String {

@@ -69,6 +69,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         duration_s: 12.45 * pace,
         steady: None,
         tokens: TokenTotals::default(),
+        gateway: None,
         metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: seconds((12.45 * pace) as usize, 342.5 / pace),
@@ -82,6 +83,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
             ..ClientStats::default()
         },
         server: None,
+        nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),
         caveats: Vec::new(),
@@ -258,6 +260,7 @@ pub fn plan() -> Plan {
             path: "built-in".to_owned(),
             sha256: "0123456789abcdef".repeat(4),
             prompts: 18,
+            passed_over: Vec::new(),
         },
         seed: 42,
         sampling: Sampling { max_tokens: Some(128), ignore_eos: true, ..Sampling::default() },

@@ -6,6 +6,7 @@ pub mod chart;
 pub mod client;
 pub mod csv;
 pub mod markdown;
+mod missing;
 pub mod number;
 pub mod rows;
 mod sweep;

@@ -2,6 +2,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::schema::text::plain;
+
 /// Stands for a value that does not exist.
 pub const NONE: &str = "–";
 
@@ -67,10 +69,9 @@ fn group_digits(digits: &str) -> String {
     text
 }
 
-/// One line without control characters, so that a label or an error from outside cannot move the cursor.
+/// One line without characters that act, so that a label or an error from outside cannot move the cursor.
 pub fn one_line(text: &str) -> String {
-    let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    shown.split_whitespace().collect::<Vec<_>>().join(" ")
+    plain(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// `text` broken into lines of at most `width` columns: `first` before the first line, `rest` before the others.

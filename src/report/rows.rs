@@ -105,13 +105,13 @@ pub fn value(run: &RunSummary, metric: &str, statistic: Statistic) -> Option<f64
     run.metrics.get(metric).and_then(|value| statistic.of(value)).filter(|number| number.is_finite())
 }
 
-/// The rows of a point. A metric that no run has is left out, but for ITL where it is withheld.
+/// The rows of a point. A metric that no run has is left out, but for a pace where it is withheld.
 pub fn rows(view: &View<'_>) -> Vec<Row> {
     let mut rows = facts(view);
     for &(name, statistic) in SHOWN {
         let Some(metric) = figure::metric(name) else { continue };
         let runs = || view.columns.iter().flat_map(|column| &column.runs);
-        let withheld = name == figure::ITL && runs().any(|run| itl_is_withheld(run));
+        let withheld = metric.is_pace() && runs().any(|run| run.withholds_pace());
         if withheld || view.columns.iter().any(|column| column.estimate(metric, statistic).is_some()) {
             rows.push(metric_row(view, metric, statistic));
         }
@@ -173,6 +173,11 @@ fn facts(view: &View<'_>) -> Vec<Row> {
     let first = |column: &Column<'_>, of: fn(&RunSummary) -> Option<&str>| {
         column.runs.iter().find_map(|run| of(run)).map(one_line)
     };
+    let any_nagle_on = view
+        .columns
+        .iter()
+        .flat_map(|column| &column.runs)
+        .any(|run| run.nagle.is_some_and(|nagle| nagle.on));
     let many = view.columns.iter().any(|column| column.runs.len() > 1);
     [
         row("Version", &|column| first(column, |run| run.engine_version.as_deref())),
@@ -184,6 +189,11 @@ fn facts(view: &View<'_>) -> Vec<Row> {
                 column.runs.iter().filter_map(|run| Some((run.key.round, run.ready_s?))).collect();
             launches.dedup_by_key(|(round, _)| *round);
             median(launches.into_iter().map(|(_, seconds)| seconds).collect()).map(compact)
+        }),
+        row("Nagle's algorithm", &|column| {
+            let nagle = column.runs.iter().rev().find_map(|run| run.nagle)?;
+            // Off is what servers are thought to be: it stands beside one that is not.
+            any_nagle_on.then(|| if nagle.on { "ON" } else { "off" }.to_owned())
         }),
         row("Completed", &|column| {
             let sum = |of: fn(&RunSummary) -> u64| {
@@ -209,11 +219,6 @@ fn rounds(column: &Column<'_>) -> usize {
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
-}
-
-/// Whether a run's ITL is withheld for a stated reason.
-pub fn itl_is_withheld(run: &RunSummary) -> bool {
-    run.caveats.iter().any(|caveat| matches!(caveat, Caveat::ItlWithheld { .. }))
 }
 
 /// Which way is better, in words: `lower is better`.

@@ -8,8 +8,9 @@ use unicode_width::UnicodeWidthStr;
 
 use super::caveat;
 use super::client;
-use super::number::{NONE, fixed, one_line, wrap};
-use super::rows::{self, Column, Row, View, itl_is_withheld, rows, value};
+use super::missing;
+use super::number::{fixed, one_line, wrap};
+use super::rows::{self, Column, Row, View, rows, value};
 use super::sweep;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
@@ -77,12 +78,22 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     let rate = value(run, figure::OUTPUT_TPS, Statistic::Value);
     lines.extend([
         ("Duration", format!("{}s", fixed(run.duration_s))),
-        ("System TPS", rate.map_or_else(|| missing(run, ""), |rate| format!("{} tok/s", fixed(rate)))),
+        (
+            "System TPS",
+            rate.map_or_else(
+                || missing::dash(run, figure::OUTPUT_TPS),
+                |rate| format!("{} tok/s", fixed(rate)),
+            ),
+        ),
         ("TTFT (ms)", mean_and_p99(run, figure::TTFT)),
         ("E2E (ms)", mean_and_p99(run, figure::E2E)),
-        ("TPOT (ms)", one(run, figure::TPOT, Statistic::Mean, "no answer of two tokens or more")),
-        ("ITL P99 (ms)", itl(run)),
+        ("TPOT (ms)", one(run, figure::TPOT, Statistic::Mean)),
+        ("ITL P99 (ms)", one(run, figure::ITL, Statistic::P99)),
     ]);
+    lines.extend(missing::end_of_sequence(run).map(|text| ("Tokens", text)));
+    lines.extend(
+        run.gateway.map(|gateway| ("Answered by", format!("{} (by a response header)", gateway.title()))),
+    );
     lines.extend(client::block_lines(run, width));
     lines
 }
@@ -100,28 +111,12 @@ fn failure_kinds(run: &RunSummary) -> String {
 fn mean_and_p99(run: &RunSummary, name: &str) -> String {
     match (value(run, name, Statistic::Mean), value(run, name, Statistic::P99)) {
         (Some(mean), Some(p99)) => format!("Mean: {} | P99: {}", fixed(mean), fixed(p99)),
-        (None, _) | (_, None) => missing(run, ""),
+        (None, _) | (_, None) => missing::dash(run, name),
     }
 }
 
-fn one(run: &RunSummary, name: &str, statistic: Statistic, otherwise: &str) -> String {
-    value(run, name, statistic).map_or_else(|| missing(run, otherwise), fixed)
-}
-
-fn itl(run: &RunSummary) -> String {
-    if itl_is_withheld(run) {
-        return format!("{NONE} (withheld: chunks are not tokens here; see the caveats)");
-    }
-    one(run, figure::ITL, Statistic::P99, "no answer of two tokens or more")
-}
-
-/// A dash with its reason; `otherwise` is the reason when requests did complete.
-fn missing(run: &RunSummary, otherwise: &str) -> String {
-    match (run.requests.completed, otherwise) {
-        (0, _) => format!("{NONE} (no request completed)"),
-        (_, "") => NONE.to_owned(),
-        (_, reason) => format!("{NONE} ({reason})"),
-    }
+fn one(run: &RunSummary, name: &str, statistic: Statistic) -> String {
+    value(run, name, statistic).map_or_else(|| missing::dash(run, name), fixed)
 }
 
 /// All backends side by side, those without a result, and every doubt; ends in a line break.

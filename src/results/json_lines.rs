@@ -10,6 +10,7 @@ use serde::Serialize;
 use tempfile::TempPath;
 
 use crate::directories::AtomicFile;
+use crate::schema::text::write_json_line;
 
 use super::lock::has_no_locks;
 
@@ -67,7 +68,7 @@ impl LineWriter {
     /// Writes a line.
     pub fn write<T: Serialize>(&mut self, value: &T) -> Result<()> {
         self.line.clear();
-        serde_json::to_writer(&mut self.line, value).with_context(|| self.cannot_write())?;
+        write_json_line(&mut self.line, value).with_context(|| self.cannot_write())?;
         self.line.push(b'\n');
         self.file.write_all(&self.line).with_context(|| self.cannot_write())
     }

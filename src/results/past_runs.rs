@@ -4,6 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::schema::text::read_cell;
+
 /// An earlier run, as the file of all runs holds it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PastRun {
@@ -47,7 +49,7 @@ pub fn past_runs(directory: &Path, file: &str) -> Result<Vec<PastRun>> {
         let cell = |name: &str| {
             let place = columns.iter().position(|column| column == name.as_bytes())?;
             // What an editor saved in another encoding is passed over.
-            std::str::from_utf8(row.get(place)?).ok().filter(|cell| !cell.is_empty())
+            std::str::from_utf8(row.get(place)?).ok().map(read_cell).filter(|cell| !cell.is_empty())
         };
         let run = || {
             Some(PastRun {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::directories::{AtomicFile, write_atomic};
 use crate::schema::plan::RunKey;
+use crate::schema::text::cell;
 
 use super::bounded::{LONGEST_ROW, read_line};
 use super::lock::Patience;
@@ -204,10 +205,15 @@ impl KeyColumns {
         let same = |(place, number): (&Option<usize>, &String)| {
             place.map_or(number == "1", |place| row.get(place) == Some(number.as_bytes()))
         };
-        row.get(self.run_id) == Some(key.run_id.as_bytes())
-            && row.get(self.backend) == Some(key.backend.as_bytes())
+        row.get(self.run_id).is_some_and(|held| is_cell(held, &key.run_id))
+            && row.get(self.backend).is_some_and(|held| is_cell(held, &key.backend))
             && self.numbers.iter().zip(&key.numbers).all(same)
     }
+}
+
+/// True where a cell holds this text, in whatever way it was written.
+fn is_cell(held: &[u8], text: &str) -> bool {
+    held == text.as_bytes() || held == cell(text).as_bytes()
 }
 
 /// True where the file, whatever its columns, has a row of this key.
@@ -244,7 +250,7 @@ pub fn keep_rows(
     let mut kept_bytes = head.to_vec();
     for line in lines {
         let is_dropped = cells(line).is_some_and(|row| {
-            row.get(columns.run_id) == Some(run_id.as_bytes())
+            row.get(columns.run_id).is_some_and(|held| is_cell(held, run_id))
                 && !kept.iter().any(|key| columns.is(&row, key))
         });
         if !is_dropped {
@@ -295,11 +301,11 @@ pub fn write_table<S: AsRef<str>>(path: &Path, header: &[S], rows: &[Vec<String>
     write_atomic(path, &csv_lines(std::iter::once(header).chain(rows))?)
 }
 
-/// Cells hold no line break, so every line is a row.
+/// Cells hold no line break, so every line is a row, and no formula.
 fn csv_lines<'a>(rows: impl IntoIterator<Item = Vec<&'a str>>) -> Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row.iter().map(|cell| cell.replace(['\n', '\r'], " ")))?;
+        writer.write_record(row.iter().map(|text| cell(text).into_owned()))?;
     }
     writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::gateway::Gateway;
+use super::token_counts::CountFault;
+
 /// A doubt about a result, typed so that reports and `--strict` can act on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
@@ -39,10 +42,74 @@ pub enum Caveat {
         /// Completed requests counted so.
         requests: u64,
     },
-    /// Chunks' tokens and delivered tokens differ, so ITL is withheld.
-    ItlWithheld {
-        /// Difference, % of delivered tokens.
+    /// It is not known which tokens came between the first event of an answer and its last, so TPOT, ITL and TPS a
+    /// user are withheld.
+    #[serde(alias = "itl_withheld")]
+    PaceWithheld {
+        /// Tokens that nobody can place, % of delivered tokens.
         difference_pct: f64,
+        /// The least time a token can have taken: all delivered tokens in the window, ms; none without a window.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        low_ms: Option<f64>,
+        /// The most: one token an event, ms.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        high_ms: Option<f64>,
+    },
+    /// The server, or what stands before it, sends tokens together.
+    Buffered {
+        /// Answers of two tokens or more that came whole at one time.
+        whole: u64,
+        /// Answers of two tokens or more that showed one.
+        answers: u64,
+        /// Token events that came together with the one before, % of those that have one.
+        together_pct: f64,
+        /// What stands before it, where a header told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gateway: Option<Gateway>,
+    },
+    /// Answers that are whole and show no token, so that they carry no latency.
+    NoLatency {
+        /// Such answers.
+        answers: u64,
+        /// Completed requests.
+        completed: u64,
+        /// Output tokens that the server counted for them.
+        tokens: u64,
+    },
+    /// Token counts of the server that cannot be.
+    CountsImpossible {
+        /// Completed requests with such a count.
+        requests: u64,
+        /// Completed requests.
+        completed: u64,
+        /// The worst of them.
+        worst: ImpossibleCount,
+        /// What stands before the server, where a header told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gateway: Option<Gateway>,
+    },
+    /// Answers with more tokens than `max_tokens`.
+    LongerThanAsked {
+        /// Such answers.
+        requests: u64,
+        /// Completed requests.
+        completed: u64,
+        /// Tokens of the one that went furthest beyond.
+        longest: u32,
+        /// Its `max_tokens`.
+        asked: u32,
+    },
+    /// Several requests were in flight and the server never answered two at the same time.
+    OneAtATime {
+        /// Answers with a first and a last token.
+        answers: u64,
+        /// Of them those that waited while another was answered.
+        waited: u64,
+    },
+    /// The server's page has no counter of a name that its definition gives.
+    NoSuchCounter {
+        /// The names.
+        names: Vec<String>,
     },
     /// Failures above 1 %.
     Failures {
@@ -88,12 +155,49 @@ pub enum Caveat {
     },
     /// The engine cannot be told to ignore the end of sequence, so lengths were not forced.
     LengthNotForced,
+    /// Complete answers that lack one of the signs of their end.
+    SignMissing {
+        /// Without `[DONE]`.
+        done_marker: u64,
+        /// Without a finish reason.
+        finish_reason: u64,
+    },
+    /// Events of answers said nothing to a stop-watch, wholly or in part, and were passed over.
+    PassedOver {
+        /// Such events.
+        events: u64,
+        /// Answers that held them.
+        requests: u64,
+    },
+    /// The server leaves Nagle's algorithm on: ordinary clients on its host see a first token up to 40 ms later.
+    NagleOn {
+        /// Warm-up and probe requests that showed it.
+        requests: u64,
+    },
     /// More load than `harness calibrate` found this client exact for.
     BeyondCalibration {
         /// `1000 in flight, exact up to 250`
         what: String,
     },
 }
+
+/// A count that cannot be, with what speaks against it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ImpossibleCount {
+    /// What is wrong with it.
+    pub fault: CountFault,
+    /// The server's count.
+    pub told: u32,
+    /// Token events of the answer.
+    pub events: u32,
+    /// Its `max_tokens`.
+    pub max_tokens: u32,
+}
+
+/// A pace whose bounds differ by more than this, %, is no figure at all.
+const PACE_DIFFERENCE_PCT: f64 = 10.0;
+/// More answers without a latency than this, % of the completed ones, leave the others to speak for too many.
+const NO_LATENCY_PCT: f64 = 1.0;
 
 impl Caveat {
     /// The code in CSV files: `single_run`, `failures`, …
@@ -106,7 +210,13 @@ impl Caveat {
             Caveat::PromptTokensDiffer { .. } => "prompt_tokens_differ",
             Caveat::NotLevel { .. } => "not_level",
             Caveat::TokensEstimated { .. } => "tokens_estimated",
-            Caveat::ItlWithheld { .. } => "itl_withheld",
+            Caveat::PaceWithheld { .. } => "pace_withheld",
+            Caveat::Buffered { .. } => "buffered",
+            Caveat::NoLatency { .. } => "no_latency",
+            Caveat::CountsImpossible { .. } => "counts_impossible",
+            Caveat::LongerThanAsked { .. } => "longer_than_asked",
+            Caveat::OneAtATime { .. } => "one_at_a_time",
+            Caveat::NoSuchCounter { .. } => "no_such_counter",
             Caveat::Failures { .. } => "failures",
             Caveat::FewSamples { .. } => "few_samples",
             Caveat::ReadStamps { .. } => "read_stamps",
@@ -116,6 +226,9 @@ impl Caveat {
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
             Caveat::LengthNotForced => "length_not_forced",
+            Caveat::SignMissing { .. } => "sign_missing",
+            Caveat::PassedOver { .. } => "passed_over",
+            Caveat::NagleOn { .. } => "nagle_on",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
         }
     }
@@ -131,12 +244,24 @@ impl Caveat {
             | Caveat::NotLevel { .. }
             | Caveat::FewSamples { .. }
             | Caveat::LengthNotForced
+            | Caveat::SignMissing { .. }
+            | Caveat::PassedOver { .. }
             | Caveat::BeyondCalibration { .. }
+            | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::ReadStamps { .. }
-            | Caveat::TokensEstimated { .. }
-            | Caveat::ItlWithheld { .. } => false,
-            Caveat::PromptTokensDiffer { .. }
+            | Caveat::OneAtATime { .. }
+            | Caveat::TokensEstimated { .. } => false,
+            // A few tokens that share an event leave narrow bounds.
+            Caveat::PaceWithheld { difference_pct, .. } => *difference_pct > PACE_DIFFERENCE_PCT,
+            Caveat::NoLatency { answers, completed, .. } => {
+                100.0 * *answers as f64 > NO_LATENCY_PCT * *completed as f64
+            }
+            Caveat::Buffered { .. }
+            | Caveat::CountsImpossible { .. }
+            | Caveat::LongerThanAsked { .. }
+            | Caveat::NoSuchCounter { .. }
+            | Caveat::PromptTokensDiffer { .. }
             | Caveat::Failures { .. }
             | Caveat::MergedEvents { .. }
             | Caveat::ClientLimited { .. }

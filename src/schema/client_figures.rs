@@ -87,6 +87,8 @@ pub struct ServerFigure {
     pub server: fn(&ServerCounts) -> f64,
     /// The same by what the client was told.
     pub client: fn(&ServerCounts) -> f64,
+    /// Counters of it that the server's page does not have.
+    pub missing: fn(&ServerCounts) -> &[String],
 }
 
 /// The counts that server and client should agree on.
@@ -95,10 +97,12 @@ pub const SERVER: &[ServerFigure] = &[
         name: "prompt",
         server: |counts| counts.prompt_tokens,
         client: |counts| counts.client_prompt_tokens,
+        missing: |counts| &counts.missing.prompt,
     },
     ServerFigure {
         name: "generated",
         server: |counts| counts.generated_tokens,
         client: |counts| counts.client_generated_tokens,
+        missing: |counts| &counts.missing.generated,
     },
 ];

@@ -62,7 +62,13 @@ impl LoadPoint {
 impl DatasetSource {
     /// Units that no file holds; `prompts` of them, 0 where that is not known.
     pub fn in_memory(name: &str, prompts: usize) -> Self {
-        DatasetSource { name: name.to_owned(), path: "in memory".to_owned(), sha256: String::new(), prompts }
+        DatasetSource {
+            name: name.to_owned(),
+            path: "in memory".to_owned(),
+            sha256: String::new(),
+            prompts,
+            passed_over: Vec::new(),
+        }
     }
 }
 

@@ -33,8 +33,6 @@ pub enum Of {
     EachRequest(fn(&RequestRecord) -> Option<f64>),
     /// A distribution of several values a request, each given with how many times it counts.
     EachEvent(fn(&RequestRecord, &mut dyn FnMut(f64, u64))),
-    /// The same of values that rest on how many tokens each event carried: withheld where that is not known.
-    EachToken(fn(&RequestRecord, &mut dyn FnMut(f64, u64))),
     /// The mean of at most one value a request.
     MeanOfRequests(fn(&RequestRecord) -> Option<f64>),
     /// One number of the whole run.
@@ -82,7 +80,7 @@ impl Metric {
     /// One value or a distribution.
     pub fn shape(&self) -> Shape {
         match self.of {
-            Of::EachRequest(_) | Of::EachEvent(_) | Of::EachToken(_) => Shape::Distribution,
+            Of::EachRequest(_) | Of::EachEvent(_) => Shape::Distribution,
             Of::MeanOfRequests(_) | Of::Run(_) => Shape::Scalar,
         }
     }
@@ -93,6 +91,11 @@ impl Metric {
             Shape::Distribution => &Statistic::OF_DISTRIBUTION,
             Shape::Scalar => &[Statistic::Value],
         }
+    }
+
+    /// It divides time by the tokens of that time: withheld where a run's tokens are not known to have come in it.
+    pub fn is_pace(&self) -> bool {
+        PACES.contains(&self.name)
     }
 
     /// Its CSV column for a statistic: `ttft_ms_p99`, or the bare name for one number.
@@ -147,6 +150,9 @@ pub const RPS: &str = "rps";
 /// Failed share of issued requests.
 pub const ERROR_RATE: &str = "error_rate_pct";
 
+/// What divides time by the tokens of that time.
+pub const PACES: [&str; 3] = [TPOT, ITL, USER_TPS];
+
 /// Every metric, in the order of outputs. A new one is a row here and its line in docs/metrics.md.
 pub const METRICS: &[Metric] = &[
     latency(TTFT, "TTFT", "first_token − sent", Of::EachRequest(RequestRecord::ttft_ms)),
@@ -154,14 +160,16 @@ pub const METRICS: &[Metric] = &[
     latency(
         TPOT,
         "TPOT",
-        "(last_token − first_token) / (n − 1); n = tokens delivered up to last_token; none when n < 2",
+        "(last_token − first_token) / (n − k); n = tokens delivered up to last_token, k = those at first_token, \
+         as a rule 1; none when n < 2 or all came at one time",
         Of::EachRequest(RequestRecord::tpot_ms),
     ),
     latency(
         ITL,
         "ITL",
-        "the gap before a chunk of k tokens counts as k gaps of gap/k: one distribution over tokens",
-        Of::EachToken(RequestRecord::inter_token_ms),
+        "the gap before a chunk of k tokens counts as k gaps of gap/k: one distribution over tokens; events of one \
+         moment are one chunk",
+        Of::EachEvent(RequestRecord::inter_token_ms),
     ),
     latency(
         CHUNK_GAP,
@@ -207,7 +215,7 @@ pub const METRICS: &[Metric] = &[
         USER_TPS,
         "TPS a user",
         "tok/s",
-        "mean over requests of (n − 1) / (last_token − first_token)",
+        "mean over requests of (n − k) / (last_token − first_token)",
         Of::MeanOfRequests(RequestRecord::user_tps),
     ),
     rate(

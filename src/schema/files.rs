@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::comparison::Comparison;
 use super::environment::Environment;
 use super::plan::{LoadPoint, Plan, RunKey};
+use super::record::LateAck;
 use super::sample::SensedSeries;
 use super::summary::RunSummary;
 
@@ -72,6 +73,9 @@ pub struct RecordsHeader {
     /// The command as launched.
     #[serde(default)]
     pub launched: Vec<String>,
+    /// What came of acknowledging the probes' answers late.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late_acks: Vec<LateAck>,
 }
 
 impl RecordsHeader {

@@ -11,6 +11,7 @@ pub mod distribution;
 pub mod environment;
 pub mod figure;
 pub mod files;
+pub mod gateway;
 pub mod live;
 pub mod plan;
 pub mod record;
@@ -19,6 +20,8 @@ pub mod request_figures;
 pub mod sample;
 pub mod summary;
 pub mod target;
+pub mod text;
+pub mod token_counts;
 pub mod traffic;
 pub mod unit;
 

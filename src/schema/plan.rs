@@ -152,6 +152,9 @@ pub struct DatasetSource {
     pub sha256: String,
     /// Prompts in it.
     pub prompts: usize,
+    /// Columns that say nothing to us.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<String>,
 }
 
 /// One load: what traffic, until when.

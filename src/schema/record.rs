@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::gateway::Gateway;
 use super::unit::Phase;
 
 /// One request as it was played. All stamps are µs from the run's start on the monotonic clock.
@@ -57,12 +58,15 @@ pub struct RequestRecord {
     /// Last token-carrying event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_token_us: Option<u64>,
-    /// Stream closed, response complete, or the request given up.
+    /// The answer ended (its `[DONE]`, else the end of the body), or the request was given up.
     pub end_us: u64,
     /// Time to open the connection that carried it, where it had to be opened for this request;
     /// never inside TTFT.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_us: Option<u64>,
+    /// Of a warm-up or probe request whose response head was acknowledged late, on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_ack: Option<Box<LateAck>>,
     /// Worst reader lag seen in this request: return of the read minus the kernel's stamp, µs.
     #[serde(default)]
     pub reader_lag_max_us: u32,
@@ -74,7 +78,7 @@ pub struct RequestRecord {
     pub replayed: bool,
     /// Token counts and where they come from.
     pub tokens: TokenCounts,
-    /// `max_tokens` as sent.
+    /// Output limit as sent, whatever its field is called; 0: none was sent.
     pub max_tokens: u32,
     /// The server was told to ignore the end-of-sequence token, so `max_tokens` tokens are due.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -85,6 +89,16 @@ pub struct RequestRecord {
     /// The server's own word: `stop`, `length`, `eos_token`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
+    /// What stands between client and server, where a response header tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Gateway>,
+    /// Which sign of its end a complete answer lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_sign: Option<MissingSign>,
+    /// Events that say nothing to a stop-watch and were passed over, wholly or in part: without data, of another name,
+    /// with a count that is none.
+    #[serde(default, skip_serializing_if = "is_none_passed_over")]
+    pub passed_over: u32,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -92,6 +106,20 @@ pub struct RequestRecord {
 
 fn is_first(turn: &u32) -> bool {
     *turn == 0
+}
+
+fn is_none_passed_over(events: &u32) -> bool {
+    *events == 0
+}
+
+/// A sign of its end that a complete answer lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingSign {
+    /// `[DONE]`: a finish reason and the proper end of the body stand for it.
+    DoneMarker,
+    /// The finish reason: usage and `[DONE]` stand for it.
+    FinishReason,
 }
 
 /// A text that many records share in memory, and each holds in a file.
@@ -107,6 +135,20 @@ mod shared_text {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
         String::deserialize(deserializer).map(Arc::from)
     }
+}
+
+/// What came of putting off the acknowledgement of a response's first bytes, µs. A server that leaves Nagle's
+/// algorithm on sends nothing more until it has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LateAck {
+    /// Arrival of the first bytes.
+    pub begun_us: u64,
+    /// When it was sent; none where more had come before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack_us: Option<u64>,
+    /// Arrival of the bytes that came next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_us: Option<u64>,
 }
 
 /// Where arrival stamps come from.
@@ -153,15 +195,17 @@ pub enum FailureKind {
     Protocol,
     /// HTTP 200, then an error event.
     ErrorEvent,
-    /// The stream ended without a finish reason or its end marker, or the connection broke in it.
+    /// The answer ended without the sign of its end, or the connection broke in it.
     Truncated,
     /// Fewer tokens than a forced length asked for, or none at all.
     ShortOutput,
+    /// An answer far beyond the length that was asked for: it was cut.
+    Endless,
 }
 
 impl FailureKind {
     /// Every kind, in the order of the reports.
-    pub const ALL: [FailureKind; 7] = [
+    pub const ALL: [FailureKind; 8] = [
         FailureKind::Connect,
         FailureKind::Timeout,
         FailureKind::Status,
@@ -169,6 +213,7 @@ impl FailureKind {
         FailureKind::ErrorEvent,
         FailureKind::Truncated,
         FailureKind::ShortOutput,
+        FailureKind::Endless,
     ];
 
     /// The name in files: `connect`, `timeout`, …
@@ -181,11 +226,12 @@ impl FailureKind {
             FailureKind::ErrorEvent => "error_event",
             FailureKind::Truncated => "truncated",
             FailureKind::ShortOutput => "short_output",
+            FailureKind::Endless => "endless",
         }
     }
 }
 
-/// Token counts of one request.
+/// Token counts of one request, as they were told. What is believed of them is [`super::token_counts::Counts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TokenCounts {
     /// Prompt tokens as the server counts them (template and BOS included).
@@ -201,6 +247,12 @@ pub struct TokenCounts {
     /// Prompt tokens that the server took from its prefix cache, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<u32>,
+    /// Output tokens that are reasoning, shown or not, where the server says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<u32>,
+    /// Each event told its own count, so that [`Chunk::tokens`] is the server's word.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_event: bool,
     /// Where `output` comes from.
     pub source: TokenSource,
 }

@@ -1,10 +1,42 @@
 //! The figures of one request, each said once beside its stamps: all else that shows one asks here.
 
-use super::record::{Outcome, RequestRecord, StampKind};
+use super::record::{Chunk, Outcome, RequestRecord, StampKind};
+use super::token_counts::Counts;
 use super::unit::Phase;
 
 const US_PER_MS: f64 = 1e3;
 const US_PER_S: f64 = 1e6;
+
+/// Events that came within this, µs, came together; so did those within a tenth of the gap before them.
+const TOGETHER_US: u64 = 1_000;
+
+/// Where a request's events and its delivered tokens differ by more than this, %, in a run that agrees as a whole,
+/// its events are counted.
+const OWN_DIFFERENCE_PCT: u64 = 10;
+
+/// From the first token event of an answer to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Tokens that were shown.
+    pub n: u32,
+    /// Its length, µs.
+    pub window_us: u64,
+    /// Tokens that events after the first moment carry.
+    pub after: u32,
+    /// Tokens that the pace is over: those that came after the first moment; 0 where there is no pace.
+    pub steps: u32,
+    /// Tokens that nobody can place in the window or before it.
+    pub unplaced: u32,
+    /// All of two tokens or more came at one time.
+    pub came_at_once: bool,
+}
+
+impl Pace {
+    /// Time a token, ms.
+    pub fn tpot_ms(&self) -> Option<f64> {
+        (self.steps > 0).then(|| milliseconds(self.window_us) / f64::from(self.steps))
+    }
+}
 
 /// µs as ms.
 pub fn milliseconds(us: u64) -> f64 {
@@ -63,27 +95,49 @@ impl RequestRecord {
         between(self.first_token_us, self.last_token_us)
     }
 
-    /// Tokens delivered after the first; none of an answer with fewer than two.
-    fn steps(&self) -> Option<f64> {
-        let n = self.tokens.delivered.filter(|n| *n >= 2)?;
-        Some(f64::from(n - 1))
+    /// Its pace: the tokens that came after the first event, and the time they took.
+    pub fn pace(&self) -> Pace {
+        self.pace_of(&self.counts())
     }
 
-    /// Time per output token after the first, ms.
+    /// The same, its counts being at hand.
+    pub fn pace_of(&self, counts: &Counts) -> Pace {
+        let window_us = self.decode_us().unwrap_or(0);
+        let n = counts.shown.unwrap_or(0);
+        let mut chunks = self.chunks.iter().peekable();
+        let first_us = chunks.peek().map_or(0, |chunk| chunk.at_us);
+        let at_first = chunks
+            .take_while(|chunk| chunk.at_us == first_us)
+            .fold(0u32, |sum, chunk| sum.saturating_add(chunk.tokens));
+        let after = counts.in_events.saturating_sub(at_first);
+        let came_at_once = n >= 2 && !self.chunks.is_empty() && window_us == 0;
+        let has_pace = n >= 2 && window_us > 0 && after > 0;
+        let unplaced = if n >= 2 && !has_pace { n - 1 } else { n.abs_diff(counts.in_events) };
+        let steps = if !has_pace {
+            0
+        } else if u64::from(unplaced) * 100 <= u64::from(n) * OWN_DIFFERENCE_PCT {
+            n.saturating_sub(at_first).max(1)
+        } else {
+            after
+        };
+        Pace { n, window_us, after, steps, unplaced, came_at_once }
+    }
+
+    /// Time per output token after the first, ms. Whether the tokens of its window are known is the run's to say.
     pub fn tpot_ms(&self) -> Option<f64> {
-        Some(milliseconds(self.decode_us()?) / self.steps()?)
+        self.pace().tpot_ms()
     }
 
     /// Normalised time per output token, ms: the wait is in it.
     pub fn ntpot_ms(&self) -> Option<f64> {
-        let n = self.tokens.delivered.filter(|n| *n >= 1)?;
+        let n = self.counts().delivered.filter(|n| *n >= 1)?;
         Some(self.e2e_ms()? / f64::from(n))
     }
 
-    /// Output tokens per second that its user saw; none where all tokens came in one event.
+    /// Output tokens per second that its user saw; none where all tokens came at one time.
     pub fn user_tps(&self) -> Option<f64> {
-        let decode_us = self.decode_us().filter(|us| *us > 0)?;
-        Some(self.steps()? * US_PER_S / decode_us as f64)
+        let pace = self.pace();
+        (pace.steps > 0).then(|| f64::from(pace.steps) * US_PER_S / pace.window_us as f64)
     }
 
     /// The gaps between its token-carrying events, ms, each counted once. The first event has none before it.
@@ -99,11 +153,16 @@ impl RequestRecord {
 
     /// Its inter-token latencies, ms, each with the number of tokens that it counts for.
     ///
-    /// The k tokens of the first event add none, and n tokens in single events add n − 1. The gap before an
-    /// event that carries no new token is counted with the next that does.
+    /// The k tokens of the first event add none, and n tokens in single events add n − 1. Events of one moment
+    /// are one chunk, as they were for who read them. The gap before an event that carries no new token is counted
+    /// with the next that does.
     pub fn inter_token_ms(&self, add: &mut dyn FnMut(f64, u64)) {
+        let mut chunks = self.chunks.iter().peekable();
         let mut token_us = None;
-        for chunk in self.chunks.iter() {
+        while let Some(mut chunk) = chunks.next() {
+            while let Some(next) = chunks.next_if(|next| next.at_us == chunk.at_us) {
+                chunk.tokens = chunk.tokens.saturating_add(next.tokens);
+            }
             let Some(from_us) = token_us else {
                 token_us = Some(chunk.at_us);
                 continue;
@@ -157,6 +216,27 @@ impl RequestRecord {
 
     /// Token-carrying events whose stamp is merged.
     pub fn merged_events(&self) -> u64 {
-        self.chunks.iter().filter(super::record::Chunk::is_merged).count() as u64
+        self.chunks.iter().filter(Chunk::is_merged).count() as u64
+    }
+
+    /// Token-carrying events that came at the moment of the one before, by what the stamps prove: a client that
+    /// was late may find together what came apart, and then the bound of the earlier one is wide.
+    pub fn sent_together(&self) -> u64 {
+        let mut before_us = self.sent_us.unwrap_or(0);
+        let mut previous: Option<Chunk> = None;
+        let mut together = 0;
+        for chunk in self.chunks.iter() {
+            if let Some(earlier) = previous {
+                if earlier.at_us == chunk.at_us {
+                    let within_us = (chunk.at_us.saturating_sub(before_us) / 10).max(TOGETHER_US);
+                    let bound_us = earlier.merged_bound_us.map_or(0, u64::from);
+                    together += u64::from(bound_us <= within_us);
+                } else {
+                    before_us = earlier.at_us;
+                }
+            }
+            previous = Some(chunk);
+        }
+        together
     }
 }

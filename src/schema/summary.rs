@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
 pub use super::distribution::Distribution;
+use super::gateway::Gateway;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
 
@@ -47,6 +48,9 @@ pub struct RunSummary {
     pub steady: Option<SteadyState>,
     /// Token totals of completed requests.
     pub tokens: TokenTotals,
+    /// What stands between the client and the server, where a response header told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Gateway>,
     /// [`MetricValue`]s by the names of [`super::figure::METRICS`]; a metric without any value is absent.
     pub metrics: BTreeMap<String, MetricValue>,
     /// Chunks by how many tokens they carried.
@@ -61,6 +65,9 @@ pub struct RunSummary {
     /// What the server counted itself over the run, warm-up and readiness included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerCounts>,
+    /// Whether the server leaves Nagle's algorithm on; none where nothing told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nagle: Option<Nagle>,
     /// Mean prompt tokens of dataset entries, by their id, as the server counted them: of the first
     /// [`PROMPT_IDS_KEPT`] ids of completed requests in order of the alphabet. However many prompts there are,
     /// the map stays small, and runs of the same requests keep the same ids.
@@ -72,6 +79,23 @@ pub struct RunSummary {
     /// Doubts.
     #[serde(default)]
     pub caveats: Vec<Caveat>,
+}
+
+impl RunSummary {
+    /// TPOT, ITL and TPS a user are withheld, for a stated reason.
+    pub fn withholds_pace(&self) -> bool {
+        self.caveats.iter().any(|caveat| matches!(caveat, Caveat::PaceWithheld { .. }))
+    }
+}
+
+/// Whether the server leaves Nagle's algorithm on (no TCP_NODELAY), so that its kernel keeps a first token back until
+/// the client has acknowledged the response head, which ordinary clients do up to 40 ms late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nagle {
+    /// It does.
+    pub on: bool,
+    /// Warm-up and probe requests that told so.
+    pub requests: u64,
 }
 
 /// Counts; `issued = completed + failed + cancelled + dropped`.
@@ -123,8 +147,32 @@ pub struct TokenTotals {
     pub delivered: u64,
     /// Prompt tokens from the server's prefix cache.
     pub cached: u64,
+    /// What was found of the end of sequence; none without an answer that the model ended and the server counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_of_sequence: Option<EndOfSequence>,
     /// Requests by where their output count comes from.
     pub sources: BTreeMap<TokenSource, u64>,
+}
+
+/// Whether the server counts an end of sequence that it does not show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndOfSequence {
+    /// It does: one token fewer is delivered than counted.
+    pub hidden: bool,
+    /// What shows it.
+    pub by: EndShownBy,
+    /// Answers that the model ended and the server counted.
+    pub answers: u64,
+}
+
+/// What shows whether an end of sequence is hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndShownBy {
+    /// The run: usage and events, held against each other.
+    Run,
+    /// They say neither, so that the engine's definition was taken at its word.
+    Definition,
 }
 
 /// A metric's value.
@@ -209,7 +257,7 @@ impl ClientStats {
 }
 
 /// What the server counted itself, as the difference of two scrapes.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ServerCounts {
     /// Prompt tokens by the server's count.
     pub prompt_tokens: f64,
@@ -222,4 +270,28 @@ pub struct ServerCounts {
     /// Prompt tokens from the prefix cache; none where the server does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<f64>,
+    /// Counters of its definition that its page does not have: what they count is not known, and 0 above.
+    #[serde(default, skip_serializing_if = "MissingCounters::is_empty")]
+    pub missing: MissingCounters,
+}
+
+/// Names of counters that a page does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MissingCounters {
+    /// Of prompt tokens.
+    #[serde(default)]
+    pub prompt: Vec<String>,
+    /// Of generated tokens.
+    #[serde(default)]
+    pub generated: Vec<String>,
+    /// Of prompt tokens from the prefix cache, of which some engines show none before the first.
+    #[serde(default)]
+    pub cached: Vec<String>,
+}
+
+impl MissingCounters {
+    /// Every counter is there.
+    pub fn is_empty(&self) -> bool {
+        self.prompt.is_empty() && self.generated.is_empty() && self.cached.is_empty()
+    }
 }

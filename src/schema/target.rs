@@ -5,6 +5,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+/// Stands for the port of the metrics page until the launch, a free one.
+pub const METRICS_PORT: &str = "{metrics_port}";
+/// Stands for an empty directory of the launch's own until the launch; it goes with the server.
+pub const SCRATCH: &str = "{scratch}";
+
 /// One server to measure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
@@ -94,6 +99,13 @@ pub struct LaunchSpec {
     /// Variables that are never handed through, whatever the allow-list says.
     #[serde(default)]
     pub env_clear: Vec<String>,
+    /// Patterns of the engine's own variables (`VLLM_*`): those that are set here and were not handed on are named
+    /// when a start fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_family: Vec<String>,
+    /// Programs that are started before the server, in order, and stopped after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Helper>,
     /// The parameters with their values as launched, for the record.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
@@ -106,6 +118,18 @@ pub struct LaunchSpec {
     pub failures: Vec<FailurePattern>,
     /// The install hint, shown with "not found".
     pub install_hint: String,
+}
+
+/// A program that a server needs beside it: a worker, a frontend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Helper {
+    /// Its name in logs and messages: `worker`.
+    pub name: String,
+    /// Program and arguments, as those of the server.
+    pub argv: Vec<String>,
+    /// Environment over the server's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
 }
 
 /// As a process, or from an image.
@@ -140,8 +164,9 @@ pub struct Docker {
 pub struct Readiness {
     /// Health paths, best first: the next is asked only where one answers 404. 200 means ready.
     pub paths: Vec<String>,
-    /// Path of the model list.
-    pub models_path: String,
+    /// Path of the model list; none: the list proves nothing, and the first token alone counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models_path: Option<String>,
     /// The name under which the list must show our model.
     pub listed_model: String,
 }
@@ -184,9 +209,62 @@ pub struct Capabilities {
     pub eos_in_usage: bool,
     /// An OpenAI stream ends with `data: [DONE]`.
     pub done_marker: bool,
+    /// Further body fields that force an answer's length, sent where that is asked for: `{"ignore_eos": true}`.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub force_length: serde_json::Map<String, serde_json::Value>,
     /// Further body fields of every request, such as `cache_prompt: false`.
     #[serde(default)]
     pub body: serde_json::Map<String, serde_json::Value>,
+    /// What the user changes of the bodies.
+    #[serde(default, skip_serializing_if = "BodyFields::is_usual")]
+    pub fields: BodyFields,
+}
+
+/// The field that holds the output limit, unless another is asked for.
+const LIMIT_FIELD: &str = "max_tokens";
+
+/// What is changed of the fields of every body.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BodyFields {
+    /// Name of the field with the output limit: `max_tokens`, `max_completion_tokens`.
+    pub limit: String,
+    /// Fields that are left out.
+    #[serde(default)]
+    pub omit: Vec<String>,
+    /// Further fields, merged into the body behind all others; an object into the object of that name.
+    #[serde(default)]
+    pub extra: serde_json::Map<String, serde_json::Value>,
+    /// Nobody knows whether the server takes `ignore_eos`: it is sent where it is asked for, and no answer
+    /// must have the full length.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub try_ignore_eos: bool,
+}
+
+impl Default for BodyFields {
+    fn default() -> Self {
+        BodyFields {
+            limit: LIMIT_FIELD.to_owned(),
+            omit: Vec::new(),
+            extra: serde_json::Map::new(),
+            try_ignore_eos: false,
+        }
+    }
+}
+
+impl BodyFields {
+    fn is_usual(&self) -> bool {
+        *self == BodyFields::default()
+    }
+
+    /// The field is left out.
+    pub fn omits(&self, field: &str) -> bool {
+        self.omit.iter().any(|omitted| omitted == field)
+    }
+
+    /// Bodies say how many tokens an answer may have.
+    pub fn limits(&self) -> bool {
+        !self.omits(&self.limit)
+    }
 }
 
 /// How a server is spoken to: which bodies it takes, and which answers it gives.
@@ -215,6 +293,9 @@ pub struct ServerMetrics {
     /// Path of the metrics page; none: the engine has no such page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The port where the page lies if that is not the server's own; `{metrics_port}` until the launch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
     /// Prompt tokens processed: the sum of these, each summed over its labels.
     #[serde(default)]
     pub prompt_tokens: Vec<String>,
@@ -233,4 +314,51 @@ pub struct ServerMetrics {
     /// Used part of the KV cache, 0 to 1: the first of these that the page shows.
     #[serde(default)]
     pub kv_cache_use: Vec<String>,
+}
+
+impl Capabilities {
+    /// An answer's length can be forced.
+    pub fn forces_length(&self) -> bool {
+        self.ignore_eos || !self.force_length.is_empty()
+    }
+}
+
+impl ServerMetrics {
+    /// The page's address beside the server at `base_url`; none where the engine has no page, or its port is
+    /// not known.
+    pub fn address(&self, base_url: &str) -> Option<String> {
+        let (path, base) = (self.path.as_ref()?, base_url.trim_end_matches('/'));
+        let Some(port) = &self.port else { return Some(format!("{base}{path}")) };
+        let port: u16 = port.parse().ok()?;
+        let (scheme, rest) = base.split_once("://")?;
+        let authority = rest.split('/').next()?;
+        // An IPv6 address has colons of its own, in brackets.
+        let host = match authority.rsplit_once(':') {
+            Some((host, digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            Some(_) | None => authority,
+        };
+        // Names and passwords inside an address are for that port alone.
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        Some(format!("{scheme}://{host}:{port}{path}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metrics_page_lies_beside_the_server_or_at_a_port_of_its_own() {
+        let at = |port: Option<&str>, url: &str| {
+            let (path, port) = (Some("/metrics".to_owned()), port.map(str::to_owned));
+            ServerMetrics { path, port, ..ServerMetrics::default() }.address(url)
+        };
+        assert_eq!(at(None, "http://h:1/x/").as_deref(), Some("http://h:1/x/metrics"));
+        assert_eq!(at(Some("8001"), "http://h:1/x").as_deref(), Some("http://h:8001/metrics"));
+        assert_eq!(at(Some("8001"), "https://h").as_deref(), Some("https://h:8001/metrics"));
+        assert_eq!(at(Some("8001"), "http://u:p@[::1]:80").as_deref(), Some("http://[::1]:8001/metrics"));
+        assert_eq!(at(Some("8001"), "http://[::1]").as_deref(), Some("http://[::1]:8001/metrics"));
+        assert_eq!(at(Some("{metrics_port}"), "http://h:1"), None, "not known before the launch");
+        assert_eq!(ServerMetrics::default().address("http://h:1"), None);
+    }
 }

@@ -1,21 +1,21 @@
 //! What is to be sent: dataset entries, and the units that users are made of.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// One entry of a dataset file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// Unique within its file.
     pub id: String,
     /// What kind of text it is: `chat`, `code`, `summary`, …
-    #[serde(default)]
     pub category: String,
-    /// The user's message.
-    pub prompt: String,
+    /// What is sent.
+    pub body: Body,
     /// Output limit in tokens, unless `--max-tokens` overrides it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
 }
 
@@ -69,15 +69,47 @@ pub enum Body {
 pub struct Message {
     /// `user`, `assistant`, `system`, …
     pub role: String,
-    /// Its text.
-    pub content: String,
+    /// What it says.
+    pub content: Content,
+    /// Its further fields, such as `name` or `tool_calls`.
+    pub more: Map<String, Value>,
+}
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A text.
+    Text(String),
+    /// Parts or nothing, as they are written: `[{"type": "text", "text": "…"}]`, `null`.
+    Json(Value),
+}
+
+impl Message {
+    /// A text in a role.
+    pub fn text(role: impl Into<String>, text: impl Into<String>) -> Message {
+        Message { role: role.into(), content: Content::Text(text.into()), more: Map::new() }
+    }
+}
+
+impl Content {
+    /// Its text, that of its parts one behind the other; none where a part is no text.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Content::Text(text) => Some(text.into()),
+            Content::Json(Value::Array(parts)) => {
+                let text = |part: &Value| Some(part.get("text")?.as_str()?.to_owned());
+                parts.iter().map(text).collect::<Option<String>>().map(Cow::from)
+            }
+            Content::Json(_) => Some("".into()),
+        }
+    }
 }
 
 impl Body {
     /// What it says, as messages.
     pub fn messages(&self) -> Vec<Message> {
         match self {
-            Body::Text(text) => vec![Message { role: "user".to_owned(), content: text.clone() }],
+            Body::Text(text) => vec![Message::text("user", text.clone())],
             Body::Messages(messages) => messages.clone(),
         }
     }

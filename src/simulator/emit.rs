@@ -47,7 +47,8 @@ pub struct Generations<'a> {
     pub counters: &'a mut Counters,
 }
 
-/// Write the next `steps` steps of the connection's answer, due at `due_ns`, in one system call.
+/// Write the next `steps` steps of the connection's answer, due at `due_ns`, in one system call; with Nagle's algorithm
+/// left on in one for the head and each event.
 pub fn emit(
     generations: &mut Generations<'_>,
     connection: &mut Connection,
@@ -78,6 +79,8 @@ pub fn emit(
     active.count(steps, due_ns, generations.counters);
     let over = active.steps_done == total;
     let mut tokens = steps;
+    // Ends of the head, of what opens the stream, and of the tokens.
+    let mut seams = [0; 3];
     if active.request.stream {
         if first {
             if !active.head_sent {
@@ -86,14 +89,18 @@ pub fn emit(
                     dialect.stream_head(active.stream.prompt.len(), active.close, active.stream.created);
                 framer.out.extend_from_slice(head.as_bytes());
             }
+            seams[0] = framer.out.len();
             dialect.opening(&active.stream, framer);
+            seams[1] = framer.out.len();
         }
         if over {
             dialect.last(&active.stream, text, active.finish, framer);
+            seams[2] = framer.out.len();
             dialect.closing(&active.stream, framer);
             framer.end_body();
         } else {
             dialect.chunk(&active.stream, text, framer);
+            seams[2] = framer.out.len();
         }
     } else if over {
         let reply = dialect.whole(&active.stream, active.finish);
@@ -102,7 +109,17 @@ pub fn emit(
     } else {
         return Progress::More;
     }
-    connection.write(&framer.out, Some(Write { due_ns, before_ns: 0, took_ns: 0, tokens }));
+    let write = Write { due_ns, before_ns: 0, took_ns: 0, tokens };
+    if generations.settings.nagle && seams[2] > 0 {
+        let [head, opening, tokens] = seams;
+        for (from, to) in [(0, head), (head, opening), (opening, tokens), (tokens, framer.out.len())] {
+            if from < to {
+                connection.write(&framer.out[from..to], (to == tokens).then_some(write));
+            }
+        }
+    } else {
+        connection.write(&framer.out, Some(write));
+    }
     if over { Progress::Over } else { Progress::More }
 }
 

@@ -238,7 +238,7 @@ impl Server {
     fn accept(&mut self) -> Result<(), SimulatorError> {
         for _ in 0..EVENTS_A_TURN {
             let Some(listener) = &self.listener else { return Ok(()) };
-            let Some(socket) = system::accept(listener)? else { return Ok(()) };
+            let Some(socket) = system::accept(listener, self.settings.nagle)? else { return Ok(()) };
             let index = self.free.pop().unwrap_or_else(|| {
                 self.slots.push(Slot { generation: 0, connection: None });
                 (self.slots.len() - 1) as u32

@@ -193,8 +193,8 @@ pub fn listen(socket: &OwnedFd) -> io::Result<()> {
     check(unsafe { libc::listen(socket.as_raw_fd(), 4096) }).map(|_| ())
 }
 
-/// The next connection, non-blocking and without delay; none when no more wait.
-pub fn accept(listener: &OwnedFd) -> io::Result<Option<OwnedFd>> {
+/// The next connection, non-blocking, and without delay unless `nagle`; none when no more wait.
+pub fn accept(listener: &OwnedFd, nagle: bool) -> io::Result<Option<OwnedFd>> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: the peer's address is not asked for.
     let result =
@@ -203,7 +203,9 @@ pub fn accept(listener: &OwnedFd) -> io::Result<Option<OwnedFd>> {
         Ok(fd) => {
             // SAFETY: a new descriptor that is ours alone.
             let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-            set_flag(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY)?;
+            if !nagle {
+                set_flag(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY)?;
+            }
             set_flag(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)?;
             Ok(Some(socket))
         }

@@ -22,5 +22,6 @@ mod secrets;
 mod simulating;
 mod starting;
 mod stopping;
+mod token_counts;
 mod version_1;
 mod watching;

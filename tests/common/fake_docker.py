@@ -22,18 +22,21 @@ if verb == "run":
     engine = [sys.executable, ENGINE, *rest[image + 1:], "--port", published[1]]
     container = subprocess.Popen(engine, start_new_session=True)
     with open(here + "/container-" + name, "w") as file:
-        file.write(str(container.pid))
+        file.write(f"{container.pid} {rest[rest.index('--label') + 1].partition('=')[2]}")
     sys.exit(container.wait())
 file = here + "/container-" + rest[-1]
 if not os.path.exists(file):
     sys.exit("Error: No such container: " + rest[-1])
-pid = int(open(file).read())
+pid, mark = open(file).read().split(" ", 1)
+pid = int(pid)
 if verb == "stop":
     end(pid, signal.SIGTERM)
     deadline = time.monotonic() + float(rest[rest.index("-t") + 1])
     while not gone(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     end(pid, signal.SIGKILL)
+elif verb == "inspect":
+    print(mark)
 elif verb == "rm":
     end(pid, signal.SIGKILL)
     os.remove(file)

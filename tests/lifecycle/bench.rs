@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use harness::backend::guard::Guard;
-use harness::backend::launch::readiness::ProbeAnswer;
+use harness::backend::launch::readiness::{ProbeAnswer, ProbeFailure};
 use harness::backend::launch::{LaunchError, LaunchEvent, LaunchRequest, Server, launch};
 use harness::backend::process::{self, Process};
 use harness::schema::target::{Docker, FailurePattern, LaunchSpec, Launcher, Readiness, Stop};
@@ -96,10 +96,12 @@ pub fn spec(options: &[&str]) -> LaunchSpec {
         env: BTreeMap::new(),
         env_from: Vec::new(),
         env_clear: Vec::new(),
+        env_family: vec!["FAKE_*".into()],
+        before: Vec::new(),
         parameters: BTreeMap::new(),
         readiness: Readiness {
             paths: vec!["/health".into()],
-            models_path: "/v1/models".into(),
+            models_path: Some("/v1/models".into()),
             listed_model: "our-model".into(),
         },
         stop: Stop { grace_s: 20.0, second_term_after_s: None },
@@ -146,7 +148,7 @@ pub fn in_docker(mut spec: LaunchSpec) -> LaunchSpec {
     spec
 }
 
-pub async fn token(_url: &str) -> Result<ProbeAnswer, String> {
+pub async fn token(_url: &str) -> Result<ProbeAnswer, ProbeFailure> {
     Ok(ProbeAnswer { prompt_tokens: Some(3), output_tokens: Some(1) })
 }
 

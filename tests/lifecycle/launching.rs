@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::backend::launch::port;
-use harness::backend::launch::readiness::ProbeAnswer;
+use harness::backend::launch::readiness::{ProbeAnswer, ProbeFailure};
 use harness::backend::launch::{LaunchEvent, LaunchRequest, launch};
 use tokio::sync::watch;
 
@@ -133,7 +133,7 @@ async fn a_server_that_streams_no_token_is_not_ready() {
     let request =
         LaunchRequest { label: "fake", run_id: "r", spec: &spec, log: &log, startup_timeout: PATIENCE };
     let (_keep, stop) = watch::channel(false);
-    let probe = async |_: &str| Err::<ProbeAnswer, _>("status 500".to_owned());
+    let probe = async |_: &str| Err::<ProbeAnswer, ProbeFailure>("status 500".to_owned().into());
     let error = launch(&bench.guard, request, probe, |_| {}, stop).await.unwrap_err();
     assert!(error.what.contains("streams no token: status 500"), "{error}");
     bench.assert_nothing_lives();

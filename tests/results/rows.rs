@@ -101,7 +101,7 @@ fn columns_keep_their_places_so_that_old_and_new_rows_stand_in_one_file() {
 
 #[test]
 fn a_request_is_a_row_and_says_the_same_as_the_summary() {
-    let mut writer = RequestsCsv::new(Vec::new()).unwrap();
+    let mut writer = RequestsCsv::new(Vec::new(), true).unwrap();
     let mut records = three();
     // Of two merged stamps one may be late by more than 0.1 ms.
     let bounds = [Some(100), Some(101), None];

@@ -8,6 +8,7 @@ mod common;
 mod faults;
 mod identity;
 mod launched;
+mod nagle;
 mod played;
 mod stops;
 mod tampered;

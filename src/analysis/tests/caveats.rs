@@ -3,7 +3,8 @@
 use super::*;
 use crate::schema::caveat::Caveat;
 use crate::schema::figure;
-use crate::schema::summary::ServerCounts;
+use crate::schema::record::MissingSign;
+use crate::schema::summary::{MissingCounters, ServerCounts};
 
 /// A hundred clean requests: no caveat applies.
 fn hundred() -> Vec<RequestRecord> {
@@ -48,18 +49,48 @@ fn tokens_that_the_server_did_not_count_are_an_estimate() {
 }
 
 #[test]
-fn itl_is_withheld_where_chunks_and_tokens_differ_by_over_one_percent() {
+fn answers_without_a_sign_of_their_end_and_events_passed_over_are_counted() {
     let mut records = hundred();
+    records[0].missing_sign = Some(MissingSign::DoneMarker);
+    records[1].missing_sign = Some(MissingSign::DoneMarker);
+    records[2].missing_sign = Some(MissingSign::FinishReason);
+    records[3].passed_over = 4;
+    records[4].passed_over = 1;
+    let run = summarize(closed(), &records, Finish::default());
+    assert_eq!(
+        run.caveats,
+        [
+            Caveat::SignMissing { done_marker: 2, finish_reason: 1 },
+            Caveat::PassedOver { events: 5, requests: 2 }
+        ]
+    );
+    assert!(!run.caveats.iter().any(Caveat::is_invalid));
+}
+
+#[test]
+fn paces_are_withheld_where_events_and_tokens_differ_by_over_one_percent() {
+    let mut records = hundred();
+    let told = |record: &mut RequestRecord, tokens| {
+        record.tokens.output = Some(tokens);
+        record.tokens.delivered = Some(tokens);
+        record.finish_reason = Some("length".into());
+    };
     // 400 tokens in chunks. One request says 2 more and one 2 fewer: 4 of 400, not 0, and not above 1 %.
-    records[0].tokens.delivered = Some(6);
-    records[1].tokens.delivered = Some(2);
+    told(&mut records[0], 6);
+    told(&mut records[1], 2);
     let run = summarize(closed(), &records, Finish::default());
     assert!(codes(&run).is_empty());
-    assert!(run.metrics.contains_key(figure::ITL));
-    records[2].tokens.delivered = Some(5);
+    assert!(figure::PACES.iter().all(|pace| run.metrics.contains_key(*pace)));
+    told(&mut records[2], 5);
     let run = summarize(closed(), &records, Finish::default());
-    assert_eq!(run.caveats, [Caveat::ItlWithheld { difference_pct: 100.0 * 5.0 / 401.0 }]);
-    assert!(!run.metrics.contains_key(figure::ITL));
+    let [Caveat::PaceWithheld { difference_pct, low_ms, high_ms }] = run.caveats[..] else {
+        panic!("{:?}", run.caveats)
+    };
+    close(difference_pct, 100.0 * 5.0 / 401.0);
+    // 100 windows of 30 ms; of 2 told and 4 events there are at least 1 and at most 3 steps.
+    close(low_ms.unwrap(), 3_000.0 / (97.0 * 3.0 + 5.0 + 3.0 + 4.0));
+    close(high_ms.unwrap(), 3_000.0 / (97.0 * 3.0 + 3.0 + 1.0 + 3.0));
+    assert!(figure::PACES.iter().all(|pace| !run.metrics.contains_key(*pace)));
     assert_eq!(distribution(&run, figure::CHUNK_GAP).count, 300, "the raw gaps stay");
 }
 
@@ -96,6 +127,7 @@ fn with_server(records: &[RequestRecord], prompt: f64, generated: f64) -> RunSum
         generated_tokens: generated,
         client_generated_tokens: 400.0,
         cached_tokens: None,
+        missing: MissingCounters::default(),
     };
     summarize(closed(), records, Finish { server: Some(server), ..Finish::default() })
 }
@@ -111,6 +143,27 @@ fn the_servers_count_must_agree_to_the_token() {
     let run = with_server(&hundred(), 999.0, 399.0);
     let what = "prompt: server 999, client 1000; generated: server 399, client 400";
     assert_eq!(run.caveats, [Caveat::ServerCountsDiffer { what: what.into() }]);
+}
+
+#[test]
+fn a_counter_that_is_not_there_is_not_zero() {
+    let missing = |prompt: f64, generated: f64| {
+        let server = ServerCounts {
+            prompt_tokens: prompt,
+            client_prompt_tokens: 1_000.0,
+            generated_tokens: generated,
+            client_generated_tokens: 400.0,
+            cached_tokens: None,
+            missing: MissingCounters { generated: vec!["tokens_sum".into()], ..MissingCounters::default() },
+        };
+        summarize(closed(), &hundred(), Finish { server: Some(server), ..Finish::default() })
+    };
+    let run = missing(1_000.0, 0.0);
+    assert_eq!(run.caveats, [Caveat::NoSuchCounter { names: vec!["tokens_sum".into()] }]);
+    assert!(run.caveats[0].is_invalid());
+    assert_eq!(codes(&missing(999.0, 0.0)), ["no_such_counter", "server_counts_differ"]);
+    // One of several that an engine shows only after its first use.
+    assert!(codes(&missing(1_000.0, 400.0)).is_empty());
 }
 
 #[test]

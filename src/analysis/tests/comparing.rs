@@ -6,7 +6,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget, Group, Over};
 use crate::schema::figure;
 use crate::schema::plan::{LoadPoint, Plan, RunKey};
-use crate::schema::target::{Capabilities, Model, NotLevel, Origin, ServerMetrics, Target};
+use crate::schema::target::{BodyFields, Capabilities, Model, NotLevel, Origin, ServerMetrics, Target};
 use crate::schema::traffic::Until;
 
 /// A hundred requests with this TTFT and output length, under this label.
@@ -34,7 +34,9 @@ fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
             continuous_usage: true,
             eos_in_usage: true,
             done_marker: true,
+            force_length: serde_json::Map::new(),
             body: serde_json::Map::new(),
+            fields: BodyFields::default(),
         },
         metrics: ServerMetrics::default(),
         not_level,

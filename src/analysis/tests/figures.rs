@@ -151,7 +151,7 @@ fn however_many_prompts_there_are_a_thousand_ids_are_kept_and_always_the_same() 
     let record = |index: u64| {
         let mut record = completed(index, 0, &[(100, 1), (200, 1)]);
         record.prompt_id = format!("p{:05}", index % 2_500).into();
-        record.tokens.prompt = Some(index as u32 % 2_500 + u32::from(index >= 2_500) * 2);
+        record.tokens.prompt = Some(1 + index as u32 % 2_500 + u32::from(index >= 2_500) * 2);
         record
     };
     // Each prompt twice, the second time counted with 2 tokens more: a mean of both is 1 more than the first.
@@ -159,11 +159,11 @@ fn however_many_prompts_there_are_a_thousand_ids_are_kept_and_always_the_same() 
     let backwards: Vec<RequestRecord> = forwards.iter().rev().cloned().collect();
     let scattered: Vec<RequestRecord> = (0..5_000).map(|k| record(k * 1_741 % 5_000)).collect();
     let kept: std::collections::BTreeMap<String, u32> =
-        (0..1_000u32).map(|k| (format!("p{k:05}"), k + 1)).collect();
+        (0..1_000u32).map(|k| (format!("p{k:05}"), k + 2)).collect();
     for records in [forwards, backwards, scattered] {
         let run = summarize(closed(), &records, Finish::default());
         assert_eq!(run.prompt_tokens_by_id, kept);
-        assert_eq!(run.tokens.prompt, 5_000 / 2 * 2_499 + 2_500 * 2, "the sum is over all of them");
+        assert_eq!(run.tokens.prompt, 5_000 / 2 * 2_499 + 2_500 * 2 + 5_000, "the sum is over all of them");
     }
 }
 

@@ -7,6 +7,7 @@ mod comparing;
 mod distributions;
 mod exactness;
 mod figures;
+mod paces;
 mod properties;
 mod windows;
 
@@ -37,6 +38,7 @@ fn input(traffic: Traffic) -> SummaryInput {
         ignore_eos: false,
         started_at: "2026-02-01T14:30:00Z".parse::<Timestamp>().unwrap(),
         ready_s: Some(3.5),
+        late_acks: Vec::new(),
     }
 }
 
@@ -79,6 +81,7 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
         last_token_us: last,
         end_us: last.unwrap_or(sent_us),
         connect_us: None,
+        late_ack: None,
         reader_lag_max_us: 0,
         stamps: StampKind::Kernel,
         replayed: false,
@@ -87,12 +90,17 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
             output: Some(n),
             delivered: Some(n),
             cached: None,
+            reasoning: None,
+            by_event: false,
             source: TokenSource::Usage,
         },
         max_tokens: 64,
         forced_length: false,
         status: Some(200),
         finish_reason: Some("stop".into()),
+        gateway: None,
+        missing_sign: None,
+        passed_over: 0,
         outcome: Outcome::Completed,
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::schema::target::{FailurePattern, ServerMetrics, Stop};
@@ -283,12 +284,32 @@ pub struct Launch {
     /// Names or patterns that are never handed through.
     #[serde(default)]
     pub env_clear: Vec<String>,
+    /// Patterns of the engine's own variables, `NAME_*` by default: those that are set and were not handed through
+    /// are named when a start fails.
+    #[serde(default)]
+    pub env_family: Vec<String>,
+    /// Programs that are started before the server, and stopped after it.
+    #[serde(default)]
+    pub before: Vec<HelperProgram>,
     /// Further ones without a GPU.
     #[serde(default)]
     pub cpu: Variant,
     /// Further ones with a GPU.
     #[serde(default)]
     pub gpu: Variant,
+}
+
+/// A program that the server needs beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HelperProgram {
+    /// Its name in logs and messages: `worker`.
+    pub name: String,
+    /// How it starts, as `launch.command`.
+    pub command: Vec<String>,
+    /// Environment over the server's; an empty value is left out.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 /// Further arguments and environment of one kind of machine.
@@ -328,13 +349,26 @@ pub struct DockerImage {
 pub struct ReadinessPaths {
     /// Best first; the next is asked only where one answers 404.
     pub paths: Vec<String>,
-    /// Path of the model list.
-    #[serde(default = "models_path")]
-    pub models_path: String,
+    /// Path of the model list, or `none`: it is not looked at, and the first token alone counts.
+    #[serde(default = "models_path", deserialize_with = "path_or_none")]
+    pub models_path: Option<String>,
 }
 
-fn models_path() -> String {
-    "/v1/models".to_owned()
+fn models_path() -> Option<String> {
+    Some("/v1/models".to_owned())
+}
+
+/// A path; `none` and `false` are none.
+fn path_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Option::<Scalar>::deserialize(deserializer)? {
+        None | Some(Scalar::Switch(false)) => Ok(None),
+        Some(Scalar::Text(text)) if text == "none" => Ok(None),
+        Some(Scalar::Text(text)) if text.starts_with('/') => Ok(Some(text)),
+        Some(other) => Err(D::Error::custom(format!(
+            "takes a path such as /v1/models, or none, and not {}",
+            other.text()
+        ))),
+    }
 }
 
 /// What an engine's protocol has.
@@ -360,6 +394,9 @@ pub struct ProtocolFacts {
     /// A stream ends with `data: [DONE]`.
     #[serde(default = "yes")]
     pub done_marker: bool,
+    /// Further fields that force an answer's length, sent under `--ignore-eos` alone.
+    #[serde(default)]
+    pub force_length: Map<String, Value>,
     /// Further fields of every request.
     #[serde(default)]
     pub body: Map<String, Value>,
@@ -374,12 +411,15 @@ fn yes() -> bool {
 }
 
 /// Names on an engine's own metrics page. Counters are summed; of gauges the first one that is shown counts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MetricNames {
     /// Path of the page; none: it has none.
     #[serde(default)]
     pub path: Option<String>,
+    /// The port where it lies, if that is not the server's: a number, or `{metrics_port}`, a free one.
+    #[serde(default)]
+    pub port: Option<Scalar>,
     /// Prompt tokens processed.
     #[serde(default)]
     pub prompt_tokens: Vec<String>,
@@ -405,6 +445,7 @@ impl MetricNames {
     pub fn to_schema(&self) -> ServerMetrics {
         ServerMetrics {
             path: self.path.clone(),
+            port: self.port.as_ref().map(Scalar::text),
             prompt_tokens: self.prompt_tokens.clone(),
             generated_tokens: self.generated_tokens.clone(),
             cached_tokens: self.cached_tokens.clone(),

@@ -88,7 +88,9 @@ impl Definition {
 
     /// True when the command needs the Python of the engine's environment.
     pub fn needs_python(&self) -> bool {
-        self.file.launch.command.iter().any(|part| part.contains("{python}"))
+        let launch = &self.file.launch;
+        let helpers = launch.before.iter().flat_map(|helper| &helper.command);
+        launch.command.iter().chain(helpers).any(|part| part.contains("{python}"))
     }
 
     /// Every template is filled in once with numbers, so that a wrong name is found when the file is read.
@@ -117,6 +119,18 @@ impl Definition {
         for (name, value) in launch.env.iter().chain(&launch.cpu.env).chain(&launch.gpu.env) {
             tried(value, &scope, &format!("launch.env.{name}"), name)?;
         }
+        for helper in &launch.before {
+            for part in helper.command.iter().chain(helper.env.values()) {
+                tried(part, &scope, &format!("launch.before.{}", helper.name), "before")?;
+            }
+        }
+        if let Some(port) = &self.file.metrics.port {
+            let filled = fill(&port.text(), &scope);
+            if filled.ok().and_then(|port| port.parse::<u16>().ok()).is_none_or(|port| port == 0) {
+                let place = place(&self.origin, text, "port");
+                bail!("{place}: metrics.port: takes a port's number or {{metrics_port}}");
+            }
+        }
         for part in self.file.docker.iter().flat_map(|docker| &docker.command) {
             tried(part, &scope, "docker.command", "docker")?;
         }
@@ -142,6 +156,17 @@ impl Definition {
         if self.file.launch.command.is_empty() {
             bail!("{}: launch.command: is empty", place(&self.origin, text, "command"));
         }
+        let mut names = BTreeSet::new();
+        for helper in &self.file.launch.before {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+            let is_name = !helper.name.is_empty() && helper.name.chars().all(plain);
+            if !is_name || helper.command.is_empty() || !names.insert(&helper.name) {
+                let place = place(&self.origin, text, "before");
+                bail!(
+                    "{place}: launch.before: each takes a name of its own (letters, digits, - and _) and a command"
+                );
+            }
+        }
         if self.file.stop.grace_s.is_nan() || self.file.stop.grace_s <= 0.0 {
             bail!("{}: stop.grace_s: must be above 0 seconds", place(&self.origin, text, "grace_s"));
         }
@@ -153,7 +178,7 @@ impl Definition {
 }
 
 /// Names that a template may use beside the parameters above it.
-const TEMPLATE_NAMES: [&str; 13] = [
+const TEMPLATE_NAMES: [&str; 15] = [
     "context_length",
     "max_batch",
     "cores",
@@ -166,6 +191,8 @@ const TEMPLATE_NAMES: [&str; 13] = [
     "served_name",
     "host",
     "port",
+    "metrics_port",
+    "scratch",
     "python",
 ];
 

@@ -1,4 +1,5 @@
-//! What a dead guard leaves behind, found by what it had written down, by its session and by its mark.
+//! What a dead guard leaves behind, found by what it had written down and by its mark. A number alone proves
+//! nothing: pids and sessions come round, soonest in a container that starts again.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
@@ -35,14 +36,13 @@ pub fn kill_family(known: &[Process], guard: Process, limit: Duration) -> usize 
     }
 }
 
-/// What lives of a dead guard's servers: those `known`, everything in its session or with its mark, and all
-/// their descendants.
+/// What lives of a dead guard's servers: those `known` by pid and start time, everything with its mark, and all
+/// their descendants. Of its session only as long as the guard itself, not yet reaped, still holds that number.
 pub fn living_family(known: &[Process], guard: Process) -> BTreeSet<Process> {
     let all = process::all();
     let known: HashSet<Process> = known.iter().copied().collect();
     let mark = mark(guard);
-    // A later session of this number is led by another process than our guard.
-    let session_is_its = Process::of(guard.pid).is_none_or(|leader| leader == guard);
+    let session_is_its = Process::of(guard.pid) == Some(guard);
     let roots: HashSet<u32> = all
         .iter()
         .filter(|stat| stat.process != guard && stat.process.start_time >= guard.start_time)

@@ -1,7 +1,6 @@
 //! One server under the guard: its start, its processes, its container.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -12,6 +11,7 @@ use rustix::process::Signal;
 use crate::backend::guard::protocol::{Container, Ended, Launch};
 use crate::backend::guard::state::KeptServer;
 use crate::backend::process::{Process, Stat};
+use crate::backend::server_log::open_for_its_owner;
 use crate::programs::remove_container;
 
 /// The longest that `docker rm` may take.
@@ -76,6 +76,7 @@ impl Guarded {
             port: self.launch.port,
             processes: std::iter::once(self.main).chain(others).collect(),
             container: self.launch.container.clone(),
+            log: Some(self.launch.log.clone()),
         }
     }
 
@@ -163,7 +164,7 @@ pub(super) fn attribute(servers: &[Guarded], ours: &[&Stat]) -> Vec<BTreeSet<Pro
 fn spawn(launch: &Launch) -> io::Result<u32> {
     let (program, arguments) =
         launch.argv.split_first().ok_or_else(|| io::Error::other("the launch command is empty"))?;
-    let log = OpenOptions::new().create(true).append(true).open(&launch.log)?;
+    let log = open_for_its_owner(&launch.log)?;
     let child = Command::new(program)
         .args(arguments)
         .env_clear()

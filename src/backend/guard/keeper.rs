@@ -62,6 +62,7 @@ impl Keeper {
         let me = Process::current()?;
         let state = StateFile {
             boot_id: process::boot_id(),
+            pid_namespace: process::pid_namespace(),
             harness: Process::of(harness).unwrap_or(Process { pid: harness, start_time: 0 }),
             guard: me,
             servers: Vec::new(),

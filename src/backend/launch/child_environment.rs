@@ -88,6 +88,47 @@ pub fn names_for_container(own: impl Iterator<Item = (String, String)>, spec: &L
     names
 }
 
+/// Families of variables that change what an engine does, whichever engine it is.
+const FAMILIES: &[&str] = &[
+    "CUDA_*",
+    "NVIDIA_*",
+    "NCCL_*",
+    "HF_*",
+    "HUGGINGFACE_*",
+    "TRANSFORMERS_*",
+    "TOKENIZERS_*",
+    "SAFETENSORS_*",
+    "TORCH_*",
+    "TORCHINDUCTOR_*",
+    "PYTORCH_*",
+    "TRITON_*",
+    "FLASHINFER_*",
+    "CUBLAS_*",
+    "ROCM_*",
+    "ROCR_*",
+    "HIP_*",
+    "HSA_*",
+    "OMP_*",
+    "MKL_*",
+    "KMP_*",
+    "GGML_*",
+    "RAY_*",
+];
+
+/// Names of our variables that look like the engine's and that it was not `given`, or with another value. What its
+/// file clears by that very name is kept back with good reason, and is left out.
+pub fn kept_back<'a>(
+    own: impl Iterator<Item = (&'a String, &'a String)>,
+    given: &BTreeMap<String, String>,
+    spec: &LaunchSpec,
+) -> Vec<String> {
+    let patterns = || FAMILIES.iter().copied().chain(spec.env_family.iter().map(String::as_str));
+    own.filter(|(name, value)| matches_any(name, patterns()) && given.get(*name) != Some(*value))
+        .filter(|(name, _)| !spec.env_clear.contains(name))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
 fn handed_through(
     own: impl Iterator<Item = (String, String)>,
     spec: &LaunchSpec,
@@ -123,10 +164,12 @@ mod tests {
             env: BTreeMap::new(),
             env_from: Vec::new(),
             env_clear: Vec::new(),
+            env_family: Vec::new(),
+            before: Vec::new(),
             parameters: BTreeMap::new(),
             readiness: Readiness {
                 paths: vec!["/health".into()],
-                models_path: "/v1/models".into(),
+                models_path: Some("/v1/models".into()),
                 listed_model: "model".into(),
             },
             stop: Stop { grace_s: 1.0, second_term_after_s: None },
@@ -195,6 +238,31 @@ mod tests {
             ("LD_LIBRARY_PATH", "/cuda"),
         ]);
         assert_eq!(names_for_container(own, &spec), ["HF_TOKEN", "MY_KEY"]);
+    }
+
+    #[test]
+    fn what_looks_like_the_engines_and_was_kept_back_is_named() {
+        let spec = LaunchSpec {
+            env: BTreeMap::from([("HF_HUB_OFFLINE".into(), "1".into())]),
+            env_clear: vec!["VLLM_PORT".into(), "OMP_*".into()],
+            env_family: vec!["VLLM_*".into()],
+            ..spec()
+        };
+        let own: BTreeMap<String, String> = own(&[
+            ("VLLM_USE_FLASHINFER_SAMPLER", "0"),
+            ("VLLM_PORT", "1"),
+            ("SGLANG_X", "1"),
+            ("PORT", "1"),
+            ("EDITOR", "ed"),
+            ("HF_HOME", "/x"),
+            ("HF_HUB_OFFLINE", "0"),
+            ("OMP_NUM_THREADS", "2"),
+            ("TORCH_LOGS", "x"),
+        ])
+        .collect();
+        let given = child_environment(own.clone().into_iter(), &spec);
+        let kept = kept_back(own.iter(), &given, &spec);
+        assert_eq!(kept, ["HF_HUB_OFFLINE", "OMP_NUM_THREADS", "TORCH_LOGS", "VLLM_USE_FLASHINFER_SAMPLER"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Ports: is one free, which one to take, and who holds it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs;
 use std::io;
@@ -7,6 +8,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use crate::backend::process::{self, Process};
+use crate::schema::target::{METRICS_PORT, Origin, Target};
 
 /// How many ports are tried before the kernel is asked for one.
 const TRIES: usize = 200;
@@ -34,6 +36,28 @@ pub fn choose_free() -> io::Result<u16> {
         }
     }
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// The target with a free port where its metrics page is to have one of its own; as it is where it has none.
+///
+/// # Errors
+/// There is no free port.
+pub fn with_metrics_port(target: &Target) -> io::Result<Cow<'_, Target>> {
+    let Origin::Launch(spec) = &target.origin else { return Ok(Cow::Borrowed(target)) };
+    let asked = target.metrics.port.iter().chain(&spec.argv).chain(spec.env.values());
+    if !asked.into_iter().any(|text| text.contains(METRICS_PORT)) {
+        return Ok(Cow::Borrowed(target));
+    }
+    let port = choose_free()?.to_string();
+    let fill = |text: &mut String| *text = text.replace(METRICS_PORT, &port);
+    let (mut target, mut spec) = (target.clone(), spec.clone());
+    target.metrics.port.iter_mut().for_each(fill);
+    spec.argv.iter_mut().chain(spec.env.values_mut()).for_each(fill);
+    for helper in &mut spec.before {
+        helper.argv.iter_mut().chain(helper.env.values_mut()).for_each(fill);
+    }
+    target.origin = Origin::Launch(spec);
+    Ok(Cow::Owned(target))
 }
 
 /// Waits until the port can be listened on again; false where it is still taken after `limit`.

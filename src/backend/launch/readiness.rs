@@ -23,8 +23,12 @@ const POLL: Duration = Duration::from_millis(100);
 const POLL_ANSWERED: Duration = Duration::from_millis(250);
 /// Between two looks at the log for the live line.
 const LOG_LOOK: Duration = Duration::from_millis(500);
-/// How often a list without our model, or a failed probe, is asked again.
+/// How often a list of other models, or a probe that failed for good, is asked again.
 const TRIES: u32 = 4;
+/// How long a server that lists our model may answer 404 for it: it may be known a moment before it is served.
+const LISTED_UNKNOWN: Duration = Duration::from_secs(60);
+/// Between two looks at who listens on the port while the server loads.
+const OWNER_LOOK: Duration = Duration::from_secs(2);
 /// Between these tries.
 const TRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -37,6 +41,32 @@ pub struct ProbeAnswer {
     pub output_tokens: Option<u64>,
 }
 
+/// Why the probe got no token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeFailure {
+    /// What happened.
+    pub what: String,
+    /// Whether it may become better by itself.
+    pub outlook: Outlook,
+}
+
+/// Whether a server that gave no token may do so later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outlook {
+    /// Not likely.
+    Final,
+    /// It does not know the model, or not yet: 404.
+    Unknown,
+    /// It says itself that it is not ready: 503, or no connection.
+    NotYet,
+}
+
+impl From<String> for ProbeFailure {
+    fn from(what: String) -> Self {
+        ProbeFailure { what, outlook: Outlook::Final }
+    }
+}
+
 /// A launched server that is to prove itself.
 pub struct Candidate<'a> {
     /// `http://127.0.0.1:PORT`.
@@ -47,8 +77,8 @@ pub struct Candidate<'a> {
     pub readiness: &'a Readiness,
     /// Its log.
     pub log: &'a ServerLog,
-    /// What the guard sees of it.
-    pub view: watch::Receiver<View>,
+    /// What the guard sees of it, and of the helpers beside it.
+    pub views: Vec<watch::Receiver<View>>,
     /// It runs in a container: whose socket the port is cannot be told from here.
     pub in_container: bool,
     /// What it was last seen to do, for the message when the time is up.
@@ -63,22 +93,39 @@ pub async fn prove<P>(
     on_event: &mut impl FnMut(LaunchEvent),
 ) -> Result<ProbeAnswer, Refusal>
 where
-    P: AsyncFn(&str) -> Result<ProbeAnswer, String>,
+    P: AsyncFn(&str) -> Result<ProbeAnswer, ProbeFailure>,
 {
     let client = server_api::loading_client().map_err(|error| Refusal::new(error.to_string()))?;
-    wait_for_health(candidate, &client, on_event).await;
+    wait_for_health(candidate, &client, on_event).await?;
     check_owner(candidate).await?;
-    check_model(candidate, &client).await?;
+    wait_for_model(candidate, &client, on_event).await?;
     on_event(LaunchEvent::Probing);
-    ask_for_a_token(candidate, probe).await
+    ask_for_a_token(candidate, probe, on_event).await
 }
 
-/// Polls the health paths until one answers 200; the next path is asked only where one answers 404.
-async fn wait_for_health(candidate: &Candidate<'_>, client: &Client, on_event: &mut impl FnMut(LaunchEvent)) {
+/// Polls the health paths until one answers 200; the next path is asked only where one answers 404. Another server
+/// that took the port meanwhile may never let ours end: SGLang binds last, and then waits.
+async fn wait_for_health(
+    candidate: &Candidate<'_>,
+    client: &Client,
+    on_event: &mut impl FnMut(LaunchEvent),
+) -> Result<(), Refusal> {
     let mut look_at_log: Option<Instant> = None;
+    let mut look_at_owner = Instant::now();
+    let mut foreign_before = false;
     let mut shown = String::new();
     loop {
         let mut pause = POLL;
+        if !candidate.in_container && look_at_owner.elapsed() >= OWNER_LOOK {
+            look_at_owner = Instant::now();
+            let listener = port::listener(candidate.port, &processes(candidate));
+            match listener {
+                // Twice: a listener that was born in this moment may not be known as ours yet.
+                Listener::Foreign(process) if foreign_before => return Err(taken(candidate.port, process)),
+                Listener::Foreign(_) => foreign_before = true,
+                Listener::Ours | Listener::Unknown => foreign_before = false,
+            }
+        }
         if look_at_log.is_none_or(|last| last.elapsed() >= LOG_LOOK) {
             look_at_log = Some(Instant::now());
             let line = candidate.log.tail(1, 64 * 1024).pop().unwrap_or_default();
@@ -98,7 +145,7 @@ async fn wait_for_health(candidate: &Candidate<'_>, client: &Client, on_event: &
             };
             candidate.last_seen.replace(seen);
             match status {
-                Some(200) => return,
+                Some(200) => return Ok(()),
                 Some(404) => pause = POLL_ANSWERED,
                 Some(_) => {
                     pause = POLL_ANSWERED;
@@ -125,8 +172,12 @@ async fn check_owner(candidate: &Candidate<'_>) -> Result<(), Refusal> {
             Listener::Foreign(process) => holder = process,
         }
     }
+    Err(taken(candidate.port, holder))
+}
+
+fn taken(port: u16, holder: Option<Process>) -> Refusal {
     let who = holder.map(|process| format!(": {}", port::describe(process))).unwrap_or_default();
-    Err(foreign(candidate.port, &who))
+    foreign(port, &who)
 }
 
 fn foreign(port: u16, who: &str) -> Refusal {
@@ -136,34 +187,49 @@ fn foreign(port: u16, who: &str) -> Refusal {
 
 /// All processes of the server now: what the guard wrote down, and what was born since.
 fn processes(candidate: &Candidate<'_>) -> Vec<Process> {
-    let members = candidate.view.borrow().members.clone();
+    let members: Vec<Process> =
+        candidate.views.iter().flat_map(|view| view.borrow().members.clone()).collect();
     let all = process::all();
     let roots: HashSet<u32> = members.iter().map(|process| process.pid).collect();
     let born = process::descendants(&all, &roots).into_iter().map(|stat| stat.process);
     members.iter().copied().chain(born).collect()
 }
 
-/// The model stands in the server's list under our name.
-async fn check_model(candidate: &Candidate<'_>, client: &Client) -> Result<(), Refusal> {
-    let Readiness { models_path, listed_model, .. } = candidate.readiness;
+/// Waits until the model stands in the server's list under our name. An empty list, or none, may still come; one
+/// of other models alone is another server's, or of another name.
+async fn wait_for_model(
+    candidate: &Candidate<'_>,
+    client: &Client,
+    on_event: &mut impl FnMut(LaunchEvent),
+) -> Result<(), Refusal> {
+    let Readiness { models_path: Some(path), listed_model, .. } = candidate.readiness else { return Ok(()) };
+    let mut others = 0;
     let mut problem = String::new();
-    for attempt in 0..TRIES {
-        if attempt > 0 {
-            sleep(TRY_PAUSE).await;
-        }
-        problem = match server_api::models(client, &format!("{}{models_path}", candidate.url)).await {
+    while others < TRIES {
+        let seen = match server_api::models(client, &format!("{}{path}", candidate.url)).await {
             Ok(listed) if listed.iter().any(|name| name == listed_model) => return Ok(()),
-            Ok(listed) => format!("lists {}, not {listed_model}", in_words(&listed)),
+            Ok(listed) if listed.is_empty() => format!("GET {path} lists no model yet"),
+            Ok(listed) => {
+                others += 1;
+                format!("lists {}, not {listed_model}", listed.join(", "))
+            }
             // Behind a key that only the probe has; whose port it is has been checked.
             Err(NoAnswer::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => return Ok(()),
-            Err(why @ (NoAnswer::Status(_) | NoAnswer::NoList(_))) => {
-                format!("answers GET {models_path} with {why}")
+            Err(why @ (NoAnswer::Status(_) | NoAnswer::Redirect(..) | NoAnswer::NoList(_))) => {
+                format!("GET {path} answers {why}")
             }
             Err(why @ (NoAnswer::NoConnection(_) | NoAnswer::Broken(_))) => {
-                format!("does not answer GET {models_path}: {why}")
+                format!("GET {path} gets no answer: {why}")
             }
         };
-        candidate.last_seen.replace(format!("the server {problem}"));
+        if seen != problem {
+            on_event(LaunchEvent::Waiting { what: seen.clone() });
+            candidate.last_seen.replace(format!("it was healthy, but {seen}"));
+            problem = seen;
+        }
+        if others < TRIES {
+            sleep(TRY_PAUSE).await;
+        }
     }
     if !candidate.in_container && port::listener(candidate.port, &processes(candidate)) == Listener::Ours {
         return Err(Refusal::new(format!("the server on port {} {problem}", candidate.port))
@@ -172,24 +238,39 @@ async fn check_model(candidate: &Candidate<'_>, client: &Client) -> Result<(), R
     Err(foreign(candidate.port, &format!(": it {problem}")))
 }
 
-fn in_words(names: &[String]) -> String {
-    if names.is_empty() { "no model".into() } else { names.join(", ") }
-}
-
 /// One real streamed token: health says nothing of a hung engine.
-async fn ask_for_a_token<P>(candidate: &Candidate<'_>, probe: &P) -> Result<ProbeAnswer, Refusal>
+async fn ask_for_a_token<P>(
+    candidate: &Candidate<'_>,
+    probe: &P,
+    on_event: &mut impl FnMut(LaunchEvent),
+) -> Result<ProbeAnswer, Refusal>
 where
-    P: AsyncFn(&str) -> Result<ProbeAnswer, String>,
+    P: AsyncFn(&str) -> Result<ProbeAnswer, ProbeFailure>,
 {
+    let began = Instant::now();
     let mut problem = String::new();
-    for attempt in 0..TRIES {
-        if attempt > 0 {
-            sleep(TRY_PAUSE).await;
+    let mut tries = 0;
+    while tries < TRIES {
+        if problem.is_empty() {
+            candidate.last_seen.replace("it was healthy, and was asked for a first token".into());
         }
-        candidate.last_seen.replace("it was healthy, and was asked for a first token".into());
-        match probe(candidate.url).await {
+        let ProbeFailure { what, outlook } = match probe(candidate.url).await {
             Ok(answer) => return Ok(answer),
-            Err(error) => problem = error,
+            Err(failure) => failure,
+        };
+        let waits = match outlook {
+            Outlook::NotYet => true,
+            Outlook::Unknown => candidate.readiness.models_path.is_none() || began.elapsed() < LISTED_UNKNOWN,
+            Outlook::Final => false,
+        };
+        tries = if waits { 0 } else { tries + 1 };
+        if what != problem {
+            on_event(LaunchEvent::Waiting { what: format!("it gives no token yet: {what}") });
+            candidate.last_seen.replace(format!("it was healthy, but gave no token: {what}"));
+            problem = what;
+        }
+        if tries < TRIES {
+            sleep(TRY_PAUSE).await;
         }
     }
     Err(Refusal::new(format!("the server is healthy but streams no token: {problem}")))

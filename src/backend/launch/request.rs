@@ -33,6 +33,11 @@ pub enum LaunchEvent {
         /// That line.
         log_last_line: String,
     },
+    /// It is healthy and not ready yet.
+    Waiting {
+        /// For what: `it lists no model yet`.
+        what: String,
+    },
     /// It is healthy and is asked for a token.
     Probing,
     /// It is proved ready.

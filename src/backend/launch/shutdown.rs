@@ -12,7 +12,7 @@ use crate::schema::target::Stop;
 /// Time for children to follow a server that ended by itself.
 const CHILDREN_FOLLOW: Duration = Duration::from_secs(1);
 /// Grace for a server that still loads: vLLM loses a SIGTERM then, and nobody waits for what it does.
-const LOADING_GRACE: Duration = Duration::from_millis(1500);
+pub(super) const LOADING_GRACE: Duration = Duration::from_millis(1500);
 /// Time for the kernel to end killed processes, and for docker to remove a container twice.
 const GONE: Duration = Duration::from_secs(70);
 /// Time for the port to become free once the last process is gone.
@@ -71,6 +71,14 @@ pub async fn abort(handle: &mut ServerHandle, container: Option<&Container>, por
     finish(handle, port, PORT_FREE_UNUSED, started, graceful).await
 }
 
+/// Stops a program beside the server.
+pub(super) async fn end_helper(handle: &mut ServerHandle, grace: Duration) {
+    terminate(handle, grace, None).await;
+    handle.kill();
+    // What the kernel cannot end within this time is the guard's to end.
+    let _ = timeout(GONE, handle.gone()).await;
+}
+
 /// SIGTERM, perhaps a second one, until the grace is over; true when the server's own process has ended.
 async fn terminate(handle: &mut ServerHandle, grace: Duration, second_after: Option<Duration>) -> bool {
     handle.terminate();
@@ -105,6 +113,6 @@ async fn finish(
 }
 
 /// Seconds from a definition; nonsense (negative, not finite) counts as none.
-fn seconds(seconds: f64) -> Duration {
+pub(super) fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO)
 }

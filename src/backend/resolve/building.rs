@@ -5,14 +5,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::backend::definition::file::{ByMachine, Scalar};
+use crate::backend::definition::file::{ByMachine, HelperProgram, Scalar};
 use crate::backend::definition::template::{Scope, fill};
 use crate::backend::definition::{Definition, Parameter, Role};
 use crate::backend::managed::Variant;
 use crate::backend::model::{kv_bytes_per_token, model_dtype, model_name, precision};
 use crate::backend::resolve::input::{ResolveInput, asked_port, capabilities_of};
 use crate::backend::resolve::model_source::image_of;
-use crate::schema::target::{Docker, LaunchSpec, Launcher, Model, NotLevel, Origin, Readiness, Target};
+use crate::schema::target::{
+    Docker, Helper, LaunchSpec, Launcher, METRICS_PORT, Model, NotLevel, Origin, Readiness, SCRATCH, Target,
+};
 
 /// A target in the making.
 pub(super) struct Building<'a> {
@@ -220,11 +222,32 @@ impl<'a> Building<'a> {
         Ok(env)
     }
 
+    /// The programs that run beside the server. An image brings what its server needs.
+    fn before(&self) -> Result<Vec<Helper>> {
+        let Definition { origin, file, .. } = self.input.definition;
+        if self.image.is_some() {
+            return Ok(Vec::new());
+        }
+        let fill_in = |helper: &HelperProgram| {
+            let key = format!("launch.before.{}", helper.name);
+            let mut env = BTreeMap::new();
+            for (name, value) in &helper.env {
+                let value =
+                    fill(value, &self.scope).with_context(|| format!("{origin}: {key}.env.{name}"))?;
+                env.insert(name.clone(), value);
+            }
+            env.retain(|_, value| !value.is_empty());
+            Ok(Helper { name: helper.name.clone(), argv: self.fill_all(&helper.command, &key)?, env })
+        };
+        file.launch.before.iter().map(fill_in).collect()
+    }
+
     pub(super) fn finish(self, source: String) -> Result<Target> {
         let input = self.input;
         let file = &input.definition.file;
         let argv = self.argv()?;
         let env = self.env()?;
+        let before = self.before()?;
         let dtype =
             input.definition.parameter_for(Role::Dtype).and_then(|(name, _)| self.parameters.get(name));
         let model = Model {
@@ -245,6 +268,8 @@ impl<'a> Building<'a> {
             env,
             env_from,
             env_clear: file.launch.env_clear.clone(),
+            env_family: env_family(input.definition),
+            before,
             parameters: self.parameters,
             readiness: Readiness {
                 paths: file.readiness.paths.clone(),
@@ -267,6 +292,16 @@ impl<'a> Building<'a> {
             origin: Origin::Launch(Box::new(spec)),
         })
     }
+}
+
+/// Patterns of the variables that are the engine's own: as its file says, else by its name.
+fn env_family(definition: &Definition) -> Vec<String> {
+    if !definition.file.launch.env_family.is_empty() {
+        return definition.file.launch.env_family.clone();
+    }
+    let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = definition.name.chars().map(capital).collect();
+    vec![format!("{name}_*")]
 }
 
 /// `PATH` with the environment's own programs first: engines compile kernels with its `ninja`.
@@ -319,6 +354,9 @@ fn first_scope(input: &ResolveInput<'_>, source: &str, served_name: &str, image:
             put("port", "{port}".to_owned());
         }
     }
+    // Chosen and made at the launch, as the port is.
+    put("metrics_port", METRICS_PORT.to_owned());
+    put("scratch", SCRATCH.to_owned());
     let found = input.found.as_ref();
     let in_process = found.filter(|_| image.is_none());
     if let Some(program) = in_process.and_then(|found| found.program.as_ref()) {

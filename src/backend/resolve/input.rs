@@ -10,7 +10,7 @@ use crate::backend::find::Found;
 use crate::backend::managed::Variant;
 use crate::schema::plan::SharedSettings;
 use crate::schema::refusal::refuse;
-use crate::schema::target::Capabilities;
+use crate::schema::target::{BodyFields, Capabilities};
 
 /// The setting that every backend has: `process` or `docker`.
 pub const LAUNCHER: &str = "launcher";
@@ -91,7 +91,9 @@ pub(super) fn capabilities_of(definition: &Definition, scope: &Scope) -> Result<
         continuous_usage: facts.continuous_usage,
         eos_in_usage: facts.eos_in_usage,
         done_marker: facts.done_marker,
+        force_length: facts.force_length.clone(),
         body: facts.body.clone(),
+        fields: BodyFields::default(),
     })
 }
 

@@ -14,8 +14,8 @@ use crate::backend::definition::template::Scope;
 use crate::backend::definition::{Definition, Role};
 use crate::backend::model::{model_name, precision};
 use crate::schema::refusal::{Refusal, refuse};
-use crate::schema::target::{Capabilities, Model, Origin, Target};
-use crate::secrets::names_a_secret;
+use crate::schema::target::{BodyFields, Capabilities, Model, Origin, Target};
+use crate::secrets::{argument_with_a_secret, holds_a_secret, names_a_secret};
 use building::Building;
 use input::capabilities_of;
 pub use input::{LAUNCHER, Machine, ResolveInput, asked_port, check_parameters};
@@ -64,6 +64,7 @@ pub fn named_program(definition: &Definition, set: &BTreeMap<String, String>) ->
 pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
     let definition = input.definition;
     check_parameters(definition, &input.set, &input.label, "any other flag of the engine goes")?;
+    check_settings(input)?;
     check_env(&input.env, &input.label)?;
     check_extra_args(&input.extra_args, &input.label)?;
     let in_docker = uses_docker(&input.set, input.docker)?;
@@ -86,8 +87,11 @@ pub fn resolve(input: &ResolveInput<'_>) -> Result<Target> {
 /// The target of a server that already runs. A known engine's file tells its protocol; without one
 /// the server is taken for plain OpenAI.
 pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model: &str) -> Target {
-    let served =
-        Model { name: model_name(model), source: model.to_owned(), precision: precision(model, None) };
+    let served = Model {
+        name: shortened(&model_name(model)),
+        source: shortened(model),
+        precision: precision(model, None),
+    };
     let mut scope = Scope::new();
     scope.insert("served_name".to_owned(), model.to_owned());
     scope.insert("model".to_owned(), model.to_owned());
@@ -113,6 +117,16 @@ pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model
     }
 }
 
+/// A name that a server gave stands in every row and picture: longer ones are cut, characters.
+const LONGEST_NAME: usize = 300;
+
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        None => name.to_owned(),
+        Some(_) => name.chars().take(LONGEST_NAME - 1).chain(['…']).collect(),
+    }
+}
+
 /// What any OpenAI-compatible server may be asked for.
 fn plain_capabilities(model: &str) -> Capabilities {
     Capabilities {
@@ -123,13 +137,15 @@ fn plain_capabilities(model: &str) -> Capabilities {
         continuous_usage: false,
         eos_in_usage: true,
         done_marker: true,
+        force_length: serde_json::Map::new(),
         body: serde_json::Map::new(),
+        fields: BodyFields { try_ignore_eos: true, ..BodyFields::default() },
     }
 }
 
 fn check_env(env: &BTreeMap<String, String>, label: &str) -> Result<()> {
-    match env.keys().find(|name| names_a_secret(name)) {
-        Some(name) => refuse(
+    match env.iter().find(|(name, value)| names_a_secret(name) || holds_a_secret(value)) {
+        Some((name, _)) => refuse(
             format!("--env {label}.{name}=…: a secret would be written into the results"),
             format!("set {name} in your own environment and pass --env {label}.{name}"),
         ),
@@ -138,12 +154,29 @@ fn check_env(env: &BTreeMap<String, String>, label: &str) -> Result<()> {
 }
 
 fn check_extra_args(arguments: &[String], label: &str) -> Result<()> {
-    let flag = |argument: &String| argument.split('=').next().unwrap_or_default().to_owned();
-    let flags = arguments.iter().filter(|argument| argument.starts_with('-')).map(flag);
-    match flags.into_iter().find(|flag| names_a_secret(flag)) {
-        Some(flag) => refuse(
-            format!("--extra-args {label}: {flag} takes a secret, which would be written into the results"),
+    match argument_with_a_secret(arguments) {
+        Some(which) => refuse(
+            format!("--extra-args {label}: {which} gives a secret, which would be written into the results"),
             format!("put it into an environment variable that the engine reads, and pass --env {label}.NAME"),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// The value of a parameter that its file calls a secret is the name of a variable.
+fn check_settings(input: &ResolveInput<'_>) -> Result<()> {
+    let parameters = &input.definition.file.parameters;
+    let secret = input.set.iter().find(|(name, value)| {
+        let is_known = parameters.get(*name).is_some_and(|parameter| parameter.secret);
+        !is_known && ((names_a_secret(name) && !value.is_empty()) || holds_a_secret(value))
+    });
+    match secret {
+        Some((name, _)) => refuse(
+            format!("--set {}.{name}=…: a secret would be written into the results", input.label),
+            format!(
+                "put it into an environment variable that the engine reads, and pass --env {}.NAME",
+                input.label
+            ),
         ),
         None => Ok(()),
     }

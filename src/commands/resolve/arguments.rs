@@ -74,7 +74,7 @@ fn with_plan_file(
     let name = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the plan {name}"))?;
     let file: serde_json::Map<String, Value> =
-        serde_saphyr::from_str(&text).with_context(|| format!("{name} is not a YAML mapping of flags"))?;
+        serde_saphyr::from_str(&text).map_err(|error| not_a_mapping(&name.to_string(), &error))?;
     let Some((sub_name, sub)) = matches.subcommand() else { return Ok(argv) };
     let command = cli::command();
     let Some(sub_command) = command.find_subcommand(sub_name) else { return Ok(argv) };
@@ -119,6 +119,15 @@ fn with_plan_file(
         }
     }
     Ok(argv)
+}
+
+/// The line and what is wrong with it, but nothing of what stands there: a plan may hold a `--header` with its key.
+fn not_a_mapping(name: &str, error: &serde_saphyr::Error) -> anyhow::Error {
+    let line = error.location().map(|place| format!(":{}", place.line())).unwrap_or_default();
+    let text = error.without_snippet().to_string();
+    let told = text.lines().next().unwrap_or_default();
+    let told = told.split(['"', '`', '\'']).next().unwrap_or_default().trim_end_matches([' ', ':']);
+    anyhow::anyhow!("{name}{line}: not a YAML mapping of flags: {told}")
 }
 
 /// Launch flags that say something of a server that already runs too.
@@ -282,6 +291,22 @@ mod tests {
         };
         let text = error.to_string();
         assert!(text.contains("plan.yaml:2: 'concurency' is no flag of harness compare"), "{text}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_plan_file_is_said_without_the_lines_around_it() {
+        for plan in [
+            "header: 'Authorization: Bearer sk-plan-1'\nmodel: [m\nseed: 1\n",
+            "header: 'Authorization: Bearer sk-plan-1'\n  seed: 1\n",
+            "sk-plan-1\n",
+            "- sk-plan-1\n",
+            "header: \"sk-plan-1\n",
+            "header: sk-plan-1\nheader: sk-plan-1\n",
+            "seed: 1\nbad\theader: *sk-plan-1\n",
+        ] {
+            let said = told(parse_of("bench", plan, &[]));
+            assert!(said.contains("plan.yaml") && !said.contains("sk-plan-1"), "{plan:?}: {said}");
+        }
     }
 
     fn resume(more: &[&str]) -> Result<Cli, Refused> {

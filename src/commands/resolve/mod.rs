@@ -1,7 +1,10 @@
 //! Arguments → what a plan holds.
 
 pub mod arguments;
+pub mod body;
 pub mod choices;
 pub mod machine;
+pub mod served_model;
+pub mod server_url;
 pub mod simulated;
 pub mod traffic;

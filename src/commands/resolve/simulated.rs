@@ -72,6 +72,8 @@ impl Simulation {
             env: BTreeMap::new(),
             env_from: Vec::new(),
             env_clear: Vec::new(),
+            env_family: Vec::new(),
+            before: Vec::new(),
             parameters: own.into_iter().map(|(flag, value)| (flag.to_owned(), value)).collect(),
             readiness: Readiness {
                 paths: definition.file.readiness.paths.clone(),

@@ -180,13 +180,32 @@ pub fn sampling(args: &LoadArgs) -> Sampling {
     }
 }
 
-/// Where and how requests go.
-pub fn wire(args: &LoadArgs) -> anyhow::Result<HttpSettings> {
-    let protocol = match args.endpoint {
+/// Where and how requests go; `endpoint` is that of `--url` where it was given whole.
+pub fn wire(args: &LoadArgs, endpoint: Option<&(ProtocolName, String)>) -> anyhow::Result<HttpSettings> {
+    let asked = args.endpoint.map(|asked| match asked {
         EndpointArg::Chat => ProtocolName::OpenaiChat,
         EndpointArg::Completions => ProtocolName::OpenaiCompletions,
+    });
+    let (protocol, path) = match (endpoint, asked) {
+        (Some((given, _)), Some(asked)) if *given != asked => {
+            return refuse(
+                format!("--url ends in another endpoint than that of --endpoint {}", asked.endpoint()),
+                "leave one of them out",
+            );
+        }
+        (Some(_), _) if args.endpoint_path.is_some() => {
+            return refuse(
+                "--url holds the endpoint, and --endpoint-path another one",
+                "leave one of them out",
+            );
+        }
+        (Some((given, path)), _) => (*given, path.clone()),
+        (None, asked) => {
+            let protocol = asked.unwrap_or(ProtocolName::OpenaiChat);
+            (protocol, load::default_path(protocol).to_owned())
+        }
     };
-    let path = args.endpoint_path.clone().unwrap_or_else(|| load::default_path(protocol).to_owned());
+    let path = args.endpoint_path.clone().unwrap_or(path);
     if !path.starts_with('/') {
         return refuse(
             format!("--endpoint-path {path} is not a path"),
@@ -221,12 +240,15 @@ fn header(text: &str) -> anyhow::Result<Header> {
     if !is_token || value.bytes().any(|byte| byte.is_ascii_control()) {
         return refuse(format!("--header '{name}' is not a header"), "write --header 'Name: value'");
     }
-    let ours =
-        ["host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"];
+    let ours = ["content-length", "content-type", "transfer-encoding", "connection", "accept-encoding"];
     if ours.contains(&name.to_ascii_lowercase().as_str()) {
         return refuse(format!("--header {name} is set by the load engine itself"), "leave it out");
     }
-    Ok(Header { name: name.to_owned(), value: value.trim().to_owned() })
+    let value = value.trim();
+    if name.eq_ignore_ascii_case("host") && (value.is_empty() || value.contains(char::is_whitespace)) {
+        return refuse("--header Host names no host", "write --header 'Host: tiny.models.example'");
+    }
+    Ok(Header { name: name.to_owned(), value: value.to_owned() })
 }
 
 #[cfg(test)]
@@ -323,9 +345,9 @@ mod tests {
 
     #[test]
     fn a_bad_header_is_refused_without_repeating_what_may_be_a_key() {
-        let error = wire(&args(&["--header", "sk-secret"])).unwrap_err().to_string();
+        let error = wire(&args(&["--header", "sk-secret"]), None).unwrap_err().to_string();
         assert!(!error.contains("sk-secret"), "{error}");
-        let header = &wire(&args(&["--header", "X-Team: blue"])).unwrap().headers[0];
+        let header = &wire(&args(&["--header", "X-Team: blue"]), None).unwrap().headers[0];
         assert_eq!((header.name.as_str(), header.value.as_str()), ("X-Team", "blue"));
     }
 }

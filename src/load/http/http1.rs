@@ -1,5 +1,7 @@
 //! The response side of HTTP/1.1 out of bytes that come in any pieces: heads by httparse, bodies in place.
 
+use crate::schema::gateway::Gateway;
+
 /// A head may not be longer than this.
 const HEAD_LIMIT: usize = 64 << 10;
 /// Nor may a chunk's size line, or a trailer.
@@ -39,6 +41,8 @@ pub(crate) struct Head {
     pub(crate) encoded: bool,
     /// The connection may carry another request, as far as the head says.
     pub(crate) keep_alive: bool,
+    /// What stands before the server, where a header tells.
+    pub(crate) gateway: Option<Gateway>,
 }
 
 /// Bytes that are not HTTP/1.1.
@@ -54,7 +58,7 @@ pub(crate) enum HttpError {
     Chunk,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Head,
     Length(u64),
@@ -74,17 +78,19 @@ enum Taken {
 }
 
 /// A push parser of one response to a POST.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ResponseParser {
     state: State,
     /// The part of a head or of a line that came so far.
     held: Vec<u8>,
     head: Head,
+    /// Of a redirect: the new address.
+    location: Option<Box<str>>,
 }
 
 impl Default for ResponseParser {
     fn default() -> Self {
-        ResponseParser { state: State::Head, held: Vec::new(), head: Head::default() }
+        ResponseParser { state: State::Head, held: Vec::new(), head: Head::default(), location: None }
     }
 }
 
@@ -94,9 +100,20 @@ impl ResponseParser {
         self.head
     }
 
+    /// Where a redirect leads, without a user or password; none where the head is none.
+    pub(crate) fn location(&self) -> Option<&str> {
+        self.location.as_deref()
+    }
+
+    /// The body ends with the connection.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        self.state == State::ToEof
+    }
+
     /// Takes a head that was read elsewhere, as HTTP/2's are. [`Self::eof`] ends the body.
-    pub(crate) fn take_read_head(&mut self, head: Head) {
+    pub(crate) fn take_read_head(&mut self, head: Head, location: Option<Box<str>>) {
         self.head = head;
+        self.location = location;
         self.state = State::ToEof;
     }
 
@@ -196,6 +213,9 @@ impl ResponseParser {
         let interim = matches!(response.code, Some(100 | 102..=199));
         if !interim {
             (self.head, self.state) = read_head(&response)?;
+            let location =
+                response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"));
+            self.location = location.and_then(|header| redirect(self.head.status, header.value));
         }
         *input = &input[length - held_before..];
         // Not kept for the life of a stream: it is as large as the head and the first event together.
@@ -257,7 +277,9 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<(Head, State), Htt
     for header in response.headers.iter() {
         let value = String::from_utf8_lossy(header.value).to_ascii_lowercase();
         let value = value.trim();
-        match header.name.to_ascii_lowercase().as_str() {
+        let name = header.name.to_ascii_lowercase();
+        head.gateway = Gateway::prefer(head.gateway, Gateway::of_header(&name, value));
+        match name.as_str() {
             "content-length" => {
                 // A sign is a number to Rust, and not to HTTP.
                 let digits = value.bytes().all(|byte| byte.is_ascii_digit());
@@ -296,6 +318,20 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<(Head, State), Htt
         head.keep_alive = false;
     }
     Ok((head, state))
+}
+
+/// The address that a `location` beside this status holds, without a user or password.
+pub(crate) fn redirect(status: u16, location: &[u8]) -> Option<Box<str>> {
+    let address = String::from_utf8_lossy(location.get(..LINE_LIMIT).unwrap_or(location));
+    let address = address.trim();
+    if !(300..400).contains(&status) || address.is_empty() {
+        return None;
+    }
+    let Some((scheme, rest)) = address.split_once("//") else { return Some(address.into()) };
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    Some(format!("{scheme}//{host}{path}").into())
 }
 
 /// What a `content-type` in lower case says.
@@ -461,6 +497,27 @@ mod tests {
         }
         let twice = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n";
         assert_eq!(every_cut(twice).error, Some(HttpError::Length));
+    }
+
+    #[test]
+    fn a_redirect_keeps_its_address_without_user_and_password() {
+        let location = |status: u16, location: &str| {
+            let response =
+                format!("HTTP/1.1 {status} X\r\nLocation: {location}\r\ncontent-length: 0\r\n\r\n");
+            let mut parser = ResponseParser::default();
+            parser.next(&mut response.as_bytes()).unwrap();
+            parser.location().map(str::to_owned)
+        };
+        for (given, kept) in [
+            ("/v1/chat/", "/v1/chat/"),
+            ("https://user:p@ss@host:1/a@b?c=d@e", "https://host:1/a@b?c=d@e"),
+            ("//user@host", "//host"),
+            ("https://host?next=//user@other", "https://host?next=//user@other"),
+        ] {
+            assert_eq!(location(307, given).as_deref(), Some(kept));
+        }
+        assert_eq!(location(200, "/v1/"), None);
+        assert_eq!(location(302, ""), None);
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::task::{Poll, ready};
 
 use crate::schema::live::LiveCounters;
@@ -11,6 +12,7 @@ use crate::load::request::answer::{Answer, Ending, Progress};
 use crate::load::request::in_flight::{Client, InFlight};
 use crate::load::request::seen::Arrival;
 use crate::load::schedule::pacer::Tickets;
+use crate::load::socket::acks::Acks;
 use crate::load::socket::stamped::{Connection, Received};
 use crate::load::socket::wait_bounds;
 
@@ -27,9 +29,10 @@ thread_local! {
 /// Plays a request: a connection, the due time, the answer.
 pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Tickets>) -> Ending {
     let client = request.client;
-    request.connection = client.pool.take(client.clock.now_us());
+    let from_us = client.clock.now_us();
+    request.connection = client.pool.take(from_us);
     if request.connection.is_none()
-        && let Err(ending) = Box::pin(connect(request)).await
+        && let Err(ending) = Box::pin(wait_for_connection(request, from_us)).await
     {
         return ending;
     }
@@ -50,7 +53,7 @@ pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Ticket
         }
         let sent_us = request.record.sent_us.unwrap_or(0);
         client.pool.saw_closed(connection, sent_us.saturating_sub(pooled_at_us));
-        if Box::pin(connect(request)).await.is_err() {
+        if Box::pin(connect(request, client.clock.now_us())).await.is_err() {
             // The server is gone, and not only an idle connection: the request was sent, and broke.
             request.connect_failure = None;
             return ending;
@@ -61,14 +64,24 @@ pub(crate) async fn converse(request: &mut InFlight<'_>, tickets: Option<&Ticket
     }
 }
 
-/// Awaited in a box, which is gone before the answer comes: with room for a TLS handshake it is larger than all the
-/// rest of the request.
-async fn connect(request: &mut InFlight<'_>) -> Result<(), Ending> {
+/// No connection lies idle: one whose response ends now, or a new one. Awaited in a box, which is gone before the
+/// answer comes: with room for a TLS handshake it is larger than all the rest of the request.
+async fn wait_for_connection(request: &mut InFlight<'_>, from_us: u64) -> Result<(), Ending> {
+    request.connection = request.client.pool.take_tail(from_us).await;
+    if request.connection.is_some() {
+        request.book_connect_wait(from_us);
+        return Ok(());
+    }
+    connect(request, from_us).await
+}
+
+/// Opens a connection, which was looked for since `wanted_us`.
+async fn connect(request: &mut InFlight<'_>, wanted_us: u64) -> Result<(), Ending> {
     request.connection = None;
     let from_us = request.client.clock.now_us();
     match request.client.dialer.connect().await {
         Ok(connection) => {
-            request.record.connect_us = Some(request.book_connect_wait(from_us) - from_us);
+            request.record.connect_us = Some(request.book_connect_wait(wanted_us) - from_us);
             request.connection = Some(connection);
             Ok(())
         }
@@ -79,44 +92,102 @@ async fn connect(request: &mut InFlight<'_>) -> Result<(), Ending> {
 /// Writes the message from `written` on. A failure shows in the read that follows.
 async fn send_now(request: &mut InFlight<'_>, written: usize) {
     request.await_answer();
+    let acks = request.acks();
     let rest = request.message.get(written..).unwrap_or(&[]);
-    if let Some(connection) = &mut request.connection
-        && !rest.is_empty()
-    {
-        // In a box, as connecting is: while an answer streams a request carries nothing of its send.
-        let _ = Box::pin(connection.write_all(rest)).await;
+    if let Some(connection) = &mut request.connection {
+        // Before the write: the answer of a fast server is there before the next call.
+        if acks == Acks::Delayed {
+            connection.set_acks(acks);
+        }
+        if !rest.is_empty() {
+            // In a box, as connecting is: while an answer streams a request carries nothing of its send.
+            let _ = Box::pin(connection.write_all(rest)).await;
+        }
+        // After the write, which may have made the kernel put acknowledgements off.
+        if acks == Acks::Quick {
+            connection.set_acks(acks);
+        }
     }
 }
 
+/// Reads the answer to its end.
 async fn receive(request: &mut InFlight<'_>) -> Ending {
-    let client = request.client;
-    let (Some(connection), Some(answer)) = (&mut request.connection, &mut request.answer) else {
-        return Ending::Broken("no connection".to_owned());
+    // In a box: a measured request carries nothing of it.
+    if request.acks() == Acks::Delayed
+        && let Some(ending) = Box::pin(receive_unacknowledged(request)).await
+    {
+        return ending;
+    }
+    read(request, false).await.unwrap_or(Ending::Read)
+}
+
+/// Reads the answer's first bytes, and what comes next, or does not, while they are not acknowledged.
+async fn receive_unacknowledged(request: &mut InFlight<'_>) -> Option<Ending> {
+    let first = read(request, true).await;
+    if first.is_some() {
+        return first;
+    }
+    let until = request.begin_hold()?;
+    let came = tokio::select! {
+        biased;
+        ending = read(request, true) => Some(ending),
+        () = tokio::time::sleep_until(until.into()) => None,
     };
+    request.end_hold(came.is_none());
+    if let Some(connection) = &request.connection {
+        connection.set_acks(Acks::Quick);
+    }
+    came.flatten()
+}
+
+/// Reads to the answer's end, or `once`: none where that was not its end.
+async fn read(request: &mut InFlight<'_>, once: bool) -> Option<Ending> {
+    let client = request.client;
+    let acks = request.acks();
+    let (Some(connection), Some(answer)) = (&mut request.connection, &mut request.answer) else {
+        return Some(Ending::Broken("no connection".to_owned()));
+    };
+    let late = &mut request.record.late_ack;
     let measured = request.record.phase == Phase::Measured;
     poll_fn(|context| {
         BUFFER.with_borrow_mut(|buffer| {
             loop {
                 let received = match ready!(connection.poll_read(context, buffer)) {
-                    Ok(Received { length: 0, .. }) if answer.eof() => return Poll::Ready(Ending::Read),
+                    Ok(Received { length: 0, .. }) if answer.eof() => return Poll::Ready(Some(Ending::Read)),
+                    // TLS that ends without its close_notify, where the connection's end is the body's.
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof && answer.eof() => {
+                        return Poll::Ready(Some(Ending::Read));
+                    }
                     Ok(Received { length: 0, .. }) => {
                         let how = if answer.has_begun() { "in" } else { "before" };
-                        return Poll::Ready(Ending::Broken(format!(
+                        return Poll::Ready(Some(Ending::Broken(format!(
                             "the server closed the connection {how} the response"
-                        )));
+                        ))));
                     }
                     Ok(received) => received,
-                    Err(error) => return Poll::Ready(Ending::Broken(error.to_string())),
+                    Err(error) => return Poll::Ready(Some(Ending::Broken(error.to_string()))),
                 };
                 let arrival = arrival(client, received, answer.newest_us());
+                if let Some(late) = late
+                    && late.next_us.is_none()
+                {
+                    late.next_us = Some(arrival.at_us);
+                }
                 let events = answer.events();
                 let progress = answer.read(&buffer[..received.length], arrival);
                 if measured && answer.events() > events {
                     LiveCounters::add(&client.live.chunks, (answer.events() - events) as u64);
                 }
                 match progress {
+                    Progress::More if once => return Poll::Ready(None),
+                    // Until the first token: two segments of one size are enough for the kernel to wait again.
+                    Progress::More if acks == Acks::Quick && answer.events() == 0 => {
+                        connection.set_acks(Acks::Quick);
+                    }
                     Progress::More => {}
-                    Progress::End | Progress::Stop => return Poll::Ready(Ending::Read),
+                    Progress::End | Progress::Over | Progress::Stop => {
+                        return Poll::Ready(Some(Ending::Read));
+                    }
                 }
             }
         })

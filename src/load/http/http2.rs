@@ -6,21 +6,27 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 
+use crate::schema::gateway::Gateway;
 use crate::schema::live::LiveCounters;
 use crate::schema::unit::Phase;
 
-use crate::load::http::http1::{Head, content};
+use crate::load::http::http1::{Head, content, redirect};
 use crate::load::http::http2_connections::{Http2Connections, Http2Stream};
 use crate::load::request::answer::{Answer, Ending, Progress};
 use crate::load::request::in_flight::InFlight;
 use crate::load::request::seen::Arrival;
 use crate::load::schedule::pacer::Tickets;
+use crate::load::socket::acks::Acks;
+
+/// A stream whose answer is over may take so long to end.
+const TAIL_LIMIT: Duration = Duration::from_secs(1);
 
 /// How a stream broke.
 struct Break {
@@ -48,7 +54,12 @@ pub(crate) async fn converse(
     loop {
         request.await_answer();
         let broken = match exchange(request, connections, &place).await {
-            Ok(ending) => return ending,
+            Ok((ending, rest)) => {
+                if let Some(rest) = rest {
+                    tokio::spawn(see_out(place, rest));
+                }
+                return ending;
+            }
             Err(broken) => broken,
         };
         let begun = request.answer.as_ref().is_some_and(Answer::has_begun);
@@ -87,18 +98,104 @@ async fn enter(request: &mut InFlight<'_>, connections: &Http2Connections) -> Re
     }
 }
 
-/// Sends the request and takes its answer.
+/// Gives a stream whose answer is over the time to end by itself. A reset instead, for each answer, would look to a
+/// server like an attack.
+async fn see_out(place: Http2Stream, mut rest: RecvStream) {
+    let stream = rest.stream_id().as_u32();
+    let to_end = async {
+        while let Some(Ok(frame)) = rest.data().await {
+            let _ = rest.flow_control().release_capacity(frame.len());
+        }
+    };
+    let _ = tokio::time::timeout(TAIL_LIMIT, to_end).await;
+    // Of frames that nobody took.
+    place.reads().take(stream);
+}
+
+/// Sends the request and takes its answer; beside its end what is left of a stream that goes on after it.
 async fn exchange(
     request: &mut InFlight<'_>,
     connections: &Http2Connections,
     place: &Http2Stream,
-) -> Result<Ending, Break> {
+) -> Result<(Ending, Option<RecvStream>), Break> {
+    if !place.is_alone() {
+        request.end_hold(false);
+    }
+    place.prepare_acks(request.acks());
     let response = send(request, connections, place).map_err(|error| broken(&error, false))?;
-    let Some(answer) = &mut request.answer else { return Ok(Ending::Read) };
-    let measured = (request.record.phase == Phase::Measured).then_some(&*request.client.live);
     let stream = response.stream_id().as_u32();
-    let mut receiver = Receiver { part: Part::Head(response), stream, place, frames: Vec::new() };
-    poll_fn(|context| receiver.poll(context, answer, measured)).await
+    let mut receiver =
+        Receiver { part: Part::Head(response), stream, place, frames: Vec::new(), took: false };
+    let ending = receive(request, &mut receiver).await?;
+    Ok((ending, receiver.rest()))
+}
+
+/// Takes the answer's frames, with the acknowledgement held back where that is to be tried.
+async fn receive(request: &mut InFlight<'_>, receiver: &mut Receiver<'_>) -> Result<Ending, Break> {
+    // In a box: a measured request carries nothing of it.
+    if request.acks() == Acks::Delayed
+        && let Some(end) = Box::pin(receive_unacknowledged(request, receiver)).await
+    {
+        return end;
+    }
+    read(request, receiver, false).await.unwrap_or(Ok(Ending::Read))
+}
+
+/// Takes the answer's first frames, and what comes next, or does not, while they are not acknowledged.
+async fn receive_unacknowledged(
+    request: &mut InFlight<'_>,
+    receiver: &mut Receiver<'_>,
+) -> Option<Result<Ending, Break>> {
+    let first = read(request, receiver, true).await;
+    if first.is_some() {
+        return first;
+    }
+    let until = request.begin_hold()?;
+    let came = tokio::select! {
+        biased;
+        end = read(request, receiver, true) => Some(end),
+        () = tokio::time::sleep_until(until.into()) => None,
+    };
+    request.end_hold(came.is_none());
+    receiver.place.set_acks(Acks::Quick);
+    if !receiver.place.is_alone() {
+        // Another stream's bytes may have borne the acknowledgement.
+        request.record.late_ack = None;
+    }
+    came.flatten()
+}
+
+/// Takes frames to the answer's end, or what one wake-up brings: none where that was not its end.
+async fn read(
+    request: &mut InFlight<'_>,
+    receiver: &mut Receiver<'_>,
+    once: bool,
+) -> Option<Result<Ending, Break>> {
+    let acks = request.acks();
+    let Some(answer) = &mut request.answer else { return Some(Ok(Ending::Read)) };
+    let late = &mut request.record.late_ack;
+    let measured = (request.record.phase == Phase::Measured).then_some(&*request.client.live);
+    poll_fn(|context| {
+        let polled = receiver.poll(context, answer, measured);
+        if receiver.took
+            && let Some(late) = late
+            && late.next_us.is_none()
+        {
+            late.next_us = Some(answer.newest_us());
+        }
+        match polled {
+            Poll::Ready(end) => Poll::Ready(Some(end)),
+            Poll::Pending if receiver.took && once => Poll::Ready(None),
+            Poll::Pending => {
+                // Until the first token, as for HTTP/1.1.
+                if receiver.took && acks == Acks::Quick && answer.events() == 0 {
+                    receiver.place.set_acks(Acks::Quick);
+                }
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }
 
 /// Hands head and body to h2, which writes them when the connection's task runs next: at once, unless the
@@ -122,12 +219,16 @@ struct Receiver<'a> {
     place: &'a Http2Stream,
     /// Pieces of the body that were found in one wake-up.
     frames: Vec<Bytes>,
+    /// Something of the answer was found in the last wake-up.
+    took: bool,
 }
 
 /// What is to come next.
 enum Part {
     Head(ResponseFuture),
     Body(RecvStream),
+    /// The stream has ended, or is of no use.
+    Nothing,
 }
 
 impl Receiver<'_> {
@@ -146,7 +247,10 @@ impl Receiver<'_> {
                     Poll::Pending => break None,
                     Poll::Ready(Ok(response)) => {
                         let (parts, body) = response.into_parts();
-                        head = Some(read_head(parts.status.as_u16(), &parts.headers));
+                        let status = parts.status.as_u16();
+                        let location = parts.headers.get(LOCATION);
+                        let location = location.and_then(|location| redirect(status, location.as_bytes()));
+                        head = Some((read_head(status, &parts.headers), location));
                         self.part = Part::Body(body);
                     }
                     Poll::Ready(Err(error)) => break Some(Err(error)),
@@ -161,16 +265,21 @@ impl Receiver<'_> {
                     Poll::Ready(Some(Err(error))) => break Some(Err(error)),
                     Poll::Ready(None) => break Some(Ok(())),
                 },
+                Part::Nothing => break Some(Ok(())),
             }
         };
-        if head.is_some() || !self.frames.is_empty() || matches!(ended, Some(Ok(()))) {
+        self.took = head.is_some() || !self.frames.is_empty() || matches!(ended, Some(Ok(())));
+        if self.took {
             let events = answer.events();
             let frames = self.frames.iter().map(|frame| &**frame);
             let progress = answer.read_frames(head, frames, self.arrival(answer.newest_us()));
             if let Some(live) = measured {
                 LiveCounters::add(&live.chunks, (answer.events() - events) as u64);
             }
-            if progress == Progress::Stop {
+            if progress == Progress::Stop || ended.is_some() {
+                self.part = Part::Nothing;
+            }
+            if progress != Progress::More {
                 return Poll::Ready(Ok(Ending::Read));
             }
         }
@@ -185,6 +294,14 @@ impl Receiver<'_> {
                 Poll::Ready(Ok(Ending::Read))
             }
             Some(Err(error)) => Poll::Ready(Err(broken(&error, answer.has_begun()))),
+        }
+    }
+
+    /// The stream, where it goes on after its answer.
+    fn rest(&mut self) -> Option<RecvStream> {
+        match std::mem::replace(&mut self.part, Part::Nothing) {
+            Part::Body(body) if !body.is_end_stream() => Some(body),
+            Part::Head(_) | Part::Body(_) | Part::Nothing => None,
         }
     }
 
@@ -219,6 +336,10 @@ fn read_head(status: u16, headers: &HeaderMap) -> Head {
         content: value(CONTENT_TYPE).map(|value| content(&value)).unwrap_or_default(),
         encoded: value(CONTENT_ENCODING).is_some_and(|value| value != "identity"),
         keep_alive: true,
+        gateway: headers.iter().fold(None, |known, (name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+            Gateway::prefer(known, Gateway::of_header(name.as_str(), &value))
+        }),
     }
 }
 

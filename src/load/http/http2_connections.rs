@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
+use tokio::net::TcpStream;
 
 use crate::load::clock::RunClock;
 use crate::load::http::http2_reads::{Http2Reads, Noted};
+use crate::load::socket::acks::{self, Acks};
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::IDLE_LIMIT_US;
 
@@ -47,6 +49,7 @@ pub(crate) struct Http2Connections {
 struct Shared {
     sender: SendRequest<Bytes>,
     reads: Arc<Http2Reads>,
+    socket: Arc<TcpStream>,
     /// Places taken.
     streams: AtomicUsize,
     /// When the last place became free, µs.
@@ -123,7 +126,7 @@ impl Http2Connections {
 
     async fn open(&self, dialer: &Dialer, clock: &RunClock) -> io::Result<Arc<Shared>> {
         let io = dialer.connect().await?.into_io();
-        let reads = Arc::new(Http2Reads::default());
+        let (reads, socket) = (Arc::new(Http2Reads::default()), io.tcp().clone());
         let greeting = greet(Noted::new(io, reads.clone(), *clock));
         let greeted = tokio::time::timeout(self.greeting_limit, greeting).await;
         let host = dialer.host();
@@ -146,6 +149,7 @@ impl Http2Connections {
         let shared = Arc::new(Shared {
             sender,
             reads,
+            socket,
             streams: AtomicUsize::new(0),
             idle_since_us: AtomicU64::new(clock.now_us()),
         });
@@ -205,6 +209,26 @@ impl Http2Stream {
 
     pub(crate) fn reads(&self) -> &Http2Reads {
         &self.shared.reads
+    }
+
+    /// Sets when what the connection receives is acknowledged: from now on, and after each write.
+    pub(crate) fn set_acks(&self, acks: Acks) {
+        self.shared.reads.set_acks(acks);
+        acks::set(&self.shared.socket, acks);
+    }
+
+    /// Sets when what comes after the next writes is acknowledged; to put it off begins at once, since the answer of a
+    /// fast server is there before the next call.
+    pub(crate) fn prepare_acks(&self, acks: Acks) {
+        match acks {
+            Acks::Delayed => self.set_acks(acks),
+            Acks::Quick => self.shared.reads.set_acks(acks),
+        }
+    }
+
+    /// Its stream is the only one of the connection: what is sent and acknowledged there is its own.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.shared.streams.load(Ordering::Relaxed) == 1
     }
 }
 

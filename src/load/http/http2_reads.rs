@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -10,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop::has_budget_remaining;
 
 use crate::load::clock::RunClock;
+use crate::load::socket::acks::{self, Acks};
 use crate::load::socket::stamped::Io;
 use crate::load::socket::wait_bounds;
 
@@ -24,6 +26,8 @@ const CONTINUATION: u8 = 9;
 #[derive(Debug, Default)]
 pub(crate) struct Http2Reads {
     state: Mutex<State>,
+    /// [`Acks::Delayed`] after each write.
+    delayed_acks: AtomicBool,
 }
 
 /// How the frames came that a stream has not taken yet.
@@ -59,6 +63,16 @@ impl Http2Reads {
         let mut state = self.lock();
         let unknown = Reading { at_us: state.at_us, newest: false, earliest_us: 0 };
         state.waiting.remove(&stream).unwrap_or(unknown)
+    }
+
+    /// Sets how what is received after a further write is acknowledged.
+    pub(crate) fn set_acks(&self, acks: Acks) {
+        self.delayed_acks.store(acks == Acks::Delayed, Ordering::Relaxed);
+    }
+
+    /// How what is received after a write is acknowledged.
+    fn acks(&self) -> Acks {
+        if self.delayed_acks.load(Ordering::Relaxed) { Acks::Delayed } else { Acks::Quick }
     }
 
     /// The other side began as an HTTP/1 server does.
@@ -198,7 +212,12 @@ impl AsyncWrite for Noted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.io).poll_write(context, bytes);
+        if matches!(polled, Poll::Ready(Ok(_))) {
+            // The write may have made the kernel put acknowledgements off.
+            acks::set(self.io.tcp(), self.reads.acks());
+        }
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

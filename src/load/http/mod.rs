@@ -7,3 +7,4 @@ pub(crate) mod http2_connections;
 pub(crate) mod http2_reads;
 pub(crate) mod json_stream;
 pub(crate) mod sse;
+pub(crate) mod tail;

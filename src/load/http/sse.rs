@@ -6,22 +6,37 @@ const EVENT_LIMIT: usize = 16 << 20;
 /// One dispatched event.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Event<'a> {
-    /// Its data lines, joined by line feeds.
+    /// Its data lines, joined by line feeds; empty where it has none.
     pub(crate) data: &'a [u8],
-    /// Its `event:` name is `error`.
-    pub(crate) named_error: bool,
+    pub(crate) name: Name,
+}
+
+/// What an event calls itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Name {
+    /// It has no name, or is a `message`.
+    #[default]
+    Message,
+    /// It is an `error`, or an older llama-server's line `error: …`.
+    Error,
+    /// It has another name.
+    Other,
+    /// It is none: a line of JSON that stands by itself. Servers tell of errors so.
+    Bare,
 }
 
 /// A push parser: LF, CRLF and CR line ends, `data:` with and without the space, comments, `event:`
 /// lines, data over several lines; cut anywhere.
 #[derive(Debug, Default)]
 pub(crate) struct SseParser {
+    /// The data that ends a stream, at the end of its line: what follows it need not come. Empty: none does.
+    marker: &'static str,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
     /// Data lines of the event so far.
     data: Vec<u8>,
     has_data: bool,
-    named_error: bool,
+    name: Name,
     /// The last byte was CR: a LF that follows belongs to it.
     after_cr: bool,
     started: bool,
@@ -33,6 +48,11 @@ pub(crate) struct SseParser {
 pub(crate) struct EventTooLong;
 
 impl SseParser {
+    /// A stream that ends with `marker`.
+    pub(crate) fn new(marker: &'static str) -> SseParser {
+        SseParser { marker, ..SseParser::default() }
+    }
+
     /// Takes the next bytes and calls `on_event` with each event that they complete and the number
     /// of bytes of `input` up to its end.
     pub(crate) fn feed(
@@ -94,27 +114,71 @@ impl SseParser {
         let line = if self.started { line } else { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) };
         self.started = true;
         if line.is_empty() {
-            let named_error = std::mem::take(&mut self.named_error);
-            if let Some(data) = single.take() {
-                on_event(Event { data, named_error }, next);
-            } else if self.has_data {
-                on_event(Event { data: &self.data, named_error }, next);
-            }
-            self.data.clear();
-            self.has_data = false;
-            return;
-        }
-        if let Some(value) = field(line, b"data") {
-            if single.is_none() && !self.has_data {
-                *single = Some(value);
-            } else {
-                self.keep(single);
-                self.data.push(b'\n');
-                self.data.extend_from_slice(value);
+            self.dispatch(single, next, on_event);
+        } else if let Some(value) = field(line, b"data") {
+            let ends = self.is_marker(value) && single.is_none() && !self.has_data;
+            self.add(value, single);
+            if ends {
+                self.dispatch(single, next, on_event);
             }
         } else if let Some(name) = field(line, b"event") {
-            self.named_error = name == b"error";
+            self.name = match name.trim_ascii() {
+                b"" | b"message" => Name::Message,
+                b"error" => Name::Error,
+                _ => Name::Other,
+            };
+        } else if let Some(value) = field(line, b"error") {
+            self.name = Name::Error;
+            self.add(value, single);
+        } else if line.trim_ascii_start().starts_with(b"{") {
+            on_event(Event { data: line, name: Name::Bare }, next);
         }
+    }
+
+    fn is_marker(&self, value: &[u8]) -> bool {
+        !self.marker.is_empty() && value.trim_ascii() == self.marker.as_bytes()
+    }
+
+    /// Adds a line to the event's data.
+    fn add<'i>(&mut self, value: &'i [u8], single: &mut Option<&'i [u8]>) {
+        if single.is_none() && !self.has_data {
+            *single = Some(value);
+        } else {
+            self.keep(single);
+            self.data.push(b'\n');
+            self.data.extend_from_slice(value);
+        }
+    }
+
+    /// Gives the event out; an event with a name alone is one too.
+    fn dispatch(
+        &mut self,
+        single: &mut Option<&[u8]>,
+        next: usize,
+        on_event: &mut impl FnMut(Event<'_>, usize),
+    ) {
+        let name = std::mem::take(&mut self.name);
+        if let Some(data) = single.take() {
+            on_event(Event { data, name }, next);
+        } else if self.has_data {
+            on_event(Event { data: &self.data, name }, next);
+        } else if name != Name::Message {
+            on_event(Event { data: b"", name }, next);
+        }
+        self.data.clear();
+        self.has_data = false;
+    }
+
+    /// No more bytes come: gives out the event whose line end or blank line is missing. It may be cut off in its
+    /// middle.
+    pub(crate) fn flush(&mut self, mut on_event: impl FnMut(Event<'_>, usize)) {
+        let line = std::mem::take(&mut self.line);
+        let mut single = None;
+        if !line.is_empty() {
+            self.take_line(&line, &mut single, 0, &mut on_event);
+            self.keep(&mut single);
+        }
+        self.dispatch(&mut None, 0, &mut on_event);
     }
 
     /// Copies a borrowed data line, because its event goes on beyond what can be borrowed.
@@ -141,16 +205,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn events(pieces: &[&[u8]]) -> Vec<(String, bool)> {
-        let mut parser = SseParser::default();
+    fn events(pieces: &[&[u8]]) -> Vec<(String, Name)> {
+        let mut parser = SseParser::new("[DONE]");
         let mut events = Vec::new();
+        let own = |event: Event<'_>| (String::from_utf8_lossy(event.data).into_owned(), event.name);
         for piece in pieces {
-            parser
-                .feed(piece, |event, _| {
-                    events.push((String::from_utf8_lossy(event.data).into_owned(), event.named_error));
-                })
-                .unwrap();
+            parser.feed(piece, |event, _| events.push(own(event))).unwrap();
         }
+        events
+    }
+
+    /// What is left when the stream ends.
+    fn flushed(stream: &str) -> Vec<(String, Name)> {
+        let mut parser = SseParser::new("[DONE]");
+        let mut events = Vec::new();
+        parser.feed(stream.as_bytes(), |_, _| {}).unwrap();
+        parser.flush(|event, _| events.push((String::from_utf8_lossy(event.data).into_owned(), event.name)));
         events
     }
 
@@ -193,8 +263,56 @@ mod tests {
     fn an_event_line_names_the_event() {
         assert_eq!(
             events(&[b"event: error\ndata: a\n\ndata: b\n\n"]),
-            [("a".into(), true), ("b".into(), false)]
+            [("a".into(), Name::Error), ("b".into(), Name::Message)]
         );
+        for (name, is) in
+            [("message", Name::Message), ("", Name::Message), ("error ", Name::Error), ("ping", Name::Other)]
+        {
+            assert_eq!(events(&[format!("event: {name}\ndata: a\n\n").as_bytes()]), [("a".into(), is)]);
+        }
+    }
+
+    #[test]
+    fn a_name_alone_is_an_event_and_no_name_for_the_next() {
+        assert_eq!(
+            events(&[b"event: token_ids\n: \"[5]\"\n\nevent: message\n\ndata: a\n\n"]),
+            [(String::new(), Name::Other), ("a".into(), Name::Message)]
+        );
+    }
+
+    #[test]
+    fn a_line_of_error_is_an_error() {
+        assert_eq!(events(&[b"error: {\"code\":400}\n\n"]), [("{\"code\":400}".into(), Name::Error)]);
+        assert_eq!(data("error:a\n\ndata: b\n\nerrors: c\n\n"), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_line_of_json_stands_by_itself_and_ends_nothing() {
+        assert_eq!(
+            events(&[b"data: a\n {\"error\":1}\ndata: b\n\n"]),
+            [(" {\"error\":1}".into(), Name::Bare), ("a\nb".into(), Name::Message)]
+        );
+    }
+
+    #[test]
+    fn the_marker_needs_no_blank_line() {
+        assert_eq!(data("data: a\n\ndata: [DONE] \r\n"), ["a", "[DONE] "]);
+        assert_eq!(data("data:[DONE]\ndata: b\n\n"), ["[DONE]", "b"]);
+        assert_eq!(data("data: [DONE]\n\n\n"), ["[DONE]"]);
+        assert_eq!(data("data: a\ndata: [DONE]\n\n"), ["a\n[DONE]"], "within other data it is none");
+    }
+
+    #[test]
+    fn at_the_end_what_was_pending_is_given_out_once() {
+        for stream in ["data: a", "data: a\n", "data: x\n\ndata: a", "data: a\r"] {
+            assert_eq!(flushed(stream), [("a".to_owned(), Name::Message)], "{stream:?}");
+        }
+        assert_eq!(flushed("event: error\ndata: a\ndata: b"), [("a\nb".to_owned(), Name::Error)]);
+        assert_eq!(flushed("{\"error\":1}"), [("{\"error\":1}".to_owned(), Name::Bare)]);
+        assert_eq!(flushed("event: error"), [(String::new(), Name::Error)]);
+        for stream in ["", "data: a\n\n", ": comment", "dat", "data: [DONE]\n"] {
+            assert_eq!(flushed(stream), [], "{stream:?}");
+        }
     }
 
     #[test]
@@ -204,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_is_skipped() {
-        assert_eq!(events(&["\u{feff}data: a\n\n".as_bytes()]), [("a".into(), false)]);
+        assert_eq!(events(&["\u{feff}data: a\n\n".as_bytes()]), [("a".into(), Name::Message)]);
     }
 
     #[test]
@@ -234,7 +352,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_split_gives_the_same_events(
-            stream in "((data: ?|event: |:|)[a-zé\\n\\r]{0,6}(\\n|\\r|\\r\\n)){0,12}",
+            stream in "((data: ?|event: |error: |:|\\{|)([a-zé\\n\\r]{0,6}|\\[DONE\\])(\\n|\\r|\\r\\n)){0,12}",
             cuts in proptest::collection::vec(0usize..200, 0..8),
         ) {
             let bytes = stream.as_bytes();

@@ -1,9 +1,11 @@
 //! Protocols: what is asked for → the bytes of a body; an event's bytes → what it says. One file each, and an
 //! arm in each method here.
 
+mod lenient;
 mod openai;
 mod openai_chat;
 mod openai_completions;
+mod openai_event;
 pub(crate) mod terms;
 
 use serde_json::{Map, Value};
@@ -12,7 +14,7 @@ use crate::schema::plan::Sampling;
 use crate::schema::target::{Capabilities, ProtocolName};
 
 use crate::load::http::sse::Event;
-use crate::load::protocol::terms::{Ask, Framing, Payload};
+use crate::load::protocol::terms::{Ask, Framing, Lengths, Payload};
 
 /// A protocol. An enum and no trait object: its calls are on the way of every token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,11 +49,11 @@ impl Protocol {
         }
     }
 
-    /// The body of one request. `min_tokens`: the length is forced, and the server takes that as a least length too.
-    pub(crate) fn body(self, shared: &Map<String, Value>, ask: &Ask<'_>, min_tokens: bool) -> String {
+    /// The body of one request.
+    pub(crate) fn body(self, shared: &Map<String, Value>, ask: &Ask<'_>, lengths: &Lengths) -> String {
         match self {
-            Protocol::OpenaiChat => openai_chat::body(shared, ask, min_tokens),
-            Protocol::OpenaiCompletions => openai_completions::body(shared, ask, min_tokens),
+            Protocol::OpenaiChat => openai_chat::body(shared, ask, lengths),
+            Protocol::OpenaiCompletions => openai_completions::body(shared, ask, lengths),
         }
     }
 
@@ -62,7 +64,7 @@ impl Protocol {
         }
     }
 
-    /// What an event says; an error, in words, where it is not the protocol's. The answer's text is appended
+    /// What an event says; an error, in words, where it cannot be read. The answer's text is appended
     /// to `text` where that is kept.
     pub(crate) fn read(self, event: &Event<'_>, text: Option<&mut String>) -> Result<Payload, String> {
         match self {
@@ -73,9 +75,7 @@ impl Protocol {
     /// The message of a body that is an error; none where it is none.
     pub(crate) fn error_of(self, body: &[u8]) -> Option<String> {
         match self {
-            Protocol::OpenaiChat | Protocol::OpenaiCompletions => {
-                openai::is_error_body(body).then(|| openai::error_message(body))
-            }
+            Protocol::OpenaiChat | Protocol::OpenaiCompletions => openai::error_of(body),
         }
     }
 
@@ -86,7 +86,7 @@ impl Protocol {
         }
     }
 
-    /// The marker after the last event, as a message names it.
+    /// The data of the event that ends an answer.
     pub(crate) fn end_marker(self) -> &'static str {
         match self {
             Protocol::OpenaiChat | Protocol::OpenaiCompletions => openai::DONE,

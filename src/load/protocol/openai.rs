@@ -1,17 +1,13 @@
-//! What OpenAI's two protocols share: the fields of a body, and an event's payload, read without a JSON tree:
-//! does it carry a token, a finish reason, usage, an error?
+//! What OpenAI's two protocols share: the fields of a body, what an event says, and the message of an error.
 
-use std::fmt;
-
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, de};
 use serde_json::{Map, Value, json};
 
 use crate::schema::plan::Sampling;
 use crate::schema::target::Capabilities;
 
-use crate::load::http::sse::Event as SseEvent;
-use crate::load::protocol::terms::{Ask, Finish, FinishKind, Payload, Usage, clip};
+use crate::load::http::sse::{Event, Name};
+use crate::load::protocol::openai_event::{answer_text, error_body_text, is_error, read_event};
+use crate::load::protocol::terms::{Ask, Lengths, Payload, clip};
 
 /// The data of the last event.
 pub(super) const DONE: &str = "[DONE]";
@@ -33,20 +29,40 @@ pub(super) fn shared_body(capabilities: &Capabilities, sampling: &Sampling) -> M
         }
         fields.insert("stream_options".to_owned(), Value::Object(options));
     }
-    if sampling.ignore_eos && capabilities.ignore_eos {
+    let changes = &capabilities.fields;
+    if sampling.ignore_eos {
+        fields.extend(capabilities.force_length.clone());
+    }
+    if sampling.ignore_eos && (capabilities.ignore_eos || changes.try_ignore_eos) {
         fields.insert("ignore_eos".to_owned(), json!(true));
     }
+    fields.retain(|name, _| !changes.omits(name));
+    merge(&mut fields, &changes.extra);
     fields
 }
 
+/// Puts `more` in; what both hold as an object is merged in turn.
+fn merge(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
+    for (name, value) in more {
+        match (fields.get_mut(name), value) {
+            (Some(Value::Object(inner)), Value::Object(more)) => merge(inner, more),
+            (_, value) => {
+                fields.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
 /// The fields of one request, but for its turns.
-pub(super) fn own_body(shared: &Map<String, Value>, ask: &Ask<'_>, min_tokens: bool) -> Map<String, Value> {
+pub(super) fn own_body(shared: &Map<String, Value>, ask: &Ask<'_>, lengths: &Lengths) -> Map<String, Value> {
     let mut fields = shared.clone();
     if let Some(model) = ask.model {
         fields.insert("model".to_owned(), json!(model));
     }
-    fields.insert("max_tokens".to_owned(), json!(ask.max_tokens));
-    if min_tokens {
+    if let Some(limit) = &lengths.limit {
+        fields.insert(limit.clone(), json!(ask.max_tokens));
+    }
+    if lengths.least {
         fields.insert("min_tokens".to_owned(), json!(ask.max_tokens));
     }
     if let Some(Value::String(user)) = fields.get_mut("user")
@@ -57,359 +73,61 @@ pub(super) fn own_body(shared: &Map<String, Value>, ask: &Ask<'_>, min_tokens: b
     fields
 }
 
-/// What an event says; an error, in words, where it is not the protocol's JSON. The answer's text is appended
-/// to `text` where that is kept.
-pub(super) fn read(event: &SseEvent<'_>, text: Option<&mut String>) -> Result<Payload, String> {
-    if event.data == DONE.as_bytes() {
+/// What an event says; an error, in words, where it is no JSON. The answer's text is appended to `text` where that
+/// is kept.
+pub(super) fn read(event: &Event<'_>, text: Option<&mut String>) -> Result<Payload, String> {
+    let data = event.data;
+    if data.trim_ascii() == DONE.as_bytes() {
         return Ok(Payload { done: true, ..Payload::default() });
     }
-    match read_event(event.data) {
-        Ok(mut payload) => {
-            if event.named_error && payload.error.is_none() {
-                payload.error = Some(error_message(event.data));
-            }
-            if let Some(text) = text
-                && payload.answer
-            {
-                push_text(event.data, text);
-            }
-            Ok(payload)
+    match event.name {
+        Name::Message if data.trim_ascii().is_empty() => Ok(Payload::passed_over()),
+        Name::Message => read_message(data, text),
+        Name::Error => {
+            let message = match error_message(data) {
+                message if message.is_empty() => "an error event without a message".to_owned(),
+                message => message,
+            };
+            Ok(Payload { error: Some(message), ..Payload::default() })
         }
-        Err(_) if event.named_error => {
-            let error = Some(clip(&String::from_utf8_lossy(event.data)));
-            Ok(Payload { error, ..Payload::default() })
-        }
-        Err(error) => {
-            let data = String::from_utf8_lossy(&event.data[..event.data.len().min(120)]);
-            Err(format!("an event is not the protocol's JSON ({error}): {data}"))
-        }
+        Name::Other => Ok(Payload::passed_over()),
+        Name::Bare => Ok(Payload { error: error_of(data), ..Payload::default() }),
     }
 }
 
-/// Appends the text of an event that was read already. It is read a second time, so that an answer whose
-/// text nobody wants pays nothing.
-fn push_text(data: &[u8], text: &mut String) {
-    #[derive(Deserialize)]
-    struct Event {
-        choices: Option<Vec<Choice>>,
+fn read_message(data: &[u8], text: Option<&mut String>) -> Result<Payload, String> {
+    let payload = read_event(data).map_err(|error| {
+        let data = String::from_utf8_lossy(&data[..data.len().min(120)]);
+        format!("an event is not the protocol's JSON ({error}): {data}")
+    })?;
+    if let Some(text) = text
+        && payload.answer
+    {
+        answer_text(data, text);
     }
-    #[derive(Deserialize)]
-    struct Choice {
-        text: Option<String>,
-        delta: Option<Delta>,
-    }
-    #[derive(Deserialize)]
-    struct Delta {
-        content: Option<String>,
-    }
-    // Content that is no text, as a list of parts, adds none.
-    let Ok(Event { choices: Some(choices) }) = serde_json::from_slice(data) else { return };
-    for choice in choices {
-        text.extend(choice.text.or(choice.delta.and_then(|delta| delta.content)));
-    }
-}
-
-/// What a finish reason means; an empty one (TGI) is none.
-fn finish(word: String) -> Option<Finish> {
-    let kind = match word.as_str() {
-        "" => return None,
-        "stop" | "eos_token" => FinishKind::Stopped,
-        "abort" | "error" => FinishKind::Failed,
-        _ => FinishKind::Other,
-    };
-    Some(Finish { word, kind })
-}
-
-/// Reads one event's data; an error where it is not the protocol's JSON.
-fn read_event(data: &[u8]) -> Result<Payload, serde_json::Error> {
-    let event: Event = serde_json::from_slice(data)?;
-    let error = match event.error {
-        Some(ErrorText(text)) => Some(text),
-        None if event.object.0 => {
-            Some(event.message.unwrap_or(Loose(String::from("error without a message"))).0)
-        }
-        None => None,
-    };
-    let Choices { token, answer, finish: word } = event.choices.unwrap_or_default();
-    Ok(Payload { token, answer, finish: word.and_then(finish), usage: event.usage, error, done: false })
+    Ok(payload)
 }
 
 /// The message of a response body that is an error: nested `error.message`, flat `message`, string
 /// `error`, `detail`, else the text itself; one line, clipped.
 pub(super) fn error_message(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Body {
-        error: Option<ErrorText>,
-        message: Option<Loose>,
-        detail: Option<Loose>,
-    }
-    let text = match serde_json::from_slice::<Body>(body) {
-        Ok(Body { error: Some(ErrorText(text)), .. }) => text,
-        Ok(Body { message: Some(Loose(text)), .. }) | Ok(Body { detail: Some(Loose(text)), .. }) => text,
-        Ok(Body { .. }) | Err(_) => String::from_utf8_lossy(body).into_owned(),
-    };
-    clip(&text)
-}
-
-/// True where a JSON body has an `error` member, or is a flat error object.
-pub(super) fn is_error_body(body: &[u8]) -> bool {
-    read_event(body).is_ok_and(|payload| payload.error.is_some())
-}
-
-#[derive(Deserialize)]
-struct Event {
-    choices: Option<Choices>,
-    usage: Option<Usage>,
-    error: Option<ErrorText>,
-    #[serde(default)]
-    object: IsError,
-    message: Option<Loose>,
-}
-
-/// Whether `object` says `error`; read without a copy, since every event has it.
-#[derive(Default)]
-struct IsError(bool);
-
-impl<'de> Deserialize<'de> for IsError {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Look;
-        impl Visitor<'_> for Look {
-            type Value = IsError;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("the name of an object")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<IsError, E> {
-                Ok(IsError(text == "error"))
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<IsError, E> {
-                Ok(IsError(false))
-            }
-        }
-        deserializer.deserialize_any(Look)
+    match error_body_text(body) {
+        Some(text) => clip(&text),
+        None => clip(&String::from_utf8_lossy(body)),
     }
 }
 
-/// All choices of an event taken together.
-#[derive(Default)]
-struct Choices {
-    token: bool,
-    answer: bool,
-    finish: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for Choices {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fold;
-        impl<'de> Visitor<'de> for Fold {
-            type Value = Choices;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a list of choices")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Choices, A::Error> {
-                let mut all = Choices::default();
-                while let Some(choice) = list.next_element::<Choice>()? {
-                    let delta = choice.delta.unwrap_or_default();
-                    let answer = choice.text.0 || delta.content.0 || delta.tool_calls.0;
-                    all.answer |= answer;
-                    all.token |= answer || delta.reasoning.0 || delta.reasoning_content.0;
-                    all.finish = all
-                        .finish
-                        .or(choice.finish_reason.map(|reason| reason.0))
-                        .filter(|reason| !reason.is_empty());
-                }
-                Ok(all)
-            }
-        }
-        deserializer.deserialize_seq(Fold)
-    }
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    delta: Option<Delta>,
-    #[serde(default)]
-    text: Present,
-    finish_reason: Option<Loose>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Delta {
-    content: Present,
-    reasoning: Present,
-    reasoning_content: Present,
-    tool_calls: Present,
-}
-
-/// Only whether a text or a list is there and not empty.
-#[derive(Default)]
-struct Present(bool);
-
-impl<'de> Deserialize<'de> for Present {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Look;
-        impl<'de> Visitor<'de> for Look {
-            type Value = Present;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("text, a list or null")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Present, E> {
-                Ok(Present(!text.is_empty()))
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Present, E> {
-                Ok(Present(false))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Present, A::Error> {
-                let mut any = false;
-                while list.next_element::<IgnoredAny>()?.is_some() {
-                    any = true;
-                }
-                Ok(Present(any))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Present, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Present(true))
-            }
-        }
-        deserializer.deserialize_any(Look)
-    }
-}
-
-/// A text; anything else that is there is taken as its JSON-like form, so that an odd error stays an error.
-struct Loose(String);
-
-impl<'de> Deserialize<'de> for Loose {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ErrorText::deserialize(deserializer).map(|text| Loose(text.0))
-    }
-}
-
-/// The message of an error member: a text, or an object with a message.
-struct ErrorText(String);
-
-impl<'de> Deserialize<'de> for ErrorText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Look;
-        impl<'de> Visitor<'de> for Look {
-            type Value = ErrorText;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an error")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<ErrorText, E> {
-                Ok(ErrorText(text.to_owned()))
-            }
-
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<ErrorText, E> {
-                Ok(ErrorText(value.to_string()))
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<ErrorText, E> {
-                Ok(ErrorText(value.to_string()))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<ErrorText, E> {
-                Ok(ErrorText(value.to_string()))
-            }
-
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<ErrorText, E> {
-                Ok(ErrorText(value.to_string()))
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<ErrorText, E> {
-                Ok(ErrorText(String::new()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ErrorText, A::Error> {
-                let mut all = Vec::new();
-                while let Some(item) = list.next_element::<ErrorText>()? {
-                    all.push(item.0);
-                }
-                Ok(ErrorText(all.join("; ")))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ErrorText, A::Error> {
-                let (mut message, mut other) = (None, String::from("error without a message"));
-                while let Some(key) = map.next_key::<Loose>()? {
-                    let value = map.next_value::<Loose>()?.0;
-                    match key.0.as_str() {
-                        "message" | "msg" => message = Some(value),
-                        "type" => other = value,
-                        _ => {}
-                    }
-                }
-                Ok(ErrorText(message.unwrap_or(other)))
-            }
-        }
-        deserializer.deserialize_any(Look)
-    }
+/// The message of a JSON body that has an `error` member, or is a flat error object.
+pub(super) fn error_of(body: &[u8]) -> Option<String> {
+    is_error(body).then(|| error_message(body))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(data: &str) -> Payload {
-        read_event(data.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn a_role_only_empty_or_null_content_is_no_token() {
-        for delta in [
-            r#"{"role":"assistant"}"#,
-            r#"{"role":"assistant","content":""}"#,
-            r#"{"content":null}"#,
-            "{}",
-            "null",
-        ] {
-            assert_eq!(
-                read(&format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#)),
-                Payload::default(),
-                "{delta}"
-            );
-        }
-        assert!(!read(r#"{"choices":[{"text":""}]}"#).token);
-        assert!(!read(r#"{"choices":[{"delta":{"tool_calls":[],"reasoning_content":null}}]}"#).token);
-        assert_eq!(read(r#"{"prompt_progress":{"total":4}}"#), Payload::default());
-    }
-
-    #[test]
-    fn text_reasoning_and_tool_calls_are_tokens_and_reasoning_is_no_answer() {
-        let both = |payload: Payload| (payload.token, payload.answer);
-        assert_eq!(both(read(r#"{"choices":[{"delta":{"content":"a\n"}}]}"#)), (true, true));
-        assert_eq!(both(read(r#"{"choices":[{"text":" "}]}"#)), (true, true));
-        assert_eq!(both(read(r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#)), (true, true));
-        assert_eq!(both(read(r#"{"choices":[{"delta":{"reasoning":"a"}}]}"#)), (true, false));
-        assert_eq!(both(read(r#"{"choices":[{"delta":{"reasoning_content":"a"}}]}"#)), (true, false));
-    }
-
-    #[test]
-    fn an_empty_finish_reason_is_none() {
-        assert_eq!(read(r#"{"choices":[{"text":"a","finish_reason":""}]}"#).finish, None);
-        assert_eq!(
-            read(r#"{"choices":[{"text":"a","finish_reason":"length"}]}"#).finish,
-            Some(Finish { word: "length".to_owned(), kind: FinishKind::Other })
-        );
-    }
-
-    #[test]
-    fn a_finish_reason_means_a_stop_a_failure_or_another_end() {
-        let kind = |word: &str| finish(word.to_owned()).map(|finish| finish.kind);
-        assert_eq!([kind("stop"), kind("eos_token")], [Some(FinishKind::Stopped); 2]);
-        assert_eq!([kind("abort"), kind("error")], [Some(FinishKind::Failed); 2]);
-        assert_eq!([kind("length"), kind("tool_calls")], [Some(FinishKind::Other); 2]);
-        assert_eq!(kind(""), None);
+    fn read_named(name: Name, data: &str) -> Payload {
+        read(&Event { data: data.as_bytes(), name }, None).unwrap()
     }
 
     #[test]
@@ -421,49 +139,55 @@ mod tests {
             r#"{"choices":[{"delta":{"reasoning_content":"hm"}}]}"#,
             r#"{"choices":[{"text":"\nb"}],"usage":null}"#,
             r#"{"choices":[{"delta":{"content":null,"tool_calls":[{"index":0}]}}]}"#,
+            r#"{"choices":[{"delta":{"content":6}},{"delta":{"content":true}}],"choices":null}"#,
+            r#"{"choices":[{"delta":{"content":7.5}},5,{"delta":"x"}]}"#,
+            r#"{"choices":[{"delta":{"content":"\ud83d"}}]}"#,
+            r#"{"choices":[{"delta":{"refusal":"no"}}]}"#,
             DONE,
         ] {
-            let event = SseEvent { data: data.as_bytes(), named_error: false };
-            super::read(&event, Some(&mut text)).unwrap();
+            let event = Event { data: data.as_bytes(), name: Name::Message };
+            read(&event, Some(&mut text)).unwrap();
         }
-        assert_eq!(text, "a \"é\"\nb");
+        assert_eq!(text, "a \"é\"\nb7.5\u{fffd}no");
     }
 
     #[test]
-    fn usage_is_read_beside_choices_and_without() {
-        let usage = read(r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":8,"prompt_tokens_details":{"cached_tokens":2}}}"#).usage.unwrap();
-        assert_eq!((usage.prompt_tokens, usage.completion_tokens), (Some(3), Some(8)));
-        assert_eq!(usage.prompt_tokens_details.unwrap().cached_tokens, Some(2));
-        assert_eq!(read(r#"{"choices":[{"text":"a"}],"usage":null}"#).usage, None);
-        assert!(
-            read(r#"{"choices":[{"text":"a"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}"#)
-                .usage
-                .is_some()
-        );
-    }
-
-    #[test]
-    fn every_engines_error_is_an_error_with_its_message() {
-        for (data, message) in [
-            (r#"{"error":{"message":"m","type":"t","param":null,"code":500}}"#, "m"),
-            (r#"{"error":{"object":"error","message":"m","type":"t","param":null,"code":503}}"#, "m"),
-            (r#"{"error":{"code":500,"message":"m","type":"server_error"}}"#, "m"),
-            (r#"{"error":{"message":"m","http_status_code":422}}"#, "m"),
-            (r#"{"error":"m","error_type":"overloaded"}"#, "m"),
-            (r#"{"object":"error","message":"m","code":400}"#, "m"),
-            (r#"{"error":{"type":"t"}}"#, "t"),
+    fn an_event_without_data_or_of_another_name_says_nothing() {
+        for (name, data) in [
+            (Name::Message, ""),
+            (Name::Message, " \n"),
+            (Name::Message, "null"),
+            (Name::Message, "5"),
+            (Name::Message, "\"keep-alive\""),
+            (Name::Message, "[1]"),
+            (Name::Other, ""),
+            (Name::Other, r#"{"type":"ping"}"#),
+            (Name::Other, "no JSON"),
         ] {
-            assert_eq!(read(data).error.as_deref(), Some(message), "{data}");
+            assert_eq!(read_named(name, data), Payload::passed_over(), "{name:?} {data}");
         }
-        assert_eq!(read(r#"{"error":null,"choices":[]}"#).error, None);
+        assert!(read_named(Name::Other, DONE).done, "the marker is one, whatever the event calls itself");
+        assert!(read_named(Name::Message, "[DONE] ").done);
     }
 
     #[test]
-    fn what_is_not_the_protocols_json_is_refused() {
-        for data in ["", "hello", "{", "5", "[1]", r#"{"choices":5}"#, "\u{fffd}"] {
-            assert!(read_event(data.as_bytes()).is_err(), "{data}");
+    fn an_event_that_calls_itself_an_error_is_one() {
+        for (data, message) in [
+            (r#"{"code":400,"message":"too long"}"#, "too long"),
+            (r#"{"error":{"message":"m"}}"#, "m"),
+            ("the engine died", "the engine died"),
+            ("", "an error event without a message"),
+        ] {
+            assert_eq!(read_named(Name::Error, data).error.as_deref(), Some(message));
         }
-        assert!(read_event(b"{\"choices\":[{\"text\":\"\xff\"}]}").is_err());
+    }
+
+    #[test]
+    fn a_line_of_json_is_an_error_or_nothing() {
+        assert_eq!(read_named(Name::Bare, r#"{"error":{"message":"m"}}"#).error.as_deref(), Some("m"));
+        for data in ["{", r#"{"choices":[{"text":"a"}]}"#, r#"{"error":null}"#] {
+            assert_eq!(read_named(Name::Bare, data), Payload::default(), "{data}");
+        }
     }
 
     #[test]
@@ -472,7 +196,33 @@ mod tests {
         assert_eq!(error_message(br#"{"object":"error","message":"a"}"#), "a");
         assert_eq!(error_message(br#"{"error":"a","error_type":"b"}"#), "a");
         assert_eq!(error_message(br#"{"detail":"Not Found"}"#), "Not Found");
+        assert_eq!(error_message(br#"[{"error":{"message":"in a list"}}]"#), "in a list");
+        assert_eq!(error_message(br#"{"error":"first"}{"error":"second"}"#), "first");
         assert_eq!(error_message(b"plain"), "plain");
+        assert_eq!(error_message(b"{\"error\":\"cut in its mid"), "{\"error\":\"cut in its mid");
         assert_eq!(error_message("é".repeat(1000).as_bytes()).chars().count(), 301);
+    }
+
+    #[test]
+    fn a_body_is_an_error_where_it_says_so() {
+        for body in [
+            r#"{"error":{"message":"m"}}"#,
+            "{\n  \"error\": \"m\"\n}\n",
+            r#"{"object":"error","message":"m"}"#,
+            r#"{"message":"m","code":500}"#,
+            r#"[{"error":{"message":"m"}}]"#,
+        ] {
+            assert_eq!(error_of(body.as_bytes()).as_deref(), Some("m"), "{body}");
+        }
+        for body in [
+            "",
+            "{}",
+            "<html>",
+            r#"{"error":null}"#,
+            r#"{"error":false}"#,
+            r#"{"choices":[],"message":"m","code":500}"#,
+        ] {
+            assert_eq!(error_of(body.as_bytes()), None, "{body}");
+        }
     }
 }

@@ -4,23 +4,32 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::schema::unit::Body;
+use crate::schema::unit::{Body, Content, Message};
 
 use crate::load::protocol::openai;
-use crate::load::protocol::terms::Ask;
+use crate::load::protocol::terms::{Ask, Lengths};
 
 pub(super) const PATH: &str = "/v1/chat/completions";
 
 /// The conversation so far goes as messages.
-pub(super) fn body(shared: &Map<String, Value>, ask: &Ask<'_>, min_tokens: bool) -> String {
-    let mut fields = openai::own_body(shared, ask, min_tokens);
-    let message = |role: &str, content: &str| json!({"role": role, "content": content});
-    let mut messages: Vec<Value> =
-        ask.former.iter().map(|former| message(&former.role, &former.content)).collect();
+pub(super) fn body(shared: &Map<String, Value>, ask: &Ask<'_>, lengths: &Lengths) -> String {
+    let mut fields = openai::own_body(shared, ask, lengths);
+    let mut messages: Vec<Value> = ask.former.iter().map(message).collect();
     match ask.body {
-        Body::Text(text) => messages.push(message("user", text)),
-        Body::Messages(new) => messages.extend(new.iter().map(|new| message(&new.role, &new.content))),
+        Body::Text(text) => messages.push(json!({"role": "user", "content": text})),
+        Body::Messages(new) => messages.extend(new.iter().map(message)),
     }
     fields.insert("messages".to_owned(), Value::Array(messages));
     Value::Object(fields).to_string()
+}
+
+fn message(message: &Message) -> Value {
+    let content = match &message.content {
+        Content::Text(text) => json!(text),
+        Content::Json(value) => value.clone(),
+    };
+    let mut fields = message.more.clone();
+    fields.insert("role".to_owned(), json!(message.role));
+    fields.insert("content".to_owned(), content);
+    Value::Object(fields)
 }

@@ -1,8 +1,7 @@
 //! What every protocol speaks of: what is asked for, how an answer is cut into events, and what an event says.
 
-use serde::Deserialize;
-
 use crate::schema::unit::{Body, Message};
+use crate::secrets::from_outside;
 
 /// One request, before a protocol makes bytes of it.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +14,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) former: &'a [Message],
     pub(crate) body: &'a Body,
     pub(crate) max_tokens: u32,
+}
+
+/// The fields of a body that say how long an answer may be, and how long it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lengths {
+    /// The field with the output limit; none: it is left out.
+    pub(crate) limit: Option<String>,
+    /// The length is forced, and the server takes that as a least length too.
+    pub(crate) least: bool,
 }
 
 /// How the body of an answer is cut into events.
@@ -43,6 +51,15 @@ pub(crate) struct Payload {
     pub(crate) error: Option<String>,
     /// It is the marker that ends the answer.
     pub(crate) done: bool,
+    /// It says nothing to a stop-watch, or something in it that should does not.
+    pub(crate) passed_over: bool,
+}
+
+impl Payload {
+    /// Of an event that says nothing.
+    pub(crate) fn passed_over() -> Payload {
+        Payload { passed_over: true, ..Payload::default() }
+    }
 }
 
 /// Why generation ended.
@@ -65,34 +82,57 @@ pub(crate) enum FinishKind {
 }
 
 /// The server's token counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
-    pub(crate) prompt_tokens: Option<u32>,
-    pub(crate) completion_tokens: Option<u32>,
-    pub(crate) prompt_tokens_details: Option<PromptDetails>,
+    pub(crate) prompt: Option<u32>,
+    pub(crate) completion: Option<u32>,
+    /// Of the prompt, from the prefix cache.
+    pub(crate) cached: Option<u32>,
+    /// Of the output, reasoning, shown or not.
+    pub(crate) reasoning: Option<u32>,
 }
 
-/// Details of a prompt's count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct PromptDetails {
-    pub(crate) cached_tokens: Option<u32>,
-}
+/// The most characters that are kept of a text from outside.
+const CLIP_CHARACTERS: usize = 300;
 
-/// One line of at most 300 characters.
+/// One line of at most 300 characters, then `…`, safe to show. A key is hidden before the cut, which would leave half
+/// of it.
 pub(crate) fn clip(text: &str) -> String {
+    let text = from_outside(text);
     let mut line = String::new();
+    let mut room = CLIP_CHARACTERS;
     for word in text.split_whitespace() {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    match line.char_indices().nth(300) {
-        None => line,
-        Some((end, _)) => {
-            line.truncate(end);
+        let space = usize::from(!line.is_empty());
+        if room < space {
             line.push('…');
-            line
+            return line;
         }
+        line.extend(" ".get(..space));
+        room -= space;
+        match word.char_indices().nth(room) {
+            None => line.push_str(word),
+            Some((end, _)) => {
+                line.push_str(&word[..end]);
+                line.push('…');
+                return line;
+            }
+        }
+        room -= word.chars().count();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_clipped_to_one_line_of_300_characters() {
+        assert_eq!(clip(" a\n b\tc "), "a b c");
+        assert_eq!(clip(&"é".repeat(300)), "é".repeat(300));
+        assert_eq!(clip(&"é".repeat(301)), format!("{}…", "é".repeat(300)));
+        assert_eq!(clip(&"ab ".repeat(100)), "ab ".repeat(100).trim_end());
+        assert_eq!(clip(&"ab ".repeat(101)), format!("{}…", "ab ".repeat(100)));
+        assert_eq!(clip(&format!("{} b", "a".repeat(300))), format!("{}…", "a".repeat(300)));
     }
 }

@@ -2,13 +2,15 @@
 //! bytes mean is the protocol's to say.
 
 use crate::schema::plan::Sampling;
-use crate::schema::record::{Chunks, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts};
+use crate::schema::record::{
+    Chunks, FailureKind, MissingSign, Outcome, RequestRecord, StampKind, TokenCounts,
+};
 use crate::schema::target::{Capabilities, ProtocolName};
 use crate::schema::unit::{Phase, Unit};
 
 use crate::load::http::http1::{Content, Head, Part, ResponseParser};
 use crate::load::http::json_stream::JsonStreamParser;
-use crate::load::http::sse::{Event, SseParser};
+use crate::load::http::sse::{Event, Name, SseParser};
 use crate::load::protocol::Protocol;
 use crate::load::protocol::terms::{FinishKind, Framing, clip};
 use crate::load::request::seen::{Arrival, Expect, Seen, expect};
@@ -17,6 +19,13 @@ use crate::load::request::seen::{Arrival, Expect, Seen, expect};
 const MESSAGE_LIMIT: usize = 64 << 10;
 /// An answer that comes whole may not be longer than this.
 const WHOLE_LIMIT: usize = 16 << 20;
+/// An answer is cut when it has more token-carrying events than both of these: so many, and so many for each token
+/// that was asked for.
+const EVENTS_LIMIT: u64 = 100_000;
+const EVENTS_A_TOKEN: u64 = 100;
+/// Or when its body has more bytes than these together.
+const BYTES_LIMIT: u64 = 64 << 20;
+const BYTES_A_TOKEN: u64 = 64 << 10;
 
 /// What is to be done after a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +34,8 @@ pub(crate) enum Progress {
     More,
     /// The response is complete.
     End,
+    /// The answer is complete, or has failed by its own word. What is left of the response is nothing of it.
+    Over,
     /// It is not readable as an answer: close the connection.
     Stop,
 }
@@ -32,7 +43,7 @@ pub(crate) enum Progress {
 /// Why reading ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// By the response's own end, or by [`Progress::Stop`].
+    /// By the answer's own end, or by [`Progress::Stop`].
     Read,
     /// The connection closed or broke before that.
     Broken(String),
@@ -48,9 +59,12 @@ pub(crate) struct Answer {
     http: ResponseParser,
     events: Events,
     seen: Seen,
-    /// A body that is kept: of an answer that comes whole, or of what is no answer.
+    /// A body that is kept: of an answer that comes whole, or of what is no answer so far.
     body: Vec<u8>,
+    body_bytes: u64,
     surplus: bool,
+    /// It is far longer than was asked for.
+    endless: bool,
 }
 
 /// Cuts a body into events.
@@ -70,12 +84,13 @@ impl Answer {
     /// The same with a framing of its own.
     pub(crate) fn framed(framing: Framing, expect: Expect, sent_us: u64) -> Answer {
         let events = match framing {
-            Framing::Sse => Events::Sse(SseParser::default()),
+            Framing::Sse => Events::Sse(SseParser::new(expect.protocol.end_marker())),
             Framing::JsonStream => Events::JsonStream(JsonStreamParser::default()),
             Framing::Whole => Events::Whole,
         };
         let seen = Seen::new(expect, sent_us);
-        Answer { http: ResponseParser::default(), events, seen, body: Vec::new(), surplus: false }
+        let (http, body) = (ResponseParser::default(), Vec::new());
+        Answer { http, events, seen, body, body_bytes: 0, surplus: false, endless: false }
     }
 
     /// Bytes have come.
@@ -98,6 +113,14 @@ impl Answer {
         self.http.is_done() && self.http.head().keep_alive && !self.surplus
     }
 
+    /// What is still to come of the response when the answer is over, where the connection may carry another
+    /// request after it.
+    pub(crate) fn rest(&self) -> Option<ResponseParser> {
+        let is_open = !self.http.is_done() && !self.http.ends_with_connection();
+        let reusable = is_open && self.http.head().keep_alive && !self.surplus;
+        (self.seen.is_over() && reusable).then(|| self.http.clone())
+    }
+
     /// Takes what one read brought.
     pub(crate) fn read(&mut self, bytes: &[u8], arrival: Arrival) -> Progress {
         self.seen.begin_read(arrival);
@@ -114,7 +137,8 @@ impl Answer {
                 }
                 Ok(Some(Part::End)) => newest_is_last = false,
                 Err(error) => {
-                    self.seen.unreadable = Some(error.to_string().into());
+                    self.surplus = true;
+                    self.refuse(error.to_string());
                     break;
                 }
             }
@@ -123,7 +147,18 @@ impl Answer {
         self.surplus |= self.http.is_done() && !input.is_empty();
         let is_newest = newest_is_last && !arrival.beyond && (self.http.at_seam() || self.http.is_done());
         self.seen.end_read(arrival, is_newest);
-        if self.seen.unreadable.is_some() {
+        self.progress()
+    }
+
+    fn progress(&mut self) -> Progress {
+        if self.seen.is_over() {
+            return if self.http.is_done() { Progress::End } else { Progress::Over };
+        }
+        let asked = u64::from(self.seen.expect.max_tokens);
+        let events = EVENTS_LIMIT.max(EVENTS_A_TOKEN * asked);
+        let bytes = BYTES_LIMIT + BYTES_A_TOKEN * asked;
+        self.endless |= self.body_bytes > bytes || self.seen.chunks.len() as u64 > events;
+        if self.endless || self.seen.unreadable.is_some() {
             Progress::Stop
         } else if self.http.is_done() {
             Progress::End
@@ -132,17 +167,17 @@ impl Answer {
         }
     }
 
-    /// Takes what one read brought of an answer whose framing is off already, as HTTP/2's is: its head,
-    /// where that is among it, then pieces of its body.
+    /// Takes what one read brought of an answer whose framing is off already, as HTTP/2's is: its head and where
+    /// that leads, where it is among it, then pieces of its body.
     pub(crate) fn read_frames<'a>(
         &mut self,
-        head: Option<Head>,
+        head: Option<(Head, Option<Box<str>>)>,
         frames: impl IntoIterator<Item = &'a [u8]>,
         arrival: Arrival,
     ) -> Progress {
         self.seen.begin_read(arrival);
-        if let Some(head) = head {
-            self.http.take_read_head(head);
+        if let Some((head, location)) = head {
+            self.http.take_read_head(head, location);
             self.seen.headers_us = Some(arrival.at_us);
         }
         let mut newest_is_last = false;
@@ -151,12 +186,14 @@ impl Answer {
         }
         // What comes next may have come before this read's return, which is its stamp, was noted.
         self.seen.end_read(Arrival { beyond: true, ..arrival }, newest_is_last && !arrival.beyond);
-        if self.seen.unreadable.is_some() { Progress::Stop } else { Progress::More }
+        self.progress()
     }
 
     /// What came cannot be read, for a cause that was found elsewhere.
     pub(crate) fn refuse(&mut self, why: String) {
-        self.seen.unreadable.get_or_insert(why.into());
+        if !self.seen.is_over() {
+            self.seen.unreadable.get_or_insert(why.into());
+        }
     }
 
     /// The connection closed; true where that is the response's proper end.
@@ -166,6 +203,7 @@ impl Answer {
 
     /// Takes a piece of the body; true where its last byte ends a token-carrying event.
     fn take_body(&mut self, body: &[u8], arrival: Arrival) -> bool {
+        self.body_bytes += body.len() as u64;
         if !self.is_answer() {
             self.keep(body, MESSAGE_LIMIT);
             return false;
@@ -178,16 +216,23 @@ impl Answer {
         let unreadable = match &mut self.events {
             Events::Sse(parser) => parser.feed(body, take).err().map(|error| error.to_string()),
             Events::JsonStream(parser) => parser
-                .feed(body, |data, end| take(Event { data, named_error: false }, end))
+                .feed(body, |data, end| take(Event { data, name: Name::Message }, end))
                 .err()
                 .map(|error| error.to_string()),
             Events::Whole => {
+                self.endless |= self.body.len() + body.len() > WHOLE_LIMIT;
                 self.keep(body, WHOLE_LIMIT);
                 return false;
             }
         };
-        if unreadable.is_some() {
-            self.seen.unreadable = unreadable.map(Into::into);
+        if let Some(why) = unreadable {
+            self.refuse(why);
+        }
+        // Until the first event it may be no stream: then it is a message.
+        if self.seen.first_event_us.is_none() {
+            self.keep(body, MESSAGE_LIMIT);
+        } else if self.body.capacity() > 0 {
+            self.body = Vec::new();
         }
         match self.events {
             // A line end behind a value, as NDJSON has it, is part of its line.
@@ -198,14 +243,10 @@ impl Answer {
         }
     }
 
-    /// By its head the body is an answer, as the framing has it.
+    /// By its head the body may be an answer. Its content type says nothing: gateways send streams as JSON.
     fn is_answer(&self) -> bool {
         let head = self.http.head();
-        let is_framed = match self.events {
-            Events::Sse(_) => head.content != Content::Json,
-            Events::JsonStream(_) | Events::Whole => true,
-        };
-        head.status == 200 && !head.encoded && is_framed
+        head.status == 200 && !head.encoded
     }
 
     fn keep(&mut self, body: &[u8], limit: usize) {
@@ -217,18 +258,47 @@ impl Answer {
     fn take_whole(&mut self) {
         let at_us = self.seen.previous_us;
         let arrival = Arrival { at_us, lag_us: 0, kernel: true, beyond: false, earliest_us: 0 };
-        self.seen.take_event(&Event { data: &self.body, named_error: false }, arrival);
+        self.seen.take_event(&Event { data: &self.body, name: Name::Message }, arrival);
         self.seen.end_read(arrival, true);
     }
 
-    /// Writes all that was seen, and how it ended, into the request's record; gives the text, where it is kept.
-    pub(crate) fn finish(mut self, ending: Ending, record: &mut RequestRecord) -> Option<String> {
-        if matches!(self.events, Events::Whole) && ending == Ending::Read && self.is_answer() {
-            self.take_whole();
+    /// Takes what only the end tells to be complete: the answer that comes whole, an event without its blank line, a
+    /// body that is an error instead of a stream.
+    fn take_rest(&mut self, ending: &Ending) {
+        let at_us = self.seen.previous_us;
+        let arrival = Arrival { at_us, lag_us: 0, kernel: true, beyond: false, earliest_us: 0 };
+        let seen = &mut self.seen;
+        match &mut self.events {
+            Events::Sse(parser) => {
+                parser.flush(|event, _| seen.take_last_event(&event, arrival));
+                seen.end_read(arrival, true);
+            }
+            Events::Whole if *ending == Ending::Read && !self.endless => self.take_whole(),
+            Events::JsonStream(_) | Events::Whole => {}
         }
-        record.outcome = self.outcome(ending);
+        if self.seen.first_event_us.is_none() && self.seen.error.is_none() {
+            let message = self.seen.expect.protocol.error_of(&self.body);
+            self.seen.error = message.map(Into::into);
+        }
+    }
+
+    /// Writes all that was seen, and how it ended, into the request's record; gives the text, where it is kept.
+    /// `asked`: method and path, for a message.
+    pub(crate) fn finish(
+        mut self,
+        ending: Ending,
+        asked: &str,
+        record: &mut RequestRecord,
+    ) -> Option<String> {
+        if ending != Ending::Cancelled && self.is_answer() {
+            self.take_rest(&ending);
+        }
+        record.outcome = self.outcome(ending, asked);
+        record.missing_sign = self.missing_sign().filter(|_| record.outcome == Outcome::Completed);
         let seen = self.seen;
+        record.passed_over = seen.passed_over;
         record.status = Some(self.http.head().status).filter(|status| *status != 0);
+        record.gateway = self.http.head().gateway;
         record.headers_us = seen.headers_us;
         record.first_event_us = seen.first_event_us;
         record.first_token_us = seen.first_token_us;
@@ -244,17 +314,24 @@ impl Answer {
         seen.text.map(|text| *text)
     }
 
-    fn outcome(&mut self, ending: Ending) -> Outcome {
-        let head = self.http.head();
-        let failed = |kind, detail: &str| Outcome::Failed { kind, detail: clip(detail) };
-        if let Some(error) = &self.seen.error {
+    fn outcome(&self, ending: Ending, asked: &str) -> Outcome {
+        let seen = &self.seen;
+        if let Some(error) = &seen.error {
             return failed(FailureKind::ErrorEvent, error);
         }
-        if head.status != 0 && head.status != 200 {
-            let message = self.seen.expect.protocol.message_of(&self.body);
-            return failed(FailureKind::Status, format!("{} {message}", head.status).trim());
+        if !matches!(self.http.head().status, 0 | 200) {
+            return failed(FailureKind::Status, &self.refusal(asked));
         }
-        if let Some(what) = &self.seen.unreadable {
+        if seen.done {
+            return self.outcome_of_answer();
+        }
+        if self.endless {
+            let (events, bytes) = (seen.chunks.len(), self.body_bytes);
+            let asked = seen.expect.max_tokens;
+            let detail = format!("cut after {events} events, {bytes} bytes: {asked} tokens were asked for");
+            return failed(FailureKind::Endless, &detail);
+        }
+        if let Some(what) = &seen.unreadable {
             return failed(FailureKind::Protocol, what);
         }
         match ending {
@@ -265,36 +342,66 @@ impl Answer {
         }
     }
 
+    /// A status that is no answer, in words.
+    fn refusal(&self, asked: &str) -> String {
+        let status = self.http.head().status;
+        match self.http.location() {
+            Some(location) => format!("{asked}: {status} redirects to {location}"),
+            None => format!("{asked}: {status} {}", self.seen.expect.protocol.message_of(&self.body)),
+        }
+    }
+
     fn outcome_of_whole_body(&self) -> Outcome {
-        let (head, seen) = (self.http.head(), &self.seen);
-        let failed = |kind, detail: &str| Outcome::Failed { kind, detail: clip(detail) };
+        let head = self.http.head();
         if head.encoded {
             return failed(FailureKind::Protocol, "the answer is compressed, which was not asked for");
         }
         let is_sse = matches!(self.events, Events::Sse(_));
-        if is_sse && head.content == Content::Json {
-            return match seen.expect.protocol.error_of(&self.body) {
-                Some(message) => failed(FailureKind::ErrorEvent, &message),
-                None => {
-                    failed(FailureKind::Protocol, "the answer is one JSON body instead of an event stream")
-                }
-            };
+        if is_sse && self.seen.first_event_us.is_none() {
+            let text = self.body.trim_ascii_start();
+            if matches!(text.first(), Some(b'{' | b'[')) {
+                let what = "the answer is one JSON body instead of an event stream";
+                return failed(FailureKind::Protocol, what);
+            }
+            let begins_as_stream = [":", "data", "event", "id", "retry"].iter().any(|field| {
+                // What is cut off within its first field may be one too.
+                text.starts_with(field.as_bytes()) || field.as_bytes().starts_with(text)
+            });
+            if !begins_as_stream || head.content == Content::Other {
+                let text = String::from_utf8_lossy(text);
+                return failed(FailureKind::Protocol, &format!("the answer is not an event stream: {text}"));
+            }
         }
-        if is_sse && head.content == Content::Other && seen.first_event_us.is_none() {
-            return failed(FailureKind::Protocol, "the answer is not an event stream");
-        }
-        let Some(finish) = &seen.finish else {
-            return failed(FailureKind::Truncated, "the stream ended without a finish_reason");
-        };
-        if finish.kind == FinishKind::Failed {
-            return failed(FailureKind::ErrorEvent, &format!("finish_reason {}", finish.word));
-        }
-        if seen.expect.done_marker && !seen.done {
-            let marker = seen.expect.protocol.end_marker();
-            return failed(FailureKind::Truncated, &format!("the stream ended without {marker}"));
+        self.outcome_of_answer()
+    }
+
+    /// How an answer ended whose end has come: by the marker, or by the end of the body.
+    fn outcome_of_answer(&self) -> Outcome {
+        let seen = &self.seen;
+        match &seen.finish {
+            Some(finish) if finish.kind == FinishKind::Failed => {
+                return failed(FailureKind::ErrorEvent, &format!("finish_reason {}", finish.word));
+            }
+            Some(_) => {}
+            None if seen.done && seen.is_counted() => {}
+            None => return failed(FailureKind::Truncated, "the stream ended without a finish_reason"),
         }
         seen.short_output().map_or(Outcome::Completed, |detail| failed(FailureKind::ShortOutput, &detail))
     }
+
+    /// What a complete answer lacks of the signs of its end.
+    fn missing_sign(&self) -> Option<MissingSign> {
+        let has_marker = matches!(self.events, Events::Sse(_)) && self.seen.expect.done_marker;
+        match &self.seen.finish {
+            None => Some(MissingSign::FinishReason),
+            Some(_) if has_marker && !self.seen.done => Some(MissingSign::DoneMarker),
+            Some(_) => None,
+        }
+    }
+}
+
+fn failed(kind: FailureKind, detail: &str) -> Outcome {
+    Outcome::Failed { kind, detail: clip(detail) }
 }
 
 /// The empty record of a request, to be filled as it is played.
@@ -318,6 +425,7 @@ pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect
         last_token_us: None,
         end_us: 0,
         connect_us: None,
+        late_ack: None,
         reader_lag_max_us: 0,
         stamps: StampKind::Read,
         replayed: false,
@@ -326,6 +434,9 @@ pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect
         forced_length: expect.forced,
         status: None,
         finish_reason: None,
+        gateway: None,
+        missing_sign: None,
+        passed_over: 0,
         outcome: Outcome::Dropped,
     }
 }
@@ -361,6 +472,7 @@ pub fn parse_answer<'a>(
             Ending::Broken("the connection closed in the response".to_owned())
         }
     });
-    answer.finish(ending, &mut record);
+    let asked = format!("POST {}", expect.protocol.path());
+    answer.finish(ending, &asked, &mut record);
     record
 }

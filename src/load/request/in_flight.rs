@@ -1,19 +1,22 @@
 //! One request from its slot to its record, whatever carries it: its turn, its due time, its answer so far.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::net::TcpStream;
 
 use crate::schema::live::LiveCounters;
-use crate::schema::record::{FailureKind, Outcome, RequestRecord};
+use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::unit::Phase;
 
 use crate::load::clock::{RealtimeOffset, RunClock};
 use crate::load::http::http2_connections::Http2Connections;
+use crate::load::http::tail::Tail;
 use crate::load::protocol::terms::clip;
 use crate::load::request::answer::{Answer, Ending};
 use crate::load::request::seen::Expect;
 use crate::load::schedule::pacer::{Ticket, Tickets};
+use crate::load::socket::acks::{self, Acks};
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
 use crate::load::socket::stamped::Connection;
@@ -21,6 +24,9 @@ use crate::load::socket::wait_bounds;
 
 /// A request whose connection closes without a byte of an answer is sent again within this time of its send, µs.
 const REPLAY_WITHIN_US: u64 = 1_000_000;
+
+/// The last bytes of an answer that leave together come within this time, µs.
+const END_WITHIN_US: u64 = 1_000;
 
 /// What the requests of one worker share.
 pub(crate) struct Client {
@@ -31,6 +37,8 @@ pub(crate) struct Client {
     /// Where HTTP/2 was asked for; the pool is not used then.
     pub(crate) http2: Option<Http2Connections>,
     pub(crate) live: Arc<LiveCounters>,
+    /// Method and path of all requests, for a message.
+    pub(crate) asked: String,
 }
 
 /// A request that is to be played.
@@ -43,6 +51,9 @@ pub(crate) struct Assignment {
     pub(crate) slot_free_us: u64,
     /// The whole request may take so long, µs.
     pub(crate) timeout_us: u64,
+    /// The acknowledgement of its answer's first bytes is put off by so much, to see whether the server waits for
+    /// it, ms. Never in the measured phase.
+    pub(crate) hold_ack_ms: Option<u16>,
 }
 
 /// A request that was played.
@@ -66,13 +77,15 @@ pub(crate) struct InFlight<'a> {
     pub(crate) connect_failure: Option<String>,
     ticket: Option<Arc<Ticket>>,
     pub(crate) answer: Option<Answer>,
+    /// As of its assignment, until it is over.
+    hold_ack_ms: Option<u16>,
     issued: bool,
     in_flight: bool,
 }
 
 impl<'a> InFlight<'a> {
     pub(crate) fn new(client: &'a Client, assignment: Assignment) -> InFlight<'a> {
-        let Assignment { record, message, expect, slot_free_us, timeout_us: _ } = assignment;
+        let Assignment { record, message, expect, slot_free_us, timeout_us: _, hold_ack_ms } = assignment;
         InFlight {
             client,
             record,
@@ -84,6 +97,7 @@ impl<'a> InFlight<'a> {
             connect_failure: None,
             ticket: None,
             answer: None,
+            hold_ack_ms: hold_ack_ms.filter(|_| acks::CHOSEN),
             issued: false,
             in_flight: false,
         }
@@ -99,6 +113,28 @@ impl<'a> InFlight<'a> {
     /// Waits for its answer from now on: what was read before belongs to a send that failed.
     pub(crate) fn await_answer(&mut self) {
         self.answer = Some(Answer::new(self.expect, self.record.sent_us.unwrap_or(0)));
+    }
+
+    /// How its answer is acknowledged now.
+    pub(crate) fn acks(&self) -> Acks {
+        if self.hold_ack_ms.is_some() { Acks::Delayed } else { Acks::Quick }
+    }
+
+    /// Its answer has begun: when that is to be acknowledged, where it is put off.
+    pub(crate) fn begin_hold(&mut self) -> Option<Instant> {
+        let begun_us = self.answer.as_ref()?.newest_us();
+        let until_us = begun_us + u64::from(self.hold_ack_ms?) * 1000;
+        self.record.late_ack = Some(Box::new(LateAck { begun_us, ..LateAck::default() }));
+        Some(self.client.clock.instant(until_us))
+    }
+
+    /// Played like any other from here on. `acknowledge`: its answer's beginning is acknowledged now, and not because
+    /// more came.
+    pub(crate) fn end_hold(&mut self, acknowledge: bool) {
+        self.hold_ack_ms = None;
+        if acknowledge && let Some(late) = &mut self.record.late_ack {
+            late.ack_us = Some(self.client.clock.now_us());
+        }
     }
 
     /// Once, and soon: a connection that was closed for lying idle shows it at once. What a server gives up
@@ -194,21 +230,31 @@ impl<'a> InFlight<'a> {
             if answer.has_begun() {
                 self.record.end_us = answer.newest_us();
             }
-            if let Some(mut connection) = self.connection.take()
-                && answer.connection_is_reusable()
-            {
+            if let Some(mut connection) = self.connection.take() {
                 connection.used = true;
-                self.client.pool.put(connection, now_us);
+                if answer.connection_is_reusable() {
+                    self.client.pool.put(connection, now_us);
+                } else if let Some(rest) = answer.rest() {
+                    self.client.pool.put_tail(Tail::new(connection, rest, now_us));
+                }
             }
+        }
+        if self.record.late_ack.as_ref().is_some_and(|late| came_with_the_end(late, self.record.end_us)) {
+            self.record.late_ack = None;
         }
         let sent = self.record.sent_us.is_some();
         match (self.connect_failure.take(), answer) {
             (Some(error), _) => self.record.outcome = failed_to_connect(&error),
-            (None, Some(answer)) => text = answer.finish(ending, &mut self.record),
+            (None, Some(answer)) => text = answer.finish(ending, &self.client.asked, &mut self.record),
             (None, None) => self.record.outcome = without_answer(&ending, sent),
         }
         Some(Ended { record: self.record, text })
     }
+}
+
+/// A server that closes the connection sends at once what waits: such bytes show nothing of acknowledgements.
+fn came_with_the_end(late: &LateAck, end_us: u64) -> bool {
+    late.ack_us.is_none() && late.next_us.is_none_or(|next_us| end_us <= next_us + END_WITHIN_US)
 }
 
 fn failed_to_connect(error: &str) -> Outcome {

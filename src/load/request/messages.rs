@@ -8,10 +8,10 @@ use url::Url;
 
 use crate::schema::plan::{HttpSettings, Sampling};
 use crate::schema::target::Capabilities;
-use crate::schema::unit::{Body, Unit, Units};
+use crate::schema::unit::{Body, Content, Message, Unit, Units};
 
 use crate::load::protocol::Protocol;
-use crate::load::protocol::terms::Ask;
+use crate::load::protocol::terms::{Ask, Lengths};
 
 /// All messages are made beforehand where they take less than this; else each one shortly before it is due.
 const CACHE_LIMIT_BYTES: usize = 32 << 20;
@@ -20,11 +20,12 @@ const CACHE_LIMIT_BYTES: usize = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Messages {
     head: Head,
+    /// Method and path, for a message.
+    asked: String,
     protocol: Protocol,
     /// What all bodies share.
     body: Map<String, Value>,
-    /// A forced length is sent as the least length too.
-    min_tokens: bool,
+    lengths: Lengths,
 }
 
 /// What all requests begin with.
@@ -60,7 +61,6 @@ impl Messages {
         api_key: Option<&str>,
         capabilities: &Capabilities,
         sampling: &Sampling,
-        close: bool,
     ) -> anyhow::Result<Messages> {
         let headers = headers(base_url, wire, api_key)?;
         let path = path(base_url, &wire.path);
@@ -69,15 +69,21 @@ impl Messages {
                 "the path {path:?} cannot be sent: it holds a space or another character that a URL may not"
             );
         }
+        let asked = format!("POST {path}");
         let head = if wire.http2 {
             Head::Http2(Box::new(http2_head(base_url, &path, &headers)?))
         } else {
-            Head::Http1(http1_head(&path, &headers, close)?)
+            Head::Http1(http1_head(&path, &headers)?)
         };
         let protocol = Protocol::of(wire.protocol);
         let body = protocol.shared_body(capabilities, sampling);
-        let min_tokens = sampling.ignore_eos && capabilities.ignore_eos && capabilities.min_tokens;
-        Ok(Messages { head, protocol, body, min_tokens })
+        let fields = &capabilities.fields;
+        let forced = sampling.ignore_eos && capabilities.ignore_eos && capabilities.min_tokens;
+        let lengths = Lengths {
+            limit: fields.limits().then(|| fields.limit.clone()),
+            least: forced && !fields.omits("min_tokens"),
+        };
+        Ok(Messages { head, asked, protocol, body, lengths })
     }
 
     /// The head of every request, but for its length; none over HTTP/1.1, where messages hold it.
@@ -86,6 +92,11 @@ impl Messages {
             Head::Http1(_) => None,
             Head::Http2(head) => Some((**head).clone()),
         }
+    }
+
+    /// Method and path, for a message.
+    pub(crate) fn asked(&self) -> &str {
+        &self.asked
     }
 
     pub(crate) fn protocol(&self) -> Protocol {
@@ -109,7 +120,7 @@ impl Messages {
 
     /// The whole message of one request.
     pub(crate) fn make(&self, ask: &Ask<'_>) -> Arc<[u8]> {
-        let body = self.protocol.body(&self.body, ask, self.min_tokens);
+        let body = self.protocol.body(&self.body, ask, &self.lengths);
         let head = match &self.head {
             Head::Http1(head) => head,
             Head::Http2(_) => return body.into_bytes().into(),
@@ -170,9 +181,19 @@ impl First {
 fn bytes(unit: &Unit) -> usize {
     let body = |body: &Body| match body {
         Body::Text(text) => text.len(),
-        Body::Messages(messages) => messages.iter().map(|message| message.content.len()).sum(),
+        Body::Messages(messages) => messages.iter().map(size).sum(),
     };
     unit.turns.iter().map(|turn| body(&turn.body)).sum()
+}
+
+/// Bytes of a message, about: what is no text is written out once, before the run.
+fn size(message: &Message) -> usize {
+    let content = match &message.content {
+        Content::Text(text) => text.len(),
+        Content::Json(value) => value.to_string().len(),
+    };
+    let more: usize = message.more.iter().map(|(name, value)| name.len() + value.to_string().len()).sum();
+    content + more
 }
 
 fn headers(
@@ -205,7 +226,7 @@ fn headers(
     Ok(headers)
 }
 
-fn http1_head(path: &str, headers: &[(String, String)], close: bool) -> anyhow::Result<Vec<u8>> {
+fn http1_head(path: &str, headers: &[(String, String)]) -> anyhow::Result<Vec<u8>> {
     let mut head = format!("POST {path} HTTP/1.1\r\n");
     for (name, value) in headers {
         let token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
@@ -215,9 +236,6 @@ fn http1_head(path: &str, headers: &[(String, String)], close: bool) -> anyhow::
             );
         }
         head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if close {
-        head.push_str("Connection: close\r\n");
     }
     Ok(head.into_bytes())
 }
@@ -263,8 +281,7 @@ fn path(base_url: &Url, endpoint: &str) -> String {
 mod tests {
     use super::*;
     use crate::schema::plan::Header;
-    use crate::schema::target::ProtocolName;
-    use crate::schema::unit::Message;
+    use crate::schema::target::{BodyFields, ProtocolName};
     use serde_json::json;
 
     fn wire(protocol: ProtocolName) -> HttpSettings {
@@ -288,7 +305,9 @@ mod tests {
             continuous_usage: true,
             eos_in_usage: true,
             done_marker: true,
+            force_length: Map::new(),
             body: Map::new(),
+            fields: BodyFields::default(),
         }
     }
 
@@ -297,7 +316,7 @@ mod tests {
 
     fn message(wire: &HttpSettings, protocol: &Capabilities, sampling: &Sampling) -> (String, Value) {
         let url = Url::parse("http://example.org:8000").unwrap();
-        let messages = Messages::new(&url, wire, Some("secret"), protocol, sampling, false).unwrap();
+        let messages = Messages::new(&url, wire, Some("secret"), protocol, sampling).unwrap();
         let unit = Unit::single("p", "a \"b\"\né", 7);
         let text = String::from_utf8(messages.first(&unit).unwrap().to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -361,7 +380,7 @@ mod tests {
         assert!(head.contains("authorization: Basic x") && !head.contains("secret"), "{head}");
         let url = Url::parse("http://h").unwrap();
         for (name, value) in [("x", "a\r\nb: c"), ("x y", "a"), ("", "a"), ("Content-Length", "3")] {
-            let refused = Messages::new(&url, &header(name, value), None, &protocol(), &PLAIN, false);
+            let refused = Messages::new(&url, &header(name, value), None, &protocol(), &PLAIN);
             assert!(refused.is_err(), "{name}: {value}");
         }
     }
@@ -377,12 +396,12 @@ mod tests {
 
     fn messages(protocol_name: ProtocolName) -> Arc<Messages> {
         let url = Url::parse("http://h").unwrap();
-        Arc::new(Messages::new(&url, &wire(protocol_name), None, &protocol(), &PLAIN, false).unwrap())
+        Arc::new(Messages::new(&url, &wire(protocol_name), None, &protocol(), &PLAIN).unwrap())
     }
 
     #[test]
     fn a_further_turn_repeats_the_conversation_and_adds_to_it() {
-        let said = |role: &str, content: &str| Message { role: role.into(), content: content.into() };
+        let said = |role: &str, content: &str| Message::text(role, content);
         let former = [said("user", "one"), said("assistant", "two")];
         let body = Body::Text("three".into());
         let ask = Ask { id: "p", model: Some("other"), former: &former, body: &body, max_tokens: 5 };

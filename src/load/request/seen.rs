@@ -4,9 +4,9 @@ use crate::schema::plan::Sampling;
 use crate::schema::record::{Chunk, Chunks, TokenCounts, TokenSource};
 use crate::schema::target::Capabilities;
 
-use crate::load::http::sse::Event;
+use crate::load::http::sse::{Event, Name};
 use crate::load::protocol::Protocol;
-use crate::load::protocol::terms::{Finish, FinishKind, Usage};
+use crate::load::protocol::terms::{Finish, FinishKind, Payload, Usage, clip};
 
 /// What a whole answer must hold.
 #[derive(Debug, Clone, Copy)]
@@ -15,8 +15,6 @@ pub(crate) struct Expect {
     pub(crate) max_tokens: u32,
     /// The server was told to ignore the end of sequence.
     pub(crate) forced: bool,
-    /// Usage was asked for on every event.
-    pub(crate) exact: bool,
     pub(crate) done_marker: bool,
     pub(crate) eos_in_usage: bool,
     /// The answer's text is needed for a further turn.
@@ -57,9 +55,16 @@ pub(super) struct Seen {
     pub(super) newest: Option<u32>,
     /// Tokens in chunks so far.
     pub(super) counted: u32,
+    /// The first token event told its own count, so that each one's is taken.
+    pub(super) by_event: bool,
     pub(super) usage: Option<Usage>,
+    /// Usage came in an event of its own, as at the end of an answer.
+    pub(super) closing_usage: bool,
     pub(super) finish: Option<Finish>,
+    /// The marker that ends the answer came.
     pub(super) done: bool,
+    /// Events that were passed over, wholly or in part.
+    pub(super) passed_over: u32,
     /// The answer's text, where it is kept. It and the two below are boxed since nearly no answer has them.
     #[expect(clippy::box_collection, reason = "16 bytes less for each live request that keeps no text")]
     pub(super) text: Option<Box<String>>,
@@ -85,9 +90,12 @@ impl Seen {
             last_token_us: None,
             newest: None,
             counted: 0,
+            by_event: false,
             usage: None,
+            closing_usage: false,
             finish: None,
             done: false,
+            passed_over: 0,
             text: expect.keep_text.then(Box::default),
             error: None,
             unreadable: None,
@@ -114,26 +122,50 @@ impl Seen {
         }
     }
 
+    /// By the protocol the answer has ended: what comes after it is nothing of it.
+    pub(super) fn is_over(&self) -> bool {
+        self.done || self.error.is_some()
+    }
+
     /// Takes one event; true where it carries a token.
     pub(super) fn take_event(&mut self, event: &Event<'_>, arrival: Arrival) -> bool {
-        if self.done || self.unreadable.is_some() {
+        if self.is_over() || self.unreadable.is_some() {
+            return false;
+        }
+        match self.expect.protocol.read(event, self.text.as_deref_mut()) {
+            Ok(payload) => self.take(payload, event.name, arrival),
+            Err(why) => {
+                self.first_event_us.get_or_insert(arrival.at_us);
+                self.unreadable = Some(why.into());
+                false
+            }
+        }
+    }
+
+    /// Takes an event that the end of the body completes. One that was cut off in its middle says nothing.
+    pub(super) fn take_last_event(&mut self, event: &Event<'_>, arrival: Arrival) {
+        if !self.is_over()
+            && self.unreadable.is_none()
+            && let Ok(payload) = self.expect.protocol.read(event, self.text.as_deref_mut())
+        {
+            self.take(payload, event.name, arrival);
+        }
+    }
+
+    fn take(&mut self, payload: Payload, name: Name, arrival: Arrival) -> bool {
+        if name == Name::Bare && payload.error.is_none() {
             return false;
         }
         self.first_event_us.get_or_insert(arrival.at_us);
-        let payload = match self.expect.protocol.read(event, self.text.as_deref_mut()) {
-            Ok(payload) => payload,
-            Err(why) => {
-                self.unreadable = Some(why.into());
-                return false;
-            }
-        };
         self.done = payload.done;
+        self.passed_over = self.passed_over.saturating_add(u32::from(payload.passed_over));
         // Most events say none of this, and nothing is to be moved for it.
         if let Some(error) = payload.error {
-            self.error.get_or_insert(error.into());
+            self.error.get_or_insert(clip(&error).into());
         }
         if payload.usage.is_some() {
             self.usage = payload.usage;
+            self.closing_usage = !payload.token;
         }
         if payload.finish.is_some() {
             self.finish = payload.finish;
@@ -143,7 +175,7 @@ impl Seen {
                 self.push(tokens, arrival, true);
             }
             let tokens = self.tokens_of(payload.usage);
-            self.counted += tokens;
+            self.counted = self.counted.saturating_add(tokens);
             self.newest = Some(tokens);
             self.first_token_us.get_or_insert(arrival.at_us);
             self.last_token_us = Some(arrival.at_us);
@@ -154,10 +186,21 @@ impl Seen {
         payload.token
     }
 
-    /// Tokens of an event: what its own usage counts beyond the events before it, where that was asked for.
-    fn tokens_of(&self, usage: Option<Usage>) -> u32 {
-        match usage.and_then(|usage| usage.completion_tokens) {
-            Some(total) if self.expect.exact => total.saturating_sub(self.counted),
+    /// The sign of an answer's end that stands in for a finish reason: the server has counted the whole.
+    pub(super) fn is_counted(&self) -> bool {
+        self.usage.is_some() && (self.closing_usage || !self.by_event)
+    }
+
+    /// Tokens of an event: what its own usage counts beyond the events before it, where the first event had one.
+    /// A server that tells it only at the end, beside the last text, says nothing of single events, and a 0 beside
+    /// the first text is no count.
+    fn tokens_of(&mut self, usage: Option<Usage>) -> u32 {
+        let total = usage.and_then(|usage| usage.completion);
+        if self.chunks.is_empty() && self.newest.is_none() && self.counted == 0 {
+            self.by_event = total.is_some_and(|total| total > 0);
+        }
+        match total {
+            Some(total) if self.by_event => total.saturating_sub(self.counted),
             Some(_) | None => 1,
         }
     }
@@ -170,22 +213,31 @@ impl Seen {
 
     pub(super) fn token_counts(&self) -> TokenCounts {
         let usage = self.usage.unwrap_or_default();
-        let prompt = usage.prompt_tokens;
-        let cached = usage.prompt_tokens_details.and_then(|details| details.cached_tokens);
-        let Some(output) = usage.completion_tokens else {
+        let (prompt, cached) = (usage.prompt, usage.cached);
+        let Some(output) = usage.completion else {
             let counted = Some(self.counted);
             return TokenCounts {
                 prompt,
                 output: counted,
                 delivered: counted,
                 cached,
+                reasoning: None,
+                by_event: false,
                 source: TokenSource::Chunks,
             };
         };
         let stopped = self.finish.as_ref().is_some_and(|finish| finish.kind == FinishKind::Stopped);
         let hidden_eos = self.expect.eos_in_usage && stopped && !self.expect.forced;
         let delivered = Some(output.saturating_sub(u32::from(hidden_eos)));
-        TokenCounts { prompt, output: Some(output), delivered, cached, source: TokenSource::Usage }
+        TokenCounts {
+            prompt,
+            output: Some(output),
+            delivered,
+            cached,
+            reasoning: usage.reasoning,
+            by_event: self.by_event,
+            source: TokenSource::Usage,
+        }
     }
 
     /// Why a whole stream is too short; none where it is not.
@@ -193,7 +245,8 @@ impl Seen {
         let counts = self.token_counts();
         let output = counts.output.unwrap_or(0);
         let expect = self.expect;
-        if self.chunks.is_empty() && output == 0 {
+        // Without a forced length an empty answer is whole: the model ended it at once.
+        if expect.forced && self.chunks.is_empty() && output == 0 {
             return Some("a whole stream without any token".to_owned());
         }
         if expect.forced && counts.source == TokenSource::Usage && output < expect.max_tokens {
@@ -212,9 +265,9 @@ pub(crate) fn expect(
 ) -> Expect {
     Expect {
         protocol,
-        max_tokens,
-        forced: sampling.ignore_eos && capabilities.ignore_eos,
-        exact: sampling.exact_itl && capabilities.continuous_usage,
+        // 0 in a record: no limit was sent.
+        max_tokens: if capabilities.fields.limits() { max_tokens } else { 0 },
+        forced: sampling.ignore_eos && capabilities.forces_length(),
         done_marker: capabilities.done_marker,
         eos_in_usage: capabilities.eos_in_usage,
         keep_text: false,

@@ -1,5 +1,6 @@
 //! Connections: dialled, kept, read with the kernel's stamps.
 
+pub(crate) mod acks;
 pub(crate) mod dial;
 pub(crate) mod pool;
 pub(crate) mod stamped;

@@ -1,8 +1,13 @@
 //! Idle connections of one worker: one policy for every backend.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use crate::load::http::tail::Tail;
 use crate::load::socket::stamped::Connection;
 
 /// Servers close idle connections (uvicorn after 5 s); ours are dropped before that.
@@ -11,13 +16,26 @@ pub(crate) const IDLE_LIMIT_US: u64 = 3_500_000;
 /// A used connection that is found closed so soon was closed by its answer, and not for idling.
 const AT_ONCE_US: u64 = 1_000_000;
 
-/// The connection used last is taken first. Once a server was seen to close a connection right after
+/// A response's end that comes so long after its answer's will not come soon: the server holds responses open.
+const HELD_OPEN_US: u64 = 250_000;
+
+/// A request waits so long for the end of the response before it. It is mostly there by then; a connection that is
+/// opened instead takes about as long.
+const TAIL_WAIT: Duration = Duration::from_millis(2);
+
+/// The connection used last is taken first; then that whose answer ended first, and whose response may have ended
+/// meanwhile. Once a server was seen to close a connection right after
 /// an answer without having said so (llama-server does after each stream), used ones are not kept:
 /// sending on one would be a race with the close.
 #[derive(Default)]
 pub(crate) struct Pool {
     idle: Mutex<Vec<(Connection, u64)>>,
+    tails: Mutex<VecDeque<Tail>>,
     closes_after_answer: AtomicBool,
+    /// A response's end was waited for in vain: none is from then on.
+    ends_late: AtomicBool,
+    /// Responses are held open: they are not kept.
+    holds_open: AtomicBool,
 }
 
 impl Pool {
@@ -46,6 +64,63 @@ impl Pool {
         }
     }
 
+    /// Keeps a connection whose response has not ended with its answer.
+    pub(crate) fn put_tail(&self, tail: Tail) {
+        if !self.holds_open.load(Ordering::Relaxed) && !self.closes_after_answer.load(Ordering::Relaxed) {
+            self.tails().push_back(tail);
+        }
+    }
+
+    /// A connection whose response has ended after its answer, or does so now.
+    pub(crate) async fn take_tail(&self, now_us: u64) -> Option<Connection> {
+        loop {
+            let mut tail = self.tails().pop_front()?;
+            let since_us = tail.since_us();
+            let age_us = now_us.saturating_sub(since_us);
+            let waits = !self.ends_late.load(Ordering::Relaxed);
+            let ended = match poll_fn(|context| Poll::Ready(tail.poll_end(context))).await {
+                Poll::Ready(ended) => Some(ended),
+                Poll::Pending if waits && age_us < HELD_OPEN_US => {
+                    tokio::time::timeout(TAIL_WAIT, poll_fn(|context| tail.poll_end(context))).await.ok()
+                }
+                Poll::Pending => None,
+            };
+            match ended {
+                Some(true) if age_us < IDLE_LIMIT_US => {
+                    let mut connection = tail.into_connection();
+                    if connection.is_quiet() {
+                        connection.pooled_at_us = Some(since_us);
+                        return Some(connection);
+                    }
+                    self.saw_closed(&connection, age_us);
+                }
+                Some(_) => {}
+                None => {
+                    self.ends_late.store(true, Ordering::Relaxed);
+                    if age_us < HELD_OPEN_US {
+                        self.tails().push_front(tail);
+                    } else {
+                        self.holds_open.store(true, Ordering::Relaxed);
+                        self.tails().clear();
+                    }
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Makes idle connections of those whose response has ended by now.
+    pub(crate) fn settle_tails(&self, context: &mut Context<'_>, now_us: u64) {
+        let waiting = std::mem::take(&mut *self.tails());
+        for mut tail in waiting {
+            match tail.poll_end(context) {
+                Poll::Ready(true) => self.put(tail.into_connection(), now_us),
+                Poll::Ready(false) => {}
+                Poll::Pending => self.tails().push_back(tail),
+            }
+        }
+    }
+
     /// Learns from a connection that the server has closed `idle_us` after it was put here.
     pub(crate) fn saw_closed(&self, connection: &Connection, idle_us: u64) {
         if connection.used && idle_us < AT_ONCE_US {
@@ -56,11 +131,16 @@ impl Pool {
     /// Drops what has been idle for too long.
     pub(crate) fn drop_stale(&self, now_us: u64) {
         self.lock().retain(|(_, since_us)| now_us.saturating_sub(*since_us) < IDLE_LIMIT_US);
+        self.tails().retain(|tail| now_us.saturating_sub(tail.since_us()) < IDLE_LIMIT_US);
     }
 
     /// Connections held.
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
+    }
+
+    fn tails(&self) -> std::sync::MutexGuard<'_, VecDeque<Tail>> {
+        self.tails.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Connection, u64)>> {

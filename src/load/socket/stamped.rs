@@ -9,6 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::client::TlsStream;
 
+use crate::load::socket::acks::{self, Acks};
+
 /// What one read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Received {
@@ -50,6 +52,11 @@ impl Connection {
             Io::Plain(tcp) => Some(tcp.stream.clone()),
             Io::Tls(_) => None,
         }
+    }
+
+    /// Sets when what is received is acknowledged.
+    pub(crate) fn set_acks(&self, acks: Acks) {
+        acks::set(self.io.tcp(), acks);
     }
 
     /// What HTTP/2 runs over.
@@ -221,6 +228,14 @@ impl AsyncWrite for StampedTcp {
 }
 
 impl Io {
+    /// The socket, whatever runs over it.
+    pub(crate) fn tcp(&self) -> &Arc<TcpStream> {
+        match self {
+            Io::Plain(tcp) => &tcp.stream,
+            Io::Tls(stream) => &stream.get_ref().0.stream,
+        }
+    }
+
     /// Beneath TLS nothing of a further record has come.
     pub(crate) fn at_seam(&self) -> bool {
         match self {

@@ -4,14 +4,13 @@ use crate::load::protocol::Protocol;
 use crate::load::protocol::terms::Framing;
 use crate::load::request::answer::{Answer, Ending, Progress, blank_record};
 use crate::load::request::seen::{Arrival, Expect};
-use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind, TokenSource};
+use crate::schema::record::{FailureKind, MissingSign, Outcome, RequestRecord, StampKind, TokenSource};
 use crate::schema::unit::{Phase, Unit};
 
 const EXPECT: Expect = Expect {
     protocol: Protocol::OpenaiChat,
     max_tokens: 2,
     forced: false,
-    exact: false,
     done_marker: true,
     eos_in_usage: true,
     keep_text: false,
@@ -63,7 +62,7 @@ fn read_framed(framing: Framing, expect: Expect, reads: &[(u64, &[u8])]) -> Requ
     if ending != Ending::Read && answer.eof() {
         ending = Ending::Read;
     }
-    answer.finish(ending, &mut record);
+    answer.finish(ending, "POST /v1", &mut record);
     record
 }
 
@@ -72,8 +71,13 @@ fn every_cut(expect: Expect, answer: &str) -> RequestRecord {
     let facts = |record: &RequestRecord| {
         let tokens: Vec<u32> = record.chunks.iter().map(|chunk| chunk.tokens).collect();
         format!(
-            "{tokens:?} {:?} {:?} {:?} {:?}",
-            record.status, record.tokens, record.finish_reason, record.outcome
+            "{tokens:?} {:?} {:?} {:?} {:?} {:?} {}",
+            record.status,
+            record.tokens,
+            record.finish_reason,
+            record.outcome,
+            record.missing_sign,
+            record.passed_over
         )
     };
     let bytes = answer.as_bytes();
@@ -194,7 +198,7 @@ fn a_read_that_fills_its_buffer_has_no_certain_stamp() {
     answer
         .read(bytes.as_bytes(), Arrival { at_us: 50, lag_us: 0, kernel: true, beyond: true, earliest_us: 0 });
     let mut record = blank_record(0, &Unit::single("p", "", 1), Phase::Measured, EXPECT);
-    answer.finish(Ending::Cancelled, &mut record);
+    answer.finish(Ending::Cancelled, "POST /v1", &mut record);
     assert_eq!(record.chunks.iter().next().unwrap().merged_bound_us, Some(50));
 }
 
@@ -205,7 +209,7 @@ fn one_stamp_of_a_read_makes_the_record_one_of_read_stamps() {
         answer.read(part.as_bytes(), Arrival { at_us: 1, lag_us: 0, kernel, beyond: false, earliest_us: 0 });
     }
     let mut record = blank_record(0, &Unit::single("p", "", 1), Phase::Measured, EXPECT);
-    answer.finish(Ending::Cancelled, &mut record);
+    answer.finish(Ending::Cancelled, "POST /v1", &mut record);
     assert_eq!((record.stamps, record.outcome), (StampKind::Read, Outcome::Cancelled));
 }
 
@@ -236,18 +240,100 @@ fn an_error_body_with_status_200_is_an_error_event() {
 }
 
 #[test]
-fn a_stream_that_ends_without_done_or_finish_reason_is_truncated() {
-    assert_failed(&every_cut(EXPECT, &stream(&[A, FINISH, USAGE])), FailureKind::Truncated, "[DONE]");
-    assert_failed(&every_cut(EXPECT, &stream(&[A, B, USAGE, DONE])), FailureKind::Truncated, "finish_reason");
-    let without_marker = Expect { done_marker: false, ..EXPECT };
-    assert_eq!(every_cut(without_marker, &stream(&[A, FINISH, USAGE])).outcome, Outcome::Completed);
+fn either_sign_of_the_end_is_enough_and_the_other_is_noted() {
+    let ended = |expect, events: &[&str]| {
+        let record = every_cut(expect, &stream(events));
+        (record.outcome == Outcome::Completed, record.missing_sign)
+    };
+    assert_eq!(ended(EXPECT, &[A, B, FINISH, USAGE, DONE]), (true, None));
+    assert_eq!(ended(EXPECT, &[A, B, FINISH, DONE]), (true, None));
+    assert_eq!(ended(EXPECT, &[A, FINISH, USAGE]), (true, Some(MissingSign::DoneMarker)));
+    assert_eq!(ended(EXPECT, &[A, B, USAGE, DONE]), (true, Some(MissingSign::FinishReason)));
+    // An engine that is known to send no marker.
+    assert_eq!(ended(Expect { done_marker: false, ..EXPECT }, &[A, FINISH, USAGE]), (true, None));
 }
 
 #[test]
-fn a_body_that_does_not_end_is_truncated_even_after_done() {
-    let answer = chunked(&[&format!("{A}\n\n{FINISH}\n\n{DONE}\n\n")]).concat();
-    assert_failed(&every_cut(EXPECT, &answer), FailureKind::Truncated, "closed");
-    assert_eq!(every_cut(EXPECT, &format!("{answer}0\r\n\r\n")).outcome, Outcome::Completed);
+fn a_stream_that_ends_without_either_sign_is_truncated() {
+    for events in [vec![A, B], vec![A, B, DONE], vec![A, B, USAGE], vec![], vec![DONE]] {
+        let record = every_cut(EXPECT, &stream(&events));
+        assert_failed(&record, FailureKind::Truncated, "finish_reason");
+        assert_eq!(record.missing_sign, None);
+    }
+    // Where every event has usage, usage is no sign of the end.
+    let each = r#"data: {"choices":[{"delta":{"content":"a"}}],"usage":{"completion_tokens":1}}"#;
+    assert_failed(&every_cut(EXPECT, &stream(&[each, DONE])), FailureKind::Truncated, "finish_reason");
+    assert_eq!(every_cut(EXPECT, &stream(&[each, USAGE, DONE])).outcome, Outcome::Completed);
+}
+
+#[test]
+fn what_the_transport_does_after_done_costs_the_answer_nothing() {
+    let whole = format!("{A}\n\n{FINISH}\n\n{USAGE}\n\n{DONE}");
+    for end in ["\n\n", "\n", "\r\n\r\n", "\n\ndata: {\"choices\":[{\"text\":\"late\"}]}\n\n", "\n\ngarbage"]
+    {
+        let body = format!("{whole}{end}");
+        let length = body.len() + 100;
+        for answer in [
+            // No last chunk, half of it, and what is none.
+            chunked(&[&body]).concat(),
+            chunked(&[&body]).concat() + "0\r\n",
+            chunked(&[&body]).concat() + "no chunk",
+            // Of a known length a part is missing; the connection's end is the body's.
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"),
+            format!("HTTP/1.0 200 OK\r\n\r\n{body}"),
+        ] {
+            let record = every_cut(EXPECT, &answer);
+            assert_eq!((&record.outcome, record.missing_sign), (&Outcome::Completed, None), "{answer}");
+            assert_eq!((record.chunks.len(), record.tokens.output), (1, Some(2)), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn a_finish_reason_needs_the_proper_end_of_the_body() {
+    let events = format!("{A}\n\n{FINISH}\n\n{USAGE}\n\n");
+    let open = chunked(&[&events]).concat();
+    assert_failed(&every_cut(EXPECT, &open), FailureKind::Truncated, "closed");
+    assert_eq!(every_cut(EXPECT, &format!("{open}0\r\n\r\n")).outcome, Outcome::Completed);
+    assert_eq!(every_cut(EXPECT, &format!("HTTP/1.0 200 OK\r\n\r\n{events}")).outcome, Outcome::Completed);
+}
+
+#[test]
+fn the_last_event_needs_no_blank_line_and_no_line_end() {
+    for end in ["", "\n", "\r\n", "\r"] {
+        for last in [DONE, "data: [DONE] "] {
+            let record = every_cut(EXPECT, &whole(&format!("{A}\n\n{FINISH}\n\n{last}{end}")));
+            assert_eq!((record.outcome, record.missing_sign), (Outcome::Completed, None), "{end:?}");
+        }
+        let record = every_cut(EXPECT, &whole(&format!("{A}\n\n{FINISH}{end}")));
+        assert_eq!(record.outcome, Outcome::Completed, "{end:?}");
+        let error = "event: error\ndata: the engine died";
+        let record = every_cut(EXPECT, &whole(&format!("{A}\n\n{error}{end}")));
+        assert_failed(&record, FailureKind::ErrorEvent, "the engine died");
+    }
+    // A last token counts, and one that is cut off is none.
+    let last = every_cut(EXPECT, &whole(&format!("{A}\n\n{FINISH}\n\n{B}")));
+    assert_eq!((last.outcome, last.chunks.len()), (Outcome::Completed, 2));
+    let cut = every_cut(EXPECT, &whole(&format!("{A}\n\n{}", &B[..B.len() - 4])));
+    assert_failed(&cut, FailureKind::Truncated, "finish_reason");
+    assert_eq!(cut.chunks.len(), 1);
+}
+
+#[test]
+fn done_ends_the_answer_where_it_comes_and_an_error_does_too() {
+    for last in [format!("{DONE}\n"), format!("{DONE}\r\n\r\n"), format!("event: error\ndata: no\n\n")] {
+        let body = chunked(&[&format!("{A}\n\n{FINISH}\n\n"), &last]).concat();
+        let mut answer = Answer::new(EXPECT, 0);
+        let arrival = |at_us| Arrival { at_us, lag_us: 0, kernel: true, beyond: false, earliest_us: 0 };
+        assert_eq!(answer.read(&body.as_bytes()[..body.len() - 12], arrival(1_000)), Progress::More);
+        assert_eq!(
+            answer.read(&body.as_bytes()[body.len() - 12..], arrival(2_000)),
+            Progress::Over,
+            "{last}"
+        );
+        assert_eq!(answer.newest_us(), 2_000);
+        assert!(!answer.connection_is_reusable() && answer.rest().is_some(), "the last chunk is to come");
+    }
 }
 
 #[test]
@@ -279,10 +365,21 @@ fn a_forced_length_that_is_not_reached_is_short_output() {
     // Chunks are no tokens: without usage fewer of them prove nothing.
     assert_eq!(every_cut(forced, &stream(&[A, FINISH, DONE])).outcome, Outcome::Completed);
     assert_failed(
-        &every_cut(EXPECT, &stream(&[FINISH, DONE])),
+        &every_cut(forced, &stream(&[FINISH, DONE])),
         FailureKind::ShortOutput,
         "without any token",
     );
+}
+
+#[test]
+fn an_empty_answer_is_whole_whether_its_end_is_counted_or_not() {
+    let stop = FINISH.replace("length", "stop");
+    let one = USAGE.replace(r#""completion_tokens":2"#, r#""completion_tokens":1"#);
+    let none = USAGE.replace(r#""completion_tokens":2"#, r#""completion_tokens":0"#);
+    for events in [vec![&*stop, &one, DONE], vec![&stop, &none, DONE], vec![&stop, DONE]] {
+        let record = every_cut(EXPECT, &stream(&events));
+        assert_eq!((record.outcome, record.first_token_us), (Outcome::Completed, None), "{events:?}");
+    }
 }
 
 #[test]
@@ -311,7 +408,7 @@ fn a_hidden_end_of_sequence_is_output_but_not_delivered() {
 }
 
 #[test]
-fn continuous_usage_counts_the_tokens_of_each_event() {
+fn an_events_own_count_is_taken_where_the_first_event_has_one() {
     let event = |text: &str, total: u32| {
         format!(
             r#"data: {{"choices":[{{"delta":{{"content":"{text}"}}}}],"usage":{{"prompt_tokens":5,"completion_tokens":{total}}}}}"#
@@ -321,15 +418,15 @@ fn continuous_usage_counts_the_tokens_of_each_event() {
     let events =
         [event("a", 1), event("", 2), event("bcd", 4), event("e", 5), FINISH.to_owned(), DONE.to_owned()];
     let events: Vec<&str> = events.iter().map(String::as_str).collect();
-    let tokens = |exact| -> Vec<u32> {
-        every_cut(Expect { exact, ..EXPECT }, &stream(&events))
-            .chunks
-            .iter()
-            .map(|chunk| chunk.tokens)
-            .collect()
+    let tokens = |events: &[&str]| -> (Vec<u32>, bool) {
+        let record = every_cut(EXPECT, &stream(events));
+        (record.chunks.iter().map(|chunk| chunk.tokens).collect(), record.tokens.by_event)
     };
-    assert_eq!(tokens(true), [1, 3, 1]);
-    assert_eq!(tokens(false), [1, 1, 1]);
+    assert_eq!(tokens(&events), (vec![1, 3, 1], true));
+    // A total beside the last text says nothing of the events before it, and 0 beside text is no count.
+    assert_eq!(tokens(&[A, B, events[3], FINISH, DONE]), (vec![1, 1, 1], false));
+    let zero = event("a", 0);
+    assert_eq!(tokens(&[&zero, &zero, FINISH, DONE]), (vec![1, 1], false));
 }
 
 #[test]
@@ -354,7 +451,7 @@ fn a_merged_stamp_is_late_by_no_more_than_the_threads_waits_leave_open() {
             Arrival { at_us: 9_000, lag_us: 0, kernel: true, beyond: false, earliest_us },
         );
         let mut record = blank_record(0, &Unit::single("p", "", 1), Phase::Measured, EXPECT);
-        answer.finish(Ending::Read, &mut record);
+        answer.finish(Ending::Read, "POST /v1", &mut record);
         record.chunks.iter().map(|chunk| chunk.merged_bound_us).collect()
     };
     assert_eq!(bounds(0, false), [None, Some(8_000)], "since the last read");

@@ -13,7 +13,7 @@ use crate::load::*;
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::target::{Capabilities, ProtocolName};
+use crate::schema::target::{BodyFields, Capabilities, ProtocolName};
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 use crate::schema::unit::{Phase, Unit, Units};
 
@@ -202,7 +202,9 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
             continuous_usage: false,
             eos_in_usage: true,
             done_marker: true,
+            force_length: serde_json::Map::new(),
             body: serde_json::Map::new(),
+            fields: BodyFields::default(),
         },
         load: LoadPoint {
             traffic,
@@ -232,6 +234,11 @@ impl Outcomes {
         let mut all: Vec<_> = self.records.iter().filter(|record| record.phase == Phase::Measured).collect();
         all.sort_by_key(|record| record.index);
         all
+    }
+
+    /// Warm-up records.
+    pub(crate) fn warmup(&self) -> impl Iterator<Item = &RequestRecord> {
+        self.records.iter().filter(|record| record.phase == Phase::Warmup)
     }
 
     pub(crate) fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
@@ -519,7 +526,10 @@ async fn a_status_is_a_failure_with_the_servers_message_and_the_connection_lives
     let outcomes = run(job(&url, closed())).await;
     outcomes.check_accounts();
     assert_eq!(outcomes.count(is_failed(FailureKind::Status)), 20);
-    let busy = Outcome::Failed { kind: FailureKind::Status, detail: "503 too busy".to_owned() };
+    let busy = Outcome::Failed {
+        kind: FailureKind::Status,
+        detail: "POST /v1/completions: 503 too busy".to_owned(),
+    };
     assert_eq!(outcomes.measured()[0].outcome, busy);
     assert_eq!(Counts::get(&counts.connections), 4);
 }
@@ -543,7 +553,7 @@ async fn a_server_that_is_not_there_gives_a_connect_failure_each() {
 async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
     let (url, counts) = serve(quick()).await;
     let job = job(&url, closed());
-    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30), None).await;
     assert_eq!(record.outcome, Outcome::Completed);
     assert_eq!(record.tokens.prompt, Some(3));
     assert!(all_closed(&counts).await);
@@ -553,10 +563,10 @@ async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
 #[tokio::test]
 async fn a_probe_that_cannot_be_sent_says_why() {
     let mut job = job("ftp://127.0.0.1:1", closed());
-    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30), None).await;
     assert!(is_failed(FailureKind::Connect)(&record.outcome), "{:?}", record.outcome);
     job.base_url = "no url".to_owned();
-    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30), None).await;
     assert!(is_failed(FailureKind::Connect)(&record.outcome), "{:?}", record.outcome);
 }
 

@@ -16,7 +16,7 @@ use crate::load::tests::server::{
     Counts, DONE, Deed, End, FINISH, Raw, Reply, Server, TOKEN, data, goaway, head, last_data,
 };
 use crate::load::tests::tls::{Authority, ask, assert_refused, https};
-use crate::load::{Job, check_http2, parse_answer, probe};
+use crate::load::{Job, check_reachable, parse_answer, probe};
 use crate::schema::record::{FailureKind, Outcome, RequestRecord, StampKind};
 use crate::schema::traffic::{Arrivals, Traffic, Until};
 
@@ -109,7 +109,7 @@ async fn a_server_that_does_not_agree_on_http2_within_tls_is_refused_with_the_cu
         job.http.http2 = true;
         assert_refused(&ask(&job).await, "does not speak HTTP/2");
         assert_refused(&ask(&job).await, "leave --http2 out");
-        let error = check_http2(&job.base_url, &job.http).await.unwrap_err().to_string();
+        let error = check_reachable(&job.base_url, &job.http).await.unwrap_err().to_string();
         assert!(error.contains("leave --http2 out"), "{error}");
     }
 }
@@ -132,7 +132,7 @@ async fn a_server_of_http_1_alone_is_refused_with_the_cure_and_nothing_is_sent_o
             assert_refused(record, "does not speak HTTP/2");
             assert_refused(record, "leave --http2 out");
         }
-        let error = check_http2(&job.base_url, &job.http).await.unwrap_err().to_string();
+        let error = check_reachable(&job.base_url, &job.http).await.unwrap_err().to_string();
         assert!(error.contains("127.0.0.1 does not speak HTTP/2"), "{error}");
     }
 }
@@ -298,7 +298,7 @@ async fn what_is_wrong_with_an_answer_is_told_as_over_http_1() {
     let cases = [
         (Reply::json(503, r#"{"error":{"message":"too busy"}}"#), FailureKind::Status, "503 too busy"),
         (Reply::stream(&[TOKEN, error_event, DONE]), FailureKind::ErrorEvent, "out of memory"),
-        (Reply::stream(&[TOKEN, TOKEN, FINISH]), FailureKind::Truncated, "without [DONE]"),
+        (Reply::stream(&[TOKEN, "error: no room\n\n", DONE]), FailureKind::ErrorEvent, "no room"),
         (Reply::stream(&[TOKEN, DONE]), FailureKind::Truncated, "without a finish_reason"),
         (
             Reply::stream(&[TOKEN, "data: {\n\n", FINISH, DONE]),
@@ -369,11 +369,11 @@ async fn a_probe_uses_a_connection_of_its_own_and_closes_it() {
     let server = Server::answering(Reply::whole());
     let url = server.serve().await;
     let job = job(&url, closed());
-    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_secs(30), None).await;
     assert_eq!((record.outcome, record.tokens.prompt), (Outcome::Completed, Some(3)));
     assert!(record.connect_us.is_some());
     assert!(server.counts.all_closed().await);
-    check_http2(&url, &job.http).await.unwrap();
+    check_reachable(&url, &job.http).await.unwrap();
     assert!(server.counts.all_closed().await);
     assert_eq!((Counts::get(&server.counts.connections), Counts::get(&server.counts.requests)), (2, 1));
 }

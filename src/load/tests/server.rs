@@ -112,12 +112,14 @@ pub(crate) struct Server {
     pub(crate) deed: Arc<dyn Fn(u64) -> Deed + Send + Sync>,
     pub(crate) most_streams: Option<u32>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// Nagle's algorithm stays on.
+    pub(crate) nagle: bool,
     pub(crate) counts: Arc<Counts>,
 }
 
 impl Server {
     pub(crate) fn new(deed: impl Fn(u64) -> Deed + Send + Sync + 'static) -> Server {
-        Server { deed: Arc::new(deed), most_streams: None, tls: None, counts: Arc::default() }
+        Server { deed: Arc::new(deed), most_streams: None, tls: None, nagle: false, counts: Arc::default() }
     }
 
     pub(crate) fn answering(reply: Reply) -> Server {
@@ -133,7 +135,7 @@ impl Server {
         tokio::spawn(async move {
             loop {
                 let (tcp, _) = listener.accept().await.unwrap();
-                tcp.set_nodelay(true).unwrap();
+                tcp.set_nodelay(!server.nagle).unwrap();
                 let server = server.clone();
                 tokio::spawn(async move {
                     server.counts.connections.fetch_add(1, Ordering::SeqCst);

@@ -140,6 +140,7 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
             offset: RealtimeOffset::measure(&clock),
             dialer: Arc::new(Dialer::new(&base_url(&job.base_url).unwrap(), &job.http).await.unwrap()),
             pool: Pool::default(),
+            asked: String::new(),
             http2: None,
             live: Arc::new(LiveCounters::default()),
         },
@@ -154,7 +155,7 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
 
 fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
     let url = base_url(&job.base_url).unwrap();
-    let messages = Messages::new(&url, &job.http, None, &job.capabilities, &job.sampling, false).unwrap();
+    let messages = Messages::new(&url, &job.http, None, &job.capabilities, &job.sampling).unwrap();
     PhaseRun {
         phase: Phase::Measured,
         requests: Requests::new(Arc::new(messages), job.units.clone()),

@@ -105,7 +105,7 @@ pub(super) fn https(address: &str) -> Job {
 }
 
 pub(super) async fn ask(job: &Job) -> RequestRecord {
-    probe(job, &job.units.unit(0).unwrap(), Duration::from_secs(30)).await
+    probe(job, &job.units.unit(0).unwrap(), Duration::from_secs(30), None).await
 }
 
 #[track_caller]
@@ -175,7 +175,7 @@ async fn a_server_without_tls_is_told_apart() {
     let (url, _) = crate::load::tests::engine::serve(crate::load::tests::engine::Behaviour::Refuse).await;
     // It reads the handshake as a request that does not end, and would wait for more.
     let job = https(url.trim_start_matches("http://"));
-    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_millis(300)).await;
+    let record = probe(&job, &job.units.unit(0).unwrap(), Duration::from_millis(300), None).await;
     assert_refused(&record, "within the timeout");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

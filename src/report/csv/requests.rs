@@ -4,8 +4,10 @@ use std::io::Write;
 
 use super::cell::{number, optional, plain};
 use super::column::{Column, column, head, row};
+use crate::schema::figure;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::request_figures::milliseconds;
+use crate::schema::text::cell;
 use crate::schema::unit::Phase;
 
 /// Names of the columns of `_requests.csv`, in order.
@@ -40,11 +42,11 @@ fn columns() -> Vec<Column<'static, RequestRecord>> {
         latency("tpot_ms", RequestRecord::tpot_ms),
         told("chunks", |record| record.chunks.len().to_string()),
         told("merged_events", |record| record.merged_events().to_string()),
-        told("prompt_tokens", |record| plain(record.tokens.prompt)),
-        told("output_tokens", |record| plain(record.tokens.output)),
-        told("delivered_tokens", |record| plain(record.tokens.delivered)),
+        told("prompt_tokens", |record| plain(record.counts().prompt)),
+        told("output_tokens", |record| plain(record.counts().output)),
+        told("delivered_tokens", |record| plain(record.counts().delivered)),
         told("cached_tokens", |record| plain(record.tokens.cached)),
-        told("token_source", |record| record.tokens.source.name().to_owned()),
+        told("token_source", |record| record.counts().source.name().to_owned()),
         told("max_tokens", |record| record.max_tokens.to_string()),
         told("connect_ms", |record| optional(record.connect_ms())),
         told("reader_lag_ms_max", |record| number(record.reader_lag_ms())),
@@ -93,18 +95,21 @@ fn failure(outcome: &Outcome) -> Option<(FailureKind, &str)> {
 pub struct RequestsCsv<W: Write> {
     writer: ::csv::Writer<W>,
     columns: Vec<Column<'static, RequestRecord>>,
+    /// The column of the pace, where that is withheld.
+    left_empty: Option<usize>,
 }
 
 impl<W: Write> RequestsCsv<W> {
-    /// Starts with the header.
+    /// Starts with the header. `pace_is_known`: the run does not withhold its paces, and so do its rows not.
     ///
     /// # Errors
     /// The sink's.
-    pub fn new(sink: W) -> std::io::Result<Self> {
+    pub fn new(sink: W, pace_is_known: bool) -> std::io::Result<Self> {
         let mut writer = ::csv::Writer::from_writer(sink);
         let columns = columns();
         writer.write_record(head(&columns))?;
-        Ok(RequestsCsv { writer, columns })
+        let pace = head(&columns).iter().position(|name| name == figure::TPOT);
+        Ok(RequestsCsv { writer, columns, left_empty: pace.filter(|_| !pace_is_known) })
     }
 
     /// Adds a request's row.
@@ -112,7 +117,11 @@ impl<W: Write> RequestsCsv<W> {
     /// # Errors
     /// The sink's.
     pub fn add(&mut self, record: &RequestRecord) -> std::io::Result<()> {
-        Ok(self.writer.write_record(row(&self.columns, record))?)
+        let shown = |(place, text): (usize, String)| match self.left_empty == Some(place) {
+            true => String::new(),
+            false => cell(&text).into_owned(),
+        };
+        Ok(self.writer.write_record(row(&self.columns, record).enumerate().map(shown))?)
     }
 
     /// Gives the sink back, everything written to it.

@@ -1,0 +1,485 @@
+//! One event of OpenAI's streams, read without a JSON tree: does it carry a token, a finish reason, usage, an error?
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use crate::load::protocol::lenient::{Count, Fold, Folded, IsError, Lax, Present, Scalar, object, tamed};
+use crate::load::protocol::terms::{Finish, FinishKind, Payload, Usage, clip};
+
+/// Reads one event's data; an error where it is no JSON.
+pub(super) fn read_event(data: &[u8]) -> Result<Payload, serde_json::Error> {
+    Ok(object::<Event>(data)?.map_or_else(Payload::passed_over, payload))
+}
+
+/// Appends the text of an event that was read already. It is read a second time, so that an answer whose
+/// text nobody wants pays nothing.
+pub(super) fn answer_text(data: &[u8], text: &mut String) {
+    if let Ok(Some(TextEvent { choices })) = object(data) {
+        text.push_str(&choices.value.0);
+    }
+}
+
+/// True where a JSON body has an `error` member, or is a flat error object.
+pub(super) fn is_error(body: &[u8]) -> bool {
+    let event = first_object(body).and_then(|value| serde_json::from_value::<Event>(value).ok());
+    event.is_some_and(|event| payload(event).error.is_some())
+}
+
+/// The message in a JSON body; none where it has none.
+pub(super) fn error_body_text(body: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        error: Option<ErrorText>,
+        message: Option<ErrorText>,
+        detail: Option<ErrorText>,
+    }
+    let Body { error, message, detail } = serde_json::from_value(first_object(body)?).ok()?;
+    error.filter(ErrorText::is_error).or(message).or(detail).map(|text| text.0)
+}
+
+/// The first JSON object of a body, also within a list.
+fn first_object(body: &[u8]) -> Option<Value> {
+    let tame = tamed(body);
+    let first = serde_json::Deserializer::from_slice(&tame).into_iter::<Value>().next()?.ok()?;
+    let object = match first {
+        Value::Array(list) => list.into_iter().next()?,
+        other => other,
+    };
+    object.is_object().then_some(object)
+}
+
+fn payload(event: Event) -> Payload {
+    let Event { choices, usage, error, object, message, code } = event;
+    let has_choices = choices.is_some();
+    let Folded { value: Choices { token, answer, finish: word, odd }, odd: no_list } =
+        choices.unwrap_or_default();
+    let (usage, odd_counts) = counts(usage);
+    let is_flat =
+        object.0 || (!has_choices && message.is_some() && code.value.is_some_and(|code| code >= 400));
+    let error = match error.filter(ErrorText::is_error) {
+        Some(error) => Some(error.0),
+        None if is_flat => Some(message.map_or_else(|| NO_MESSAGE.to_owned(), |message| message.0)),
+        None => None,
+    };
+    let passed_over = odd || no_list || odd_counts;
+    let error = error.map(|error| clip(&error));
+    Payload { token, answer, finish: word.and_then(finish), usage, error, done: false, passed_over }
+}
+
+/// What usage says, and whether something in it is no count.
+fn counts(usage: Lax<RawUsage>) -> (Option<Usage>, bool) {
+    let Some(raw) = usage.value else { return (None, usage.odd) };
+    let cached = raw.prompt_tokens_details.value.unwrap_or_default().cached_tokens;
+    let shown = raw.completion_tokens_details.value.unwrap_or_default().reasoning_tokens;
+    // Outside the details SGLang tells it.
+    let reasoning = shown.value.or(raw.reasoning_tokens.value);
+    let odd = [raw.prompt_tokens, raw.completion_tokens, cached].iter().any(|count| count.odd);
+    let usage = Usage {
+        prompt: raw.prompt_tokens.value,
+        completion: raw.completion_tokens.value,
+        cached: cached.value,
+        reasoning,
+    };
+    (Some(usage), odd || raw.prompt_tokens_details.odd)
+}
+
+/// What a finish reason means; an empty one (TGI) is none.
+fn finish(ErrorText(word): ErrorText) -> Option<Finish> {
+    let kind = match word.as_str() {
+        "" | "false" => return None,
+        "stop" | "eos_token" => FinishKind::Stopped,
+        "abort" | "error" => FinishKind::Failed,
+        _ => FinishKind::Other,
+    };
+    Some(Finish { word: clip(&word), kind })
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Event {
+    choices: Option<Folded<Choices>>,
+    usage: Lax<RawUsage>,
+    error: Option<ErrorText>,
+    object: IsError,
+    message: Option<ErrorText>,
+    code: Count,
+}
+
+#[derive(Default, Clone, Copy, serde::Deserialize)]
+#[serde(default)]
+struct PromptDetails {
+    cached_tokens: Count,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct RawUsage {
+    prompt_tokens: Count,
+    completion_tokens: Count,
+    prompt_tokens_details: Lax<PromptDetails>,
+    completion_tokens_details: Lax<CompletionDetails>,
+    reasoning_tokens: Count,
+}
+
+#[derive(Default, Clone, Copy, serde::Deserialize)]
+#[serde(default)]
+struct CompletionDetails {
+    reasoning_tokens: Count,
+}
+
+/// All choices of an event taken together.
+#[derive(Default)]
+struct Choices {
+    token: bool,
+    answer: bool,
+    finish: Option<ErrorText>,
+    odd: bool,
+}
+
+impl Fold<'_> for Choices {
+    type Item = Choice;
+
+    fn take(&mut self, choice: Lax<Choice>) {
+        self.odd |= choice.odd;
+        let Some(choice) = choice.value else { return };
+        self.odd |= choice.delta.odd;
+        let delta = choice.delta.value.unwrap_or_default();
+        let shown = delta.content.0 || delta.refusal.0;
+        let called = delta.tool_calls.0 || delta.function_call.0;
+        let answer = choice.text.0 || shown || called;
+        self.answer |= answer;
+        self.token |= answer || delta.reasoning.0 || delta.reasoning_content.0;
+        if self.finish.is_none() {
+            self.finish = choice.finish_reason.filter(|reason| !reason.0.is_empty());
+        }
+    }
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Choice {
+    delta: Lax<Delta>,
+    text: Present,
+    finish_reason: Option<ErrorText>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Delta {
+    content: Present,
+    refusal: Present,
+    reasoning: Present,
+    reasoning_content: Present,
+    tool_calls: Present,
+    /// As `tool_calls` were before.
+    function_call: Present,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct TextEvent {
+    choices: Folded<Texts>,
+}
+
+/// The texts of all choices.
+#[derive(Default)]
+struct Texts(String);
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct TextChoice {
+    text: Scalar,
+    delta: Lax<TextDelta>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct TextDelta {
+    content: Scalar,
+    refusal: Scalar,
+}
+
+impl Fold<'_> for Texts {
+    type Item = TextChoice;
+
+    fn take(&mut self, choice: Lax<TextChoice>) {
+        let TextChoice { text, delta } = choice.value.unwrap_or_default();
+        let TextDelta { content, refusal } = delta.value.unwrap_or_default();
+        self.0.extend(text.0.or(content.0).or(refusal.0));
+    }
+}
+
+const NO_MESSAGE: &str = "error without a message";
+
+/// The message of an error member: a text, or an object with a message. Of a value of another type its JSON-like
+/// form, so that an odd error stays an error.
+struct ErrorText(String);
+
+impl ErrorText {
+    /// A member that says no is no error: `false`, `0`, an empty text, list or object.
+    fn is_error(&self) -> bool {
+        !matches!(self.0.as_str(), "" | "false" | "0")
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Look;
+        impl<'de> Visitor<'de> for Look {
+            type Value = ErrorText;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an error")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<ErrorText, E> {
+                Ok(ErrorText(text.to_owned()))
+            }
+
+            fn visit_bool<E: Error>(self, value: bool) -> Result<ErrorText, E> {
+                Ok(ErrorText(value.to_string()))
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<ErrorText, E> {
+                Ok(ErrorText(value.to_string()))
+            }
+
+            fn visit_u64<E: Error>(self, value: u64) -> Result<ErrorText, E> {
+                Ok(ErrorText(value.to_string()))
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<ErrorText, E> {
+                Ok(ErrorText(value.to_string()))
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<ErrorText, E> {
+                Ok(ErrorText(String::new()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ErrorText, A::Error> {
+                let mut all = Vec::new();
+                while let Some(item) = list.next_element::<ErrorText>()? {
+                    all.push(item.0);
+                }
+                Ok(ErrorText(all.join("; ")))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ErrorText, A::Error> {
+                let (mut message, mut kind, mut any) = (String::new(), String::new(), false);
+                while let Some(key) = map.next_key::<ErrorText>()? {
+                    any = true;
+                    let value = map.next_value::<ErrorText>()?.0;
+                    match key.0.as_str() {
+                        "message" | "msg" => message = value,
+                        "type" => kind = value,
+                        _ => {}
+                    }
+                }
+                let other = if any { NO_MESSAGE.to_owned() } else { String::new() };
+                Ok(ErrorText([message, kind].into_iter().find(|text| !text.is_empty()).unwrap_or(other)))
+            }
+        }
+        deserializer.deserialize_any(Look)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(data: &str) -> Payload {
+        read_event(data.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_role_only_empty_or_null_content_is_no_token() {
+        for delta in [
+            r#"{"role":"assistant"}"#,
+            r#"{"role":"assistant","content":""}"#,
+            r#"{"content":null}"#,
+            "{}",
+            "null",
+        ] {
+            assert_eq!(
+                read(&format!(r#"{{"choices":[{{"index":0,"delta":{delta}}}]}}"#)),
+                Payload::default(),
+                "{delta}"
+            );
+        }
+        assert!(!read(r#"{"choices":[{"text":""}]}"#).token);
+        assert!(!read(r#"{"choices":[{"delta":{"tool_calls":[],"reasoning_content":null}}]}"#).token);
+        assert_eq!(read(r#"{"prompt_progress":{"total":4}}"#), Payload::default());
+    }
+
+    #[test]
+    fn text_reasoning_and_tool_calls_are_tokens_and_reasoning_is_no_answer() {
+        let both = |payload: Payload| (payload.token, payload.answer);
+        assert_eq!(both(read(r#"{"choices":[{"delta":{"content":"a\n"}}]}"#)), (true, true));
+        assert_eq!(both(read(r#"{"choices":[{"text":" "}]}"#)), (true, true));
+        assert_eq!(both(read(r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#)), (true, true));
+        assert_eq!(both(read(r#"{"choices":[{"delta":{"reasoning":"a"}}]}"#)), (true, false));
+        assert_eq!(both(read(r#"{"choices":[{"delta":{"reasoning_content":"a"}}]}"#)), (true, false));
+    }
+
+    #[test]
+    fn an_empty_finish_reason_is_none() {
+        assert_eq!(read(r#"{"choices":[{"text":"a","finish_reason":""}]}"#).finish, None);
+        assert_eq!(
+            read(r#"{"choices":[{"text":"a","finish_reason":"length"}]}"#).finish,
+            Some(Finish { word: "length".to_owned(), kind: FinishKind::Other })
+        );
+    }
+
+    #[test]
+    fn a_finish_reason_means_a_stop_a_failure_or_another_end() {
+        let kind = |word: &str| finish(ErrorText(word.to_owned())).map(|finish| finish.kind);
+        assert_eq!([kind("stop"), kind("eos_token")], [Some(FinishKind::Stopped); 2]);
+        assert_eq!([kind("abort"), kind("error")], [Some(FinishKind::Failed); 2]);
+        assert_eq!([kind("length"), kind("tool_calls")], [Some(FinishKind::Other); 2]);
+        assert_eq!(kind(""), None);
+    }
+
+    #[test]
+    fn usage_is_read_beside_choices_and_without() {
+        let usage = read(r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":8,"prompt_tokens_details":{"cached_tokens":2}}}"#).usage.unwrap();
+        assert_eq!((usage.prompt, usage.completion), (Some(3), Some(8)));
+        assert_eq!(usage.cached, Some(2));
+        for reasoning in [r#""reasoning_tokens":5"#, r#""completion_tokens_details":{"reasoning_tokens":5}"#]
+        {
+            let usage =
+                read(&format!(r#"{{"choices":[],"usage":{{"completion_tokens":8,{reasoning}}}}}"#)).usage;
+            assert_eq!(usage.unwrap().reasoning, Some(5), "{reasoning}");
+        }
+        assert_eq!(read(r#"{"choices":[{"text":"a"}],"usage":null}"#).usage, None);
+        assert!(
+            read(r#"{"choices":[{"text":"a"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}"#)
+                .usage
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn every_engines_error_is_an_error_with_its_message() {
+        for (data, message) in [
+            (r#"{"error":{"message":"m","type":"t","param":null,"code":500}}"#, "m"),
+            (r#"{"error":{"object":"error","message":"m","type":"t","param":null,"code":503}}"#, "m"),
+            (r#"{"error":{"code":500,"message":"m","type":"server_error"}}"#, "m"),
+            (r#"{"error":{"message":"m","http_status_code":422}}"#, "m"),
+            (r#"{"error":"m","error_type":"overloaded"}"#, "m"),
+            (r#"{"object":"error","message":"m","code":400}"#, "m"),
+            (r#"{"error":{"type":"t"}}"#, "t"),
+        ] {
+            assert_eq!(read(data).error.as_deref(), Some(message), "{data}");
+        }
+        assert_eq!(read(r#"{"error":null,"choices":[]}"#).error, None);
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused() {
+        for data in ["", "hello", "{", "{}}", r#"{"choices":[{"text":"a"}"#, "\u{fffd}"] {
+            assert!(read_event(data.as_bytes()).is_err(), "{data}");
+        }
+        assert!(read_event(b"{\"choices\":[{\"text\":\"\xff\"}]}").is_err());
+    }
+
+    #[test]
+    fn any_scalar_that_is_not_empty_is_a_token() {
+        for field in ["content", "refusal", "reasoning", "reasoning_content"] {
+            for value in
+                ["6", "6.5", "-1", "0", "true", "false", r#""\ud83d""#, r#""\ude00x""#, "1e999", "NaN"]
+            {
+                let data = format!(r#"{{"choices":[{{"delta":{{"{field}":{value}}}}}]}}"#);
+                assert!(read(&data).token, "{data}");
+            }
+            for value in [r#""""#, "null", "[]", "{}"] {
+                let data = format!(r#"{{"choices":[{{"delta":{{"{field}":{value}}}}}]}}"#);
+                assert_eq!(read(&data), Payload::default(), "{data}");
+            }
+        }
+        assert!(read(r#"{"choices":[{"text":7}]}"#).token);
+        assert!(read(r#"{"choices":[{"delta":{"function_call":{"arguments":"a"}}}]}"#).answer);
+    }
+
+    #[test]
+    fn no_value_of_any_other_field_makes_a_token_unreadable() {
+        let odd = [
+            "null",
+            "5",
+            "-1.5",
+            "1e999",
+            "true",
+            r#""text""#,
+            r#""\ud83d""#,
+            "[]",
+            "[[1]]",
+            "{}",
+            r#"{"a":{}}"#,
+        ];
+        for value in odd {
+            for field in
+                ["id", "object", "created", "model", "usage", "x", "\\ud83d", "message", "code", "type"]
+            {
+                let data = format!(
+                    r#"{{"{field}":{value},"choices":[{{"delta":{{"content":"a"}}}}],"{field}":{value}}}"#
+                );
+                assert!(read(&data).token && read(&data).error.is_none(), "{data}");
+            }
+            for field in ["index", "logprobs", "message", "x"] {
+                let data = format!(
+                    r#"{{"choices":[{value},{{"{field}":{value},"delta":{{"role":{value},"content":"a"}}}}]}}"#
+                );
+                assert!(read(&data).token && read(&data).finish.is_none(), "{data}");
+            }
+            for data in [
+                format!(r#"{{"choices":{value}}}"#),
+                format!(r#"{{"choices":[{{"delta":{value}}}]}}"#),
+                format!(r#"{{"usage":{value}}}"#),
+            ] {
+                let payload = read(&data);
+                assert!(!payload.token && payload.error.is_none(), "{data}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_count_that_is_none_is_dropped_alone_and_said() {
+        for count in ["-5", "8.5", "1e999", "99999999999", "\"8\"", "true", "[8]", "{}"] {
+            let data = format!(
+                r#"{{"choices":[],"usage":{{"prompt_tokens":3,"completion_tokens":{count},"prompt_tokens_details":{{"cached_tokens":1}}}}}}"#
+            );
+            let usage = Usage { prompt: Some(3), completion: None, cached: Some(1), reasoning: None };
+            assert_eq!((read(&data).usage, read(&data).passed_over), (Some(usage), true), "{data}");
+        }
+        let missing = read(r#"{"usage":{"prompt_tokens":null,"completion_tokens":8.0}}"#);
+        let usage = Usage { prompt: None, completion: Some(8), cached: None, reasoning: None };
+        assert_eq!((missing.usage, missing.passed_over), (Some(usage), false));
+        for usage in ["[]", "5", r#""none""#] {
+            let payload = read(&format!(r#"{{"usage":{usage}}}"#));
+            assert_eq!(payload, Payload::passed_over(), "{usage}");
+        }
+    }
+
+    #[test]
+    fn a_member_that_says_no_is_no_error() {
+        for error in ["null", "false", "0", r#""""#, "{}", "[]"] {
+            assert_eq!(read(&format!(r#"{{"error":{error},"choices":[]}}"#)).error, None, "{error}");
+        }
+        assert_eq!(read(r#"{"error":{"code":5}}"#).error.as_deref(), Some("error without a message"));
+        assert_eq!(read(r#"{"error":true}"#).error.as_deref(), Some("true"));
+    }
+
+    #[test]
+    fn kept_words_are_clipped() {
+        let long = "A".repeat(1 << 20);
+        let finish = read(&format!(r#"{{"choices":[{{"finish_reason":"{long}"}}]}}"#)).finish.unwrap();
+        assert_eq!((finish.word.chars().count(), finish.kind), (301, FinishKind::Other));
+        let error = read(&format!(r#"{{"error":"{long}"}}"#)).error.unwrap();
+        assert_eq!(error.chars().count(), 301);
+        for (reason, word) in [("5", "5"), ("true", "true"), (r#"{"type":"stop"}"#, "stop")] {
+            let read = read(&format!(r#"{{"choices":[{{"finish_reason":{reason}}}]}}"#));
+            assert_eq!(read.finish.unwrap().word, word);
+        }
+    }
+}
