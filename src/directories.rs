@@ -24,6 +24,11 @@ pub fn data_dir() -> Result<PathBuf> {
         .or_else(|| variable("XDG_DATA_HOME").map(|home| home.join("harness")))
         .or_else(|| variable("HOME").map(|home| home.join(".local/share/harness")))
         .ok_or_else(|| refusal("no data directory is known", "set HARNESS_DATA_DIR"))?;
+    // Commands and environments of engines are text.
+    if directory.to_str().is_none() {
+        let what = format!("the name of the data directory {} is not UTF-8", directory.display());
+        return Err(refusal(what, "set HARNESS_DATA_DIR to another"));
+    }
     Ok(std::path::absolute(directory)?)
 }
 
@@ -134,6 +139,23 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
         .and_then(|()| file.write_all(b"\n").map_err(anyhow::Error::from))
         .with_context(|| format!("cannot write {}", path.display()))?;
     file.commit()
+}
+
+/// True where no further file can be written either: the disk or the quota is full, or the disk takes no writes.
+pub fn is_disk_full(error: &anyhow::Error) -> bool {
+    let kind = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        io.or_else(|| cause.downcast_ref::<serde_json::Error>()?.io_error_kind())
+    };
+    error.chain().filter_map(kind).any(|kind| {
+        matches!(
+            kind,
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::FileTooLarge
+                | io::ErrorKind::ReadOnlyFilesystem
+        )
+    })
 }
 
 #[cfg(test)]

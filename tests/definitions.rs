@@ -46,6 +46,7 @@ fn found() -> Found {
         place: "environment /env".to_owned(),
         managed: false,
         variant: None,
+        build: None,
     }
 }
 

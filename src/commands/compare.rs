@@ -86,6 +86,10 @@ fn simulation(args: &CompareArgs) -> anyhow::Result<Option<Simulation>> {
         return refuse("--simulate starts no image", "leave --launcher docker or --simulate out");
     }
     let program = std::env::current_exe().context("cannot tell where this program lies")?;
+    if program.to_str().is_none() {
+        let what = format!("the name of this program is not UTF-8: {}", program.display());
+        return refuse(what, "move it to another directory");
+    }
     Ok(Some(Simulation { program, shared: shared(args) }))
 }
 

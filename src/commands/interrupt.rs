@@ -13,6 +13,16 @@ use crate::progress::Progress;
 /// Exit code of an interrupted command.
 pub const INTERRUPTED: u8 = 130;
 
+/// Lets a write beyond the limit of a file's size (`ulimit -f`) fail as one to a full disk does, where the signal
+/// would kill the program. A program that is started gets the signal's own meaning back.
+pub fn survive_large_files() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    // The handler stays when the stream is dropped.
+    signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop)?;
+    Ok(())
+}
+
 /// Watches for signals; the receiver turns true at the first. They are heard on a thread of their own: whatever the
 /// command is at (a large run that is closed, a lock, a terminal that takes nothing), the second one ends it.
 pub fn watch(progress: Progress) -> anyhow::Result<watch::Receiver<bool>> {

@@ -47,6 +47,9 @@ pub fn execute(argv: Vec<OsString>) -> ExitCode {
         }
         Err(arguments::Refused::Plan(error)) => return refuse(&error),
     };
+    if let Err(error) = interrupt::survive_large_files() {
+        return refuse(&error);
+    }
     let done = match cli.command {
         Command::Compare(args) => compare::compare(args),
         Command::Run(args) => compare::run(args),

@@ -15,7 +15,7 @@ use crate::pipeline::forecast::Forecast;
 use crate::pipeline::{self, ClosedOnDisk, Outcome, Session};
 use crate::progress::{Progress, print};
 use crate::report::terminal::Style;
-use crate::results;
+use crate::results::{self, TakenId};
 use crate::schema::caveat::Caveat;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{DatasetSource, HttpSettings, Launching, Output, Plan, Skipped};
@@ -139,11 +139,16 @@ pub async fn play(
     }
     check_limits(&plan, &environment)?;
     server_api::api_key(&plan.http)?;
-    results::check_writable(&plan.output.directory)?;
     let progress = Progress::new(output.quiet, output.verbose);
+    check_output(&plan, &progress)?;
     end_leftovers(&progress)?;
+    let mut _taken = None;
     if plan.output.folder {
         plan.run_id = pipeline::take_folder(&plan, &environment)?;
+    } else {
+        let taken = TakenId::take(&plan.output.directory, &plan.run_name(), plan.created_at)?;
+        plan.run_id.clone_from(&taken.run_id);
+        _taken = Some(taken);
     }
     let _held = plan.folder().map(|folder| pipeline::hold_folder(&folder)).transpose()?;
     for skipped in &plan.skipped {
@@ -224,6 +229,31 @@ fn terminal_width() -> usize {
     width.clamp(60, WIDEST)
 }
 
+/// The results can be written, and what goes into plans and commands is text.
+pub fn check_output(plan: &Plan, progress: &Progress) -> anyhow::Result<()> {
+    let here = std::env::current_dir().context("the working directory cannot be told")?;
+    let directory = here.join(&plan.output.directory);
+    let named = [("the output directory", Some(&directory)), ("--ca-file", plan.http.ca_file.as_ref())];
+    for (what, path) in named {
+        if let Some(path) = path.filter(|path| path.to_str().is_none()) {
+            return refuse(
+                format!("the name of {what} is not UTF-8: {}", path.display()),
+                "rename it, or give another",
+            );
+        }
+    }
+    if plan.launches() && here.to_str().is_none() {
+        return refuse(
+            format!("the name of the working directory is not UTF-8: {}", here.display()),
+            "rename it, or start from another",
+        );
+    }
+    if let Some(warning) = results::check_writable(&plan.output.directory, pipeline::summary_file(plan))? {
+        progress.error(&warning);
+    }
+    Ok(())
+}
+
 /// Open files enough for the largest load.
 pub fn check_limits(plan: &Plan, environment: &Environment) -> anyhow::Result<()> {
     let needed = plan.loads.iter().map(load::open_files_needed).max().unwrap_or(0);
@@ -252,7 +282,8 @@ fn exit_code(outcome: &Outcome, strict: bool) -> u8 {
         return interrupt::INTERRUPTED;
     }
     let comparison = &outcome.comparison;
-    let failed = !comparison.failed.is_empty()
+    let failed = outcome.unsaved
+        || !comparison.failed.is_empty()
         || comparison.runs.iter().any(|run| run.requests.failed > 0 || run.partial.is_some())
         // Nothing measured is no success, whatever became of it instead.
         || comparison.runs.iter().any(|run| run.requests.completed == 0);
@@ -286,7 +317,7 @@ mod tests {
                 skipped: Vec::new(),
                 caveats: vec![caveat],
             };
-            exit_code(&Outcome { comparison, interrupted: false }, strict)
+            exit_code(&Outcome { comparison, interrupted: false, unsaved: false }, strict)
         };
         let limited = || Caveat::ClientLimited { reason: "send delay p99 is 3 ms".into() };
         assert_eq!((code(limited(), false), code(limited(), true)), (0, 1));

@@ -58,10 +58,10 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     play::check_limits(&plan, &environment)?;
     // Before anything is touched.
     server_api::api_key(&plan.http)?;
-    results::check_writable(&plan.output.directory)?;
     let progress = Progress::new(args.output.quiet, args.output.verbose);
+    play::check_output(&plan, &progress)?;
     play::end_leftovers(&progress)?;
-    pipeline::make_room(&closed, &plan, folder)?;
+    pipeline::make_room(&closed, &plan, folder, &|what| progress.error(what))?;
     let parts = Parts { plan, environment, dataset, probe: false, closed };
     play::carry_out(parts, progress).await
 }

@@ -1,40 +1,48 @@
 //! What a plan has given so far.
 
+use tokio::sync::watch;
+
 use crate::schema::comparison::FailedTarget;
 
 use super::derive::{self, Derived};
 use super::event::{Event, Listener};
-use super::reports;
+use super::rows::Rows;
 use super::session::{Session, Stage};
 
 /// The runs of a plan that are closed by now, and the visits that gave none.
-pub struct Closed {
+pub struct Closed<'a> {
     /// Closed runs, in the order in which they were played.
     pub runs: Vec<Derived>,
     /// Visits that gave no run, or not all of theirs.
     pub failed: Vec<FailedTarget>,
+    /// Their rows in the file of all runs.
+    pub rows: Rows<'a>,
 }
 
-impl Closed {
-    /// What an earlier try left. A row that it could not append any more is appended now.
-    pub fn of_disk(session: &Session, listen: Listener<'_>) -> anyhow::Result<Closed> {
-        let mut closed = Closed { runs: Vec::new(), failed: Vec::new() };
+impl<'a> Closed<'a> {
+    /// What an earlier try left. A row that it could not put any more is put now.
+    pub fn of_disk(
+        session: &Session,
+        listen: Listener<'a>,
+        shutdown: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        let mut closed =
+            Closed { runs: Vec::new(), failed: Vec::new(), rows: Rows::new(listen, Some(shutdown)) };
         for files in &session.closed.files {
-            let run = derive::derive(files)?;
-            reports::append_missing_run(&run, listen)?;
+            let run = derive::of_disk(files)?;
+            closed.rows.put_run(&run);
             closed.runs.push(run);
         }
         Ok(closed)
     }
 
     /// Takes a run that was just closed: it is in the file of all runs before anybody hears of it.
-    pub fn add(&mut self, stage: &Stage<'_>, run: Derived) -> anyhow::Result<()> {
-        reports::append_run(&run, stage.listen)?;
+    pub fn add(&mut self, stage: &Stage<'_>, run: Derived) {
+        self.rows.put_run(&run);
         self.runs.push(run);
         if let Some(run) = self.runs.last() {
             let closed = (self.runs.len(), stage.session.plan.run_count());
             (stage.listen)(Event::RunClosed { run: &run.file, path: &run.files.json(), closed });
         }
-        Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::analysis::{Finish, Summarizer, SummaryInput, plan_caveats, series};
 use crate::report::csv::RequestsCsv;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::files::RunFile;
+use crate::schema::files::{RecordsFooter, RecordsHeader, RunFile};
 use crate::schema::plan::RunKey;
 use crate::schema::record::RequestRecord;
 use crate::schema::sample::{SensedSeries, Source};
@@ -37,45 +37,118 @@ impl Derived {
 /// Records that cannot be read or do not add up, or a directory that cannot be written.
 pub fn derive(files: &RunFiles) -> anyhow::Result<Derived> {
     let path = records_path(files);
-    let mut reader = RecordReader::open(&path)?;
+    match read(files, &path)? {
+        (read, None) => read.save(files),
+        (_, Some(damage)) => Err(damage),
+    }
+}
+
+/// A run that lies on disk, whole: from its records, or from its JSON where they were deleted.
+///
+/// # Errors
+/// As [`derive`]'s and [`of_json`]'s.
+pub fn of_disk(files: &RunFiles) -> anyhow::Result<Derived> {
+    if records_path(files).exists() { derive(files) } else { of_json(files) }
+}
+
+/// A run as its JSON holds it. Its TTFTs are those of its `_requests.csv`, where that is there too.
+///
+/// # Errors
+/// The JSON cannot be read.
+pub fn of_json(files: &RunFiles) -> anyhow::Result<Derived> {
+    let file = results::read_run(&files.json())?;
+    let ttft_ms = results::read_ttft_ms(&files.requests_csv()).unwrap_or_default();
+    Ok(Derived { files: files.clone(), file, ttft_ms })
+}
+
+/// A run from what can be read of its records, and what could not be. Where its JSON is there, that tells more than
+/// records with a damage; else what stands before the damage counts, as it does after a crash.
+///
+/// # Errors
+/// Nothing can be made of the records, or a directory that cannot be written.
+pub fn derive_again(files: &RunFiles, records: &Path) -> anyhow::Result<(Derived, Option<anyhow::Error>)> {
+    let (mut read, damage) = read(files, records)?;
+    let Some(damage) = damage else { return Ok((read.save(files)?, None)) };
+    if let Ok(whole) = of_json(files) {
+        return Ok((whole, Some(damage.context("its .json stays as it is"))));
+    }
+    read.footer.partial = Some(format!("{UNREADABLE} after {} requests", read.footer.records));
+    Ok((read.save(files)?, Some(damage.context("what stands before it is counted"))))
+}
+
+/// Why a run is partial whose records are damaged.
+const UNREADABLE: &str = "its records cannot be read";
+
+/// Records that were read.
+struct Read {
+    header: RecordsHeader,
+    summarizer: Summarizer,
+    footer: RecordsFooter,
+    csv: RequestsFile,
+    /// Where they lie.
+    records: PathBuf,
+    ttft_ms: Vec<f64>,
+}
+
+/// Reads records to their end, or to the first that cannot be read.
+fn read(files: &RunFiles, path: &Path) -> anyhow::Result<(Read, Option<anyhow::Error>)> {
+    let mut reader = RecordReader::open(path)?;
     let header = reader.header().clone();
     let mut summarizer = Summarizer::new(SummaryInput::from_header(&header)?);
     let mut csv = RequestsFile::create(files, true)?;
     let mut ttft_ms = Vec::new();
-    while let Some(record) = reader.next_record()? {
+    let mut damage = None;
+    loop {
+        let record = match reader.next_record() {
+            Ok(Some(record)) => record,
+            Ok(None) => break,
+            Err(error) => {
+                damage = Some(error);
+                break;
+            }
+        };
         summarizer.add(&record);
         csv.add(&record)?;
         ttft_ms.extend(record.ttft_ms().filter(|_| record.counts_for_latency()));
     }
     let footer = reader.finish();
-    let mut summary = summarizer.finish(Finish {
-        issued: footer.engine.issued,
-        engine: footer.engine,
-        partial: footer.partial,
-        server: footer.server,
-    })?;
-    if summary.withholds_pace() {
-        // That is known only when all is read; what was written so far is dropped.
-        csv = RequestsFile::create(files, false)?;
-        let mut reader = RecordReader::open(&path)?;
-        while let Some(record) = reader.next_record()? {
-            csv.add(&record)?;
+    Ok((Read { header, summarizer, footer, csv, records: path.to_owned(), ttft_ms }, damage))
+}
+
+impl Read {
+    /// Writes `_requests.csv` and `.json`.
+    fn save(mut self, files: &RunFiles) -> anyhow::Result<Derived> {
+        let (header, footer) = (self.header, self.footer);
+        let mut summary = self.summarizer.finish(Finish {
+            issued: footer.engine.issued,
+            engine: footer.engine,
+            partial: footer.partial,
+            server: footer.server,
+        })?;
+        if summary.withholds_pace() {
+            // That is known only when all is read; what was written so far is dropped.
+            self.csv = RequestsFile::create(files, false)?;
+            let mut reader = RecordReader::open(&self.records)?;
+            // A damage was met before, and what stands behind it is not counted.
+            while let Ok(Some(record)) = reader.next_record() {
+                self.csv.add(&record)?;
+            }
         }
+        self.csv.commit()?;
+        let first = plan_caveats(&header, &summary);
+        summary.caveats.splice(..0, first);
+        let file = RunFile {
+            schema_version: SCHEMA_VERSION,
+            kind: "run".into(),
+            plan: header.plan,
+            environment: header.environment,
+            summary,
+            launched: header.launched,
+            server: sensed(files, Source::Server),
+        };
+        results::write_json(&files.json(), &file)?;
+        Ok(Derived { files: files.clone(), file, ttft_ms: self.ttft_ms })
     }
-    csv.commit()?;
-    let first = plan_caveats(&header, &summary);
-    summary.caveats.splice(..0, first);
-    let file = RunFile {
-        schema_version: SCHEMA_VERSION,
-        kind: "run".into(),
-        plan: header.plan,
-        environment: header.environment,
-        summary,
-        launched: header.launched,
-        server: sensed(files, Source::Server),
-    };
-    results::write_json(&files.json(), &file)?;
-    Ok(Derived { files: files.clone(), file, ttft_ms })
 }
 
 /// `_requests.csv` in the making.

@@ -21,7 +21,7 @@ use crate::secrets::from_outside;
 
 use super::event::Event;
 use super::failure::Failure;
-use super::record::{self, LiveTtft, ReportedTokens};
+use super::record::{self, LiveTtft, Recorder, ReportedTokens};
 use super::sample::Sampling;
 use super::session::{Session, Stage};
 
@@ -66,6 +66,8 @@ pub enum CutShort {
     ServerDied(String),
     /// The guard process ended, and every server with it.
     GuardDied,
+    /// Its records could not be written.
+    NotSaved,
     /// The load engine could not play, or not to the end.
     NotPlayed(String),
 }
@@ -77,6 +79,7 @@ impl CutShort {
             CutShort::Interrupted => "interrupted".into(),
             CutShort::ServerDied(how) => format!("the server {how}"),
             CutShort::GuardDied => "the guard process died".into(),
+            CutShort::NotSaved => "its records could not be written".into(),
             CutShort::NotPlayed(why) => why.clone(),
         }
     }
@@ -102,26 +105,25 @@ pub async fn measure(
     }
     let clock = RunClock::start();
     let header = records_header(session, target, standing, key, &clock);
-    let files =
-        RunFiles::take(&session.plan.output.directory, &stem(&session.plan, key), clock.started_at())?;
-    let writer = RecordWriter::create(&files, &header)?;
+    let writer = RecordWriter::create(&session.plan.output.directory, &stem(&session.plan, key), &header)?;
+    let files = writer.files().clone();
     let sampling = Sampling::start(stage, (target, key), &standing.url, &files, &clock);
     let ttft = LiveTtft::default();
     let (sender, receiver) = std::sync::mpsc::channel();
-    let recorder = record::start(receiver, writer, ttft.clone());
+    let recorder = Recorder::start(receiver, writer, ttft.clone());
     let live = Arc::new(LiveCounters::default());
     (stage.listen)(Event::Loading { key, load, live: live.clone(), ttft });
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
     let job = session.job(target, &standing.url, load);
     let playing = load::play(job, clock, sender, live.clone(), stop_load);
-    let (played, mut cut) = watch_load(stage, &mut standing.server, playing, &stop_sender).await;
+    let (played, mut cut) =
+        watch_load(stage, &mut standing.server, playing, &stop_sender, recorder.broken()).await;
     sampling.stop();
     (stage.listen)(Event::Loaded);
     if cut.is_none() && LiveCounters::get(&live.failed) > 0 {
         cut = late_news(standing.server.as_mut(), stage.guard).await;
     }
-    let recorded = recorder.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the recorder panicked")));
-    let (writer, reported) = recorded.map_err(|error| error.context("the records could not be written"))?;
+    let (writer, reported) = recorder.join()?;
     standing.reported.join(reported);
     let counted = match &cut {
         None => server_counts(stage, target, standing).await,
@@ -139,7 +141,11 @@ pub async fn measure(
         }
     };
     let why = cut.as_ref().map(|cut| from_outside(&cut.reason()).into_owned());
-    writer.close(figures, why, counted)?;
+    let closed = writer.close(figures, why, counted).map_err(|error| record::not_saved(error, &files))?;
+    if let Some(why) = closed.not_compressed {
+        let stay = format!("warning: {}: its records stay as they are: {why:#}", target.label);
+        (stage.listen)(Event::Trouble(&stay));
+    }
     if cut == Some(CutShort::GuardDied) {
         (stage.listen)(Event::Trouble(&format!(
             "error: {}: the guard process died, so the run was stopped; what was measured is saved\n\
@@ -159,12 +165,14 @@ fn stem(plan: &Plan, key: &RunKey) -> String {
     }
 }
 
-/// Waits for the end of a load, and stops it where the user, the server or the guard ends first.
+/// Waits for the end of a load, and stops it where the user, the server or the guard ends first, or where what it
+/// gives cannot be saved.
 async fn watch_load(
     stage: &Stage<'_>,
     server: &mut Option<Server>,
     playing: impl Future<Output = anyhow::Result<Played>>,
     stop_load: &watch::Sender<bool>,
+    mut broken: watch::Receiver<bool>,
 ) -> (anyhow::Result<Played>, Option<CutShort>) {
     let mut cut = None;
     let mut shutdown = stage.shutdown.clone();
@@ -184,6 +192,7 @@ async fn watch_load(
             },
             how = died(server.as_mut()), if cut.is_none() => cut = Some(how),
             () = guard_died(stage.guard), if cut.is_none() => cut = Some(CutShort::GuardDied),
+            () = not_saved(&mut broken), if cut.is_none() => cut = Some(CutShort::NotSaved),
         }
         if cut.is_some() {
             let _ = stop_load.send(true);
@@ -212,6 +221,13 @@ async fn died(server: Option<&mut Server>) -> CutShort {
         }),
         // Its guard's death is what a server dies of, and perhaps the first of the two to be told.
         Ended::GuardDied => CutShort::GuardDied,
+    }
+}
+
+/// Resolves when the records cannot be written; a recorder that ended well never does.
+async fn not_saved(broken: &mut watch::Receiver<bool>) {
+    if broken.wait_for(|broken| *broken).await.is_err() {
+        std::future::pending().await
     }
 }
 

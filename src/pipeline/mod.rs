@@ -13,7 +13,7 @@ use crate::results;
 use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{Plan, RunKey};
-use crate::schema::refusal::refuse;
+use crate::schema::refusal::{refuse, with_cures};
 
 mod calibrate;
 mod closed;
@@ -29,6 +29,7 @@ mod rebuild;
 mod record;
 mod reports;
 mod resume;
+mod rows;
 mod sample;
 mod serve;
 mod session;
@@ -40,6 +41,7 @@ pub use failure::Failure;
 pub use rebuild::rebuild;
 pub use record::LiveTtft;
 pub use resume::{ClosedOnDisk, closed_on_disk, make_room};
+pub use rows::summary_file;
 pub use session::Session;
 pub use visits::{Visit, visits};
 
@@ -54,6 +56,8 @@ pub struct Outcome {
     pub comparison: Comparison,
     /// The user stopped it.
     pub interrupted: bool,
+    /// A file of the results could not be written: what, and the cure, was told.
+    pub unsaved: bool,
 }
 
 /// Takes the directory in which a plan's runs are put side by side, and leaves in it what was planned, so
@@ -75,14 +79,24 @@ pub fn take_folder(plan: &Plan, environment: &Environment) -> anyhow::Result<Str
 /// # Errors
 /// Somebody else is playing it, or its plan cannot be read.
 pub fn hold_folder(folder: &Path) -> anyhow::Result<File> {
-    let path = folder.join("plan.json");
-    let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => refuse(
+    match try_hold(folder)? {
+        Some(file) => Ok(file),
+        None => refuse(
             format!("{} is still being played by another harness", folder.display()),
             "wait for its end, or stop it with Ctrl-C and resume then",
         ),
+    }
+}
+
+/// The lock of a plan's directory; none where somebody else plays the plan.
+fn try_hold(folder: &Path) -> anyhow::Result<Option<File>> {
+    let path = folder.join("plan.json");
+    let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // Some network disks know no locks.
+        Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => Ok(Some(file)),
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
         }
@@ -94,7 +108,7 @@ pub fn hold_folder(folder: &Path) -> anyhow::Result<File> {
 /// # Errors
 /// The file of all runs is there and cannot be read.
 pub fn past_runs(plan: &Plan) -> anyhow::Result<Vec<results::PastRun>> {
-    results::past_runs(&plan.output.directory, reports::summary_file(plan))
+    results::past_runs(&plan.output.directory, summary_file(plan))
 }
 
 /// Plays every visit of a plan in turn, but for the runs that are closed already. A target that fails
@@ -113,7 +127,9 @@ pub async fn run(
     if plan.loads.is_empty() || plan.targets.is_empty() {
         bail!("a plan without a load or a target has nothing to measure");
     }
-    let mut closed = Closed::of_disk(session, listen)?;
+    // It stands in every file, and is refused when it is read back.
+    results::check_run_id(&plan.run_id)?;
+    let mut closed = Closed::of_disk(session, listen, shutdown.clone())?;
     let keys: BTreeSet<RunKey> = closed.runs.iter().map(|run| run.key().clone()).collect();
     let visits = visits(plan, &keys);
     listen(Event::Planned { plan, visits: &visits });
@@ -126,34 +142,40 @@ pub async fn run(
     if let Some(guard) = guard {
         guard.close().await;
     }
-    let interrupted = played? | *shutdown.borrow();
+    let interrupted = played | *shutdown.borrow();
     let played = closed.runs.iter().map(|run| run.key().clone()).collect();
     closed.failed.extend(missing(plan, &played, &closed.failed, "the run ended before its turn"));
     let comparison = reports::compared(plan, &closed.runs, &closed.failed);
     let folder = plan.folder();
-    if let Some(folder) = &folder {
-        reports::write_folder(folder, plan, &session.environment, comparison.clone(), &closed.runs)?;
-    }
+    let written = folder.as_ref().map_or(Ok(()), |folder| {
+        reports::write_folder(folder, plan, &session.environment, comparison.clone(), &closed.runs)
+    });
     listen(Event::Compared { comparison: &comparison, folder: folder.as_deref() });
-    Ok(Outcome { comparison, interrupted })
+    let mut unsaved = closed.rows.finish();
+    for error in written.err().into_iter().flatten() {
+        unsaved = true;
+        let cure = format!("make room for it, then: harness report {}", plan.output.directory.display());
+        listen(Event::Trouble(&with_cures(format!("error: {error:#}"), [cure.as_str()])));
+    }
+    Ok(Outcome { comparison, interrupted, unsaved })
 }
 
 /// Plays the visits until the last, a stop, or what makes all others impossible. True: the user stopped it.
-async fn play(stage: &Stage<'_>, visits: &[Visit], closed: &mut Closed) -> anyhow::Result<bool> {
+async fn play(stage: &Stage<'_>, visits: &[Visit], closed: &mut Closed<'_>) -> bool {
     for visit in visits {
         if *stage.shutdown.borrow() {
-            return Ok(true);
+            return true;
         }
         let Err(failure) = serve::serve(stage, visit, closed).await else { continue };
         (stage.listen)(Event::Failed { label: &visit.label, failure: &failure });
         let failed = failure.of(&visit.label, visit.round);
-        reports::append_failure(&stage.session.plan, &failed, stage.listen)?;
+        closed.rows.put_failure(&stage.session.plan, &failed);
         closed.failed.push(failed);
         match failure.reach {
             Reach::Target => {}
-            Reach::Interrupted => return Ok(true),
-            Reach::Everything => return Ok(false),
+            Reach::Interrupted => return true,
+            Reach::Everything => return false,
         }
     }
-    Ok(false)
+    false
 }

@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::results::RecordWriter;
+use tokio::sync::watch;
+
+use crate::results::{self, RecordWriter, RunFiles};
 use crate::schema::record::{Outcome, RequestRecord, TokenSource};
+use crate::schema::refusal::OrRefuse;
 use crate::schema::unit::Phase;
 use crate::secrets::from_outside;
 
@@ -92,29 +95,74 @@ fn keep_safe(record: &mut RequestRecord) {
     }
 }
 
-/// Starts the thread that writes records until every sender is gone.
-pub fn start(
-    records: Receiver<RequestRecord>,
+/// The thread that writes records.
+pub struct Recorder {
+    thread: JoinHandle<anyhow::Result<(RecordWriter, ReportedTokens)>>,
+    broken: watch::Receiver<bool>,
+}
+
+impl Recorder {
+    /// Writes records until every sender is gone, or until they cannot be written.
+    pub fn start(records: Receiver<RequestRecord>, writer: RecordWriter, live: LiveTtft) -> Self {
+        let (tell, broken) = watch::channel(false);
+        let thread = std::thread::spawn(move || {
+            let files = writer.files().clone();
+            let recorded = record(&records, writer, &live);
+            if recorded.is_err() {
+                tell.send_replace(true);
+            }
+            recorded.map_err(|error| not_saved(error, &files))
+        });
+        Recorder { thread, broken }
+    }
+
+    /// Turns true where records cannot be written any more: the load goes on for nothing.
+    pub fn broken(&self) -> watch::Receiver<bool> {
+        self.broken.clone()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// The records could not be written.
+    pub fn join(self) -> anyhow::Result<(RecordWriter, ReportedTokens)> {
+        self.thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the recorder panicked")))
+    }
+}
+
+fn record(
+    records: &Receiver<RequestRecord>,
     mut writer: RecordWriter,
-    live: LiveTtft,
-) -> JoinHandle<anyhow::Result<(RecordWriter, ReportedTokens)>> {
-    std::thread::spawn(move || {
-        let mut reported = ReportedTokens::default();
-        loop {
-            match records.recv_timeout(FLUSH_INTERVAL) {
-                Ok(mut record) => {
-                    keep_safe(&mut record);
-                    reported.add(&record);
-                    live.add(&record);
-                    writer.write(&record)?;
-                }
-                Err(RecvTimeoutError::Timeout) => writer.tick()?,
-                Err(RecvTimeoutError::Disconnected) => {
-                    // The server's stop comes before the close, and may take longer than a crash may lose.
-                    writer.tick()?;
-                    return Ok((writer, reported));
-                }
+    live: &LiveTtft,
+) -> anyhow::Result<(RecordWriter, ReportedTokens)> {
+    let mut reported = ReportedTokens::default();
+    loop {
+        match records.recv_timeout(FLUSH_INTERVAL) {
+            Ok(mut record) => {
+                keep_safe(&mut record);
+                reported.add(&record);
+                live.add(&record);
+                writer.write(&record)?;
+            }
+            Err(RecvTimeoutError::Timeout) => writer.tick()?,
+            Err(RecvTimeoutError::Disconnected) => {
+                // The server's stop comes before the close, and may take longer than a crash may lose.
+                writer.tick()?;
+                return Ok((writer, reported));
             }
         }
-    })
+    }
+}
+
+/// What is saved of a run whose records could not be written, and how its results are made of that.
+pub fn not_saved(error: anyhow::Error, files: &RunFiles) -> anyhow::Error {
+    let saved = match results::saved_records(files) {
+        Ok(saved) => format!("{saved} requests are saved"),
+        Err(error) => format!("what is saved cannot be told: {error:#}"),
+    };
+    let cure = format!("make room, then: harness report {}", files.directory().display());
+    Err::<(), _>(error)
+        .or_refuse(|| format!("the records could not be written ({saved})"), cure)
+        .err()
+        .unwrap_or_else(|| anyhow::anyhow!("the records could not be written"))
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::results::{self, RecordReader, RunFiles};
+use crate::results::{self, Patience, RecordReader, RunFiles};
 use crate::schema::plan::{Plan, RunKey};
 use crate::schema::unit::Phase;
 
-use super::reports;
+use super::rows;
 
 /// Runs of a plan that are whole on disk.
 #[derive(Debug, Clone, Default)]
@@ -31,8 +31,13 @@ pub fn closed_on_disk(plan: &Plan) -> Result<ClosedOnDisk> {
         if run.run_id != plan.run_id {
             continue;
         }
-        let Some(records) = &run.records else { continue };
-        let whole = *records == run.files.closed_records() && reached_its_end(records).unwrap_or(false);
+        let whole = match &run.records {
+            Some(records) => {
+                *records == run.files.closed_records() && reached_its_end(records).unwrap_or(false)
+            }
+            // Records that were deleted to save space: the JSON says how the run ended.
+            None => results::read_run(&run.files.json()).is_ok_and(|run| run.summary.partial.is_none()),
+        };
         if whole && !closed.keys.contains(&run.key) {
             closed.files.push(run.files);
             closed.keys.push(run.key);
@@ -44,11 +49,11 @@ pub fn closed_on_disk(plan: &Plan) -> Result<ClosedOnDisk> {
 }
 
 /// Moves what was cut short into `{folder}/cut_short`, and takes every row of the plan's other runs out of the
-/// file of all runs: they are played again, and each key stands once.
+/// file of all runs: they are played again, and each key stands once. `say` is told of a lock that is waited for.
 ///
 /// # Errors
-/// A file cannot be moved, or the file of all runs not be replaced.
-pub fn make_room(closed: &ClosedOnDisk, plan: &Plan, folder: &Path) -> Result<()> {
+/// A file cannot be moved, or the file of all runs not be locked or replaced.
+pub fn make_room(closed: &ClosedOnDisk, plan: &Plan, folder: &Path, say: &dyn Fn(&str)) -> Result<()> {
     if !closed.cut_short.is_empty() {
         let aside = folder.join("cut_short");
         std::fs::create_dir_all(&aside).with_context(|| format!("cannot make {}", aside.display()))?;
@@ -56,7 +61,9 @@ pub fn make_room(closed: &ClosedOnDisk, plan: &Plan, folder: &Path) -> Result<()
             files.move_to(&aside)?;
         }
     }
-    results::keep_rows(&plan.output.directory, reports::summary_file(plan), &plan.run_id, &closed.keys)
+    let (directory, file) = (&plan.output.directory, rows::summary_file(plan));
+    let patience = Patience { say, ..Patience::SILENT };
+    results::keep_rows(directory, file, &plan.run_id, &closed.keys, patience)
 }
 
 /// True where the records end as planned: not in a crash, not before their time, and none of them lost. What

@@ -56,7 +56,8 @@ impl<'a> Sampling<'a> {
             }
             writer.close(tallies)
         });
-        if let Err(error) = closed {
+        let trouble = closed.map_or_else(Some, |closed| closed.not_compressed);
+        if let Some(error) = trouble {
             self.say(&format!("what was sensed is not whole: {error:#}"));
         }
     }

@@ -8,6 +8,7 @@ use crate::analysis::waited;
 use crate::backend::guard::Guard;
 use crate::backend::launch::readiness::{Outlook, ProbeAnswer, ProbeFailure};
 use crate::backend::launch::{self, LaunchRequest, Server, port};
+use crate::directories::is_disk_full;
 use crate::load;
 use crate::monitor::ServerCounters;
 use crate::results;
@@ -38,7 +39,7 @@ const PROBE_TOKENS: u32 = 4;
 ///
 /// # Errors
 /// The target gave no result, or not all of its runs.
-pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed) -> Result<(), Failure> {
+pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed<'_>) -> Result<(), Failure> {
     let plan = &stage.session.plan;
     let Some(target) = plan.targets.get(visit.target) else {
         return Err(Failure::of_target(format!("{} is no target of the plan", visit.label)));
@@ -69,8 +70,9 @@ async fn play(
     visit: &Visit,
     target: &Target,
     standing: &mut Standing,
-    closed: &mut Closed,
+    closed: &mut Closed<'_>,
 ) -> Result<(), Failure> {
+    let plan = &stage.session.plan;
     let mut left = visit.runs.len();
     for key in &visit.runs {
         if *stage.shutdown.borrow() {
@@ -78,13 +80,11 @@ async fn play(
         }
         let measured = measure::measure(stage, target, standing, key).await?;
         left -= 1;
-        // What was recorded is safe, and the next target's turn comes.
-        let derived = derive::derive(&measured.files)
-            .map_err(|error| Failure { reach: Reach::Target, ..Failure::from(error) })?;
-        closed.add(stage, derived)?;
+        let derived = derive::derive(&measured.files).map_err(|error| not_derived(error, plan))?;
+        closed.add(stage, derived);
         match measured.cut {
             None | Some(CutShort::NotPlayed(_)) => {}
-            Some(CutShort::Interrupted) => return Ok(()),
+            Some(CutShort::Interrupted | CutShort::NotSaved) => return Ok(()),
             Some(cut @ (CutShort::ServerDied(_) | CutShort::GuardDied)) if left > 0 => {
                 let reach =
                     if matches!(cut, CutShort::GuardDied) { Reach::Everything } else { Reach::Target };
@@ -95,6 +95,15 @@ async fn play(
         }
     }
     Ok(())
+}
+
+/// What was recorded is safe, and the next target's turn comes, unless the disk is full.
+fn not_derived(error: anyhow::Error, plan: &Plan) -> Failure {
+    let reach = if is_disk_full(&error) { Reach::Everything } else { Reach::Target };
+    let failure = Failure::from(error);
+    let again = format!("its records are saved: harness report {}", plan.output.directory.display());
+    let hint = failure.hint.iter().chain([&again]).map(String::as_str).collect::<Vec<_>>().join("; ");
+    Failure { reach, hint: Some(hint), ..failure }
 }
 
 /// Where a server's log goes: into the plan's own directory, or beside the run's files.

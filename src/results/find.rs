@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::schema::plan::RunKey;
 
+use super::lock::is_held;
 use super::name::RunFiles;
 use super::read::{read_plan, read_run};
 use super::record_reader::RecordReader;
@@ -29,6 +30,8 @@ pub struct FoundRun {
     pub records: Option<PathBuf>,
     /// Its JSON.
     pub json: Option<PathBuf>,
+    /// Another process holds its records: the run still goes on.
+    pub living: bool,
 }
 
 /// A file that looks like a run's and cannot be read.
@@ -97,8 +100,12 @@ fn one_run(path: &Path) -> Result<FoundRuns> {
             "give a results directory, a comparison's directory, or a run's .json or _records.jsonl",
         );
     };
-    let run = look_at(&files)?;
-    Ok(FoundRuns { runs: vec![run], unreadable: Vec::new() })
+    let mut found = FoundRuns::default();
+    look_at(&files, &mut found);
+    match (found.runs.is_empty(), found.unreadable.first()) {
+        (true, Some(unreadable)) => bail!("{}", unreadable.why),
+        (true, None) | (false, _) => Ok(found),
+    }
 }
 
 /// The runs whose files lie in a directory, whatever it is called.
@@ -118,13 +125,7 @@ pub fn runs_in(directory: &Path) -> Result<FoundRuns> {
     }
     let mut found = FoundRuns::default();
     for files in by_stem.into_values() {
-        match look_at(&files) {
-            Ok(run) => found.runs.push(run),
-            Err(error) => {
-                let path = existing(&files).unwrap_or_else(|| files.json());
-                found.unreadable.push(Unreadable { path, why: format!("{error:#}") });
-            }
-        }
+        look_at(&files, &mut found);
     }
     found.runs.sort_by(|left, right| {
         (left.started_at, left.files.stem()).cmp(&(right.started_at, right.files.stem()))
@@ -144,36 +145,47 @@ fn holds_a_time(name: &str) -> bool {
     parts.windows(2).any(|pair| matches!(pair, [day, time] if digits(day, 8) && digits(time, 6)))
 }
 
-fn existing(files: &RunFiles) -> Option<PathBuf> {
-    [files.closed_records(), files.records(), files.json()].into_iter().find(|path| path.exists())
-}
-
-fn look_at(files: &RunFiles) -> Result<FoundRun> {
-    let records = [files.closed_records(), files.records()].into_iter().find(|path| path.exists());
+/// The run that the files are of: by its records, or, where they are gone or their header cannot be read, by its JSON.
+fn look_at(files: &RunFiles, found: &mut FoundRuns) {
+    let living = is_held(&files.records());
     let json = Some(files.json()).filter(|path| path.exists());
-    let files = files.clone();
-    if let Some(path) = &records {
+    let all_records = [files.closed_records(), files.records()].into_iter().filter(|path| path.exists());
+    let of_records = |path: &PathBuf| -> Result<FoundRun> {
         let reader = RecordReader::open(path)?;
         let header = reader.header();
-        return Ok(FoundRun {
-            files,
+        Ok(FoundRun {
+            files: files.clone(),
             run_id: header.plan.run_id.clone(),
             key: header.key.clone(),
             started_at: header.started_at,
-            records,
-            json,
-        });
+            records: Some(path.clone()),
+            json: json.clone(),
+            living,
+        })
+    };
+    for path in all_records {
+        match of_records(&path) {
+            Ok(run) => return found.runs.push(run),
+            Err(error) => found.unreadable.push(Unreadable { path, why: format!("{error:#}") }),
+        }
     }
     let Some(path) = json else {
-        bail!("{}: neither its records nor its .json is there", files.stem());
+        if found.unreadable.last().is_none_or(|last| RunFiles::of(&last.path).as_ref() != Some(files)) {
+            let why = format!("{}: neither its records nor its .json is there", files.stem());
+            found.unreadable.push(Unreadable { path: files.json(), why });
+        }
+        return;
     };
-    let run = read_run(&path)?;
-    Ok(FoundRun {
-        files,
-        run_id: run.plan.run_id,
-        key: run.summary.key,
-        started_at: run.summary.started_at,
-        records,
-        json: Some(path),
-    })
+    match read_run(&path) {
+        Ok(run) => found.runs.push(FoundRun {
+            files: files.clone(),
+            run_id: run.plan.run_id,
+            key: run.summary.key,
+            started_at: run.summary.started_at,
+            records: None,
+            json: Some(path),
+            living,
+        }),
+        Err(error) => found.unreadable.push(Unreadable { path, why: format!("{error:#}") }),
+    }
 }

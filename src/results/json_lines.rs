@@ -1,19 +1,32 @@
 //! A file of JSON lines that is written while a run goes, flushed as it goes, and compressed when it is closed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Permissions, TryLockError};
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
+use tempfile::TempPath;
 
 use crate::directories::AtomicFile;
 use crate::schema::text::write_json_line;
 
+use super::lock::has_no_locks;
+
 const BUFFER_BYTES: usize = 1 << 18;
 const ZSTD_LEVEL: i32 = 3;
 
-/// Writes the lines of one file.
+/// A file whose last line is written.
+#[derive(Debug)]
+pub struct ClosedLines {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Why it is not compressed, if so.
+    pub not_compressed: Option<anyhow::Error>,
+}
+
+/// Writes the lines of one file, whose lock it holds: nobody takes a file that grows for one that was left.
 #[derive(Debug)]
 pub(super) struct LineWriter {
     path: PathBuf,
@@ -22,19 +35,34 @@ pub(super) struct LineWriter {
 }
 
 impl LineWriter {
-    /// Starts a file; its first line is on disk when this returns.
-    pub fn create<T: Serialize>(path: &Path, header: &T) -> Result<Self> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+    /// Starts a file in a directory; its first line is on disk when it gets the name that `take` gives it, and
+    /// its lock is held.
+    pub fn create<T: Serialize, N>(
+        directory: &Path,
+        header: &T,
+        take: impl FnOnce(TempPath) -> Result<(N, PathBuf)>,
+    ) -> Result<(Self, N)> {
+        let cannot_write = || format!("cannot write to {}", directory.display());
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        let (file, path) = tempfile::Builder::new()
+            .prefix(".harness-")
+            .suffix(".part")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(directory)
+            .with_context(cannot_write)?
+            .into_parts();
+        match file.try_lock() {
+            Ok(()) | Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) if has_no_locks(error.kind()) => {}
+            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot_write),
+        }
         let file = BufWriter::with_capacity(BUFFER_BYTES, file);
-        let mut writer = LineWriter { path: path.to_owned(), file, line: Vec::new() };
+        let mut writer = LineWriter { path: path.to_path_buf(), file, line: Vec::new() };
         writer.write(header)?;
         writer.flush()?;
-        Ok(writer)
+        let (names, path) = take(path)?;
+        writer.path = path;
+        Ok((writer, names))
     }
 
     /// Writes a line.
@@ -51,13 +79,17 @@ impl LineWriter {
     }
 
     /// Writes the last line and compresses the file to `closed`, which replaces it. Whenever this is cut off,
-    /// one of the two files is whole.
-    pub fn close<T: Serialize>(mut self, footer: &T, closed: &Path) -> Result<()> {
+    /// one of the two files is whole: where only the second cannot be written, the first stays.
+    pub fn close<T: Serialize>(mut self, footer: &T, closed: &Path) -> Result<ClosedLines> {
         self.write(footer)?;
         self.flush()?;
         self.file.get_ref().sync_all().with_context(|| self.cannot_write())?;
-        self.compress(closed).with_context(|| format!("cannot write {}", closed.display()))?;
-        std::fs::remove_file(&self.path).with_context(|| format!("cannot remove {}", self.path.display()))
+        let compressed = self.compress(closed).with_context(|| format!("cannot write {}", closed.display()));
+        if let Err(why) = compressed {
+            return Ok(ClosedLines { path: self.path, not_compressed: Some(why) });
+        }
+        std::fs::remove_file(&self.path).with_context(|| format!("cannot remove {}", self.path.display()))?;
+        Ok(ClosedLines { path: closed.to_owned(), not_compressed: None })
     }
 
     fn compress(&self, closed: &Path) -> Result<()> {
@@ -77,6 +109,10 @@ impl LineWriter {
 /// Opens a file of lines, compressed where its name ends in `.zst`.
 pub(super) fn open_lines(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     let cannot_read = || format!("cannot read {}", path.display());
+    // To open a pipe that nobody writes would wait for ever.
+    if !std::fs::metadata(path).with_context(cannot_read)?.is_file() {
+        bail!("{}: no regular file", path.display());
+    }
     let file = File::open(path).with_context(cannot_read)?;
     Ok(if path.extension().is_some_and(|end| end == "zst") {
         Box::new(BufReader::new(zstd::Decoder::new(file).with_context(cannot_read)?))

@@ -4,41 +4,39 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
+use tempfile::TempPath;
 
 use crate::schema::plan::file_stamp;
-use crate::schema::refusal::OrRefuse;
 
-/// Proves, before anything is launched, that results can be written; makes the directory.
+/// The longest name that comes from a file, bytes: what a file's name may have.
+const LONGEST_NAME: usize = 200;
+
+/// Checks that a run id leads nowhere: it becomes part of a path, and a file that holds one may be anybody's.
 ///
 /// # Errors
-/// Names the directory and the cure.
-pub fn check_writable(directory: &Path) -> Result<()> {
-    let made = std::fs::create_dir_all(directory).and_then(|()| tempfile::NamedTempFile::new_in(directory));
-    made.map(drop).or_refuse(
-        || format!("cannot write results to {}", directory.display()),
-        "choose a directory that you may write with --output DIR",
-    )
+/// It is no plain name.
+pub fn check_run_id(run_id: &str) -> Result<()> {
+    let is_plain = !run_id.starts_with('.') && !run_id.contains(['/', '\\']);
+    if is_plain && is_short_text(run_id) { Ok(()) } else { refused("run id", run_id) }
 }
 
-/// Makes a directory that was not there: `compare_20260201_143000`, or with `_2`, `_3` … behind it.
-/// Its name is the run id.
+/// Checks a label from a file: it stands in every row and picture.
 ///
 /// # Errors
-/// The directory cannot be made.
-pub fn take_directory(parent: &Path, prefix: &str, at: Timestamp) -> Result<PathBuf> {
-    let stem = format!("{}_{}", file_name(prefix), file_stamp(at));
-    std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
-    for name in numbered(&stem) {
-        let path = parent.join(name);
-        match std::fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot make {}", path.display())),
-        }
-    }
-    unreachable_name(&stem)
+/// It is empty, holds control characters, or is longer than a file's name.
+pub fn check_label(label: &str) -> Result<()> {
+    if is_short_text(label) { Ok(()) } else { refused("label", label) }
+}
+
+fn is_short_text(name: &str) -> bool {
+    !name.is_empty() && name.len() <= LONGEST_NAME && !name.chars().any(char::is_control)
+}
+
+fn refused(what: &str, name: &str) -> Result<()> {
+    let shown: String = name.chars().take(40).collect();
+    bail!("the {what} {shown:?} is no plain name")
 }
 
 /// Makes an empty file that was not there: `{stem}{end}`, or with `_2`, `_3` … behind the stem.
@@ -75,22 +73,27 @@ pub struct RunFiles {
 }
 
 impl RunFiles {
-    /// Takes a stem that no run has, by making its records file: of many processes each gets its own.
+    /// Gives a records file that is written already, under a name that is none, a stem that no run has: of many
+    /// processes each gets its own, and the name never stands without its file.
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub fn take(directory: &Path, label: &str, at: Timestamp) -> Result<Self> {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    pub(super) fn take(directory: &Path, label: &str, at: Timestamp, mut records: TempPath) -> Result<Self> {
         let stem = format!("{}_{}", file_name(label), file_stamp(at));
         for name in numbered(&stem) {
             let files = RunFiles { directory: directory.to_owned(), stem: name };
-            if create_new(&files.records())? {
+            match records.persist_noclobber(files.records()) {
                 // Closing a run makes the .zst before it removes the .jsonl, so one of them is seen.
-                if !files.closed_records().exists() && !files.json().exists() {
-                    return Ok(files);
+                Ok(()) if files.closed_records().exists() || files.json().exists() => {
+                    records = TempPath::try_from_path(files.records())
+                        .with_context(|| format!("cannot write {}", files.records().display()))?;
                 }
-                std::fs::remove_file(files.records())
-                    .with_context(|| format!("cannot remove {}", files.records().display()))?;
+                Ok(()) => return Ok(files),
+                Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => records = failed.path,
+                Err(failed) => {
+                    return Err(failed.error)
+                        .with_context(|| format!("cannot write {}", files.records().display()));
+                }
             }
         }
         unreachable_name(&stem)
@@ -166,7 +169,7 @@ impl RunFiles {
 }
 
 /// Makes an empty file; false where the name is taken.
-fn create_new(path: &Path) -> Result<bool> {
+pub(super) fn create_new(path: &Path) -> Result<bool> {
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
@@ -187,7 +190,7 @@ fn unreachable_name<T>(stem: &str) -> Result<T> {
 }
 
 /// A label as part of a file's name: what is no letter, digit, `.`, `-` or `_` becomes `_`.
-fn file_name(label: &str) -> String {
+pub(super) fn file_name(label: &str) -> String {
     let kept = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_');
     let name: String = label.chars().map(|letter| if kept(letter) { letter } else { '_' }).collect();
     // A leading dot would hide the file.

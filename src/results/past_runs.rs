@@ -37,18 +37,19 @@ fn seconds(cell: &str) -> Option<f64> {
 /// The file is there and cannot be read.
 pub fn past_runs(directory: &Path, file: &str) -> Result<Vec<PastRun>> {
     let path = directory.join(file);
-    if !path.exists() {
+    if !path.is_file() {
         return Ok(Vec::new());
     }
     let context = || format!("cannot read {}", path.display());
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(&path).with_context(context)?;
-    let columns = reader.headers().with_context(context)?.clone();
+    let columns = reader.byte_headers().with_context(context)?.clone();
     let mut runs = Vec::new();
-    for row in reader.records() {
+    for row in reader.byte_records() {
         let row = row.with_context(context)?;
         let cell = |name: &str| {
-            let place = columns.iter().position(|column| column == name)?;
-            row.get(place).map(read_cell).filter(|cell| !cell.is_empty())
+            let place = columns.iter().position(|column| column == name.as_bytes())?;
+            // What an editor saved in another encoding is passed over.
+            std::str::from_utf8(row.get(place)?).ok().map(read_cell).filter(|cell| !cell.is_empty())
         };
         let run = || {
             Some(PastRun {

@@ -14,6 +14,8 @@ use crate::schema::environment::Environment;
 use crate::schema::files::{ComparisonFile, RunFile};
 use crate::schema::plan::Plan;
 
+use super::bounded::LARGEST_JSON;
+use super::name::{check_label, check_run_id};
 use super::version_1;
 
 /// Reads `{backend}_{YYYYMMDD_HHMMSS}.json`.
@@ -21,7 +23,10 @@ use super::version_1;
 /// # Errors
 /// No such file, another kind of file, or one of a later version of this program.
 pub fn read_run(path: &Path) -> Result<RunFile> {
-    read_kind(path, "run")
+    let run: RunFile = read_kind(path, "run")?;
+    check_run_id(&run.plan.run_id).with_context(|| path.display().to_string())?;
+    check_label(&run.summary.key.label).with_context(|| path.display().to_string())?;
+    Ok(run)
 }
 
 /// Reads `comparison.json`.
@@ -37,7 +42,9 @@ pub fn read_comparison(path: &Path) -> Result<ComparisonFile> {
 /// # Errors
 /// As [`read_run`]'s.
 pub fn read_plan(path: &Path) -> Result<Plan> {
-    read_json(path)
+    let plan: Plan = read_json(path)?;
+    check_run_id(&plan.run_id).with_context(|| path.display().to_string())?;
+    Ok(plan)
 }
 
 /// Reads `environment.json` of a comparison's directory.
@@ -74,6 +81,10 @@ fn read_kind<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T> {
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let cannot_read = || format!("cannot read {}", path.display());
+    let is = std::fs::metadata(path).with_context(cannot_read)?;
+    if !is.is_file() || is.len() > LARGEST_JSON {
+        bail!("{}: no regular file of at most {} MiB", path.display(), LARGEST_JSON >> 20);
+    }
     let file = File::open(path).with_context(cannot_read)?;
     let mut value: Value = serde_json::from_reader(BufReader::new(file)).with_context(cannot_read)?;
     version_1::upgrade(&mut value);

@@ -11,7 +11,9 @@ use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
 use crate::schema::record::RequestRecord;
 
+use super::bounded::{LATEST_US, LONGEST_LINE, read_line};
 use super::json_lines::open_lines;
+use super::name::{RunFiles, check_label, check_run_id};
 use super::version_1;
 
 /// Why a run without a footer is partial.
@@ -28,6 +30,22 @@ pub struct RecordReader {
     records: u64,
     footer: Option<RecordsFooter>,
     over: bool,
+}
+
+/// Whole records that are on disk of a run that was not closed.
+///
+/// # Errors
+/// Its file cannot be read.
+pub fn saved_records(files: &RunFiles) -> Result<u64> {
+    let mut lines = open_lines(&files.records())?;
+    let mut line = Vec::new();
+    let mut whole = 0_u64;
+    while read_line(&mut lines, &mut line, LONGEST_LINE)? > 0 {
+        whole += u64::from(line.ends_with(b"\n"));
+        line.clear();
+    }
+    // The first is the header.
+    Ok(whole.saturating_sub(1))
 }
 
 impl std::fmt::Debug for RecordReader {
@@ -52,7 +70,8 @@ impl RecordReader {
     pub fn open(path: &Path) -> Result<Self> {
         let mut lines = open_lines(path)?;
         let mut line = Vec::new();
-        lines.read_until(b'\n', &mut line).with_context(|| format!("cannot read {}", path.display()))?;
+        read_line(&mut lines, &mut line, LONGEST_LINE)
+            .with_context(|| format!("cannot read {}:1", path.display()))?;
         if line.is_empty() {
             bail!("{}: empty; the run ended before it began", path.display());
         }
@@ -69,6 +88,8 @@ impl RecordReader {
                 SCHEMA_VERSION
             );
         }
+        check_run_id(&header.plan.run_id).with_context(|| format!("{}:1", path.display()))?;
+        check_label(&header.key.label).with_context(|| format!("{}:1", path.display()))?;
         Ok(RecordReader {
             path: path.to_owned(),
             lines,
@@ -102,6 +123,9 @@ impl RecordReader {
             (Line::Whole | Line::Last, Ok(_)) if self.footer.is_some() => {
                 bail!("{}: a record after the end", self.place())
             }
+            (Line::Whole | Line::Last, Ok(record)) if latest_us(&record) > LATEST_US => {
+                bail!("{}: a time of more than a year", self.place())
+            }
             (Line::Whole | Line::Last, Ok(mut record)) => {
                 self.records += 1;
                 if self.version_1 {
@@ -132,7 +156,7 @@ impl RecordReader {
     fn read_line(&mut self) -> Result<Line> {
         self.line.clear();
         self.line_number += 1;
-        let read = self.lines.read_until(b'\n', &mut self.line);
+        let read = read_line(&mut self.lines, &mut self.line, LONGEST_LINE);
         read.with_context(|| format!("cannot read {}", self.place()))?;
         Ok(match self.line.last() {
             None => Line::None,
@@ -167,6 +191,24 @@ impl RecordReader {
     fn place(&self) -> String {
         format!("{}:{}", self.path.display(), self.line_number)
     }
+}
+
+/// The latest stamp of a record, µs.
+fn latest_us(record: &RequestRecord) -> u64 {
+    let stamps = [
+        record.due_us,
+        Some(record.ready_us),
+        record.slot_us,
+        record.sent_us,
+        record.headers_us,
+        record.first_event_us,
+        record.first_token_us,
+        record.first_answer_us,
+        record.last_token_us,
+        Some(record.end_us),
+    ];
+    let chunk = record.chunks.iter().last().map(|chunk| chunk.at_us);
+    stamps.into_iter().chain([chunk]).flatten().max().unwrap_or(0)
 }
 
 impl Iterator for RecordReader {

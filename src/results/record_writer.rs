@@ -1,6 +1,6 @@
 //! The raw records of a run, written while it goes: what a crash loses is at most a second.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -9,7 +9,7 @@ use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
 use crate::schema::record::RequestRecord;
 use crate::schema::summary::ServerCounts;
 
-use super::json_lines::LineWriter;
+use super::json_lines::{ClosedLines, LineWriter};
 use super::name::RunFiles;
 
 /// A record may wait so long in memory before it is given to the system.
@@ -25,13 +25,18 @@ pub struct RecordWriter {
 }
 
 impl RecordWriter {
-    /// Starts the file of a run whose names were taken; the header is on disk when this returns.
+    /// Starts the file of a run under names that no other run has; the header is on disk, and the file's lock
+    /// held, before it has its name.
     ///
     /// # Errors
-    /// The file cannot be written.
-    pub fn create(files: &RunFiles, header: &RecordsHeader) -> Result<Self> {
-        let lines = LineWriter::create(&files.records(), header)?;
-        Ok(RecordWriter { files: files.clone(), lines, records: 0, flushed_at: Instant::now() })
+    /// The directory cannot be written.
+    pub fn create(directory: &Path, stem: &str, header: &RecordsHeader) -> Result<Self> {
+        let (lines, files) = LineWriter::create(directory, header, |records| {
+            let files = RunFiles::take(directory, stem, header.started_at, records)?;
+            let path = files.records();
+            Ok((files, path))
+        })?;
+        Ok(RecordWriter { files, lines, records: 0, flushed_at: Instant::now() })
     }
 
     /// Writes a record, and flushes where the last flush is a second old.
@@ -66,21 +71,19 @@ impl RecordWriter {
         &self.files
     }
 
-    /// Writes the footer and compresses the file to `.zst`, which replaces it; gives the path back.
+    /// Writes the footer and compresses the file to `.zst`, which replaces it; where it lies then.
     /// Whenever this is cut off, one of the two files is whole.
     ///
     /// # Errors
-    /// One of the files cannot be written.
+    /// The footer cannot be written.
     pub fn close(
         self,
         engine: EngineFigures,
         partial: Option<String>,
         server: Option<ServerCounts>,
-    ) -> Result<PathBuf> {
+    ) -> Result<ClosedLines> {
         let footer = RecordsFooter { kind: "end".to_owned(), partial, records: self.records, engine, server };
-        let closed = self.files.closed_records();
-        self.lines.close(&footer, &closed)?;
-        Ok(closed)
+        self.lines.close(&footer, &self.files.closed_records())
     }
 
     fn flush(&mut self) -> Result<()> {

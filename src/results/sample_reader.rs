@@ -1,6 +1,5 @@
 //! What was sensed during a run, read back, also when the writer was killed.
 
-use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -8,7 +7,11 @@ use anyhow::{Context, Result, bail};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::sample::{Sample, SamplesFooter, SamplesHeader};
 
+use super::bounded::{LATEST_US, LONGEST_LINE, read_line};
 use super::json_lines::open_lines;
+
+/// Samples of one run that are read; a series of every second for a month has fewer.
+const MOST_SAMPLES: usize = 20_000_000;
 
 /// A samples file.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +34,8 @@ pub struct ReadSamples {
 pub fn read_samples(path: &Path) -> Result<ReadSamples> {
     let mut lines = open_lines(path)?;
     let mut line = Vec::new();
-    lines.read_until(b'\n', &mut line).with_context(|| format!("cannot read {}", path.display()))?;
+    read_line(&mut lines, &mut line, LONGEST_LINE)
+        .with_context(|| format!("cannot read {}:1", path.display()))?;
     let header: SamplesHeader = serde_json::from_slice(&line)
         .with_context(|| format!("{}:1: no header of a samples file", path.display()))?;
     if header.kind != "samples" || header.schema_version > SCHEMA_VERSION {
@@ -47,7 +51,11 @@ pub fn read_samples(path: &Path) -> Result<ReadSamples> {
     let mut read = ReadSamples { header, samples: Vec::new(), footer: None, broken: None };
     for number in 2_u64.. {
         line.clear();
-        if let Err(error) = lines.read_until(b'\n', &mut line) {
+        if read.samples.len() >= MOST_SAMPLES {
+            read.broken = Some(format!("{name}:{number}: more than {MOST_SAMPLES} samples"));
+            break;
+        }
+        if let Err(error) = read_line(&mut lines, &mut line, LONGEST_LINE) {
             read.broken = Some(format!("{name}:{number}: {error}"));
             break;
         }
@@ -56,6 +64,10 @@ pub fn read_samples(path: &Path) -> Result<ReadSamples> {
         }
         let is_whole = line.ends_with(b"\n");
         match (serde_json::from_slice::<Sample>(&line), serde_json::from_slice::<SamplesFooter>(&line)) {
+            (Ok(sample), _) if sample.at_us > LATEST_US => {
+                read.broken = Some(format!("{name}:{number}: a time of more than a year"));
+                break;
+            }
             (Ok(sample), _) => read.samples.push(sample),
             (Err(_), Ok(footer)) => {
                 read.footer = Some(footer);

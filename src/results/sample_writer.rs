@@ -1,13 +1,12 @@
 //! What is sensed during a run, written while it goes: what a crash loses is about a second.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::schema::sample::{Sample, SamplesFooter, SamplesHeader, SensorTally};
 
-use super::json_lines::LineWriter;
+use super::json_lines::{ClosedLines, LineWriter};
 use super::name::RunFiles;
 
 /// A sample that comes so long after the last flush is given to the system at once. Less than a second, so
@@ -29,7 +28,11 @@ impl SampleWriter {
     /// # Errors
     /// The file cannot be written.
     pub fn create(files: &RunFiles, header: &SamplesHeader) -> Result<Self> {
-        let lines = LineWriter::create(&files.samples(), header)?;
+        let path = files.samples();
+        let (lines, ()) = LineWriter::create(files.directory(), header, |samples| {
+            samples.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;
+            Ok(((), path))
+        })?;
         Ok(SampleWriter { files: files.clone(), lines, samples: 0, flushed_at: Instant::now() })
     }
 
@@ -47,14 +50,12 @@ impl SampleWriter {
         Ok(())
     }
 
-    /// Writes the footer and compresses the file to `.zst`, which replaces it; gives the path back.
+    /// Writes the footer and compresses the file to `.zst`, which replaces it; where it lies then.
     ///
     /// # Errors
-    /// One of the files cannot be written.
-    pub fn close(self, sensors: Vec<SensorTally>) -> Result<PathBuf> {
-        let closed = self.files.closed_samples();
+    /// The footer cannot be written.
+    pub fn close(self, sensors: Vec<SensorTally>) -> Result<ClosedLines> {
         let footer = SamplesFooter { kind: "end".to_owned(), samples: self.samples, sensors };
-        self.lines.close(&footer, &closed)?;
-        Ok(closed)
+        self.lines.close(&footer, &self.files.closed_samples())
     }
 }

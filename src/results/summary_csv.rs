@@ -1,18 +1,21 @@
-//! `benchmark_summary.csv`: every run ever, appended by many processes, and never torn.
+//! `benchmark_summary.csv`: every run ever, one row each, written by many processes, and never torn.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
-use crate::directories::write_atomic;
-use crate::schema::plan::{RunKey, file_stamp};
-use crate::schema::text::{cell, read_cell};
+use crate::directories::{AtomicFile, write_atomic};
+use crate::schema::plan::RunKey;
+use crate::schema::text::cell;
 
-use super::name::numbered;
+use super::bounded::{LONGEST_ROW, read_line};
+use super::lock::Patience;
+use super::summary_file::{
+    append, cells, end_last_line, first_line, move_aside, open_locked, rename_away, same_columns,
+};
 
 /// The file of all runs.
 pub const SUMMARY_FILE: &str = "benchmark_summary.csv";
@@ -20,10 +23,10 @@ pub const SUMMARY_FILE: &str = "benchmark_summary.csv";
 /// The file of all runs of `--simulate`: no row of it ever stands beside a measured one.
 pub const SIMULATED_FILE: &str = "simulated_summary.csv";
 
-/// What [`append_summary`] did, so that the user can be told.
+/// What [`put_rows`] did, so that the user can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Appended {
-    /// The file that holds the new rows.
+pub struct Put {
+    /// The file that holds the rows.
     pub path: PathBuf,
     /// Where the old file lies now, whose columns were others.
     pub renamed: Option<PathBuf>,
@@ -31,38 +34,147 @@ pub struct Appended {
     pub moved_aside: Option<PathBuf>,
 }
 
-/// Appends rows to `file` ([`SUMMARY_FILE`] or [`SIMULATED_FILE`]) under its lock; a new file gets the
-/// header first. A last line without a newline was left half-written: it is moved to a file of its own.
-/// A file with other columns is renamed to `{stem}_until_{at}.csv`.
+/// What becomes of a row that stands there for the same run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is put right.
+    Replaced,
+    /// It stays.
+    Kept,
+}
+
+/// Puts rows into `file` ([`SUMMARY_FILE`] or [`SIMULATED_FILE`]) under its lock: each in the place of the row that
+/// its run has, else at the end. A new file gets the header first. A file with other columns is renamed to
+/// `{stem}_until_{at}.csv` as it is, unless it holds these runs.
 ///
 /// # Errors
 /// The file cannot be read, locked or written; nothing of the rows is left in it then.
-pub fn append_summary<S: AsRef<str>>(
+pub fn put_rows<S: AsRef<str>>(
     directory: &Path,
     file: &str,
     header: &[S],
     rows: &[Vec<String>],
     at: Timestamp,
-) -> Result<Appended> {
+    standing: Standing,
+    patience: Patience<'_>,
+) -> Result<Put> {
     let path = directory.join(file);
-    let mut done = Appended { path: path.clone(), renamed: None, moved_aside: None };
+    let mut done = Put { path: path.clone(), renamed: None, moved_aside: None };
     let context = || format!("cannot append to {}", path.display());
     let header_line = csv_lines([header.iter().map(AsRef::as_ref).collect()])?;
-    let row_lines = csv_lines(rows.iter().map(|row| row.iter().map(String::as_str).collect()))?;
+    let keys: Vec<Option<RowKey>> = rows.iter().map(|row| RowKey::of(header, row)).collect();
     loop {
-        let mut file = open_locked(&path).with_context(context)?;
-        if let Some(aside) = move_half_line_aside(&mut file, &path, at).with_context(context)? {
-            done.moved_aside = Some(aside);
+        let mut file = open_locked(&path, patience).with_context(context)?;
+        let mut held = first_line(&mut file).with_context(context)?;
+        if !held.is_empty()
+            && held.len() < header_line.len()
+            && header_line.starts_with(&held)
+            && held != header_line.trim_ascii_end()
+        {
+            done.moved_aside = Some(move_aside(&mut file, 0, &path, at).with_context(context)?);
+            held.clear();
         }
-        let held = first_line(&mut file).with_context(context)?;
         if !held.is_empty() && !same_columns(&held, header) {
+            if keys.iter().all(|key| key.as_ref().is_some_and(|key| holds(&mut file, key))) {
+                return Ok(done);
+            }
             // The lock dies with the renamed file; the next round opens or makes the new one.
             done.renamed = Some(rename_away(&path, at).with_context(context)?);
             continue;
         }
-        let lines = if held.is_empty() { [header_line, row_lines].concat() } else { row_lines };
-        append(&mut file, &lines).with_context(context)?;
+        if held.is_empty() {
+            append(&mut file, &header_line).with_context(context)?;
+        } else if let Some(aside) = end_last_line(&mut file, &path, header, at).with_context(context)? {
+            done.moved_aside = Some(aside);
+        }
+        let lines = rows.iter().map(|row| csv_lines([row.iter().map(String::as_str).collect()]));
+        let new: Vec<NewRow> =
+            lines.zip(keys).map(|(line, key)| Ok(NewRow { line: line?, key })).collect::<Result<_>>()?;
+        put(&mut file, &path, &new, standing).with_context(context)?;
         return Ok(done);
+    }
+}
+
+/// A row that is to stand in the file.
+struct NewRow {
+    line: Vec<u8>,
+    key: Option<RowKey>,
+}
+
+/// Appends what has no row yet; where a row is to be put right, or stands twice, the file is replaced as a whole.
+fn put(file: &mut File, path: &Path, new: &[NewRow], standing: Standing) -> Result<()> {
+    let mut found = vec![false; new.len()];
+    // What becomes of a line: nothing is left of one that stands twice.
+    let mut edits: Vec<(u64, &[u8])> = Vec::new();
+    each_row(file, |number, line, columns, row| {
+        let of_row = |new: &NewRow| {
+            new.key.as_ref().is_some_and(|key| {
+                columns.is(row, key) && (standing == Standing::Kept || key.is_of_the_run(columns, row))
+            })
+        };
+        let Some((new, found)) = new.iter().zip(&mut found).find(|(new, _)| of_row(new)) else { return };
+        let is_second = std::mem::replace(found, true);
+        match standing {
+            Standing::Kept => {}
+            Standing::Replaced if is_second => edits.push((number, b"")),
+            Standing::Replaced if cells(line) == cells(&new.line) => {}
+            Standing::Replaced => edits.push((number, &new.line)),
+        }
+    })?;
+    let left = new.iter().zip(&found).filter(|(_, found)| !**found);
+    let appended: Vec<u8> = left.flat_map(|(new, _)| new.line.iter().copied()).collect();
+    if edits.is_empty() {
+        return if appended.is_empty() { Ok(()) } else { append(file, &appended) };
+    }
+    // The file itself, where the name is a link. Who waits for the lock finds another file of the name.
+    let mut whole = AtomicFile::create(&path.canonicalize()?)?;
+    let mut rest = edits.into_iter().peekable();
+    each_line(file, |number, line| match rest.next_if(|(wrong, _)| *wrong == number) {
+        Some((_, row)) => whole.write_all(row),
+        None => whole.write_all(line),
+    })?;
+    whole.write_all(&appended)?;
+    whole.commit()
+}
+
+/// What names a row: the cells of its run's key, as they stand there.
+struct RowKey {
+    run_id: String,
+    backend: String,
+    numbers: [String; 3],
+    timestamp: String,
+}
+
+impl RowKey {
+    /// None where the columns hold no key.
+    fn of<S: AsRef<str>>(header: &[S], row: &[String]) -> Option<Self> {
+        let cell = |name: &str| row.get(header.iter().position(|column| column.as_ref() == name)?).cloned();
+        Some(RowKey {
+            run_id: cell("run_id")?,
+            backend: cell("backend")?,
+            numbers: ["point", "round", "repeat"].map(|name| cell(name).unwrap_or_else(|| "1".to_owned())),
+            timestamp: cell("timestamp").unwrap_or_default(),
+        })
+    }
+
+    fn of_run(run_id: &str, key: &RunKey) -> Self {
+        RowKey {
+            run_id: run_id.to_owned(),
+            backend: key.label.clone(),
+            numbers: [key.point, key.round, key.repeat].map(|number| number.to_string()),
+            timestamp: String::new(),
+        }
+    }
+
+    /// Two runs of one second shared a run id once, so a row is another run's where it holds figures of another
+    /// time. One that holds none is of the launch that failed.
+    fn is_of_the_run(&self, columns: &KeyColumns, row: &csv::ByteRecord) -> bool {
+        let text = |place: Option<usize>| {
+            String::from_utf8_lossy(place.and_then(|place| row.get(place)).unwrap_or_default()).into_owned()
+        };
+        let time = text(columns.timestamp);
+        let another = time.parse::<Timestamp>().is_ok_and(|_| time != self.timestamp);
+        !another || columns.issued.is_some() && text(columns.issued).is_empty()
     }
 }
 
@@ -72,61 +184,65 @@ struct KeyColumns {
     backend: usize,
     /// Point, round and repeat; a file of before there were keys has none of them.
     numbers: [Option<usize>; 3],
+    timestamp: Option<usize>,
+    issued: Option<usize>,
 }
 
 impl KeyColumns {
     /// None where the file is not one of this program.
-    fn of(columns: &csv::StringRecord) -> Option<Self> {
-        let place = |name: &str| columns.iter().position(|column| column == name);
-        let numbers = ["point", "round", "repeat"].map(place);
-        Some(KeyColumns { run_id: place("run_id")?, backend: place("backend")?, numbers })
+    fn of(columns: &csv::ByteRecord) -> Option<Self> {
+        let place = |name: &str| columns.iter().position(|column| column == name.as_bytes());
+        Some(KeyColumns {
+            run_id: place("run_id")?,
+            backend: place("backend")?,
+            numbers: ["point", "round", "repeat"].map(place),
+            timestamp: place("timestamp"),
+            issued: place("requests_issued"),
+        })
     }
 
-    fn is(&self, row: &csv::StringRecord, run_id: &str, key: &RunKey) -> bool {
-        let numbers = [key.point, key.round, key.repeat];
-        let same = |(place, number): (&Option<usize>, u32)| {
-            place.map_or(number == 1, |place| row.get(place) == Some(number.to_string().as_str()))
+    fn is(&self, row: &csv::ByteRecord, key: &RowKey) -> bool {
+        let same = |(place, number): (&Option<usize>, &String)| {
+            place.map_or(number == "1", |place| row.get(place) == Some(number.as_bytes()))
         };
-        row.get(self.run_id).map(read_cell) == Some(run_id)
-            && row.get(self.backend).map(read_cell) == Some(key.label.as_str())
-            && self.numbers.iter().zip(numbers).all(same)
+        row.get(self.run_id).is_some_and(|held| is_cell(held, &key.run_id))
+            && row.get(self.backend).is_some_and(|held| is_cell(held, &key.backend))
+            && self.numbers.iter().zip(&key.numbers).all(same)
     }
 }
 
-/// True where `file` of the directory has a row of this run.
-///
-/// # Errors
-/// The file is there and cannot be read.
-pub fn summary_holds(directory: &Path, file: &str, run_id: &str, key: &RunKey) -> Result<bool> {
-    let path = directory.join(file);
-    if !path.exists() {
-        return Ok(false);
-    }
-    let context = || format!("cannot read {}", path.display());
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(&path).with_context(context)?;
-    let Some(columns) = KeyColumns::of(reader.headers().with_context(context)?) else { return Ok(false) };
-    for row in reader.records() {
-        if columns.is(&row.with_context(context)?, run_id, key) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// True where a cell holds this text, in whatever way it was written.
+fn is_cell(held: &[u8], text: &str) -> bool {
+    held == text.as_bytes() || held == cell(text).as_bytes()
+}
+
+/// True where the file, whatever its columns, has a row of this key.
+fn holds(file: &mut File, key: &RowKey) -> bool {
+    let mut found = false;
+    each_row(file, |_, _, columns, row| found |= columns.is(row, key)).is_ok() && found
 }
 
 /// Takes out of `file` every row of this run id but those of `kept`: what is played again must not stand
-/// twice. The file is replaced as a whole, under the lock that [`append_summary`] takes.
+/// twice. The file is replaced as a whole, under the lock that [`put_rows`] takes.
 ///
 /// # Errors
-/// The file cannot be read or replaced.
-pub fn keep_rows(directory: &Path, file: &str, run_id: &str, kept: &[RunKey]) -> Result<()> {
+/// The file cannot be read, locked or replaced.
+pub fn keep_rows(
+    directory: &Path,
+    file: &str,
+    run_id: &str,
+    kept: &[RunKey],
+    patience: Patience<'_>,
+) -> Result<()> {
     let path = directory.join(file);
     if !path.exists() {
         return Ok(());
     }
     let context = || format!("cannot rewrite {}", path.display());
-    let mut held = open_locked(&path).with_context(context)?;
+    let mut held = open_locked(&path, patience).with_context(context)?;
     let mut bytes = Vec::new();
     held.seek(SeekFrom::Start(0)).and_then(|_| held.read_to_end(&mut bytes)).with_context(context)?;
+    let kept: Vec<RowKey> = kept.iter().map(|key| RowKey::of_run(run_id, key)).collect();
     // Every line is a row, and what is kept is kept byte for byte: a line's end may be a spreadsheet's.
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
     let head = lines.next().unwrap_or_default();
@@ -134,8 +250,8 @@ pub fn keep_rows(directory: &Path, file: &str, run_id: &str, kept: &[RunKey]) ->
     let mut kept_bytes = head.to_vec();
     for line in lines {
         let is_dropped = cells(line).is_some_and(|row| {
-            row.get(columns.run_id).map(read_cell) == Some(run_id)
-                && !kept.iter().any(|key| columns.is(&row, run_id, key))
+            row.get(columns.run_id).is_some_and(|held| is_cell(held, run_id))
+                && !kept.iter().any(|key| columns.is(&row, key))
         });
         if !is_dropped {
             kept_bytes.extend_from_slice(line);
@@ -143,7 +259,36 @@ pub fn keep_rows(directory: &Path, file: &str, run_id: &str, kept: &[RunKey]) ->
     }
     let dropped = kept_bytes.len() < bytes.len();
     // Who waits for the lock finds another file of the name, and opens that.
-    if dropped { write_atomic(&path, &kept_bytes).with_context(context) } else { Ok(()) }
+    let write = || write_atomic(&path.canonicalize()?, &kept_bytes);
+    if dropped { write().with_context(context) } else { Ok(()) }
+}
+
+/// Gives the rows of a file of this program with their line numbers; a file of another gives none.
+fn each_row(file: &mut File, mut see: impl FnMut(u64, &[u8], &KeyColumns, &csv::ByteRecord)) -> Result<()> {
+    let mut columns = None;
+    each_line(file, |number, line| {
+        let Some(row) = cells(line) else { return Ok(()) };
+        match &columns {
+            None if number == 1 => columns = KeyColumns::of(&row),
+            None => {}
+            Some(columns) => see(number, line, columns, &row),
+        }
+        Ok(())
+    })
+}
+
+fn each_line(file: &mut File, mut see: impl FnMut(u64, &[u8]) -> std::io::Result<()>) -> Result<()> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        if read_line(&mut reader, &mut line, LONGEST_ROW)? == 0 {
+            break;
+        }
+        see(number, &line)?;
+    }
+    Ok(())
 }
 
 /// Writes a table of its own, such as a comparison's `summary.csv`.
@@ -156,22 +301,6 @@ pub fn write_table<S: AsRef<str>>(path: &Path, header: &[S], rows: &[Vec<String>
     write_atomic(path, &csv_lines(std::iter::once(header).chain(rows))?)
 }
 
-/// Opens and locks the file that bears the name when the lock is held: another process may have renamed
-/// the one that was waited for.
-fn open_locked(path: &Path) -> Result<File> {
-    loop {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        file.lock()?;
-        let held = file.metadata()?;
-        match std::fs::metadata(path) {
-            Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => return Ok(file),
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
 /// Cells hold no line break, so every line is a row, and no formula.
 fn csv_lines<'a>(rows: impl IntoIterator<Item = Vec<&'a str>>) -> Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
@@ -179,88 +308,4 @@ fn csv_lines<'a>(rows: impl IntoIterator<Item = Vec<&'a str>>) -> Result<Vec<u8>
         writer.write_record(row.iter().map(|text| cell(text).into_owned()))?;
     }
     writer.into_inner().map_err(|error| anyhow::anyhow!("{error}"))
-}
-
-fn first_line(file: &mut File) -> Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut line = Vec::new();
-    BufReader::new(file).read_until(b'\n', &mut line)?;
-    Ok(line)
-}
-
-fn same_columns<S: AsRef<str>>(line: &[u8], header: &[S]) -> bool {
-    cells(line).is_some_and(|columns| columns.iter().eq(header.iter().map(AsRef::as_ref)))
-}
-
-/// The cells of one line; none where it is empty or no text.
-fn cells(line: &[u8]) -> Option<csv::StringRecord> {
-    // A spreadsheet that saved the file may have put a byte order mark before it.
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
-    reader.records().next()?.ok()
-}
-
-fn move_half_line_aside(file: &mut File, path: &Path, at: Timestamp) -> Result<Option<PathBuf>> {
-    let start = last_line_start(file)?;
-    let mut half = Vec::new();
-    file.seek(SeekFrom::Start(start))?;
-    file.read_to_end(&mut half)?;
-    if half.is_empty() {
-        return Ok(None);
-    }
-    let (mut aside, path) = create_beside(path, "broken", at)?;
-    aside.write_all(&half)?;
-    aside.write_all(b"\n")?;
-    aside.sync_all()?;
-    file.set_len(start)?;
-    Ok(Some(path))
-}
-
-/// Where the line begins that the last newline leaves open; the file's end where none is.
-fn last_line_start(file: &mut File) -> Result<u64> {
-    const STEP: u64 = 1 << 16;
-    let mut end = file.seek(SeekFrom::End(0))?;
-    while end > 0 {
-        let from = end.saturating_sub(STEP);
-        let mut block = vec![0; (end - from) as usize];
-        file.seek(SeekFrom::Start(from))?;
-        file.read_exact(&mut block)?;
-        if let Some(place) = block.iter().rposition(|byte| *byte == b'\n') {
-            return Ok(from + place as u64 + 1);
-        }
-        end = from;
-    }
-    Ok(0)
-}
-
-/// A new file `{stem}_{what}_{at}.csv` beside `path`, whose stem it bears.
-fn create_beside(path: &Path, what: &str, at: Timestamp) -> Result<(File, PathBuf)> {
-    let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let stem = format!("{stem}_{what}_{}", file_stamp(at));
-    for name in numbered(&stem) {
-        let path = path.with_file_name(format!("{name}.csv"));
-        match OpenOptions::new().write(true).create_new(true).open(&path) {
-            Ok(file) => return Ok((file, path)),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot write {}", path.display())),
-        }
-    }
-    anyhow::bail!("every name from {stem} on is taken")
-}
-
-/// Renames under the lock; the name is reserved first, so that no file is overwritten.
-fn rename_away(path: &Path, at: Timestamp) -> Result<PathBuf> {
-    let (_, target) = create_beside(path, "until", at)?;
-    std::fs::rename(path, &target)?;
-    Ok(target)
-}
-
-/// One write; what a full disk cuts off is taken back.
-fn append(file: &mut File, lines: &[u8]) -> Result<()> {
-    let length = file.metadata()?.len();
-    let written = file.write_all(lines).and_then(|()| file.sync_data());
-    if written.is_err() {
-        file.set_len(length)?;
-    }
-    written.map_err(Into::into)
 }

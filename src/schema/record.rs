@@ -429,7 +429,7 @@ impl<'de> Deserialize<'de> for Chunks {
             Gap(u64),
             More(Vec<u64>),
         }
-        let mut at_us = 0;
+        let mut at_us = 0_u64;
         let mut chunks = Chunks::default();
         for coded in Vec::<Coded>::deserialize(deserializer)? {
             let (gap, tokens, bound) = match &coded {
@@ -440,7 +440,10 @@ impl<'de> Deserialize<'de> for Chunks {
                     list.get(2).map(|bound| *bound as u32),
                 ),
             };
-            at_us += gap;
+            // A gap takes 62 bits, beside two flags.
+            let is_time = |at_us: &u64| *at_us < 1 << 62;
+            let after = at_us.checked_add(gap).filter(is_time);
+            at_us = after.ok_or_else(|| serde::de::Error::custom("a time beyond all bounds"))?;
             chunks.push(Chunk { at_us, tokens, merged_bound_us: bound });
         }
         Ok(chunks)

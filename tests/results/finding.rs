@@ -10,7 +10,7 @@ fn every_kind_of_path_finds_its_runs() {
     write_json(&compare.join("plan.json"), &plan("compare_20260201_143000")).unwrap();
     let crashed = open_run(here, "compare_20260201_143000", "vllm", &three());
     let closed = open_run(here, "compare_20260201_143000", "tuned", &three());
-    let closed = closed.close(EngineFigures::default(), None, None).unwrap();
+    let closed = closed.close(EngineFigures::default(), None, None).unwrap().path;
     open_run(here, "bench_other", "other", &three());
     std::fs::write(here.join("torn_20260201_143000_records.jsonl"), "{\"sch").unwrap();
     std::fs::write(here.join("notes.json"), "{}").unwrap();

@@ -2,7 +2,7 @@
 
 use std::process::Child;
 
-use harness::results::{keep_rows, summary_holds};
+use harness::results::keep_rows;
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn kept(text: &str, run_id: &str, keys: &[RunKey]) -> String {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join(SUMMARY_FILE);
     std::fs::write(&path, text).unwrap();
-    keep_rows(directory.path(), SUMMARY_FILE, run_id, keys).unwrap();
+    keep_rows(directory.path(), SUMMARY_FILE, run_id, keys, Patience::SILENT).unwrap();
     assert_eq!(names(directory.path()), [SUMMARY_FILE], "nothing else is left");
     std::fs::read_to_string(path).unwrap()
 }
@@ -62,7 +62,7 @@ fn lines_that_a_spreadsheet_wrote_keep_their_ends() {
 fn a_file_of_other_columns_or_none_is_left_as_it_is() {
     assert_eq!(kept("what,ever\nmine,a\n", "mine", &[]), "what,ever\nmine,a\n");
     let directory = TempDir::new().unwrap();
-    keep_rows(directory.path(), SUMMARY_FILE, "mine", &[]).unwrap();
+    keep_rows(directory.path(), SUMMARY_FILE, "mine", &[], Patience::SILENT).unwrap();
     assert!(names(directory.path()).is_empty(), "no file is made");
 }
 
@@ -74,9 +74,9 @@ const ROWS_EACH: usize = 60;
 fn keeping_process() {
     let Ok(directory) = std::env::var(APPEND_TO) else { return };
     for value in 0..ROWS_EACH {
-        let cells = [&std::process::id().to_string(), "a", "1", "1", "1", &value.to_string()];
+        let cells = [&std::process::id().to_string(), "a", "1", "1", &value.to_string(), "v"];
         let row = cells.map(str::to_owned).to_vec();
-        append_summary(Path::new(&directory), SUMMARY_FILE, &HEADER, &[row], at()).unwrap();
+        put(Path::new(&directory), &HEADER, &[row]);
     }
 }
 
@@ -96,9 +96,10 @@ fn rows_that_others_append_meanwhile_are_not_lost() {
     let mut children: Vec<Child> = (0..4).map(|_| start(directory.path())).collect();
     let mut rewritten = 0;
     while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
-        append_summary(directory.path(), SUMMARY_FILE, &HEADER, &[mine("again")], at()).unwrap();
-        keep_rows(directory.path(), SUMMARY_FILE, "mine", &[]).unwrap();
-        assert!(!summary_holds(directory.path(), SUMMARY_FILE, "mine", &key("a", 1, 1, 1)).unwrap());
+        put(directory.path(), &HEADER, &[mine("again")]);
+        keep_rows(directory.path(), SUMMARY_FILE, "mine", &[], Patience::SILENT).unwrap();
+        let text = std::fs::read_to_string(directory.path().join(SUMMARY_FILE)).unwrap();
+        assert!(!text.contains("\nmine,"), "{text}");
         rewritten += 1;
     }
     assert!(rewritten > 3, "{rewritten}");
@@ -108,7 +109,7 @@ fn rows_that_others_append_meanwhile_are_not_lost() {
     let mut expected: Vec<String> = Vec::new();
     for mut child in children {
         assert!(child.wait().unwrap().success());
-        expected.extend((0..ROWS_EACH).map(|value| format!("{},a,1,1,1,{value}", child.id())));
+        expected.extend((0..ROWS_EACH).map(|value| format!("{},a,1,1,{value},v", child.id())));
     }
     expected.sort();
     found.sort();

