@@ -75,7 +75,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// An engine that is on this machine, with a model that it takes.
 fn installed(definition: &Definition, model: &str, here: &Environment) -> anyhow::Result<Target> {
-    let found = Finder::new()?.find(definition, &BTreeMap::new());
+    let found = Finder::new()?.find(definition, &BTreeMap::new())?;
     resolve(&ResolveInput { found, ..ResolveInput::of(definition, model, machine(here, None)) })
 }
 

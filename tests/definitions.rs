@@ -413,7 +413,7 @@ fn every_further_definition_resolves_and_its_helper_files_are_there() {
     for path in yaml {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let target = more_target(name, &models);
-        assert_eq!(launch(&target).parameters.contains_key("model"), true, "{name}");
+        assert!(launch(&target).parameters.contains_key("model"), "{name}");
         for step in more(name).file.install.cpu.unwrap().steps {
             if let harness::backend::definition::file::Step::Packages(packages) = step
                 && let Some(overrides) = packages.overrides
