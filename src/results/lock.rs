@@ -11,7 +11,9 @@ use crate::schema::refusal::refuse;
 
 /// A lock that is given within this time is waited for in silence, and whatever else is wanted.
 const MOMENT: Duration = Duration::from_secs(1);
-/// Between two tries.
+/// Between two tries within that time: others append row upon row, and each holds the lock for about so long.
+const SHORT_PAUSE: Duration = Duration::from_millis(1);
+/// Between two tries after it.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How a lock is waited for.
@@ -60,7 +62,7 @@ pub(super) fn lock(file: &File, path: &Path, patience: Patience<'_>) -> Result<(
                 patience.at_most.as_secs_f64()
             ));
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(if waited < MOMENT { SHORT_PAUSE } else { PAUSE });
     }
 }
 
