@@ -97,7 +97,8 @@ fn a_disk_without_room_is_known_before_anything_is_launched() {
 
 #[test]
 fn an_output_that_cannot_be_written_is_known_before_anything_is_launched() {
-    let make: [(&str, fn(&Place)); 6] = [
+    type Make = fn(&Place);
+    let make: [(&str, Make); 6] = [
         ("a summary that is a directory", |place| {
             fs::create_dir_all(place.path("results/simulated_summary.csv")).unwrap();
         }),
