@@ -25,8 +25,9 @@ async fn main() -> anyhow::Result<()> {
     let load = LoadPoint::of(four, Until::after_requests(16.try_into()?));
     let mut plan = Plan::of(jiff::Timestamp::now(), Vec::new(), vec![load]);
 
-    let models = server_api::models(&server_api::client(&plan.http, None)?, &url).await;
-    let models = models.map_err(|why| anyhow::anyhow!(server_api::no_list(&url, &why)))?;
+    let list = format!("{url}/v1/models");
+    let models = server_api::models(&server_api::client(&plan.http, None)?, &list).await;
+    let models = models.map_err(|why| anyhow::anyhow!(server_api::no_list(&list, &why)))?;
     let model = models.first().context("the server lists no model")?;
     plan.targets.push(url_target("server", None, &url, model));
     let (prompts, source) = dataset::load(None)?;

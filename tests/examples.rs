@@ -49,7 +49,7 @@ fn bench_url_measures_a_server_of_known_times() {
 fn bench_url_says_where_nothing_answers() {
     let place = Place::new();
     let ran = run(&place, "bench_url", &["http://127.0.0.1:1"]).expect(1);
-    ran.says(&["nothing answers at http://127.0.0.1:1"]);
+    ran.says(&["http://127.0.0.1:1/v1/models does not answer: Connection refused"]);
 }
 
 #[test]

@@ -225,6 +225,10 @@ async fn send_probes(session: &Session, target: &Target, url: &str, load: &LoadP
 /// Whether a server of ours that gave no token may do so later.
 fn probe_failure(record: &RequestRecord, what: String) -> ProbeFailure {
     let outlook = match &record.outcome {
+        // It listens, and will speak no other protocol later.
+        Outcome::Failed { kind: FailureKind::Connect, detail } if detail.contains("does not speak") => {
+            Outlook::Final
+        }
         Outcome::Failed { kind: FailureKind::Connect, .. } => Outlook::NotYet,
         Outcome::Failed { kind: FailureKind::Status | FailureKind::ErrorEvent, detail } => {
             let says = |code: &str| detail.split([' ', ':', ',']).any(|word| word == code);

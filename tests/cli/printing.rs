@@ -98,7 +98,7 @@ fn nohup_holds() {
     let place = Place::new();
     let simulator = simulator();
     let script = format!(
-        "trap '' HUP; exec '{}' bench --url {} --model smollm2 --warmup 0 --concurrency 2 --duration 2s",
+        "trap '' HUP; exec '{}' bench --url {} --model smollm2 --warmup 0 --concurrency 2 --duration 6s",
         env!("CARGO_BIN_EXE_harness"),
         simulator.url()
     );

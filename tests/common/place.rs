@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -86,6 +87,14 @@ impl Place {
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
             .stdin(Stdio::null());
+        // Whoever runs the tests may ignore it, as nohup does, and a child would inherit that.
+        let hear_hangups = || {
+            // Safety: one system call.
+            unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+            Ok(())
+        };
+        // Safety: it makes one system call and touches no memory.
+        unsafe { command.pre_exec(hear_hangups) };
         command
     }
 

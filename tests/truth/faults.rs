@@ -60,7 +60,7 @@ fn check_details(record: &Record, line: &Value) {
         "completed" | "short_output" => assert_eq!(record.tokens.output, Some(tokens), "{record:?}"),
         "status" => {
             assert_eq!(record.status.map(|status| status.to_string()).as_deref(), Some(fault), "{record:?}");
-            assert!(record.detail.starts_with(fault), "{record:?}");
+            assert!(record.detail.contains(&format!(": {fault}")), "{record:?}");
         }
         _ => assert!(!record.detail.is_empty(), "{record:?}"),
     }
