@@ -49,5 +49,5 @@ echo "== building harness ($building)"
 cargo build --release --locked
 echo "== installing ${engines[*]} and the model to try ($installing)"
 target/release/harness install "${engines[@]}" tryout-model
-echo "== comparing every engine that is here (24 requests each: half a minute an engine on two cores)"
+echo "== comparing every engine that is here (24 requests each: about a minute an engine on two cores)"
 exec target/release/harness compare --backend all "${compare[@]+"${compare[@]}"}"

@@ -123,7 +123,7 @@ fn named_program(definition: &Definition, program: &Path) -> Option<Found> {
 }
 
 /// A Python environment that holds one of the engine's distributions.
-fn in_environment(definition: &Definition, root: &Path) -> Option<Found> {
+pub fn in_environment(definition: &Definition, root: &Path) -> Option<Found> {
     let find = &definition.file.find;
     let python =
         ["python3", "python"].iter().map(|name| root.join("bin").join(name)).find(|path| is_program(path))?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::backend::definition::{Definition, Definitions, Role};
+use crate::backend::find::in_environment;
 use crate::backend::install::{self, FirstStart, InstallEvent, Installed, Wanted};
 use crate::backend::managed::Build;
 use crate::backend::model;
@@ -106,13 +107,18 @@ fn first_start(
     if let Some(directory) = &args.backends_dir {
         argv.extend(["--backends-dir".to_owned(), directory.display().to_string()]);
     }
-    // Not marked as installed yet, it is found as an active environment or as a named program.
+    // Not marked as installed yet, it is found as an active environment or as a named program. Named wherever it can
+    // be: another build that is installed would come before the active environment, and would be what is proved.
+    let program = match build {
+        Build::Prebuilt => program,
+        Build::Source => in_environment(definition, root).and_then(|found| found.program),
+    };
     let mut env = vec![("HARNESS_DATA_DIR".to_owned(), data_dir.display().to_string())];
-    match (build, program, definition.parameter_for(Role::Program)) {
-        (Build::Prebuilt, Some(program), Some((parameter, _))) => {
+    match (program, definition.parameter_for(Role::Program)) {
+        (Some(program), Some((parameter, _))) => {
             argv.extend(["--set".to_owned(), format!("{name}.{parameter}={}", program.display())]);
         }
-        (Build::Prebuilt | Build::Source, _, _) => {
+        (Some(_) | None, _) => {
             env.push(("VIRTUAL_ENV".to_owned(), root.display().to_string()));
         }
     }

@@ -116,8 +116,13 @@ pub fn install(
     std::fs::create_dir_all(data_dir.join("engines"))
         .with_context(|| format!("cannot write below {}", data_dir.display()))?;
     let runner = Runner::new(&log, began)?;
-    let first_start = (wanted.first_start)(&root, build);
-    run_recipe(definition, recipe, &Place { root, data_dir, first_start }, &runner, on_progress)?;
+    run_recipe(definition, recipe, (&root, data_dir), &runner, on_progress)?;
+    // Asked for now: where its program lies is known only when it is there.
+    if let Some(FirstStart { what, argv, env }) = (wanted.first_start)(&root, build) {
+        let total = recipe.steps.len() + 2;
+        on_progress(InstallEvent::Step { number: total, total, what: what.clone() });
+        runner.run(&what, &argv, &env, on_progress)?;
+    }
     let marker = Marker { version: recipe.version.clone(), variant, recipe: print };
     write_marker(data_dir, name, &marker)?;
     Ok(Installed { version: recipe.version.clone(), place, already: false, log, took: began.elapsed() })
@@ -226,13 +231,6 @@ fn missing_instructions(needed: &[String], cpuinfo: &str) -> Vec<String> {
         .collect()
 }
 
-/// Where a recipe is carried out.
-struct Place<'a> {
-    root: PathBuf,
-    data_dir: &'a Path,
-    first_start: Option<FirstStart>,
-}
-
 fn pull(
     definition: &Definition,
     variant: Variant,
@@ -261,12 +259,12 @@ fn pull(
 fn run_recipe(
     definition: &Definition,
     recipe: &Recipe,
-    place: &Place<'_>,
+    (root, data_dir): (&Path, &Path),
     runner: &Runner,
     on_progress: &mut dyn FnMut(InstallEvent),
 ) -> Result<()> {
-    let Place { root, data_dir, first_start } = place;
-    let total = recipe.steps.len() + 1 + usize::from(first_start.is_some());
+    // The environment before them, and the first start after.
+    let total = recipe.steps.len() + 2;
     on_progress(InstallEvent::Step { number: 1, total, what: "make the environment".to_owned() });
     let uv = uv(data_dir, runner, on_progress)?;
     let index = IndexSettings::read();
@@ -298,10 +296,6 @@ fn run_recipe(
         // A recipe's own setting holds.
         env.splice(0..0, installer_env.iter().cloned());
         runner.run(&what, &argv, &env, on_progress)?;
-    }
-    if let Some(FirstStart { what, argv, env }) = first_start {
-        on_progress(InstallEvent::Step { number: total, total, what: what.clone() });
-        runner.run(what, argv, env, on_progress)?;
     }
     Ok(())
 }
