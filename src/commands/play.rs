@@ -316,6 +316,10 @@ mod tests {
                 failed: Vec::new(),
                 skipped: Vec::new(),
                 caveats: vec![caveat],
+                baseline: None,
+                pairs: Vec::new(),
+                fairness: None,
+                limits: Vec::new(),
             };
             exit_code(&Outcome { comparison, interrupted: false, unsaved: false }, strict)
         };

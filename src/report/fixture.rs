@@ -138,6 +138,10 @@ pub fn comparison(runs: Vec<RunSummary>) -> Comparison {
         runs,
         failed: Vec::new(),
         skipped: Vec::new(),
+        baseline: None,
+        pairs: Vec::new(),
+        fairness: None,
+        limits: Vec::new(),
     }
 }
 

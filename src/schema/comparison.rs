@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
+use super::fairness::Fairness;
 use super::figure::Statistic;
+use super::objective::Limit;
 use super::plan::{LoadPoint, RunKey, Skipped};
 use super::summary::RunSummary;
+use super::verdict::Pair;
 
 /// Runs of the same loads on several targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +31,18 @@ pub struct Comparison {
     /// Backends that are not here.
     #[serde(default)]
     pub skipped: Vec<Skipped>,
+    /// The label that the others are held against; none where there is nothing to compare.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    /// Every other label against the baseline, at each load.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<Pair>,
+    /// What was levelled between the servers, and what was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fairness: Option<Fairness>,
+    /// The highest load of each target that meets the objectives, where that was searched for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Limit>,
     /// Doubts about the comparison itself; each run has its own.
     #[serde(default)]
     pub caveats: Vec<Caveat>,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::fairness::FairnessMode;
 use super::plan::{
     DatasetSource, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
 };
@@ -36,6 +37,9 @@ impl Plan {
             loads,
             rounds: 1,
             repeats: 1,
+            baseline: None,
+            fairness: FairnessMode::default(),
+            objectives: Vec::new(),
             seed: 0,
             client_threads: 1,
             sampling: Sampling::default(),

@@ -6,13 +6,16 @@ pub mod calibration;
 pub mod caveat;
 pub mod client_figures;
 pub mod comparison;
+pub mod curves;
 mod defaults;
 pub mod distribution;
 pub mod environment;
+pub mod fairness;
 pub mod figure;
 pub mod files;
 pub mod gateway;
 pub mod live;
+pub mod objective;
 pub mod plan;
 pub mod record;
 pub mod refusal;
@@ -24,6 +27,7 @@ pub mod text;
 pub mod token_counts;
 pub mod traffic;
 pub mod unit;
+pub mod verdict;
 
 /// Version of every JSON file that this program writes; raised when a reader would misread the new form.
 pub const SCHEMA_VERSION: u32 = 2;

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::fairness::FairnessMode;
+use super::objective::Objective;
 use super::target::{ProtocolName, Target};
 use super::traffic::{Traffic, Until, Warmup};
 
@@ -33,6 +35,15 @@ pub struct Plan {
     pub rounds: u32,
     /// How often each load is played within a launch.
     pub repeats: u32,
+    /// The label that the others are held against; none: the best by output TPS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    /// What is done where servers are not level.
+    #[serde(default)]
+    pub fairness: FairnessMode,
+    /// What the user wants of a server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<Objective>,
     /// Seed of arrival times.
     pub seed: u64,
     /// Threads of the load engine.

@@ -23,6 +23,10 @@ fn a_run_and_a_comparison_are_read_back_whole() {
         plan: plan("compare_x"),
         environment: environment(),
         comparison: Comparison {
+            baseline: None,
+            pairs: Vec::new(),
+            fairness: None,
+            limits: Vec::new(),
             run_id: "compare_x".into(),
             runs: vec![run.summary],
             loads: Vec::new(),

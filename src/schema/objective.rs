@@ -1,0 +1,49 @@
+//! What a user wants of a server: objectives of latency, and the highest load that meets them.
+
+use serde::{Deserialize, Serialize};
+
+use super::figure::Statistic;
+use super::plan::RunKey;
+
+/// `ttft_p99=500ms`: a statistic of a metric has a limit. A request meets it where its own value is within the limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Objective {
+    /// The metric, one of [`super::figure::METRICS`]: `ttft_ms`.
+    pub metric: String,
+    /// Which statistic of a run must be within the limit.
+    pub statistic: Statistic,
+    /// In the metric's unit; the statistic may be as large.
+    pub limit: f64,
+}
+
+/// The highest load of one target that meets all objectives, with what is not known of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Limit {
+    /// The target's label.
+    pub label: String,
+    /// What was searched for.
+    pub of: LimitOf,
+    /// The highest load: requests per second, or requests in flight; none where even the lowest load missed.
+    pub value: Option<f64>,
+    /// Low end of the 95 % interval.
+    pub low: Option<f64>,
+    /// High end of the 95 % interval; none where the highest load that was tried still met them.
+    pub high: Option<f64>,
+    /// Runs that were played to find it.
+    pub runs: Vec<RunKey>,
+    /// Requests of these runs.
+    pub requests: u64,
+    /// Why the search ended, where it did not reach its precision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<String>,
+}
+
+/// What a search raises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitOf {
+    /// Requests per second of an open loop.
+    Rate,
+    /// Requests in flight of a closed loop.
+    Concurrency,
+}
