@@ -54,6 +54,27 @@ impl Client {
         self.merged.add(record);
     }
 
+    /// Adds the requests of another.
+    pub(super) fn merge(&mut self, other: Client) {
+        self.slot_wait.merge(other.slot_wait);
+        self.send_delay.merge(other.send_delay);
+        self.reader_lag.merge(other.reader_lag);
+        self.connect.merge(other.connect);
+        self.merged.merge(other.merged);
+        for (stamps, requests) in other.stamps {
+            *self.stamps.entry(stamps).or_default() += requests;
+        }
+        self.reconnects += other.reconnects;
+        self.dropped += other.dropped;
+        self.pace.merge(other.pace);
+    }
+
+    /// Does what of the end can be done of a part.
+    pub(super) fn settle(&mut self) {
+        let all = [&mut self.slot_wait, &mut self.send_delay, &mut self.reader_lag, &mut self.connect];
+        all.into_iter().for_each(Samples::settle);
+    }
+
     /// The figures, with the verdict of [`reasons`]; the median TTFT is in ms.
     pub(super) fn finish(self, engine: &EngineFigures, median_ttft_ms: Option<f64>) -> ClientStats {
         let send_delay_limit_ms = SEND_DELAY_FLOOR_MS.max(median_ttft_ms.unwrap_or(0.0) * SEND_DELAY_SHARE);
@@ -132,6 +153,14 @@ impl Span {
         self.count += 1;
     }
 
+    fn merge(&mut self, other: Span) {
+        if let Some((first, last)) = other.ends {
+            let (held_first, held_last) = self.ends.unwrap_or((first, last));
+            self.ends = Some((held_first.min(first), held_last.max(last)));
+            self.count += other.count;
+        }
+    }
+
     fn length_us(&self) -> f64 {
         self.ends.map_or(0.0, |(first, last)| (last - first) as f64)
     }
@@ -168,6 +197,13 @@ impl Pace {
         self.sent.add(sent_us);
         self.due_of_sent.add(due_us);
         self.sent_without_wait.add(sent_us.saturating_sub(waited_us));
+    }
+
+    fn merge(&mut self, other: Pace) {
+        self.due.merge(other.due);
+        self.sent.merge(other.sent);
+        self.due_of_sent.merge(other.due_of_sent);
+        self.sent_without_wait.merge(other.sent_without_wait);
     }
 
     /// Sent requests a second over due requests a second, each over its own first to last.

@@ -4,6 +4,8 @@ use hdrhistogram::Histogram;
 
 use crate::schema::summary::Distribution;
 
+use super::exact_sums::ExactSums;
+
 /// Values that a metric keeps exactly; with more of them a histogram takes over, so that memory is bounded.
 const EXACT_VALUES: usize = 1_000_000;
 /// Three significant digits: the histogram's bound on the relative error of a percentile.
@@ -25,11 +27,11 @@ enum Store {
     Histogram(Box<StandIn>),
 }
 
-/// What is kept of values beyond the limit: the histogram for percentiles, the moments exactly.
+/// What is kept of values beyond the limit: the histogram for percentiles, the sums exactly.
 #[derive(Debug)]
-struct StandIn {
+pub(super) struct StandIn {
     histogram: Histogram<u64>,
-    moments: Moments,
+    sums: ExactSums,
     min: f64,
     max: f64,
 }
@@ -51,17 +53,59 @@ impl Samples {
         self.add_times(value_ms, 1);
     }
 
-    /// Adds a value so many times, ms: the k equal gaps of a chunk of k tokens.
+    /// Adds a value so many times, ms.
     pub fn add_times(&mut self, value_ms: f64, times: u64) {
         if let Store::Exact(values) = &self.store
             && values.len() as u64 + times > self.exact_values as u64
-            && let Some(stand_in) = StandIn::of(values)
         {
-            self.store = Store::Histogram(Box::new(stand_in));
+            self.stand_in();
         }
         match &mut self.store {
             Store::Exact(values) => values.extend((0..times).map(|_| value_ms)),
             Store::Histogram(stand_in) => stand_in.add(value_ms, times),
+        }
+    }
+
+    /// Adds the values of another.
+    pub fn merge(&mut self, other: Samples) {
+        match other.store {
+            Store::Exact(more) => {
+                if let Store::Exact(values) = &mut self.store
+                    && values.len() + more.len() > self.exact_values
+                {
+                    self.stand_in();
+                }
+                match &mut self.store {
+                    Store::Exact(values) if values.is_empty() => *values = more,
+                    Store::Exact(values) => values.extend(more),
+                    Store::Histogram(stand_in) => more.iter().for_each(|value| stand_in.add(*value, 1)),
+                }
+            }
+            Store::Histogram(more) => {
+                self.stand_in();
+                match &mut self.store {
+                    Store::Histogram(stand_in) => stand_in.merge(&more),
+                    // A histogram that cannot be made was not made before either.
+                    Store::Exact(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Puts the values in order: what is left to do at the end is less where a part of a run does it itself.
+    pub fn settle(&mut self) {
+        match &mut self.store {
+            Store::Exact(values) => sort(values),
+            Store::Histogram(_) => {}
+        }
+    }
+
+    fn stand_in(&mut self) {
+        if let Store::Exact(values) = &self.store
+            && let Some(mut stand_in) = StandIn::new()
+        {
+            values.iter().for_each(|value| stand_in.add(*value, 1));
+            self.store = Store::Histogram(Box::new(stand_in));
         }
     }
 
@@ -71,6 +115,11 @@ impl Samples {
             Store::Exact(values) => values.iter().filter(|value| **value > bound_ms).count() as u64,
             Store::Histogram(stand_in) => stand_in.above(bound_ms),
         }
+    }
+
+    /// The mean; none without a value.
+    pub fn mean(self) -> Option<f64> {
+        self.distribution().map(|distribution| distribution.mean)
     }
 
     /// The distribution; none without a value. Percentiles interpolate linearly between the order
@@ -83,21 +132,26 @@ impl Samples {
     }
 }
 
+/// Of values in parts that are in order already, as parts of a run leave them, it only merges the parts.
+fn sort(values: &mut [f64]) {
+    values.sort_by(f64::total_cmp);
+}
+
 fn exact(mut values: Vec<f64>) -> Option<Distribution> {
     // Sorted first, so that the sums too are the same whatever the order of the records.
-    values.sort_unstable_by(f64::total_cmp);
+    sort(&mut values);
     let (min, max) = (*values.first()?, *values.last()?);
     let count = values.len() as f64;
     // Rounding may put the mean of equal values beside them.
     let mean = (values.iter().sum::<f64>() / count).clamp(min, max);
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    let moments = Moments { count: values.len() as u64, mean, squares };
+    let moments = Moments::of(values.len() as u64, mean, squares);
     let at = |rank: u64| values.get(rank as usize).copied().unwrap_or(max);
     Some(shape(&moments, min, max, at, 0.0))
 }
 
 /// Fills in the percentiles; `at` gives the value of a rank, 0 for the smallest.
-fn shape(
+pub(super) fn shape(
     moments: &Moments,
     min: f64,
     max: f64,
@@ -112,7 +166,7 @@ fn shape(
     Distribution {
         count: moments.count,
         mean: moments.mean,
-        std: moments.std(),
+        std: moments.std,
         min,
         max,
         relative_error,
@@ -121,18 +175,13 @@ fn shape(
 }
 
 impl StandIn {
-    fn of(values: &[f64]) -> Option<Self> {
-        // Fails only for digits above 5; the values would then stay exact.
+    /// None only for digits above 5; the values would then stay exact.
+    pub(super) fn new() -> Option<Self> {
         let histogram = Histogram::new(HISTOGRAM_DIGITS).ok()?;
-        let mut stand_in =
-            StandIn { histogram, moments: Moments::default(), min: f64::INFINITY, max: f64::NEG_INFINITY };
-        for value in values {
-            stand_in.add(*value, 1);
-        }
-        Some(stand_in)
+        Some(StandIn { histogram, sums: ExactSums::default(), min: f64::INFINITY, max: f64::NEG_INFINITY })
     }
 
-    fn add(&mut self, value_ms: f64, times: u64) {
+    pub(super) fn add(&mut self, value_ms: f64, times: u64) {
         if times == 0 {
             return;
         }
@@ -140,18 +189,31 @@ impl StandIn {
         if self.histogram.record_n(picoseconds, times).is_err() {
             self.histogram.saturating_record_n(picoseconds, times);
         }
-        self.moments.add(value_ms, times);
+        self.sums.add(picoseconds, times);
         self.min = self.min.min(value_ms);
         self.max = self.max.max(value_ms);
     }
 
-    fn above(&self, bound_ms: f64) -> u64 {
-        let bound = (bound_ms * PICOSECONDS_PER_MS).round() as u64;
-        self.moments.count - self.histogram.count_between(0, bound)
+    pub(super) fn merge(&mut self, other: &StandIn) {
+        // Fails only for values that do not fit, and these grow as the first histogram did.
+        for step in other.histogram.iter_recorded() {
+            let (value, times) = (step.value_iterated_to(), step.count_at_value());
+            if self.histogram.record_n(value, times).is_err() {
+                self.histogram.saturating_record_n(value, times);
+            }
+        }
+        self.sums.merge(other.sums);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
     }
 
-    fn distribution(&self) -> Option<Distribution> {
-        if self.moments.count == 0 {
+    fn above(&self, bound_ms: f64) -> u64 {
+        let bound = (bound_ms * PICOSECONDS_PER_MS).round() as u64;
+        self.sums.count() - self.histogram.count_between(0, bound)
+    }
+
+    pub(super) fn distribution(&self) -> Option<Distribution> {
+        if self.sums.count() == 0 {
             return None;
         }
         // Values at or below each bucket, so that a rank finds its bucket by bisection.
@@ -170,36 +232,24 @@ impl StandIn {
             let value = buckets.get(bucket).map_or(self.max, |(_, value)| *value);
             value.clamp(self.min, self.max)
         };
-        Some(shape(&self.moments, self.min, self.max, at, HISTOGRAM_RELATIVE_ERROR))
+        let mean = (self.sums.mean() / PICOSECONDS_PER_MS).clamp(self.min, self.max);
+        let moments =
+            Moments { count: self.sums.count(), mean, std: self.sums.std() / PICOSECONDS_PER_MS };
+        Some(shape(&moments, self.min, self.max, at, HISTOGRAM_RELATIVE_ERROR))
     }
 }
 
-/// Mean and sample standard deviation in one pass (Welford, weighted): no cancellation of large sums.
+/// What a distribution has beside its percentiles.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Moments {
     count: u64,
     mean: f64,
-    squares: f64,
+    std: f64,
 }
 
 impl Moments {
-    /// Adds a value so many times.
-    pub(super) fn add(&mut self, value: f64, times: u64) {
-        if times == 0 {
-            return;
-        }
-        self.count += times;
-        let distance = value - self.mean;
-        self.mean += distance * times as f64 / self.count as f64;
-        self.squares += times as f64 * distance * (value - self.mean);
-    }
-
-    /// The mean; none without a value.
-    pub(super) fn mean(&self) -> Option<f64> {
-        (self.count > 0).then_some(self.mean)
-    }
-
-    fn std(&self) -> f64 {
-        if self.count > 1 { (self.squares / (self.count - 1) as f64).max(0.0).sqrt() } else { 0.0 }
+    /// From the sum of the squared distances to the mean.
+    pub(super) fn of(count: u64, mean: f64, squares: f64) -> Moments {
+        Moments { count, mean, std: if count > 1 { (squares / (count - 1) as f64).sqrt() } else { 0.0 } }
     }
 }

@@ -15,6 +15,11 @@ impl MergedEvents {
         self.merged += record.merged_events();
     }
 
+    pub(super) fn merge(&mut self, other: MergedEvents) {
+        self.events += other.events;
+        self.merged += other.merged;
+    }
+
     /// 0 to 1; 0 without any event.
     pub(super) fn share(&self) -> f64 {
         if self.events == 0 { 0.0 } else { self.merged as f64 / self.events as f64 }

@@ -6,7 +6,8 @@ use crate::schema::figure::{METRICS, Metric, Of, RunTotals};
 use crate::schema::record::RequestRecord;
 use crate::schema::summary::MetricValue;
 
-use super::distribution::{Moments, Samples};
+use super::distribution::Samples;
+use super::steps::Steps;
 
 /// What each metric has gathered so far, in the order of the table.
 #[derive(Debug)]
@@ -16,8 +17,8 @@ pub(super) struct Metrics(Vec<(&'static Metric, Gathered)>);
 #[derive(Debug)]
 enum Gathered {
     Each(fn(&RequestRecord) -> Option<f64>, Samples),
-    Several(fn(&RequestRecord, &mut dyn FnMut(f64, u64)), Samples),
-    Mean(fn(&RequestRecord) -> Option<f64>, Moments),
+    Several(fn(&RequestRecord, &mut dyn FnMut(u64, u32)), Steps),
+    Mean(fn(&RequestRecord) -> Option<f64>, Samples),
     Run(fn(&RunTotals) -> Option<f64>),
 }
 
@@ -25,29 +26,44 @@ impl Gathered {
     fn nothing_of(metric: &Metric) -> Gathered {
         match metric.of {
             Of::EachRequest(of) => Gathered::Each(of, Samples::default()),
-            Of::EachEvent(of) => Gathered::Several(of, Samples::default()),
-            Of::MeanOfRequests(of) => Gathered::Mean(of, Moments::default()),
+            Of::EachEvent(of) => Gathered::Several(of, Steps::default()),
+            Of::MeanOfRequests(of) => Gathered::Mean(of, Samples::default()),
             Of::Run(of) => Gathered::Run(of),
         }
     }
 
     fn add(&mut self, record: &RequestRecord) {
         match self {
-            Gathered::Each(of, samples) => of(record).into_iter().for_each(|value| samples.add(value)),
-            Gathered::Several(of, samples) => {
-                of(record, &mut |value, times| samples.add_times(value, times));
+            Gathered::Each(of, samples) | Gathered::Mean(of, samples) => {
+                of(record).into_iter().for_each(|value| samples.add(value));
             }
-            Gathered::Mean(of, moments) => of(record).into_iter().for_each(|value| moments.add(value, 1)),
+            Gathered::Several(of, steps) => of(record, &mut |gap_us, shared| steps.add(gap_us, shared)),
             Gathered::Run(_) => {}
+        }
+    }
+
+    fn merge(&mut self, other: Gathered) {
+        match (self, other) {
+            (Gathered::Each(_, samples), Gathered::Each(_, more))
+            | (Gathered::Mean(_, samples), Gathered::Mean(_, more)) => samples.merge(more),
+            (Gathered::Several(_, steps), Gathered::Several(_, more)) => steps.merge(more),
+            // Both have the order of the one table; a number of the whole run gathers nothing.
+            (Gathered::Each(..) | Gathered::Several(..) | Gathered::Mean(..) | Gathered::Run(_), _) => {}
+        }
+    }
+
+    fn settle(&mut self) {
+        match self {
+            Gathered::Each(_, samples) | Gathered::Mean(_, samples) => samples.settle(),
+            Gathered::Several(_, _) | Gathered::Run(_) => {}
         }
     }
 
     fn value(self, run: &RunTotals) -> Option<MetricValue> {
         match self {
-            Gathered::Each(_, samples) | Gathered::Several(_, samples) => {
-                samples.distribution().map(MetricValue::Distribution)
-            }
-            Gathered::Mean(_, moments) => moments.mean().map(MetricValue::Scalar),
+            Gathered::Each(_, samples) => samples.distribution().map(MetricValue::Distribution),
+            Gathered::Several(_, steps) => steps.distribution().map(MetricValue::Distribution),
+            Gathered::Mean(_, samples) => samples.mean().map(MetricValue::Scalar),
             Gathered::Run(of) => of(run).map(MetricValue::Scalar),
         }
     }
@@ -63,6 +79,16 @@ impl Metrics {
     /// Adds a completed request: a failed one's times enter no metric.
     pub(super) fn add(&mut self, record: &RequestRecord) {
         self.0.iter_mut().for_each(|(_, gathered)| gathered.add(record));
+    }
+
+    /// Adds what another gathered.
+    pub(super) fn merge(&mut self, other: Metrics) {
+        self.0.iter_mut().zip(other.0).for_each(|((_, gathered), (_, more))| gathered.merge(more));
+    }
+
+    /// Does what of the end can be done of a part.
+    pub(super) fn settle(&mut self) {
+        self.0.iter_mut().for_each(|(_, gathered)| gathered.settle());
     }
 
     /// The metrics that have a value, by name. Where it is not known that the tokens of a pace came in its time,

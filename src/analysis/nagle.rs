@@ -38,6 +38,12 @@ impl LateAcks {
         }
     }
 
+    pub(super) fn merge(&mut self, other: LateAcks) {
+        self.waited += other.waited;
+        self.free += other.free;
+        self.soon += other.soon;
+    }
+
     /// None where they tell neither.
     pub(super) fn tell(self) -> Option<Nagle> {
         let Self { waited, free, soon } = self;

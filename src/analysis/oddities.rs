@@ -25,6 +25,13 @@ impl Oddities {
         }
     }
 
+    pub(super) fn merge(&mut self, other: Oddities) {
+        self.without_done_marker += other.without_done_marker;
+        self.without_finish_reason += other.without_finish_reason;
+        self.events += other.events;
+        self.requests += other.requests;
+    }
+
     pub(super) fn missing_signs(self) -> Option<Caveat> {
         let (done_marker, finish_reason) = (self.without_done_marker, self.without_finish_reason);
         (done_marker + finish_reason > 0).then_some(Caveat::SignMissing { done_marker, finish_reason })

@@ -58,6 +58,20 @@ impl Paces {
         }
     }
 
+    /// Adds the requests of another.
+    pub(super) fn merge(&mut self, other: Paces) {
+        self.delivered += other.delivered;
+        self.unplaced += other.unplaced;
+        self.window_us += other.window_us;
+        self.most_steps += other.most_steps;
+        self.least_steps += other.least_steps;
+        self.answers += other.answers;
+        self.whole += other.whole;
+        self.followers += other.followers;
+        self.together += other.together;
+        self.gateway = Gateway::prefer(self.gateway, other.gateway);
+    }
+
     /// Why every pace is withheld; none where they are known. `contrary` are tokens that answers disagree on: whether
     /// their ends are hidden.
     pub(super) fn withheld(&self, contrary: u64) -> Option<Caveat> {

@@ -35,6 +35,28 @@ impl ServedAlone {
         }
         let ttft_us = first.saturating_sub(sent);
         self.least_ttft_us = Some(self.least_ttft_us.map_or(ttft_us, |least| least.min(ttft_us)));
+        self.place(first, last, sent);
+    }
+
+    /// Adds the answers of another.
+    pub(super) fn merge(&mut self, other: ServedAlone) {
+        self.least_ttft_us = match (self.least_ttft_us, other.least_ttft_us) {
+            (Some(least), Some(ttft_us)) => Some(least.min(ttft_us)),
+            (least, ttft_us) => least.or(ttft_us),
+        };
+        if self.overlapped || other.overlapped {
+            *self = ServedAlone { overlapped: true, least_ttft_us: self.least_ttft_us, ..Self::default() };
+            return;
+        }
+        for (first, (last, sent)) in other.answers {
+            self.place(first, last, sent);
+        }
+    }
+
+    fn place(&mut self, first: u64, last: u64, sent: u64) {
+        if self.overlapped {
+            return;
+        }
         let before = self.answers.range(..=first).next_back();
         let after = self.answers.range(first..).next();
         let meets_before = before.is_some_and(|(_, (end, _))| *end > first + OVERLAP_US);

@@ -126,14 +126,15 @@ pub enum SummaryError {
     },
 }
 
-/// Takes the records of one run and makes its summary. Memory is bounded: some 8 bytes a value, up
-/// to a million values a metric.
+/// Takes the records of one run and makes its summary. Memory is bounded: some 8 bytes a request and metric up to a
+/// million requests, and a count a length of gaps.
 #[derive(Debug)]
 pub struct Summarizer {
     input: SummaryInput,
     requests: RequestCounts,
     warmup: RequestCounts,
-    first_failures: BTreeMap<FailureKind, String>,
+    /// The failure of each kind that ended first, with its end, µs, and its index.
+    first_failures: BTreeMap<FailureKind, (u64, u64, String)>,
     window: Window,
     metrics: Metrics,
     tokens: Tokens,
@@ -186,7 +187,11 @@ impl Summarizer {
         if let Outcome::Failed { kind, detail } = &record.outcome
             && !detail.is_empty()
         {
-            self.first_failures.entry(*kind).or_insert_with(|| detail.clone());
+            let at = (record.end_us, record.index);
+            let is_first = |held: &(u64, u64, String)| at < (held.0, held.1);
+            if self.first_failures.get(kind).is_none_or(is_first) {
+                self.first_failures.insert(*kind, (at.0, at.1, detail.clone()));
+            }
         }
         self.window.add(record);
         self.client.add(record);
@@ -199,6 +204,45 @@ impl Summarizer {
             self.tokens.add(record, &counts);
             self.paces.add(record, &counts);
         }
+    }
+
+    /// Adds the records of another part of the same run: into however many parts it is cut, in whatever order they
+    /// are put together, the summary is the same to the last digit.
+    pub fn merge(&mut self, other: Summarizer) {
+        add_counts(&mut self.requests, &other.requests);
+        add_counts(&mut self.warmup, &other.warmup);
+        for (kind, failure) in other.first_failures {
+            let held = self.first_failures.entry(kind).or_insert_with(|| failure.clone());
+            if failure < *held {
+                *held = failure;
+            }
+        }
+        self.window.merge(other.window);
+        self.metrics.merge(other.metrics);
+        self.tokens.merge(other.tokens);
+        self.client.merge(other.client);
+        self.paces.merge(other.paces);
+        self.served_alone.merge(other.served_alone);
+        self.short += other.short;
+        self.oddities.merge(other.oddities);
+        self.late_acks.merge(other.late_acks);
+    }
+
+    /// Starts another part of the same run.
+    pub fn part(&self) -> Summarizer {
+        // What came of the probes is in the first.
+        Summarizer::new(SummaryInput { late_acks: Vec::new(), ..self.input.clone() })
+    }
+
+    /// Does what of [`Summarizer::finish`] can be done of a part: on the thread that gathered it.
+    pub fn settle(&mut self) {
+        self.metrics.settle();
+        self.client.settle();
+    }
+
+    /// True where by the records so far every pace would be withheld.
+    pub fn withholds_pace(&self) -> bool {
+        self.paces.withheld(self.tokens.contrary_ends()).is_some()
     }
 
     /// The summary.
@@ -243,7 +287,8 @@ impl Summarizer {
         };
         let mut summary = blank(self.input, whole, finish.partial);
         summary.requests = totals.requests;
-        summary.first_failures = self.first_failures;
+        let details = self.first_failures.into_iter().map(|(kind, (_, _, detail))| (kind, detail));
+        summary.first_failures = details.collect();
         summary.warmup = self.warmup;
         summary.steady = steady;
         summary.output_tokens_by_second = self.window.tokens_by_second();
@@ -296,6 +341,17 @@ fn is_short(record: &RequestRecord) -> bool {
     record.outcome == Outcome::Completed
         && record.finish_reason.as_deref() != Some("length")
         && record.tokens.output.is_some_and(|output| output < record.max_tokens)
+}
+
+fn add_counts(counts: &mut RequestCounts, more: &RequestCounts) {
+    counts.issued += more.issued;
+    counts.completed += more.completed;
+    counts.failed += more.failed;
+    counts.cancelled += more.cancelled;
+    counts.dropped += more.dropped;
+    for (kind, failed) in &more.failures {
+        *counts.failures.entry(*kind).or_default() += failed;
+    }
 }
 
 fn count(counts: &mut RequestCounts, outcome: &Outcome) {

@@ -49,6 +49,20 @@ impl Timeline {
         }
     }
 
+    /// Adds the events of another.
+    pub(super) fn merge(&mut self, mut other: Timeline) {
+        while self.width_us < other.width_us {
+            self.widen();
+        }
+        while other.width_us < self.width_us {
+            other.widen();
+        }
+        if self.bins.len() < other.bins.len() {
+            self.bins.resize(other.bins.len(), 0);
+        }
+        self.bins.iter_mut().zip(&other.bins).for_each(|(held, more)| *held = held.saturating_add(*more));
+    }
+
     fn widen(&mut self) {
         self.width_us *= 10;
         self.bins = self

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::schema::caveat::{Caveat, ImpossibleCount};
 use crate::schema::gateway::Gateway;
-use crate::schema::record::{RequestRecord, TokenSource};
+use crate::schema::record::{Chunks, RequestRecord, TokenSource};
 use crate::schema::summary::{EndOfSequence, EndShownBy, PROMPT_IDS_KEPT, TokenTotals};
 use crate::schema::token_counts::Counts;
 
@@ -64,9 +64,7 @@ impl Tokens {
             }
             None => self.without_output += 1,
         }
-        for chunk in record.chunks.iter() {
-            *self.per_chunk.entry(chunk.tokens).or_default() += 1;
-        }
+        self.add_per_chunk(&record.chunks);
         if let Some(delivered) = counts.delivered {
             self.totals.delivered += u64::from(delivered);
             let shown = counts.shown.unwrap_or(delivered);
@@ -74,6 +72,44 @@ impl Tokens {
         }
         self.ends.add(record, counts);
         self.oddities.add(record, counts);
+    }
+
+    fn add_per_chunk(&mut self, chunks: &Chunks) {
+        let of_one = u64::from(chunks.of_one_token());
+        if of_one > 0 {
+            *self.per_chunk.entry(1).or_default() += of_one;
+        }
+        if of_one < chunks.len() as u64 {
+            for chunk in chunks.iter().filter(|chunk| chunk.tokens != 1) {
+                *self.per_chunk.entry(chunk.tokens).or_default() += 1;
+            }
+        }
+    }
+
+    /// Adds the requests of another.
+    pub(super) fn merge(&mut self, other: Tokens) {
+        let TokenTotals { prompt, output, delivered, cached, sources, end_of_sequence: _ } = other.totals;
+        self.totals.prompt += prompt;
+        self.totals.output += output;
+        self.totals.delivered += delivered;
+        self.totals.cached += cached;
+        for (source, requests) in sources {
+            *self.totals.sources.entry(source).or_default() += requests;
+        }
+        for (tokens, chunks) in other.per_chunk {
+            *self.per_chunk.entry(tokens).or_default() += chunks;
+        }
+        self.without_prompt += other.without_prompt;
+        self.without_output += other.without_output;
+        self.chunk_difference += other.chunk_difference;
+        for (id, (more, requests)) in other.prompt_by_id {
+            if let Some((sum, count)) = self.kept(&id) {
+                *sum += more;
+                *count += requests;
+            }
+        }
+        self.ends.merge(&other.ends);
+        self.oddities.merge(other.oddities);
     }
 
     fn add_prompt(&mut self, record: &RequestRecord, counts: &Counts) {
@@ -169,6 +205,13 @@ impl Ends {
         }
     }
 
+    fn merge(&mut self, other: &Ends) {
+        self.hidden += other.hidden;
+        self.shown += other.shown;
+        self.unclear += other.unclear;
+        self.by_word += other.by_word;
+    }
+
     fn found(&self) -> Option<EndOfSequence> {
         let answers = self.hidden + self.shown + self.unclear;
         let by_run = self.hidden + self.shown > 0;
@@ -199,6 +242,16 @@ impl Oddities {
             self.silent += 1;
             self.silent_tokens += u64::from(output);
         }
+    }
+
+    fn merge(&mut self, other: Oddities) {
+        self.completed += other.completed;
+        self.impossible += other.impossible;
+        self.worst = self.worst.max(other.worst);
+        self.longer += other.longer;
+        self.longest = self.longest.max(other.longest);
+        self.silent += other.silent;
+        self.silent_tokens += other.silent_tokens;
     }
 
     fn caveats(&self, gateway: Option<Gateway>) -> impl Iterator<Item = Caveat> + use<> {

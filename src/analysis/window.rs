@@ -86,6 +86,19 @@ impl Window {
         }
     }
 
+    /// Adds the requests of another of the same run.
+    pub(super) fn merge(&mut self, other: Window) {
+        earliest(&mut self.first_due_us, other.first_due_us);
+        earliest(&mut self.first_sent_us, other.first_sent_us);
+        earliest(&mut self.first_ready_us, other.first_ready_us);
+        self.last_issue_us = self.last_issue_us.max(other.last_issue_us);
+        other.last_end_us.into_iter().for_each(|at_us| latest(&mut self.last_end_us, at_us));
+        other.last_cut_us.into_iter().for_each(|at_us| latest(&mut self.last_cut_us, at_us));
+        self.first_wave_us = self.first_wave_us.max(other.first_wave_us);
+        self.arrivals.merge(other.arrivals);
+        self.completions.merge(other.completions);
+    }
+
     /// From the first due (open loop) or sent (closed loop) request to the last end of a completed or
     /// failed one; where none ended so, to the last cancelled one.
     pub(super) fn whole(&self) -> Option<Whole> {

@@ -1,12 +1,12 @@
 //! A run's records → its summary and its other files: the same way after a run, after a crash and years later.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use crate::analysis::{Finish, Summarizer, SummaryInput, plan_caveats, series};
-use crate::report::csv::RequestsCsv;
+use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::{RecordsFooter, RecordsHeader, RunFile};
@@ -92,27 +92,75 @@ struct Read {
 
 /// Reads records to their end, or to the first that cannot be read.
 fn read(files: &RunFiles, path: &Path) -> anyhow::Result<(Read, Option<anyhow::Error>)> {
-    let mut reader = RecordReader::open(path)?;
-    let header = reader.header().clone();
-    let mut summarizer = Summarizer::new(SummaryInput::from_header(&header)?);
-    let mut csv = RequestsFile::create(files, true)?;
-    let mut ttft_ms = Vec::new();
-    let mut damage = None;
-    loop {
-        let record = match reader.next_record() {
-            Ok(Some(record)) => record,
-            Ok(None) => break,
-            Err(error) => {
-                damage = Some(error);
-                break;
-            }
-        };
-        summarizer.add(&record);
-        csv.add(&record)?;
-        ttft_ms.extend(record.ttft_ms().filter(|_| record.counts_for_latency()));
+    let header = RecordReader::open(path)?.header().clone();
+    let summarizer = Summarizer::new(SummaryInput::from_header(&header)?);
+    // Whether the paces of a run are known is told by all of its records, and nearly always by the first.
+    let pace_is_known = !by_its_first_records(path, summarizer.part()).withholds_pace();
+    let (records, mut ttft_ms) = (path.to_owned(), Vec::new());
+    let mut csv = RequestsFile::create(files, pace_is_known)?;
+    let lines = csv.lines;
+    let start = || Share { summarizer: summarizer.part(), lines };
+    let folded = results::fold(path, start, |part| csv.add(part, &mut ttft_ms))?;
+    let (folded, damage) = match folded {
+        Some(folded) => (folded, None),
+        None => {
+            csv = RequestsFile::create(files, pace_is_known)?;
+            ttft_ms.clear();
+            let all = start();
+            results::fold_in_order(path, all, |part| csv.add(part, &mut ttft_ms))?
+        }
+    };
+    let mut whole = summarizer;
+    folded.folds.into_iter().for_each(|share| whole.merge(share.summarizer));
+    Ok((Read { header, summarizer: whole, footer: folded.footer, csv, records, ttft_ms }, damage))
+}
+
+/// Records that a run is judged by before it is read.
+const FIRST_RECORDS: usize = 500;
+
+fn by_its_first_records(path: &Path, mut summarizer: Summarizer) -> Summarizer {
+    let records = RecordReader::open(path).into_iter().flatten();
+    let measured = records.map_while(Result::ok).filter(RequestRecord::counts_for_latency);
+    measured.take(FIRST_RECORDS).for_each(|record| summarizer.add(&record));
+    summarizer
+}
+
+/// What one thread makes of its records.
+struct Share {
+    summarizer: Summarizer,
+    lines: RequestLines,
+}
+
+/// A part of a run's requests, in their order: their lines and their TTFTs.
+#[derive(Default)]
+struct Part {
+    lines: Vec<u8>,
+    ttft_ms: Vec<f64>,
+}
+
+impl results::Fold for Share {
+    type Part = Part;
+
+    fn add(&mut self, record: &RequestRecord, part: &mut Part) {
+        self.summarizer.add(record);
+        self.lines.add(record, &mut part.lines);
+        part.ttft_ms.extend(record.ttft_ms().filter(|_| record.counts_for_latency()));
     }
-    let footer = reader.finish();
-    Ok((Read { header, summarizer, footer, csv, records: path.to_owned(), ttft_ms }, damage))
+
+    fn settle(&mut self) {
+        self.summarizer.settle();
+    }
+}
+
+/// Writes the requests of a run once more.
+struct Rewritten(RequestLines);
+
+impl results::Fold for Rewritten {
+    type Part = Part;
+
+    fn add(&mut self, record: &RequestRecord, part: &mut Part) {
+        self.0.add(record, &mut part.lines);
+    }
 }
 
 impl Read {
@@ -125,13 +173,15 @@ impl Read {
             partial: footer.partial,
             server: footer.server,
         })?;
-        if summary.withholds_pace() {
-            // That is known only when all is read; what was written so far is dropped.
-            self.csv = RequestsFile::create(files, false)?;
-            let mut reader = RecordReader::open(&self.records)?;
-            // A damage was met before, and what stands behind it is not counted.
-            while let Ok(Some(record)) = reader.next_record() {
-                self.csv.add(&record)?;
+        if summary.withholds_pace() == self.csv.pace_is_known {
+            // Its first records told another thing than all of them; what was written is dropped.
+            self.csv = RequestsFile::create(files, !self.csv.pace_is_known)?;
+            let lines = self.csv.lines;
+            let start = || Rewritten(lines);
+            if results::fold(&self.records, start, |part| self.csv.add(part, &mut Vec::new()))?.is_none() {
+                self.csv = RequestsFile::create(files, self.csv.pace_is_known)?;
+                // A damage was met before, and what stands behind it is not counted.
+                results::fold_in_order(&self.records, start(), |part| self.csv.add(part, &mut Vec::new()))?;
             }
         }
         self.csv.commit()?;
@@ -154,27 +204,26 @@ impl Read {
 /// `_requests.csv` in the making.
 struct RequestsFile {
     path: PathBuf,
-    csv: RequestsCsv<BufWriter<AtomicFile>>,
+    sink: AtomicFile,
+    lines: RequestLines,
+    pace_is_known: bool,
 }
 
 impl RequestsFile {
     fn create(files: &RunFiles, pace_is_known: bool) -> anyhow::Result<Self> {
         let path = files.requests_csv();
-        let sink = BufWriter::new(AtomicFile::create(&path)?);
-        let csv = RequestsCsv::new(sink, pace_is_known).with_context(|| cannot_write(&path))?;
-        Ok(RequestsFile { path, csv })
+        let mut sink = AtomicFile::create(&path)?;
+        sink.write_all(&RequestLines::head()).with_context(|| cannot_write(&path))?;
+        Ok(RequestsFile { path, sink, lines: RequestLines::new(pace_is_known), pace_is_known })
     }
 
-    fn add(&mut self, record: &RequestRecord) -> anyhow::Result<()> {
-        self.csv.add(record).with_context(|| cannot_write(&self.path))
+    fn add(&mut self, part: Part, ttft_ms: &mut Vec<f64>) -> anyhow::Result<()> {
+        ttft_ms.extend(part.ttft_ms);
+        self.sink.write_all(&part.lines).with_context(|| cannot_write(&self.path))
     }
 
     fn commit(self) -> anyhow::Result<()> {
-        let cannot_write = || cannot_write(&self.path);
-        let mut sink = self.csv.finish().with_context(cannot_write)?;
-        sink.flush().with_context(cannot_write)?;
-        sink.into_inner().map_err(|error| error.into_error()).with_context(cannot_write)?.commit()?;
-        Ok(())
+        self.sink.commit()
     }
 }
 

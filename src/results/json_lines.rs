@@ -16,6 +16,8 @@ use super::lock::has_no_locks;
 
 const BUFFER_BYTES: usize = 1 << 18;
 const ZSTD_LEVEL: i32 = 3;
+/// Bytes of a frame before it is packed, as far as its lines allow.
+const FRAME_BYTES: usize = 1 << 20;
 
 /// A file whose last line is written.
 #[derive(Debug)]
@@ -94,11 +96,24 @@ impl LineWriter {
 
     fn compress(&self, closed: &Path) -> Result<()> {
         let mut plain = BufReader::with_capacity(BUFFER_BYTES, File::open(&self.path)?);
-        let target = AtomicFile::create(closed)?;
-        let mut encoder = zstd::Encoder::new(target, ZSTD_LEVEL)?;
-        encoder.include_checksum(true)?;
-        std::io::copy(&mut plain, &mut encoder)?;
-        encoder.finish()?.commit()
+        let mut target = AtomicFile::create(closed)?;
+        let mut packer = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+        packer.include_checksum(true)?;
+        // Frames of whole lines, which every reader of zstd takes for one file: several threads can read it.
+        let (mut lines, mut frame) = (Vec::with_capacity(FRAME_BYTES), Vec::new());
+        loop {
+            let read = plain.read_until(b'\n', &mut lines)?;
+            if lines.len() >= FRAME_BYTES || (read == 0 && !lines.is_empty()) {
+                frame.reserve(zstd::zstd_safe::compress_bound(lines.len()));
+                packer.compress_to_buffer(&lines, &mut frame)?;
+                target.write_all(&frame)?;
+                lines.clear();
+                frame.clear();
+            }
+            if read == 0 {
+                return target.commit();
+            }
+        }
     }
 
     fn cannot_write(&self) -> String {

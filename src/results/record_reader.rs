@@ -48,6 +48,17 @@ pub fn saved_records(files: &RunFiles) -> Result<u64> {
     Ok(whole.saturating_sub(1))
 }
 
+/// What a run without a last line is closed with.
+pub(super) fn crashed(records: u64) -> RecordsFooter {
+    RecordsFooter {
+        kind: "end".to_owned(),
+        partial: Some(CRASHED.to_owned()),
+        records,
+        engine: EngineFigures::default(),
+        server: None,
+    }
+}
+
 impl std::fmt::Debug for RecordReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RecordReader").field("path", &self.path).field("records", &self.records).finish()
@@ -144,13 +155,12 @@ impl RecordReader {
     /// What the footer says, to be asked when the last record was read; without a footer, that the
     /// harness ended before the run did.
     pub fn finish(self) -> RecordsFooter {
-        self.footer.unwrap_or(RecordsFooter {
-            kind: "end".to_owned(),
-            partial: Some(CRASHED.to_owned()),
-            records: self.records,
-            engine: EngineFigures::default(),
-            server: None,
-        })
+        self.footer.unwrap_or_else(|| crashed(self.records))
+    }
+
+    /// The file is of version 1.
+    pub(super) fn is_version_1(&self) -> bool {
+        self.version_1
     }
 
     fn read_line(&mut self) -> Result<Line> {
@@ -194,7 +204,7 @@ impl RecordReader {
 }
 
 /// The latest stamp of a record, µs.
-fn latest_us(record: &RequestRecord) -> u64 {
+pub(super) fn latest_us(record: &RequestRecord) -> u64 {
     let stamps = [
         record.due_us,
         Some(record.ready_us),
@@ -207,8 +217,7 @@ fn latest_us(record: &RequestRecord) -> u64 {
         record.last_token_us,
         Some(record.end_us),
     ];
-    let chunk = record.chunks.iter().last().map(|chunk| chunk.at_us);
-    stamps.into_iter().chain([chunk]).flatten().max().unwrap_or(0)
+    stamps.into_iter().flatten().chain([record.chunks.last_us()]).max().unwrap_or(0)
 }
 
 impl Iterator for RecordReader {

@@ -31,8 +31,8 @@ pub enum Shape {
 pub enum Of {
     /// A distribution of at most one value a request.
     EachRequest(fn(&RequestRecord) -> Option<f64>),
-    /// A distribution of several values a request, each given with how many times it counts.
-    EachEvent(fn(&RequestRecord, &mut dyn FnMut(f64, u64))),
+    /// A distribution of several steps a request: times in µs, each given with the steps of one length that share it.
+    EachEvent(fn(&RequestRecord, &mut dyn FnMut(u64, u32))),
     /// The mean of at most one value a request.
     MeanOfRequests(fn(&RequestRecord) -> Option<f64>),
     /// One number of the whole run.
@@ -169,13 +169,13 @@ pub const METRICS: &[Metric] = &[
         "ITL",
         "the gap before a chunk of k tokens counts as k gaps of gap/k: one distribution over tokens; events of one \
          moment are one chunk",
-        Of::EachEvent(RequestRecord::inter_token_ms),
+        Of::EachEvent(RequestRecord::inter_token),
     ),
     latency(
         CHUNK_GAP,
         "chunk gap",
         "gap between token-carrying chunks, as they arrived",
-        Of::EachEvent(RequestRecord::chunk_gaps_ms),
+        Of::EachEvent(RequestRecord::chunk_gaps),
     ),
     latency(NTPOT, "NTPOT", "E2E / n", Of::EachRequest(RequestRecord::ntpot_ms)),
     latency(

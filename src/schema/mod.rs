@@ -4,6 +4,7 @@
 
 pub mod calibration;
 pub mod caveat;
+mod chunks;
 pub mod client_figures;
 pub mod comparison;
 pub mod curves;

@@ -75,9 +75,9 @@ impl RequestRecord {
         self.e2e_us().map(milliseconds)
     }
 
-    /// Time to the first token of the answer, reasoning left out, ms.
-    pub fn first_answer_ms(&self) -> Option<f64> {
-        between(self.sent_us, self.first_answer_us).map(milliseconds)
+    /// Time to the first token of the answer, reasoning left out, µs.
+    pub fn time_to_first_answer_us(&self) -> Option<u64> {
+        between(self.sent_us, self.first_answer_us)
     }
 
     /// TTFT counted from the due time, ms.
@@ -104,11 +104,7 @@ impl RequestRecord {
     pub fn pace_of(&self, counts: &Counts) -> Pace {
         let window_us = self.decode_us().unwrap_or(0);
         let n = counts.shown.unwrap_or(0);
-        let mut chunks = self.chunks.iter().peekable();
-        let first_us = chunks.peek().map_or(0, |chunk| chunk.at_us);
-        let at_first = chunks
-            .take_while(|chunk| chunk.at_us == first_us)
-            .fold(0u32, |sum, chunk| sum.saturating_add(chunk.tokens));
+        let at_first = self.chunks.tokens_at_first();
         let after = counts.in_events.saturating_sub(at_first);
         let came_at_once = n >= 2 && !self.chunks.is_empty() && window_us == 0;
         let has_pace = n >= 2 && window_us > 0 && after > 0;
@@ -140,23 +136,26 @@ impl RequestRecord {
         (pace.steps > 0).then(|| f64::from(pace.steps) * US_PER_S / pace.window_us as f64)
     }
 
-    /// The gaps between its token-carrying events, ms, each counted once. The first event has none before it.
-    pub fn chunk_gaps_ms(&self, add: &mut dyn FnMut(f64, u64)) {
-        let mut previous_us = None;
-        for chunk in self.chunks.iter() {
-            if let Some(gap_us) = between(previous_us, Some(chunk.at_us)) {
-                add(milliseconds(gap_us), 1);
-            }
-            previous_us = Some(chunk.at_us);
+    /// The gaps between its token-carrying events, µs, each one step. The first event has none before it.
+    pub fn chunk_gaps(&self, add: &mut dyn FnMut(u64, u32)) {
+        let mut chunks = self.chunks.iter().map(|chunk| chunk.at_us);
+        let Some(mut previous_us) = chunks.next() else { return };
+        for at_us in chunks {
+            add(at_us - previous_us, 1);
+            previous_us = at_us;
         }
     }
 
-    /// Its inter-token latencies, ms, each with the number of tokens that it counts for.
+    /// Its inter-token latencies: gaps, µs, each with the tokens that share it, a step of gap/k for each of k.
     ///
     /// The k tokens of the first event add none, and n tokens in single events add n − 1. Events of one moment
     /// are one chunk, as they were for who read them. The gap before an event that carries no new token is counted
     /// with the next that does.
-    pub fn inter_token_ms(&self, add: &mut dyn FnMut(f64, u64)) {
+    pub fn inter_token(&self, add: &mut dyn FnMut(u64, u32)) {
+        let each_alone = self.chunks.of_one_token() as usize == self.chunks.len();
+        if each_alone && self.chunks.at_once() == 0 {
+            return self.chunk_gaps(add);
+        }
         let mut chunks = self.chunks.iter().peekable();
         let mut token_us = None;
         while let Some(mut chunk) = chunks.next() {
@@ -168,8 +167,7 @@ impl RequestRecord {
                 continue;
             };
             if chunk.tokens > 0 {
-                let gap_ms = milliseconds(chunk.at_us.saturating_sub(from_us));
-                add(gap_ms / f64::from(chunk.tokens), u64::from(chunk.tokens));
+                add(chunk.at_us - from_us, chunk.tokens);
                 token_us = Some(chunk.at_us);
             }
         }
@@ -178,9 +176,9 @@ impl RequestRecord {
 
 /// What the client added, and what else is told of a request.
 impl RequestRecord {
-    /// From its send to another moment of it, ms; from the run's start where it was never sent.
-    pub fn since_sent_ms(&self, at_us: u64) -> f64 {
-        milliseconds(at_us.saturating_sub(self.sent_us.unwrap_or(0)))
+    /// From its send to another moment of it, µs; from the run's start where it was never sent.
+    pub fn since_sent_us(&self, at_us: u64) -> u64 {
+        at_us.saturating_sub(self.sent_us.unwrap_or(0))
     }
 
     /// When it could have been sent, had there been a slot, µs.
@@ -216,12 +214,15 @@ impl RequestRecord {
 
     /// Token-carrying events whose stamp is merged.
     pub fn merged_events(&self) -> u64 {
-        self.chunks.iter().filter(Chunk::is_merged).count() as u64
+        u64::from(self.chunks.merged())
     }
 
     /// Token-carrying events that came at the moment of the one before, by what the stamps prove: a client that
     /// was late may find together what came apart, and then the bound of the earlier one is wide.
     pub fn sent_together(&self) -> u64 {
+        if self.chunks.at_once() == 0 {
+            return 0;
+        }
         let mut before_us = self.sent_us.unwrap_or(0);
         let mut previous: Option<Chunk> = None;
         let mut together = 0;

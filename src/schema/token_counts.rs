@@ -54,7 +54,7 @@ impl RequestRecord {
     /// What is believed of its token counts.
     pub fn counts(&self) -> Counts {
         let told = &self.tokens;
-        let in_events = self.chunks.iter().fold(0u32, |sum, chunk| sum.saturating_add(chunk.tokens));
+        let in_events = self.chunks.tokens();
         let may_hide_end = self.ended_by_model() && !self.forced_length;
         let mut counts = Counts {
             prompt: told.prompt.filter(|prompt| *prompt > 0),

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use harness::analysis::{Finish, Summarizer, SummaryInput};
-use harness::report::csv::{RequestsCsv, SummaryRow, requests_header, summary_header, summary_row};
+use harness::report::csv::{RequestLines, SummaryRow, requests_header, summary_header, summary_row};
 use harness::results::{
     AtomicFile, CRASHED, Patience, Put, RecordReader, RecordWriter, RunFiles, SUMMARY_FILE, Standing,
     TakenId, check_writable, find_runs, put_rows, read_comparison, read_run, take_directory, write_atomic,

@@ -5,5 +5,5 @@ mod column;
 mod requests;
 mod summary;
 
-pub use requests::{RequestsCsv, requests_header};
+pub use requests::{RequestLines, requests_header};
 pub use summary::{SummaryRow, summary_header, summary_row};

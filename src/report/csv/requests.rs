@@ -1,71 +1,91 @@
 //! `_requests.csv`: one row a request.
 
-use std::io::Write;
-
-use super::cell::{number, optional, plain};
-use super::column::{Column, column, head, row};
+use super::cell::{put_count, put_milliseconds, put_number, put_text};
 use crate::schema::figure;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::request_figures::milliseconds;
-use crate::schema::text::cell;
+use crate::schema::request_figures::Pace;
+use crate::schema::token_counts::Counts;
 use crate::schema::unit::Phase;
 
-/// Names of the columns of `_requests.csv`, in order.
-pub fn requests_header() -> Vec<String> {
-    head(&columns())
+/// A request with what several of its cells are made of.
+struct Row<'a> {
+    record: &'a RequestRecord,
+    counts: Counts,
+    pace: Pace,
 }
+
+/// A column's name with the cell that it has in a row.
+struct Column {
+    name: &'static str,
+    cell: Cell,
+}
+
+/// What a cell holds; it is empty where there is none.
+enum Cell {
+    Text(for<'a> fn(&Row<'a>) -> Option<&'a str>),
+    Count(fn(&Row<'_>) -> Option<u64>),
+    /// µs, shown as ms.
+    Time(fn(&Row<'_>) -> Option<u64>),
+    Number(fn(&Row<'_>) -> Option<f64>),
+}
+
+use Cell::{Count, Number, Text, Time};
 
 /// `due_ms` to `sent_ms` count from the run's start; what came after the request was sent counts from
 /// `sent_ms` (from the run's start where it never was). A request that was not completed has no latency
 /// (`ttft_ms`, `first_answer_ms`, `e2e_ms`, `tpot_ms`), so that nobody averages one; its raw times are in the
 /// records.
-fn columns() -> Vec<Column<'static, RequestRecord>> {
-    vec![
-        told("index", |record| record.index.to_string()),
-        told("prompt_id", |record| record.prompt_id.to_string()),
-        told("phase", |record| phase(record.phase).to_owned()),
-        told("outcome", |record| outcome(&record.outcome).to_owned()),
-        told("kind", |record| plain(failure(&record.outcome).map(|(kind, _)| kind.name()))),
-        told("detail", |record| plain(failure(&record.outcome).map(|(_, detail)| detail))),
-        told("status", |record| plain(record.status)),
-        told("finish_reason", |record| plain(record.finish_reason.as_deref())),
-        told("due_ms", |record| optional(record.due_us.map(milliseconds))),
-        told("ready_ms", |record| number(milliseconds(record.ready_us))),
-        told("slot_ms", |record| optional(record.slot_us.map(milliseconds))),
-        told("sent_ms", |record| optional(record.sent_us.map(milliseconds))),
-        after_sent("headers_ms", |record| record.headers_us),
-        after_sent("first_event_ms", |record| record.first_event_us),
-        latency("ttft_ms", RequestRecord::ttft_ms),
-        latency("first_answer_ms", RequestRecord::first_answer_ms),
-        latency("e2e_ms", RequestRecord::e2e_ms),
-        after_sent("end_ms", |record| Some(record.end_us)),
-        latency("tpot_ms", RequestRecord::tpot_ms),
-        told("chunks", |record| record.chunks.len().to_string()),
-        told("merged_events", |record| record.merged_events().to_string()),
-        told("prompt_tokens", |record| plain(record.counts().prompt)),
-        told("output_tokens", |record| plain(record.counts().output)),
-        told("delivered_tokens", |record| plain(record.counts().delivered)),
-        told("cached_tokens", |record| plain(record.tokens.cached)),
-        told("token_source", |record| record.counts().source.name().to_owned()),
-        told("max_tokens", |record| record.max_tokens.to_string()),
-        told("connect_ms", |record| optional(record.connect_ms())),
-        told("reader_lag_ms_max", |record| number(record.reader_lag_ms())),
-        told("replayed", |record| record.replayed.to_string()),
-    ]
+const COLUMNS: [Column; 30] = [
+    column("index", Count(|row| Some(row.record.index))),
+    column("prompt_id", Text(|row| Some(&row.record.prompt_id))),
+    column("phase", Text(|row| Some(phase(row.record.phase)))),
+    column("outcome", Text(|row| Some(outcome(&row.record.outcome)))),
+    column("kind", Text(|row| failure(&row.record.outcome).map(|(kind, _)| kind.name()))),
+    column("detail", Text(|row| failure(&row.record.outcome).map(|(_, detail)| detail))),
+    column("status", Count(|row| row.record.status.map(u64::from))),
+    column("finish_reason", Text(|row| row.record.finish_reason.as_deref())),
+    column("due_ms", Time(|row| row.record.due_us)),
+    column("ready_ms", Time(|row| Some(row.record.ready_us))),
+    column("slot_ms", Time(|row| row.record.slot_us)),
+    column("sent_ms", Time(|row| row.record.sent_us)),
+    column("headers_ms", Time(|row| row.after_sent(row.record.headers_us))),
+    column("first_event_ms", Time(|row| row.after_sent(row.record.first_event_us))),
+    column("ttft_ms", Time(|row| row.latency(row.record.ttft_us()))),
+    column("first_answer_ms", Time(|row| row.latency(row.record.time_to_first_answer_us()))),
+    column("e2e_ms", Time(|row| row.latency(row.record.e2e_us()))),
+    column("end_ms", Time(|row| row.after_sent(Some(row.record.end_us)))),
+    column(figure::TPOT, Number(|row| row.latency(row.pace.tpot_ms()))),
+    column("chunks", Count(|row| Some(row.record.chunks.len() as u64))),
+    column("merged_events", Count(|row| Some(row.record.merged_events()))),
+    column("prompt_tokens", Count(|row| row.counts.prompt.map(u64::from))),
+    column("output_tokens", Count(|row| row.counts.output.map(u64::from))),
+    column("delivered_tokens", Count(|row| row.counts.delivered.map(u64::from))),
+    column("cached_tokens", Count(|row| row.record.tokens.cached.map(u64::from))),
+    column("token_source", Text(|row| Some(row.counts.source.name()))),
+    column("max_tokens", Count(|row| Some(u64::from(row.record.max_tokens)))),
+    column("connect_ms", Time(|row| row.record.connect_us)),
+    column("reader_lag_ms_max", Time(|row| Some(u64::from(row.record.reader_lag_max_us)))),
+    column("replayed", Text(|row| Some(if row.record.replayed { "true" } else { "false" }))),
+];
+
+const fn column(name: &'static str, cell: Cell) -> Column {
+    Column { name, cell }
 }
 
-/// A column as its cell says it.
-fn told(name: &str, cell: fn(&RequestRecord) -> String) -> Column<'static, RequestRecord> {
-    column(name, cell)
+impl Row<'_> {
+    fn after_sent(&self, at_us: Option<u64>) -> Option<u64> {
+        at_us.map(|at_us| self.record.since_sent_us(at_us))
+    }
+
+    /// Of a completed request, warm-up or measured.
+    fn latency<T>(&self, of: Option<T>) -> Option<T> {
+        of.filter(|_| self.record.outcome == Outcome::Completed)
+    }
 }
 
-fn after_sent(name: &str, at_us: fn(&RequestRecord) -> Option<u64>) -> Column<'static, RequestRecord> {
-    column(name, move |record| optional(at_us(record).map(|at_us| record.since_sent_ms(at_us))))
-}
-
-/// Of a completed request, warm-up or measured.
-fn latency(name: &str, of: fn(&RequestRecord) -> Option<f64>) -> Column<'static, RequestRecord> {
-    column(name, move |record| optional(of(record).filter(|_| record.outcome == Outcome::Completed)))
+/// Names of the columns of `_requests.csv`, in order.
+pub fn requests_header() -> Vec<String> {
+    COLUMNS.iter().map(|column| column.name.to_owned()).collect()
 }
 
 fn phase(phase: Phase) -> &'static str {
@@ -91,44 +111,42 @@ fn failure(outcome: &Outcome) -> Option<(FailureKind, &str)> {
     }
 }
 
-/// Writes `_requests.csv`, one record at a time.
-pub struct RequestsCsv<W: Write> {
-    writer: ::csv::Writer<W>,
-    columns: Vec<Column<'static, RequestRecord>>,
-    /// The column of the pace, where that is withheld.
-    left_empty: Option<usize>,
+/// Makes the lines of `_requests.csv`.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLines {
+    pace_is_known: bool,
 }
 
-impl<W: Write> RequestsCsv<W> {
-    /// Starts with the header. `pace_is_known`: the run does not withhold its paces, and so do its rows not.
-    ///
-    /// # Errors
-    /// The sink's.
-    pub fn new(sink: W, pace_is_known: bool) -> std::io::Result<Self> {
-        let mut writer = ::csv::Writer::from_writer(sink);
-        let columns = columns();
-        writer.write_record(head(&columns))?;
-        let pace = head(&columns).iter().position(|name| name == figure::TPOT);
-        Ok(RequestsCsv { writer, columns, left_empty: pace.filter(|_| !pace_is_known) })
+impl RequestLines {
+    /// `pace_is_known`: the run does not withhold its paces, and so do its rows not.
+    pub fn new(pace_is_known: bool) -> Self {
+        RequestLines { pace_is_known }
     }
 
-    /// Adds a request's row.
-    ///
-    /// # Errors
-    /// The sink's.
-    pub fn add(&mut self, record: &RequestRecord) -> std::io::Result<()> {
-        let shown = |(place, text): (usize, String)| match self.left_empty == Some(place) {
-            true => String::new(),
-            false => cell(&text).into_owned(),
-        };
-        Ok(self.writer.write_record(row(&self.columns, record).enumerate().map(shown))?)
+    /// The first line.
+    pub fn head() -> Vec<u8> {
+        (requests_header().join(",") + "\n").into_bytes()
     }
 
-    /// Gives the sink back, everything written to it.
-    ///
-    /// # Errors
-    /// The sink's.
-    pub fn finish(self) -> std::io::Result<W> {
-        self.writer.into_inner().map_err(::csv::IntoInnerError::into_error)
+    /// Adds a request's line.
+    pub fn add(&self, record: &RequestRecord, lines: &mut Vec<u8>) {
+        let counts = record.counts();
+        let row = Row { record, pace: record.pace_of(&counts), counts };
+        for (place, column) in COLUMNS.iter().enumerate() {
+            if place > 0 {
+                lines.push(b',');
+            }
+            match &column.cell {
+                Text(of) => of(&row).into_iter().for_each(|text| put_text(lines, text)),
+                Count(of) => of(&row).into_iter().for_each(|count| put_count(lines, count)),
+                Time(of) => of(&row).into_iter().for_each(|us| put_milliseconds(lines, us)),
+                Number(of) if self.pace_is_known => {
+                    of(&row).into_iter().for_each(|number| put_number(lines, number));
+                }
+                // The pace is the one number that no stamp is.
+                Number(_) => {}
+            }
+        }
+        lines.push(b'\n');
     }
 }
