@@ -20,16 +20,17 @@ use std::time::Instant;
 
 use harness::results::{RecordReader, RecordWriter};
 use harness::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
-use harness::schema::record::{
-    Chunk, Chunks, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
-};
+use harness::schema::record::{Chunk, Chunks, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource};
 use harness::schema::traffic::{Ramp, Traffic, Until};
 use harness::schema::unit::Phase;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const SLOTS: u64 = 64;
-const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/version_1/vllm-simulated_20261128_004413_records.jsonl.zst");
+const KEPT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/data/version_1/vllm-simulated_20261128_004413_records.jsonl.zst"
+);
 const PANDAS: &str = "
 import sys, pandas
 rows = pandas.read_csv(sys.argv[1])
@@ -42,7 +43,10 @@ fn main() {
     let times: usize = std::env::var("HARNESS_TIMES").map_or(3, |times| times.parse().unwrap());
     let old = std::env::var_os("HARNESS_OLD");
     let python = std::env::var_os("HARNESS_PYTHON");
-    println!("{:<14} {:>8} {:>12} {:>9} {:>9} {:>10}", "requests", "program", "records", "wall", "CPU", "peak");
+    println!(
+        "{:<14} {:>8} {:>12} {:>9} {:>9} {:>10}",
+        "requests", "program", "records", "wall", "CPU", "peak"
+    );
     for size in sizes.split(',') {
         let (requests, tokens) = size.split_once('x').unwrap();
         measure(requests.parse().unwrap(), tokens.parse().unwrap(), times, old.as_ref(), python.as_ref());
@@ -56,14 +60,24 @@ fn measure(requests: u64, tokens: u64, times: usize, old: Option<&OsString>, pyt
     };
     let (new_run, old_run) = (folder.join("new"), folder.join("old"));
     let new_records = made(&new_run, || write_new(&new_run, requests, tokens));
-    let mut programs = vec![("new", env!("CARGO_BIN_EXE_harness").into(), vec!["report".into(), new_run.clone().into_os_string()], new_records)];
+    let mut programs = vec![(
+        "new",
+        env!("CARGO_BIN_EXE_harness").into(),
+        vec!["report".into(), new_run.clone().into_os_string()],
+        new_records,
+    )];
     if let Some(old) = old {
         let records = made(&old_run, || write_old(&old_run, requests, tokens));
         programs.push(("old", old.clone(), vec!["report".into(), old_run.clone().into_os_string()], records));
     }
     if let Some(python) = python {
         let rows = new_run.join("bench_20260201_143000_requests.csv");
-        programs.push(("pandas", python.clone(), vec!["-c".into(), PANDAS.into(), rows.clone().into_os_string()], rows));
+        programs.push((
+            "pandas",
+            python.clone(),
+            vec!["-c".into(), PANDAS.into(), rows.clone().into_os_string()],
+            rows,
+        ));
     }
     let mut least = vec![Cost { wall_s: f64::INFINITY, cpu_s: 0.0, peak_mb: 0.0 }; programs.len()];
     for _ in 0..times {
@@ -103,12 +117,8 @@ struct Cost {
 #[allow(clippy::zombie_processes)]
 fn cost(program: &OsString, arguments: &[OsString]) -> Cost {
     let begun = Instant::now();
-    let child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let child =
+        Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let mut status = 0;
     // SAFETY: a plain C struct that the kernel fills in; the child is ours and waited for once.
     let usage = unsafe {
@@ -258,7 +268,8 @@ impl Run {
             unit: index,
             turn: 0,
             prompt_id: format!("prompt-{}", index % 500).into(),
-            category: ["chat", "code", "summarisation", "questions", "translation"][(index % 5) as usize].into(),
+            category: ["chat", "code", "summarisation", "questions", "translation"][(index % 5) as usize]
+                .into(),
             phase: Phase::Measured,
             due_us: None,
             ready_us,

@@ -233,8 +233,7 @@ impl StandIn {
             value.clamp(self.min, self.max)
         };
         let mean = (self.sums.mean() / PICOSECONDS_PER_MS).clamp(self.min, self.max);
-        let moments =
-            Moments { count: self.sums.count(), mean, std: self.sums.std() / PICOSECONDS_PER_MS };
+        let moments = Moments { count: self.sums.count(), mean, std: self.sums.std() / PICOSECONDS_PER_MS };
         Some(shape(&moments, self.min, self.max, at, HISTOGRAM_RELATIVE_ERROR))
     }
 }

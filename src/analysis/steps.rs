@@ -99,9 +99,10 @@ impl Steps {
             whole.for_each(|(length_ms, times)| stand_in.add(length_ms, times));
             return stand_in.distribution();
         }
-        let shared = self.other.iter().map(|((gap_us, steps), times)| {
-            (length_ms(*gap_us, *steps), times * u64::from(*steps))
-        });
+        let shared = self
+            .other
+            .iter()
+            .map(|((gap_us, steps), times)| (length_ms(*gap_us, *steps), times * u64::from(*steps)));
         let mut counted: Vec<(f64, u64)> = whole.chain(shared).collect();
         // By length alone: equal ones are one value, in whatever order they stand.
         counted.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
@@ -128,7 +129,8 @@ fn exact(counted: &[(f64, u64)]) -> Option<Distribution> {
     // Rounding may put the mean of equal values beside them.
     let mean = (sum / up_to as f64).clamp(min, max);
     let squares: f64 = counted.iter().map(|(value, times)| (value - mean).powi(2) * *times as f64).sum();
-    let at = |rank: u64| counted.get(ranks.partition_point(|up_to| *up_to <= rank)).map_or(max, |held| held.0);
+    let at =
+        |rank: u64| counted.get(ranks.partition_point(|up_to| *up_to <= rank)).map_or(max, |held| held.0);
     Some(shape(&Moments::of(up_to, mean, squares), min, max, at, 0.0))
 }
 

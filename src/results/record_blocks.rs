@@ -87,7 +87,8 @@ impl Blocks {
 fn next_lines(lines: &mut Box<dyn BufRead + Send>, rest: &mut Vec<u8>) -> Result<Option<Block>> {
     let mut block = std::mem::take(rest);
     loop {
-        let read = lines.take((BLOCK_BYTES - block.len().min(BLOCK_BYTES / 2)) as u64).read_to_end(&mut block)?;
+        let read =
+            lines.take((BLOCK_BYTES - block.len().min(BLOCK_BYTES / 2)) as u64).read_to_end(&mut block)?;
         match memchr::memrchr(b'\n', &block) {
             _ if read == 0 => return Ok((!block.is_empty()).then_some(Block::Lines(block))),
             Some(end) => {
@@ -101,7 +102,11 @@ fn next_lines(lines: &mut Box<dyn BufRead + Send>, rest: &mut Vec<u8>) -> Result
 }
 
 /// Unpacks a frame over what `plain` holds.
-pub(super) fn unpack(unpacker: &mut zstd::bulk::Decompressor<'_>, frame: &[u8], plain: &mut Vec<u8>) -> Result<()> {
+pub(super) fn unpack(
+    unpacker: &mut zstd::bulk::Decompressor<'_>,
+    frame: &[u8],
+    plain: &mut Vec<u8>,
+) -> Result<()> {
     plain.clear();
     match zstd_safe::get_frame_content_size(frame) {
         Ok(Some(size)) if size <= 2 * LONGEST_LINE => {

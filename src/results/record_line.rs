@@ -136,7 +136,8 @@ impl<'a> Cursor<'a> {
         tokens.by_event = self.takes(b"\"by_event\":true,");
         tokens.unusable = self.takes(b"\"unusable\":true,");
         self.expect(b"\"source\":\"")?;
-        tokens.source = self.one_of([(b"usage\"}", TokenSource::Usage), (b"chunks\"}", TokenSource::Chunks)])?;
+        tokens.source =
+            self.one_of([(b"usage\"}", TokenSource::Usage), (b"chunks\"}", TokenSource::Chunks)])?;
         Some(())
     }
 
@@ -254,12 +255,15 @@ mod tests {
     }
 
     fn any_counts() -> impl Strategy<Value = TokenCounts> {
-        let counts = [of(any::<u32>()), of(any::<u32>()), of(any::<u32>()), of(any::<u32>()), of(any::<u32>())];
-        (counts, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(counts, by_event, unusable, usage)| {
-            let [prompt, output, delivered, cached, reasoning] = counts;
-            let source = if usage { TokenSource::Usage } else { TokenSource::Chunks };
-            TokenCounts { prompt, output, delivered, cached, reasoning, by_event, unusable, source }
-        })
+        let counts =
+            [of(any::<u32>()), of(any::<u32>()), of(any::<u32>()), of(any::<u32>()), of(any::<u32>())];
+        (counts, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+            |(counts, by_event, unusable, usage)| {
+                let [prompt, output, delivered, cached, reasoning] = counts;
+                let source = if usage { TokenSource::Usage } else { TokenSource::Chunks };
+                TokenCounts { prompt, output, delivered, cached, reasoning, by_event, unusable, source }
+            },
+        )
     }
 
     fn any_chunks() -> impl Strategy<Value = Chunks> {

@@ -5,6 +5,7 @@ mod finding;
 mod json;
 mod keeping;
 mod names;
+mod parts;
 mod records;
 mod rows;
 mod summary_csv;

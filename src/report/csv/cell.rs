@@ -113,7 +113,7 @@ mod tests {
         }
 
         #[test]
-        fn a_time_in_a_line_is_the_number_of_its_milliseconds(us in 0u64..1 << 45) {
+        fn a_time_in_a_line_is_the_number_of_its_milliseconds(us in 0u64..1 << 41) {
             prop_assert_eq!(line(|line| put_milliseconds(line, us)), number(us as f64 / 1e3));
         }
 
