@@ -44,7 +44,7 @@ pub fn report_html(input: &PageInput<'_>) -> anyhow::Result<String> {
         figures::caveats(comparison),
         fairness::section(comparison, &labels),
         page::charts(input.charts),
-        figures::section(comparison, &labels),
+        figures::section(comparison),
         runs::section(comparison, &labels),
         method::section(input.file),
         method::repeat(input.file),

@@ -230,10 +230,17 @@ function paintMark(context, place, mark, panel, ratio) {
   }
 }
 
+function axisTitle(axis) {
+  const head = make("p", "title", axisWords(axis));
+  head.append(make("span", "better", betterWords(axis)));
+  return head;
+}
+
 /* The range of a scale, from the spec. */
 function rangeOf(scale) { return scale.kind === "log" ? [scale.min, scale.max] : [0, scale.max]; }
 
 function drawPlot(panel, title, into) {
+  into.append(axisTitle(panel.y));
   const box = make("div", "plot");
   into.append(box);
   const scales = { x: panel.x.scale, y: panel.y.scale };
@@ -254,7 +261,8 @@ function drawPlot(panel, title, into) {
   };
   const axisOf = (axis, apart, size) => ({
     scale: axis, side: axis === "x" ? 2 : 3, size, gap: 6, labelGap: 0, labelSize: 22,
-    label: axisWords(panel[axis]) + betterWords(panel[axis]), labelFont: "12px system-ui, sans-serif", font: "12px system-ui, sans-serif",
+    /* The name of the upright axis stands above it, where it can be read. */
+    label: axis === "x" ? axisWords(panel.x) + betterWords(panel.x) : null, labelFont: "12px system-ui, sans-serif", font: "12px system-ui, sans-serif",
     stroke: () => colour("soft"),
     grid: { stroke: () => colour("line"), width: 1 }, ticks: { stroke: () => colour("axis"), width: 1, size: 4 },
     splits: ticks(axis, apart), values: (plot, splits) => splits.map(tickText), filter: (plot, splits) => splits,
@@ -291,9 +299,11 @@ function drawPlot(panel, title, into) {
         const at = plot.valToPos(reference.at, axis, true);
         const across = axis === "y" ? [[area.left, at], [area.left + area.width, at]] : [[at, area.top], [at, area.top + area.height]];
         stroke(context, across, [4, 4], ratio);
+        /* Of lines at the top the name stands below. */
+        const low = axis === "y" && at - area.top < 14 * ratio;
         context.textAlign = "right";
-        context.textBaseline = "bottom";
-        const [x, y] = axis === "y" ? [area.left + area.width - 4 * ratio, at - 2 * ratio] : [at - 4 * ratio, area.top + 14 * ratio];
+        context.textBaseline = low ? "top" : "bottom";
+        const [x, y] = axis === "y" ? [area.left + area.width - 4 * ratio, at + (low ? 3 : -2) * ratio] : [at - 4 * ratio, area.top + 14 * ratio];
         context.fillText(reference.label, x, y);
       }
     }
@@ -370,7 +380,7 @@ function drawPlot(panel, title, into) {
       bind: { dblclick: () => () => { whole(); return null; } },
     },
     scales: { x: scaleOf("x"), y: scaleOf("y") },
-    axes: [axisOf("x", 80, 34), axisOf("y", 46, 52)],
+    axes: [axisOf("x", 80, 34), axisOf("y", 46, 50)],
     series: [{}, { show: true, paths: () => null, points: { show: false } }],
     hooks: { draw: [paint], setCursor: [(plot) => { show(plot); }], setScale: [zoomed] },
   }, [full.x, full.y], box);
@@ -431,9 +441,7 @@ function drawBars(panel, into) {
   const max = panel.x.scale.max;
   const rows = panel.y.scale.rows;
   const bars = panel.marks.filter((mark) => Array.isArray(mark.values));
-  const head = make("p", "title", axisWords(panel.x));
-  head.append(make("span", "better", betterWords(panel.x)));
-  into.append(head);
+  into.append(axisTitle(panel.x));
   const box = make("div", "bars");
   const share = (value) => {
     const { kind, min } = panel.x.scale;
@@ -593,7 +601,6 @@ function controls() {
       box.append(button);
     }
   }
-  box.append(make("span", "hint", "Point at a chart to read it, drag to zoom, double-click for the whole. By keyboard: Tab to a chart, arrows, + − 0."));
 }
 
 /* On paper: light, all unfolded, the charts as wide as the page. */

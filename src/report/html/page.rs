@@ -116,26 +116,46 @@ pub fn charts(charts: &[ChartSpec]) -> Option<Section> {
     if drawn.is_empty() {
         return None;
     }
+    // What every chart says is said once.
+    let shared = |of: &dyn Fn(&ChartSpec) -> bool| drawn.len() > 1 && drawn.iter().all(|chart| of(chart));
+    let subtitle = &drawn[0].subtitle;
+    let one_subtitle = shared(&|chart| chart.subtitle == *subtitle);
+    let (common, _): (Vec<&String>, Vec<&String>) =
+        drawn[0].notes.iter().partition(|note| shared(&|chart| chart.notes.contains(note)));
     let figures: String = drawn
         .iter()
         .map(|chart| {
-            let (name, title) = (text(&chart.name), text(&chart.title));
-            let notes: String = chart.notes.iter().map(|note| format!("<li>{}</li>", text(note))).collect();
-            let legend = chart.legend_note.as_deref().map(|note| format!("<li>{}</li>", text(note)));
-            format!(
-                "<figure class=\"chart\" id=\"chart-{name}\" data-chart=\"{name}\">\n<figcaption><h3>{title}</h3>\
-                 <p class=\"meta\">{}</p></figcaption>\n<div class=\"panels\"></div>\n<ul class=\"notes\">{}{notes}</ul>\n\
-                 </figure>\n",
-                text(&chart.subtitle),
-                legend.unwrap_or_default(),
-            )
+            let own = chart.notes.iter().filter(|note| !common.contains(note));
+            figure(chart, !one_subtitle, own)
         })
         .collect();
+    let subtitle =
+        if one_subtitle { format!("<p class=\"meta\">{}</p>\n", text(subtitle)) } else { String::new() };
     let body = format!(
-        "<div class=\"controls\" id=\"controls\"></div>\n<noscript><p class=\"note\">The charts need JavaScript; the \
-         same pictures lie in <code>plots/</code>.</p></noscript>\n{figures}"
+        "{subtitle}{}<p class=\"note\">Point at a chart to read it, drag to zoom, double-click for the whole. By \
+         keyboard: Tab to it, then arrows, + − and 0.</p>\n<div class=\"controls\" id=\"controls\"></div>\n\
+         <noscript><p class=\"note\">The charts need JavaScript; the same pictures lie in <code>plots/</code>.</p>\
+         </noscript>\n{figures}",
+        notes(common.iter().copied())
     );
     Some(Section { id: "charts", title: "Charts", body })
+}
+
+/// The place of one chart.
+fn figure<'a>(chart: &'a ChartSpec, subtitle: bool, own: impl Iterator<Item = &'a String>) -> String {
+    let (name, title) = (text(&chart.name), text(&chart.title));
+    let subtitle =
+        if subtitle { format!("<p class=\"meta\">{}</p>", text(&chart.subtitle)) } else { String::new() };
+    format!(
+        "<figure class=\"chart\" id=\"chart-{name}\">\n<figcaption><h3>{title}</h3>{subtitle}</figcaption>\n\
+         <div class=\"panels\"></div>\n{}</figure>\n",
+        notes(chart.legend_note.iter().chain(own))
+    )
+}
+
+fn notes<'a>(notes: impl Iterator<Item = &'a String>) -> String {
+    let lines: String = notes.map(|note| format!("<li>{}</li>", text(note))).collect();
+    if lines.is_empty() { lines } else { format!("<ul class=\"notes\">{lines}</ul>\n") }
 }
 
 fn is_empty(chart: &ChartSpec) -> bool {

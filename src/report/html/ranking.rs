@@ -38,7 +38,7 @@ pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {
     let many_loads = views.len() > 1;
     let many_labels = views.iter().any(|(_, view)| view.columns.len() > 1);
     let mut heads = vec![Head::words("Backend")];
-    heads.extend(many_loads.then(|| Head::number("Load")));
+    heads.extend(many_loads.then(|| Head::words("Load")));
     heads.extend(many_labels.then(|| Head::number("Rank")));
     heads.extend(shown.iter().map(|(metric, statistic)| Head::number(head(metric, *statistic))));
     let mut ranked = Vec::new();
@@ -212,7 +212,7 @@ fn ratios(comparison: &Comparison, labels: &Labels, many_loads: bool) -> String 
         return String::new();
     }
     let mut heads = vec![Head::words("Backend")];
-    heads.extend(many_loads.then(|| Head::number("Load")));
+    heads.extend(many_loads.then(|| Head::words("Load")));
     heads.push(Head::words("Figure"));
     heads.extend(["Ratio", "Low", "High"].map(Head::number));
     heads.push(Head::words("Verdict"));

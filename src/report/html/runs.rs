@@ -27,8 +27,18 @@ pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {
     if comparison.runs.is_empty() {
         return None;
     }
+    // A column in which all are the same says nothing.
+    let differ =
+        |of: fn(&RunSummary) -> u32| comparison.runs.iter().any(|run| of(run) != of(&comparison.runs[0]));
+    let shows = Shows {
+        load: differ(|run| run.key.point),
+        round: differ(|run| run.key.round),
+        repeat: differ(|run| run.key.repeat),
+    };
     let mut heads = vec![Head::words("Backend")];
-    heads.extend(["Load", "Round", "Repeat"].map(Head::number));
+    heads.extend(shows.load.then(|| Head::words("Load")));
+    heads.extend(shows.round.then(|| Head::number("Round")));
+    heads.extend(shows.repeat.then(|| Head::number("Repeat")));
     heads.push(Head::words("Began (UTC)"));
     heads.extend(["Requests", "Failed", "Duration (s)"].map(Head::number));
     let shown = SHOWN.iter().filter_map(|(name, statistic)| Some((figure::metric(name)?, *statistic)));
@@ -37,28 +47,33 @@ pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {
         Head::number(format!("{}{of} ({})", metric.title, metric.unit))
     }));
     heads.push(Head::words("Doubts"));
-    let rows = comparison.runs.iter().map(|run| row(comparison, run, labels)).collect();
+    let rows = comparison.runs.iter().map(|run| row(comparison, run, &shows, labels)).collect();
     let table = Table { caption: "Every run, in the order of play".to_owned(), heads, rows, sortable: true };
     Some(Section { id: "runs", title: "Every run", body: table.html() })
 }
 
-fn row(comparison: &Comparison, run: &RunSummary, labels: &Labels) -> Vec<Cell> {
+/// Which columns of a run's key are shown.
+struct Shows {
+    load: bool,
+    round: bool,
+    repeat: bool,
+}
+
+fn row(comparison: &Comparison, run: &RunSummary, shows: &Shows, labels: &Labels) -> Vec<Cell> {
     let key = &run.key;
-    let began = run.started_at.strftime("%Y-%m-%d %H:%M:%S").to_string();
-    let mut row = vec![
-        labels.cell(&key.label),
-        Cell { sort: Some(f64::from(key.point)), ..Cell::words(&load_name(comparison, key.point)) },
-        Cell::count(u64::from(key.round)),
-        Cell::count(u64::from(key.repeat)),
-        Cell::words(&began),
-        Cell {
-            html: format!("{}/{}", count(run.requests.completed), count(run.requests.issued)),
-            sort: Some(run.requests.completed as f64),
-            class: "",
-        },
-        Cell::count(run.requests.failed),
-        Cell::number(Some(run.duration_s)),
-    ];
+    let mut row = vec![labels.cell(&key.label)];
+    row.extend(shows.load.then(|| Cell {
+        sort: Some(f64::from(key.point)),
+        ..Cell::words(&load_name(comparison, key.point))
+    }));
+    row.extend(shows.round.then(|| Cell::count(u64::from(key.round))));
+    row.extend(shows.repeat.then(|| Cell::count(u64::from(key.repeat))));
+    let began = run.started_at.strftime("%m-%d %H:%M:%S").to_string();
+    let began =
+        Cell { sort: Some(run.started_at.as_millisecond() as f64), class: "one-line", ..Cell::words(&began) };
+    let requests = format!("{}/{}", count(run.requests.completed), count(run.requests.issued));
+    let requests = Cell { sort: Some(run.requests.completed as f64), ..Cell::html(requests) };
+    row.extend([began, requests, Cell::count(run.requests.failed), Cell::number(Some(run.duration_s))]);
     row.extend(SHOWN.iter().map(|(name, statistic)| Cell::number(value(run, name, *statistic))));
     let mut doubts: Vec<String> = run
         .partial
