@@ -55,7 +55,7 @@ fn group(label: &str, point: u32, runs: &[&RunSummary]) -> Option<(Group, bool)>
 
 /// A run that completed nothing, did not reach its end or failed over 1 % of its requests did not do the
 /// same work.
-fn takes_part(run: &RunSummary) -> bool {
+pub(super) fn takes_part(run: &RunSummary) -> bool {
     let fails = run.caveats.iter().any(|caveat| matches!(caveat, Caveat::Failures { .. }));
     run.requests.completed > 0 && run.partial.is_none() && !fails
 }
@@ -85,7 +85,7 @@ fn estimate(values: Vec<f64>) -> Option<Estimate> {
 }
 
 /// The middle value; of an even number the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     let upper = *values.get(middle)?;

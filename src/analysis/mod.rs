@@ -12,6 +12,7 @@ mod nagle;
 mod oddities;
 mod pace;
 mod planned;
+mod regression;
 mod series;
 mod served_alone;
 mod student;
@@ -28,6 +29,7 @@ pub use distribution::Samples;
 pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_to, gap_figures, is_exact};
 pub use nagle::waited;
 pub use planned::plan_caveats;
+pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use series::{MOST_POINTS, series};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
 

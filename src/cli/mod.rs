@@ -1,7 +1,9 @@
 //! What may be typed, a file a help heading: clap types, no logic, no I/O.
 
 mod calibrate;
+mod check;
 mod output;
+mod schema;
 mod servers;
 mod simulate;
 mod traffic;
@@ -12,7 +14,9 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use calibrate::CalibrateArgs;
+pub use check::CheckArgs;
 pub use output::OutputArgs;
+pub use schema::{SchemaArgs, SchemaOf};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
@@ -99,6 +103,30 @@ Examples:
   harness report results/compare_20260201_143000
   harness report results/vllm_20260201_143000_records.jsonl.zst")]
     Report(ReportArgs),
+    /// Tell whether a result is worse than an earlier one, for CI
+    #[command(after_help = "\
+Examples:
+  harness check results/compare_20260202_143000 \\
+    --baseline results/compare_20260201_143000
+  harness check new.json --baseline main/comparison.json \\
+    --max-regression ttft_p99=10%,output_tps=5%,error_rate=0.5
+  harness check now/ --baseline then/ --label tuned=vllm --junit check.xml
+  harness check now/ --baseline then/ --strict --github
+
+A regression exceeds its limit and is real: Welch's t on the logarithms of the
+rounds' values, Holm over all checked figures. That takes three rounds or more
+on each side (compare --rounds 5). With fewer nothing is shown: the exit code
+is 0 and the output says CANNOT TELL; with --strict it is 1.
+Exit codes: 0 no regression was shown; 1 a regression; 2 something could not
+be checked (another model, load or machine, a label or value that is missing).")]
+    Check(CheckArgs),
+    /// Print the JSON Schema of plan and results
+    #[command(after_help = "\
+Examples:
+  harness schema run > run.schema.json
+  harness schema comparison
+  harness schema                        the names of all of them")]
+    Schema(SchemaArgs),
     /// Put an engine into an environment of its own, or fetch the model to try
     #[command(after_help = "\
 Examples:

@@ -3,8 +3,11 @@
 pub mod calibration;
 pub mod caveat;
 pub mod chart;
+pub mod check;
 pub mod client;
 pub mod csv;
+pub mod github;
+pub mod junit;
 pub mod markdown;
 mod missing;
 pub mod number;

@@ -4,6 +4,7 @@
 
 pub mod calibration;
 pub mod caveat;
+pub mod check;
 pub mod client_figures;
 pub mod comparison;
 pub mod curves;

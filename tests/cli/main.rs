@@ -5,6 +5,7 @@ mod asking;
 mod benching;
 mod calibrating;
 mod causes;
+mod checking;
 #[path = "../common/mod.rs"]
 mod common;
 mod comparing;
@@ -22,6 +23,7 @@ mod printing;
 mod refusing;
 mod reporting;
 mod resuming;
+mod schemas;
 mod secrets;
 mod simulating;
 mod starting;

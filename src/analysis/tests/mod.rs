@@ -9,6 +9,7 @@ mod exactness;
 mod figures;
 mod paces;
 mod properties;
+mod regressing;
 mod windows;
 
 use jiff::Timestamp;
