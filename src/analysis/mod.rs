@@ -14,6 +14,7 @@ mod pace;
 mod planned;
 mod series;
 mod served_alone;
+mod student;
 mod summarize;
 mod timeline;
 mod tokens;

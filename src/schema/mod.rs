@@ -12,6 +12,7 @@ pub mod distribution;
 pub mod environment;
 pub mod fairness;
 pub mod figure;
+pub mod figure_name;
 pub mod files;
 pub mod gateway;
 pub mod live;

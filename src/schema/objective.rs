@@ -1,12 +1,13 @@
 //! What a user wants of a server: objectives of latency, and the highest load that meets them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::figure::Statistic;
 use super::plan::RunKey;
 
 /// `ttft_p99=500ms`: a statistic of a metric has a limit. A request meets it where its own value is within the limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Objective {
     /// The metric, one of [`super::figure::METRICS`]: `ttft_ms`.
     pub metric: String,
@@ -17,7 +18,7 @@ pub struct Objective {
 }
 
 /// The highest load of one target that meets all objectives, with what is not known of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Limit {
     /// The target's label.
     pub label: String,
@@ -39,7 +40,7 @@ pub struct Limit {
 }
 
 /// What a search raises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitOf {
     /// Requests per second of an open loop.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fairness::FairnessMode;
@@ -12,7 +13,7 @@ use super::target::{ProtocolName, Target};
 use super::traffic::{Traffic, Until, Warmup};
 
 /// A resolved plan: no path is still to be looked up, no absent value means "default".
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// [`super::SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -68,7 +69,7 @@ pub struct Plan {
 }
 
 /// What names one run of a plan, in every file, row and name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct RunKey {
     /// The target's label.
     pub label: String,
@@ -96,7 +97,7 @@ pub(super) fn one() -> u32 {
 }
 
 /// Where the results of a plan go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Output {
     /// Directory of all outputs.
     pub directory: PathBuf,
@@ -142,7 +143,7 @@ impl Plan {
 }
 
 /// A backend that `all` leaves out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// Its label.
     pub label: String,
@@ -153,7 +154,7 @@ pub struct Skipped {
 }
 
 /// Where the prompts come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetSource {
     /// Name in outputs: the file's stem.
     pub name: String,
@@ -169,7 +170,7 @@ pub struct DatasetSource {
 }
 
 /// One load: what traffic, until when.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadPoint {
     /// What the user calls it, where it has a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,7 +200,7 @@ impl LoadPoint {
 }
 
 /// What each request asks for. By default: greedy, the dataset's lengths, and no more than that.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Sampling {
     /// Temperature, always sent; 0 is greedy.
     pub temperature: f64,
@@ -213,7 +214,7 @@ pub struct Sampling {
 }
 
 /// Where and how requests go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpSettings {
     /// How the server is spoken to.
     pub protocol: ProtocolName,
@@ -236,7 +237,7 @@ pub struct HttpSettings {
 }
 
 /// A request header. Its value may be a key, so it is never written anywhere.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Header {
     /// Name as typed.
     pub name: String,
@@ -252,7 +253,7 @@ impl std::fmt::Debug for Header {
 }
 
 /// How servers are launched.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Launching {
     /// Settings that all servers share.
     pub shared: SharedSettings,
@@ -261,7 +262,7 @@ pub struct Launching {
 }
 
 /// Settings that each backend's file maps to its engine's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SharedSettings {
     /// Tokens of context that one request may use.
     pub context_length: u32,

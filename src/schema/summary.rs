@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
@@ -15,7 +16,7 @@ use super::record::{FailureKind, StampKind, TokenSource};
 pub const PROMPT_IDS_KEPT: usize = 1_000;
 
 /// One run of one target: what every report starts from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSummary {
     /// Which run of its plan.
     #[serde(flatten)]
@@ -90,7 +91,7 @@ impl RunSummary {
 
 /// Whether the server leaves Nagle's algorithm on (no TCP_NODELAY), so that its kernel keeps a first token back until
 /// the client has acknowledged the response head, which ordinary clients do up to 40 ms late.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Nagle {
     /// It does.
     pub on: bool,
@@ -99,7 +100,7 @@ pub struct Nagle {
 }
 
 /// Counts; `issued = completed + failed + cancelled + dropped`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RequestCounts {
     /// Requests whose turn came.
     pub issued: u64,
@@ -124,7 +125,7 @@ impl RequestCounts {
 }
 
 /// The part of the run between ramp and drain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SteadyState {
     /// From here, seconds after the window's start (first due or sent request).
     pub from_s: f64,
@@ -137,7 +138,7 @@ pub struct SteadyState {
 }
 
 /// Token totals of completed requests.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TokenTotals {
     /// Prompt tokens.
     pub prompt: u64,
@@ -155,7 +156,7 @@ pub struct TokenTotals {
 }
 
 /// Whether the server counts an end of sequence that it does not show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndOfSequence {
     /// It does: one token fewer is delivered than counted.
     pub hidden: bool,
@@ -166,7 +167,7 @@ pub struct EndOfSequence {
 }
 
 /// What shows whether an end of sequence is hidden.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndShownBy {
     /// The run: usage and events, held against each other.
@@ -176,7 +177,7 @@ pub enum EndShownBy {
 }
 
 /// A metric's value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MetricValue {
     /// One number.
@@ -186,7 +187,7 @@ pub enum MetricValue {
 }
 
 /// The client's own figures, of measured requests: what it added to the numbers.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ClientStats {
     /// Waiting for a slot under the cap, ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -257,7 +258,7 @@ impl ClientStats {
 }
 
 /// What the server counted itself, as the difference of two scrapes.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ServerCounts {
     /// Prompt tokens by the server's count.
     pub prompt_tokens: f64,
@@ -276,7 +277,7 @@ pub struct ServerCounts {
 }
 
 /// Names of counters that a page does not have.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MissingCounters {
     /// Of prompt tokens.
     #[serde(default)]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One label against the baseline, at one load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pair {
     /// Who is held against the baseline.
     pub label: String,
@@ -21,7 +22,7 @@ pub struct Pair {
 }
 
 /// A figure of one label over that of the baseline, from the rounds that both have.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ratio {
     /// Geometric mean of the rounds' ratios: label over baseline.
     pub value: f64,
@@ -48,7 +49,7 @@ pub struct Ratio {
 }
 
 /// Whether a label is better than the baseline in one figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Better, for the figure's own direction: a lower latency, a higher throughput.
