@@ -1,5 +1,6 @@
 //! Everything that decides the outcome, resolved and validated: saved with the results.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -44,6 +45,10 @@ pub struct Plan {
     /// What the user wants of a server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objectives: Vec<Objective>,
+    /// What the machine of a label costs an hour, in a currency that the user knows; labels without a price are left
+    /// out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prices_per_hour: BTreeMap<String, f64>,
     /// Seed of arrival times.
     pub seed: u64,
     /// Threads of the load engine.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::caveat::Caveat;
 pub use super::distribution::Distribution;
 use super::gateway::Gateway;
+use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
 
@@ -76,12 +77,20 @@ pub struct RunSummary {
     /// What the first failure of each kind said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub first_failures: BTreeMap<FailureKind, String>,
+    /// What came of the plan's objectives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<Judged>,
     /// Doubts.
     #[serde(default)]
     pub caveats: Vec<Caveat>,
 }
 
 impl RunSummary {
+    /// The objectives that it did not meet, those among them of which nobody can say it.
+    pub fn missed(&self) -> impl Iterator<Item = &Judged> {
+        self.objectives.iter().filter(|judged| !judged.met)
+    }
+
     /// TPOT, ITL and TPS a user are withheld, for a stated reason.
     pub fn withholds_pace(&self) -> bool {
         self.caveats.iter().any(|caveat| matches!(caveat, Caveat::PaceWithheld { .. }))
