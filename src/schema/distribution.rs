@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::summary::MetricValue;
-
 /// A distribution: percentiles by linear interpolation over the exact values.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Distribution {
@@ -51,6 +49,16 @@ impl Distribution {
             ..Distribution::default()
         }
     }
+}
+
+/// A metric's value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MetricValue {
+    /// One number.
+    Scalar(f64),
+    /// A distribution.
+    Distribution(Distribution),
 }
 
 /// One number that stands for a metric's value: a statistic of its distribution, or the value itself.

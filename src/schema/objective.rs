@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::figure::{self, Statistic};
-use super::plan::RunKey;
+use super::distribution::Statistic;
+use super::run_key::RunKey;
 
 /// `ttft_p99=500ms`: a statistic of a metric has a limit. A request meets it where its own value is within the limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct Objective {
 impl Objective {
     /// Its name in files and in words that are typed: `ttft_p99`; `errors` for the error rate.
     pub fn name(&self) -> String {
-        if self.metric == figure::ERROR_RATE {
+        if self.is_of_run() {
             return ERRORS.to_owned();
         }
         format!("{}_{}", self.metric.strip_suffix("_ms").unwrap_or(&self.metric), self.statistic.name())

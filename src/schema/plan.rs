@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fairness::FairnessMode;
 use super::objective::Objective;
+pub use super::run_key::RunKey;
+pub(super) use super::run_key::one;
 use super::target::{ProtocolName, Target};
 use super::traffic::{Traffic, Until, Warmup};
 
@@ -70,34 +72,6 @@ pub struct Plan {
     /// Pretend engines stood in for the real ones: no number of the run says anything about them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
-}
-
-/// What names one run of a plan, in every file, row and name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RunKey {
-    /// The target's label.
-    pub label: String,
-    /// Which load of the plan, from 1.
-    #[serde(default = "one")]
-    pub point: u32,
-    /// Which round over all targets, from 1: a launch of its own.
-    #[serde(default = "one")]
-    pub round: u32,
-    /// Which run of the point within the launch, from 1.
-    #[serde(default = "one")]
-    pub repeat: u32,
-}
-
-impl RunKey {
-    /// The only run of a target: `label`, point 1, round 1, repeat 1.
-    pub fn first(label: &str) -> Self {
-        RunKey { label: label.to_owned(), point: 1, round: 1, repeat: 1 }
-    }
-}
-
-/// What a file of before there were keys leaves out: it holds the only run of its target.
-pub(super) fn one() -> u32 {
-    1
 }
 
 /// Where the results of a plan go.

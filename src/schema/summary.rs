@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
-pub use super::distribution::Distribution;
+pub use super::distribution::{Distribution, MetricValue};
 use super::gateway::Gateway;
 use super::objective::Judged;
 use super::plan::RunKey;
@@ -182,16 +182,6 @@ pub enum EndShownBy {
     Run,
     /// They say neither, so that the engine's definition was taken at its word.
     Definition,
-}
-
-/// A metric's value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum MetricValue {
-    /// One number.
-    Scalar(f64),
-    /// A distribution.
-    Distribution(Distribution),
 }
 
 /// The client's own figures, of measured requests: what it added to the numbers.
