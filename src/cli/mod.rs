@@ -1,6 +1,7 @@
 //! What may be typed, a file a help heading: clap types, no logic, no I/O.
 
 mod calibrate;
+mod goals;
 mod output;
 mod servers;
 mod simulate;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use calibrate::CalibrateArgs;
+pub use goals::GoalArgs;
 pub use output::OutputArgs;
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
@@ -32,8 +34,8 @@ Examples:
 
 A flag may also be set as HARNESS_FLAG_NAME in the environment, or as a key
 of --plan plan.yaml: flag over environment over file over default.
-Exit codes: 0 all well; 1 a request or a backend failed, and with --strict a
-result is not valid; 2 could not do what was asked; 130 interrupted.")]
+Exit codes: 0 all well; 1 a request or a backend failed, an objective (--slo)
+was missed, and with --strict a result is not valid; 2 could not do what was asked; 130 interrupted.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -198,6 +200,9 @@ pub struct RunsArgs {
     /// Play each load N times in every round
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeats: u32,
+    /// What is wanted of a server.
+    #[command(flatten)]
+    pub goals: GoalArgs,
 }
 
 /// `bench`.

@@ -8,6 +8,7 @@ pub mod csv;
 pub mod markdown;
 mod missing;
 pub mod number;
+pub mod objective;
 pub mod rows;
 mod sweep;
 pub mod terminal;
