@@ -139,6 +139,22 @@ beyond_calibration.")]
     Calibrate(CalibrateArgs),
 }
 
+impl Command {
+    /// Where results go, of a command that plays a load.
+    pub fn output_mut(&mut self) -> Option<&mut OutputArgs> {
+        match self {
+            Command::Compare(args) | Command::Run(args) => Some(&mut args.output),
+            Command::Bench(args) => Some(&mut args.output),
+            Command::Sweep(args) => Some(&mut args.output),
+            Command::Report(_)
+            | Command::Install(_)
+            | Command::Doctor(_)
+            | Command::Simulate(_)
+            | Command::Calibrate(_) => None,
+        }
+    }
+}
+
 /// `compare` and `run`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {

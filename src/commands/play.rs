@@ -130,6 +130,7 @@ pub async fn play(
         },
         strict: output.strict,
         simulated: targets.simulated,
+        command: output.command.clone(),
         title: targets.title,
         rounds: runs.rounds,
         repeats: runs.repeats,

@@ -51,6 +51,7 @@ impl Plan {
             output: Output { directory: PathBuf::from("results"), folder: false },
             strict: false,
             simulated: false,
+            command: Vec::new(),
         };
         Plan { run_id: plan.new_run_id(), ..plan }
     }

@@ -73,6 +73,10 @@ pub struct Plan {
     /// Pretend engines stood in for the real ones: no number of the run says anything about them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
+    /// The command that made it, to be given again: flags of the environment and of a plan file are in it, secrets
+    /// are not. Empty where no command line did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
 }
 
 /// Where the results of a plan go.
