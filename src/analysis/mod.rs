@@ -5,6 +5,7 @@ mod client;
 mod compare;
 mod distribution;
 mod exactness;
+mod goodput;
 mod groups;
 mod merged;
 mod metrics;

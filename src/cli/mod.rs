@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod check;
+mod goals;
 mod output;
 mod schema;
 mod servers;
@@ -15,6 +16,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
+pub use goals::GoalArgs;
 pub use output::OutputArgs;
 pub use schema::{SchemaArgs, SchemaOf};
 pub use servers::{LaunchArgs, LauncherArg};
@@ -36,8 +38,8 @@ Examples:
 
 A flag may also be set as HARNESS_FLAG_NAME in the environment, or as a key
 of --plan plan.yaml: flag over environment over file over default.
-Exit codes: 0 all well; 1 a request or a backend failed, and with --strict a
-result is not valid; 2 could not do what was asked; 130 interrupted.")]
+Exit codes: 0 all well; 1 a request or a backend failed, an objective (--slo)
+was missed, and with --strict a result is not valid; 2 could not do what was asked; 130 interrupted.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -165,6 +167,24 @@ beyond_calibration.")]
     Calibrate(CalibrateArgs),
 }
 
+impl Command {
+    /// Where results go, of a command that plays a load.
+    pub fn output_mut(&mut self) -> Option<&mut OutputArgs> {
+        match self {
+            Command::Compare(args) | Command::Run(args) => Some(&mut args.output),
+            Command::Bench(args) => Some(&mut args.output),
+            Command::Sweep(args) => Some(&mut args.output),
+            Command::Report(_)
+            | Command::Check(_)
+            | Command::Schema(_)
+            | Command::Install(_)
+            | Command::Doctor(_)
+            | Command::Simulate(_)
+            | Command::Calibrate(_) => None,
+        }
+    }
+}
+
 /// `compare` and `run`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
@@ -226,6 +246,9 @@ pub struct RunsArgs {
     /// Play each load N times in every round
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeats: u32,
+    /// What is wanted of a server.
+    #[command(flatten)]
+    pub goals: GoalArgs,
 }
 
 /// `bench`.

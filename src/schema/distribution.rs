@@ -3,8 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::summary::MetricValue;
-
 /// A distribution: percentiles by linear interpolation over the exact values.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
@@ -52,6 +50,16 @@ impl Distribution {
             ..Distribution::default()
         }
     }
+}
+
+/// A metric's value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MetricValue {
+    /// One number.
+    Scalar(f64),
+    /// A distribution.
+    Distribution(Distribution),
 }
 
 /// One number that stands for a metric's value: a statistic of its distribution, or the value itself.

@@ -22,6 +22,7 @@ pub mod plan;
 pub mod record;
 pub mod refusal;
 pub mod request_figures;
+pub mod run_key;
 pub mod sample;
 pub mod summary;
 pub mod target;

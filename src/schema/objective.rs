@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::figure::Statistic;
-use super::plan::RunKey;
+use super::distribution::Statistic;
+use super::run_key::RunKey;
 
 /// `ttft_p99=500ms`: a statistic of a metric has a limit. A request meets it where its own value is within the limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +15,39 @@ pub struct Objective {
     pub statistic: Statistic,
     /// In the metric's unit; the statistic may be as large.
     pub limit: f64,
+}
+
+impl Objective {
+    /// Its name in files and in words that are typed: `ttft_p99`; `errors` for the error rate.
+    pub fn name(&self) -> String {
+        if self.is_of_run() {
+            return ERRORS.to_owned();
+        }
+        format!("{}_{}", self.metric.strip_suffix("_ms").unwrap_or(&self.metric), self.statistic.name())
+    }
+
+    /// No single request has it: it is of the run alone.
+    pub fn is_of_run(&self) -> bool {
+        self.statistic == Statistic::Value
+    }
+}
+
+/// The objective of an error rate, as it is typed.
+pub const ERRORS: &str = "errors";
+/// Failed requests that a run may have where objectives are given and none of them says, % of issued ones.
+pub const DEFAULT_ERRORS_PCT: f64 = 1.0;
+
+/// What came of an objective in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Judged {
+    /// The objective.
+    #[serde(flatten)]
+    pub objective: Objective,
+    /// The run's statistic; none where the run has it not, so that nobody can say that the objective was met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The statistic is within the limit.
+    pub met: bool,
 }
 
 /// The highest load of one target that meets all objectives, with what is not known of it.

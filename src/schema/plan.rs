@@ -1,5 +1,6 @@
 //! Everything that decides the outcome, resolved and validated: saved with the results.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fairness::FairnessMode;
 use super::objective::Objective;
+pub use super::run_key::RunKey;
+pub(super) use super::run_key::one;
 use super::target::{ProtocolName, Target};
 use super::traffic::{Traffic, Until, Warmup};
 
@@ -45,6 +48,10 @@ pub struct Plan {
     /// What the user wants of a server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objectives: Vec<Objective>,
+    /// What the machine of a label costs an hour, in a currency that the user knows; labels without a price are left
+    /// out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prices_per_hour: BTreeMap<String, f64>,
     /// Seed of arrival times.
     pub seed: u64,
     /// Threads of the load engine.
@@ -66,34 +73,10 @@ pub struct Plan {
     /// Pretend engines stood in for the real ones: no number of the run says anything about them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
-}
-
-/// What names one run of a plan, in every file, row and name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct RunKey {
-    /// The target's label.
-    pub label: String,
-    /// Which load of the plan, from 1.
-    #[serde(default = "one")]
-    pub point: u32,
-    /// Which round over all targets, from 1: a launch of its own.
-    #[serde(default = "one")]
-    pub round: u32,
-    /// Which run of the point within the launch, from 1.
-    #[serde(default = "one")]
-    pub repeat: u32,
-}
-
-impl RunKey {
-    /// The only run of a target: `label`, point 1, round 1, repeat 1.
-    pub fn first(label: &str) -> Self {
-        RunKey { label: label.to_owned(), point: 1, round: 1, repeat: 1 }
-    }
-}
-
-/// What a file of before there were keys leaves out: it holds the only run of its target.
-pub(super) fn one() -> u32 {
-    1
+    /// The command that made it, to be given again: flags of the environment and of a plan file are in it, secrets
+    /// are not. Empty where no command line did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
 }
 
 /// Where the results of a plan go.

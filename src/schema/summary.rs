@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
-pub use super::distribution::Distribution;
+pub use super::distribution::{Distribution, MetricValue};
 use super::gateway::Gateway;
+use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
 
@@ -77,12 +78,20 @@ pub struct RunSummary {
     /// What the first failure of each kind said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub first_failures: BTreeMap<FailureKind, String>,
+    /// What came of the plan's objectives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<Judged>,
     /// Doubts.
     #[serde(default)]
     pub caveats: Vec<Caveat>,
 }
 
 impl RunSummary {
+    /// The objectives that it did not meet, those among them of which nobody can say it.
+    pub fn missed(&self) -> impl Iterator<Item = &Judged> {
+        self.objectives.iter().filter(|judged| !judged.met)
+    }
+
     /// TPOT, ITL and TPS a user are withheld, for a stated reason.
     pub fn withholds_pace(&self) -> bool {
         self.caveats.iter().any(|caveat| matches!(caveat, Caveat::PaceWithheld { .. }))
@@ -174,16 +183,6 @@ pub enum EndShownBy {
     Run,
     /// They say neither, so that the engine's definition was taken at its word.
     Definition,
-}
-
-/// A metric's value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum MetricValue {
-    /// One number.
-    Scalar(f64),
-    /// A distribution.
-    Distribution(Distribution),
 }
 
 /// The client's own figures, of measured requests: what it added to the numbers.

@@ -126,7 +126,11 @@ fn a_backend_or_a_value_that_is_missing_now_does_not_pass() {
         });
     });
     let ran = check(&place, &[]).expect(2);
-    assert!(ran.stdout.contains("output_tps of b-simulated") && ran.stdout.contains("NO VALUE"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("output_tps of b-simulated") && ran.stdout.contains("NO VALUE"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[test]

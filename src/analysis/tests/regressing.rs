@@ -95,7 +95,8 @@ fn the_interval_and_the_p_value_are_those_that_another_way_gives() {
     let rows = checked(&then, &now, &[("output_tps", 1.0)]);
     let change = rows[0].change.unwrap();
     let log_of = |pct: Option<f64>| (pct.unwrap() / 100.0).ln_1p();
-    let found = [change.p.unwrap(), log_of(Some(change.pct)), log_of(change.low_pct), log_of(change.high_pct)];
+    let found =
+        [change.p.unwrap(), log_of(Some(change.pct)), log_of(change.low_pct), log_of(change.high_pct)];
     for (found, expected) in found.into_iter().zip([0.022387, 0.43, 0.43 - 0.343932, 0.43 + 0.343932]) {
         assert!((found - expected).abs() < 2e-6, "{found} is not {expected}");
     }
