@@ -34,6 +34,7 @@ pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison 
         caveats: caveats(&plan.targets, &groups, &runs),
         baseline: None,
         pairs: Vec::new(),
+        rule: None,
         fairness: None,
         limits: Vec::new(),
         groups,

@@ -81,7 +81,7 @@ fn estimate(values: Vec<f64>) -> Option<Estimate> {
     let n = values.len() as u32;
     let low = values.iter().copied().reduce(f64::min)?;
     let high = values.iter().copied().reduce(f64::max)?;
-    Some(Estimate { value: median(values)?, low, high, n })
+    Some(Estimate { value: median(values)?, low, high, n, interval: None })
 }
 
 /// The middle value; of an even number the mean of the two in the middle.

@@ -318,6 +318,7 @@ mod tests {
                 caveats: vec![caveat],
                 baseline: None,
                 pairs: Vec::new(),
+                rule: None,
                 fairness: None,
                 limits: Vec::new(),
             };

@@ -140,6 +140,7 @@ pub fn comparison(runs: Vec<RunSummary>) -> Comparison {
         skipped: Vec::new(),
         baseline: None,
         pairs: Vec::new(),
+        rule: None,
         fairness: None,
         limits: Vec::new(),
     }
@@ -151,7 +152,8 @@ fn group(run: &RunSummary) -> Group {
     for metric in METRICS {
         for statistic in metric.statistics() {
             let value = run.metrics.get(metric.name).and_then(|value| statistic.of(value));
-            let estimate = value.map(|value| Estimate { value, low: value, high: value, n: 1 });
+            let estimate =
+                value.map(|value| Estimate { value, low: value, high: value, n: 1, interval: None });
             estimates.extend(estimate.map(|estimate| (metric.column(*statistic), estimate)));
         }
     }
@@ -182,7 +184,8 @@ pub fn grouped(runs: Vec<RunSummary>, over: Over, loads: Vec<LoadPoint>) -> Comp
             let mut values: Vec<f64> = own.collect();
             values.sort_by(f64::total_cmp);
             let (low, high) = (values[0], values[values.len() - 1]);
-            *estimate = Estimate { value: values[values.len() / 2], low, high, n: values.len() as u32 };
+            let value = values[values.len() / 2];
+            *estimate = Estimate { value, low, high, n: values.len() as u32, interval: None };
         }
     }
     Comparison { groups, loads, caveats: Vec::new(), ..comparison(runs) }

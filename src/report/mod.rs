@@ -1,5 +1,6 @@
 //! Comparison → what people see: terminal, tables, pictures, Markdown. Pure: no file, no clock, no terminal is touched.
 
+pub mod answer;
 pub mod calibration;
 pub mod caveat;
 pub mod chart;
