@@ -6,17 +6,25 @@ mod compare;
 mod distribution;
 mod exactness;
 mod groups;
+pub mod holm;
 mod merged;
 mod metrics;
 mod nagle;
 mod oddities;
 mod pace;
 mod planned;
+pub mod ratio;
+mod rule;
+pub mod sequential;
 mod series;
 mod served_alone;
+mod side;
+pub mod student;
 mod summarize;
+mod sure;
 mod timeline;
 mod tokens;
+mod verdicts;
 mod window;
 
 #[cfg(test)]
@@ -29,6 +37,7 @@ pub use nagle::waited;
 pub use planned::plan_caveats;
 pub use series::{MOST_POINTS, series};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
+pub use sure::{Standing, State, Sureness, sureness};
 
 /// A part of a whole, %; 0 of nothing.
 fn percent_of(part: u64, whole: u64) -> f64 {

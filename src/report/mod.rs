@@ -12,7 +12,11 @@ pub mod number;
 pub mod rows;
 mod sweep;
 pub mod terminal;
+pub mod verdicts;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod answer_tests;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
