@@ -197,6 +197,9 @@ fn verdict_table(rows: &[VerdictRow], style: Style) -> Vec<String> {
     }
     for (place, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
+        if place == 1 || place == 2 {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
         if place == 4 {
             column.set_cell_alignment(CellAlignment::Right);
         }

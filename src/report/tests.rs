@@ -346,9 +346,10 @@ fn several_rounds_have_their_range_under_the_median_and_one_caveat_for_all_runs(
                TPOT p50     8.00× [7.60, 8.40]      slower        4.3 %
                E2E p50      8.00× [7.60, 8.40]      slower        4.3 %
     Ratio: over vllm, the best by output TPS; one a round, Student's t on
-      logarithms. Faster is better: more tokens, less time. Verdicts are corrected
-      for 5 comparisons (Holm): the chance of one that is false is at most 5 %. Seen
-      from: the smallest difference that these rounds show in four of five tries.
+      logarithms. Faster is better: more tokens, less time. An interval holds 95 %
+      by itself; verdicts are corrected for 5 comparisons (Holm), so that the chance
+      of a false one is at most 5 %. Seen from: the smallest difference that these
+      rounds show in four of five tries.
 
     Caveats:
       - llamacpp, vllm, at worst: 3.60 % of the token events were read together with
@@ -471,10 +472,10 @@ fn a_sweep_of_several_rounds_has_ranges_and_no_wider_lines() {
            TPOT p50     1.00× [0.950, 1.05]   indistinguishable       4.3 %
            E2E p50      1.00× [0.950, 1.05]   indistinguishable       4.3 %
     Ratio: over sglang, the best by output TPS; one a round, Student's t on
-      logarithms. Faster is better: more tokens, less time. Verdicts are corrected
-      for 15 comparisons (Holm): the chance of one that is false is at most 5 %.
-      Seen from: the smallest difference that these rounds show in four of five
-      tries.
+      logarithms. Faster is better: more tokens, less time. An interval holds 95 %
+      by itself; verdicts are corrected for 15 comparisons (Holm), so that the
+      chance of a false one is at most 5 %. Seen from: the smallest difference that
+      these rounds show in four of five tries.
     "##);
 }
 

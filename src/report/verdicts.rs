@@ -85,8 +85,8 @@ pub fn legend(comparison: &Comparison) -> Option<String> {
     };
     Some(format!(
         "Ratio: over {baseline}{chosen}; one a round, Student's t on logarithms. Faster is better: more tokens, less \
-         time. Verdicts are corrected for {comparisons} (Holm): the chance of one that is false is at most 5 %. Seen from: the \
-         smallest difference that these rounds show in four of five tries.{looks}"
+         time. An interval holds 95 % by itself; verdicts are corrected for {comparisons} (Holm), so that the chance of a false \
+         one is at most 5 %. Seen from: the smallest difference that these rounds show in four of five tries.{looks}"
     ))
 }
 
@@ -121,7 +121,7 @@ pub fn percent_up(percent: f64) -> String {
     match tenths {
         small if small < 0.1 => "0.1 %".to_owned(),
         fine if fine < 10.0 => format!("{fine} %"),
-        _ => format!("{} %", compact((percent - 1e-6).ceil())),
+        _ => format!("{:.0} %", (percent - 1e-6).ceil()),
     }
 }
 

@@ -9,6 +9,7 @@ mod exactness;
 mod figures;
 mod paces;
 mod properties;
+mod verdicts;
 mod windows;
 
 use jiff::Timestamp;
