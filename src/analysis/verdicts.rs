@@ -10,10 +10,10 @@ use crate::schema::figure::{self, Better, METRICS, Metric, Statistic};
 use crate::schema::plan::Plan;
 use crate::schema::verdict::{Pair, Ratio, UntilSure, VERDICT_FIGURES, Verdict, VerdictRule};
 
-use super::holm::holm;
 use super::ratio::Spread;
 use super::rule::{LEVEL, Rule};
 use super::side::Side;
+use super::student::holm;
 
 /// Why no ratio is given of two labels; empty where they are comparable.
 pub(super) type Barred<'a> = &'a dyn Fn(&str, &str) -> Vec<String>;

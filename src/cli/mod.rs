@@ -1,6 +1,7 @@
 //! What may be typed, a file a help heading: clap types, no logic, no I/O.
 
 mod calibrate;
+mod goals;
 mod output;
 mod servers;
 mod simulate;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use calibrate::CalibrateArgs;
+pub use goals::GoalArgs;
 pub use output::OutputArgs;
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
@@ -32,8 +34,8 @@ Examples:
 
 A flag may also be set as HARNESS_FLAG_NAME in the environment, or as a key
 of --plan plan.yaml: flag over environment over file over default.
-Exit codes: 0 all well; 1 a request or a backend failed, and with --strict a
-result is not valid; 2 could not do what was asked; 130 interrupted.")]
+Exit codes: 0 all well; 1 a request or a backend failed, an objective (--slo)
+was missed, and with --strict a result is not valid; 2 could not do what was asked; 130 interrupted.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -137,6 +139,22 @@ beyond_calibration.")]
     Calibrate(CalibrateArgs),
 }
 
+impl Command {
+    /// Where results go, of a command that plays a load.
+    pub fn output_mut(&mut self) -> Option<&mut OutputArgs> {
+        match self {
+            Command::Compare(args) | Command::Run(args) => Some(&mut args.output),
+            Command::Bench(args) => Some(&mut args.output),
+            Command::Sweep(args) => Some(&mut args.output),
+            Command::Report(_)
+            | Command::Install(_)
+            | Command::Doctor(_)
+            | Command::Simulate(_)
+            | Command::Calibrate(_) => None,
+        }
+    }
+}
+
 /// `compare` and `run`.
 #[derive(Debug, Args)]
 pub struct CompareArgs {
@@ -201,6 +219,9 @@ pub struct RunsArgs {
     /// Hold the others against this backend [default: the best by output TPS]
     #[arg(long, value_name = "LABEL")]
     pub baseline: Option<String>,
+    /// What is wanted of a server.
+    #[command(flatten)]
+    pub goals: GoalArgs,
 }
 
 /// `bench`.

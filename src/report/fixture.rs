@@ -87,6 +87,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),
+        objectives: Vec::new(),
         caveats: Vec::new(),
     }
 }

@@ -265,11 +265,12 @@ fn method(page: &mut Page, file: &ComparisonFile) {
                 launching.shared.context_length, launching.shared.max_batch
             )
         }))
-        .chain(machine(&file.environment)),
+        .chain(machine(&file.environment).map(|(what, words)| format!("{what}: {}", escaped(&words)))),
     );
 }
 
-fn load_words(load: &LoadPoint, seed: u64) -> String {
+/// A load in words, its traffic first.
+pub(super) fn load_words(load: &LoadPoint, seed: u64) -> String {
     let mut words = vec![load.traffic.to_string()];
     words.extend(load.until.requests().map(|requests| format!("{requests} requests")));
     words.extend(load.until.duration_s().map(|seconds| format!("for {} s", compact(seconds))));
@@ -283,7 +284,8 @@ fn load_words(load: &LoadPoint, seed: u64) -> String {
     words.join(", ")
 }
 
-fn sampling_words(sampling: &Sampling) -> String {
+/// What each request asks for, in words.
+pub(super) fn sampling_words(sampling: &Sampling) -> String {
     let length = match sampling.max_tokens {
         Some(tokens) if sampling.ignore_eos => format!("exactly {tokens} tokens where the engine can"),
         Some(tokens) => format!("at most {tokens} tokens"),
@@ -294,7 +296,8 @@ fn sampling_words(sampling: &Sampling) -> String {
     format!("temperature {}, {length}{exact}", sampling.temperature)
 }
 
-fn machine(environment: &Environment) -> Vec<String> {
+/// The machine and its GPUs, each under its name; plain text.
+pub(super) fn machine(environment: &Environment) -> [(&'static str, String); 2] {
     let gpus: Vec<String> = environment
         .gpus
         .iter()
@@ -303,20 +306,22 @@ fn machine(environment: &Environment) -> Vec<String> {
     let gpus = if gpus.is_empty() { "none found".to_owned() } else { gpus.join(", ") };
     let driver =
         environment.driver.as_deref().map(|version| format!(", driver {version}")).unwrap_or_default();
-    vec![
-        format!(
-            "Machine: {}, {}, {} cores, {} of memory, {}",
-            escaped(&environment.hostname),
-            escaped(&environment.cpu),
-            environment.cores,
-            bytes(environment.memory_bytes),
-            escaped(&environment.os)
-        ),
-        format!("GPUs: {}", escaped(&format!("{gpus}{driver}"))),
-    ]
+    let words = format!(
+        "{}, {}, {} cores, {} of memory, {}",
+        environment.hostname,
+        environment.cpu,
+        environment.cores,
+        bytes(environment.memory_bytes),
+        environment.os
+    );
+    [("Machine", words), ("GPUs", format!("{gpus}{driver}"))]
 }
 
 fn launched(page: &mut Page, plan: &Plan) {
+    if !plan.command.is_empty() {
+        page.paragraph("## To repeat it");
+        page.paragraph(&format!("```sh\n{}\n```", shell_words(&plan.command)));
+    }
     if plan.targets.is_empty() {
         return;
     }
@@ -342,12 +347,12 @@ fn launched(page: &mut Page, plan: &Plan) {
 fn how_reached(target: &Target) -> String {
     match &target.origin {
         Origin::Url(url) => format!("A server that already ran at `{}`.", code(url)),
-        Origin::Launch(launch) => format!("```sh\n{}\n```", command(launch)),
+        Origin::Launch(launch) => format!("```sh\n{}\n```", launch_command(launch)),
     }
 }
 
 /// The command of the plan, quoted for a shell; `{port}` and secrets stand as their names.
-fn command(launch: &LaunchSpec) -> String {
+pub(super) fn launch_command(launch: &LaunchSpec) -> String {
     // PATH is ours with the engine's directory before it: it says nothing of the engine.
     let own = launch.env.iter().filter(|(name, _)| *name != "PATH");
     let words = own.map(|(name, value)| format!("{name}={}", quoted(value)));
@@ -356,6 +361,11 @@ fn command(launch: &LaunchSpec) -> String {
         Launcher::Docker(docker) => vec!["docker run …".to_owned(), quoted(&docker.image)],
     };
     words.chain(docker).chain(launch.argv.iter().map(|word| quoted(word))).collect::<Vec<_>>().join(" ")
+}
+
+/// A command, quoted for a shell.
+pub(super) fn shell_words(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn quoted(word: &str) -> String {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::number::{NONE, compact, count, one_line};
+use super::objective;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, Estimate, Group, Over};
 use crate::schema::figure::{self, Better, Metric, Shape, Statistic};
@@ -87,6 +88,8 @@ const SHOWN: &[(&str, Statistic)] = &[
     (figure::TOTAL_TPS, Statistic::Value),
     (figure::USER_TPS, Statistic::Value),
     (figure::RPS, Statistic::Value),
+    (figure::GOODPUT_RPS, Statistic::Value),
+    (figure::GOODPUT_PCT, Statistic::Value),
     (figure::TTFT, Statistic::P50),
     (figure::TTFT, Statistic::P99),
     (figure::TPOT, Statistic::P50),
@@ -98,6 +101,8 @@ const SHOWN: &[(&str, Statistic)] = &[
     (figure::TTFT_FROM_DUE, Statistic::P99),
     (figure::E2E_FROM_DUE, Statistic::P99),
     (figure::ERROR_RATE, Statistic::Value),
+    (figure::OUTPUT_COST, Statistic::Value),
+    (figure::TOTAL_COST, Statistic::Value),
 ];
 
 /// A run's statistic of a metric, where it exists and is a number.
@@ -201,6 +206,7 @@ fn facts(view: &View<'_>) -> Vec<Row> {
             };
             Some(format!("{}/{}", sum(|run| run.requests.completed), sum(|run| run.requests.issued)))
         }),
+        row("Objectives", &|column| objective::of_runs(&column.runs)),
         row("Duration (s)", &|column| {
             median(column.runs.iter().map(|run| run.duration_s).collect()).map(compact)
         }),

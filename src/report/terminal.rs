@@ -11,6 +11,7 @@ use super::caveat;
 use super::client;
 use super::missing;
 use super::number::{fixed, one_line, wrap};
+use super::objective;
 use super::rows::{self, Column, Row, View, rows, value};
 use super::sweep;
 use super::verdicts::{self, VerdictRow};
@@ -93,6 +94,7 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
         ("TPOT (ms)", one(run, figure::TPOT, Statistic::Mean)),
         ("ITL P99 (ms)", one(run, figure::ITL, Statistic::P99)),
     ]);
+    lines.extend(objective::block_lines(run));
     lines.extend(missing::end_of_sequence(run).map(|text| ("Tokens", text)));
     lines.extend(
         run.gateway.map(|gateway| ("Answered by", format!("{} (by a response header)", gateway.title()))),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
@@ -13,7 +14,7 @@ use super::summary::RunSummary;
 use super::verdict::{Interval, Pair, VerdictRule};
 
 /// Runs of the same loads on several targets.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// The plan's run id.
     pub run_id: String,
@@ -52,7 +53,7 @@ pub struct Comparison {
 }
 
 /// The runs of one target at one load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
     /// The target's label.
     pub label: String,
@@ -71,7 +72,7 @@ pub struct Group {
 }
 
 /// What the estimates of a group are over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Over {
     /// One run: its value.
@@ -83,7 +84,7 @@ pub enum Over {
 }
 
 /// A figure of a group. Low and high are no interval of confidence: they are what was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// Median.
     pub value: f64,
@@ -111,7 +112,7 @@ impl Comparison {
 }
 
 /// A target without a result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedTarget {
     /// Its label.
     pub label: String,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::figure::{self, Statistic};
@@ -24,7 +25,7 @@ pub const SURE_FIGURES: &[(&str, Statistic)] =
 pub const ROUNDS_FOR_A_VERDICT: u32 = 3;
 
 /// How the verdicts of a comparison were reached.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VerdictRule {
     /// Comparisons (pairs, loads and figures) that the p values are corrected for, by Holm's method.
     pub corrected_for: u32,
@@ -36,7 +37,7 @@ pub struct VerdictRule {
 }
 
 /// What came of `--until-sure`: intervals and verdicts are those of a rule that may look after each round.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UntilSure {
     /// A pair is sure where a difference is shown, or where the interval lies within so many %.
     pub within_pct: f64,
@@ -49,7 +50,7 @@ pub struct UntilSure {
 }
 
 /// A 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// Low end.
     pub low: f64,
@@ -58,7 +59,7 @@ pub struct Interval {
 }
 
 /// One label against the baseline, at one load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pair {
     /// Who is held against the baseline.
     pub label: String,
@@ -74,7 +75,7 @@ pub struct Pair {
 }
 
 /// A figure of one label over that of the baseline, from the rounds that both have.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ratio {
     /// Geometric mean of the rounds' ratios: label over baseline.
     pub value: f64,
@@ -101,7 +102,7 @@ pub struct Ratio {
 }
 
 /// Whether a label is better than the baseline in one figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Better, for the figure's own direction: a lower latency, a higher throughput.

@@ -16,6 +16,7 @@ mod http2;
 mod interrupting;
 mod killing;
 mod manners;
+mod objectives;
 mod outside;
 mod plans;
 mod printing;
