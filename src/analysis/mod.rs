@@ -13,13 +13,19 @@ mod nagle;
 mod oddities;
 mod pace;
 mod planned;
+pub mod ratio;
 mod regression;
+mod rule;
+pub mod sequential;
 mod series;
 mod served_alone;
-mod student;
+mod side;
+pub mod student;
 mod summarize;
+mod sure;
 mod timeline;
 mod tokens;
+mod verdicts;
 mod window;
 
 #[cfg(test)]
@@ -33,6 +39,7 @@ pub use planned::plan_caveats;
 pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use series::{MOST_POINTS, series};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
+pub use sure::{Standing, State, Sureness, sureness};
 
 /// A part of a whole, %; 0 of nothing.
 fn percent_of(part: u64, whole: u64) -> f64 {

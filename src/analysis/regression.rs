@@ -11,7 +11,7 @@ use crate::schema::figure::{Better, ERROR_RATE};
 use crate::schema::figure_name::Figure;
 use crate::schema::summary::RunSummary;
 
-use super::groups::{median, takes_part};
+use super::side::{median, takes_part};
 use super::student::{holm, t_quantile, t_two_sided_p};
 
 /// Fewer rounds a side show nothing.

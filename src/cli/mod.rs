@@ -246,6 +246,9 @@ pub struct RunsArgs {
     /// Play each load N times in every round
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeats: u32,
+    /// Hold the others against this backend [default: the best by output TPS]
+    #[arg(long, value_name = "LABEL")]
+    pub baseline: Option<String>,
     /// What is wanted of a server.
     #[command(flatten)]
     pub goals: GoalArgs,

@@ -134,6 +134,7 @@ pub async fn play(
         title: targets.title,
         rounds: runs.rounds,
         repeats: runs.repeats,
+        baseline: baseline(runs, &targets.targets)?,
         objectives: objectives::objectives(&runs.goals.slo)?,
         prices_per_hour: objectives::prices(&runs.goals.price_per_hour, &labels)?,
         ..Plan::of(created_at, targets.targets, loads)
@@ -162,6 +163,19 @@ pub async fn play(
     }
     let parts = Parts { plan, environment, dataset, probe: targets.probe, closed: ClosedOnDisk::default() };
     carry_out(parts, progress).await
+}
+
+/// `--baseline` is the label of a backend that is measured.
+fn baseline(runs: &RunsArgs, targets: &[Target]) -> anyhow::Result<Option<String>> {
+    let Some(named) = &runs.baseline else { return Ok(None) };
+    let labels: Vec<&str> = targets.iter().map(|target| target.label.as_str()).collect();
+    if !labels.contains(&named.as_str()) {
+        return refuse(
+            format!("--baseline {named}: no such backend here"),
+            format!("one of {}", labels.join(", ")),
+        );
+    }
+    Ok(Some(named.clone()))
 }
 
 /// A plan that is ready to be played.
@@ -340,6 +354,7 @@ mod tests {
                 caveats: vec![caveat],
                 baseline: None,
                 pairs: Vec::new(),
+                rule: None,
                 fairness: None,
                 limits: Vec::new(),
             };

@@ -1,5 +1,6 @@
 //! Comparison → what people see: terminal, tables, pictures, Markdown. Pure: no file, no clock, no terminal is touched.
 
+pub mod answer;
 pub mod calibration;
 pub mod caveat;
 pub mod chart;
@@ -16,7 +17,11 @@ pub mod objective;
 pub mod rows;
 mod sweep;
 pub mod terminal;
+pub mod verdicts;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod answer_tests;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]

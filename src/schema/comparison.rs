@@ -11,7 +11,7 @@ use super::figure::Statistic;
 use super::objective::Limit;
 use super::plan::{LoadPoint, RunKey, Skipped};
 use super::summary::RunSummary;
-use super::verdict::Pair;
+use super::verdict::{Interval, Pair, VerdictRule};
 
 /// Runs of the same loads on several targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +38,9 @@ pub struct Comparison {
     /// Every other label against the baseline, at each load.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pairs: Vec<Pair>,
+    /// How the verdicts were reached; none where no pair has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<VerdictRule>,
     /// What was levelled between the servers, and what was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fairness: Option<Fairness>,
@@ -91,6 +94,9 @@ pub struct Estimate {
     pub high: f64,
     /// Values that it is over.
     pub n: u32,
+    /// 95 % interval over rounds, by Student's t, of positive figures on their logarithms; none below three rounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
 }
 
 impl Comparison {

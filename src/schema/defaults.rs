@@ -39,6 +39,7 @@ impl Plan {
             rounds: 1,
             repeats: 1,
             baseline: None,
+            until_sure_pct: None,
             fairness: FairnessMode::default(),
             objectives: Vec::new(),
             prices_per_hour: BTreeMap::new(),

@@ -42,6 +42,9 @@ pub struct Plan {
     /// The label that the others are held against; none: the best by output TPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
+    /// Rounds are played until each pair is decided or within so many %, and `rounds` is the most; none: all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_sure_pct: Option<f64>,
     /// What is done where servers are not level.
     #[serde(default)]
     pub fairness: FairnessMode,

@@ -11,6 +11,7 @@ mod goodput;
 mod paces;
 mod properties;
 mod regressing;
+mod verdicts;
 mod windows;
 
 use jiff::Timestamp;
