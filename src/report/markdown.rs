@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::answer;
 use super::caveat;
 use super::chart::{Listed, listed};
 use super::client;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
 use super::sweep::load_name;
+use super::verdicts;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
@@ -21,6 +23,7 @@ use crate::schema::traffic::Warmup;
 pub fn report_md(file: &ComparisonFile) -> String {
     let mut page = Page::default();
     head(&mut page, file);
+    answer(&mut page, &file.comparison);
     result(&mut page, &file.comparison);
     without_result(&mut page, &file.comparison);
     caveats(&mut page, &file.comparison);
@@ -40,6 +43,9 @@ struct Page {
 
 impl Page {
     fn paragraph(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         if !self.text.is_empty() {
             self.text.push('\n');
         }
@@ -101,27 +107,50 @@ fn result(page: &mut Page, comparison: &Comparison) {
         if views.len() > 1 {
             page.paragraph(&format!("### {}", escaped(&load_name(comparison, *point))));
         }
-        point_result(page, view, comparison.caveats.contains(&Caveat::SingleRun));
+        point_result(page, comparison, view);
+        verdict_rows(page, comparison, *point);
+    }
+    page.paragraph(&verdicts::legend(comparison).map(|text| escaped(&text)).unwrap_or_default());
+}
+
+fn verdict_rows(page: &mut Page, comparison: &Comparison, point: u32) {
+    let rows = verdicts::rows(comparison, point);
+    if rows.is_empty() {
+        return;
+    }
+    let cells = |cells: [&str; 5]| format!("| {} |", cells.map(escaped).join(" | "));
+    let head = [cells(verdicts::HEAD), "| --- | --- | --- | --- | ---: |".to_owned()];
+    let lines: Vec<String> = head.into_iter().chain(rows.iter().map(|row| cells(row.cells()))).collect();
+    page.paragraph(&lines.join("\n"));
+}
+
+/// The answer before everything else: its first sentence by itself, loud.
+fn answer(page: &mut Page, comparison: &Comparison) {
+    let sentences = answer::sentences(comparison);
+    if let Some((first, others)) = sentences.split_first() {
+        page.paragraph(&format!("**{}**", escaped(first)));
+        page.list(others.iter().map(|sentence| escaped(sentence)));
     }
 }
 
-fn point_result(page: &mut Page, view: &View<'_>, single: bool) {
+fn point_result(page: &mut Page, comparison: &Comparison, view: &View<'_>) {
+    let single = comparison.caveats.contains(&Caveat::SingleRun);
     page.paragraph(&table(view, &rows(view)));
-    if let Some(basis) = rows::basis(view, "in brackets") {
+    if let Some(basis) = rows::basis(comparison, view, "in brackets") {
         page.paragraph(&basis);
     }
     let (lower, higher) = rows::marked(view);
     if lower.is_empty() && higher.is_empty() {
         return;
     }
-    let verdict = if single { ", which with one run each is no verdict" } else { "" };
+    let means = rows::what_best_means(comparison, single);
     let parts = [("higher", higher), ("lower", lower)];
     let parts: Vec<String> = parts
         .iter()
         .filter(|(_, titles)| !titles.is_empty())
         .map(|(word, titles)| format!("{word} is better: {}", titles.join(", ")))
         .collect();
-    page.paragraph(&format!("**Bold**: best value of its row{verdict} ({}).", parts.join("; ")));
+    page.paragraph(&format!("**Bold**: best value of its row{means} ({}).", parts.join("; ")));
 }
 
 fn table(view: &View<'_>, rows: &[Row]) -> String {

@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod body;
 pub mod choices;
 pub mod machine;
+pub mod objectives;
 pub mod ranges;
 pub mod served_model;
 pub mod server_url;

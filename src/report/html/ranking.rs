@@ -164,7 +164,7 @@ fn notes(comparison: &Comparison, views: &[(u32, View<'_>)]) -> String {
              baseline with its 95 % interval in brackets. Indistinguishable: these rounds show no difference."
                 .to_owned(),
         );
-    } else if let Some(basis) = views.iter().find_map(|(_, view)| rows::basis(view, "below it")) {
+    } else if let Some(basis) = views.iter().find_map(|(_, view)| rows::basis(comparison, view, "below it")) {
         notes.push(basis);
     } else if views.iter().any(|(_, view)| view.columns.len() > 1) {
         notes.push("One run each: the order is what was seen, and no verdict.".to_owned());
