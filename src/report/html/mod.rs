@@ -26,8 +26,6 @@ pub struct PageInput<'a> {
     pub file: &'a ComparisonFile,
     /// Its charts, in order.
     pub charts: &'a [ChartSpec],
-    /// The answer in sentences, as plain text.
-    pub answer: &'a [String],
 }
 
 /// The page, whole.

@@ -7,10 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::escape::{json, text};
 use super::{Labels, PageInput, Section};
+use crate::report::answer;
 use crate::report::chart::{ChartSpec, Mark, Style, style};
-use crate::report::rows::value;
-use crate::schema::comparison::Comparison;
-use crate::schema::figure::{self, Statistic};
 
 const UPLOT: &str = include_str!("vendor/uPlot-1.6.32.iife.min.js");
 const UPLOT_STYLE: &str = include_str!("vendor/uPlot-1.6.32.min.css");
@@ -88,11 +86,10 @@ fn title(input: &PageInput<'_>) -> String {
 /// The question, the answer in one sentence, and what run this is.
 fn heading(input: &PageInput<'_>, title: &str) -> String {
     let file = input.file;
-    let own = [fallback(&file.comparison)];
-    let sentences = if input.answer.is_empty() { own.as_slice() } else { input.answer };
+    let sentences = answer::sentences(&file.comparison);
     let (first, rest) = sentences.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-    let rest: String =
-        rest.iter().map(|sentence| format!("<p class=\"more\">{}</p>\n", text(sentence))).collect();
+    let rest: String = rest.iter().map(|sentence| format!("<li>{}</li>\n", text(sentence))).collect();
+    let rest = if rest.is_empty() { rest } else { format!("<ul class=\"more\">\n{rest}</ul>\n") };
     let simulated = if file.plan.simulated {
         "<p class=\"warning\"><strong>Simulated.</strong> Pretend engines with invented timings answered. Nothing here \
          says anything about a real one.</p>\n"
@@ -132,7 +129,7 @@ pub fn charts(charts: &[ChartSpec]) -> Option<Section> {
     let subtitle =
         if one_subtitle { format!("<p class=\"meta\">{}</p>\n", text(subtitle)) } else { String::new() };
     let body = format!(
-        "{subtitle}{}<p class=\"note\">Point at a chart to read it, drag to zoom, double-click for the whole. By \
+        "{subtitle}{}<p class=\"note by-hand\">Point at a chart to read it, drag to zoom, double-click for the whole. By \
          keyboard: Tab to it, then arrows, + − and 0.</p>\n<div class=\"controls\" id=\"controls\"></div>\n\
          <noscript><p class=\"note\">The charts need JavaScript; the same pictures lie in <code>plots/</code>.</p>\
          </noscript>\n{figures}",
@@ -226,20 +223,4 @@ fn contrast(lighter: [u8; 3], darker: [u8; 3]) -> f64 {
         0.2126 * linear(colour[0]) + 0.7152 * linear(colour[1]) + 0.0722 * linear(colour[2])
     };
     (luminance(lighter) + 0.05) / (luminance(darker) + 0.05)
-}
-
-/// The answer where nobody gives one.
-fn fallback(comparison: &Comparison) -> String {
-    let best = comparison
-        .runs
-        .iter()
-        .filter_map(|run| Some((run, value(run, figure::OUTPUT_TPS, Statistic::Value)?)));
-    match best.max_by(|one, other| one.1.total_cmp(&other.1)) {
-        Some((run, tps)) => format!(
-            "The most output tokens were served by {}: {} a second.",
-            run.key.label,
-            crate::report::number::compact(tps)
-        ),
-        None => "No backend gave a result.".to_owned(),
-    }
 }

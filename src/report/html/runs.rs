@@ -3,6 +3,7 @@
 use super::escape::text;
 use super::table::{Cell, Head, Table};
 use super::{Labels, Section};
+use crate::report::caveat;
 use crate::report::number::count;
 use crate::report::rows::value;
 use crate::report::sweep::load_name;
@@ -34,6 +35,7 @@ pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {
         load: differ(|run| run.key.point),
         round: differ(|run| run.key.round),
         repeat: differ(|run| run.key.repeat),
+        doubts: comparison.runs.iter().any(|run| run.partial.is_some() || !run.caveats.is_empty()),
     };
     let mut heads = vec![Head::words("Backend")];
     heads.extend(shows.load.then(|| Head::words("Load")));
@@ -46,17 +48,18 @@ pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {
         let of = if statistic == Statistic::Value { String::new() } else { format!(" {}", statistic.name()) };
         Head::number(format!("{}{of} ({})", metric.title, metric.unit))
     }));
-    heads.push(Head::words("Doubts"));
+    heads.extend(shows.doubts.then(|| Head::words("Doubts")));
     let rows = comparison.runs.iter().map(|run| row(comparison, run, &shows, labels)).collect();
     let table = Table { caption: "Every run, in the order of play".to_owned(), heads, rows, sortable: true };
     Some(Section { id: "runs", title: "Every run", body: table.html() })
 }
 
-/// Which columns of a run's key are shown.
+/// Which columns are shown.
 struct Shows {
     load: bool,
     round: bool,
     repeat: bool,
+    doubts: bool,
 }
 
 fn row(comparison: &Comparison, run: &RunSummary, shows: &Shows, labels: &Labels) -> Vec<Cell> {
@@ -64,6 +67,7 @@ fn row(comparison: &Comparison, run: &RunSummary, shows: &Shows, labels: &Labels
     let mut row = vec![labels.cell(&key.label)];
     row.extend(shows.load.then(|| Cell {
         sort: Some(f64::from(key.point)),
+        class: "one-line",
         ..Cell::words(&load_name(comparison, key.point))
     }));
     row.extend(shows.round.then(|| Cell::count(u64::from(key.round))));
@@ -80,9 +84,7 @@ fn row(comparison: &Comparison, run: &RunSummary, shows: &Shows, labels: &Labels
         .iter()
         .map(|why| format!("<span class=\"badge slower\">partial: {}</span>", text(why)))
         .collect();
-    let mut codes: Vec<&str> = run.caveats.iter().map(|caveat| caveat.code()).collect();
-    codes.dedup();
-    doubts.extend(codes.iter().map(|code| format!("<code>{}</code>", text(code))));
-    row.push(Cell { class: "wrap", ..Cell::html(doubts.join(" ")) });
+    doubts.extend(run.caveats.iter().map(|doubt| text(&caveat::short(doubt))));
+    row.extend(shows.doubts.then(|| Cell { class: "wrap", ..Cell::html(doubts.join("; ")) }));
     row
 }
