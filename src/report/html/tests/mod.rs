@@ -58,6 +58,7 @@ fn ratio(value: f64, verdict: Verdict) -> Ratio {
 /// A comparison with all that one may have.
 fn whole() -> Comparison {
     let mut whole = rounds();
+    whole.pairs.clear();
     whole.baseline = Some("vllm".to_owned());
     let ratios = [
         (figure::OUTPUT_TPS.to_owned(), ratio(0.125, Verdict::Slower)),
