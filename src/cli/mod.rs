@@ -4,6 +4,7 @@ mod calibrate;
 mod check;
 mod goals;
 mod output;
+mod report;
 mod schema;
 mod servers;
 mod simulate;
@@ -18,6 +19,7 @@ pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
+pub use report::{ReportArgs, TtftArg, WindowArg};
 pub use schema::{SchemaArgs, SchemaOf};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
@@ -103,7 +105,13 @@ Each backend is launched once a round, and all loads are played on that launch."
 Examples:
   harness report results
   harness report results/compare_20260201_143000
-  harness report results/vllm_20260201_143000_records.jsonl.zst")]
+  harness report results/vllm_20260201_143000_records.jsonl.zst
+
+Another report of the same records, in a directory of its own:
+  harness report results/compare_20260201_143000 --window 10s..60s --output cut
+  harness report results --ttft first-event --baseline sglang --output other
+Several results side by side, NOT PAIRED:
+  harness report monday/ tuesday/ --output both")]
     Report(ReportArgs),
     /// Tell whether a result is worse than an earlier one, for CI
     #[command(after_help = "\
@@ -283,14 +291,6 @@ pub struct BenchArgs {
     pub output: OutputArgs,
 }
 
-/// `report`.
-#[derive(Debug, Args)]
-pub struct ReportArgs {
-    /// Result directories, comparison directories, run or records files
-    #[arg(value_name = "RESULTS", required = true)]
-    pub results: Vec<PathBuf>,
-}
-
 /// A build of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum From {
@@ -329,8 +329,11 @@ pub struct DoctorArgs {
 /// The command line with `HARNESS_…` environment variables for every flag.
 pub fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
+        // HARNESS_OUTPUT is where results go, and must not send a report of them elsewhere.
+        let is_report = subcommand.get_name() == "report";
         subcommand.mut_args(|arg| match arg.get_long() {
             Some("help") | Some("version") | None => arg,
+            Some(_) if is_report => arg,
             Some(long) => {
                 let name = format!("HARNESS_{}", long.to_uppercase().replace('-', "_"));
                 arg.env(name).hide_env(true)

@@ -21,6 +21,7 @@ pub mod objective;
 pub mod plan;
 pub mod record;
 pub mod refusal;
+pub mod report_settings;
 pub mod request_figures;
 pub mod run_key;
 pub mod sample;

@@ -18,6 +18,7 @@ mod interrupting;
 mod killing;
 mod manners;
 mod objectives;
+mod other_reports;
 mod outside;
 mod plans;
 mod printing;

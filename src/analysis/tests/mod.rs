@@ -8,6 +8,7 @@ mod distributions;
 mod exactness;
 mod figures;
 mod goodput;
+mod otherwise;
 mod paces;
 mod properties;
 mod regressing;

@@ -1,8 +1,8 @@
 //! The figures in full, the doubts, what gave no result, and what each metric means.
 
 use super::escape::text;
+use super::part::{Labels, Section};
 use super::table::{Cell, Head, Table};
-use super::{Labels, Section};
 use crate::report::caveat;
 use crate::report::client;
 use crate::report::rows::{Row, View, direction, rows};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::escape::{json, text};
-use super::{Labels, PageInput, Section};
+use super::part::{COLOURS, Labels, PageInput, Section};
 use crate::report::answer;
 use crate::report::chart::{ChartSpec, Mark, Style, style};
 
@@ -16,15 +16,8 @@ const UPLOT_LICENCE: &str = include_str!("vendor/uPlot-LICENSE");
 const STYLE: &str = include_str!("page.css");
 const PROGRAM: &str = include_str!("page.js");
 
-/// Colours that are told apart; beyond them they come again.
-const COLOURS: usize = 7;
 /// The darkest page that is drawn on: colours are lightened until they stand out from it.
 const DARK_PAGE: [u8; 3] = [22, 24, 29];
-
-/// The class of what bears the colour of a place.
-pub fn style_class(place: usize) -> String {
-    format!("s{}", place % COLOURS)
-}
 
 /// The page around its sections.
 ///

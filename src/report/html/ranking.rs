@@ -1,8 +1,8 @@
 //! Who is how much better than whom: the ranking with its ratios and verdicts, and the limits that were found.
 
 use super::escape::text;
+use super::part::{Labels, Section};
 use super::table::{Cell, Head, Table};
-use super::{Labels, Section};
 use crate::report::number::{NONE, compact, count};
 use crate::report::objective;
 use crate::report::rows::{self, Column, View};

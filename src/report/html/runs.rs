@@ -1,8 +1,8 @@
 //! Every run, a row each.
 
 use super::escape::text;
+use super::part::{Labels, Section};
 use super::table::{Cell, Head, Table};
-use super::{Labels, Section};
 use crate::report::caveat;
 use crate::report::number::count;
 use crate::report::rows::value;
