@@ -6,19 +6,29 @@ mod compare;
 mod distribution;
 mod exact_sums;
 mod exactness;
+mod goodput;
 mod groups;
 mod merged;
 mod metrics;
 mod nagle;
 mod oddities;
+mod otherwise;
 mod pace;
 mod planned;
+pub mod ratio;
+mod regression;
+mod rule;
+pub mod sequential;
 mod series;
 mod served_alone;
+mod side;
 mod steps;
+pub mod student;
 mod summarize;
+mod sure;
 mod timeline;
 mod tokens;
+mod verdicts;
 mod window;
 
 #[cfg(test)]
@@ -28,9 +38,12 @@ pub use compare::{ComparisonInput, compare};
 pub use distribution::Samples;
 pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_to, gap_figures, is_exact};
 pub use nagle::waited;
+pub use otherwise::{Cut, Otherwise};
 pub use planned::plan_caveats;
+pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use series::{MOST_POINTS, series};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
+pub use sure::{Standing, State, Sureness, sureness};
 
 /// A part of a whole, %; 0 of nothing.
 fn percent_of(part: u64, whole: u64) -> f64 {

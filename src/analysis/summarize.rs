@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::schema::caveat::Caveat;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
+use crate::schema::objective::Objective;
 use crate::schema::plan::RunKey;
 use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::summary::{
@@ -17,6 +18,7 @@ use crate::schema::unit::Phase;
 
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
+use super::goodput::{Goodput, judged};
 use super::metrics::Metrics;
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
@@ -50,6 +52,10 @@ pub struct SummaryInput {
     pub ready_s: Option<f64>,
     /// What came of acknowledging the probes' answers late.
     pub late_acks: Vec<LateAck>,
+    /// What the user wants of a server.
+    pub objectives: Vec<Objective>,
+    /// What its machine costs an hour.
+    pub price_per_hour: Option<f64>,
 }
 
 impl SummaryInput {
@@ -78,6 +84,8 @@ impl SummaryInput {
             started_at: header.started_at,
             ready_s: header.ready_s,
             late_acks: header.late_acks.clone(),
+            objectives: header.plan.objectives.clone(),
+            price_per_hour: header.plan.prices_per_hour.get(&header.key.label).copied(),
         })
     }
 }
@@ -145,6 +153,7 @@ pub struct Summarizer {
     short: u64,
     oddities: Oddities,
     late_acks: LateAcks,
+    goodput: Goodput,
 }
 
 impl Summarizer {
@@ -156,6 +165,7 @@ impl Summarizer {
         input.late_acks.iter().for_each(|late| late_acks.add(late));
         Summarizer {
             window: Window::new(open_loop, concurrency),
+            goodput: Goodput::new(&input.objectives),
             input,
             requests: RequestCounts::default(),
             warmup: RequestCounts::default(),
@@ -203,6 +213,7 @@ impl Summarizer {
             self.metrics.add(record);
             self.tokens.add(record, &counts);
             self.paces.add(record, &counts);
+            self.goodput.add(record);
         }
     }
 
@@ -226,6 +237,7 @@ impl Summarizer {
         self.short += other.short;
         self.oddities.merge(other.oddities);
         self.late_acks.merge(other.late_acks);
+        self.goodput.merge(&other.goodput);
     }
 
     /// Starts another part of the same run.
@@ -258,13 +270,15 @@ impl Summarizer {
         }
         let whole = self.window.whole();
         let chunk_difference_pct = self.tokens.chunk_difference_pct();
+        let withheld = self.paces.withheld(self.tokens.contrary_ends());
         let totals = RunTotals {
             requests: self.requests,
             prompt_tokens: self.tokens.prompt(),
             output_tokens: self.tokens.output(),
             window_s: whole.map_or(0.0, Whole::duration_s),
+            good: self.goodput.good(withheld.is_none()),
+            price_per_hour: self.input.price_per_hour,
         };
-        let withheld = self.paces.withheld(self.tokens.contrary_ends());
         let metrics = self.metrics.finish(&totals, withheld.is_none());
         let median = |name: &str| match metrics.get(name) {
             Some(MetricValue::Distribution(distribution)) => Some(distribution),
@@ -285,7 +299,9 @@ impl Summarizer {
             short: if self.input.ignore_eos { self.short } else { 0 },
             oddities: self.oddities,
         };
+        let objectives = judged(&self.input.objectives, &metrics);
         let mut summary = blank(self.input, whole, finish.partial);
+        summary.objectives = objectives;
         summary.requests = totals.requests;
         let details = self.first_failures.into_iter().map(|(kind, (_, _, detail))| (kind, detail));
         summary.first_failures = details.collect();
@@ -332,6 +348,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),
+        objectives: Vec::new(),
         caveats: Vec::<Caveat>::new(),
     }
 }

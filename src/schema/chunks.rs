@@ -1,5 +1,6 @@
 //! The token-carrying events of one request.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One token-carrying event.
@@ -38,6 +39,16 @@ pub struct Chunks {
     of_one_token: u32,
     merged: u32,
     at_once: u32,
+}
+
+/// A chunk in JSON: the gap after the one before it, µs; with its tokens, where these are not 1, and the bound of a
+/// merged stamp, µs, where it is one. For the schema alone.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its form is asked for")]
+pub(super) enum CodedChunk {
+    Gap(u64),
+    GapTokensBound(Vec<u64>),
 }
 
 const HAS_TOKENS: u64 = 1;

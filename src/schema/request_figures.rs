@@ -80,6 +80,11 @@ impl RequestRecord {
         between(self.sent_us, self.first_answer_us)
     }
 
+    /// The same, ms.
+    pub fn first_answer_ms(&self) -> Option<f64> {
+        self.time_to_first_answer_us().map(milliseconds)
+    }
+
     /// TTFT counted from the due time, ms.
     pub fn ttft_from_due_ms(&self) -> Option<f64> {
         between(self.due_us, self.first_token_us).map(milliseconds)
@@ -179,6 +184,11 @@ impl RequestRecord {
     /// From its send to another moment of it, µs; from the run's start where it was never sent.
     pub fn since_sent_us(&self, at_us: u64) -> u64 {
         at_us.saturating_sub(self.sent_us.unwrap_or(0))
+    }
+
+    /// The same, ms.
+    pub fn since_sent_ms(&self, at_us: u64) -> f64 {
+        milliseconds(self.since_sent_us(at_us))
     }
 
     /// When it could have been sent, had there been a slot, µs.
