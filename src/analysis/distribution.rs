@@ -2,6 +2,7 @@
 
 use hdrhistogram::Histogram;
 
+use crate::schema::request_figures::milliseconds;
 use crate::schema::summary::Distribution;
 
 use super::exact_sums::ExactSums;
@@ -132,9 +133,56 @@ impl Samples {
     }
 }
 
-/// Of values in parts that are in order already, as parts of a run leave them, it only merges the parts.
-fn sort(values: &mut [f64]) {
-    values.sort_by(f64::total_cmp);
+/// Whole µs are sorted by their digits; else, of values in parts that are in order already, as parts of a run leave
+/// them, the parts are only merged.
+fn sort(values: &mut Vec<f64>) {
+    if values.is_sorted() {
+        return;
+    }
+    match whole_us(values) {
+        Some(mut us) => {
+            sort_whole(&mut us);
+            values.iter_mut().zip(us).for_each(|(value, us)| *value = milliseconds(u64::from(us)));
+        }
+        None => values.sort_by(f64::total_cmp),
+    }
+}
+
+/// The values in µs, where each is a whole number of them.
+fn whole_us(values: &[f64]) -> Option<Vec<u32>> {
+    let whole = |value: &f64| {
+        let us = (value * US_PER_MS).round();
+        let is_it =
+            us >= 0.0 && us <= f64::from(u32::MAX) && us / US_PER_MS == *value && !value.is_sign_negative();
+        is_it.then_some(us as u32)
+    };
+    values.iter().map(whole).collect()
+}
+
+const US_PER_MS: f64 = 1e3;
+const DIGIT_BITS: u32 = 11;
+
+/// Sorts by one digit of 11 bits after the other, the lowest first (LSD radix sort; Knuth, TAOCP 3, 5.2.5).
+fn sort_whole(values: &mut Vec<u32>) {
+    let most = values.iter().copied().max().unwrap_or(0);
+    let mut other = vec![0; values.len()];
+    let mut shift = 0;
+    while shift < u32::BITS && most >> shift > 0 {
+        let digit = |value: u32| (value >> shift) as usize & ((1 << DIGIT_BITS) - 1);
+        let mut places = [0_usize; 1 << DIGIT_BITS];
+        values.iter().for_each(|value| places[digit(*value)] += 1);
+        let mut before = 0;
+        for place in &mut places {
+            before += std::mem::replace(place, before);
+        }
+        for value in values.iter() {
+            let place = &mut places[digit(*value)];
+            other[*place] = *value;
+            *place += 1;
+        }
+        std::mem::swap(values, &mut other);
+        shift += DIGIT_BITS;
+    }
 }
 
 fn exact(mut values: Vec<f64>) -> Option<Distribution> {
@@ -250,5 +298,26 @@ impl Moments {
     /// From the sum of the squared distances to the mean.
     pub(super) fn of(count: u64, mean: f64, squares: f64) -> Moments {
         Moments { count, mean, std: if count > 1 { (squares / (count - 1) as f64).sqrt() } else { 0.0 } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn sorting_by_digits_is_sorting(
+            us in proptest::collection::vec(prop_oneof![0u32..100, 0u32..1 << 23, any::<u32>()], 0..300),
+            shares in any::<bool>(),
+        ) {
+            let by = if shares { 3.0 } else { 1.0 };
+            let mut values: Vec<f64> = us.iter().map(|us| milliseconds(u64::from(*us)) / by).collect();
+            let mut expected = values.clone();
+            expected.sort_by(f64::total_cmp);
+            sort(&mut values);
+            prop_assert_eq!(values, expected);
+        }
     }
 }

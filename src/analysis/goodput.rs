@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::schema::figure::{self, Of, Statistic};
 use crate::schema::objective::{Judged, Objective};
-use crate::schema::record::RequestRecord;
-use crate::schema::request_figures::milliseconds;
+use crate::schema::request_figures::{Figured, milliseconds};
 use crate::schema::summary::MetricValue;
 
 use super::distribution::Samples;
@@ -48,9 +47,9 @@ impl Goodput {
     }
 
     /// Adds a completed request.
-    pub(super) fn add(&mut self, record: &RequestRecord) {
+    pub(super) fn add(&mut self, request: &Figured<'_>) {
         let Some(limits) = &self.limits else { return };
-        self.good += u64::from(limits.iter().all(|limit| limit.is_met_by(record)));
+        self.good += u64::from(limits.iter().all(|limit| limit.is_met_by(request)));
     }
 
     /// Adds the requests of another with the same objectives.
@@ -66,8 +65,8 @@ impl Goodput {
 }
 
 impl RequestLimit {
-    fn is_met_by(&self, record: &RequestRecord) -> bool {
-        match self.own_value(record) {
+    fn is_met_by(&self, request: &Figured<'_>) -> bool {
+        match self.own_value(request) {
             Some(value) => value <= self.limit,
             // An answer of one token has no pace that anybody could find too slow.
             None => !self.needs_token,
@@ -75,12 +74,12 @@ impl RequestLimit {
     }
 
     /// The request's value; of several the same statistic of them that the run must hold.
-    fn own_value(&self, record: &RequestRecord) -> Option<f64> {
+    fn own_value(&self, request: &Figured<'_>) -> Option<f64> {
         match self.of {
-            Of::EachRequest(of) | Of::MeanOfRequests(of) => of(record),
+            Of::EachRequest(of) | Of::MeanOfRequests(of) => of(request),
             Of::EachEvent(of) => {
                 let mut values = Samples::default();
-                of(record, &mut |gap_us, shared| {
+                of(request.record, &mut |gap_us, shared| {
                     values.add_times(milliseconds(gap_us) / f64::from(shared), u64::from(shared));
                 });
                 let own = values.distribution()?;

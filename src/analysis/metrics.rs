@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::schema::figure::{METRICS, Metric, Of, RunTotals};
 use crate::schema::record::RequestRecord;
+use crate::schema::request_figures::Figured;
 use crate::schema::summary::MetricValue;
 
 use super::distribution::Samples;
@@ -16,9 +17,9 @@ pub(super) struct Metrics(Vec<(&'static Metric, Gathered)>);
 /// A metric's function with what it gave of the requests so far.
 #[derive(Debug)]
 enum Gathered {
-    Each(fn(&RequestRecord) -> Option<f64>, Samples),
+    Each(fn(&Figured<'_>) -> Option<f64>, Samples),
     Several(fn(&RequestRecord, &mut dyn FnMut(u64, u32)), Steps),
-    Mean(fn(&RequestRecord) -> Option<f64>, Samples),
+    Mean(fn(&Figured<'_>) -> Option<f64>, Samples),
     Run(fn(&RunTotals) -> Option<f64>),
 }
 
@@ -32,12 +33,14 @@ impl Gathered {
         }
     }
 
-    fn add(&mut self, record: &RequestRecord) {
+    fn add(&mut self, request: &Figured<'_>) {
         match self {
             Gathered::Each(of, samples) | Gathered::Mean(of, samples) => {
-                of(record).into_iter().for_each(|value| samples.add(value));
+                of(request).into_iter().for_each(|value| samples.add(value));
             }
-            Gathered::Several(of, steps) => of(record, &mut |gap_us, shared| steps.add(gap_us, shared)),
+            Gathered::Several(of, steps) => {
+                of(request.record, &mut |gap_us, shared| steps.add(gap_us, shared))
+            }
             Gathered::Run(_) => {}
         }
     }
@@ -77,8 +80,8 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Adds a completed request: a failed one's times enter no metric.
-    pub(super) fn add(&mut self, record: &RequestRecord) {
-        self.0.iter_mut().for_each(|(_, gathered)| gathered.add(record));
+    pub(super) fn add(&mut self, request: &Figured<'_>) {
+        self.0.iter_mut().for_each(|(_, gathered)| gathered.add(request));
     }
 
     /// Adds what another gathered.

@@ -15,6 +15,7 @@ mod oddities;
 mod otherwise;
 mod pace;
 mod planned;
+mod prompts;
 pub mod ratio;
 mod regression;
 mod rule;

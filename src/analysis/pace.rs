@@ -2,9 +2,7 @@
 
 use crate::schema::caveat::Caveat;
 use crate::schema::gateway::Gateway;
-use crate::schema::record::RequestRecord;
-use crate::schema::request_figures::milliseconds;
-use crate::schema::token_counts::Counts;
+use crate::schema::request_figures::{Figured, milliseconds};
 
 use super::percent_of;
 
@@ -36,12 +34,12 @@ pub(super) struct Paces {
 
 impl Paces {
     /// Adds a completed request.
-    pub(super) fn add(&mut self, record: &RequestRecord, counts: &Counts) {
+    pub(super) fn add(&mut self, request: &Figured<'_>) {
+        let Figured { record, pace, .. } = *request;
         self.gateway = Gateway::prefer(self.gateway, record.gateway);
         if record.chunks.is_empty() {
             return;
         }
-        let pace = record.pace_of(counts);
         self.delivered += u64::from(pace.n);
         self.unplaced += u64::from(pace.unplaced);
         self.answers += u64::from(pace.n >= 2);

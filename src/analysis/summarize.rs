@@ -10,6 +10,7 @@ use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::objective::Objective;
 use crate::schema::plan::RunKey;
 use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
+use crate::schema::request_figures::Figured;
 use crate::schema::summary::{
     ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
 };
@@ -209,11 +210,11 @@ impl Summarizer {
         self.oddities.add(record);
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
-            let counts = record.counts();
-            self.metrics.add(record);
-            self.tokens.add(record, &counts);
-            self.paces.add(record, &counts);
-            self.goodput.add(record);
+            let request = Figured::of(record);
+            self.metrics.add(&request);
+            self.tokens.add(record, &request.counts);
+            self.paces.add(&request);
+            self.goodput.add(&request);
         }
     }
 

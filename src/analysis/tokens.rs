@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crate::schema::caveat::{Caveat, ImpossibleCount};
 use crate::schema::gateway::Gateway;
 use crate::schema::record::{Chunks, RequestRecord, TokenSource};
-use crate::schema::summary::{EndOfSequence, EndShownBy, PROMPT_IDS_KEPT, TokenTotals};
+use crate::schema::summary::{EndOfSequence, EndShownBy, TokenTotals};
 use crate::schema::token_counts::Counts;
 
 use super::percent_of;
+use super::prompts::PromptTokens;
 
 /// Chunks' tokens may differ from delivered tokens by so much, %, before what rests on chunks is withheld.
 const CHUNK_DIFFERENCE_PCT: f64 = 1.0;
@@ -22,7 +23,7 @@ pub(super) struct Tokens {
     without_prompt: u64,
     without_output: u64,
     chunk_difference: u64,
-    prompt_by_id: BTreeMap<String, (u64, u64)>,
+    prompt_by_id: PromptTokens,
     ends: Ends,
     oddities: Oddities,
 }
@@ -102,12 +103,7 @@ impl Tokens {
         self.without_prompt += other.without_prompt;
         self.without_output += other.without_output;
         self.chunk_difference += other.chunk_difference;
-        for (id, (more, requests)) in other.prompt_by_id {
-            if let Some((sum, count)) = self.kept(&id) {
-                *sum += more;
-                *count += requests;
-            }
-        }
+        self.prompt_by_id.merge(other.prompt_by_id);
         self.ends.merge(&other.ends);
         self.oddities.merge(other.oddities);
     }
@@ -118,26 +114,7 @@ impl Tokens {
             return;
         };
         self.totals.prompt += u64::from(prompt);
-        if let Some((sum, count)) = self.kept(&record.prompt_id) {
-            *sum += u64::from(prompt);
-            *count += 1;
-        }
-    }
-
-    /// The place of an id among those that are kept; none where it comes after them all. An id that once had
-    /// to go never comes back, since only smaller ones came after it: each that stays has all its requests.
-    fn kept(&mut self, id: &str) -> Option<&mut (u64, u64)> {
-        if !self.prompt_by_id.contains_key(id) {
-            if self.prompt_by_id.len() == PROMPT_IDS_KEPT {
-                let last = self.prompt_by_id.last_entry()?;
-                if last.key().as_str() < id {
-                    return None;
-                }
-                last.remove();
-            }
-            self.prompt_by_id.insert(id.to_owned(), (0, 0));
-        }
-        self.prompt_by_id.get_mut(id)
+        self.prompt_by_id.add(&record.prompt_id, u64::from(prompt), 1);
     }
 
     /// Prompt tokens, where every completed request has a count: a sum over some would be too low.
@@ -162,10 +139,9 @@ impl Tokens {
         (percent > CHUNK_DIFFERENCE_PCT).then_some(percent)
     }
 
-    /// Mean prompt tokens by dataset entry, rounded; of the first [`PROMPT_IDS_KEPT`] ids.
+    /// Mean prompt tokens by dataset entry, rounded; of the first ids in order of the alphabet.
     pub(super) fn prompt_by_id(&self) -> BTreeMap<String, u32> {
-        let mean = |(sum, count): (u64, u64)| (sum as f64 / count as f64).round() as u32;
-        self.prompt_by_id.iter().map(|(id, both)| (id.clone(), mean(*both))).collect()
+        self.prompt_by_id.means()
     }
 
     /// What the run says of the end of sequence.

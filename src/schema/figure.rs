@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::distribution::{Distribution, Statistic};
 use super::record::RequestRecord;
+use super::request_figures::Figured;
 use super::summary::RequestCounts;
 
 /// Which way is better.
@@ -31,11 +32,11 @@ pub enum Shape {
 #[derive(Debug, Clone, Copy)]
 pub enum Of {
     /// A distribution of at most one value a request.
-    EachRequest(fn(&RequestRecord) -> Option<f64>),
+    EachRequest(fn(&Figured<'_>) -> Option<f64>),
     /// A distribution of several steps a request: times in µs, each given with the steps of one length that share it.
     EachEvent(fn(&RequestRecord, &mut dyn FnMut(u64, u32))),
     /// The mean of at most one value a request.
-    MeanOfRequests(fn(&RequestRecord) -> Option<f64>),
+    MeanOfRequests(fn(&Figured<'_>) -> Option<f64>),
     /// One number of the whole run.
     Run(fn(&RunTotals) -> Option<f64>),
 }
@@ -180,14 +181,14 @@ pub const PACES: [&str; 3] = [TPOT, ITL, USER_TPS];
 
 /// Every metric, in the order of outputs. A new one is a row here and its line in docs/metrics.md.
 pub const METRICS: &[Metric] = &[
-    latency(TTFT, "TTFT", "first_token − sent", Of::EachRequest(RequestRecord::ttft_ms)),
-    latency(E2E, "E2E", "last_token − sent", Of::EachRequest(RequestRecord::e2e_ms)),
+    latency(TTFT, "TTFT", "first_token − sent", Of::EachRequest(|request| request.record.ttft_ms())),
+    latency(E2E, "E2E", "last_token − sent", Of::EachRequest(|request| request.record.e2e_ms())),
     latency(
         TPOT,
         "TPOT",
         "(last_token − first_token) / (n − k); n = tokens delivered up to last_token, k = those at first_token, \
          as a rule 1; none when n < 2 or all came at one time",
-        Of::EachRequest(RequestRecord::tpot_ms),
+        Of::EachRequest(|request| request.pace.tpot_ms()),
     ),
     latency(
         ITL,
@@ -202,18 +203,18 @@ pub const METRICS: &[Metric] = &[
         "gap between token-carrying chunks, as they arrived",
         Of::EachEvent(RequestRecord::chunk_gaps),
     ),
-    latency(NTPOT, "NTPOT", "E2E / n", Of::EachRequest(RequestRecord::ntpot_ms)),
+    latency(NTPOT, "NTPOT", "E2E / n", Of::EachRequest(|request| request.ntpot_ms())),
     latency(
         TTFT_FROM_DUE,
         "TTFT from due",
         "first_token − due (open loop only)",
-        Of::EachRequest(RequestRecord::ttft_from_due_ms),
+        Of::EachRequest(|request| request.record.ttft_from_due_ms()),
     ),
     latency(
         E2E_FROM_DUE,
         "E2E from due",
         "last_token − due (open loop only)",
-        Of::EachRequest(RequestRecord::e2e_from_due_ms),
+        Of::EachRequest(|request| request.record.e2e_from_due_ms()),
     ),
     rate(
         OUTPUT_TPS,
@@ -241,7 +242,7 @@ pub const METRICS: &[Metric] = &[
         "TPS a user",
         "tok/s",
         "mean over requests of (n − k) / (last_token − first_token)",
-        Of::MeanOfRequests(RequestRecord::user_tps),
+        Of::MeanOfRequests(|request| request.user_tps()),
     ),
     rate(
         RPS,

@@ -31,6 +31,37 @@ pub struct Pace {
     pub came_at_once: bool,
 }
 
+/// A request with what several of its figures are made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Figured<'a> {
+    /// The request.
+    pub record: &'a RequestRecord,
+    /// What is believed of its token counts.
+    pub counts: Counts,
+    /// Its pace.
+    pub pace: Pace,
+}
+
+impl<'a> Figured<'a> {
+    /// Of a request.
+    pub fn of(record: &'a RequestRecord) -> Self {
+        let counts = record.counts();
+        Figured { record, pace: record.pace_of(&counts), counts }
+    }
+
+    /// Normalised time per output token, ms: the wait is in it.
+    pub fn ntpot_ms(&self) -> Option<f64> {
+        let n = self.counts.delivered.filter(|n| *n >= 1)?;
+        Some(self.record.e2e_ms()? / f64::from(n))
+    }
+
+    /// Output tokens per second that its user saw; none where all tokens came at one time.
+    pub fn user_tps(&self) -> Option<f64> {
+        let pace = &self.pace;
+        (pace.steps > 0).then(|| f64::from(pace.steps) * US_PER_S / pace.window_us as f64)
+    }
+}
+
 impl Pace {
     /// Time a token, ms.
     pub fn tpot_ms(&self) -> Option<f64> {
@@ -101,11 +132,6 @@ impl RequestRecord {
     }
 
     /// Its pace: the tokens that came after the first event, and the time they took.
-    pub fn pace(&self) -> Pace {
-        self.pace_of(&self.counts())
-    }
-
-    /// The same, its counts being at hand.
     pub fn pace_of(&self, counts: &Counts) -> Pace {
         let window_us = self.decode_us().unwrap_or(0);
         let n = counts.shown.unwrap_or(0);
@@ -122,23 +148,6 @@ impl RequestRecord {
             after
         };
         Pace { n, window_us, after, steps, unplaced, came_at_once }
-    }
-
-    /// Time per output token after the first, ms. Whether the tokens of its window are known is the run's to say.
-    pub fn tpot_ms(&self) -> Option<f64> {
-        self.pace().tpot_ms()
-    }
-
-    /// Normalised time per output token, ms: the wait is in it.
-    pub fn ntpot_ms(&self) -> Option<f64> {
-        let n = self.counts().delivered.filter(|n| *n >= 1)?;
-        Some(self.e2e_ms()? / f64::from(n))
-    }
-
-    /// Output tokens per second that its user saw; none where all tokens came at one time.
-    pub fn user_tps(&self) -> Option<f64> {
-        let pace = self.pace();
-        (pace.steps > 0).then(|| f64::from(pace.steps) * US_PER_S / pace.window_us as f64)
     }
 
     /// The gaps between its token-carrying events, µs, each one step. The first event has none before it.

@@ -3,16 +3,8 @@
 use super::cell::{put_count, put_milliseconds, put_number, put_text};
 use crate::schema::figure;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
-use crate::schema::request_figures::Pace;
-use crate::schema::token_counts::Counts;
+use crate::schema::request_figures::Figured;
 use crate::schema::unit::Phase;
-
-/// A request with what several of its cells are made of.
-struct Row<'a> {
-    record: &'a RequestRecord,
-    counts: Counts,
-    pace: Pace,
-}
 
 /// A column's name with the cell that it has in a row.
 struct Column {
@@ -22,11 +14,11 @@ struct Column {
 
 /// What a cell holds; it is empty where there is none.
 enum Cell {
-    Text(for<'a> fn(&Row<'a>) -> Option<&'a str>),
-    Count(fn(&Row<'_>) -> Option<u64>),
+    Text(for<'a> fn(&Figured<'a>) -> Option<&'a str>),
+    Count(fn(&Figured<'_>) -> Option<u64>),
     /// µs, shown as ms.
-    Time(fn(&Row<'_>) -> Option<u64>),
-    Number(fn(&Row<'_>) -> Option<f64>),
+    Time(fn(&Figured<'_>) -> Option<u64>),
+    Number(fn(&Figured<'_>) -> Option<f64>),
 }
 
 use Cell::{Count, Number, Text, Time};
@@ -48,13 +40,13 @@ const COLUMNS: [Column; 30] = [
     column("ready_ms", Time(|row| Some(row.record.ready_us))),
     column("slot_ms", Time(|row| row.record.slot_us)),
     column("sent_ms", Time(|row| row.record.sent_us)),
-    column("headers_ms", Time(|row| row.after_sent(row.record.headers_us))),
-    column("first_event_ms", Time(|row| row.after_sent(row.record.first_event_us))),
-    column("ttft_ms", Time(|row| row.latency(row.record.ttft_us()))),
-    column("first_answer_ms", Time(|row| row.latency(row.record.time_to_first_answer_us()))),
-    column("e2e_ms", Time(|row| row.latency(row.record.e2e_us()))),
-    column("end_ms", Time(|row| row.after_sent(Some(row.record.end_us)))),
-    column(figure::TPOT, Number(|row| row.latency(row.pace.tpot_ms()))),
+    column("headers_ms", Time(|row| after_sent(row, row.record.headers_us))),
+    column("first_event_ms", Time(|row| after_sent(row, row.record.first_event_us))),
+    column("ttft_ms", Time(|row| latency(row, row.record.ttft_us()))),
+    column("first_answer_ms", Time(|row| latency(row, row.record.time_to_first_answer_us()))),
+    column("e2e_ms", Time(|row| latency(row, row.record.e2e_us()))),
+    column("end_ms", Time(|row| after_sent(row, Some(row.record.end_us)))),
+    column(figure::TPOT, Number(|row| latency(row, row.pace.tpot_ms()))),
     column("chunks", Count(|row| Some(row.record.chunks.len() as u64))),
     column("merged_events", Count(|row| Some(row.record.merged_events()))),
     column("prompt_tokens", Count(|row| row.counts.prompt.map(u64::from))),
@@ -72,15 +64,13 @@ const fn column(name: &'static str, cell: Cell) -> Column {
     Column { name, cell }
 }
 
-impl Row<'_> {
-    fn after_sent(&self, at_us: Option<u64>) -> Option<u64> {
-        at_us.map(|at_us| self.record.since_sent_us(at_us))
-    }
+fn after_sent(row: &Figured<'_>, at_us: Option<u64>) -> Option<u64> {
+    at_us.map(|at_us| row.record.since_sent_us(at_us))
+}
 
-    /// Of a completed request, warm-up or measured.
-    fn latency<T>(&self, of: Option<T>) -> Option<T> {
-        of.filter(|_| self.record.outcome == Outcome::Completed)
-    }
+/// Of a completed request, warm-up or measured.
+fn latency<T>(row: &Figured<'_>, of: Option<T>) -> Option<T> {
+    of.filter(|_| row.record.outcome == Outcome::Completed)
 }
 
 /// Names of the columns of `_requests.csv`, in order.
@@ -130,8 +120,7 @@ impl RequestLines {
 
     /// Adds a request's line.
     pub fn add(&self, record: &RequestRecord, lines: &mut Vec<u8>) {
-        let counts = record.counts();
-        let row = Row { record, pace: record.pace_of(&counts), counts };
+        let row = Figured::of(record);
         for (place, column) in COLUMNS.iter().enumerate() {
             if place > 0 {
                 lines.push(b',');
