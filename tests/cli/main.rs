@@ -20,6 +20,7 @@ mod manners;
 mod objectives;
 mod other_reports;
 mod outside;
+mod paging;
 mod plans;
 mod printing;
 mod refusing;
