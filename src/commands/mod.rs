@@ -23,6 +23,7 @@ mod resume;
 mod runtime;
 mod show;
 mod simulate;
+mod sure;
 mod sweep;
 mod title;
 

@@ -28,5 +28,6 @@ mod simulating;
 mod starting;
 mod stopping;
 mod token_counts;
+mod verdicts;
 mod version_1;
 mod watching;
