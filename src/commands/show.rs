@@ -138,8 +138,8 @@ impl Show {
         let Some(forecast) = &mut state.forecast else { return };
         forecast.begin(visits);
         if runs > 0 {
-            self.progress.say(&match forecast.left() {
-                Some(left) => format!("  time: {}", time_words(left, at_most)),
+            self.progress.say(&match forecast.left().and_then(|left| time_words(left, at_most)) {
+                Some(words) => format!("  time: {words}"),
                 None => "  time: known when the first run is over".to_owned(),
             });
         }
@@ -151,7 +151,8 @@ impl Show {
             return;
         }
         let left = state.forecast.as_ref().and_then(Forecast::left);
-        let time = left.map(|left| format!(", {} left", time_words(left, state.at_most)));
+        let words = left.and_then(|left| time_words(left, state.at_most));
+        let time = words.map(|words| format!(", {words} left"));
         let most = if state.at_most { "at most " } else { "" };
         self.progress.say(&format!("{closed} of {most}{all} runs{}", time.unwrap_or_default()));
     }
@@ -240,8 +241,8 @@ pub fn plan_lines(plan: &Plan, visits: &[Visit]) -> Vec<String> {
     lines
 }
 
-/// `about 12 min`, `at least 40 s`, and `at most 12 min` where rounds may be enough before.
-fn time_words(left: Left, at_most: bool) -> String {
+/// `about 12 min`, `at least 40 s`; where rounds may be enough before, `at most about 12 min`, and nothing of a part.
+fn time_words(left: Left, at_most: bool) -> Option<String> {
     let seconds = left.time.as_secs_f64();
     let words = match seconds {
         under if under < 90.0 => format!("{:.0} s", seconds.ceil()),
@@ -249,10 +250,10 @@ fn time_words(left: Left, at_most: bool) -> String {
         _ => format!("{:.1} h", seconds / 3600.0),
     };
     match (left.whole, at_most) {
-        (true, true) => format!("at most about {words}"),
-        (true, false) => format!("about {words}"),
-        (false, true) => format!("not known, {words} for a part of it"),
-        (false, false) => format!("at least {words}"),
+        (true, true) => Some(format!("at most about {words}")),
+        (true, false) => Some(format!("about {words}")),
+        (false, true) => None,
+        (false, false) => Some(format!("at least {words}")),
     }
 }
 
