@@ -1,8 +1,11 @@
 //! What may be typed, a file a help heading: clap types, no logic, no I/O.
 
 mod calibrate;
+mod check;
 mod goals;
 mod output;
+mod report;
+mod schema;
 mod servers;
 mod simulate;
 mod traffic;
@@ -13,8 +16,11 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use calibrate::CalibrateArgs;
+pub use check::CheckArgs;
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
+pub use report::{ReportArgs, TtftArg, WindowArg};
+pub use schema::{SchemaArgs, SchemaOf};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
@@ -101,8 +107,38 @@ Each backend is launched once a round, and all loads are played on that launch."
 Examples:
   harness report results
   harness report results/compare_20260201_143000
-  harness report results/vllm_20260201_143000_records.jsonl.zst")]
+  harness report results/vllm_20260201_143000_records.jsonl.zst
+
+Another report of the same records, in a directory of its own:
+  harness report results/compare_20260201_143000 --window 10s..60s --output cut
+  harness report results --ttft first-event --baseline sglang --output other
+Several results side by side, NOT PAIRED:
+  harness report monday/ tuesday/ --output both")]
     Report(ReportArgs),
+    /// Tell whether a result is worse than an earlier one, for CI
+    #[command(after_help = "\
+Examples:
+  harness check results/compare_20260202_143000 \\
+    --baseline results/compare_20260201_143000
+  harness check new.json --baseline main/comparison.json \\
+    --max-regression ttft_p99=10%,output_tps=5%,error_rate=0.5
+  harness check now/ --baseline then/ --label tuned=vllm --junit check.xml
+  harness check now/ --baseline then/ --strict --github
+
+A regression exceeds its limit and is real: Welch's t on the logarithms of the
+rounds' values, Holm over all checked figures. That takes three rounds or more
+on each side (compare --rounds 5). With fewer nothing is shown: the exit code
+is 0 and the output says CANNOT TELL; with --strict it is 1.
+Exit codes: 0 no regression was shown; 1 a regression; 2 something could not
+be checked (another model, load or machine, a label or value that is missing).")]
+    Check(CheckArgs),
+    /// Print the JSON Schema of plan and results
+    #[command(after_help = "\
+Examples:
+  harness schema run > run.schema.json
+  harness schema comparison
+  harness schema                        the names of all of them")]
+    Schema(SchemaArgs),
     /// Put an engine into an environment of its own, or fetch the model to try
     #[command(after_help = "\
 Examples:
@@ -149,6 +185,8 @@ impl Command {
             Command::Bench(args) => Some(&mut args.output),
             Command::Sweep(args) => Some(&mut args.output),
             Command::Report(_)
+            | Command::Check(_)
+            | Command::Schema(_)
             | Command::Install(_)
             | Command::Doctor(_)
             | Command::Simulate(_)
@@ -262,14 +300,6 @@ pub struct BenchArgs {
     pub output: OutputArgs,
 }
 
-/// `report`.
-#[derive(Debug, Args)]
-pub struct ReportArgs {
-    /// Result directories, comparison directories, run or records files
-    #[arg(value_name = "RESULTS", required = true)]
-    pub results: Vec<PathBuf>,
-}
-
 /// A build of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum From {
@@ -308,8 +338,11 @@ pub struct DoctorArgs {
 /// The command line with `HARNESS_…` environment variables for every flag.
 pub fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
+        // HARNESS_OUTPUT is where results go, and must not send a report of them elsewhere.
+        let is_report = subcommand.get_name() == "report";
         subcommand.mut_args(|arg| match arg.get_long() {
             Some("help") | Some("version") | None => arg,
+            Some(_) if is_report => arg,
             Some(long) => {
                 let name = format!("HARNESS_{}", long.to_uppercase().replace('-', "_"));
                 arg.env(name).hide_env(true)

@@ -32,11 +32,11 @@ pub struct Style {
 }
 
 impl Style {
-    fn columns(self) -> usize {
+    pub(super) fn columns(self) -> usize {
         self.width.max(40)
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         if self.colour { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }

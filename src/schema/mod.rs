@@ -4,6 +4,7 @@
 
 pub mod calibration;
 pub mod caveat;
+pub mod check;
 pub mod client_figures;
 pub mod comparison;
 pub mod curves;
@@ -20,6 +21,7 @@ pub mod objective;
 pub mod plan;
 pub mod record;
 pub mod refusal;
+pub mod report_settings;
 pub mod request_figures;
 pub mod run_key;
 pub mod sample;

@@ -57,7 +57,7 @@ fn what_is_no_objective_or_no_price_is_refused_before_anything_is_sent() {
         (["--slo", "ttft_p99=500"], "write 500ms or 10s"),
         (["--price-per-hour", "other=2"], "known are server"),
     ] {
-        let mut engine = Engine::start(&[]);
+        let engine = Engine::start(&[]);
         let argv = [&["bench", "--url", &engine.url][..], &flags, &TRAFFIC].concat();
         place.run(&argv).expect(2).says(&[said]);
         assert_eq!(engine.asked("POST /v1/chat/completions"), 0);

@@ -8,8 +8,10 @@ mod distributions;
 mod exactness;
 mod figures;
 mod goodput;
+mod otherwise;
 mod paces;
 mod properties;
+mod regressing;
 mod verdicts;
 mod windows;
 
