@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget, Group, Over};
+use crate::schema::figure::metric;
 use crate::schema::plan::Plan;
 use crate::schema::summary::RunSummary;
 use crate::schema::target::Target;
 
+use super::fairness::answers::LENGTHS_PCT;
+use super::fairness::{fairness, reasons};
 use super::groups::groups;
+use super::sound::takes_part;
 
-/// Mean output lengths may differ by so much, %.
-const LENGTHS_PCT: f64 = 2.0;
 /// The precision of a model that does not say.
 const UNKNOWN: &str = "unknown";
 
@@ -27,19 +29,43 @@ pub struct ComparisonInput<'a> {
 /// Puts runs side by side, in the order of play.
 pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison {
     let plan = input.plan;
-    let groups = groups(plan, &runs);
+    let mut groups = groups(plan, &runs);
+    keep_comparable_bests(plan, &runs, &mut groups);
     Comparison {
         run_id: plan.run_id.clone(),
         loads: plan.loads.clone(),
         caveats: caveats(&plan.targets, &groups, &runs),
         baseline: None,
         pairs: Vec::new(),
-        fairness: None,
+        fairness: fairness(plan, &runs),
         limits: Vec::new(),
         groups,
         failed: input.failed.to_vec(),
         skipped: plan.skipped.clone(),
         runs,
+    }
+}
+
+/// A group that may not be held against every other one which has the figure is the best of nothing. Groups that did
+/// not do the work take no part in it.
+fn keep_comparable_bests(plan: &Plan, runs: &[RunSummary], groups: &mut [Group]) {
+    let is_sound = |group: &&Group| runs.iter().any(|run| group.runs.contains(&run.key) && takes_part(run));
+    let others: Vec<(String, u32, BTreeSet<String>)> = groups
+        .iter()
+        .filter(is_sound)
+        .map(|group| (group.label.clone(), group.point, group.estimates.keys().cloned().collect()))
+        .collect();
+    for group in groups.iter_mut().filter(|group| !group.best.is_empty()) {
+        let apart = others.iter().filter(|(label, point, _)| {
+            *point == group.point
+                && *label != group.label
+                && !reasons(plan, runs, &group.label, label, *point).is_empty()
+        });
+        for (_, _, figures) in apart {
+            group.best.retain(|name, statistic| {
+                metric(name).is_none_or(|metric| !figures.contains(&metric.column(*statistic)))
+            });
+        }
     }
 }
 

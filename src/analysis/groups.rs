@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Estimate, Group, Over};
 use crate::schema::figure::{Better, METRICS, Metric, Shape, Statistic};
 use crate::schema::plan::Plan;
 use crate::schema::summary::RunSummary;
+
+use super::sound::takes_part;
 
 /// The groups of a plan that have a run: points in their order, labels in the order of the plan's targets.
 pub fn groups(plan: &Plan, runs: &[RunSummary]) -> Vec<Group> {
@@ -51,13 +52,6 @@ fn group(label: &str, point: u32, runs: &[&RunSummary]) -> Option<(Group, bool)>
     let runs = runs.iter().map(|run| run.key.clone()).collect();
     let group = Group { label: label.to_owned(), point, runs, over, estimates, best: BTreeMap::new() };
     Some((group, !sound.is_empty()))
-}
-
-/// A run that completed nothing, did not reach its end or failed over 1 % of its requests did not do the
-/// same work.
-fn takes_part(run: &RunSummary) -> bool {
-    let fails = run.caveats.iter().any(|caveat| matches!(caveat, Caveat::Failures { .. }));
-    run.requests.completed > 0 && run.partial.is_none() && !fails
 }
 
 /// One value a round, the median of its repeats; of a single round one a repeat.

@@ -25,6 +25,7 @@ mod fixture;
 pub mod forecast;
 mod measure;
 mod missing;
+mod probe_set;
 mod rebuild;
 mod record;
 mod reports;

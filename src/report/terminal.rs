@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::caveat;
 use super::client;
+use super::fairness;
 use super::missing;
 use super::number::{fixed, one_line, wrap};
 use super::rows::{self, Column, Row, View, rows, value};
@@ -137,8 +138,22 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
         }
     }
     lines.extend(without_result(comparison, style));
+    lines.extend(levelled(comparison, style));
     lines.extend(caveats(comparison, style));
     finish(lines)
+}
+
+/// What is not level between the backends, and a line for what is.
+fn levelled(comparison: &Comparison, style: Style) -> Vec<String> {
+    let rows = fairness::lines(comparison);
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new(), style.bold("Fairness:")];
+    for text in rows {
+        lines.extend(wrap(&text, style.columns(), "  - ", "    "));
+    }
+    lines
 }
 
 /// What is to be doubted of runs; empty where nothing is.

@@ -15,6 +15,7 @@ mod folder;
 mod http2;
 mod interrupting;
 mod killing;
+mod levelling;
 mod manners;
 mod outside;
 mod plans;

@@ -7,6 +7,7 @@ mod comparing;
 mod distributions;
 mod exactness;
 mod figures;
+mod levelling;
 mod paces;
 mod properties;
 mod windows;
@@ -39,6 +40,7 @@ fn input(traffic: Traffic) -> SummaryInput {
         started_at: "2026-02-01T14:30:00Z".parse::<Timestamp>().unwrap(),
         ready_s: Some(3.5),
         late_acks: Vec::new(),
+        probes: Vec::new(),
     }
 }
 
