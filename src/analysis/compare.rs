@@ -12,7 +12,8 @@ use crate::schema::target::Target;
 use super::fairness::answers::LENGTHS_PCT;
 use super::fairness::{fairness, reasons};
 use super::groups::groups;
-use super::sound::takes_part;
+use super::side::{sides, takes_part};
+use super::verdicts::{Judged, judge};
 
 /// The precision of a model that does not say.
 const UNKNOWN: &str = "unknown";
@@ -29,14 +30,16 @@ pub struct ComparisonInput<'a> {
 /// Puts runs side by side, in the order of play.
 pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison {
     let plan = input.plan;
-    let mut groups = groups(plan, &runs);
+    let judged = judged(input, &runs);
+    let mut groups = groups(plan, &runs, &judged);
     keep_comparable_bests(plan, &runs, &mut groups);
     Comparison {
         run_id: plan.run_id.clone(),
         loads: plan.loads.clone(),
         caveats: caveats(&plan.targets, &groups, &runs),
-        baseline: None,
-        pairs: Vec::new(),
+        baseline: judged.baseline,
+        pairs: judged.pairs,
+        rule: judged.rule,
         fairness: fairness(plan, &runs),
         limits: Vec::new(),
         groups,
@@ -67,6 +70,13 @@ fn keep_comparable_bests(plan: &Plan, runs: &[RunSummary], groups: &mut [Group])
             });
         }
     }
+}
+
+/// The baseline and the verdicts.
+pub(super) fn judged(input: ComparisonInput<'_>, runs: &[RunSummary]) -> Judged {
+    let plan = input.plan;
+    let barred = |label: &str, baseline: &str, point: u32| reasons(plan, runs, label, baseline, point);
+    judge(plan, &sides(plan, runs), &barred)
 }
 
 fn caveats(targets: &[Target], groups: &[Group], runs: &[RunSummary]) -> Vec<Caveat> {

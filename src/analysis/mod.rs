@@ -6,6 +6,7 @@ mod compare;
 mod distribution;
 mod exactness;
 mod fairness;
+mod goodput;
 mod groups;
 mod merged;
 mod metrics;
@@ -13,12 +14,19 @@ mod nagle;
 mod oddities;
 mod pace;
 mod planned;
+pub mod ratio;
+mod regression;
+mod rule;
+pub mod sequential;
 mod series;
 mod served_alone;
-mod sound;
+mod side;
+pub mod student;
 mod summarize;
+mod sure;
 mod timeline;
 mod tokens;
+mod verdicts;
 mod window;
 
 #[cfg(test)]
@@ -30,8 +38,10 @@ pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_
 pub use fairness::reasons;
 pub use nagle::waited;
 pub use planned::plan_caveats;
+pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use series::{MOST_POINTS, series};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
+pub use sure::{Standing, State, Sureness, sureness};
 
 /// A part of a whole, %; 0 of nothing.
 fn percent_of(part: u64, whole: u64) -> f64 {

@@ -8,6 +8,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::fairness::ProbeReply;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
+use crate::schema::objective::Objective;
 use crate::schema::plan::RunKey;
 use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::summary::{
@@ -18,6 +19,7 @@ use crate::schema::unit::Phase;
 
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
+use super::goodput::{Goodput, judged};
 use super::metrics::Metrics;
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
@@ -53,6 +55,10 @@ pub struct SummaryInput {
     pub late_acks: Vec<LateAck>,
     /// What the server made of the probe set.
     pub probes: Vec<ProbeReply>,
+    /// What the user wants of a server.
+    pub objectives: Vec<Objective>,
+    /// What its machine costs an hour.
+    pub price_per_hour: Option<f64>,
 }
 
 impl SummaryInput {
@@ -82,6 +88,8 @@ impl SummaryInput {
             ready_s: header.ready_s,
             late_acks: header.late_acks.clone(),
             probes: header.probes.clone(),
+            objectives: header.plan.objectives.clone(),
+            price_per_hour: header.plan.prices_per_hour.get(&header.key.label).copied(),
         })
     }
 }
@@ -148,6 +156,7 @@ pub struct Summarizer {
     short: u64,
     oddities: Oddities,
     late_acks: LateAcks,
+    goodput: Goodput,
 }
 
 impl Summarizer {
@@ -159,6 +168,7 @@ impl Summarizer {
         input.late_acks.iter().for_each(|late| late_acks.add(late));
         Summarizer {
             window: Window::new(open_loop, concurrency),
+            goodput: Goodput::new(&input.objectives),
             input,
             requests: RequestCounts::default(),
             warmup: RequestCounts::default(),
@@ -202,6 +212,7 @@ impl Summarizer {
             self.metrics.add(record);
             self.tokens.add(record, &counts);
             self.paces.add(record, &counts);
+            self.goodput.add(record);
         }
     }
 
@@ -218,13 +229,15 @@ impl Summarizer {
         }
         let whole = self.window.whole();
         let chunk_difference_pct = self.tokens.chunk_difference_pct();
+        let withheld = self.paces.withheld(self.tokens.contrary_ends());
         let totals = RunTotals {
             requests: self.requests,
             prompt_tokens: self.tokens.prompt(),
             output_tokens: self.tokens.output(),
             window_s: whole.map_or(0.0, Whole::duration_s),
+            good: self.goodput.good(withheld.is_none()),
+            price_per_hour: self.input.price_per_hour,
         };
-        let withheld = self.paces.withheld(self.tokens.contrary_ends());
         let metrics = self.metrics.finish(&totals, withheld.is_none());
         let median = |name: &str| match metrics.get(name) {
             Some(MetricValue::Distribution(distribution)) => Some(distribution),
@@ -245,7 +258,9 @@ impl Summarizer {
             short: if self.input.ignore_eos { self.short } else { 0 },
             oddities: self.oddities,
         };
+        let objectives = judged(&self.input.objectives, &metrics);
         let mut summary = blank(self.input, whole, finish.partial);
+        summary.objectives = objectives;
         summary.requests = totals.requests;
         summary.first_failures = self.first_failures;
         summary.warmup = self.warmup;
@@ -292,6 +307,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),
+        objectives: Vec::new(),
         caveats: Vec::<Caveat>::new(),
     }
 }

@@ -16,9 +16,11 @@ use crate::schema::plan::{Plan, RunKey};
 use crate::schema::refusal::{refuse, with_cures};
 
 mod calibrate;
+mod check;
 mod closed;
 mod derive;
 mod event;
+mod facts;
 mod failure;
 #[cfg(test)]
 mod fixture;
@@ -34,9 +36,11 @@ mod rows;
 mod sample;
 mod serve;
 mod session;
+mod side;
 mod visits;
 
 pub use calibrate::calibrate;
+pub use check::{Asked, LabelPair, check};
 pub use event::{Event, Listener};
 pub use failure::Failure;
 pub use rebuild::rebuild;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gateway::Gateway;
 use super::token_counts::CountFault;
 
 /// A doubt about a result, typed so that reports and `--strict` can act on it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Caveat {
     /// A pretend engine answered, not the real one.
@@ -189,7 +190,7 @@ pub enum Caveat {
 }
 
 /// A count that cannot be, with what speaks against it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ImpossibleCount {
     /// What is wrong with it.
     pub fault: CountFault,

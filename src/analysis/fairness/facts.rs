@@ -5,7 +5,7 @@ use crate::schema::plan::Plan;
 use crate::schema::summary::RunSummary;
 use crate::schema::target::{NotLevel, Target};
 
-use crate::analysis::sound::takes_part;
+use crate::analysis::side::takes_part;
 
 /// What is known of one label at one point.
 pub(super) struct Facts<'a> {

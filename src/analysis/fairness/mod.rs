@@ -39,7 +39,8 @@ pub fn reasons(plan: &Plan, runs: &[RunSummary], label: &str, baseline: &str, po
     let (Some(own), Some(others)) = (of(label), of(baseline)) else { return Vec::new() };
     let held = checks().map(|check| (check.what, hold(plan, check, &own, &others)));
     held.filter(|(_, held)| held.finding == Finding::NotComparable)
-        .map(|(what, held)| format!("{what}: {}", held.why))
+        // What to do about it stands in the table.
+        .map(|(what, held)| format!("{what}: {}", held.why.split(". ").next().unwrap_or_default()))
         .collect()
 }
 

@@ -4,7 +4,7 @@ use crate::schema::fairness::row;
 use crate::schema::gateway::Gateway;
 
 use crate::analysis::caveats::cached_pct;
-use crate::analysis::sound::takes_part;
+use crate::analysis::side::takes_part;
 
 use super::answers;
 use super::facts::{Check, Facts, Held};

@@ -1,6 +1,6 @@
 //! The levelling table: what is level, what differs, and what forbids a ratio.
 
-use super::comparing::{best, compared, compared_with, run, target};
+use super::comparing::{best, compared, compared_with, plan, run, target};
 use super::*;
 use crate::schema::comparison::Comparison;
 use crate::schema::fairness::{FairnessMode, FairnessRow, Finding, ProbeReply};
@@ -225,7 +225,7 @@ fn the_reasons_of_a_pair_are_those_of_its_own_rows() {
     };
     let runs = vec![run("one", 100, 50), run("two", 150, 50), long("long")];
     let targets = ["one", "two", "long"].map(|label| target(label, vec![]));
-    let plan = super::comparing::plan(targets.into());
+    let plan = plan(targets.into());
     let reasons = |label, baseline| crate::analysis::reasons(&plan, &runs, label, baseline, 1);
     assert_eq!(reasons("two", "one"), Vec::<String>::new());
     assert_eq!(reasons("long", "one").len(), 1);

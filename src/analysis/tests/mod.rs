@@ -7,9 +7,12 @@ mod comparing;
 mod distributions;
 mod exactness;
 mod figures;
+mod goodput;
 mod levelling;
 mod paces;
 mod properties;
+mod regressing;
+mod verdicts;
 mod windows;
 
 use jiff::Timestamp;
@@ -41,6 +44,8 @@ fn input(traffic: Traffic) -> SummaryInput {
         ready_s: Some(3.5),
         late_acks: Vec::new(),
         probes: Vec::new(),
+        objectives: Vec::new(),
+        price_per_hour: None,
     }
 }
 
