@@ -38,6 +38,7 @@ mod sample;
 mod serve;
 mod session;
 mod side;
+mod trend;
 mod visits;
 
 pub use calibrate::calibrate;
@@ -50,6 +51,7 @@ pub use record::LiveTtft;
 pub use resume::{ClosedOnDisk, closed_on_disk, make_room};
 pub use rows::summary_file;
 pub use session::Session;
+pub use trend::trend;
 pub use visits::{Visit, visits};
 
 use closed::Closed;

@@ -31,5 +31,6 @@ mod simulating;
 mod starting;
 mod stopping;
 mod token_counts;
+mod trending;
 mod version_1;
 mod watching;

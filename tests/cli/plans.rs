@@ -182,7 +182,10 @@ fn a_group_holds_the_median_over_its_rounds_with_the_range_that_was_seen() {
             let interval = estimate.as_object_mut().unwrap().remove("interval").unwrap();
             assert_eq!(estimate, expected, "{label} {column}");
             let [from, to] = ["low", "high"].map(|end| interval[end].as_f64().unwrap());
-            assert!(from < low && high < to, "95 % over three rounds is wider than what was seen: {interval}");
+            assert!(
+                from < low && high < to,
+                "95 % over three rounds is wider than what was seen: {interval}"
+            );
         }
     }
 }
