@@ -9,6 +9,7 @@ use crate::schema::plan::Plan;
 use crate::schema::summary::RunSummary;
 use crate::schema::target::Target;
 
+use super::first_round;
 use super::groups::groups;
 use super::side::sides;
 use super::verdicts::{Judged, judge};
@@ -35,7 +36,7 @@ pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison 
     Comparison {
         run_id: plan.run_id.clone(),
         loads: plan.loads.clone(),
-        caveats: caveats(&plan.targets, &groups, &runs),
+        caveats: caveats(plan, &groups, &runs),
         baseline: judged.baseline,
         pairs: judged.pairs,
         rule: judged.rule,
@@ -70,7 +71,7 @@ fn not_comparable(plan: &Plan, runs: &[RunSummary], label: &str, baseline: &str)
     why.into_iter().collect()
 }
 
-fn caveats(targets: &[Target], groups: &[Group], runs: &[RunSummary]) -> Vec<Caveat> {
+fn caveats(plan: &Plan, groups: &[Group], runs: &[RunSummary]) -> Vec<Caveat> {
     let mut caveats = Vec::new();
     if !groups.is_empty() && groups.iter().all(|group| group.over == Over::Run) {
         caveats.push(Caveat::SingleRun);
@@ -81,7 +82,8 @@ fn caveats(targets: &[Target], groups: &[Group], runs: &[RunSummary]) -> Vec<Cav
     let at = |point: &u32| runs.iter().filter(|run| run.key.point == *point).collect::<Vec<_>>();
     caveats.extend(points.iter().find_map(|point| prompt_tokens(&at(point))));
     caveats.extend(points.iter().find_map(|point| lengths(&at(point))));
-    caveats.extend(not_level(targets, runs));
+    caveats.extend(not_level(&plan.targets, runs));
+    caveats.extend(sides(plan, runs).iter().filter_map(first_round::caveat));
     caveats
 }
 

@@ -3,8 +3,10 @@
 mod caveats;
 mod client;
 mod compare;
+mod course;
 mod distribution;
 mod exactness;
+mod first_round;
 mod goodput;
 mod groups;
 mod merged;

@@ -26,7 +26,7 @@ pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
 pub use trend::TrendArgs;
-pub use units::{CountOrSeconds, count_or_seconds, seconds};
+pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
 /// and can you trust it?
@@ -64,6 +64,8 @@ Examples:
 
 Three launches of each backend, in alternating order, with two runs on each:
   harness compare --backend all --rounds 3 --repeats 2
+As many rounds as it takes to tell them apart, or within 5 % of each other:
+  harness compare --backend all --until-sure 5%
 What an interrupted comparison left to play:
   harness compare --resume results/compare_20260201_143000
 Pretend engines, with nothing to install:
@@ -271,6 +273,13 @@ pub struct RunsArgs {
     /// Hold the others against this backend [default: the best by output TPS]
     #[arg(long, value_name = "LABEL")]
     pub baseline: Option<String>,
+    /// Play rounds until every backend is shown to differ from the baseline, or to be within so many %, in output TPS
+    /// and TTFT p50. It looks after each round from the third on, with bounds that allow for that
+    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "rounds")]
+    pub until_sure: Option<f64>,
+    /// The most rounds of --until-sure
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(3..=60))]
+    pub rounds_max: u32,
     /// What is wanted of a server.
     #[command(flatten)]
     pub goals: GoalArgs,

@@ -25,6 +25,7 @@ mod runtime;
 mod schema;
 mod show;
 mod simulate;
+mod sure;
 mod sweep;
 mod title;
 mod trend;

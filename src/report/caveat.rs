@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::number::{NONE, compact, count};
 use crate::schema::caveat::{Caveat, ImpossibleCount};
 use crate::schema::comparison::Comparison;
+use crate::schema::figure;
 use crate::schema::gateway::Gateway;
 use crate::schema::report_settings::{TtftOf, WindowOf};
 use crate::schema::token_counts::CountFault;
@@ -181,6 +182,20 @@ pub fn sentence(caveat: &Caveat) -> String {
              once. Set TCP_NODELAY at the server.",
             requests_of(*requests)
         ),
+        Caveat::Drift { metric, change_pct } => format!(
+            "{} {} by {} from the beginning of the run to its end, so a mean over it depends on how long it is. Where a \
+             queue grows, the load is more than the server carries: lower it. Else warm up longer (--warmup 60s), and \
+             look at clocks and heat.",
+            metric_title(metric),
+            if *change_pct > 0.0 { "rises" } else { "falls" },
+            percent(change_pct.abs())
+        ),
+        Caveat::FirstRoundDiffers { label, point: _, figure, change_pct } => format!(
+            "The first round of {label} differs from its others ({figure} {}{}): compilation, cold caches or clocks that \
+             had yet to settle. Warm up longer (--warmup 60s), or play a round first that you throw away.",
+            if *change_pct > 0.0 { "+" } else { "−" },
+            percent(change_pct.abs())
+        ),
         Caveat::BeyondCalibration { what } => format!(
             "The load lies beyond what harness calibrate found this client exact for on this machine ({what}): its own \
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
@@ -237,6 +252,11 @@ pub fn short(caveat: &Caveat) -> String {
         }
         Caveat::PassedOver { events, .. } => format!("{} passed over", events_of(*events)),
         Caveat::NagleOn { .. } => "Nagle on: ordinary clients wait up to 40 ms more".to_owned(),
+        Caveat::Drift { metric, change_pct } => {
+            let way = if *change_pct > 0.0 { "rises" } else { "falls" };
+            format!("{} {way} by {} within the run", metric_title(metric), percent(change_pct.abs()))
+        }
+        Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
     }
 }
@@ -290,6 +310,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
+        C::Drift { .. } | C::FirstRoundDiffers { .. } => false,
     }
 }
 
@@ -313,6 +334,7 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => 0.0,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::ClientLimited { .. } => 0.0,
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
+        C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
     }
 }
@@ -422,6 +444,11 @@ fn impossible(count_told: &ImpossibleCount) -> String {
             format!("{told} tokens told by a gateway that counts itself, {events} events")
         }
     }
+}
+
+/// `TTFT` of `ttft_ms`.
+fn metric_title(name: &str) -> &str {
+    figure::metric(name).map_or(name, |metric| metric.title)
 }
 
 fn percent(value: f64) -> String {

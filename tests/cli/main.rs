@@ -32,5 +32,6 @@ mod starting;
 mod stopping;
 mod token_counts;
 mod trending;
+mod verdicts;
 mod version_1;
 mod watching;
