@@ -110,6 +110,11 @@ fn result(page: &mut Page, comparison: &Comparison) {
         point_result(page, comparison, view);
         verdict_rows(page, comparison, *point);
     }
+    let bands = verdicts::bands(comparison);
+    if !bands.is_empty() {
+        page.paragraph(verdicts::BANDS_HEAD);
+        page.list(bands.iter().map(|text| escaped(text)));
+    }
     page.paragraph(&verdicts::legend(comparison).map(|text| escaped(&text)).unwrap_or_default());
 }
 

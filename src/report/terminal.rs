@@ -177,6 +177,13 @@ fn verdict_lines(comparison: &Comparison, style: Style) -> Vec<String> {
         }
         lines.extend(verdict_table(&rows, style));
     }
+    let bands = verdicts::bands(comparison);
+    if !bands.is_empty() {
+        lines.push(String::new());
+        lines.extend(wrap(verdicts::BANDS_HEAD, style.columns(), "", "  "));
+        lines.extend(bands.iter().flat_map(|text| wrap(text, style.columns(), "  ", "    ")));
+        return lines;
+    }
     let legend = verdicts::legend(comparison).filter(|_| !lines.is_empty());
     lines.extend(legend.iter().flat_map(|text| wrap(text, style.columns(), "", "  ")));
     lines

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
-use super::fixture::{comparison, empty, file, four, rounds, run, skipped, sweep};
+use super::fixture::{RULE, comparison, empty, file, four, rounds, run, skipped, sweep};
 use super::markdown::report_md;
 use super::terminal::{Style, comparison_table, run_block};
 use crate::schema::caveat::Caveat;
@@ -12,6 +12,7 @@ use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::figure;
 use crate::schema::record::FailureKind;
 use crate::schema::summary::{MetricValue, RunSummary};
+use crate::schema::verdict::Interval;
 
 const PLAIN: Style = Style { width: 80, colour: false };
 
@@ -358,6 +359,17 @@ fn several_rounds_have_their_range_under_the_median_and_one_caveat_for_all_runs(
       - llamacpp, vllm: Only 18 requests completed, too few for a p99: it says
         little more than the slowest one. Raise --requests or --duration.
     "##);
+}
+
+#[test]
+fn below_three_rounds_blocks_within_a_run_stand_as_what_they_are() {
+    let mut runs = vec![run("a", 1.0), run("b", 2.0)];
+    runs[0].bands = [(figure::OUTPUT_TPS.to_owned(), Interval { low: 330.0, high: 351.0 })].into();
+    let text = comparison_table(&comparison(runs.clone()), PLAIN);
+    assert!(text.contains("Within each run, by moving blocks (descriptive"), "{text}");
+    assert!(text.contains("\n  a: output TPS 343 (330–351) tok/s\n"), "{text}");
+    let judged = Comparison { rule: Some(RULE), ..comparison(runs) };
+    assert!(!comparison_table(&judged, PLAIN).contains("descriptive"), "a verdict needs no band");
 }
 
 #[test]
