@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::schema::caveat::Caveat;
+use crate::schema::fairness::ProbeReply;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::objective::Objective;
@@ -53,6 +54,8 @@ pub struct SummaryInput {
     pub ready_s: Option<f64>,
     /// What came of acknowledging the probes' answers late.
     pub late_acks: Vec<LateAck>,
+    /// What the server made of the probe set.
+    pub probes: Vec<ProbeReply>,
     /// What the user wants of a server.
     pub objectives: Vec<Objective>,
     /// What its machine costs an hour.
@@ -85,6 +88,7 @@ impl SummaryInput {
             started_at: header.started_at,
             ready_s: header.ready_s,
             late_acks: header.late_acks.clone(),
+            probes: header.probes.clone(),
             objectives: header.plan.objectives.clone(),
             price_per_hour: header.plan.prices_per_hour.get(&header.key.label).copied(),
         })
@@ -310,6 +314,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         bands: BTreeMap::new(),
         client: ClientStats::default(),
         server: None,
+        probes: input.probes,
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),

@@ -13,7 +13,7 @@ mod units;
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
@@ -256,6 +256,10 @@ pub struct RunsArgs {
     /// Play each load N times in every round
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeats: u32,
+    /// Where servers did not get the same work: strict gives no ratio and exits 1, warn gives no ratio, off
+    /// sends no probe set before the load and forbids nothing
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = FairnessArg::Warn)]
+    pub fairness: FairnessArg,
     /// Hold the others against this backend [default: the best by output TPS]
     #[arg(long, value_name = "LABEL")]
     pub baseline: Option<String>,
@@ -271,6 +275,17 @@ pub struct RunsArgs {
     pub goals: GoalArgs,
 }
 
+/// What is done where servers are not level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FairnessArg {
+    /// No ratio, and exit code 1
+    Strict,
+    /// No ratio
+    Warn,
+    /// No probe set; nothing forbids a ratio
+    Off,
+}
+
 /// `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
@@ -283,7 +298,7 @@ pub struct BenchArgs {
     /// The model to ask for [default: the first that /v1/models lists and that generates text by its name]
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     pub model: Option<String>,
-    /// Send one request first, to see that the server generates
+    /// Send requests first, to see that the server generates, and how it counts and answers the probe set
     #[arg(long)]
     pub probe: bool,
     /// Directory of backend YAML files that come before the built-in ones

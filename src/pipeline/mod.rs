@@ -29,6 +29,7 @@ mod measure;
 mod merged_plan;
 mod missing;
 mod other_report;
+mod probe_set;
 mod rebuild;
 mod record;
 mod reports;

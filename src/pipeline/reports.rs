@@ -88,7 +88,7 @@ fn write_plots(plots: &Path, specs: &[ChartSpec]) -> anyhow::Result<()> {
 }
 
 fn write_page(path: &Path, file: &ComparisonFile, charts: &[ChartSpec]) -> anyhow::Result<()> {
-    let page = html::report_html(&PageInput { file, charts, answer: &[] })?;
+    let page = html::report_html(&PageInput { file, charts })?;
     results::write_atomic(path, page.as_bytes())
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::fairness;
 use super::number::{NONE, compact, count};
 use crate::schema::caveat::{Caveat, ImpossibleCount};
 use crate::schema::comparison::Comparison;
@@ -45,7 +46,7 @@ pub fn sentence(caveat: &Caveat) -> String {
             listed(by_label, |tokens| compact(*tokens))
         ),
         Caveat::PromptTokensDiffer { by_label } => format!(
-            "NOT COMPARABLE: the same prompts have different token counts ({}), so the servers do not do the same \
+            "The same prompts have different token counts ({}), so the servers do not do quite the same \
              work. Another chat template, BOS rule or tokenizer is in use: check that all serve the same model.",
             listed(by_label, |tokens| count(*tokens))
         ),
@@ -225,7 +226,7 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::LengthsUnequal { by_label } => {
             format!("lengths differ (mean output tokens {})", listed(by_label, |tokens| compact(*tokens)))
         }
-        Caveat::PromptTokensDiffer { .. } => "NOT COMPARABLE: prompt token counts differ".to_owned(),
+        Caveat::PromptTokensDiffer { .. } => "prompt token counts differ".to_owned(),
         Caveat::NotLevel { label, what } => format!("{label} not level ({what})"),
         Caveat::TokensEstimated { .. } => "tokens estimated from chunks".to_owned(),
         Caveat::PaceWithheld { .. } => "TPOT, ITL and TPS a user withheld".to_owned(),
@@ -265,7 +266,9 @@ pub fn short(caveat: &Caveat) -> String {
 /// Of several runs of one label that bear the same kind of doubt the worst one's words stand for all. Where the
 /// cure is at the client, so do those of the worst label.
 pub fn collected(comparison: &Comparison, words: fn(&Caveat) -> String) -> Vec<String> {
-    let mut lines: Vec<String> = comparison.caveats.iter().map(words).collect();
+    // What the levelling table says is not said twice.
+    let own = comparison.caveats.iter().filter(|caveat| !fairness::tells(comparison, caveat));
+    let mut lines: Vec<String> = own.map(words).collect();
     let mut shared: Vec<Shared<'_>> = Vec::new();
     for doubt in doubts_of_runs(comparison) {
         let same = |known: &&mut Shared<'_>| {

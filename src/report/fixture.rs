@@ -85,6 +85,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
             ..ClientStats::default()
         },
         server: None,
+        probes: Vec::new(),
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),

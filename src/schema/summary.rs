@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
 pub use super::distribution::{Distribution, MetricValue};
+use super::fairness::ProbeReply;
 use super::gateway::Gateway;
 use super::objective::Judged;
 use super::plan::RunKey;
@@ -69,9 +70,12 @@ pub struct RunSummary {
     pub bands: BTreeMap<String, Interval>,
     /// The client's own figures.
     pub client: ClientStats,
-    /// What the server counted itself over the run, warm-up and readiness included.
+    /// What the server counted itself over the run, warm-up included; readiness too where no probe set was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerCounts>,
+    /// What the server made of the probe set before the load; empty where none was sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeReply>,
     /// Whether the server leaves Nagle's algorithm on; none where nothing told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nagle: Option<Nagle>,

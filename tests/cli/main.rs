@@ -16,6 +16,7 @@ mod folder;
 mod http2;
 mod interrupting;
 mod killing;
+mod levelling;
 mod manners;
 mod objectives;
 mod other_reports;

@@ -27,6 +27,8 @@ function compact(value) {
   if (exponent >= 2) return (value < 0 ? "-" : "") + grouped(String(Math.round(Math.abs(value))));
   return value.toFixed(2 - exponent);
 }
+/* A count is shown whole. */
+const exact = (value) => Number.isInteger(value) && Math.abs(value) < 1e9 ? grouped(String(value)) : compact(value);
 function tickText(value) {
   const size = Math.abs(value);
   if (size >= 1e15 || (size > 0 && size < 1e-4)) return value.toExponential(0).replace("+", "");
@@ -230,10 +232,17 @@ function paintMark(context, place, mark, panel, ratio) {
   }
 }
 
+function axisTitle(axis) {
+  const head = make("p", "title", axisWords(axis));
+  head.append(make("span", "better", betterWords(axis)));
+  return head;
+}
+
 /* The range of a scale, from the spec. */
 function rangeOf(scale) { return scale.kind === "log" ? [scale.min, scale.max] : [0, scale.max]; }
 
 function drawPlot(panel, title, into) {
+  into.append(axisTitle(panel.y));
   const box = make("div", "plot");
   into.append(box);
   const scales = { x: panel.x.scale, y: panel.y.scale };
@@ -254,7 +263,8 @@ function drawPlot(panel, title, into) {
   };
   const axisOf = (axis, apart, size) => ({
     scale: axis, side: axis === "x" ? 2 : 3, size, gap: 6, labelGap: 0, labelSize: 22,
-    label: axisWords(panel[axis]) + betterWords(panel[axis]), labelFont: "12px system-ui, sans-serif", font: "12px system-ui, sans-serif",
+    /* The name of the upright axis stands above it, where it can be read. */
+    label: axis === "x" ? axisWords(panel.x) + betterWords(panel.x) : null, labelFont: "12px system-ui, sans-serif", font: "12px system-ui, sans-serif",
     stroke: () => colour("soft"),
     grid: { stroke: () => colour("line"), width: 1 }, ticks: { stroke: () => colour("axis"), width: 1, size: 4 },
     splits: ticks(axis, apart), values: (plot, splits) => splits.map(tickText), filter: (plot, splits) => splits,
@@ -291,9 +301,11 @@ function drawPlot(panel, title, into) {
         const at = plot.valToPos(reference.at, axis, true);
         const across = axis === "y" ? [[area.left, at], [area.left + area.width, at]] : [[at, area.top], [at, area.top + area.height]];
         stroke(context, across, [4, 4], ratio);
+        /* Of lines at the top the name stands below. */
+        const low = axis === "y" && at - area.top < 14 * ratio;
         context.textAlign = "right";
-        context.textBaseline = "bottom";
-        const [x, y] = axis === "y" ? [area.left + area.width - 4 * ratio, at - 2 * ratio] : [at - 4 * ratio, area.top + 14 * ratio];
+        context.textBaseline = low ? "top" : "bottom";
+        const [x, y] = axis === "y" ? [area.left + area.width - 4 * ratio, at + (low ? 3 : -2) * ratio] : [at - 4 * ratio, area.top + 14 * ratio];
         context.fillText(reference.label, x, y);
       }
     }
@@ -323,7 +335,18 @@ function drawPlot(panel, title, into) {
       }
       if (best && (flat || least < 40)) found.push({ mark, point: best, shown: best, distance: least });
     }
-    return found;
+    /* A line with markers on it is one series and one value. */
+    return found.filter((one, place) => !found.some((other, before) => before < place
+      && other.mark.series.label === one.mark.series.label && other.shown[0] === one.shown[0] && other.shown[1] === one.shown[1]));
+  };
+  /* The ends of a band or of whiskers at a point. */
+  const spread = (series, x) => {
+    for (const mark of panel.marks) {
+      if (!mark.series || mark.series.label !== series.label) continue;
+      const ends = pointsOf(mark).find((point) => point.length === 3 && point[0] === x && point.slice(1).every(Number.isFinite));
+      if (ends) return " [" + compact(ends[1]) + ", " + compact(ends[2]) + "]";
+    }
+    return "";
   };
   const hide = () => { tip.hidden = true; dots.forEach((dot) => dot.remove()); dots.length = 0; };
   const show = (plot) => {
@@ -333,11 +356,11 @@ function drawPlot(panel, title, into) {
     const found = nearest(plot, left, top);
     if (!found.length) return "";
     const x = found.reduce((one, other) => (other.distance ?? 0) < (one.distance ?? 0) ? other : one).shown[0];
-    const lines = [[null, panel.x.name + ": " + compact(found.some((one) => one.mark.kind === "steps") ? plot.posToVal(left, "x") : x) + unitOf(panel.x)]];
+    const lines = [[null, panel.x.name + ": " + exact(found.some((one) => one.mark.kind === "steps") ? plot.posToVal(left, "x") : x) + unitOf(panel.x)]];
     for (const { mark, shown, point } of found) {
       /* A cloud's own x may differ from the others'. */
       const own = mark.kind !== "steps" && shown[0] !== x ? " at " + compact(shown[0]) + unitOf(panel.x) : "";
-      lines.push([mark.series, mark.series.label + ": " + compact(shown[1]) + unitOf(panel.y) + own + (shown[2] && typeof shown[2] === "string" ? " " + shown[2] : "")]);
+      lines.push([mark.series, mark.series.label + ": " + compact(shown[1]) + spread(mark.series, shown[0]) + unitOf(panel.y) + own]);
       const [px, py] = [plot.valToPos(point[0], "x"), plot.valToPos(point[1], "y")];
       const dot = make("div", "dot s" + mark.series.style % data.colours);
       dot.style.left = px + "px";
@@ -370,7 +393,7 @@ function drawPlot(panel, title, into) {
       bind: { dblclick: () => () => { whole(); return null; } },
     },
     scales: { x: scaleOf("x"), y: scaleOf("y") },
-    axes: [axisOf("x", 80, 34), axisOf("y", 46, 52)],
+    axes: [axisOf("x", 80, 34), axisOf("y", 46, 50)],
     series: [{}, { show: true, paths: () => null, points: { show: false } }],
     hooks: { draw: [paint], setCursor: [(plot) => { show(plot); }], setScale: [zoomed] },
   }, [full.x, full.y], box);
@@ -431,9 +454,7 @@ function drawBars(panel, into) {
   const max = panel.x.scale.max;
   const rows = panel.y.scale.rows;
   const bars = panel.marks.filter((mark) => Array.isArray(mark.values));
-  const head = make("p", "title", axisWords(panel.x));
-  head.append(make("span", "better", betterWords(panel.x)));
-  into.append(head);
+  into.append(axisTitle(panel.x));
   const box = make("div", "bars");
   const share = (value) => {
     const { kind, min } = panel.x.scale;
@@ -533,8 +554,10 @@ function values(chart, into) {
         if (Array.isArray(mark.values) && panel.y.scale.rows) {
           mark.values.forEach((value, row) => rows.push([panel.y.scale.rows[row].label, mark.name, compact(value)]));
         } else {
+          const same = (other) => other !== mark && other.kind === "line" && mark.kind === "points" && other.series.label === mark.series.label;
+          if (panel.marks.some(same)) continue;
           for (const point of pointsOf(mark)) {
-            rows.push([mark.series ? mark.series.label : "", compact(point[0]), point.slice(1).map((part) => typeof part === "number" ? compact(part) : part).join(" to ")]);
+            rows.push([mark.series ? mark.series.label : "", exact(point[0]), point.slice(1).map((part) => typeof part === "number" ? compact(part) : part).join(" to ")]);
           }
         }
       }
@@ -593,7 +616,6 @@ function controls() {
       box.append(button);
     }
   }
-  box.append(make("span", "hint", "Point at a chart to read it, drag to zoom, double-click for the whole. By keyboard: Tab to a chart, arrows, + − 0."));
 }
 
 /* On paper: light, all unfolded, the charts as wide as the page. */
@@ -605,7 +627,7 @@ addEventListener("beforeprint", () => {
   printing = true;
   root.dataset.theme = "light";
   root.dataset.before = before || "";
-  for (const plot of plots) plot.resize(Math.min(plot.width(), 640));
+  for (const plot of plots) plot.resize(Math.min(plot.width(), 700));
   repaint();
 });
 addEventListener("afterprint", () => {
