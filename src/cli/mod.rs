@@ -249,7 +249,7 @@ pub struct SweepArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Runs")]
 pub struct RunsArgs {
-    /// Launch and measure every backend N times, in alternating order: A B C, then C B A. A server that
+    /// Launch and measure every backend N times, in alternating order: A B C, C B A, C B A, A B C. A server that
     /// already runs is only measured again
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,

@@ -171,7 +171,7 @@ fn simulated(seed: u64, rounds: u32) -> Vec<RunSummary> {
     let blank = run("a", 1, 100.0, 100.0, 100);
     let mut runs = Vec::new();
     for round in 1..=rounds {
-        for label in if round % 2 == 1 { ["a", "b"] } else { ["b", "a"] } {
+        for label in if matches!(round % 4, 2 | 3) { ["b", "a"] } else { ["a", "b"] } {
             level = 0.8 * level + 0.6 * normal();
             let tps = 100.0 * (0.06 * level + 0.02 * normal()).exp();
             let mut one = blank.clone();
