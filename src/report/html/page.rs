@@ -83,14 +83,8 @@ fn heading(input: &PageInput<'_>, title: &str) -> String {
     let (first, rest) = sentences.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     let rest: String = rest.iter().map(|sentence| format!("<li>{}</li>\n", text(sentence))).collect();
     let rest = if rest.is_empty() { rest } else { format!("<ul class=\"more\">\n{rest}</ul>\n") };
-    let simulated = if file.plan.simulated {
-        "<p class=\"warning\"><strong>Simulated.</strong> Pretend engines with invented timings answered. Nothing here \
-         says anything about a real one.</p>\n"
-    } else {
-        ""
-    };
     format!(
-        "<h1>{title}</h1>\n{simulated}<p class=\"answer\">{}</p>\n{rest}\
+        "<h1>{title}</h1>\n<p class=\"answer\">{}</p>\n{rest}\
          <p class=\"meta\">Run <code>{}</code>, planned {} (UTC), by harness {} on {}</p>\n",
         text(first),
         text(&file.comparison.run_id),

@@ -152,12 +152,13 @@ fn verdict_class(verdict: Verdict) -> &'static str {
 /// What the figures are over, and how far the verdicts go.
 fn notes(comparison: &Comparison, views: &[(u32, View<'_>)]) -> String {
     let mut notes = Vec::new();
-    notes.extend(views.iter().find_map(|(_, view)| rows::basis(comparison, view, "under it")));
     let groups = views.iter().flat_map(|(_, view)| &view.columns).map(|column| column.group);
     if groups.flat_map(|group| group.estimates.values()).any(|estimate| estimate.interval.is_some()) {
         notes.push(
-            "In brackets: the 95 % interval, which stands in place of the lowest and the highest.".to_owned(),
+            "Each figure is the median over the rounds; its 95 % interval stands in brackets.".to_owned(),
         );
+    } else {
+        notes.extend(views.iter().find_map(|(_, view)| rows::basis(comparison, view, "under it")));
     }
     notes.extend(verdicts::legend(comparison));
     if notes.is_empty() && views.iter().any(|(_, view)| view.columns.len() > 1) {
