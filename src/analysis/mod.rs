@@ -24,6 +24,7 @@ pub mod sequential;
 mod series;
 mod served_alone;
 mod side;
+mod standing;
 pub mod student;
 mod summarize;
 mod sure;
@@ -45,8 +46,9 @@ pub use otherwise::{Cut, Otherwise};
 pub use planned::plan_caveats;
 pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use series::{MOST_POINTS, series};
+pub use standing::{Standing, State};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
-pub use sure::{Standing, State, Sureness, sureness};
+pub use sure::{Sureness, sureness};
 pub use trend::{TrendValues, trend};
 
 /// A part of a whole, %; 0 of nothing.
