@@ -11,6 +11,7 @@ use crate::schema::target::Target;
 
 use super::fairness::answers::LENGTHS_PCT;
 use super::fairness::{fairness, reasons};
+use super::first_round;
 use super::groups::groups;
 use super::side::{sides, takes_part};
 use super::verdicts::{Judged, judge};
@@ -36,7 +37,7 @@ pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison 
     Comparison {
         run_id: plan.run_id.clone(),
         loads: plan.loads.clone(),
-        caveats: caveats(&plan.targets, &groups, &runs),
+        caveats: caveats(plan, &groups, &runs),
         baseline: judged.baseline,
         pairs: judged.pairs,
         rule: judged.rule,
@@ -79,7 +80,7 @@ pub(super) fn judged(input: ComparisonInput<'_>, runs: &[RunSummary]) -> Judged 
     judge(plan, &sides(plan, runs), &barred)
 }
 
-fn caveats(targets: &[Target], groups: &[Group], runs: &[RunSummary]) -> Vec<Caveat> {
+fn caveats(plan: &Plan, groups: &[Group], runs: &[RunSummary]) -> Vec<Caveat> {
     let mut caveats = Vec::new();
     if !groups.is_empty() && groups.iter().all(|group| group.over == Over::Run) {
         caveats.push(Caveat::SingleRun);
@@ -90,7 +91,8 @@ fn caveats(targets: &[Target], groups: &[Group], runs: &[RunSummary]) -> Vec<Cav
     let at = |point: &u32| runs.iter().filter(|run| run.key.point == *point).collect::<Vec<_>>();
     caveats.extend(points.iter().find_map(|point| prompt_tokens(&at(point))));
     caveats.extend(points.iter().find_map(|point| lengths(&at(point))));
-    caveats.extend(not_level(targets, runs));
+    caveats.extend(not_level(&plan.targets, runs));
+    caveats.extend(sides(plan, runs).iter().filter_map(first_round::caveat));
     caveats
 }
 

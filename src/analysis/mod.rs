@@ -3,15 +3,18 @@
 mod caveats;
 mod client;
 mod compare;
+mod course;
 mod distribution;
 mod exactness;
 mod fairness;
+mod first_round;
 mod goodput;
 mod groups;
 mod merged;
 mod metrics;
 mod nagle;
 mod oddities;
+mod otherwise;
 mod pace;
 mod planned;
 pub mod ratio;
@@ -26,6 +29,7 @@ mod summarize;
 mod sure;
 mod timeline;
 mod tokens;
+mod trend;
 mod verdicts;
 mod window;
 
@@ -37,11 +41,13 @@ pub use distribution::Samples;
 pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_to, gap_figures, is_exact};
 pub use fairness::reasons;
 pub use nagle::waited;
+pub use otherwise::{Cut, Otherwise};
 pub use planned::plan_caveats;
 pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use series::{MOST_POINTS, series};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
 pub use sure::{Standing, State, Sureness, sureness};
+pub use trend::{TrendValues, trend};
 
 /// A part of a whole, %; 0 of nothing.
 fn percent_of(part: u64, whole: u64) -> f64 {

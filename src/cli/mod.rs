@@ -4,10 +4,12 @@ mod calibrate;
 mod check;
 mod goals;
 mod output;
+mod report;
 mod schema;
 mod servers;
 mod simulate;
 mod traffic;
+mod trend;
 mod units;
 
 use std::path::PathBuf;
@@ -18,11 +20,13 @@ pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
+pub use report::{ReportArgs, TtftArg, WindowArg};
 pub use schema::{SchemaArgs, SchemaOf};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
-pub use units::{CountOrSeconds, count_or_seconds, seconds};
+pub use trend::TrendArgs;
+pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
 /// and can you trust it?
@@ -60,6 +64,8 @@ Examples:
 
 Three launches of each backend, in alternating order, with two runs on each:
   harness compare --backend all --rounds 3 --repeats 2
+As many rounds as it takes to tell them apart, or within 5 % of each other:
+  harness compare --backend all --until-sure 5%
 What an interrupted comparison left to play:
   harness compare --resume results/compare_20260201_143000
 Pretend engines, with nothing to install:
@@ -103,7 +109,13 @@ Each backend is launched once a round, and all loads are played on that launch."
 Examples:
   harness report results
   harness report results/compare_20260201_143000
-  harness report results/vllm_20260201_143000_records.jsonl.zst")]
+  harness report results/vllm_20260201_143000_records.jsonl.zst
+
+Another report of the same records, in a directory of its own:
+  harness report results/compare_20260201_143000 --window 10s..60s --output cut
+  harness report results --ttft first-event --baseline sglang --output other
+Several results side by side, NOT PAIRED:
+  harness report monday/ tuesday/ --output both")]
     Report(ReportArgs),
     /// Tell whether a result is worse than an earlier one, for CI
     #[command(after_help = "\
@@ -122,6 +134,17 @@ is 0 and the output says CANNOT TELL; with --strict it is 1.
 Exit codes: 0 no regression was shown; 1 a regression; 2 something could not
 be checked (another model, load or machine, a label or value that is missing).")]
     Check(CheckArgs),
+    /// Show the file of all runs over time, changes marked
+    #[command(after_help = "\
+Examples:
+  harness trend
+  harness trend --backend vllm --last 30
+  harness trend results/benchmark_summary.csv --metric output_tps,e2e_p99
+  harness trend results/simulated_summary.csv --json
+
+A run outside the prediction interval of the earlier runs of its level is
+marked (1 % after Holm over the figures shown; three earlier runs or more).")]
+    Trend(TrendArgs),
     /// Print the JSON Schema of plan and results
     #[command(after_help = "\
 Examples:
@@ -177,6 +200,7 @@ impl Command {
             Command::Report(_)
             | Command::Check(_)
             | Command::Schema(_)
+            | Command::Trend(_)
             | Command::Install(_)
             | Command::Doctor(_)
             | Command::Simulate(_)
@@ -253,6 +277,13 @@ pub struct RunsArgs {
     /// Hold the others against this backend [default: the best by output TPS]
     #[arg(long, value_name = "LABEL")]
     pub baseline: Option<String>,
+    /// Play rounds until every backend is shown to differ from the baseline, or to be within so many %, in output TPS
+    /// and TTFT p50. It looks after each round from the third on, with bounds that allow for that
+    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "rounds")]
+    pub until_sure: Option<f64>,
+    /// The most rounds of --until-sure
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(3..=60))]
+    pub rounds_max: u32,
     /// What is wanted of a server.
     #[command(flatten)]
     pub goals: GoalArgs,
@@ -298,14 +329,6 @@ pub struct BenchArgs {
     pub output: OutputArgs,
 }
 
-/// `report`.
-#[derive(Debug, Args)]
-pub struct ReportArgs {
-    /// Result directories, comparison directories, run or records files
-    #[arg(value_name = "RESULTS", required = true)]
-    pub results: Vec<PathBuf>,
-}
-
 /// A build of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum From {
@@ -344,8 +367,11 @@ pub struct DoctorArgs {
 /// The command line with `HARNESS_…` environment variables for every flag.
 pub fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
+        // HARNESS_OUTPUT is where results go, and must not send a report of them elsewhere.
+        let is_report = subcommand.get_name() == "report";
         subcommand.mut_args(|arg| match arg.get_long() {
             Some("help") | Some("version") | None => arg,
+            Some(_) if is_report => arg,
             Some(long) => {
                 let name = format!("HARNESS_{}", long.to_uppercase().replace('-', "_"));
                 arg.env(name).hide_env(true)

@@ -138,7 +138,8 @@ pub async fn play(
         simulated: targets.simulated,
         command: output.command.clone(),
         title: targets.title,
-        rounds: runs.rounds,
+        until_sure_pct: until_sure(runs, &targets.targets)?,
+        rounds: if runs.until_sure.is_some() { runs.rounds_max } else { runs.rounds },
         repeats: runs.repeats,
         baseline: baseline(runs, &targets.targets)?,
         objectives: objectives::objectives(&runs.goals.slo)?,
@@ -182,6 +183,14 @@ fn baseline(runs: &RunsArgs, targets: &[Target]) -> anyhow::Result<Option<String
         );
     }
     Ok(Some(named.clone()))
+}
+
+/// `--until-sure` compares: with one backend it would never end.
+fn until_sure(runs: &RunsArgs, targets: &[Target]) -> anyhow::Result<Option<f64>> {
+    if runs.until_sure.is_some() && targets.len() < 2 {
+        return refuse("--until-sure needs two backends to compare", "give --rounds N instead");
+    }
+    Ok(runs.until_sure)
 }
 
 /// A plan that is ready to be played.

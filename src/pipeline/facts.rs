@@ -59,6 +59,17 @@ pub fn may_differ(baseline: &Cell<'_>, now: &Cell<'_>) -> Vec<Difference> {
     found.into_iter().flatten().collect()
 }
 
+/// Facts in which plans that stand side by side should not differ, by name.
+pub fn plan_facts(plan: &Plan, environment: &Environment) -> [(&'static str, String); 5] {
+    [
+        ("dataset", dataset(plan)),
+        ("sampling", sampling(plan.sampling)),
+        ("endpoint", plan.http.protocol.endpoint().to_owned()),
+        ("shared settings", settings(plan)),
+        ("machine", machine(environment)),
+    ]
+}
+
 fn difference(label: &str, what: &str, baseline: String, now: String) -> Option<Difference> {
     (baseline != now).then(|| Difference { what: format!("{label}: {what}"), baseline, now })
 }

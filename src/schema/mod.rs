@@ -21,6 +21,7 @@ pub mod objective;
 pub mod plan;
 pub mod record;
 pub mod refusal;
+pub mod report_settings;
 pub mod request_figures;
 pub mod run_key;
 pub mod sample;
@@ -29,6 +30,7 @@ pub mod target;
 pub mod text;
 pub mod token_counts;
 pub mod traffic;
+pub mod trend;
 pub mod unit;
 pub mod verdict;
 

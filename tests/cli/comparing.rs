@@ -34,9 +34,16 @@ fn two_engines_are_measured_one_after_the_other_and_everything_is_written() {
     let table = ran.stdout.lines().filter(|line| line.contains("TTFT p50")).count();
     assert_eq!(table, 1, "{}", ran.stdout);
 
-    for name in
-        ["plan.json", "environment.json", "a.log", "b.log", "summary.csv", "comparison.json", "report.md"]
-    {
+    for name in [
+        "plan.json",
+        "environment.json",
+        "a.log",
+        "b.log",
+        "summary.csv",
+        "comparison.json",
+        "report.md",
+        "report.html",
+    ] {
         assert!(std::fs::metadata(place.folder(name)).unwrap().len() > 0, "{name}");
     }
     let plots: Vec<_> =

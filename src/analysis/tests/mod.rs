@@ -9,6 +9,7 @@ mod exactness;
 mod figures;
 mod goodput;
 mod levelling;
+mod otherwise;
 mod paces;
 mod properties;
 mod regressing;
