@@ -1,5 +1,6 @@
 //! The table of verdicts, said once for the terminal, Markdown and HTML, and how ratios look.
 
+use super::fairness;
 use super::number::compact;
 use crate::schema::comparison::{Comparison, Estimate};
 use crate::schema::figure::{self, Metric, Shape, Statistic};
@@ -64,7 +65,7 @@ fn barred(pair: &Pair) -> VerdictRow {
         label: pair.label.clone(),
         figure: String::new(),
         ratio: String::new(),
-        verdict: format!("NOT COMPARABLE: {}", pair.not_comparable.join("; ")),
+        verdict: format!("NOT COMPARABLE: {}", fairness::in_brief(&pair.not_comparable)),
         detectable: String::new(),
         is: None,
     }
