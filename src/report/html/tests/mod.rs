@@ -26,7 +26,8 @@ fn specs(comparison: &Comparison) -> Vec<ChartSpec> {
         .iter()
         .enumerate()
         .map(|(place, label)| {
-            let value = |step: usize| 20.0 + place as f64 * 15.0 + (step as f64 / 90.0).exp();
+            // Wide enough for a logarithmic axis.
+            let value = |step: usize| 2.0 + place as f64 * 15.0 + (step as f64 / 60.0).exp();
             (label.clone(), (0..400).map(value).collect())
         })
         .collect();
