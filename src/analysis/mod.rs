@@ -29,6 +29,7 @@ mod summarize;
 mod sure;
 mod timeline;
 mod tokens;
+mod trend;
 mod verdicts;
 mod window;
 
@@ -46,6 +47,7 @@ pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use series::{MOST_POINTS, series};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
 pub use sure::{Standing, State, Sureness, sureness};
+pub use trend::{TrendValues, trend};
 
 /// A part of a whole, %; 0 of nothing.
 fn percent_of(part: u64, whole: u64) -> f64 {

@@ -9,6 +9,7 @@ mod schema;
 mod servers;
 mod simulate;
 mod traffic;
+mod trend;
 mod units;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use schema::{SchemaArgs, SchemaOf};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
+pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
@@ -132,6 +134,17 @@ is 0 and the output says CANNOT TELL; with --strict it is 1.
 Exit codes: 0 no regression was shown; 1 a regression; 2 something could not
 be checked (another model, load or machine, a label or value that is missing).")]
     Check(CheckArgs),
+    /// Show the file of all runs over time, changes marked
+    #[command(after_help = "\
+Examples:
+  harness trend
+  harness trend --backend vllm --last 30
+  harness trend results/benchmark_summary.csv --metric output_tps,e2e_p99
+  harness trend results/simulated_summary.csv --json
+
+A run outside the prediction interval of the earlier runs of its level is
+marked (1 % after Holm over the figures shown; three earlier runs or more).")]
+    Trend(TrendArgs),
     /// Print the JSON Schema of plan and results
     #[command(after_help = "\
 Examples:
@@ -187,6 +200,7 @@ impl Command {
             Command::Report(_)
             | Command::Check(_)
             | Command::Schema(_)
+            | Command::Trend(_)
             | Command::Install(_)
             | Command::Doctor(_)
             | Command::Simulate(_)

@@ -40,6 +40,7 @@ mod serve;
 mod session;
 mod side;
 mod sure;
+mod trend;
 mod visits;
 
 pub use calibrate::calibrate;
@@ -52,6 +53,7 @@ pub use record::LiveTtft;
 pub use resume::{ClosedOnDisk, closed_on_disk, make_room};
 pub use rows::summary_file;
 pub use session::Session;
+pub use trend::trend;
 pub use visits::{Visit, visits};
 
 use closed::Closed;

@@ -18,6 +18,7 @@ pub mod objective;
 pub mod rows;
 mod sweep;
 pub mod terminal;
+pub mod trend;
 pub mod verdicts;
 
 #[cfg(test)]

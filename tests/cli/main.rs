@@ -33,6 +33,7 @@ mod simulating;
 mod starting;
 mod stopping;
 mod token_counts;
+mod trending;
 mod verdicts;
 mod version_1;
 mod watching;
