@@ -42,6 +42,8 @@ fn every_page_draws_its_charts_and_asks_for_nothing() {
         assert_eq!(browser.ask("document.documentElement.dataset.charts"), "3", "page {place}");
         let blank = browser.ask(BLANK);
         assert!(blank[0] == 0 && blank[1].as_u64() > Some(1), "page {place}: {blank}");
+        let zoomed = "[...document.querySelectorAll('.plot .reset')].filter(button => !button.hidden).length";
+        assert_eq!(browser.ask(zoomed), 0, "page {place}: a chart does not show all of itself");
         let empty =
             "[...document.querySelectorAll('[data-marks]')].filter(box => box.dataset.marks === '0').length";
         assert_eq!(browser.ask(empty), 0, "page {place}");
