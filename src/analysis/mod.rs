@@ -3,7 +3,10 @@
 mod caveats;
 mod client;
 mod compare;
+mod curve_points;
+mod curves;
 mod distribution;
+mod ecdf;
 mod exactness;
 mod groups;
 mod merged;
@@ -12,6 +15,7 @@ mod nagle;
 mod oddities;
 mod pace;
 mod planned;
+mod presence;
 mod series;
 mod served_alone;
 mod summarize;
@@ -23,6 +27,7 @@ mod window;
 mod tests;
 
 pub use compare::{ComparisonInput, compare};
+pub use curves::curves_of_figures;
 pub use distribution::Samples;
 pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_to, gap_figures, is_exact};
 pub use nagle::waited;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::schema::caveat::Caveat;
+use crate::schema::curves::RunCurves;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::plan::RunKey;
@@ -17,7 +18,8 @@ use crate::schema::unit::Phase;
 
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
-use super::metrics::Metrics;
+use super::curves::Curves;
+use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
 use super::pace::Paces;
@@ -144,6 +146,7 @@ pub struct Summarizer {
     short: u64,
     oddities: Oddities,
     late_acks: LateAcks,
+    curves: Curves,
 }
 
 impl Summarizer {
@@ -167,6 +170,7 @@ impl Summarizer {
             short: 0,
             oddities: Oddities::default(),
             late_acks,
+            curves: Curves::default(),
         }
     }
 
@@ -192,12 +196,14 @@ impl Summarizer {
         self.client.add(record);
         self.served_alone.add(record);
         self.oddities.add(record);
+        self.curves.add(record);
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
             let counts = record.counts();
             self.metrics.add(record);
             self.tokens.add(record, &counts);
             self.paces.add(record, &counts);
+            self.curves.add_completed(record, &counts);
         }
     }
 
@@ -206,6 +212,14 @@ impl Summarizer {
     /// # Errors
     /// The records are not as many as the load engine issued.
     pub fn finish(self, finish: Finish) -> Result<RunSummary, SummaryError> {
+        self.finish_with_curves(finish).map(|(summary, _)| summary)
+    }
+
+    /// The summary, and the run's curves.
+    ///
+    /// # Errors
+    /// As [`Summarizer::finish`]'s.
+    pub fn finish_with_curves(self, finish: Finish) -> Result<(RunSummary, RunCurves), SummaryError> {
         let recorded = self.requests.issued;
         if let Some(issued) = finish.issued
             && issued != recorded
@@ -221,7 +235,8 @@ impl Summarizer {
             window_s: whole.map_or(0.0, Whole::duration_s),
         };
         let withheld = self.paces.withheld(self.tokens.contrary_ends());
-        let metrics = self.metrics.finish(&totals, withheld.is_none());
+        let Finished { values: metrics, ecdf } = self.metrics.finish(&totals, withheld.is_none());
+        let curves = self.curves.finish(whole, self.window.arrivals(), ecdf);
         let median = |name: &str| match metrics.get(name) {
             Some(MetricValue::Distribution(distribution)) => Some(distribution),
             Some(MetricValue::Scalar(_)) | None => None,
@@ -256,7 +271,7 @@ impl Summarizer {
         summary.server = finish.server;
         summary.nagle = self.late_acks.tell();
         summary.caveats = run_caveats(&summary, facts);
-        Ok(summary)
+        Ok((summary, curves))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::analysis::{ComparisonInput, compare};
-use crate::report::chart::{self, Chart, ChartContext, ChartInput};
+use crate::report::chart::{self, ChartContext, ChartInput, ChartSpec, DrawnRun};
 use crate::report::csv::{self, SummaryRow};
 use crate::report::markdown;
 use crate::results;
@@ -46,10 +46,11 @@ pub fn write_folder(
         comparison,
     };
     ensure_folder(folder, plan, environment).map_err(|error| vec![error])?;
+    let charts = charts(&file, runs);
     let steps: [&dyn Fn() -> anyhow::Result<()>; 4] = [
         &|| results::write_table(&folder.join("summary.csv"), &csv::summary_header(), &rows),
-        &|| write_plots(&folder.join("plots"), &file, runs),
-        &|| results::write_atomic(&folder.join("report.md"), markdown::report_md(&file).as_bytes()),
+        &|| write_plots(&folder.join("plots"), &charts),
+        &|| results::write_atomic(&folder.join("report.md"), markdown::report_md(&file, &charts).as_bytes()),
         &|| results::write_json(&folder.join("comparison.json"), &file),
     ];
     let errors: Vec<anyhow::Error> = steps.into_iter().filter_map(|step| step().err()).collect();
@@ -68,25 +69,38 @@ fn ensure_folder(folder: &Path, plan: &Plan, environment: &Environment) -> anyho
     Ok(())
 }
 
-fn write_plots(plots: &Path, file: &ComparisonFile, runs: &[Derived]) -> anyhow::Result<()> {
+/// The pictures of these charts, and no other ones: what an earlier report drew and this one has no data for, goes.
+fn write_plots(plots: &Path, charts: &[ChartSpec]) -> anyhow::Result<()> {
     std::fs::create_dir_all(plots).with_context(|| format!("cannot make {}", plots.display()))?;
-    for chart in charts(&file.plan, &file.comparison, runs)? {
+    for chart in chart::draw_all(charts)? {
         results::write_atomic(&plots.join(format!("{}.png", chart.name)), &chart.png)?;
         results::write_atomic(&plots.join(format!("{}.svg", chart.name)), chart.svg.as_bytes())?;
+    }
+    for name in chart::names().filter(|name| !charts.iter().any(|chart| chart.name == *name)) {
+        for end in ["png", "svg"] {
+            remove(&plots.join(format!("{name}.{end}")))?;
+        }
     }
     Ok(())
 }
 
-fn charts(plan: &Plan, comparison: &Comparison, runs: &[Derived]) -> anyhow::Result<Vec<Chart>> {
-    let context = ChartContext::new(plan, comparison);
-    let mut ttft: Vec<(String, Vec<f64>)> = Vec::new();
-    for run in runs.iter().filter(|run| !run.ttft_ms.is_empty()) {
-        let label = &run.key().label;
-        match ttft.iter_mut().find(|(known, _)| known == label) {
-            Some((_, values)) => values.extend(&run.ttft_ms),
-            None => ttft.push((label.clone(), run.ttft_ms.clone())),
+/// Removes a file that may be there.
+fn remove(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
         }
+        Ok(()) | Err(_) => Ok(()),
     }
-    let input = ChartInput { comparison, ttft_ms: &ttft, context: &context };
-    chart::listed(comparison).iter().map(|listed| chart::draw(&(listed.spec)(&input))).collect()
+}
+
+/// The charts of a comparison that have data.
+fn charts(file: &ComparisonFile, runs: &[Derived]) -> Vec<ChartSpec> {
+    let context = ChartContext::new(&file.plan, &file.comparison);
+    let drawn = |run| {
+        let Derived { file, .. }: &Derived = run;
+        DrawnRun { key: &file.summary.key, curves: &file.curves, server: file.server.as_ref() }
+    };
+    let runs: Vec<DrawnRun<'_>> = runs.iter().map(drawn).collect();
+    chart::specs(&ChartInput { comparison: &file.comparison, runs: &runs, context: &context })
 }

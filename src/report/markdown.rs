@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::caveat;
-use super::chart::{Listed, listed};
+use super::chart::ChartSpec;
 use super::client;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
@@ -17,15 +17,15 @@ use crate::schema::plan::{LoadPoint, Plan, Sampling};
 use crate::schema::target::{LaunchSpec, Launcher, Origin, Target};
 use crate::schema::traffic::Warmup;
 
-/// The report of a comparison as Markdown, with its pictures by path relative to its directory (`plots/…`).
-pub fn report_md(file: &ComparisonFile) -> String {
+/// The report of a comparison as Markdown, with the pictures of these charts by path relative to its directory (`plots/…`).
+pub fn report_md(file: &ComparisonFile, charts: &[ChartSpec]) -> String {
     let mut page = Page::default();
     head(&mut page, file);
     result(&mut page, &file.comparison);
     without_result(&mut page, &file.comparison);
     caveats(&mut page, &file.comparison);
     the_client(&mut page, &file.comparison);
-    plots(&mut page, &file.comparison);
+    plots(&mut page, charts);
     method(&mut page, file);
     launched(&mut page, &file.plan);
     glossary(&mut page, &file.comparison);
@@ -193,12 +193,12 @@ fn the_client(page: &mut Page, comparison: &Comparison) {
     }
 }
 
-fn plots(page: &mut Page, comparison: &Comparison) {
-    if comparison.runs.is_empty() {
+fn plots(page: &mut Page, charts: &[ChartSpec]) {
+    if charts.is_empty() {
         return;
     }
     page.paragraph("## Plots");
-    for Listed { name, title, .. } in listed(comparison) {
+    for ChartSpec { name, title, .. } in charts {
         page.paragraph(&format!("![{title}](plots/{name}.png)"));
     }
     page.paragraph("The same pictures as SVG lie beside them.");

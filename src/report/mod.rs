@@ -15,4 +15,6 @@ pub mod terminal;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod fixture_curves;
+#[cfg(test)]
 mod tests;
