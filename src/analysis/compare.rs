@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget, Group, Over};
+use crate::schema::fairness::FairnessMode;
 use crate::schema::plan::Plan;
 use crate::schema::summary::RunSummary;
 use crate::schema::target::Target;
 
 use super::groups::groups;
+use super::side::sides;
+use super::verdicts::{Judged, judge};
 
 /// Mean output lengths may differ by so much, %.
 const LENGTHS_PCT: f64 = 2.0;
@@ -27,13 +30,15 @@ pub struct ComparisonInput<'a> {
 /// Puts runs side by side, in the order of play.
 pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison {
     let plan = input.plan;
-    let groups = groups(plan, &runs);
+    let judged = judged(input, &runs);
+    let groups = groups(plan, &runs, &judged);
     Comparison {
         run_id: plan.run_id.clone(),
         loads: plan.loads.clone(),
         caveats: caveats(&plan.targets, &groups, &runs),
-        baseline: None,
-        pairs: Vec::new(),
+        baseline: judged.baseline,
+        pairs: judged.pairs,
+        rule: judged.rule,
         fairness: None,
         limits: Vec::new(),
         groups,
@@ -41,6 +46,28 @@ pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison 
         skipped: plan.skipped.clone(),
         runs,
     }
+}
+
+/// The baseline and the verdicts.
+pub(super) fn judged(input: ComparisonInput<'_>, runs: &[RunSummary]) -> Judged {
+    let plan = input.plan;
+    let barred = |label: &str, baseline: &str| not_comparable(plan, runs, label, baseline);
+    judge(plan, &sides(plan, runs), &barred)
+}
+
+/// Why two labels have no ratio; empty where they are comparable.
+fn not_comparable(plan: &Plan, runs: &[RunSummary], label: &str, baseline: &str) -> Vec<String> {
+    match plan.fairness {
+        FairnessMode::Off => return Vec::new(),
+        FairnessMode::Strict | FairnessMode::Warn => {}
+    }
+    let of_two = |point: u32| {
+        let own = |run: &&RunSummary| run.key.label == label || run.key.label == baseline;
+        runs.iter().filter(own).filter(|run| run.key.point == point).collect::<Vec<_>>()
+    };
+    let differ = (1..=plan.loads.len() as u32).find_map(|point| prompt_tokens(&of_two(point)));
+    let why = differ.map(|_| "the same prompts have different token counts".to_owned());
+    why.into_iter().collect()
 }
 
 fn caveats(targets: &[Target], groups: &[Group], runs: &[RunSummary]) -> Vec<Caveat> {

@@ -8,19 +8,29 @@ mod curves;
 mod distribution;
 mod ecdf;
 mod exactness;
+mod goodput;
 mod groups;
 mod merged;
 mod metrics;
 mod nagle;
 mod oddities;
+mod otherwise;
 mod pace;
 mod planned;
 mod presence;
+pub mod ratio;
+mod regression;
+mod rule;
+pub mod sequential;
 mod series;
 mod served_alone;
+mod side;
+pub mod student;
 mod summarize;
+mod sure;
 mod timeline;
 mod tokens;
+mod verdicts;
 mod window;
 
 #[cfg(test)]
@@ -31,9 +41,12 @@ pub use curves::curves_of_figures;
 pub use distribution::Samples;
 pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_to, gap_figures, is_exact};
 pub use nagle::waited;
+pub use otherwise::{Cut, Otherwise};
 pub use planned::plan_caveats;
+pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use series::{MOST_POINTS, series};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
+pub use sure::{Standing, State, Sureness, sureness};
 
 /// A part of a whole, %; 0 of nothing.
 fn percent_of(part: u64, whole: u64) -> f64 {

@@ -8,6 +8,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::curves::RunCurves;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
+use crate::schema::objective::Objective;
 use crate::schema::plan::RunKey;
 use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::summary::{
@@ -19,6 +20,7 @@ use crate::schema::unit::Phase;
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
 use super::curves::Curves;
+use super::goodput::{Goodput, judged};
 use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
@@ -52,6 +54,10 @@ pub struct SummaryInput {
     pub ready_s: Option<f64>,
     /// What came of acknowledging the probes' answers late.
     pub late_acks: Vec<LateAck>,
+    /// What the user wants of a server.
+    pub objectives: Vec<Objective>,
+    /// What its machine costs an hour.
+    pub price_per_hour: Option<f64>,
 }
 
 impl SummaryInput {
@@ -80,6 +86,8 @@ impl SummaryInput {
             started_at: header.started_at,
             ready_s: header.ready_s,
             late_acks: header.late_acks.clone(),
+            objectives: header.plan.objectives.clone(),
+            price_per_hour: header.plan.prices_per_hour.get(&header.key.label).copied(),
         })
     }
 }
@@ -147,6 +155,7 @@ pub struct Summarizer {
     oddities: Oddities,
     late_acks: LateAcks,
     curves: Curves,
+    goodput: Goodput,
 }
 
 impl Summarizer {
@@ -158,6 +167,7 @@ impl Summarizer {
         input.late_acks.iter().for_each(|late| late_acks.add(late));
         Summarizer {
             window: Window::new(open_loop, concurrency),
+            goodput: Goodput::new(&input.objectives),
             input,
             requests: RequestCounts::default(),
             warmup: RequestCounts::default(),
@@ -204,6 +214,7 @@ impl Summarizer {
             self.tokens.add(record, &counts);
             self.paces.add(record, &counts);
             self.curves.add_completed(record, &counts);
+            self.goodput.add(record);
         }
     }
 
@@ -228,13 +239,15 @@ impl Summarizer {
         }
         let whole = self.window.whole();
         let chunk_difference_pct = self.tokens.chunk_difference_pct();
+        let withheld = self.paces.withheld(self.tokens.contrary_ends());
         let totals = RunTotals {
             requests: self.requests,
             prompt_tokens: self.tokens.prompt(),
             output_tokens: self.tokens.output(),
             window_s: whole.map_or(0.0, Whole::duration_s),
+            good: self.goodput.good(withheld.is_none()),
+            price_per_hour: self.input.price_per_hour,
         };
-        let withheld = self.paces.withheld(self.tokens.contrary_ends());
         let Finished { values: metrics, ecdf } = self.metrics.finish(&totals, withheld.is_none());
         let curves = self.curves.finish(whole, self.window.arrivals(), ecdf);
         let median = |name: &str| match metrics.get(name) {
@@ -256,7 +269,9 @@ impl Summarizer {
             short: if self.input.ignore_eos { self.short } else { 0 },
             oddities: self.oddities,
         };
+        let objectives = judged(&self.input.objectives, &metrics);
         let mut summary = blank(self.input, whole, finish.partial);
+        summary.objectives = objectives;
         summary.requests = totals.requests;
         summary.first_failures = self.first_failures;
         summary.warmup = self.warmup;
@@ -302,6 +317,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),
+        objectives: Vec::new(),
         caveats: Vec::<Caveat>::new(),
     }
 }

@@ -1,7 +1,11 @@
 //! What may be typed, a file a help heading: clap types, no logic, no I/O.
 
 mod calibrate;
+mod check;
+mod goals;
 mod output;
+mod report;
+mod schema;
 mod servers;
 mod simulate;
 mod traffic;
@@ -12,7 +16,11 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use calibrate::CalibrateArgs;
+pub use check::CheckArgs;
+pub use goals::GoalArgs;
 pub use output::OutputArgs;
+pub use report::{ReportArgs, TtftArg, WindowArg};
+pub use schema::{SchemaArgs, SchemaOf};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
@@ -32,8 +40,8 @@ Examples:
 
 A flag may also be set as HARNESS_FLAG_NAME in the environment, or as a key
 of --plan plan.yaml: flag over environment over file over default.
-Exit codes: 0 all well; 1 a request or a backend failed, and with --strict a
-result is not valid; 2 could not do what was asked; 130 interrupted.")]
+Exit codes: 0 all well; 1 a request or a backend failed, an objective (--slo)
+was missed, and with --strict a result is not valid; 2 could not do what was asked; 130 interrupted.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -97,8 +105,38 @@ Each backend is launched once a round, and all loads are played on that launch."
 Examples:
   harness report results
   harness report results/compare_20260201_143000
-  harness report results/vllm_20260201_143000_records.jsonl.zst")]
+  harness report results/vllm_20260201_143000_records.jsonl.zst
+
+Another report of the same records, in a directory of its own:
+  harness report results/compare_20260201_143000 --window 10s..60s --output cut
+  harness report results --ttft first-event --baseline sglang --output other
+Several results side by side, NOT PAIRED:
+  harness report monday/ tuesday/ --output both")]
     Report(ReportArgs),
+    /// Tell whether a result is worse than an earlier one, for CI
+    #[command(after_help = "\
+Examples:
+  harness check results/compare_20260202_143000 \\
+    --baseline results/compare_20260201_143000
+  harness check new.json --baseline main/comparison.json \\
+    --max-regression ttft_p99=10%,output_tps=5%,error_rate=0.5
+  harness check now/ --baseline then/ --label tuned=vllm --junit check.xml
+  harness check now/ --baseline then/ --strict --github
+
+A regression exceeds its limit and is real: Welch's t on the logarithms of the
+rounds' values, Holm over all checked figures. That takes three rounds or more
+on each side (compare --rounds 5). With fewer nothing is shown: the exit code
+is 0 and the output says CANNOT TELL; with --strict it is 1.
+Exit codes: 0 no regression was shown; 1 a regression; 2 something could not
+be checked (another model, load or machine, a label or value that is missing).")]
+    Check(CheckArgs),
+    /// Print the JSON Schema of plan and results
+    #[command(after_help = "\
+Examples:
+  harness schema run > run.schema.json
+  harness schema comparison
+  harness schema                        the names of all of them")]
+    Schema(SchemaArgs),
     /// Put an engine into an environment of its own, or fetch the model to try
     #[command(after_help = "\
 Examples:
@@ -135,6 +173,24 @@ times of every request and token. The figures of the whole grid (those of
 the load at which the error stays under 1 ms carry the caveat
 beyond_calibration.")]
     Calibrate(CalibrateArgs),
+}
+
+impl Command {
+    /// Where results go, of a command that plays a load.
+    pub fn output_mut(&mut self) -> Option<&mut OutputArgs> {
+        match self {
+            Command::Compare(args) | Command::Run(args) => Some(&mut args.output),
+            Command::Bench(args) => Some(&mut args.output),
+            Command::Sweep(args) => Some(&mut args.output),
+            Command::Report(_)
+            | Command::Check(_)
+            | Command::Schema(_)
+            | Command::Install(_)
+            | Command::Doctor(_)
+            | Command::Simulate(_)
+            | Command::Calibrate(_) => None,
+        }
+    }
 }
 
 /// `compare` and `run`.
@@ -198,6 +254,12 @@ pub struct RunsArgs {
     /// Play each load N times in every round
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeats: u32,
+    /// Hold the others against this backend [default: the best by output TPS]
+    #[arg(long, value_name = "LABEL")]
+    pub baseline: Option<String>,
+    /// What is wanted of a server.
+    #[command(flatten)]
+    pub goals: GoalArgs,
 }
 
 /// `bench`.
@@ -227,14 +289,6 @@ pub struct BenchArgs {
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-/// `report`.
-#[derive(Debug, Args)]
-pub struct ReportArgs {
-    /// Result directories, comparison directories, run or records files
-    #[arg(value_name = "RESULTS", required = true)]
-    pub results: Vec<PathBuf>,
 }
 
 /// A build of an engine.
@@ -275,8 +329,11 @@ pub struct DoctorArgs {
 /// The command line with `HARNESS_…` environment variables for every flag.
 pub fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
+        // HARNESS_OUTPUT is where results go, and must not send a report of them elsewhere.
+        let is_report = subcommand.get_name() == "report";
         subcommand.mut_args(|arg| match arg.get_long() {
             Some("help") | Some("version") | None => arg,
+            Some(_) if is_report => arg,
             Some(long) => {
                 let name = format!("HARNESS_{}", long.to_uppercase().replace('-', "_"));
                 arg.env(name).hide_env(true)

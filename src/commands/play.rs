@@ -14,19 +14,21 @@ use crate::load;
 use crate::pipeline::forecast::Forecast;
 use crate::pipeline::{self, ClosedOnDisk, Outcome, Session};
 use crate::progress::{Progress, print};
+use crate::report::objective;
 use crate::report::terminal::Style;
 use crate::results::{self, TakenId};
 use crate::schema::caveat::Caveat;
+use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{DatasetSource, HttpSettings, Launching, Output, Plan, Skipped};
 use crate::schema::refusal::refuse;
-use crate::schema::summary::RequestCounts;
+use crate::schema::summary::{RequestCounts, RunSummary};
 use crate::schema::target::{ProtocolName, Target};
 use crate::schema::text::write_json_indented;
 use crate::schema::unit::{Body, Prompt};
 use crate::server_api;
 
-use crate::commands::resolve::{body, traffic};
+use crate::commands::resolve::{body, objectives, traffic};
 use crate::commands::show::{self, Show};
 use crate::commands::{calibrated, interrupt, title};
 
@@ -112,6 +114,7 @@ pub async fn play(
     let sweeps = targets.title == title::SWEEP;
     let loads = traffic::loads(load_args, sweeps, dataset.prompts.len())?;
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
+    let labels: Vec<String> = targets.targets.iter().map(|target| target.label.clone()).collect();
     let mut plan = Plan {
         skipped: targets.skipped,
         seed: load_args.seed,
@@ -127,9 +130,13 @@ pub async fn play(
         },
         strict: output.strict,
         simulated: targets.simulated,
+        command: output.command.clone(),
         title: targets.title,
         rounds: runs.rounds,
         repeats: runs.repeats,
+        baseline: baseline(runs, &targets.targets)?,
+        objectives: objectives::objectives(&runs.goals.slo)?,
+        prices_per_hour: objectives::prices(&runs.goals.price_per_hour, &labels)?,
         ..Plan::of(created_at, targets.targets, loads)
     };
     plan.run_id = plan.new_run_id();
@@ -156,6 +163,19 @@ pub async fn play(
     }
     let parts = Parts { plan, environment, dataset, probe: targets.probe, closed: ClosedOnDisk::default() };
     carry_out(parts, progress).await
+}
+
+/// `--baseline` is the label of a backend that is measured.
+fn baseline(runs: &RunsArgs, targets: &[Target]) -> anyhow::Result<Option<String>> {
+    let Some(named) = &runs.baseline else { return Ok(None) };
+    let labels: Vec<&str> = targets.iter().map(|target| target.label.as_str()).collect();
+    if !labels.contains(&named.as_str()) {
+        return refuse(
+            format!("--baseline {named}: no such backend here"),
+            format!("one of {}", labels.join(", ")),
+        );
+    }
+    Ok(Some(named.clone()))
 }
 
 /// A plan that is ready to be played.
@@ -194,6 +214,9 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     for run in outcome.comparison.runs.iter().filter(|run| nothing(&run.requests)) {
         let (label, requests) = (&run.key.label, &run.requests);
         show.error(&format!("{label}: nothing was measured: of {} requests none completed", requests.issued));
+    }
+    for missed in missed(&outcome.comparison) {
+        show.error(&missed);
     }
     Ok(ExitCode::from(exit_code(&outcome, session.plan.strict)))
 }
@@ -276,7 +299,20 @@ pub fn end_leftovers(progress: &Progress) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// 0 all well; 1 a request or a backend failed, a run completed no request, or under `--strict` a result that is not valid.
+/// A line for each run of a single load that missed an objective. Where several loads are played, some are meant to
+/// be beyond what a server can carry.
+fn missed(comparison: &Comparison) -> Vec<String> {
+    if comparison.loads.len() > 1 {
+        return Vec::new();
+    }
+    let line = |run: &RunSummary| {
+        let missed: Vec<String> = run.missed().map(objective::result).collect();
+        (!missed.is_empty()).then(|| format!("{}: objective missed: {}", run.key.label, missed.join("; ")))
+    };
+    comparison.runs.iter().filter_map(line).collect()
+}
+
+/// 0 all well; 1 a request or a backend failed, a run completed no request or missed an objective, or under `--strict` a result that is not valid.
 fn exit_code(outcome: &Outcome, strict: bool) -> u8 {
     if outcome.interrupted {
         return interrupt::INTERRUPTED;
@@ -285,6 +321,7 @@ fn exit_code(outcome: &Outcome, strict: bool) -> u8 {
     let failed = outcome.unsaved
         || !comparison.failed.is_empty()
         || comparison.runs.iter().any(|run| run.requests.failed > 0 || run.partial.is_some())
+        || !missed(comparison).is_empty()
         // Nothing measured is no success, whatever became of it instead.
         || comparison.runs.iter().any(|run| run.requests.completed == 0);
     let caveats = comparison.runs.iter().flat_map(|run| &run.caveats).chain(&comparison.caveats);
@@ -303,7 +340,6 @@ pub fn look_at_machine() -> Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::comparison::Comparison;
 
     #[test]
     fn a_client_that_was_the_limit_fails_under_strict_alone_and_a_lesser_doubt_never() {
@@ -318,6 +354,7 @@ mod tests {
                 caveats: vec![caveat],
                 baseline: None,
                 pairs: Vec::new(),
+                rule: None,
                 fairness: None,
                 limits: Vec::new(),
             };

@@ -16,15 +16,19 @@ use crate::schema::plan::{Plan, RunKey};
 use crate::schema::refusal::{refuse, with_cures};
 
 mod calibrate;
+mod check;
 mod closed;
 mod derive;
 mod event;
+mod facts;
 mod failure;
 #[cfg(test)]
 mod fixture;
 pub mod forecast;
 mod measure;
+mod merged_plan;
 mod missing;
+mod other_report;
 mod rebuild;
 mod record;
 mod reports;
@@ -33,11 +37,14 @@ mod rows;
 mod sample;
 mod serve;
 mod session;
+mod side;
 mod visits;
 
 pub use calibrate::calibrate;
+pub use check::{Asked, LabelPair, check};
 pub use event::{Event, Listener};
 pub use failure::Failure;
+pub use other_report::report_otherwise;
 pub use rebuild::rebuild;
 pub use record::LiveTtft;
 pub use resume::{ClosedOnDisk, closed_on_disk, make_room};

@@ -27,6 +27,7 @@ use super::try_hold;
 /// # Errors
 /// Nothing to rebuild, or a disk that takes no files.
 pub fn rebuild(paths: &[PathBuf], listen: Listener<'_>) -> anyhow::Result<bool> {
+    super::other_report::refuse_reports(paths)?;
     let Found { by_run_id, folders, trouble } = find(paths, listen)?;
     if by_run_id.is_empty() && folders.is_empty() && !trouble {
         return refuse(

@@ -7,6 +7,7 @@ use anyhow::Context;
 use crate::analysis::{ComparisonInput, compare};
 use crate::report::chart::{self, ChartContext, ChartInput, ChartSpec, DrawnRun};
 use crate::report::csv::{self, SummaryRow};
+use crate::report::html::{self, PageInput};
 use crate::report::markdown;
 use crate::results;
 use crate::schema::SCHEMA_VERSION;
@@ -23,7 +24,7 @@ pub fn compared(plan: &Plan, runs: &[Derived], failed: &[FailedTarget]) -> Compa
     compare(ComparisonInput { plan, failed }, summaries)
 }
 
-/// Writes a comparison's directory: `summary.csv`, `plots/`, `report.md`, `comparison.json`; and the plan and the
+/// Writes a comparison's directory: `summary.csv`, `plots/`, `report.md`, `report.html`, `comparison.json`; and the plan and the
 /// machine, where the directory was deleted. A file that cannot be written costs no other.
 ///
 /// # Errors
@@ -47,10 +48,11 @@ pub fn write_folder(
     };
     ensure_folder(folder, plan, environment).map_err(|error| vec![error])?;
     let charts = charts(&file, runs);
-    let steps: [&dyn Fn() -> anyhow::Result<()>; 4] = [
+    let steps: [&dyn Fn() -> anyhow::Result<()>; 5] = [
         &|| results::write_table(&folder.join("summary.csv"), &csv::summary_header(), &rows),
         &|| write_plots(&folder.join("plots"), &charts),
         &|| results::write_atomic(&folder.join("report.md"), markdown::report_md(&file, &charts).as_bytes()),
+        &|| write_page(&folder.join("report.html"), &file, &charts),
         &|| results::write_json(&folder.join("comparison.json"), &file),
     ];
     let errors: Vec<anyhow::Error> = steps.into_iter().filter_map(|step| step().err()).collect();
@@ -82,6 +84,11 @@ fn write_plots(plots: &Path, charts: &[ChartSpec]) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn write_page(path: &Path, file: &ComparisonFile, charts: &[ChartSpec]) -> anyhow::Result<()> {
+    let page = html::report_html(&PageInput { file, charts, answer: &[] })?;
+    results::write_atomic(path, page.as_bytes())
 }
 
 /// Removes a file that may be there.

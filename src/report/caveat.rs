@@ -6,6 +6,7 @@ use super::number::{NONE, compact, count};
 use crate::schema::caveat::{Caveat, ImpossibleCount};
 use crate::schema::comparison::Comparison;
 use crate::schema::gateway::Gateway;
+use crate::schema::report_settings::{TtftOf, WindowOf};
 use crate::schema::token_counts::CountFault;
 
 /// What a doubt means and what to do about it, as one or two sentences.
@@ -19,6 +20,19 @@ pub fn sentence(caveat: &Caveat) -> String {
         Caveat::SingleRun => "One run of each backend: a difference may be chance, so there is no verdict. \
              Run it again and see whether the order stays before you decide."
             .to_owned(),
+        Caveat::MadeOtherwise { window, ttft } => made_otherwise(*window, *ttft),
+        Caveat::NotPaired { run_ids, differ } => {
+            let differ = if differ.is_empty() {
+                String::new()
+            } else {
+                format!(" They differ: {}.", differ.join("; "))
+            };
+            format!(
+                "NOT PAIRED: these results were measured at different times ({}), so their rounds are no pairs and there \
+                 is no verdict between them.{differ} Measure both in one harness compare for a verdict.",
+                listed(run_ids, Clone::clone)
+            )
+        }
         Caveat::PrecisionDiffers { by_label } => format!(
             "The backends serve weights of different precision ({}): a difference may come from the weights and \
              not from the server. Give each backend a model of the same precision to compare the servers alone.",
@@ -175,11 +189,21 @@ pub fn sentence(caveat: &Caveat) -> String {
     }
 }
 
+/// `Made otherwise than usual: of each run 10 s to 60 s; TTFT is first_event − sent.`
+fn made_otherwise(window: WindowOf, ttft: TtftOf) -> String {
+    let window = (window != WindowOf::Whole).then(|| format!("of each run {window}"));
+    let ttft = (ttft != TtftOf::FirstToken).then(|| format!("TTFT is {}", ttft.formula()));
+    let parts: Vec<String> = [window, ttft].into_iter().flatten().collect();
+    format!("Made otherwise than usual: {}.", parts.join("; "))
+}
+
 /// The same doubt in a few words, for the foot of a picture.
 pub fn short(caveat: &Caveat) -> String {
     match caveat {
         Caveat::Simulated => "SIMULATED: invented timings".to_owned(),
         Caveat::SingleRun => "one run each, so no verdict".to_owned(),
+        Caveat::MadeOtherwise { window, ttft } => made_otherwise(*window, *ttft),
+        Caveat::NotPaired { .. } => "NOT PAIRED: measured at different times".to_owned(),
         Caveat::PrecisionDiffers { by_label } => {
             format!("precision differs ({})", listed(by_label, Clone::clone))
         }
@@ -258,7 +282,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
     use Caveat as C;
     match caveat {
         C::MergedEvents { .. } | C::ReadStamps { .. } | C::FewSamples { .. } => true,
-        C::NagleOn { .. } => false,
+        C::NagleOn { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => false,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => false,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::TokensEstimated { .. } => false,
         C::PaceWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
@@ -289,7 +313,7 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => 0.0,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::ClientLimited { .. } => 0.0,
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
-        C::BeyondCalibration { .. } => 0.0,
+        C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
     }
 }
 

@@ -1,17 +1,27 @@
 //! Comparison → what people see: terminal, tables, pictures, Markdown. Pure: no file, no clock, no terminal is touched.
 
+pub mod answer;
 pub mod calibration;
 pub mod caveat;
 pub mod chart;
+pub mod check;
 pub mod client;
 pub mod csv;
+pub mod github;
+pub mod html;
+pub mod junit;
 pub mod markdown;
 mod missing;
 pub mod number;
+pub mod objective;
 pub mod rows;
 mod sweep;
 pub mod terminal;
+pub mod verdicts;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod answer_tests;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::number::{NONE, compact, count, one_line};
+use super::objective;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, Estimate, Group, Over};
 use crate::schema::figure::{self, Better, Metric, Shape, Statistic};
@@ -87,6 +88,8 @@ const SHOWN: &[(&str, Statistic)] = &[
     (figure::TOTAL_TPS, Statistic::Value),
     (figure::USER_TPS, Statistic::Value),
     (figure::RPS, Statistic::Value),
+    (figure::GOODPUT_RPS, Statistic::Value),
+    (figure::GOODPUT_PCT, Statistic::Value),
     (figure::TTFT, Statistic::P50),
     (figure::TTFT, Statistic::P99),
     (figure::TPOT, Statistic::P50),
@@ -98,6 +101,8 @@ const SHOWN: &[(&str, Statistic)] = &[
     (figure::TTFT_FROM_DUE, Statistic::P99),
     (figure::E2E_FROM_DUE, Statistic::P99),
     (figure::ERROR_RATE, Statistic::Value),
+    (figure::OUTPUT_COST, Statistic::Value),
+    (figure::TOTAL_COST, Statistic::Value),
 ];
 
 /// A run's statistic of a metric, where it exists and is a number.
@@ -201,6 +206,7 @@ fn facts(view: &View<'_>) -> Vec<Row> {
             };
             Some(format!("{}/{}", sum(|run| run.requests.completed), sum(|run| run.requests.issued)))
         }),
+        row("Objectives", &|column| objective::of_runs(&column.runs)),
         row("Duration (s)", &|column| {
             median(column.runs.iter().map(|run| run.duration_s).collect()).map(compact)
         }),
@@ -246,9 +252,18 @@ pub fn marked(view: &View<'_>) -> (Vec<&'static str>, Vec<&'static str>) {
     (lower, higher)
 }
 
-/// What the numbers of a table are, where they are more than those of one run, and that they are no verdict;
-/// `place` says where the ranges stand: `under it`.
-pub fn basis(view: &View<'_>, place: &str) -> Option<String> {
+/// What the mark of the best says, in words behind it.
+pub fn what_best_means(comparison: &Comparison, single: bool) -> &'static str {
+    match (single, comparison.rule) {
+        (true, _) => ", which with one run each is no verdict",
+        (false, Some(_)) => ", where that is a verdict",
+        (false, None) => "",
+    }
+}
+
+/// What the numbers of a table are, where they are more than those of one run, and that they are no verdict where there
+/// is none; `place` says where the ranges stand: `under it`.
+pub fn basis(comparison: &Comparison, view: &View<'_>, place: &str) -> Option<String> {
     let overs = || view.columns.iter().map(|column| column.group.over);
     // A server that already ran is not launched, so it has no time until it was ready.
     let launched = view.columns.iter().flat_map(|column| &column.runs).any(|run| run.ready_s.is_some());
@@ -259,8 +274,11 @@ pub fn basis(view: &View<'_>, place: &str) -> Option<String> {
     } else {
         return None;
     };
-    let no_verdict =
-        if view.columns.len() > 1 { " That is no verdict: a difference may be chance." } else { "" };
+    let no_verdict = if view.columns.len() > 1 && comparison.rule.is_none() {
+        " That is no verdict: a difference may be chance."
+    } else {
+        ""
+    };
     Some(format!(
         "Each figure is the median over the {words}; the lowest and the highest stand {place}.{no_verdict}"
     ))

@@ -2,19 +2,35 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gateway::Gateway;
+use super::report_settings::{TtftOf, WindowOf};
 use super::token_counts::CountFault;
 
 /// A doubt about a result, typed so that reports and `--strict` can act on it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Caveat {
     /// A pretend engine answered, not the real one.
     Simulated,
     /// One run of each backend gives no verdict.
     SingleRun,
+    /// The figures are of a part of each run, or TTFT is another than usual: `harness report` was asked for that.
+    MadeOtherwise {
+        /// Which part of each run.
+        window: WindowOf,
+        /// What TTFT is.
+        ttft: TtftOf,
+    },
+    /// Results of several plans stand side by side: their rounds were played at different times and are no pairs.
+    NotPaired {
+        /// Run id by label.
+        run_ids: BTreeMap<String, String>,
+        /// Facts in which the plans differ, with the value of each, in words.
+        differ: Vec<String>,
+    },
     /// Backends serve weights of different precision.
     PrecisionDiffers {
         /// Precision by label.
@@ -189,7 +205,7 @@ pub enum Caveat {
 }
 
 /// A count that cannot be, with what speaks against it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ImpossibleCount {
     /// What is wrong with it.
     pub fault: CountFault,
@@ -212,6 +228,8 @@ impl Caveat {
         match self {
             Caveat::Simulated => "simulated",
             Caveat::SingleRun => "single_run",
+            Caveat::MadeOtherwise { .. } => "made_otherwise",
+            Caveat::NotPaired { .. } => "not_paired",
             Caveat::PrecisionDiffers { .. } => "precision_differs",
             Caveat::LengthsUnequal { .. } => "lengths_unequal",
             Caveat::PromptTokensDiffer { .. } => "prompt_tokens_differ",
@@ -246,6 +264,8 @@ impl Caveat {
             // Every output says so already, and trying `--strict` out is a use of it.
             Caveat::Simulated
             | Caveat::SingleRun
+            | Caveat::MadeOtherwise { .. }
+            | Caveat::NotPaired { .. }
             | Caveat::PrecisionDiffers { .. }
             | Caveat::LengthsUnequal { .. }
             | Caveat::NotLevel { .. }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::distribution::Distribution;
@@ -10,7 +11,7 @@ use super::distribution::Distribution;
 pub const CURVE_POINTS: usize = 512;
 
 /// Curves of one run, over its measured requests.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RunCurves {
     /// The window's start, seconds after the run's start, µs 0 of its stamps: where the other curves begin.
     #[serde(default)]
@@ -50,7 +51,7 @@ impl RunCurves {
 }
 
 /// Latency of some of a run's requests, those that were completed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyOf {
     /// Which: a category, or `129 to 256` prompt tokens.
     pub name: String,

@@ -1,5 +1,6 @@
 //! A plan made in a few words: what it holds where nobody says otherwise.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -38,8 +39,10 @@ impl Plan {
             rounds: 1,
             repeats: 1,
             baseline: None,
+            until_sure_pct: None,
             fairness: FairnessMode::default(),
             objectives: Vec::new(),
+            prices_per_hour: BTreeMap::new(),
             seed: 0,
             client_threads: 1,
             sampling: Sampling::default(),
@@ -49,6 +52,7 @@ impl Plan {
             output: Output { directory: PathBuf::from("results"), folder: false },
             strict: false,
             simulated: false,
+            command: Vec::new(),
         };
         Plan { run_id: plan.new_run_id(), ..plan }
     }

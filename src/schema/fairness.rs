@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is done where servers are not level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FairnessMode {
     /// A pair that is not level gets no ratio, and the exit code is 1.
@@ -18,14 +19,14 @@ pub enum FairnessMode {
 }
 
 /// The levelling table of a comparison.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Fairness {
     /// Its rows, in the order of reports.
     pub rows: Vec<FairnessRow>,
 }
 
 /// One thing that should be the same for every server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FairnessRow {
     /// What: `context`, `prompt tokens`, `prefix cache hits`.
     pub what: String,
@@ -39,7 +40,7 @@ pub struct FairnessRow {
 }
 
 /// What a row of the levelling table says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// The same for all, or nothing that has to be.

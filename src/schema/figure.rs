@@ -1,6 +1,7 @@
 //! The metrics, said once, each with its function: values, CSV columns, JSON keys, table heads, chart axes and
 //! glossary all come from here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::distribution::{Distribution, Statistic};
@@ -8,7 +9,7 @@ use super::record::RequestRecord;
 use super::summary::RequestCounts;
 
 /// Which way is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
     /// A latency.
@@ -50,12 +51,22 @@ pub struct RunTotals {
     pub output_tokens: Option<u64>,
     /// The window, from the first due or sent request to the last end, seconds.
     pub window_s: f64,
+    /// Completed requests that met every objective; none without objectives, and where it cannot be told.
+    pub good: Option<u64>,
+    /// What the machine costs an hour, in the user's currency.
+    pub price_per_hour: Option<f64>,
 }
 
 impl RunTotals {
     /// An amount over the window; none of a window without length.
     fn per_second(&self, amount: u64) -> Option<f64> {
         (self.window_s > 0.0).then(|| amount as f64 / self.window_s)
+    }
+
+    /// What a million of so many tokens of the window cost; none of no token.
+    fn cost_per_million(&self, tokens: u64) -> Option<f64> {
+        let cost = self.price_per_hour? * self.window_s / 3600.0;
+        (tokens > 0 && self.window_s > 0.0).then(|| cost * 1e6 / tokens as f64)
     }
 }
 
@@ -121,6 +132,11 @@ const fn rate(
     Metric { name, title, unit, better: Better::Higher, formula, of }
 }
 
+/// In the currency of the price.
+const fn cost(name: &'static str, title: &'static str, formula: &'static str, of: Of) -> Metric {
+    Metric { name, title, unit: "a million tokens", better: Better::Lower, formula, of }
+}
+
 /// Time to first token.
 pub const TTFT: &str = "ttft_ms";
 /// End-to-end latency.
@@ -149,6 +165,15 @@ pub const USER_TPS: &str = "user_tps";
 pub const RPS: &str = "rps";
 /// Failed share of issued requests.
 pub const ERROR_RATE: &str = "error_rate_pct";
+
+/// Requests a second that met every objective.
+pub const GOODPUT_RPS: &str = "goodput_rps";
+/// Share of the issued requests that met every objective.
+pub const GOODPUT_PCT: &str = "goodput_pct";
+/// Cost of a million output tokens.
+pub const OUTPUT_COST: &str = "cost_per_million_output_tokens";
+/// Cost of a million prompt and output tokens.
+pub const TOTAL_COST: &str = "cost_per_million_total_tokens";
 
 /// What divides time by the tokens of that time.
 pub const PACES: [&str; 3] = [TPOT, ITL, USER_TPS];
@@ -233,6 +258,34 @@ pub const METRICS: &[Metric] = &[
         formula: "failed / issued",
         of: Of::Run(|run| run.requests.error_rate_pct()),
     },
+    rate(
+        GOODPUT_RPS,
+        "goodput",
+        "1/s",
+        "completed requests that met every objective / window",
+        Of::Run(|run| run.per_second(run.good?)),
+    ),
+    rate(
+        GOODPUT_PCT,
+        "goodput share",
+        "%",
+        "completed requests that met every objective / issued, failed ones among these",
+        Of::Run(|run| {
+            (run.requests.issued > 0).then_some(100.0 * run.good? as f64 / run.requests.issued as f64)
+        }),
+    ),
+    cost(
+        OUTPUT_COST,
+        "cost of output",
+        "price of the window / output tokens of completed requests × 1,000,000",
+        Of::Run(|run| run.cost_per_million(run.output_tokens?)),
+    ),
+    cost(
+        TOTAL_COST,
+        "cost of all tokens",
+        "price of the window / prompt and output tokens of completed requests × 1,000,000",
+        Of::Run(|run| run.cost_per_million(run.prompt_tokens? + run.output_tokens?)),
+    ),
 ];
 
 /// The row of a metric.

@@ -1,5 +1,6 @@
 //! The files that hold a run or a comparison whole, and the first and last line of a run's raw records.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::Comparison;
@@ -11,7 +12,7 @@ use super::sample::SensedSeries;
 use super::summary::RunSummary;
 
 /// `{backend}_{YYYYMMDD_HHMMSS}.json`: one run, whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunFile {
     /// [`super::SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -35,7 +36,7 @@ pub struct RunFile {
 }
 
 /// `comparison.json`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComparisonFile {
     /// [`super::SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -50,7 +51,7 @@ pub struct ComparisonFile {
 }
 
 /// First line of a records file: what `harness report` needs to rebuild everything else after a crash.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordsHeader {
     /// [`super::SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -90,7 +91,7 @@ impl RecordsHeader {
 }
 
 /// Last line of a records file, written when the run is over: its absence marks a crash.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordsFooter {
     /// `end`
     pub kind: String,
@@ -107,7 +108,7 @@ pub struct RecordsFooter {
 }
 
 /// What the load engine says of itself at the end of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct EngineFigures {
     /// Start of the measured phase, µs from the run's start.
     pub measured_from_us: u64,

@@ -1,12 +1,13 @@
 //! What a user wants of a server: objectives of latency, and the highest load that meets them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::figure::Statistic;
-use super::plan::RunKey;
+use super::distribution::Statistic;
+use super::run_key::RunKey;
 
 /// `ttft_p99=500ms`: a statistic of a metric has a limit. A request meets it where its own value is within the limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Objective {
     /// The metric, one of [`super::figure::METRICS`]: `ttft_ms`.
     pub metric: String,
@@ -16,8 +17,41 @@ pub struct Objective {
     pub limit: f64,
 }
 
+impl Objective {
+    /// Its name in files and in words that are typed: `ttft_p99`; `errors` for the error rate.
+    pub fn name(&self) -> String {
+        if self.is_of_run() {
+            return ERRORS.to_owned();
+        }
+        format!("{}_{}", self.metric.strip_suffix("_ms").unwrap_or(&self.metric), self.statistic.name())
+    }
+
+    /// No single request has it: it is of the run alone.
+    pub fn is_of_run(&self) -> bool {
+        self.statistic == Statistic::Value
+    }
+}
+
+/// The objective of an error rate, as it is typed.
+pub const ERRORS: &str = "errors";
+/// Failed requests that a run may have where objectives are given and none of them says, % of issued ones.
+pub const DEFAULT_ERRORS_PCT: f64 = 1.0;
+
+/// What came of an objective in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Judged {
+    /// The objective.
+    #[serde(flatten)]
+    pub objective: Objective,
+    /// The run's statistic; none where the run has it not, so that nobody can say that the objective was met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The statistic is within the limit.
+    pub met: bool,
+}
+
 /// The highest load of one target that meets all objectives, with what is not known of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Limit {
     /// The target's label.
     pub label: String,
@@ -39,7 +73,7 @@ pub struct Limit {
 }
 
 /// What a search raises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitOf {
     /// Requests per second of an open loop.

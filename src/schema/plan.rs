@@ -1,18 +1,22 @@
 //! Everything that decides the outcome, resolved and validated: saved with the results.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fairness::FairnessMode;
 use super::objective::Objective;
+pub use super::run_key::RunKey;
+pub(super) use super::run_key::one;
 use super::target::{ProtocolName, Target};
 use super::traffic::{Traffic, Until, Warmup};
 
 /// A resolved plan: no path is still to be looked up, no absent value means "default".
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// [`super::SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -38,12 +42,19 @@ pub struct Plan {
     /// The label that the others are held against; none: the best by output TPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
+    /// Rounds are played until each pair is decided or within so many %, and `rounds` is the most; none: all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_sure_pct: Option<f64>,
     /// What is done where servers are not level.
     #[serde(default)]
     pub fairness: FairnessMode,
     /// What the user wants of a server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objectives: Vec<Objective>,
+    /// What the machine of a label costs an hour, in a currency that the user knows; labels without a price are left
+    /// out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prices_per_hour: BTreeMap<String, f64>,
     /// Seed of arrival times.
     pub seed: u64,
     /// Threads of the load engine.
@@ -65,38 +76,14 @@ pub struct Plan {
     /// Pretend engines stood in for the real ones: no number of the run says anything about them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
-}
-
-/// What names one run of a plan, in every file, row and name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RunKey {
-    /// The target's label.
-    pub label: String,
-    /// Which load of the plan, from 1.
-    #[serde(default = "one")]
-    pub point: u32,
-    /// Which round over all targets, from 1: a launch of its own.
-    #[serde(default = "one")]
-    pub round: u32,
-    /// Which run of the point within the launch, from 1.
-    #[serde(default = "one")]
-    pub repeat: u32,
-}
-
-impl RunKey {
-    /// The only run of a target: `label`, point 1, round 1, repeat 1.
-    pub fn first(label: &str) -> Self {
-        RunKey { label: label.to_owned(), point: 1, round: 1, repeat: 1 }
-    }
-}
-
-/// What a file of before there were keys leaves out: it holds the only run of its target.
-pub(super) fn one() -> u32 {
-    1
+    /// The command that made it, to be given again: flags of the environment and of a plan file are in it, secrets
+    /// are not. Empty where no command line did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
 }
 
 /// Where the results of a plan go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Output {
     /// Directory of all outputs.
     pub directory: PathBuf,
@@ -142,7 +129,7 @@ impl Plan {
 }
 
 /// A backend that `all` leaves out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// Its label.
     pub label: String,
@@ -153,7 +140,7 @@ pub struct Skipped {
 }
 
 /// Where the prompts come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetSource {
     /// Name in outputs: the file's stem.
     pub name: String,
@@ -169,7 +156,7 @@ pub struct DatasetSource {
 }
 
 /// One load: what traffic, until when.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadPoint {
     /// What the user calls it, where it has a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,7 +186,7 @@ impl LoadPoint {
 }
 
 /// What each request asks for. By default: greedy, the dataset's lengths, and no more than that.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Sampling {
     /// Temperature, always sent; 0 is greedy.
     pub temperature: f64,
@@ -213,7 +200,7 @@ pub struct Sampling {
 }
 
 /// Where and how requests go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpSettings {
     /// How the server is spoken to.
     pub protocol: ProtocolName,
@@ -236,7 +223,7 @@ pub struct HttpSettings {
 }
 
 /// A request header. Its value may be a key, so it is never written anywhere.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Header {
     /// Name as typed.
     pub name: String,
@@ -252,7 +239,7 @@ impl std::fmt::Debug for Header {
 }
 
 /// How servers are launched.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Launching {
     /// Settings that all servers share.
     pub shared: SharedSettings,
@@ -261,7 +248,7 @@ pub struct Launching {
 }
 
 /// Settings that each backend's file maps to its engine's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SharedSettings {
     /// Tokens of context that one request may use.
     pub context_length: u32,

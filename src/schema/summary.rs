@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
-pub use super::distribution::Distribution;
+pub use super::distribution::{Distribution, MetricValue};
 use super::gateway::Gateway;
+use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
 
@@ -15,7 +17,7 @@ use super::record::{FailureKind, StampKind, TokenSource};
 pub const PROMPT_IDS_KEPT: usize = 1_000;
 
 /// One run of one target: what every report starts from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSummary {
     /// Which run of its plan.
     #[serde(flatten)]
@@ -76,12 +78,20 @@ pub struct RunSummary {
     /// What the first failure of each kind said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub first_failures: BTreeMap<FailureKind, String>,
+    /// What came of the plan's objectives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<Judged>,
     /// Doubts.
     #[serde(default)]
     pub caveats: Vec<Caveat>,
 }
 
 impl RunSummary {
+    /// The objectives that it did not meet, those among them of which nobody can say it.
+    pub fn missed(&self) -> impl Iterator<Item = &Judged> {
+        self.objectives.iter().filter(|judged| !judged.met)
+    }
+
     /// TPOT, ITL and TPS a user are withheld, for a stated reason.
     pub fn withholds_pace(&self) -> bool {
         self.caveats.iter().any(|caveat| matches!(caveat, Caveat::PaceWithheld { .. }))
@@ -90,7 +100,7 @@ impl RunSummary {
 
 /// Whether the server leaves Nagle's algorithm on (no TCP_NODELAY), so that its kernel keeps a first token back until
 /// the client has acknowledged the response head, which ordinary clients do up to 40 ms late.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Nagle {
     /// It does.
     pub on: bool,
@@ -99,7 +109,7 @@ pub struct Nagle {
 }
 
 /// Counts; `issued = completed + failed + cancelled + dropped`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RequestCounts {
     /// Requests whose turn came.
     pub issued: u64,
@@ -124,7 +134,7 @@ impl RequestCounts {
 }
 
 /// The part of the run between ramp and drain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SteadyState {
     /// From here, seconds after the window's start (first due or sent request).
     pub from_s: f64,
@@ -137,7 +147,7 @@ pub struct SteadyState {
 }
 
 /// Token totals of completed requests.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TokenTotals {
     /// Prompt tokens.
     pub prompt: u64,
@@ -155,7 +165,7 @@ pub struct TokenTotals {
 }
 
 /// Whether the server counts an end of sequence that it does not show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndOfSequence {
     /// It does: one token fewer is delivered than counted.
     pub hidden: bool,
@@ -166,7 +176,7 @@ pub struct EndOfSequence {
 }
 
 /// What shows whether an end of sequence is hidden.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndShownBy {
     /// The run: usage and events, held against each other.
@@ -175,18 +185,8 @@ pub enum EndShownBy {
     Definition,
 }
 
-/// A metric's value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum MetricValue {
-    /// One number.
-    Scalar(f64),
-    /// A distribution.
-    Distribution(Distribution),
-}
-
 /// The client's own figures, of measured requests: what it added to the numbers.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ClientStats {
     /// Waiting for a slot under the cap, ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -257,7 +257,7 @@ impl ClientStats {
 }
 
 /// What the server counted itself, as the difference of two scrapes.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ServerCounts {
     /// Prompt tokens by the server's count.
     pub prompt_tokens: f64,
@@ -276,7 +276,7 @@ pub struct ServerCounts {
 }
 
 /// Names of counters that a page does not have.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MissingCounters {
     /// Of prompt tokens.
     #[serde(default)]

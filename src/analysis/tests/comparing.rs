@@ -19,7 +19,7 @@ fn run(label: &str, ttft_ms: u64, tokens: u64) -> RunSummary {
     summarize(input, &records, Finish::default())
 }
 
-fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
+pub(super) fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
     Target {
         label: label.into(),
         engine: "vllm".into(),
@@ -45,7 +45,7 @@ fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
 }
 
 /// A plan of one load for these targets.
-fn plan(targets: Vec<Target>) -> Plan {
+pub(super) fn plan(targets: Vec<Target>) -> Plan {
     let closed = Traffic::Closed { slots: 2.try_into().unwrap(), ramp: Ramp::Automatic };
     let load = LoadPoint::of(closed, Until::after_requests(100.try_into().unwrap()));
     Plan {

@@ -24,6 +24,7 @@ mod rows;
 mod scale;
 mod scene;
 mod spec;
+mod style;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -34,6 +35,7 @@ pub use self::context::{ChartContext, ChartInput, DrawnRun};
 pub use self::curve::{Curve, CurvePoint, Curves, curve_over_points};
 pub use self::scale::Scale;
 pub use self::spec::{Axis, ChartSpec, Corner, Mark, Panel, Reference, Series};
+pub use self::style::{Style, style};
 
 /// A chart of a comparison.
 struct Listed {

@@ -55,8 +55,13 @@ impl Look {
         (self.0 * every / PALETTE.len() + every / 2) % every.max(1)
     }
 
+    /// Lengths of its dashes and gaps, points.
+    pub fn dashes(self) -> &'static [f64] {
+        DASHES[self.turn()]
+    }
+
     /// Beyond the palette the colours come again, so dashes and markers move on.
-    fn turn(self) -> usize {
+    pub fn turn(self) -> usize {
         (self.0 + self.0 / PALETTE.len()) % DASHES.len()
     }
 }
@@ -113,7 +118,7 @@ impl Scene {
 
     /// A series' line in its colour and dashes.
     pub fn line(&mut self, points: &[Place], look: Look) {
-        self.stroke(points, DASHES[look.turn()], 2.2, look.colour());
+        self.stroke(points, look.dashes(), 2.2, look.colour());
     }
 
     /// A line in these dashes.
