@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench verdicts` (minutes); `-- --quick` takes a tenth of the trials.
 //!
-//! The model is that of docs/statistics.md: the machine drifts by 6 % (standard deviation, ρ from one run to the next),
+//! The model: the machine drifts by 6 % (standard deviation, ρ from one run to the next),
 //! each run has a noise of 2 % of its own, and 100 requests; labels are played in alternating order over rounds.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 

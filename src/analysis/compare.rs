@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget, Group, Over};
-use crate::schema::fairness::FairnessMode;
+use crate::schema::figure::metric;
 use crate::schema::plan::Plan;
 use crate::schema::summary::RunSummary;
 use crate::schema::target::Target;
 
+use super::fairness::answers::LENGTHS_PCT;
+use super::fairness::{fairness, reasons};
+use super::first_round;
 use super::groups::groups;
-use super::side::sides;
+use super::side::{sides, takes_part};
 use super::verdicts::{Judged, judge};
 
-/// Mean output lengths may differ by so much, %.
-const LENGTHS_PCT: f64 = 2.0;
 /// The precision of a model that does not say.
 const UNKNOWN: &str = "unknown";
 
@@ -31,15 +32,16 @@ pub struct ComparisonInput<'a> {
 pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison {
     let plan = input.plan;
     let judged = judged(input, &runs);
-    let groups = groups(plan, &runs, &judged);
+    let mut groups = groups(plan, &runs, &judged);
+    keep_comparable_bests(plan, &runs, &mut groups);
     Comparison {
         run_id: plan.run_id.clone(),
         loads: plan.loads.clone(),
-        caveats: caveats(&plan.targets, &groups, &runs),
+        caveats: caveats(plan, &groups, &runs),
         baseline: judged.baseline,
         pairs: judged.pairs,
         rule: judged.rule,
-        fairness: None,
+        fairness: fairness(plan, &runs),
         limits: Vec::new(),
         groups,
         failed: input.failed.to_vec(),
@@ -48,29 +50,37 @@ pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison 
     }
 }
 
+/// A group that may not be held against every other one which has the figure is the best of nothing. Groups that did
+/// not do the work take no part in it.
+fn keep_comparable_bests(plan: &Plan, runs: &[RunSummary], groups: &mut [Group]) {
+    let is_sound = |group: &&Group| runs.iter().any(|run| group.runs.contains(&run.key) && takes_part(run));
+    let others: Vec<(String, u32, BTreeSet<String>)> = groups
+        .iter()
+        .filter(is_sound)
+        .map(|group| (group.label.clone(), group.point, group.estimates.keys().cloned().collect()))
+        .collect();
+    for group in groups.iter_mut().filter(|group| !group.best.is_empty()) {
+        let apart = others.iter().filter(|(label, point, _)| {
+            *point == group.point
+                && *label != group.label
+                && !reasons(plan, runs, &group.label, label, *point).is_empty()
+        });
+        for (_, _, figures) in apart {
+            group.best.retain(|name, statistic| {
+                metric(name).is_none_or(|metric| !figures.contains(&metric.column(*statistic)))
+            });
+        }
+    }
+}
+
 /// The baseline and the verdicts.
 pub(super) fn judged(input: ComparisonInput<'_>, runs: &[RunSummary]) -> Judged {
     let plan = input.plan;
-    let barred = |label: &str, baseline: &str| not_comparable(plan, runs, label, baseline);
+    let barred = |label: &str, baseline: &str, point: u32| reasons(plan, runs, label, baseline, point);
     judge(plan, &sides(plan, runs), &barred)
 }
 
-/// Why two labels have no ratio; empty where they are comparable.
-fn not_comparable(plan: &Plan, runs: &[RunSummary], label: &str, baseline: &str) -> Vec<String> {
-    match plan.fairness {
-        FairnessMode::Off => return Vec::new(),
-        FairnessMode::Strict | FairnessMode::Warn => {}
-    }
-    let of_two = |point: u32| {
-        let own = |run: &&RunSummary| run.key.label == label || run.key.label == baseline;
-        runs.iter().filter(own).filter(|run| run.key.point == point).collect::<Vec<_>>()
-    };
-    let differ = (1..=plan.loads.len() as u32).find_map(|point| prompt_tokens(&of_two(point)));
-    let why = differ.map(|_| "the same prompts have different token counts".to_owned());
-    why.into_iter().collect()
-}
-
-fn caveats(targets: &[Target], groups: &[Group], runs: &[RunSummary]) -> Vec<Caveat> {
+fn caveats(plan: &Plan, groups: &[Group], runs: &[RunSummary]) -> Vec<Caveat> {
     let mut caveats = Vec::new();
     if !groups.is_empty() && groups.iter().all(|group| group.over == Over::Run) {
         caveats.push(Caveat::SingleRun);
@@ -81,7 +91,8 @@ fn caveats(targets: &[Target], groups: &[Group], runs: &[RunSummary]) -> Vec<Cav
     let at = |point: &u32| runs.iter().filter(|run| run.key.point == *point).collect::<Vec<_>>();
     caveats.extend(points.iter().find_map(|point| prompt_tokens(&at(point))));
     caveats.extend(points.iter().find_map(|point| lengths(&at(point))));
-    caveats.extend(not_level(targets, runs));
+    caveats.extend(not_level(&plan.targets, runs));
+    caveats.extend(sides(plan, runs).iter().filter_map(first_round::caveat));
     caveats
 }
 

@@ -3,11 +3,14 @@
 mod caveats;
 mod client;
 mod compare;
+mod course;
 mod curve_points;
 mod curves;
 mod distribution;
 mod ecdf;
 mod exactness;
+mod fairness;
+mod first_round;
 mod goodput;
 mod groups;
 mod merged;
@@ -30,6 +33,7 @@ mod summarize;
 mod sure;
 mod timeline;
 mod tokens;
+mod trend;
 mod verdicts;
 mod window;
 
@@ -40,6 +44,7 @@ pub use compare::{ComparisonInput, compare};
 pub use curves::curves_of_figures;
 pub use distribution::Samples;
 pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_to, gap_figures, is_exact};
+pub use fairness::reasons;
 pub use nagle::waited;
 pub use otherwise::{Cut, Otherwise};
 pub use planned::plan_caveats;
@@ -47,6 +52,7 @@ pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use series::{MOST_POINTS, series};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
 pub use sure::{Standing, State, Sureness, sureness};
+pub use trend::{TrendValues, trend};
 
 /// A part of a whole, %; 0 of nothing.
 fn percent_of(part: u64, whole: u64) -> f64 {

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::schema::caveat::Caveat;
 use crate::schema::curves::RunCurves;
+use crate::schema::fairness::ProbeReply;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::objective::Objective;
@@ -19,6 +20,7 @@ use crate::schema::unit::Phase;
 
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
+use super::course::Course;
 use super::curves::Curves;
 use super::goodput::{Goodput, judged};
 use super::metrics::{Finished, Metrics};
@@ -54,6 +56,8 @@ pub struct SummaryInput {
     pub ready_s: Option<f64>,
     /// What came of acknowledging the probes' answers late.
     pub late_acks: Vec<LateAck>,
+    /// What the server made of the probe set.
+    pub probes: Vec<ProbeReply>,
     /// What the user wants of a server.
     pub objectives: Vec<Objective>,
     /// What its machine costs an hour.
@@ -86,6 +90,7 @@ impl SummaryInput {
             started_at: header.started_at,
             ready_s: header.ready_s,
             late_acks: header.late_acks.clone(),
+            probes: header.probes.clone(),
             objectives: header.plan.objectives.clone(),
             price_per_hour: header.plan.prices_per_hour.get(&header.key.label).copied(),
         })
@@ -153,6 +158,7 @@ pub struct Summarizer {
     /// Completed answers that ended before a limit which nobody forced on them.
     short: u64,
     oddities: Oddities,
+    course: Course,
     late_acks: LateAcks,
     curves: Curves,
     goodput: Goodput,
@@ -179,6 +185,7 @@ impl Summarizer {
             served_alone: ServedAlone::default(),
             short: 0,
             oddities: Oddities::default(),
+            course: Course::default(),
             late_acks,
             curves: Curves::default(),
         }
@@ -214,6 +221,7 @@ impl Summarizer {
             self.tokens.add(record, &counts);
             self.paces.add(record, &counts);
             self.curves.add_completed(record, &counts);
+            self.course.add(record);
             self.goodput.add(record);
         }
     }
@@ -270,6 +278,8 @@ impl Summarizer {
             oddities: self.oddities,
         };
         let objectives = judged(&self.input.objectives, &metrics);
+        let ramp =
+            if self.input.traffic.is_open() { 0 } else { u64::from(self.input.concurrency.unwrap_or(1)) };
         let mut summary = blank(self.input, whole, finish.partial);
         summary.objectives = objectives;
         summary.requests = totals.requests;
@@ -277,6 +287,9 @@ impl Summarizer {
         summary.warmup = self.warmup;
         summary.steady = steady;
         summary.output_tokens_by_second = self.window.tokens_by_second();
+        let told =
+            self.course.tell(ramp, &metrics, &summary.output_tokens_by_second, summary.steady.as_ref());
+        summary.bands = told.bands;
         summary.prompt_tokens_by_id = self.tokens.prompt_by_id();
         summary.gateway = self.paces.gateway();
         summary.tokens = TokenTotals { end_of_sequence: self.tokens.end_of_sequence(), ..self.tokens.totals };
@@ -286,6 +299,7 @@ impl Summarizer {
         summary.server = finish.server;
         summary.nagle = self.late_acks.tell();
         summary.caveats = run_caveats(&summary, facts);
+        summary.caveats.extend(told.drifts);
         Ok((summary, curves))
     }
 }
@@ -312,8 +326,10 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         metrics: BTreeMap::new(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: Vec::new(),
+        bands: BTreeMap::new(),
         client: ClientStats::default(),
         server: None,
+        probes: input.probes,
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),

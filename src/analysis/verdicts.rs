@@ -15,8 +15,8 @@ use super::rule::{LEVEL, Rule};
 use super::side::Side;
 use super::student::holm;
 
-/// Why no ratio is given of two labels; empty where they are comparable.
-pub(super) type Barred<'a> = &'a dyn Fn(&str, &str) -> Vec<String>;
+/// Why no ratio is given of two labels at a load; empty where they are comparable.
+pub(super) type Barred<'a> = &'a dyn Fn(&str, &str, u32) -> Vec<String>;
 
 /// What came of holding the sides of a plan against each other.
 #[derive(Debug, Clone, Default)]
@@ -120,10 +120,11 @@ fn tests(
     for (place, label) in labels.iter().enumerate() {
         for other in labels.iter().skip(place + 1) {
             let asked = named.is_none_or(|named| named == *label || named == *other);
-            if !asked || !barred(label, other).is_empty() {
+            if !asked {
                 continue;
             }
-            for side in sides.iter().filter(|side| side.label == *label) {
+            let comparable = |side: &&Side<'_>| barred(label, other, side.point).is_empty();
+            for side in sides.iter().filter(|side| side.label == *label).filter(comparable) {
                 let of_other =
                     sides.iter().find(|candidate| candidate.label == *other && candidate.point == side.point);
                 let figures = VERDICT_FIGURES.iter();
@@ -189,7 +190,7 @@ fn pairs(baseline: &str, sides: &[Side<'_>], judged: &Judged, rule: &Rule, barre
     };
     let others = sides.iter().filter(|side| side.label != baseline && !side.is_empty());
     let pair = |side: &Side<'_>, base: &Side<'_>| {
-        let not_comparable = barred(side.label, baseline);
+        let not_comparable = barred(side.label, baseline, side.point);
         let ratios = match not_comparable.is_empty() {
             true => ratios(side, base, judged, rule),
             false => BTreeMap::new(),

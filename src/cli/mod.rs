@@ -9,11 +9,12 @@ mod schema;
 mod servers;
 mod simulate;
 mod traffic;
+mod trend;
 mod units;
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
@@ -24,7 +25,8 @@ pub use schema::{SchemaArgs, SchemaOf};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
-pub use units::{CountOrSeconds, count_or_seconds, seconds};
+pub use trend::TrendArgs;
+pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
 /// and can you trust it?
@@ -62,6 +64,8 @@ Examples:
 
 Three launches of each backend, in alternating order, with two runs on each:
   harness compare --backend all --rounds 3 --repeats 2
+As many rounds as it takes to tell them apart, or within 5 % of each other:
+  harness compare --backend all --until-sure 5%
 What an interrupted comparison left to play:
   harness compare --resume results/compare_20260201_143000
 Pretend engines, with nothing to install:
@@ -130,6 +134,17 @@ is 0 and the output says CANNOT TELL; with --strict it is 1.
 Exit codes: 0 no regression was shown; 1 a regression; 2 something could not
 be checked (another model, load or machine, a label or value that is missing).")]
     Check(CheckArgs),
+    /// Show the file of all runs over time, changes marked
+    #[command(after_help = "\
+Examples:
+  harness trend
+  harness trend --backend vllm --last 30
+  harness trend results/benchmark_summary.csv --metric output_tps,e2e_p99
+  harness trend results/simulated_summary.csv --json
+
+A run outside the prediction interval of the earlier runs of its level is
+marked (1 % after Holm over the figures shown; three earlier runs or more).")]
+    Trend(TrendArgs),
     /// Print the JSON Schema of plan and results
     #[command(after_help = "\
 Examples:
@@ -185,6 +200,7 @@ impl Command {
             Command::Report(_)
             | Command::Check(_)
             | Command::Schema(_)
+            | Command::Trend(_)
             | Command::Install(_)
             | Command::Doctor(_)
             | Command::Simulate(_)
@@ -254,12 +270,34 @@ pub struct RunsArgs {
     /// Play each load N times in every round
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeats: u32,
+    /// Where servers did not get the same work: strict gives no ratio and exits 1, warn gives no ratio, off
+    /// sends no probe set before the load and forbids nothing
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = FairnessArg::Warn)]
+    pub fairness: FairnessArg,
     /// Hold the others against this backend [default: the best by output TPS]
     #[arg(long, value_name = "LABEL")]
     pub baseline: Option<String>,
+    /// Play rounds until every backend is shown to differ from the baseline, or to be within so many %, in output TPS
+    /// and TTFT p50. It looks after each round from the third on, with bounds that allow for that
+    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "rounds")]
+    pub until_sure: Option<f64>,
+    /// The most rounds of --until-sure
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(3..=60))]
+    pub rounds_max: u32,
     /// What is wanted of a server.
     #[command(flatten)]
     pub goals: GoalArgs,
+}
+
+/// What is done where servers are not level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FairnessArg {
+    /// No ratio, and exit code 1
+    Strict,
+    /// No ratio
+    Warn,
+    /// No probe set; nothing forbids a ratio
+    Off,
 }
 
 /// `bench`.
@@ -274,7 +312,7 @@ pub struct BenchArgs {
     /// The model to ask for [default: the first that /v1/models lists and that generates text by its name]
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     pub model: Option<String>,
-    /// Send one request first, to see that the server generates
+    /// Send requests first, to see that the server generates, and how it counts and answers the probe set
     #[arg(long)]
     pub probe: bool,
     /// Directory of backend YAML files that come before the built-in ones

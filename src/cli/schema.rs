@@ -23,4 +23,6 @@ pub enum SchemaOf {
     Records,
     /// What `harness check --json` prints
     Check,
+    /// What `harness trend --json` prints
+    Trend,
 }

@@ -1,6 +1,6 @@
 //! `harness check`: is a result worse than an earlier one?
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::analysis::MaxRegression;
@@ -14,7 +14,10 @@ use crate::schema::figure_name::{figure_named, figure_names};
 use crate::schema::refusal::{OrRefuse, refusal, refuse};
 use crate::schema::text::write_json_indented;
 
-use crate::commands::{REFUSED, play};
+use crate::commands::play;
+
+/// Something could not be checked.
+const NOT_CHECKED: u8 = 2;
 
 /// Runs the command.
 pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
@@ -40,7 +43,7 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 fn exit_code(check: &CheckFile, strict: bool) -> u8 {
     match check.outcome {
         CheckOutcome::Regressed => 1,
-        CheckOutcome::NotChecked => REFUSED,
+        CheckOutcome::NotChecked => NOT_CHECKED,
         CheckOutcome::Passed => u8::from(strict && check.leaves_doubt()),
     }
 }
@@ -66,7 +69,7 @@ fn show(args: &CheckArgs, check: &CheckFile) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn save(path: &PathBuf, text: &str) -> anyhow::Result<()> {
+fn save(path: &Path, text: &str) -> anyhow::Result<()> {
     write_atomic(path, text.as_bytes()).or_refuse(
         || format!("cannot write {}", path.display()),
         "give --junit a file in a directory that is there",

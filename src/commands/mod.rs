@@ -25,8 +25,10 @@ mod runtime;
 mod schema;
 mod show;
 mod simulate;
+mod sure;
 mod sweep;
 mod title;
+mod trend;
 
 use runtime::block_on;
 
@@ -59,6 +61,7 @@ pub fn execute(argv: Vec<OsString>) -> ExitCode {
         Command::Sweep(args) => sweep::sweep(args),
         Command::Report(args) => report::report(&args),
         Command::Check(args) => check::check(&args),
+        Command::Trend(args) => trend::trend(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Install(args) => install::install(&args),
         Command::Doctor(args) => doctor::doctor(&args),

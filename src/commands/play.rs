@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
-use crate::cli::{LoadArgs, OutputArgs, RunsArgs};
+use crate::cli::{FairnessArg, LoadArgs, OutputArgs, RunsArgs};
 use crate::dataset::{self, Source};
 use crate::environment;
 use crate::load;
@@ -20,6 +20,7 @@ use crate::results::{self, TakenId};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
+use crate::schema::fairness::{FairnessMode, Finding};
 use crate::schema::plan::{DatasetSource, HttpSettings, Launching, Output, Plan, Skipped};
 use crate::schema::refusal::refuse;
 use crate::schema::summary::{RequestCounts, RunSummary};
@@ -129,10 +130,16 @@ pub async fn play(
             folder: sweeps || targets.title == title::COMPARE || runs_of_one > 1,
         },
         strict: output.strict,
+        fairness: match runs.fairness {
+            FairnessArg::Strict => FairnessMode::Strict,
+            FairnessArg::Warn => FairnessMode::Warn,
+            FairnessArg::Off => FairnessMode::Off,
+        },
         simulated: targets.simulated,
         command: output.command.clone(),
         title: targets.title,
-        rounds: runs.rounds,
+        until_sure_pct: until_sure(runs, &targets.targets)?,
+        rounds: if runs.until_sure.is_some() { runs.rounds_max } else { runs.rounds },
         repeats: runs.repeats,
         baseline: baseline(runs, &targets.targets)?,
         objectives: objectives::objectives(&runs.goals.slo)?,
@@ -178,6 +185,14 @@ fn baseline(runs: &RunsArgs, targets: &[Target]) -> anyhow::Result<Option<String
     Ok(Some(named.clone()))
 }
 
+/// `--until-sure` compares: with one backend it would never end.
+fn until_sure(runs: &RunsArgs, targets: &[Target]) -> anyhow::Result<Option<f64>> {
+    if runs.until_sure.is_some() && targets.len() < 2 {
+        return refuse("--until-sure needs two backends to compare", "give --rounds N instead");
+    }
+    Ok(runs.until_sure)
+}
+
 /// A plan that is ready to be played.
 pub struct Parts {
     /// The plan.
@@ -218,7 +233,7 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     for missed in missed(&outcome.comparison) {
         show.error(&missed);
     }
-    Ok(ExitCode::from(exit_code(&outcome, session.plan.strict)))
+    Ok(ExitCode::from(exit_code(&outcome, session.plan.strict, session.plan.fairness)))
 }
 
 /// The plan as JSON with the visits in which it would be played, and the same in words on stderr.
@@ -312,8 +327,9 @@ fn missed(comparison: &Comparison) -> Vec<String> {
     comparison.runs.iter().filter_map(line).collect()
 }
 
-/// 0 all well; 1 a request or a backend failed, a run completed no request or missed an objective, or under `--strict` a result that is not valid.
-fn exit_code(outcome: &Outcome, strict: bool) -> u8 {
+/// 0 all well; 1 a request or a backend failed, a run completed no request or missed an objective, under `--strict` a
+/// result that is not valid, or under `--fairness strict` servers that did not get the same work.
+fn exit_code(outcome: &Outcome, strict: bool, fairness: FairnessMode) -> u8 {
     if outcome.interrupted {
         return interrupt::INTERRUPTED;
     }
@@ -326,7 +342,9 @@ fn exit_code(outcome: &Outcome, strict: bool) -> u8 {
         || comparison.runs.iter().any(|run| run.requests.completed == 0);
     let caveats = comparison.runs.iter().flat_map(|run| &run.caveats).chain(&comparison.caveats);
     let invalid = strict && caveats.into_iter().any(Caveat::is_invalid);
-    u8::from(failed || invalid)
+    let mut rows = comparison.fairness.iter().flat_map(|fairness| &fairness.rows);
+    let unfair = fairness == FairnessMode::Strict && rows.any(|row| row.finding == Finding::NotComparable);
+    u8::from(failed || invalid || unfair)
 }
 
 /// The machine, with the limit of open files raised first.
@@ -358,7 +376,7 @@ mod tests {
                 fairness: None,
                 limits: Vec::new(),
             };
-            exit_code(&Outcome { comparison, interrupted: false, unsaved: false }, strict)
+            exit_code(&Outcome { comparison, interrupted: false, unsaved: false }, strict, FairnessMode::Warn)
         };
         let limited = || Caveat::ClientLimited { reason: "send delay p99 is 3 ms".into() };
         assert_eq!((code(limited(), false), code(limited(), true)), (0, 1));

@@ -13,6 +13,7 @@ use crate::schema::files::{ComparisonFile, RecordsFooter, RecordsHeader, RunFile
 use crate::schema::plan::Plan;
 use crate::schema::record::RequestRecord;
 use crate::schema::text::write_json_indented;
+use crate::schema::trend::TrendFile;
 
 /// A line of a records file.
 #[derive(JsonSchema)]
@@ -24,7 +25,7 @@ enum RecordsLine {
     /// A line for each request.
     Request(Box<RequestRecord>),
     /// The last line; its absence marks a crash.
-    End(RecordsFooter),
+    End(Box<RecordsFooter>),
 }
 
 /// Runs the command.
@@ -39,6 +40,7 @@ pub fn schema(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
         SchemaOf::Comparison => of_type::<ComparisonFile>(),
         SchemaOf::Records => of_type::<RecordsLine>(),
         SchemaOf::Check => of_type::<CheckFile>(),
+        SchemaOf::Trend => of_type::<TrendFile>(),
     };
     let mut json = Vec::new();
     write_json_indented(&mut json, &schema)?;

@@ -39,14 +39,20 @@ pub fn write_folder(
     let measured = comparison.runs.iter().map(|run| SummaryRow::of_run(plan, run));
     let failed = comparison.failed.iter().map(|failed| SummaryRow::of_failure(plan, failed, plan.created_at));
     let rows: Vec<Vec<String>> = measured.chain(failed).map(|row| csv::summary_row(&row)).collect();
+    ensure_folder(folder, plan, environment).map_err(|error| vec![error])?;
+    // A plan that was interrupted and went on later, maybe from another directory, is of the machine as it was first
+    // looked at and lies where it was planned, whoever writes it.
+    let planned = results::read_plan(&folder.join("plan.json")).ok();
+    let output = planned.map_or_else(|| plan.output.clone(), |planned| planned.output);
+    let first_look = results::read_environment(&folder.join("environment.json")).ok();
+    let environment = first_look.as_ref().unwrap_or(environment);
     let file = ComparisonFile {
         schema_version: SCHEMA_VERSION,
         kind: "comparison".into(),
-        plan: plan.clone(),
+        plan: Plan { output, ..plan.clone() },
         environment: environment.clone(),
         comparison,
     };
-    ensure_folder(folder, plan, environment).map_err(|error| vec![error])?;
     let charts = charts(&file, runs);
     let steps: [&dyn Fn() -> anyhow::Result<()>; 5] = [
         &|| results::write_table(&folder.join("summary.csv"), &csv::summary_header(), &rows),
@@ -87,7 +93,7 @@ fn write_plots(plots: &Path, charts: &[ChartSpec]) -> anyhow::Result<()> {
 }
 
 fn write_page(path: &Path, file: &ComparisonFile, charts: &[ChartSpec]) -> anyhow::Result<()> {
-    let page = html::report_html(&PageInput { file, charts, answer: &[] })?;
+    let page = html::report_html(&PageInput { file, charts })?;
     results::write_atomic(path, page.as_bytes())
 }
 

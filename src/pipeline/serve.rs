@@ -22,6 +22,7 @@ use super::derive;
 use super::event::{Event, Listener};
 use super::failure::{Failure, Reach};
 use super::measure::{self, CutShort, Standing};
+use super::probe_set::send_probe_set;
 use super::record::ReportedTokens;
 use super::session::{Session, Stage};
 use super::visits::Visit;
@@ -60,6 +61,7 @@ pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed<'_>) ->
             return Err(Failure::of_target("there is no guard to launch it below".to_owned()));
         }
     };
+    send_probe_set(stage, target, load, &mut standing).await;
     let played = play(stage, visit, target, &mut standing, closed).await;
     stop(stage.listen, target, standing.server).await;
     played
@@ -164,6 +166,7 @@ pub async fn start(
         before: before.into_inner().flatten(),
         reported: reported.into_inner(),
         late_acks: late_acks.into_inner(),
+        probes: Vec::new(),
     })
 }
 
@@ -203,6 +206,7 @@ async fn attach(
         before,
         reported,
         late_acks,
+        probes: Vec::new(),
     })
 }
 

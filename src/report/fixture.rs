@@ -74,6 +74,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: seconds((12.45 * pace) as usize, 342.5 / pace),
+        bands: BTreeMap::new(),
         client: ClientStats {
             send_delay_limit_ms: 1.0,
             reader_lag_ms: Some(spread(0.02, 0.0625)),
@@ -84,6 +85,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
             ..ClientStats::default()
         },
         server: None,
+        probes: Vec::new(),
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),

@@ -6,6 +6,7 @@ use super::answer;
 use super::caveat;
 use super::chart::ChartSpec;
 use super::client;
+use super::fairness;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
 use super::sweep::load_name;
@@ -13,6 +14,7 @@ use super::verdicts;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
+use crate::schema::fairness::{Finding, row};
 use crate::schema::figure::METRICS;
 use crate::schema::files::ComparisonFile;
 use crate::schema::plan::{LoadPoint, Plan, Sampling};
@@ -26,6 +28,7 @@ pub fn report_md(file: &ComparisonFile, charts: &[ChartSpec]) -> String {
     answer(&mut page, &file.comparison);
     result(&mut page, &file.comparison);
     without_result(&mut page, &file.comparison);
+    levelled(&mut page, &file.comparison);
     caveats(&mut page, &file.comparison);
     the_client(&mut page, &file.comparison);
     plots(&mut page, charts);
@@ -191,6 +194,32 @@ fn without_result(page: &mut Page, comparison: &Comparison) {
     if !comparison.skipped.is_empty() {
         page.paragraph("## Not run");
         page.list(comparison.skipped.iter().map(|target| entry(&target.label, &target.reason, &target.hint)));
+    }
+}
+
+/// The levelling table, but for the commands, which stand below in full.
+fn levelled(page: &mut Page, comparison: &Comparison) {
+    let labels = fairness::labels(comparison);
+    let Some(table) = comparison.fairness.as_ref().filter(|_| !labels.is_empty()) else { return };
+    page.paragraph("## Fairness");
+    page.paragraph("Whether the servers were given the same work under the same settings.");
+    let several = labels.len() > 1;
+    let heads = labels.iter().map(|label| escaped(label)).chain(several.then(|| "finding".to_owned()));
+    let heads: Vec<String> = heads.collect();
+    let mut lines =
+        vec![format!("| | {} |", heads.join(" | ")), format!("|{}", " --- |".repeat(heads.len() + 1))];
+    for row in table.rows.iter().filter(|row| row.what != row::LAUNCHED) {
+        let cell = |label: &&str| escaped(row.by_label.get(*label).map_or("", String::as_str));
+        let finding = match row.finding {
+            Finding::NotComparable => format!("**{}**", fairness::word(row.finding)),
+            Finding::Level | Finding::Unknown | Finding::Differs => fairness::word(row.finding).to_owned(),
+        };
+        let cells: Vec<String> = labels.iter().map(cell).chain(several.then_some(finding)).collect();
+        lines.push(format!("| {} | {} |", escaped(&row.what), cells.join(" | ")));
+    }
+    page.paragraph(&lines.join("\n"));
+    if several {
+        page.list(fairness::whys(table).iter().map(|why| escaped(why)));
     }
 }
 

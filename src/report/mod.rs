@@ -7,6 +7,7 @@ pub mod chart;
 pub mod check;
 pub mod client;
 pub mod csv;
+pub mod fairness;
 pub mod github;
 pub mod html;
 pub mod junit;
@@ -17,6 +18,7 @@ pub mod objective;
 pub mod rows;
 mod sweep;
 pub mod terminal;
+pub mod trend;
 pub mod verdicts;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use super::answer;
 use super::caveat;
 use super::client;
+use super::fairness;
 use super::missing;
 use super::number::{fixed, one_line, wrap};
 use super::objective;
@@ -144,8 +145,22 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
         lines.extend(verdict_lines(comparison, style));
     }
     lines.extend(without_result(comparison, style));
+    lines.extend(levelled(comparison, style));
     lines.extend(caveats(comparison, style));
     finish(lines)
+}
+
+/// What is not level between the backends, and a line for what is.
+fn levelled(comparison: &Comparison, style: Style) -> Vec<String> {
+    let rows = fairness::lines(comparison);
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new(), style.bold("Fairness:")];
+    for text in rows {
+        lines.extend(wrap(&text, style.columns(), "  - ", "    "));
+    }
+    lines
 }
 
 /// The answer in sentences, its first one loud.

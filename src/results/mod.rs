@@ -15,6 +15,7 @@ mod sample_reader;
 mod sample_writer;
 mod summary_csv;
 mod summary_file;
+mod summary_rows;
 mod version_1;
 mod writable;
 
@@ -32,4 +33,5 @@ pub use run_id::{TakenId, take_directory};
 pub use sample_reader::{ReadSamples, read_samples};
 pub use sample_writer::SampleWriter;
 pub use summary_csv::{Put, SIMULATED_FILE, SUMMARY_FILE, Standing, keep_rows, put_rows, write_table};
+pub use summary_rows::{SummaryRecord, SummaryRecords, summary_records, with_older_files};
 pub use writable::{check_directory, check_writable};

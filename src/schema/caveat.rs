@@ -197,6 +197,24 @@ pub enum Caveat {
         /// Warm-up and probe requests that showed it.
         requests: u64,
     },
+    /// A figure rises or falls from the beginning of the run to its end.
+    Drift {
+        /// The metric: `ttft_ms`.
+        metric: String,
+        /// The change by a straight line, % of its median.
+        change_pct: f64,
+    },
+    /// The first round differs from the others by more than they do among themselves.
+    FirstRoundDiffers {
+        /// Which backend.
+        label: String,
+        /// Which load of the plan, from 1.
+        point: u32,
+        /// In which figure most: `output_tps`, `ttft_ms_p50`.
+        figure: String,
+        /// The first round over the others, %.
+        change_pct: f64,
+    },
     /// More load than `harness calibrate` found this client exact for.
     BeyondCalibration {
         /// `1000 in flight, exact up to 250`
@@ -254,6 +272,8 @@ impl Caveat {
             Caveat::SignMissing { .. } => "sign_missing",
             Caveat::PassedOver { .. } => "passed_over",
             Caveat::NagleOn { .. } => "nagle_on",
+            Caveat::Drift { .. } => "drift",
+            Caveat::FirstRoundDiffers { .. } => "first_round_differs",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
         }
     }
@@ -273,6 +293,8 @@ impl Caveat {
             | Caveat::LengthNotForced { .. }
             | Caveat::SignMissing { .. }
             | Caveat::PassedOver { .. }
+            | Caveat::Drift { .. }
+            | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }

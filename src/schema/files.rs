@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::comparison::Comparison;
 use super::curves::RunCurves;
 use super::environment::Environment;
+use super::fairness::ProbeReply;
 use super::plan::{LoadPoint, Plan, RunKey};
 use super::record::LateAck;
 use super::sample::SensedSeries;
@@ -81,6 +82,9 @@ pub struct RecordsHeader {
     /// What came of acknowledging the probes' answers late.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late_acks: Vec<LateAck>,
+    /// What the server made of the probe set before the load; empty where none was sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeReply>,
 }
 
 impl RecordsHeader {

@@ -30,6 +30,7 @@ pub mod target;
 pub mod text;
 pub mod token_counts;
 pub mod traffic;
+pub mod trend;
 pub mod unit;
 pub mod verdict;
 

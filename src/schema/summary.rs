@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
 pub use super::distribution::{Distribution, MetricValue};
+use super::fairness::ProbeReply;
 use super::gateway::Gateway;
 use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
+use super::verdict::Interval;
 
 /// Ids that [`RunSummary::prompt_tokens_by_id`] holds at most.
 pub const PROMPT_IDS_KEPT: usize = 1_000;
@@ -62,11 +64,18 @@ pub struct RunSummary {
     /// after the window's start (first due or sent request), the last second cut short.
     #[serde(default)]
     pub output_tokens_by_second: Vec<u64>,
+    /// What moving blocks within the run say of a mean, by its column (`output_tps`, `ttft_ms_mean`, `e2e_ms_mean`):
+    /// descriptive, and no interval of confidence, as another launch is no part of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bands: BTreeMap<String, Interval>,
     /// The client's own figures.
     pub client: ClientStats,
-    /// What the server counted itself over the run, warm-up and readiness included.
+    /// What the server counted itself over the run, warm-up included; readiness too where no probe set was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerCounts>,
+    /// What the server made of the probe set before the load; empty where none was sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeReply>,
     /// Whether the server leaves Nagle's algorithm on; none where nothing told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nagle: Option<Nagle>,

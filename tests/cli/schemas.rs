@@ -50,6 +50,9 @@ fn every_file_that_a_comparison_leaves_is_valid_and_a_file_that_lacks_a_field_is
     let check = place.run(&["check", &folder, "--baseline", &folder, "--json"]).expect(0);
     assert_valid(&schema(&place, "check"), &serde_json::from_str(&check.stdout).unwrap(), "check");
 
+    let trend = place.run(&["trend", "results/simulated_summary.csv", "--json"]).expect(0);
+    assert_valid(&schema(&place, "trend"), &serde_json::from_str(&trend.stdout).unwrap(), "trend");
+
     let mut lacking = json(&place.folder("comparison.json"));
     lacking["plan"].as_object_mut().unwrap().remove("run_id");
     assert!(validate(&comparison, &lacking).unwrap_err().contains("run_id"));
@@ -65,7 +68,7 @@ fn a_schema_tells_the_meaning_of_a_field_and_names_are_listed() {
     let ready = &run["$defs"]["RunSummary"]["properties"]["ready_s"]["description"];
     assert!(ready.as_str().unwrap().contains("Seconds from launch to readiness"), "{ready}");
     let listed = place.run(&["schema"]).expect(0).stdout;
-    for name in ["plan", "run", "comparison", "records", "check"] {
+    for name in ["plan", "run", "comparison", "records", "check", "trend"] {
         assert!(listed.lines().any(|line| line.starts_with(name)), "{listed}");
         assert!(schema(&place, name)["$schema"].as_str().unwrap().contains("2020-12"), "{name}");
     }

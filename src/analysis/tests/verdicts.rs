@@ -150,11 +150,12 @@ fn rounds_in_which_a_side_did_not_do_the_work_are_no_rounds_of_the_pair() {
 fn labels_whose_prompts_have_other_token_counts_have_no_ratio_but_a_reason() {
     let mut runs = rounds(&[("a", 100.0), ("b", 200.0)], &NOISE);
     for run in &mut runs {
-        run.prompt_tokens_by_id = [("x".to_owned(), if run.key.label == "a" { 10 } else { 11 })].into();
+        run.prompt_tokens_by_id = [("x".to_owned(), if run.key.label == "a" { 10 } else { 12 })].into();
     }
     let comparison = judged(&planned(&["a", "b"]), runs.clone());
     assert!(comparison.pairs[0].ratios.is_empty() && comparison.rule.is_none());
-    assert_eq!(comparison.pairs[0].not_comparable, ["the same prompts have different token counts"]);
+    let why = &comparison.pairs[0].not_comparable[0];
+    assert!(why.starts_with("prompt tokens: the same prompts have different token counts (20.0 %"), "{why}");
     let off = Plan { fairness: crate::schema::fairness::FairnessMode::Off, ..planned(&["a", "b"]) };
     assert!(!judged(&off, runs).pairs[0].ratios.is_empty());
 }

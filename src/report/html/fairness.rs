@@ -1,8 +1,8 @@
 //! The levelling table: what every server was given and what it is, side by side.
 
 use super::escape::text;
+use super::part::{Labels, Section};
 use super::table::{Cell, Head, Table};
-use super::{Labels, Section};
 use crate::schema::comparison::Comparison;
 use crate::schema::fairness::{FairnessRow, Finding};
 

@@ -1,8 +1,8 @@
 //! The figures in full, the doubts, what gave no result, and what each metric means.
 
 use super::escape::text;
+use super::part::{Labels, Section};
 use super::table::{Cell, Head, Table};
-use super::{Labels, Section};
 use crate::report::caveat;
 use crate::report::client;
 use crate::report::rows::{Row, View, direction, rows};
@@ -11,14 +11,14 @@ use crate::schema::comparison::Comparison;
 use crate::schema::figure::METRICS;
 
 /// All figures, metrics down and backends across, and those of the client itself.
-pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {
+pub fn section(comparison: &Comparison) -> Option<Section> {
     let views = View::all(comparison);
     let many = views.len() > 1;
     let mut body = String::new();
     for (point, view) in &views {
         let name = load_name(comparison, *point);
         let caption = if many { name.clone() } else { "All figures".to_owned() };
-        let table = across(&caption, view, &rows(view), labels);
+        let table = across(&caption, view, &rows(view));
         if many {
             body.push_str(&format!("<details><summary>{}</summary>\n{table}</details>\n", text(&name)));
         } else {
@@ -29,7 +29,7 @@ pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {
     for (point, view) in &views {
         let name = load_name(comparison, *point);
         let caption = if many { format!("The client, {name}") } else { "The client".to_owned() };
-        of_client.push_str(&across(&caption, view, &client::figures(view), labels));
+        of_client.push_str(&across(&caption, view, &client::figures(view)));
     }
     body.push_str(&format!(
         "<details><summary>The client itself: what this program may have added to the numbers</summary>\n\
@@ -41,9 +41,9 @@ pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {
     (!views.is_empty()).then_some(Section { id: "figures", title: "All figures", body })
 }
 
-fn across(caption: &str, view: &View<'_>, rows: &[Row], labels: &Labels) -> String {
-    let mut html = vec![Head::words("")];
-    html.extend(view.columns.iter().map(|column| {
+fn across(caption: &str, view: &View<'_>, rows: &[Row]) -> String {
+    let mut heads = vec![Head::words("")];
+    heads.extend(view.columns.iter().map(|column| {
         Head::number(match column.partial() {
             Some(why) => format!("{} (partial: {why})", column.group.label),
             None => column.group.label.clone(),
@@ -59,14 +59,25 @@ fn across(caption: &str, view: &View<'_>, rows: &[Row], labels: &Labels) -> Stri
         });
         std::iter::once(Cell::words(&row.head)).chain(cells).collect()
     });
-    let _ = labels;
-    Table { caption: caption.to_owned(), heads: html, rows: rows.collect(), sortable: false }.html()
+    Table { caption: caption.to_owned(), heads, rows: rows.collect(), sortable: false }.html()
+}
+
+/// Text whose flags are not broken at the end of a line.
+fn with_flags(words: &str) -> String {
+    let word = |word: &str| {
+        let flag = word.trim_end_matches(['.', ',', ';', ')']);
+        match flag.strip_prefix("--") {
+            Some(_) => format!("<code class=\"flag\">{}</code>{}", text(flag), text(&word[flag.len()..])),
+            None => text(word),
+        }
+    };
+    words.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Doubts in sentences.
 pub fn caveats(comparison: &Comparison) -> Option<Section> {
     let doubts = caveat::collected(comparison, caveat::sentence);
-    let lines: String = doubts.iter().map(|doubt| format!("<li>{}</li>\n", text(doubt))).collect();
+    let lines: String = doubts.iter().map(|doubt| format!("<li>{}</li>\n", with_flags(doubt))).collect();
     (!doubts.is_empty()).then(|| Section {
         id: "caveats",
         title: "Caveats",

@@ -1,7 +1,7 @@
 //! How it was measured, and what to type to measure it again.
 
-use super::Section;
 use super::escape::text;
+use super::part::Section;
 use crate::report::markdown::{launch_command, load_words, machine, sampling_words, shell_words};
 use crate::schema::files::ComparisonFile;
 use crate::schema::target::{Origin, Target};

@@ -27,6 +27,8 @@ function compact(value) {
   if (exponent >= 2) return (value < 0 ? "-" : "") + grouped(String(Math.round(Math.abs(value))));
   return value.toFixed(2 - exponent);
 }
+/* A count is shown whole. */
+const exact = (value) => Number.isInteger(value) && Math.abs(value) < 1e9 ? grouped(String(value)) : compact(value);
 function tickText(value) {
   const size = Math.abs(value);
   if (size >= 1e15 || (size > 0 && size < 1e-4)) return value.toExponential(0).replace("+", "");
@@ -37,10 +39,10 @@ function tickText(value) {
 }
 
 /* Round values along an axis. */
-function linearTicks(min, max, wanted) {
-  const rough = (max - min) / Math.max(wanted, 1);
+function linearTicks(min, max, wanted, whole) {
+  const rough = Math.max((max - min) / Math.max(wanted, 1), whole ? 1 : 0);
   const decade = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * decade).find((step) => step >= rough * 0.999);
+  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * decade).find((step) => step >= rough * 0.999 && !(whole && step % 1));
   const ticks = [];
   if (!(step > 0)) return [min];
   for (let index = Math.ceil(min / step - 1e-9); index * step <= max + step * 1e-6 && ticks.length < 40; index++) {
@@ -149,8 +151,8 @@ const axisWords = (axis) => [axis.name + (axis.unit && !axis.name.includes(axis.
 const betterWords = (axis) => axis.better ? " · " + axis.better + " is better" : "";
 
 /* Marks that this program knows how to paint; another leaves a word behind. */
-const pointsOf = (mark) => mark.points || mark.bins || [];
-const highOf = (point) => point.length > 2 ? Math.max(...point.slice(1).filter(Number.isFinite)) : point[1];
+const pointsOf = (mark) => Array.isArray(mark.points) ? mark.points : [];
+const sizeOf = (mark) => (mark.points || mark.bins || mark.values || []).length;
 
 function marker(context, kind, x, y, size) {
   const [corners, turn, by] = [[24, 0, 1], [4, 0.5, 1.2], [3, 0, 1.3], [4, 0, 1.3], [3, 0.5, 1.3], [6, 0, 1.1]][kind] || [5, 0, 1.2];
@@ -171,63 +173,73 @@ function stroke(context, places, dashes, ratio) {
   context.setLineDash([]);
 }
 
-/* A whisker along each axis: [x, x_low, x_high, y, y_low, y_high]. */
+/* A few markers along a line, each line's at other points, so that lines on each other still show theirs. */
+function markers(context, places, series, ratio) {
+  const every = Math.max(1, Math.ceil(places.length / 8));
+  const first = places.length > every ? Math.floor(series.style * every / data.colours + every / 2) % every : 0;
+  places.forEach((at, index) => {
+    if ((index >= first && (index - first) % every === 0) || index === places.length - 1) marker(context, lookOf(series).marker, ...at, 3.6 * ratio);
+  });
+}
+
+/* How far a point may lie from where it is drawn: [x, x_low, x_high, y, y_low, y_high]. */
 function whiskers(context, place, mark, ratio) {
   context.lineWidth = 1.4 * ratio;
-  const half = 4 * ratio;
-  for (const [x, xLow, xHigh, y, yLow, yHigh] of pointsOf(mark)) {
-    const [left, right, low, high] = [[xLow, y], [xHigh, y], [x, yLow], [x, yHigh]].map(place);
+  const cap = 4 * ratio;
+  for (const [x, xLow, xHigh, y, yLow, yHigh] of mark.points) {
+    const [left, right, low, high] = [place([xLow, y]), place([xHigh, y]), place([x, yLow]), place([x, yHigh])];
     if (right[0] - left[0] >= ratio) {
       stroke(context, [left, right], [], ratio);
-      for (const [at, height] of [left, right]) stroke(context, [[at, height - half], [at, height + half]], [], ratio);
+      for (const [end, at] of [left, right]) stroke(context, [[end, at - cap], [end, at + cap]], [], ratio);
     }
     if (low[1] - high[1] >= ratio) {
       stroke(context, [low, high], [], ratio);
-      for (const [at, height] of [low, high]) stroke(context, [[at - half, height], [at + half, height]], [], ratio);
+      for (const [at, end] of [low, high]) stroke(context, [[at - cap, end], [at + cap, end]], [], ratio);
     }
   }
 }
 
-function histogram(context, place, bins, look, ratio) {
-  if (!bins.length) return;
-  const outline = [[bins[0][0], 0]].concat(bins.flatMap(([from, to, share]) => [[from, share], [to, share]]), [[bins[bins.length - 1][1], 0]]);
-  const places = outline.map(place);
-  context.globalAlpha = 0.12;
+function area(context, places, opacity) {
+  context.globalAlpha = opacity;
   context.beginPath();
   places.forEach(([x, y], index) => index ? context.lineTo(x, y) : context.moveTo(x, y));
+  context.closePath();
   context.fill();
   context.globalAlpha = 1;
-  stroke(context, places, look.dashes, ratio);
 }
 
-/* The stair through the points that no other one beats, and an arrow to where both axes are best. */
-function frontier(context, place, mark, area, ratio) {
+/* From point to point: what one of them reaches, until the next reaches more. */
+function frontier(context, place, mark, box, ratio) {
   const stair = [];
-  for (const [x, y] of mark.points.map(place)) {
+  for (const at of mark.points.map(place)) {
     const before = stair[stair.length - 1];
-    if (before) stair.push(mark.ideal.endsWith("left") ? [x, before[1]] : [before[0], y]);
-    stair.push([x, y]);
+    if (before) stair.push(mark.ideal.endsWith("left") ? [at[0], before[1]] : [before[0], at[1]]);
+    stair.push(at);
   }
+  context.lineWidth = 1.8 * ratio;
   stroke(context, stair, [2, 4], ratio);
-  const [left, top] = [mark.ideal.endsWith("left"), mark.ideal.startsWith("top")];
+  const words = { top_left: "↖ ideal", top_right: "ideal ↗", bottom_left: "↙ ideal", bottom_right: "ideal ↘" }[mark.ideal];
   context.font = 12 * ratio + "px system-ui, sans-serif";
-  context.textAlign = left ? "left" : "right";
-  context.textBaseline = top ? "top" : "bottom";
-  const arrow = top ? (left ? "↖" : "↗") : left ? "↙" : "↘";
-  context.fillText(left ? arrow + " ideal" : "ideal " + arrow, area.left + (left ? 8 * ratio : area.width - 8 * ratio), area.top + (top ? 6 * ratio : area.height - 6 * ratio));
+  context.textAlign = mark.ideal.endsWith("left") ? "left" : "right";
+  context.textBaseline = mark.ideal.startsWith("top") ? "top" : "bottom";
+  context.fillText(words || "", mark.ideal.endsWith("left") ? box.left + 8 * ratio : box.left + box.width - 8 * ratio,
+    mark.ideal.startsWith("top") ? box.top + 8 * ratio : box.top + box.height - 8 * ratio);
 }
 
-/* What stands beside points: loads, labels. */
-function names(context, places, words, ratio) {
+/* A name beside each point, on the side where there is room. */
+function names(context, places, words, box, ratio) {
   context.font = 11 * ratio + "px system-ui, sans-serif";
-  context.fillStyle = colour("soft");
-  context.textAlign = "left";
   context.textBaseline = "bottom";
-  places.forEach(([x, y], index) => context.fillText(words[index] || "", x + 7 * ratio, y - 3 * ratio));
+  words.forEach((word, index) => {
+    const [x, y] = places[index];
+    const left = x + context.measureText(word).width + 10 * ratio > box.left + box.width;
+    context.textAlign = left ? "right" : "left";
+    context.fillText(word, x + (left ? -8 : 8) * ratio, Math.max(box.top + 13 * ratio, y - 3 * ratio));
+  });
 }
 
 /* Returns whether it knew the mark. */
-function paintMark(context, place, mark, panel, area, ratio) {
+function paintMark(context, place, mark, panel, box, ratio) {
   const points = pointsOf(mark);
   const look = mark.series ? lookOf(mark.series) : data.looks[0];
   context.strokeStyle = context.fillStyle = mark.series ? colourOf(mark.series) : colour("soft");
@@ -236,7 +248,7 @@ function paintMark(context, place, mark, panel, area, ratio) {
   switch (mark.kind) {
     case "line":
       stroke(context, points.map(place), look.dashes, ratio);
-      if (points.length < 2) points.forEach((point) => marker(context, look.marker, ...place(point), 4 * ratio));
+      markers(context, points.map(place), mark.series, ratio);
       return true;
     case "steps": {
       const places = [];
@@ -248,41 +260,61 @@ function paintMark(context, place, mark, panel, area, ratio) {
         last = y;
       }
       stroke(context, places, look.dashes, ratio);
+      markers(context, points.map(place), mark.series, ratio);
       return true;
     }
     case "points":
       for (const point of points) marker(context, look.marker, ...place(point), 4 * ratio);
-      names(context, points.map(place), mark.names || [], ratio);
+      names(context, points.map(place), mark.names || [], box, ratio);
       return true;
-    case "histogram":
-      histogram(context, place, points, look, ratio);
+    case "band":
+      area(context, points.map((point) => place([point[0], point[1]])).concat(points.map((point) => place([point[0], point[2]])).reverse()), 0.18);
       return true;
-    case "frontier":
-      frontier(context, place, mark, area, ratio);
-      return true;
-    case "band": {
-      context.globalAlpha = 0.18;
-      context.beginPath();
-      const low = points.map((point) => place([point[0], point[1]]));
-      const high = points.map((point) => place([point[0], point[2]])).reverse();
-      low.concat(high).forEach(([x, y], index) => index ? context.lineTo(x, y) : context.moveTo(x, y));
-      context.closePath();
-      context.fill();
-      context.globalAlpha = 1;
-      return true;
-    }
     case "whiskers":
       whiskers(context, place, mark, ratio);
+      return true;
+    case "histogram": {
+      if (!mark.bins.length) return true;
+      const outline = [[mark.bins[0][0], 0], ...mark.bins.flatMap(([from, to, share]) => [[from, share], [to, share]]), [mark.bins[mark.bins.length - 1][1], 0]].map(place);
+      area(context, outline, 0.12);
+      stroke(context, outline, look.dashes, ratio);
+      return true;
+    }
+    case "frontier":
+      frontier(context, place, mark, box, ratio);
       return true;
     default:
       return false;
   }
 }
 
+function axisTitle(axis) {
+  const head = make("p", "title", axisWords(axis));
+  head.append(make("span", "better", betterWords(axis)));
+  return head;
+}
+
 /* The range of a scale, from the spec. */
 function rangeOf(scale) { return scale.kind === "log" ? [scale.min, scale.max] : [0, scale.max]; }
 
+/* What a point is called, as the load that it stands for. */
+function nameOf(mark, point) {
+  const name = (mark.names || [])[pointsOf(mark).indexOf(point)];
+  return name ? " (" + name + ")" : "";
+}
+
+/* The ends of a band or of whiskers at a point. */
+function spread(panel, series, x) {
+  for (const mark of panel.marks) {
+    if (!mark.series || mark.series.label !== series.label) continue;
+    const ends = pointsOf(mark).find((point) => point.length > 2 && point[0] === x);
+    if (ends) return " [" + ends.slice(-2).map(compact).join(", ") + "]";
+  }
+  return "";
+}
+
 function drawPlot(panel, title, into) {
+  into.append(axisTitle(panel.y));
   const box = make("div", "plot");
   into.append(box);
   const scales = { x: panel.x.scale, y: panel.y.scale };
@@ -299,15 +331,14 @@ function drawPlot(panel, title, into) {
   const ticks = (axis, apart) => (plot, index, min, max) => {
     const span = axis === "x" ? plot.width - 70 : plot.height - 50;
     const wanted = Math.max(2, Math.round(span / apart));
-    const given = (panel[axis].ticks || []).filter((tick) => tick >= min && tick <= max);
-    /* Few enough that no two of their numbers touch; else round ones. */
-    if (given.length > 1 && given.length <= 2 * wanted) return given;
-    const found = (scales[axis].kind === "log" ? logTicks : linearTicks)(min, max, wanted);
-    return scales[axis].whole ? found.filter(Number.isInteger) : found;
+    const own = (panel[axis].ticks || []).filter((tick) => tick >= min && tick <= max);
+    if (own.length > 1) return own;
+    return (scales[axis].kind === "log" ? logTicks : linearTicks)(min, max, wanted, scales[axis].whole);
   };
   const axisOf = (axis, apart, size) => ({
     scale: axis, side: axis === "x" ? 2 : 3, size, gap: 6, labelGap: 0, labelSize: 22,
-    label: axisWords(panel[axis]) + betterWords(panel[axis]), labelFont: "12px system-ui, sans-serif", font: "12px system-ui, sans-serif",
+    /* The name of the upright axis stands above it, where it can be read. */
+    label: axis === "x" ? axisWords(panel.x) + betterWords(panel.x) : null, labelFont: "12px system-ui, sans-serif", font: "12px system-ui, sans-serif",
     stroke: () => colour("soft"),
     grid: { stroke: () => colour("line"), width: 1 }, ticks: { stroke: () => colour("axis"), width: 1, size: 4 },
     splits: ticks(axis, apart), values: (plot, splits) => splits.map(tickText), filter: (plot, splits) => splits,
@@ -327,7 +358,7 @@ function drawPlot(panel, title, into) {
     const unknown = new Set();
     for (const mark of panel.marks) {
       if (!isShown(mark)) continue;
-      if (paintMark(context, place, mark, panel, area, ratio)) drawn += pointsOf(mark).length ? 1 : 0;
+      if (paintMark(context, place, mark, panel, area, ratio)) drawn += sizeOf(mark) ? 1 : 0;
       else unknown.add(mark.kind);
     }
     context.restore();
@@ -344,9 +375,11 @@ function drawPlot(panel, title, into) {
         const at = plot.valToPos(reference.at, axis, true);
         const across = axis === "y" ? [[area.left, at], [area.left + area.width, at]] : [[at, area.top], [at, area.top + area.height]];
         stroke(context, across, [4, 4], ratio);
+        /* Of lines at the top the name stands below. */
+        const low = axis === "y" && at - area.top < 14 * ratio;
         context.textAlign = "right";
-        context.textBaseline = "bottom";
-        const [x, y] = axis === "y" ? [area.left + area.width - 4 * ratio, at - 2 * ratio] : [at - 4 * ratio, area.top + 14 * ratio];
+        context.textBaseline = low ? "top" : "bottom";
+        const [x, y] = axis === "y" ? [area.left + area.width - 4 * ratio, at + (low ? 3 : -2) * ratio] : [at - 4 * ratio, area.top + 14 * ratio];
         context.fillText(reference.label, x, y);
       }
     }
@@ -357,6 +390,12 @@ function drawPlot(panel, title, into) {
     const at = plot.posToVal(left, "x");
     const found = [];
     for (const mark of panel.marks) {
+      if (mark.kind === "histogram" && isShown(mark)) {
+        const bin = mark.bins.find(([from, to]) => at >= from && at < to);
+        const x = bin && (panel.x.scale.kind === "log" ? Math.sqrt(bin[0] * bin[1]) : (bin[0] + bin[1]) / 2);
+        if (bin) found.push({ mark, point: [x, bin[2]], shown: [x, bin[2]], between: true });
+        continue;
+      }
       const points = pointsOf(mark);
       if (!isShown(mark) || !mark.series || !points.length) continue;
       if (mark.kind === "band" || !["line", "steps", "points"].includes(mark.kind)) continue;
@@ -376,7 +415,9 @@ function drawPlot(panel, title, into) {
       }
       if (best && (flat || least < 40)) found.push({ mark, point: best, shown: best, distance: least });
     }
-    return found;
+    /* A line with markers on it is one series and one value. */
+    return found.filter((one, place) => !found.some((other, before) => before < place
+      && other.mark.series.label === one.mark.series.label && other.shown[0] === one.shown[0] && other.shown[1] === one.shown[1]));
   };
   const hide = () => { tip.hidden = true; dots.forEach((dot) => dot.remove()); dots.length = 0; };
   const show = (plot) => {
@@ -386,11 +427,11 @@ function drawPlot(panel, title, into) {
     const found = nearest(plot, left, top);
     if (!found.length) return "";
     const x = found.reduce((one, other) => (other.distance ?? 0) < (one.distance ?? 0) ? other : one).shown[0];
-    const lines = [[null, panel.x.name + ": " + compact(found.some((one) => one.mark.kind === "steps") ? plot.posToVal(left, "x") : x) + unitOf(panel.x)]];
-    for (const { mark, shown, point } of found) {
+    const lines = [[null, panel.x.name + ": " + exact(found.some((one) => one.between || one.mark.kind === "steps") ? plot.posToVal(left, "x") : x) + unitOf(panel.x)]];
+    for (const { mark, shown, point, between } of found) {
       /* A cloud's own x may differ from the others'. */
-      const own = mark.kind !== "steps" && shown[0] !== x ? " at " + compact(shown[0]) + unitOf(panel.x) : "";
-      lines.push([mark.series, mark.series.label + ": " + compact(shown[1]) + unitOf(panel.y) + own + (mark.names && mark.names[pointsOf(mark).indexOf(shown)] ? ", " + mark.names[pointsOf(mark).indexOf(shown)] : "")]);
+      const own = mark.kind !== "steps" && !between && shown[0] !== x ? " at " + compact(shown[0]) + unitOf(panel.x) : "";
+      lines.push([mark.series, mark.series.label + ": " + compact(shown[1]) + spread(panel, mark.series, shown[0]) + unitOf(panel.y) + own + nameOf(mark, shown)]);
       const [px, py] = [plot.valToPos(point[0], "x"), plot.valToPos(point[1], "y")];
       const dot = make("div", "dot s" + mark.series.style % data.colours);
       dot.style.left = px + "px";
@@ -423,7 +464,7 @@ function drawPlot(panel, title, into) {
       bind: { dblclick: () => () => { whole(); return null; } },
     },
     scales: { x: scaleOf("x"), y: scaleOf("y") },
-    axes: [axisOf("x", 80, 34), axisOf("y", 46, 52)],
+    axes: [axisOf("x", 80, 34), axisOf("y", 46, 50)],
     series: [{}, { show: true, paths: () => null, points: { show: false } }],
     hooks: { draw: [paint], setCursor: [(plot) => { show(plot); }], setScale: [zoomed] },
   }, [full.x, full.y], box);
@@ -447,7 +488,11 @@ function drawPlot(panel, title, into) {
     if (max > min) plot.setScale("x", { min, max });
   };
   const walk = (step) => {
-    const xs = [...new Set(panel.marks.filter(isShown).filter((mark) => ["line", "steps", "points"].includes(mark.kind)).flatMap((mark) => pointsOf(mark).map((point) => point[0])))]
+    const middle = ([from, to]) => panel.x.scale.kind === "log" ? Math.sqrt(from * to) : (from + to) / 2;
+    const placesOf = (mark) => mark.bins ? mark.bins.map((bin) => [middle(bin), bin[2]])
+      : ["line", "steps", "points"].includes(mark.kind) ? pointsOf(mark) : [];
+    const places = panel.marks.filter(isShown).flatMap(placesOf);
+    const xs = [...new Set(places.map((point) => point[0]))]
       .filter((x) => x >= plot.scales.x.min && x <= plot.scales.x.max).sort((a, b) => a - b);
     if (!xs.length) return;
     const at = plot.cursor.left >= 0 ? plot.posToVal(plot.cursor.left, "x") : null;
@@ -456,8 +501,7 @@ function drawPlot(panel, title, into) {
     if (step === Infinity) index = xs.length - 1;
     if (step === -Infinity) index = 0;
     index = Math.max(0, Math.min(xs.length - 1, index));
-    const mark = panel.marks.filter(isShown).filter((mark) => ["line", "steps", "points"].includes(mark.kind)).find((mark) => pointsOf(mark).some((point) => point[0] === xs[index]));
-    const y = highOf(pointsOf(mark).find((point) => point[0] === xs[index]));
+    const y = places.find((point) => point[0] === xs[index])[1];
     plot.setCursor({ left: plot.valToPos(xs[index], "x"), top: plot.valToPos(y, "y") });
     announced.textContent = show(plot);
   };
@@ -476,105 +520,73 @@ function drawPlot(panel, title, into) {
   box.addEventListener("blur", hide);
   const resize = (to) => { if (to !== plot.width) plot.setSize({ width: to, height }); };
   new ResizeObserver(() => { if (!printing) resize(width()); }).observe(box);
-  plots.push({ repaint: () => { hide(); plot.redraw(false, true); }, resize, width, panel });
+  plots.push({ repaint: () => { hide(); plot.redraw(false, true); }, resize, width });
 }
 
-/* Bars, a row a backend: plain boxes, whose width is a share of the axis. */
-function drawBars(panel, into) {
-  const max = panel.x.scale.max;
+/* Rows of bars or of values with their ranges: plain boxes, whose places are shares of the axis. */
+function drawRows(panel, into) {
+  const { kind, min, max } = panel.x.scale;
   const rows = panel.y.scale.rows;
-  const bars = panel.marks.filter((mark) => Array.isArray(mark.values));
-  const head = make("p", "title", axisWords(panel.x));
-  head.append(make("span", "better", betterWords(panel.x)));
-  into.append(head);
+  const marks = panel.marks.filter((mark) => Array.isArray(mark.values));
+  into.append(axisTitle(panel.x));
   const box = make("div", "bars");
   const share = (value) => {
-    const { kind, min } = panel.x.scale;
-    const part = kind === "log" ? Math.log(value / min) / Math.log(max / min) : value / max;
+    const part = kind === "log" ? Math.log(Math.max(value, min) / min) / Math.log(max / min) : value / max;
     return Math.max(0, Math.min(1, part)) * 100 + "%";
   };
   let drawn = 0;
+  const lane = (mark, row, series) => {
+    const line = make("div", mark.pale ? "lane pale" : "lane");
+    const given = mark.values[row];
+    const [value, low, high] = Array.isArray(given) ? given : [given, ...((mark.whiskers || [])[row] || [])];
+    if (value === null || value === undefined) {
+      line.append(make("span", "value", "–"));
+      return line;
+    }
+    drawn++;
+    const patch = "s" + series.style % data.colours;
+    const piece = make("div", mark.kind === "ranges" ? "spot " + patch : "bar " + patch);
+    piece.style[mark.kind === "ranges" ? "left" : "width"] = share(value);
+    const words = make("span", "value", compact(value));
+    if (mark.best === row) words.append(" ", make("b", "", "best"));
+    const ranged = Number.isFinite(low) && Number.isFinite(high);
+    words.style.left = share(ranged ? Math.max(high, value) : value);
+    if (ranged) {
+      const whisker = make("div", mark.kind === "ranges" ? "whisker " + patch : "whisker");
+      whisker.style.left = share(low);
+      whisker.style.width = "calc(" + share(high) + " - " + share(low) + ")";
+      line.append(whisker);
+    }
+    line.prepend(piece);
+    line.append(words);
+    line.title = [series.label, mark.name].filter(Boolean).join(", ") + ": " + compact(value) + unitOf(panel.x)
+      + (ranged ? " [" + compact(low) + ", " + compact(high) + "]" : "");
+    return line;
+  };
   rows.forEach((series, row) => {
     const who = make("div", "who", series.label);
-    who.title = series.label;
+    who.title = [series.label, series.detail].filter(Boolean).join(", ");
     const track = make("div", "track");
-    for (const mark of bars) {
-      const lane = make("div", mark.pale ? "lane pale" : "lane");
-      const value = mark.values[row];
-      if (value !== null && value !== undefined) {
-        const bar = make("div", "bar s" + series.style % data.colours);
-        bar.style.width = share(value);
-        const words = make("span", "value", compact(value));
-        words.style.left = share(value);
-        if (mark.best === row) words.append(" ", make("b", "", "best"));
-        lane.append(bar, words);
-        const [low, high] = (mark.whiskers || [])[row] || [];
-        if (Number.isFinite(low) && Number.isFinite(high)) {
-          const whisker = make("div", "whisker");
-          whisker.style.left = share(low);
-          whisker.style.width = "calc(" + share(high) + " - " + share(low) + ")";
-          words.style.left = share(Math.max(high, value));
-          words.title = compact(low) + " to " + compact(high) + unitOf(panel.x);
-          lane.append(whisker);
-        }
-        lane.title = series.label + ", " + mark.name + ": " + compact(value) + unitOf(panel.x)
-          + (Number.isFinite(low) ? " [" + compact(low) + ", " + compact(high) + "]" : "");
-        drawn++;
-      } else {
-        lane.append(make("span", "value", "–"));
-      }
-      track.append(lane);
-    }
+    const lanes = marks.map((mark) => [mark, lane(mark, row, mark.series || series)]);
+    track.append(...lanes.map(([, line]) => line));
     box.append(who, track);
-    plots.push({ repaint: () => [who, track].forEach((part) => part.classList.toggle("off", hidden.has(series.label))), resize() {}, width: () => 0, panel: null });
+    plots.push({ repaint: () => {
+      lanes.forEach(([mark, line]) => line.classList.toggle("off", !isShown(mark)));
+      const off = hidden.has(series.label) && !marks.some((mark) => mark.series);
+      [who, track].forEach((part) => part.classList.toggle("off", off));
+    } });
   });
   box.dataset.marks = drawn;
   into.append(box);
   const key = make("ul", "key");
-  for (const mark of bars) {
+  const named = new Set(marks.map((mark) => mark.name).filter(Boolean));
+  for (const mark of marks.filter((mark) => named.delete(mark.name))) {
     const entry = make("li");
     entry.append(make("span", mark.pale ? "chip pale" : "chip"), mark.name);
     key.append(entry);
   }
-  into.append(key);
-}
-
-/* A range a backend in each row (a category, a length): a dot at its value, a line over its range. */
-function drawRanges(panel, into) {
-  const { kind, min, max } = panel.x.scale;
-  const head = make("p", "title", axisWords(panel.x) + (kind === "log" ? ", logarithmic" : ""));
-  head.append(make("span", "better", betterWords(panel.x)));
-  into.append(head);
-  const box = make("div", "bars");
-  const share = (value) => Math.max(0, Math.min(1, kind === "log" ? Math.log(value / min) / Math.log(max / min) : value / max)) * 85;
-  let drawn = 0;
-  panel.y.scale.rows.forEach((row, place) => {
-    const who = make("div", "who", row.label);
-    who.title = row.label + ", " + row.detail;
-    const track = make("div", "track");
-    for (const mark of panel.marks) {
-      const lane = make("div", "lane range");
-      const range = mark.values[place];
-      if (range) {
-        const [value, low, high] = range;
-        const line = make("div", "span s" + mark.series.style % data.colours);
-        line.style.left = share(low) + "%";
-        line.style.width = share(high) - share(low) + "%";
-        const dot = make("div", "mid s" + mark.series.style % data.colours);
-        dot.style.left = share(value) + "%";
-        const words = make("span", "value", compact(value));
-        words.style.left = share(high) + "%";
-        lane.title = mark.series.label + ", " + row.label + ": " + compact(value) + unitOf(panel.x) + " [" + compact(low) + ", " + compact(high) + "]";
-        lane.append(line, dot, words);
-        drawn++;
-      }
-      plots.push({ repaint: () => lane.classList.toggle("off", hidden.has(mark.series.label)), resize() {}, width: () => 0, panel: null });
-      track.append(lane);
-    }
-    box.append(who, track);
-  });
-  box.dataset.marks = drawn;
-  into.append(box);
+  if (key.childElementCount) into.append(key);
+  legend(panel, into);
 }
 
 /* Which line is whose, with its dashes or marker. */
@@ -584,7 +596,7 @@ function legend(panel, into) {
   for (const mark of panel.marks) {
     if (!mark.series) continue;
     const known = seen.get(mark.series.label);
-    if (!known || known.kind === "band") seen.set(mark.series.label, mark);
+    if (!known || known.kind === "band" || known.kind === "whiskers") seen.set(mark.series.label, mark);
   }
   for (const mark of seen.values()) {
     const entry = make("li");
@@ -599,15 +611,16 @@ function legend(panel, into) {
       context.clearRect(0, 0, canvas.width, canvas.height);
       context.strokeStyle = context.fillStyle = colourOf(mark.series);
       context.lineWidth = 2 * ratio;
-      if (mark.kind === "points") marker(context, lookOf(mark.series).marker, 17 * ratio, 6 * ratio, 4 * ratio);
+      if (mark.kind === "points" || mark.kind === "ranges") marker(context, lookOf(mark.series).marker, 17 * ratio, 6 * ratio, 4 * ratio);
       else stroke(context, [[0, 6 * ratio], [34 * ratio, 6 * ratio]], lookOf(mark.series).dashes, ratio);
     };
     paint();
     entry.append(canvas, mark.series.label + (mark.series.detail ? ", " + mark.series.detail : ""));
-    plots.push({ repaint: () => { paint(); entry.classList.toggle("off", hidden.has(mark.series.label)); }, resize() {}, width: () => 0, panel: null });
+    plots.push({ repaint: () => { paint(); entry.classList.toggle("off", hidden.has(mark.series.label)); } });
     key.append(entry);
   }
-  if (seen.size) into.append(key);
+  for (const mark of panel.marks.filter((mark) => mark.kind === "frontier")) key.append(make("li", "", "dotted: " + mark.name));
+  if (key.childElementCount) into.append(key);
 }
 
 /* The values themselves, made when they are asked for. */
@@ -619,13 +632,23 @@ function values(chart, into) {
     details.dataset.made = "1";
     for (const panel of chart.panels) {
       const rows = [];
+      const ofSeries = (mark, kinds) => panel.marks.some((other) => other !== mark && other.series && mark.series
+        && other.series.label === mark.series.label && kinds.includes(other.kind));
       for (const mark of panel.marks) {
+        const label = mark.series ? mark.series.label : mark.name || "";
         if (Array.isArray(mark.values) && panel.y.scale.rows) {
-          const words = (value) => Array.isArray(value) ? compact(value[0]) + " [" + value.slice(1).map(compact).join(", ") + "]" : compact(value);
-          mark.values.forEach((value, row) => rows.push([panel.y.scale.rows[row].label, mark.series ? mark.series.label : mark.name, words(value)]));
-        } else {
+          mark.values.forEach((given, row) => {
+            const [value, low, high] = Array.isArray(given) ? given : [given, ...((mark.whiskers || [])[row] || [])];
+            const ends = Number.isFinite(low) ? " [" + compact(low) + ", " + compact(high) + "]" : "";
+            rows.push([panel.y.scale.rows[row].label, label, compact(value ?? null) + ends]);
+          });
+        } else if (Array.isArray(mark.bins)) {
+          for (const [from, to, share] of mark.bins) rows.push([label, compact(from) + "–" + compact(to), compact(share)]);
+        } else if (!((mark.kind === "points" && ofSeries(mark, ["line"])) || (["band", "whiskers"].includes(mark.kind) && ofSeries(mark, ["line", "points"])))) {
+          /* The ends of a band or of whiskers stand beside their points. */
           for (const point of pointsOf(mark)) {
-            rows.push([mark.series ? mark.series.label : "", compact(point[0]), point.slice(1).map((part) => typeof part === "number" ? compact(part) : part).join(" to ")]);
+            const ends = mark.series && point.length === 2 ? spread(panel, mark.series, point[0]) : "";
+            rows.push([label, exact(point[0]) + nameOf(mark, point), point.slice(1).map(compact).join(" to ") + ends]);
           }
         }
       }
@@ -654,8 +677,7 @@ function drawChart(chart) {
   chart.panels.forEach((panel) => {
     const box = make("div", "panel");
     panels.append(box);
-    if (panel.y.scale.kind === "rows" && panel.marks.some((mark) => mark.kind === "ranges")) { drawRanges(panel, box); legend(panel, box); }
-    else if (panel.y.scale.kind === "rows") drawBars(panel, box);
+    if (panel.y.scale.kind === "rows") drawRows(panel, box);
     else if (panel.x.scale.kind !== "rows") { drawPlot(panel, chart.title, box); legend(panel, box); }
   });
   values(chart, figure);
@@ -667,9 +689,9 @@ function controls() {
   if (!box) return;
   const series = new Map();
   for (const chart of data.charts) for (const panel of chart.panels) {
-    /* Rows of ranges are categories, not backends. */
-    const rows = panel.marks.some((mark) => mark.kind === "bars") ? panel.y.scale.rows : [];
-    for (const one of rows.concat(panel.marks.map((mark) => mark.series).filter(Boolean))) {
+    /* Rows of ranges are no backends: categories, lengths. */
+    const own = panel.marks.map((mark) => mark.series).filter(Boolean);
+    for (const one of own.length ? own : panel.y.scale.rows || []) {
       if (!series.has(one.label)) series.set(one.label, one);
     }
   }
@@ -687,7 +709,6 @@ function controls() {
       box.append(button);
     }
   }
-  box.append(make("span", "hint", "Point at a chart to read it, drag to zoom, double-click for the whole. By keyboard: Tab to a chart, arrows, + − 0."));
 }
 
 /* On paper: light, all unfolded, the charts as wide as the page. */
@@ -699,7 +720,7 @@ addEventListener("beforeprint", () => {
   printing = true;
   root.dataset.theme = "light";
   root.dataset.before = before || "";
-  for (const plot of plots) plot.resize(Math.min(plot.width(), 640));
+  for (const plot of plots) if (plot.resize) plot.resize(Math.min(plot.width(), 700));
   repaint();
 });
 addEventListener("afterprint", () => {
@@ -708,7 +729,7 @@ addEventListener("afterprint", () => {
   if (root.dataset.before) root.dataset.theme = root.dataset.before;
   else delete root.dataset.theme;
   delete root.dataset.before;
-  for (const plot of plots) if (plot.panel) plot.resize(plot.width());
+  for (const plot of plots) if (plot.resize) plot.resize(plot.width());
   repaint();
 });
 

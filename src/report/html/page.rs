@@ -6,11 +6,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::escape::{json, text};
-use super::{Labels, PageInput, Section};
+use super::part::{COLOURS, Labels, PageInput, Section};
+use crate::report::answer;
 use crate::report::chart::{ChartSpec, Mark, Style, style};
-use crate::report::rows::value;
-use crate::schema::comparison::Comparison;
-use crate::schema::figure::{self, Statistic};
 
 const UPLOT: &str = include_str!("vendor/uPlot-1.6.32.iife.min.js");
 const UPLOT_STYLE: &str = include_str!("vendor/uPlot-1.6.32.min.css");
@@ -18,15 +16,8 @@ const UPLOT_LICENCE: &str = include_str!("vendor/uPlot-LICENSE");
 const STYLE: &str = include_str!("page.css");
 const PROGRAM: &str = include_str!("page.js");
 
-/// Colours that are told apart; beyond them they come again.
-const COLOURS: usize = 7;
 /// The darkest page that is drawn on: colours are lightened until they stand out from it.
 const DARK_PAGE: [u8; 3] = [22, 24, 29];
-
-/// The class of what bears the colour of a place.
-pub fn style_class(place: usize) -> String {
-    format!("s{}", place % COLOURS)
-}
 
 /// The page around its sections.
 ///
@@ -88,19 +79,12 @@ fn title(input: &PageInput<'_>) -> String {
 /// The question, the answer in one sentence, and what run this is.
 fn heading(input: &PageInput<'_>, title: &str) -> String {
     let file = input.file;
-    let own = [fallback(&file.comparison)];
-    let sentences = if input.answer.is_empty() { own.as_slice() } else { input.answer };
+    let sentences = answer::sentences(&file.comparison);
     let (first, rest) = sentences.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-    let rest: String =
-        rest.iter().map(|sentence| format!("<p class=\"more\">{}</p>\n", text(sentence))).collect();
-    let simulated = if file.plan.simulated {
-        "<p class=\"warning\"><strong>Simulated.</strong> Pretend engines with invented timings answered. Nothing here \
-         says anything about a real one.</p>\n"
-    } else {
-        ""
-    };
+    let rest: String = rest.iter().map(|sentence| format!("<li>{}</li>\n", text(sentence))).collect();
+    let rest = if rest.is_empty() { rest } else { format!("<ul class=\"more\">\n{rest}</ul>\n") };
     format!(
-        "<h1>{title}</h1>\n{simulated}<p class=\"answer\">{}</p>\n{rest}\
+        "<h1>{title}</h1>\n<p class=\"answer\">{}</p>\n{rest}\
          <p class=\"meta\">Run <code>{}</code>, planned {} (UTC), by harness {} on {}</p>\n",
         text(first),
         text(&file.comparison.run_id),
@@ -116,26 +100,46 @@ pub fn charts(charts: &[ChartSpec]) -> Option<Section> {
     if drawn.is_empty() {
         return None;
     }
+    // What every chart says is said once.
+    let shared = |of: &dyn Fn(&ChartSpec) -> bool| drawn.len() > 1 && drawn.iter().all(|chart| of(chart));
+    let subtitle = &drawn[0].subtitle;
+    let one_subtitle = shared(&|chart| chart.subtitle == *subtitle);
+    let (common, _): (Vec<&String>, Vec<&String>) =
+        drawn[0].notes.iter().partition(|note| shared(&|chart| chart.notes.contains(note)));
     let figures: String = drawn
         .iter()
         .map(|chart| {
-            let (name, title) = (text(&chart.name), text(&chart.title));
-            let notes: String = chart.notes.iter().map(|note| format!("<li>{}</li>", text(note))).collect();
-            let legend = chart.legend_note.as_deref().map(|note| format!("<li>{}</li>", text(note)));
-            format!(
-                "<figure class=\"chart\" id=\"chart-{name}\" data-chart=\"{name}\">\n<figcaption><h3>{title}</h3>\
-                 <p class=\"meta\">{}</p></figcaption>\n<div class=\"panels\"></div>\n<ul class=\"notes\">{}{notes}</ul>\n\
-                 </figure>\n",
-                text(&chart.subtitle),
-                legend.unwrap_or_default(),
-            )
+            let own = chart.notes.iter().filter(|note| !common.contains(note));
+            figure(chart, !one_subtitle, own)
         })
         .collect();
+    let subtitle =
+        if one_subtitle { format!("<p class=\"meta\">{}</p>\n", text(subtitle)) } else { String::new() };
     let body = format!(
-        "<div class=\"controls\" id=\"controls\"></div>\n<noscript><p class=\"note\">The charts need JavaScript; the \
-         same pictures lie in <code>plots/</code>.</p></noscript>\n{figures}"
+        "{subtitle}{}<p class=\"note by-hand\">Point at a chart to read it, drag to zoom, double-click for the whole. By \
+         keyboard: Tab to it, then arrows, + − and 0.</p>\n<div class=\"controls\" id=\"controls\"></div>\n\
+         <noscript><p class=\"note\">The charts need JavaScript; the same pictures lie in <code>plots/</code>.</p>\
+         </noscript>\n{figures}",
+        notes(common.iter().copied())
     );
     Some(Section { id: "charts", title: "Charts", body })
+}
+
+/// The place of one chart.
+fn figure<'a>(chart: &'a ChartSpec, subtitle: bool, own: impl Iterator<Item = &'a String>) -> String {
+    let (name, title) = (text(&chart.name), text(&chart.title));
+    let subtitle =
+        if subtitle { format!("<p class=\"meta\">{}</p>", text(&chart.subtitle)) } else { String::new() };
+    format!(
+        "<figure class=\"chart\" id=\"chart-{name}\">\n<figcaption><h3>{title}</h3>{subtitle}</figcaption>\n\
+         <div class=\"panels\"></div>\n{}</figure>\n",
+        notes(chart.legend_note.iter().chain(own))
+    )
+}
+
+fn notes<'a>(notes: impl Iterator<Item = &'a String>) -> String {
+    let lines: String = notes.map(|note| format!("<li>{}</li>", text(note))).collect();
+    if lines.is_empty() { lines } else { format!("<ul class=\"notes\">{lines}</ul>\n") }
 }
 
 fn is_empty(chart: &ChartSpec) -> bool {
@@ -206,20 +210,4 @@ fn contrast(lighter: [u8; 3], darker: [u8; 3]) -> f64 {
         0.2126 * linear(colour[0]) + 0.7152 * linear(colour[1]) + 0.0722 * linear(colour[2])
     };
     (luminance(lighter) + 0.05) / (luminance(darker) + 0.05)
-}
-
-/// The answer where nobody gives one.
-fn fallback(comparison: &Comparison) -> String {
-    let best = comparison
-        .runs
-        .iter()
-        .filter_map(|run| Some((run, value(run, figure::OUTPUT_TPS, Statistic::Value)?)));
-    match best.max_by(|one, other| one.1.total_cmp(&other.1)) {
-        Some((run, tps)) => format!(
-            "The most output tokens were served by {}: {} a second.",
-            run.key.label,
-            crate::report::number::compact(tps)
-        ),
-        None => "No backend gave a result.".to_owned(),
-    }
 }

@@ -1,25 +1,21 @@
 //! Who is how much better than whom: the ranking with its ratios and verdicts, and the limits that were found.
 
 use super::escape::text;
+use super::part::{Labels, Section};
 use super::table::{Cell, Head, Table};
-use super::{Labels, Section};
 use crate::report::number::{NONE, compact, count};
+use crate::report::objective;
 use crate::report::rows::{self, Column, View};
 use crate::report::sweep::load_name;
-use crate::schema::comparison::Comparison;
+use crate::report::verdicts;
+use crate::schema::comparison::{Comparison, Estimate};
 use crate::schema::figure::{self, Metric, Statistic};
 use crate::schema::objective::{Limit, LimitOf, Objective};
-use crate::schema::verdict::{Pair, Ratio, Verdict};
+use crate::schema::verdict::{Pair, Ratio, VERDICT_FIGURES, Verdict};
 
-/// The figures of the ranking, the first the one that ranks.
-const RANKED: &[(&str, Statistic)] = &[
-    (figure::OUTPUT_TPS, Statistic::Value),
-    (figure::TTFT, Statistic::P50),
-    (figure::TTFT, Statistic::P99),
-    (figure::TPOT, Statistic::P50),
-    (figure::E2E, Statistic::P50),
-    (figure::ERROR_RATE, Statistic::Value),
-];
+/// Figures behind those that carry a verdict, where a run has them.
+const FURTHER: &[(&str, Statistic)] =
+    &[(figure::GOODPUT_RPS, Statistic::Value), (figure::OUTPUT_COST, Statistic::Value)];
 
 /// The backends in order of their output TPS at each load, with their ratios to the baseline.
 pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {
@@ -27,26 +23,22 @@ pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {
     if views.is_empty() {
         return None;
     }
-    let shown: Vec<(&Metric, Statistic)> = RANKED
-        .iter()
-        .filter_map(|(name, statistic)| Some((figure::metric(name)?, *statistic)))
-        .filter(|(metric, statistic)| {
-            let mut columns = views.iter().flat_map(|(_, view)| &view.columns);
-            columns.any(|column| column.estimate(metric, *statistic).is_some())
-        })
-        .collect();
+    let shown = shown(&views);
     let many_loads = views.len() > 1;
     let many_labels = views.iter().any(|(_, view)| view.columns.len() > 1);
     let mut heads = vec![Head::words("Backend")];
-    heads.extend(many_loads.then(|| Head::number("Load")));
+    heads.extend(many_loads.then(|| Head::words("Load")));
     heads.extend(many_labels.then(|| Head::number("Rank")));
     heads.extend(shown.iter().map(|(metric, statistic)| Head::number(head(metric, *statistic))));
     let mut ranked = Vec::new();
     for (point, view) in &views {
         for (rank, column) in ranks(comparison, view, *point) {
-            let mut row = vec![labels.cell(&column.group.label)];
+            let is_baseline = many_labels && comparison.baseline.as_ref() == Some(&column.group.label);
+            let note = if is_baseline { "<span class=\"range\">baseline</span>" } else { "" };
+            let mut row = vec![Cell::html(format!("{}{note}", labels.html(&column.group.label)))];
             row.extend(many_loads.then(|| Cell {
                 sort: Some(f64::from(*point)),
+                class: "one-line",
                 ..Cell::words(&load_name(comparison, *point))
             }));
             row.extend(
@@ -70,18 +62,32 @@ pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {
     Some(Section { id: "ranking", title, body })
 }
 
+/// The figures of the table. An error rate of 0 everywhere has no column.
+fn shown(views: &[(u32, View<'_>)]) -> Vec<(&'static Metric, Statistic)> {
+    let estimates = |metric: &Metric, statistic: Statistic| -> Vec<f64> {
+        let columns = views.iter().flat_map(|(_, view)| &view.columns);
+        columns.filter_map(|column| Some(column.estimate(metric, statistic)?.value)).collect()
+    };
+    let figures = VERDICT_FIGURES.iter().chain(FURTHER);
+    let mut shown: Vec<(&Metric, Statistic)> = figures
+        .filter_map(|(name, statistic)| Some((figure::metric(name)?, *statistic)))
+        .filter(|(metric, statistic)| !estimates(metric, *statistic).is_empty())
+        .collect();
+    let errors = figure::metric(figure::ERROR_RATE).map(|metric| (metric, Statistic::Value));
+    shown.extend(errors.filter(|(metric, of)| estimates(metric, *of).iter().any(|rate| *rate > 0.0)));
+    shown
+}
+
 fn head(metric: &Metric, statistic: Statistic) -> String {
-    match statistic {
-        Statistic::Value => format!("{} ({})", metric.title, metric.unit),
-        other => format!("{} {} ({})", metric.title, other.name(), metric.unit),
-    }
+    format!("{} ({})", verdicts::title(metric, statistic), metric.unit)
 }
 
 /// The columns of a point, the most output tokens first, each with its rank. Who cannot be told from the baseline
 /// that leads shares its rank.
 fn ranks<'v, 'a>(comparison: &Comparison, view: &'v View<'a>, point: u32) -> Vec<(usize, &'v Column<'a>)> {
-    let Some(metric) = figure::metric(RANKED[0].0) else { return Vec::new() };
-    let value = |column: &Column<'_>| column.estimate(metric, RANKED[0].1).map(|estimate| estimate.value);
+    let (name, statistic) = VERDICT_FIGURES[0];
+    let Some(metric) = figure::metric(name) else { return Vec::new() };
+    let value = |column: &Column<'_>| column.estimate(metric, statistic).map(|estimate| estimate.value);
     let mut columns: Vec<&Column<'_>> = view.columns.iter().collect();
     // Who has no figure comes last.
     columns.sort_by(|one, other| value(other).unwrap_or(-1.0).total_cmp(&value(one).unwrap_or(-1.0)));
@@ -106,9 +112,7 @@ fn figure_cell(column: &Column<'_>, pair: Option<&Pair>, metric: &Metric, statis
     if best {
         html = format!("<strong title=\"best value\">{html}</strong>");
     }
-    if let Some(range) = rows::range(estimate) {
-        html.push_str(&format!("<span class=\"range\">{}</span>", text(&range)));
-    }
+    html.extend(spread(estimate).map(|spread| format!("<span class=\"range\">{}</span>", text(&spread))));
     match pair {
         Some(pair) if !pair.not_comparable.is_empty() => {
             html.push_str("<span class=\"badge not\">not comparable</span>");
@@ -121,29 +125,20 @@ fn figure_cell(column: &Column<'_>, pair: Option<&Pair>, metric: &Metric, statis
     Cell { html, sort: Some(estimate.value), class: "" }
 }
 
+/// The 95 % interval; of fewer rounds the lowest and the highest.
+fn spread(estimate: &Estimate) -> Option<String> {
+    match estimate.interval {
+        Some(interval) => Some(format!("[{}, {}]", compact(interval.low), compact(interval.high))),
+        None => rows::range(estimate),
+    }
+}
+
 /// `1.83× [1.70, 1.90] faster`
 fn ratio_badge(ratio: &Ratio) -> String {
     let verdict = ratio.verdict.map(|verdict| {
-        format!(" <span class=\"badge {}\">{}</span>", verdict_class(verdict), verdict_word(verdict))
+        format!(" <span class=\"badge {}\">{}</span>", verdict_class(verdict), verdicts::word(verdict))
     });
-    format!("<span class=\"ratio\">{}</span>{}", text(&ratio_words(ratio)), verdict.unwrap_or_default())
-}
-
-/// `1.83× [1.70, 1.90]`
-fn ratio_words(ratio: &Ratio) -> String {
-    let interval = match (ratio.low, ratio.high) {
-        (Some(low), Some(high)) => format!(" [{}, {}]", compact(low), compact(high)),
-        (Some(_) | None, _) => String::new(),
-    };
-    format!("{}×{interval}", compact(ratio.value))
-}
-
-fn verdict_word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Faster => "faster",
-        Verdict::Slower => "slower",
-        Verdict::Indistinguishable => "indistinguishable",
-    }
+    format!("<span class=\"ratio\">{}</span>{}", text(&verdicts::times(*ratio)), verdict.unwrap_or_default())
 }
 
 fn verdict_class(verdict: Verdict) -> &'static str {
@@ -154,19 +149,19 @@ fn verdict_class(verdict: Verdict) -> &'static str {
     }
 }
 
-/// What the figures are over, and what a ratio without a verdict is.
+/// What the figures are over, and how far the verdicts go.
 fn notes(comparison: &Comparison, views: &[(u32, View<'_>)]) -> String {
     let mut notes = Vec::new();
-    let ratios = || comparison.pairs.iter().flat_map(|pair| pair.ratios.values());
-    if ratios().any(|ratio| ratio.verdict.is_some()) {
+    let groups = views.iter().flat_map(|(_, view)| &view.columns).map(|column| column.group);
+    if groups.flat_map(|group| group.estimates.values()).any(|estimate| estimate.interval.is_some()) {
         notes.push(
-            "Each figure is the median over the rounds, its lowest and highest below it; × is the ratio to the \
-             baseline with its 95 % interval in brackets. Indistinguishable: these rounds show no difference."
-                .to_owned(),
+            "Each figure is the median over the rounds; its 95 % interval stands in brackets.".to_owned(),
         );
-    } else if let Some(basis) = views.iter().find_map(|(_, view)| rows::basis(comparison, view, "below it")) {
-        notes.push(basis);
-    } else if views.iter().any(|(_, view)| view.columns.len() > 1) {
+    } else {
+        notes.extend(views.iter().find_map(|(_, view)| rows::basis(comparison, view, "under it")));
+    }
+    notes.extend(verdicts::legend(comparison));
+    if notes.is_empty() && views.iter().any(|(_, view)| view.columns.len() > 1) {
         notes.push("One run each: the order is what was seen, and no verdict.".to_owned());
     }
     notes.iter().map(|note| format!("<p class=\"note\">{}</p>\n", text(note))).collect()
@@ -197,11 +192,12 @@ fn ratios(comparison: &Comparison, labels: &Labels, many_loads: bool) -> String 
             let mut row = vec![labels.cell(&pair.label)];
             row.extend(many_loads.then(|| Cell {
                 sort: Some(f64::from(pair.point)),
+                class: "one-line",
                 ..Cell::words(&load_name(comparison, pair.point))
             }));
             row.push(Cell::html(format!("<code>{}</code>", text(name))));
             row.extend([Cell::number(Some(ratio.value)), Cell::number(ratio.low), Cell::number(ratio.high)]);
-            row.push(Cell::words(ratio.verdict.map_or(NONE, verdict_word)));
+            row.push(Cell::words(ratio.verdict.map_or(NONE, verdicts::word)));
             row.push(Cell::number(ratio.p));
             row.push(Cell::number(ratio.detectable_pct));
             row.push(Cell::number(ratio.more_rounds.map(f64::from)));
@@ -212,11 +208,11 @@ fn ratios(comparison: &Comparison, labels: &Labels, many_loads: bool) -> String 
         return String::new();
     }
     let mut heads = vec![Head::words("Backend")];
-    heads.extend(many_loads.then(|| Head::number("Load")));
+    heads.extend(many_loads.then(|| Head::words("Load")));
     heads.push(Head::words("Figure"));
     heads.extend(["Ratio", "Low", "High"].map(Head::number));
     heads.push(Head::words("Verdict"));
-    heads.extend(["p", "Would have shown (%)", "More rounds for 5 %"].map(Head::number));
+    heads.extend(["p", "Seen from (%)", "More rounds for 5 %"].map(Head::number));
     let baseline = comparison.baseline.as_deref().unwrap_or("the baseline");
     let caption = format!("Every ratio to {baseline}");
     let table = Table { caption, heads, rows: table_rows, sortable: true };
@@ -235,27 +231,13 @@ pub fn limits(comparison: &Comparison, objectives: &[Objective], labels: &Labels
     let mut heads = vec![Head::words("Backend")];
     heads.extend(["Highest load", "Low", "High", "Runs", "Requests"].map(Head::number));
     heads.push(Head::words(""));
-    let caption = match objectives {
+    let wanted: Vec<String> = objectives.iter().map(objective::wanted).collect();
+    let caption = match wanted.as_slice() {
         [] => "Highest load".to_owned(),
-        objectives => {
-            let words: Vec<String> = objectives.iter().map(objective_words).collect();
-            format!("Highest load at which {}", words.join(" and "))
-        }
+        wanted => format!("Highest load with {}", wanted.join(" and ")),
     };
     let table = Table { caption, heads, rows, sortable: true };
     Some(Section { id: "limits", title: "Limits", body: table.html() })
-}
-
-fn objective_words(objective: &Objective) -> String {
-    let metric = figure::metric(&objective.metric);
-    let (title, unit) = metric.map_or((objective.metric.as_str(), ""), |metric| (metric.title, metric.unit));
-    let within = match metric.map(|metric| metric.better) {
-        Some(figure::Better::Higher) => "at least",
-        Some(figure::Better::Lower) | None => "at most",
-    };
-    let words =
-        format!("{title} {} is {within} {} {unit}", objective.statistic.name(), compact(objective.limit));
-    words.replace("  ", " ").trim_end().to_owned()
 }
 
 fn limit_row(limit: &Limit, labels: &Labels) -> Vec<Cell> {
@@ -264,6 +246,7 @@ fn limit_row(limit: &Limit, labels: &Labels) -> Vec<Cell> {
         LimitOf::Concurrency => "in flight",
     };
     let value = match limit.value {
+        Some(value) if limit.high.is_none() => format!("<strong>{}</strong> {unit} or more", compact(value)),
         Some(value) => format!("<strong>{}</strong> {unit}", compact(value)),
         None => "even the lowest missed".to_owned(),
     };

@@ -13,9 +13,10 @@ use crate::schema::comparison::Comparison;
 use crate::schema::curves::RunCurves;
 use crate::schema::fairness::{Fairness, FairnessRow, Finding};
 use crate::schema::figure::{self, Statistic};
+use crate::schema::files::ComparisonFile;
 use crate::schema::objective::{Limit, LimitOf, Objective};
 use crate::schema::plan::RunKey;
-use crate::schema::verdict::{Pair, Ratio, Verdict};
+use crate::schema::verdict::Verdict;
 
 /// A label that would act in a page of anybody who forgets it.
 const EVIL: &str = "</script><img src=x onerror=\"document.title='owned'\"><!--\u{202e}'&";
@@ -29,44 +30,20 @@ fn specs(comparison: &Comparison) -> Vec<ChartSpec> {
 }
 
 fn page(comparison: Comparison) -> String {
-    page_of(file(comparison), &[])
+    page_of(file(comparison))
 }
 
-fn page_of(file: crate::schema::files::ComparisonFile, answer: &[String]) -> String {
+fn page_of(file: ComparisonFile) -> String {
     let charts = specs(&file.comparison);
-    report_html(&PageInput { file: &file, charts: &charts, answer }).unwrap()
-}
-
-fn ratio(value: f64, verdict: Verdict) -> Ratio {
-    Ratio {
-        value,
-        low: Some(value * 0.93),
-        high: Some(value * 1.07),
-        rounds: 3,
-        p: Some(0.011),
-        verdict: Some(verdict),
-        detectable_pct: Some(4.2),
-        more_rounds: Some(2),
-    }
+    report_html(&PageInput { file: &file, charts: &charts }).unwrap()
 }
 
 /// A comparison with all that one may have.
 fn whole() -> Comparison {
     let mut whole = rounds();
-    whole.pairs.clear();
-    whole.baseline = Some("vllm".to_owned());
-    let ratios = [
-        (figure::OUTPUT_TPS.to_owned(), ratio(0.125, Verdict::Slower)),
-        ("ttft_ms_p50".to_owned(), ratio(1.01, Verdict::Indistinguishable)),
-        ("ttft_ms_p99".to_owned(), ratio(0.8, Verdict::Faster)),
-    ];
-    whole.pairs.push(Pair {
-        label: "llamacpp".to_owned(),
-        baseline: "vllm".to_owned(),
-        point: 1,
-        not_comparable: Vec::new(),
-        ratios: BTreeMap::from(ratios),
-    });
+    let ratios = &mut whole.pairs[0].ratios;
+    ratios.get_mut("ttft_ms_p50").unwrap().verdict = Some(Verdict::Indistinguishable);
+    ratios.get_mut("ttft_ms_p99").unwrap().verdict = Some(Verdict::Faster);
     let row = |what: &str, one: &str, other: &str, finding, why: &str| FairnessRow {
         what: what.to_owned(),
         by_label: BTreeMap::from([
@@ -98,7 +75,7 @@ fn whole() -> Comparison {
     whole
 }
 
-fn whole_file() -> crate::schema::files::ComparisonFile {
+fn whole_file() -> ComparisonFile {
     let mut file = file(whole());
     file.plan.rounds = 3;
     file.plan.objectives =
@@ -118,17 +95,12 @@ fn whole_file() -> crate::schema::files::ComparisonFile {
     file
 }
 
-/// The answer that a test gives.
-fn answer() -> Vec<String> {
-    vec!["vllm serves 8× [7.4, 8.6] the tokens of llamacpp.".to_owned()]
-}
-
 #[test]
 fn the_answer_comes_first_then_the_ranking_then_all_else() {
-    let page = page_of(whole_file(), &answer());
+    let page = page_of(whole_file());
     let order = [
         "<h1>Which server is faster for SmolLM2-135M-Instruct?</h1>",
-        "vllm serves 8× [7.4, 8.6] the tokens of llamacpp.",
+        "vllm carries 14.2 [13.6, 14.9] requests a second",
         "<section id=\"ranking\"",
         "<section id=\"limits\"",
         "<section id=\"caveats\"",
@@ -144,10 +116,10 @@ fn the_answer_comes_first_then_the_ranking_then_all_else() {
         order.iter().map(|part| page.find(part).unwrap_or_else(|| panic!("{part} is not there"))).collect();
     assert!(places.is_sorted(), "{places:?}");
     for words in [
-        "0.125× [0.116, 0.134]",
+        "0.125× [0.119, 0.131]",
         "<span class=\"badge slower\">slower</span>",
         "<span class=\"badge same\">indistinguishable</span>",
-        "Highest load at which TTFT p99 is at most 500 ms",
+        "Highest load with TTFT p99 ≤ 500 ms",
         "even the lowest missed",
         "Fewer bits are read for each token.",
         "harness compare --backend llamacpp,vllm --extra-args &#39;vllm=--dtype half&#39; --rounds 3",
@@ -193,7 +165,7 @@ fn text_from_anywhere_is_shown_and_never_acts() {
     evil.plan.dataset.name = EVIL.to_owned();
     evil.plan.command.push(EVIL.to_owned());
     evil.environment.hostname = EVIL.to_owned();
-    let page = page_of(evil, &[EVIL.to_owned()]);
+    let page = page_of(evil);
     assert!(!page.contains("<img") && !page.contains("onerror=\"") && !page.contains('\u{202e}'));
     assert_eq!(page.matches("</script>").count(), 2, "one of the data, one of the program");
     assert!(page.contains("&lt;/script&gt;&lt;img src=x onerror=&quot;"));
@@ -232,8 +204,8 @@ fn a_page_of_many_runs_is_far_below_six_megabytes() {
 #[test]
 fn who_cannot_be_told_from_the_first_shares_its_rank() {
     let mut file = whole_file();
-    let rank = |file: &crate::schema::files::ComparisonFile| {
-        let page = page_of(file.clone(), &[]);
+    let rank = |file: &ComparisonFile| {
+        let page = page_of(file.clone());
         let row = page.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap().to_owned();
         let ranks = row.matches("data-sort=\"1\">1<").count();
         ranks
@@ -248,7 +220,7 @@ fn who_cannot_be_told_from_the_first_shares_its_rank() {
 fn a_pair_that_is_not_comparable_says_why_and_has_no_ratio() {
     let mut file = whole_file();
     file.comparison.pairs[0].not_comparable = vec!["their prompts have 1,204 and 1,890 tokens".to_owned()];
-    let page = page_of(file, &[]);
+    let page = page_of(file);
     assert!(page.contains("llamacpp and vllm: their prompts have 1,204 and 1,890 tokens"));
     assert!(page.contains("badge not\">not comparable") && !page.contains("0.125×"));
 }
