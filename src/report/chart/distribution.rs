@@ -3,7 +3,7 @@
 use super::context::{ChartInput, Drawn};
 use super::pooled::{Pooled, pooled};
 use super::scale::Scale;
-use super::spec::{Axis, ChartSpec, Mark, Panel, Reference};
+use super::spec::{Axis, ChartSpec, Mark, Panel, Reference, Series};
 use crate::report::number::count;
 use crate::schema::figure::{self, Better, Metric};
 use crate::schema::summary::MetricValue;
@@ -78,7 +78,7 @@ fn of_runs(drawn: &Drawn<'_>, metric: &Metric) -> Pooled {
 }
 
 /// Of all values but the few that are far out: one gap of 0 ms would make no logarithm.
-fn scale(all: &[(Drawn<'_>, Pooled)]) -> Scale<super::Series> {
+fn scale(all: &[(Drawn<'_>, Pooled)]) -> Scale<Series> {
     let shares = || all.iter().flat_map(|(_, pooled)| &pooled.points);
     let positive = shares().filter(|point| point.value > 0.0 && point.share > EDGE_PCT);
     match Scale::fitting(positive.map(|point| point.value)) {
@@ -143,7 +143,7 @@ fn histogram(all: &[(Drawn<'_>, Pooled)], x: &Axis, noun: &str) -> Panel {
 }
 
 /// Edges of the bins: of equal width on the axis, about as many as Rice's rule has it (2·n^⅓) for the fewest values.
-fn edges(all: &[(Drawn<'_>, Pooled)], scale: &Scale<super::Series>) -> Vec<f64> {
+fn edges(all: &[(Drawn<'_>, Pooled)], scale: &Scale<Series>) -> Vec<f64> {
     let fewest = all.iter().map(|(_, pooled)| pooled.count).filter(|count| *count > 0).min().unwrap_or(0);
     let bins = ((2.0 * (fewest as f64).cbrt()).ceil() as usize).clamp(BINS.1, BINS.0);
     (0..=bins).map(|edge| scale.value(edge as f64 / bins as f64)).collect()

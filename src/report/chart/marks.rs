@@ -131,6 +131,17 @@ fn draw_frontier(frame: &Frame<'_>, scene: &mut Scene, points: &[(f64, f64)], id
         }
         stair.push(place);
     }
+    // Beyond its ends the frontier goes on to the edges: what one end point beats in one axis alone.
+    if let (Some(first), Some(last)) = (stair.first().copied(), stair.last().copied()) {
+        let (before, after) = match ideal {
+            Corner::TopLeft => ((first.0, frame.bottom), (frame.right, last.1)),
+            Corner::BottomLeft => ((first.0, frame.top), (frame.right, last.1)),
+            Corner::TopRight => ((frame.left, first.1), (last.0, frame.bottom)),
+            Corner::BottomRight => ((frame.left, first.1), (last.0, frame.top)),
+        };
+        stair.insert(0, before);
+        stair.push(after);
+    }
     scene.stroke(&stair, FRONTIER_DASHES, 1.8, SOFT);
     let (left, right) = (frame.left + 8.0, frame.right - 8.0);
     let (top, bottom) = (frame.top + 17.0, frame.bottom - 9.0);

@@ -99,16 +99,16 @@ fn a_backend_is_turned_off_in_all_charts_and_on_again() {
 #[test]
 fn a_chart_is_read_and_zoomed_by_keyboard_alone() {
     let Some((mut browser, _folder)) = opened(&page(four())) else { return };
-    browser.ask("document.querySelector('.plot').focus()");
+    browser.ask("document.querySelector('#chart-throughput_over_time .plot').focus()");
     browser.press("ArrowRight");
     browser.press("ArrowRight");
     let said = browser.ask("document.querySelector('[aria-live]').textContent");
-    assert!(said.as_str().unwrap().contains("tgi: "), "{said}");
-    assert_eq!(browser.ask("document.querySelector('.plot .tip').hidden"), false);
-    let reset = "document.querySelector('.plot .reset').hidden";
+    assert!(said.as_str().unwrap().contains("llamacpp: "), "{said}");
+    assert_eq!(browser.ask("document.querySelector('#chart-throughput_over_time .plot .tip').hidden"), false);
+    let reset = "document.querySelector('#chart-throughput_over_time .plot .reset').hidden";
     assert_eq!(browser.ask(reset), true);
     // One line a backend, though lines have markers.
-    let lines = browser.ask("document.querySelectorAll('.plot .tip div').length");
+    let lines = browser.ask("document.querySelectorAll('#chart-throughput_over_time .plot .tip div').length");
     assert_eq!(lines, 5, "{said}");
     browser.press("+");
     assert_eq!(browser.ask(reset), false, "it is zoomed");
