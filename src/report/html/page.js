@@ -216,6 +216,13 @@ function frontier(context, place, mark, box, ratio) {
     if (before) stair.push(mark.ideal.endsWith("left") ? [at[0], before[1]] : [before[0], at[1]]);
     stair.push(at);
   }
+  /* Beyond its ends it goes on to the edges. */
+  if (stair.length) {
+    const [first, last] = [stair[0], stair[stair.length - 1]];
+    const [left, top] = [mark.ideal.endsWith("left"), mark.ideal.startsWith("top")];
+    stair.unshift(left ? [first[0], top ? box.top + box.height : box.top] : [box.left, first[1]]);
+    stair.push(left ? [box.left + box.width, last[1]] : [last[0], top ? box.top + box.height : box.top]);
+  }
   context.lineWidth = 1.8 * ratio;
   stroke(context, stair, [2, 4], ratio);
   const words = { top_left: "↖ ideal", top_right: "ideal ↗", bottom_left: "↙ ideal", bottom_right: "ideal ↘" }[mark.ideal];

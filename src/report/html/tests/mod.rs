@@ -6,9 +6,11 @@ mod opened;
 use std::collections::BTreeMap;
 
 use super::{PageInput, report_html};
-use crate::report::chart::{self, ChartContext, ChartInput, ChartSpec};
+use crate::report::chart::{self, ChartContext, ChartInput, ChartSpec, DrawnRun};
 use crate::report::fixture::{self, comparison, file, four, rounds, run, sweep};
+use crate::report::fixture_curves::curves;
 use crate::schema::comparison::Comparison;
+use crate::schema::curves::RunCurves;
 use crate::schema::fairness::{Fairness, FairnessRow, Finding};
 use crate::schema::figure::{self, Statistic};
 use crate::schema::files::ComparisonFile;
@@ -21,18 +23,10 @@ const EVIL: &str = "</script><img src=x onerror=\"document.title='owned'\"><!--\
 
 fn specs(comparison: &Comparison) -> Vec<ChartSpec> {
     let context = ChartContext::new(&fixture::plan(), comparison);
-    let ttft_ms: Vec<(String, Vec<f64>)> = context
-        .labels
-        .iter()
-        .enumerate()
-        .map(|(place, label)| {
-            // Wide enough for a logarithmic axis.
-            let value = |step: usize| 2.0 + place as f64 * 15.0 + (step as f64 / 60.0).exp();
-            (label.clone(), (0..400).map(value).collect())
-        })
-        .collect();
-    let input = ChartInput { comparison, ttft_ms: &ttft_ms, context: &context };
-    chart::listed(comparison).iter().map(|listed| (listed.spec)(&input)).collect()
+    let curves: Vec<RunCurves> = comparison.runs.iter().map(curves).collect();
+    let runs = comparison.runs.iter().zip(&curves);
+    let runs: Vec<_> = runs.map(|(run, curves)| DrawnRun { key: &run.key, curves, server: None }).collect();
+    chart::specs(&ChartInput { comparison, runs: &runs, context: &context })
 }
 
 fn page(comparison: Comparison) -> String {
