@@ -4,6 +4,8 @@ use hdrhistogram::Histogram;
 
 use crate::schema::summary::Distribution;
 
+use super::ecdf::ecdf;
+
 /// Values that a metric keeps exactly; with more of them a histogram takes over, so that memory is bounded.
 const EXACT_VALUES: usize = 1_000_000;
 /// Three significant digits: the histogram's bound on the relative error of a percentile.
@@ -75,17 +77,40 @@ impl Samples {
 
     /// The distribution; none without a value. Percentiles interpolate linearly between the order
     /// statistics around (count − 1)·q (numpy's default); the standard deviation is the sample's.
-    pub fn distribution(self) -> Option<Distribution> {
-        match self.store {
-            Store::Exact(values) => exact(values),
+    pub fn distribution(mut self) -> Option<Distribution> {
+        self.sort();
+        match &self.store {
+            Store::Exact(sorted) => exact(sorted),
             Store::Histogram(stand_in) => stand_in.distribution(),
+        }
+    }
+
+    /// The distribution, and its function in points; none without a value.
+    pub fn distribution_and_ecdf(mut self) -> Option<(Distribution, Vec<(f64, f64)>)> {
+        self.sort();
+        match &self.store {
+            Store::Exact(sorted) => {
+                let at = |rank: u64| {
+                    let value = sorted.get(rank as usize).copied().unwrap_or(0.0);
+                    (value, sorted.partition_point(|other| *other <= value) as u64)
+                };
+                Some((exact(sorted)?, ecdf(sorted.len() as u64, at)))
+            }
+            Store::Histogram(stand_in) => {
+                Some((stand_in.distribution()?, ecdf(stand_in.moments.count, stand_in.ranked())))
+            }
+        }
+    }
+
+    /// Sorted first, so that the sums too are the same whatever the order of the records.
+    fn sort(&mut self) {
+        if let Store::Exact(values) = &mut self.store {
+            values.sort_unstable_by(f64::total_cmp);
         }
     }
 }
 
-fn exact(mut values: Vec<f64>) -> Option<Distribution> {
-    // Sorted first, so that the sums too are the same whatever the order of the records.
-    values.sort_unstable_by(f64::total_cmp);
+fn exact(values: &[f64]) -> Option<Distribution> {
     let (min, max) = (*values.first()?, *values.last()?);
     let count = values.len() as f64;
     // Rounding may put the mean of equal values beside them.
@@ -154,6 +179,12 @@ impl StandIn {
         if self.moments.count == 0 {
             return None;
         }
+        let at = self.ranked();
+        Some(shape(&self.moments, self.min, self.max, |rank| at(rank).0, HISTOGRAM_RELATIVE_ERROR))
+    }
+
+    /// The value of a rank, 0 for the smallest, with the number of values at or below it.
+    fn ranked(&self) -> impl Fn(u64) -> (f64, u64) + '_ {
         // Values at or below each bucket, so that a rank finds its bucket by bisection.
         let mut up_to = 0;
         let buckets: Vec<(u64, f64)> = self
@@ -165,12 +196,11 @@ impl StandIn {
                 (up_to, middle as f64 / PICOSECONDS_PER_MS)
             })
             .collect();
-        let at = |rank: u64| {
+        move |rank| {
             let bucket = buckets.partition_point(|(up_to, _)| *up_to <= rank);
-            let value = buckets.get(bucket).map_or(self.max, |(_, value)| *value);
-            value.clamp(self.min, self.max)
-        };
-        Some(shape(&self.moments, self.min, self.max, at, HISTOGRAM_RELATIVE_ERROR))
+            let (up_to, value) = buckets.get(bucket).copied().unwrap_or((self.moments.count, self.max));
+            (value.clamp(self.min, self.max), up_to)
+        }
     }
 }
 

@@ -2,11 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use crate::schema::figure::{METRICS, Metric, Of, RunTotals};
+use crate::schema::figure::{self, METRICS, Metric, Of, RunTotals};
 use crate::schema::record::RequestRecord;
 use crate::schema::summary::MetricValue;
 
 use super::distribution::{Moments, Samples};
+
+/// Metrics whose distribution is drawn.
+const DRAWN: [&str; 3] = [figure::TTFT, figure::ITL, figure::E2E];
+
+/// What came of the metrics.
+#[derive(Debug, Default)]
+pub(super) struct Finished {
+    /// Values by name.
+    pub(super) values: BTreeMap<String, MetricValue>,
+    /// Distribution functions by name: (value, % at or below it).
+    pub(super) ecdf: BTreeMap<String, Vec<(f64, f64)>>,
+}
 
 /// What each metric has gathered so far, in the order of the table.
 #[derive(Debug)]
@@ -42,13 +54,15 @@ impl Gathered {
         }
     }
 
-    fn value(self, run: &RunTotals) -> Option<MetricValue> {
+    fn value(self, run: &RunTotals) -> Option<(MetricValue, Vec<(f64, f64)>)> {
+        let scalar = |value: Option<f64>| value.map(|value| (MetricValue::Scalar(value), Vec::new()));
         match self {
             Gathered::Each(_, samples) | Gathered::Several(_, samples) => {
-                samples.distribution().map(MetricValue::Distribution)
+                let (distribution, ecdf) = samples.distribution_and_ecdf()?;
+                Some((MetricValue::Distribution(distribution), ecdf))
             }
-            Gathered::Mean(_, moments) => moments.mean().map(MetricValue::Scalar),
-            Gathered::Run(of) => of(run).map(MetricValue::Scalar),
+            Gathered::Mean(_, moments) => scalar(moments.mean()),
+            Gathered::Run(of) => scalar(of(run)),
         }
     }
 }
@@ -65,13 +79,20 @@ impl Metrics {
         self.0.iter_mut().for_each(|(_, gathered)| gathered.add(record));
     }
 
-    /// The metrics that have a value, by name. Where it is not known that the tokens of a pace came in its time,
-    /// all paces are withheld.
-    pub(super) fn finish(self, run: &RunTotals, pace_is_known: bool) -> BTreeMap<String, MetricValue> {
-        self.0
-            .into_iter()
-            .filter(|(metric, _)| pace_is_known || !metric.is_pace())
-            .filter_map(|(metric, gathered)| Some((metric.name.to_owned(), gathered.value(run)?)))
-            .collect()
+    /// The metrics that have a value, by name, and the distribution functions of those that are drawn. Where it is
+    /// not known that the tokens of a pace came in its time, all paces are withheld.
+    pub(super) fn finish(self, run: &RunTotals, pace_is_known: bool) -> Finished {
+        let mut finished = Finished::default();
+        for (metric, gathered) in self.0 {
+            if metric.is_pace() && !pace_is_known {
+                continue;
+            }
+            let Some((value, ecdf)) = gathered.value(run) else { continue };
+            finished.values.insert(metric.name.to_owned(), value);
+            if DRAWN.contains(&metric.name) {
+                finished.ecdf.insert(metric.name.to_owned(), ecdf);
+            }
+        }
+        finished
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::schema::caveat::Caveat;
+use crate::schema::curves::RunCurves;
 use crate::schema::fairness::ProbeReply;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
@@ -20,8 +21,9 @@ use crate::schema::unit::Phase;
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
 use super::course::Course;
+use super::curves::Curves;
 use super::goodput::{Goodput, judged};
-use super::metrics::Metrics;
+use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
 use super::pace::Paces;
@@ -158,6 +160,7 @@ pub struct Summarizer {
     oddities: Oddities,
     course: Course,
     late_acks: LateAcks,
+    curves: Curves,
     goodput: Goodput,
 }
 
@@ -184,6 +187,7 @@ impl Summarizer {
             oddities: Oddities::default(),
             course: Course::default(),
             late_acks,
+            curves: Curves::default(),
         }
     }
 
@@ -209,12 +213,14 @@ impl Summarizer {
         self.client.add(record);
         self.served_alone.add(record);
         self.oddities.add(record);
+        self.curves.add(record);
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
             let counts = record.counts();
             self.metrics.add(record);
             self.tokens.add(record, &counts);
             self.paces.add(record, &counts);
+            self.curves.add_completed(record, &counts);
             self.course.add(record);
             self.goodput.add(record);
         }
@@ -225,6 +231,14 @@ impl Summarizer {
     /// # Errors
     /// The records are not as many as the load engine issued.
     pub fn finish(self, finish: Finish) -> Result<RunSummary, SummaryError> {
+        self.finish_with_curves(finish).map(|(summary, _)| summary)
+    }
+
+    /// The summary, and the run's curves.
+    ///
+    /// # Errors
+    /// As [`Summarizer::finish`]'s.
+    pub fn finish_with_curves(self, finish: Finish) -> Result<(RunSummary, RunCurves), SummaryError> {
         let recorded = self.requests.issued;
         if let Some(issued) = finish.issued
             && issued != recorded
@@ -242,7 +256,8 @@ impl Summarizer {
             good: self.goodput.good(withheld.is_none()),
             price_per_hour: self.input.price_per_hour,
         };
-        let metrics = self.metrics.finish(&totals, withheld.is_none());
+        let Finished { values: metrics, ecdf } = self.metrics.finish(&totals, withheld.is_none());
+        let curves = self.curves.finish(whole, self.window.arrivals(), ecdf);
         let median = |name: &str| match metrics.get(name) {
             Some(MetricValue::Distribution(distribution)) => Some(distribution),
             Some(MetricValue::Scalar(_)) | None => None,
@@ -285,7 +300,7 @@ impl Summarizer {
         summary.nagle = self.late_acks.tell();
         summary.caveats = run_caveats(&summary, facts);
         summary.caveats.extend(told.drifts);
-        Ok(summary)
+        Ok((summary, curves))
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput, plan_caveats, series};
+use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats, series};
 use crate::report::csv::RequestsCsv;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
@@ -20,8 +20,6 @@ pub struct Derived {
     pub files: RunFiles,
     /// Its JSON file, whole.
     pub file: RunFile,
-    /// TTFT of each completed request, ms.
-    pub ttft_ms: Vec<f64>,
 }
 
 impl Derived {
@@ -51,14 +49,18 @@ pub fn of_disk(files: &RunFiles) -> anyhow::Result<Derived> {
     if records_path(files).exists() { derive(files) } else { of_json(files) }
 }
 
-/// A run as its JSON holds it. Its TTFTs are those of its `_requests.csv`, where that is there too.
+/// A run as its JSON holds it. Where that is of before curves were kept, they are those of its figures, and of the
+/// TTFTs in its `_requests.csv`, where that is there too.
 ///
 /// # Errors
 /// The JSON cannot be read.
 pub fn of_json(files: &RunFiles) -> anyhow::Result<Derived> {
-    let file = results::read_run(&files.json())?;
-    let ttft_ms = results::read_ttft_ms(&files.requests_csv()).unwrap_or_default();
-    Ok(Derived { files: files.clone(), file, ttft_ms })
+    let mut file = results::read_run(&files.json())?;
+    if file.curves.is_empty() {
+        let ttft_ms = results::read_ttft_ms(&files.requests_csv()).unwrap_or_default();
+        file.curves = curves_of_figures(&file.summary, ttft_ms);
+    }
+    Ok(Derived { files: files.clone(), file })
 }
 
 /// A run from what can be read of its records, and what could not be. Where its JSON is there, that tells more than
@@ -87,7 +89,6 @@ struct Read {
     csv: RequestsFile,
     /// Where they lie.
     records: PathBuf,
-    ttft_ms: Vec<f64>,
 }
 
 /// Reads records to their end, or to the first that cannot be read.
@@ -96,7 +97,6 @@ fn read(files: &RunFiles, path: &Path) -> anyhow::Result<(Read, Option<anyhow::E
     let header = reader.header().clone();
     let mut summarizer = Summarizer::new(SummaryInput::from_header(&header)?);
     let mut csv = RequestsFile::create(files, true)?;
-    let mut ttft_ms = Vec::new();
     let mut damage = None;
     loop {
         let record = match reader.next_record() {
@@ -109,17 +109,16 @@ fn read(files: &RunFiles, path: &Path) -> anyhow::Result<(Read, Option<anyhow::E
         };
         summarizer.add(&record);
         csv.add(&record)?;
-        ttft_ms.extend(record.ttft_ms().filter(|_| record.counts_for_latency()));
     }
     let footer = reader.finish();
-    Ok((Read { header, summarizer, footer, csv, records: path.to_owned(), ttft_ms }, damage))
+    Ok((Read { header, summarizer, footer, csv, records: path.to_owned() }, damage))
 }
 
 impl Read {
     /// Writes `_requests.csv` and `.json`.
     fn save(mut self, files: &RunFiles) -> anyhow::Result<Derived> {
         let (header, footer) = (self.header, self.footer);
-        let mut summary = self.summarizer.finish(Finish {
+        let (mut summary, curves) = self.summarizer.finish_with_curves(Finish {
             issued: footer.engine.issued,
             engine: footer.engine,
             partial: footer.partial,
@@ -145,9 +144,10 @@ impl Read {
             summary,
             launched: header.launched,
             server: sensed(files, Source::Server),
+            curves,
         };
         results::write_json(&files.json(), &file)?;
-        Ok(Derived { files: files.clone(), file, ttft_ms: self.ttft_ms })
+        Ok(Derived { files: files.clone(), file })
     }
 }
 

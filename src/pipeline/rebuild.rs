@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::analysis::curves_of_figures;
 use crate::directories::is_disk_full;
 use crate::results::{self, FoundRun, Unreadable};
 use crate::schema::comparison::FailedTarget;
@@ -225,8 +226,12 @@ fn only_in(known: &ComparisonFile, runs: &[Derived]) -> Vec<Derived> {
     let gone = known.comparison.runs.iter().filter(is_gone);
     gone.map(|run| Derived {
         files: first.files.clone(),
-        file: RunFile { summary: run.clone(), server: None, ..first.file.clone() },
-        ttft_ms: Vec::new(),
+        file: RunFile {
+            summary: run.clone(),
+            server: None,
+            curves: curves_of_figures(run, Vec::new()),
+            ..first.file.clone()
+        },
     })
     .collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::answer;
 use super::caveat;
-use super::chart::{Listed, listed};
+use super::chart::ChartSpec;
 use super::client;
 use super::fairness;
 use super::number::{bytes, compact, one_line};
@@ -21,8 +21,8 @@ use crate::schema::plan::{LoadPoint, Plan, Sampling};
 use crate::schema::target::{LaunchSpec, Launcher, Origin, Target};
 use crate::schema::traffic::Warmup;
 
-/// The report of a comparison as Markdown, with its pictures by path relative to its directory (`plots/…`).
-pub fn report_md(file: &ComparisonFile) -> String {
+/// The report of a comparison as Markdown, with the pictures of these charts by path relative to its directory (`plots/…`).
+pub fn report_md(file: &ComparisonFile, charts: &[ChartSpec]) -> String {
     let mut page = Page::default();
     head(&mut page, file);
     answer(&mut page, &file.comparison);
@@ -31,7 +31,7 @@ pub fn report_md(file: &ComparisonFile) -> String {
     levelled(&mut page, &file.comparison);
     caveats(&mut page, &file.comparison);
     the_client(&mut page, &file.comparison);
-    plots(&mut page, &file.comparison);
+    plots(&mut page, charts);
     method(&mut page, file);
     launched(&mut page, &file.plan);
     glossary(&mut page, &file.comparison);
@@ -256,12 +256,12 @@ fn the_client(page: &mut Page, comparison: &Comparison) {
     }
 }
 
-fn plots(page: &mut Page, comparison: &Comparison) {
-    if comparison.runs.is_empty() {
+fn plots(page: &mut Page, charts: &[ChartSpec]) {
+    if charts.is_empty() {
         return;
     }
     page.paragraph("## Plots");
-    for Listed { name, title, .. } in listed(comparison) {
+    for ChartSpec { name, title, .. } in charts {
         page.paragraph(&format!("![{title}](plots/{name}.png)"));
     }
     page.paragraph("The same pictures as SVG lie beside them.");

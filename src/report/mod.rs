@@ -27,4 +27,6 @@ mod answer_tests;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod fixture_curves;
+#[cfg(test)]
 mod tests;

@@ -4,15 +4,29 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
+use super::chart::{self, ChartContext, ChartInput, DrawnRun};
 use super::fixture::{RULE, comparison, empty, file, four, rounds, run, skipped, sweep};
-use super::markdown::report_md;
+use super::fixture_curves::curves;
+use super::markdown;
 use super::terminal::{Style, comparison_table, run_block};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::figure;
+use crate::schema::files::ComparisonFile;
 use crate::schema::record::FailureKind;
 use crate::schema::summary::{MetricValue, RunSummary};
 use crate::schema::verdict::Interval;
+
+/// The report with the charts that its comparison gives.
+fn report_md(file: &ComparisonFile) -> String {
+    let comparison = &file.comparison;
+    let context = ChartContext::new(&file.plan, comparison);
+    let curves: Vec<_> = comparison.runs.iter().map(curves).collect();
+    let runs = comparison.runs.iter().zip(&curves);
+    let runs: Vec<_> = runs.map(|(run, curves)| DrawnRun { key: &run.key, curves, server: None }).collect();
+    let charts = chart::specs(&ChartInput { comparison, runs: &runs, context: &context });
+    markdown::report_md(file, &charts)
+}
 
 const PLAIN: Style = Style { width: 80, colour: false };
 
@@ -637,11 +651,15 @@ fn the_report_of_a_sweep_has_a_table_a_load() {
 
     ## Plots
 
-    ![Output throughput over the loads](plots/output_tps_by_load.png)
+    ![Latency against output throughput, over the loads](plots/throughput_against_latency.png)
 
-    ![TTFT p99 over the loads](plots/ttft_ms_p99_by_load.png)
+    ![Throughput and latency: who is beaten by nobody](plots/pareto.png)
 
-    ![TPOT p50 over the loads](plots/tpot_ms_p50_by_load.png)
+    ![output TPS over the concurrency](plots/output_tps_by_load.png)
+
+    ![TTFT p99 over the concurrency](plots/ttft_ms_p99_by_load.png)
+
+    ![TPOT p50 over the concurrency](plots/tpot_ms_p50_by_load.png)
 
     The same pictures as SVG lie beside them.
 
@@ -766,9 +784,21 @@ fn the_report_holds_everything() {
 
     ![Latency and throughput by backend](plots/comparison.png)
 
+    ![Throughput and latency: who is beaten by nobody](plots/pareto.png)
+
     ![Time to first token: its distribution](plots/ttft_distribution.png)
 
+    ![Inter-token latency: its distribution](plots/itl_distribution.png)
+
     ![Output tokens per second over the run](plots/throughput_over_time.png)
+
+    ![Requests in flight and waiting over the run](plots/in_flight_over_time.png)
+
+    ![Tokens per second of a request, in the order of sending](plots/tokens_per_second_by_request.png)
+
+    ![Latency by category of the prompts](plots/latency_by_category.png)
+
+    ![Latency by length of the prompts, in tokens](plots/latency_by_prompt_tokens.png)
 
     The same pictures as SVG lie beside them.
 
