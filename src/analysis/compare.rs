@@ -9,6 +9,7 @@ use crate::schema::summary::RunSummary;
 use crate::schema::target::Target;
 
 use super::groups::groups;
+use super::search::limits;
 
 /// Mean output lengths may differ by so much, %.
 const LENGTHS_PCT: f64 = 2.0;
@@ -35,7 +36,7 @@ pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison 
         baseline: None,
         pairs: Vec::new(),
         fairness: None,
-        limits: Vec::new(),
+        limits: limits(plan, &runs),
         groups,
         failed: input.failed.to_vec(),
         skipped: plan.skipped.clone(),

@@ -13,6 +13,7 @@ mod nagle;
 mod oddities;
 mod pace;
 mod planned;
+mod search;
 mod series;
 mod served_alone;
 mod summarize;
@@ -28,6 +29,7 @@ pub use distribution::Samples;
 pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_to, gap_figures, is_exact};
 pub use nagle::waited;
 pub use planned::plan_caveats;
+pub use search::{Aim, Found, Seen, Step, Tried, allowed_share, next_load, step};
 pub use series::{MOST_POINTS, series};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
 

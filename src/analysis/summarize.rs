@@ -254,7 +254,7 @@ impl Summarizer {
             short: if self.input.ignore_eos { self.short } else { 0 },
             oddities: self.oddities,
         };
-        let objectives = judged(&self.input.objectives, &metrics);
+        let objectives = judged(&self.input.objectives, &self.goodput, &metrics);
         let mut summary = blank(self.input, whole, finish.partial);
         summary.objectives = objectives;
         summary.requests = totals.requests;

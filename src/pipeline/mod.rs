@@ -25,12 +25,14 @@ mod fixture;
 pub mod forecast;
 mod measure;
 mod missing;
+mod one_run;
 mod rebuild;
 mod record;
 mod reports;
 mod resume;
 mod rows;
 mod sample;
+mod search;
 mod serve;
 mod session;
 mod visits;
@@ -45,7 +47,7 @@ pub use rows::summary_file;
 pub use session::Session;
 pub use visits::{Visit, visits};
 
-use closed::Closed;
+use closed::{Closed, grown};
 use failure::Reach;
 use missing::missing;
 use session::Stage;
@@ -131,7 +133,10 @@ pub async fn run(
     results::check_run_id(&plan.run_id)?;
     let mut closed = Closed::of_disk(session, listen, shutdown.clone())?;
     let keys: BTreeSet<RunKey> = closed.runs.iter().map(|run| run.key().clone()).collect();
-    let visits = visits(plan, &keys);
+    let mut visits = visits(plan, &keys);
+    if plan.search.is_some() {
+        visits.retain(|visit| search::next(plan, &visit.label, &closed.loads, &closed.runs).is_some());
+    }
     listen(Event::Planned { plan, visits: &visits });
     let guard = match plan.launches() && !visits.is_empty() {
         true => Some(Guard::start(session.guard_program()?).await?),
@@ -144,6 +149,7 @@ pub async fn run(
     }
     let interrupted = played | *shutdown.borrow();
     let played = closed.runs.iter().map(|run| run.key().clone()).collect();
+    let plan = &Plan { run_id: plan.run_id.clone(), ..grown(plan, &closed.runs).clone() };
     closed.failed.extend(missing(plan, &played, &closed.failed, "the run ended before its turn"));
     let comparison = reports::compared(plan, &closed.runs, &closed.failed);
     let folder = plan.folder();

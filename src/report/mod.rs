@@ -5,6 +5,7 @@ pub mod caveat;
 pub mod chart;
 pub mod client;
 pub mod csv;
+pub mod limit;
 pub mod markdown;
 mod missing;
 pub mod number;

@@ -41,6 +41,7 @@ impl Plan {
             baseline: None,
             fairness: FairnessMode::default(),
             objectives: Vec::new(),
+            search: None,
             prices_per_hour: BTreeMap::new(),
             seed: 0,
             client_threads: 1,
