@@ -16,8 +16,9 @@
 //! a distribution of the root likewise and know of a run only whether it lay above; how far it lay is what saves the
 //! runs here. Beta-binomial: Skellam, J. R. Stat. Soc. B 10, 1948. Inverse regression: Hoadley, JASA 65, 1970.)
 
-/// Points of the grid over the root.
-const ROOTS: usize = 160;
+/// Points of the grid over the root, and of the coarse one before it.
+const ROOTS: usize = 120;
+const COARSE: usize = 60;
 /// Slopes of a share, in logits, and the effective draws that one request is not, 1/φ.
 const SHARE_SLOPES: (f64, f64, usize) = (1.0, 256.0, 11);
 const CLUMPS: (f64, f64, usize) = (1.0, 400.0, 9);
@@ -86,15 +87,15 @@ fn logarithmic((low, high, count): (f64, f64, usize)) -> impl Iterator<Item = f6
 /// The posterior from the runs of one objective, over roots between `low` and `high` (logarithms). The grid is laid
 /// twice: the second time where the probability is.
 pub fn posterior(points: &[Point], low: f64, high: f64) -> Posterior {
-    let wide = on_grid(points, low, high);
+    let wide = on_grid(points, low, high, COARSE);
     let step = wide.roots[1] - wide.roots[0];
     let (from, to) = (wide.quantile(1e-4) - step, wide.quantile(1.0 - 1e-4) + step);
-    on_grid(points, from.max(low), to.min(high))
+    on_grid(points, from.max(low), to.min(high), ROOTS)
 }
 
-fn on_grid(points: &[Point], low: f64, high: f64) -> Posterior {
-    let step = (high - low) / (ROOTS - 1) as f64;
-    let roots: Vec<f64> = (0..ROOTS).map(|place| low + step * place as f64).collect();
+fn on_grid(points: &[Point], low: f64, high: f64, count: usize) -> Posterior {
+    let step = (high - low) / (count - 1) as f64;
+    let roots: Vec<f64> = (0..count).map(|place| low + step * place as f64).collect();
     let is_mean = points.iter().any(|point| matches!(point.seen, Seen::Ratio { .. }));
     let (slopes, noises, belief) = match is_mean {
         true => (MEAN_SLOPES, NOISES, NOISES_BELIEF),
@@ -102,7 +103,7 @@ fn on_grid(points: &[Point], low: f64, high: f64) -> Posterior {
     };
     let cells: Vec<(f64, f64)> =
         logarithmic(slopes).flat_map(|slope| logarithmic(noises).map(move |noise| (slope, noise))).collect();
-    let mut logs = Vec::with_capacity(ROOTS * cells.len());
+    let mut logs = Vec::with_capacity(count * cells.len());
     for root in &roots {
         for (slope, noise) in &cells {
             let off = (noise / belief.0).ln() / belief.1;
@@ -111,7 +112,7 @@ fn on_grid(points: &[Point], low: f64, high: f64) -> Posterior {
         }
     }
     let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let (mut below, mut sum, mut spread) = (Vec::with_capacity(ROOTS), 0.0, 0.0);
+    let (mut below, mut sum, mut spread) = (Vec::with_capacity(count), 0.0, 0.0);
     for of_root in logs.chunks(cells.len()) {
         for (log, (slope, noise)) in of_root.iter().zip(&cells) {
             let weight = (log - most).exp();
