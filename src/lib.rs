@@ -14,7 +14,7 @@
 //!    ▼
 //!   records + samples ──analysis::summarize──► RunSummary (+ Caveats) ──analysis::compare──► Comparison { groups }
 //!    ▼
-//!   report::{terminal,csv,markdown,chart} ──► results/
+//!   report::{terminal,csv,markdown,html,chart} ──► results/
 //! ```
 //!
 //! # Words
@@ -55,10 +55,11 @@
 //!
 //! `monitor`: what the server counts and what is sensed meanwhile.
 //!
-//! `analysis`: records → a summary → a comparison. Pure.
+//! `analysis`: records → a summary → a comparison. Pure. `analysis::search` is the search for the highest load: runs so far →
+//! the next one.
 //!
 //! `report`: a comparison → bytes. Pure. `report::csv` is columns, each a name with its cell; `report::chart` makes
-//! specs and draws them.
+//! specs and draws them; `report::html` is a page of its own, with its program and a chart library in it.
 //!
 //! `results`: the results directory ⇄ schema.
 //!

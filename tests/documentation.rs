@@ -38,7 +38,14 @@ fn every_figure_of_the_client_and_every_doubt_that_it_raises_is_explained() {
         let explained = text.contains(&format!("`client.{name}`")) || text.contains(&format!("`{name}`"));
         assert!(explained, "docs/metrics.md does not explain the column `{name}`");
     }
-    for code in ["client_limited", "merged_events", "read_stamps", "beyond_calibration"] {
+    for code in [
+        "client_limited",
+        "merged_events",
+        "read_stamps",
+        "beyond_calibration",
+        "drift",
+        "first_round_differs",
+    ] {
         assert!(text.contains(&format!("`{code}`")), "docs/metrics.md does not explain `{code}`");
     }
 }

@@ -1,8 +1,11 @@
 //! The search for the highest rate over a model of a server whose limit is known, some seeds of benches/search.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+// The benchmark uses more of both than these tests do.
+#[allow(dead_code)]
 #[path = "../benches/search/ours.rs"]
 mod ours;
+#[allow(dead_code)]
 #[path = "../benches/search/server.rs"]
 mod server;
 
@@ -11,10 +14,10 @@ use harness::analysis::{Aim, Seen, Step, Tried, step};
 use ours::Objective;
 
 /// The rate at which the p50 of TPOT of 400,000 requests is 14 ms, by `cargo bench --bench search`.
-const TRUTH: f64 = 6.74;
+const TRUTH: f64 = 6.712;
 
 #[test]
-fn its_interval_holds_the_truth_at_a_third_of_the_requests_that_would_do_in_pairs_of_runs() {
+fn its_interval_holds_the_truth_and_takes_a_fraction_of_the_requests_of_doubling_and_halving() {
     let objective = Objective { name: "tpot_p50=14ms", of: |times| times.tpot, share: 0.5, limit: 14.0 };
     let found: Vec<(f64, f64, u64)> = (0..10).map(|seed| ours::search(&objective, seed)).collect();
     let held = found.iter().filter(|(low, high, _)| (*low..=*high).contains(&TRUTH)).count();

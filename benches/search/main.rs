@@ -15,11 +15,10 @@ use server::{Random, SERVER, percentile};
 const SEEDS: u64 = 100;
 const WANTED: f64 = 0.93;
 
-/// Objectives of each kind: a queue's tail, a queue's middle, a pace.
-const OBJECTIVES: [Objective; 3] = [
-    Objective { name: "ttft_p90=300ms", of: |times| times.ttft, share: 0.9, limit: 300.0 },
-    Objective { name: "ttft_p50=50ms", of: |times| times.ttft, share: 0.5, limit: 50.0 },
+/// Objectives of each kind: a pace, a queue.
+const OBJECTIVES: [Objective; 2] = [
     Objective { name: "tpot_p50=14ms", of: |times| times.tpot, share: 0.5, limit: 14.0 },
+    Objective { name: "ttft_p90=300ms", of: |times| times.ttft, share: 0.9, limit: 300.0 },
 ];
 
 /// What came of all seeds.
@@ -70,7 +69,7 @@ fn row(name: &str, score: &Score) {
 
 fn main() {
     let quick = std::env::args().any(|argument| argument == "--quick");
-    let (seeds, objectives) = if quick { (20, &OBJECTIVES[2..]) } else { (SEEDS, &OBJECTIVES[..]) };
+    let (seeds, objectives) = if quick { (20, &OBJECTIVES[..1]) } else { (SEEDS, &OBJECTIVES[..]) };
     for objective in objectives {
         let truth = truth(objective);
         println!(

@@ -109,7 +109,7 @@ fn contradictions(summary: &RunSummary) -> impl Iterator<Item = (&'static Server
 
 /// Prompt tokens from the prefix cache, %: by the requests' own usage or by the server's counters,
 /// whichever shows more, since an engine may show but one of them.
-fn cached_pct(summary: &RunSummary) -> Option<f64> {
+pub(super) fn cached_pct(summary: &RunSummary) -> Option<f64> {
     let share = |cached: f64, prompt: f64| (prompt > 0.0).then(|| (100.0 * cached / prompt).min(100.0));
     let by_usage = share(summary.tokens.cached as f64, summary.tokens.prompt as f64);
     let by_server = summary

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget, Group, Over};
+use crate::schema::figure::metric;
 use crate::schema::plan::Plan;
 use crate::schema::summary::RunSummary;
 use crate::schema::target::Target;
 
+use super::fairness::answers::LENGTHS_PCT;
+use super::fairness::{fairness, reasons};
+use super::first_round;
 use super::groups::groups;
 use super::search::limits;
+use super::side::{sides, takes_part};
+use super::verdicts::{Judged, judge};
 
-/// Mean output lengths may differ by so much, %.
-const LENGTHS_PCT: f64 = 2.0;
 /// The precision of a model that does not say.
 const UNKNOWN: &str = "unknown";
 
@@ -28,14 +32,17 @@ pub struct ComparisonInput<'a> {
 /// Puts runs side by side, in the order of play.
 pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison {
     let plan = input.plan;
-    let groups = groups(plan, &runs);
+    let judged = judged(input, &runs);
+    let mut groups = groups(plan, &runs, &judged);
+    keep_comparable_bests(plan, &runs, &mut groups);
     Comparison {
         run_id: plan.run_id.clone(),
         loads: plan.loads.clone(),
-        caveats: caveats(&plan.targets, &groups, &runs),
-        baseline: None,
-        pairs: Vec::new(),
-        fairness: None,
+        caveats: caveats(plan, &groups, &runs),
+        baseline: judged.baseline,
+        pairs: judged.pairs,
+        rule: judged.rule,
+        fairness: fairness(plan, &runs),
         limits: limits(plan, &runs),
         groups,
         failed: input.failed.to_vec(),
@@ -44,7 +51,37 @@ pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison 
     }
 }
 
-fn caveats(targets: &[Target], groups: &[Group], runs: &[RunSummary]) -> Vec<Caveat> {
+/// A group that may not be held against every other one which has the figure is the best of nothing. Groups that did
+/// not do the work take no part in it.
+fn keep_comparable_bests(plan: &Plan, runs: &[RunSummary], groups: &mut [Group]) {
+    let is_sound = |group: &&Group| runs.iter().any(|run| group.runs.contains(&run.key) && takes_part(run));
+    let others: Vec<(String, u32, BTreeSet<String>)> = groups
+        .iter()
+        .filter(is_sound)
+        .map(|group| (group.label.clone(), group.point, group.estimates.keys().cloned().collect()))
+        .collect();
+    for group in groups.iter_mut().filter(|group| !group.best.is_empty()) {
+        let apart = others.iter().filter(|(label, point, _)| {
+            *point == group.point
+                && *label != group.label
+                && !reasons(plan, runs, &group.label, label, *point).is_empty()
+        });
+        for (_, _, figures) in apart {
+            group.best.retain(|name, statistic| {
+                metric(name).is_none_or(|metric| !figures.contains(&metric.column(*statistic)))
+            });
+        }
+    }
+}
+
+/// The baseline and the verdicts.
+pub(super) fn judged(input: ComparisonInput<'_>, runs: &[RunSummary]) -> Judged {
+    let plan = input.plan;
+    let barred = |label: &str, baseline: &str, point: u32| reasons(plan, runs, label, baseline, point);
+    judge(plan, &sides(plan, runs), &barred)
+}
+
+fn caveats(plan: &Plan, groups: &[Group], runs: &[RunSummary]) -> Vec<Caveat> {
     let mut caveats = Vec::new();
     if !groups.is_empty() && groups.iter().all(|group| group.over == Over::Run) {
         caveats.push(Caveat::SingleRun);
@@ -55,7 +92,8 @@ fn caveats(targets: &[Target], groups: &[Group], runs: &[RunSummary]) -> Vec<Cav
     let at = |point: &u32| runs.iter().filter(|run| run.key.point == *point).collect::<Vec<_>>();
     caveats.extend(points.iter().find_map(|point| prompt_tokens(&at(point))));
     caveats.extend(points.iter().find_map(|point| lengths(&at(point))));
-    caveats.extend(not_level(targets, runs));
+    caveats.extend(not_level(&plan.targets, runs));
+    caveats.extend(sides(plan, runs).iter().filter_map(first_round::caveat));
     caveats
 }
 

@@ -3,22 +3,34 @@
 mod caveats;
 mod client;
 mod compare;
+mod course;
 mod distribution;
 mod exactness;
+mod fairness;
+mod first_round;
 mod goodput;
 mod groups;
 mod merged;
 mod metrics;
 mod nagle;
 mod oddities;
+mod otherwise;
 mod pace;
 mod planned;
+pub mod ratio;
+mod regression;
+mod rule;
 mod search;
+pub mod sequential;
 mod series;
 mod served_alone;
+mod side;
+pub mod student;
 mod summarize;
+mod sure;
 mod timeline;
 mod tokens;
+mod verdicts;
 mod window;
 
 #[cfg(test)]
@@ -27,11 +39,15 @@ mod tests;
 pub use compare::{ComparisonInput, compare};
 pub use distribution::Samples;
 pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_to, gap_figures, is_exact};
+pub use fairness::reasons;
 pub use nagle::waited;
+pub use otherwise::{Cut, Otherwise};
 pub use planned::plan_caveats;
+pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use search::{Aim, Found, Seen, Step, Tried, allowed_share, next_load, step};
 pub use series::{MOST_POINTS, series};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};
+pub use sure::{Standing, State, Sureness, sureness};
 
 /// A part of a whole, %; 0 of nothing.
 fn percent_of(part: u64, whole: u64) -> f64 {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::schema::caveat::Caveat;
+use crate::schema::fairness::ProbeReply;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::objective::Objective;
@@ -18,6 +19,7 @@ use crate::schema::unit::Phase;
 
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
+use super::course::Course;
 use super::goodput::{Goodput, judged};
 use super::metrics::Metrics;
 use super::nagle::LateAcks;
@@ -52,6 +54,8 @@ pub struct SummaryInput {
     pub ready_s: Option<f64>,
     /// What came of acknowledging the probes' answers late.
     pub late_acks: Vec<LateAck>,
+    /// What the server made of the probe set.
+    pub probes: Vec<ProbeReply>,
     /// What the user wants of a server.
     pub objectives: Vec<Objective>,
     /// What its machine costs an hour.
@@ -84,6 +88,7 @@ impl SummaryInput {
             started_at: header.started_at,
             ready_s: header.ready_s,
             late_acks: header.late_acks.clone(),
+            probes: header.probes.clone(),
             objectives: header.plan.objectives.clone(),
             price_per_hour: header.plan.prices_per_hour.get(&header.key.label).copied(),
         })
@@ -151,6 +156,7 @@ pub struct Summarizer {
     /// Completed answers that ended before a limit which nobody forced on them.
     short: u64,
     oddities: Oddities,
+    course: Course,
     late_acks: LateAcks,
     goodput: Goodput,
 }
@@ -176,6 +182,7 @@ impl Summarizer {
             served_alone: ServedAlone::default(),
             short: 0,
             oddities: Oddities::default(),
+            course: Course::default(),
             late_acks,
         }
     }
@@ -208,6 +215,7 @@ impl Summarizer {
             self.metrics.add(record);
             self.tokens.add(record, &counts);
             self.paces.add(record, &counts);
+            self.course.add(record);
             self.goodput.add(record);
         }
     }
@@ -255,6 +263,8 @@ impl Summarizer {
             oddities: self.oddities,
         };
         let objectives = judged(&self.input.objectives, &self.goodput, &metrics);
+        let ramp =
+            if self.input.traffic.is_open() { 0 } else { u64::from(self.input.concurrency.unwrap_or(1)) };
         let mut summary = blank(self.input, whole, finish.partial);
         summary.objectives = objectives;
         summary.requests = totals.requests;
@@ -262,6 +272,9 @@ impl Summarizer {
         summary.warmup = self.warmup;
         summary.steady = steady;
         summary.output_tokens_by_second = self.window.tokens_by_second();
+        let told =
+            self.course.tell(ramp, &metrics, &summary.output_tokens_by_second, summary.steady.as_ref());
+        summary.bands = told.bands;
         summary.prompt_tokens_by_id = self.tokens.prompt_by_id();
         summary.gateway = self.paces.gateway();
         summary.tokens = TokenTotals { end_of_sequence: self.tokens.end_of_sequence(), ..self.tokens.totals };
@@ -271,6 +284,7 @@ impl Summarizer {
         summary.server = finish.server;
         summary.nagle = self.late_acks.tell();
         summary.caveats = run_caveats(&summary, facts);
+        summary.caveats.extend(told.drifts);
         Ok(summary)
     }
 }
@@ -297,8 +311,10 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         metrics: BTreeMap::new(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: Vec::new(),
+        bands: BTreeMap::new(),
         client: ClientStats::default(),
         server: None,
+        probes: input.probes,
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),

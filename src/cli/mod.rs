@@ -1,8 +1,11 @@
 //! What may be typed, a file a help heading: clap types, no logic, no I/O.
 
 mod calibrate;
+mod check;
 mod goals;
 mod output;
+mod report;
+mod schema;
 mod search;
 mod servers;
 mod simulate;
@@ -11,16 +14,19 @@ mod units;
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use calibrate::CalibrateArgs;
+pub use check::CheckArgs;
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
+pub use report::{ReportArgs, TtftArg, WindowArg};
+pub use schema::{SchemaArgs, SchemaOf};
 pub use search::SearchArgs;
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
-pub use units::{CountOrSeconds, count_or_seconds, seconds};
+pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
 /// and can you trust it?
@@ -58,6 +64,8 @@ Examples:
 
 Three launches of each backend, in alternating order, with two runs on each:
   harness compare --backend all --rounds 3 --repeats 2
+As many rounds as it takes to tell them apart, or within 5 % of each other:
+  harness compare --backend all --until-sure 5%
 What an interrupted comparison left to play:
   harness compare --resume results/compare_20260201_143000
 Pretend engines, with nothing to install:
@@ -103,8 +111,38 @@ Each backend is launched once a round, and all loads are played on that launch."
 Examples:
   harness report results
   harness report results/compare_20260201_143000
-  harness report results/vllm_20260201_143000_records.jsonl.zst")]
+  harness report results/vllm_20260201_143000_records.jsonl.zst
+
+Another report of the same records, in a directory of its own:
+  harness report results/compare_20260201_143000 --window 10s..60s --output cut
+  harness report results --ttft first-event --baseline sglang --output other
+Several results side by side, NOT PAIRED:
+  harness report monday/ tuesday/ --output both")]
     Report(ReportArgs),
+    /// Tell whether a result is worse than an earlier one, for CI
+    #[command(after_help = "\
+Examples:
+  harness check results/compare_20260202_143000 \\
+    --baseline results/compare_20260201_143000
+  harness check new.json --baseline main/comparison.json \\
+    --max-regression ttft_p99=10%,output_tps=5%,error_rate=0.5
+  harness check now/ --baseline then/ --label tuned=vllm --junit check.xml
+  harness check now/ --baseline then/ --strict --github
+
+A regression exceeds its limit and is real: Welch's t on the logarithms of the
+rounds' values, Holm over all checked figures. That takes three rounds or more
+on each side (compare --rounds 5). With fewer nothing is shown: the exit code
+is 0 and the output says CANNOT TELL; with --strict it is 1.
+Exit codes: 0 no regression was shown; 1 a regression; 2 something could not
+be checked (another model, load or machine, a label or value that is missing).")]
+    Check(CheckArgs),
+    /// Print the JSON Schema of plan and results
+    #[command(after_help = "\
+Examples:
+  harness schema run > run.schema.json
+  harness schema comparison
+  harness schema                        the names of all of them")]
+    Schema(SchemaArgs),
     /// Put an engine into an environment of its own, or fetch the model to try
     #[command(after_help = "\
 Examples:
@@ -141,6 +179,24 @@ times of every request and token. The figures of the whole grid (those of
 the load at which the error stays under 1 ms carry the caveat
 beyond_calibration.")]
     Calibrate(CalibrateArgs),
+}
+
+impl Command {
+    /// Where results go, of a command that plays a load.
+    pub fn output_mut(&mut self) -> Option<&mut OutputArgs> {
+        match self {
+            Command::Compare(args) | Command::Run(args) => Some(&mut args.output),
+            Command::Bench(args) => Some(&mut args.output),
+            Command::Sweep(args) => Some(&mut args.output),
+            Command::Report(_)
+            | Command::Check(_)
+            | Command::Schema(_)
+            | Command::Install(_)
+            | Command::Doctor(_)
+            | Command::Simulate(_)
+            | Command::Calibrate(_) => None,
+        }
+    }
 }
 
 /// `compare` and `run`.
@@ -207,9 +263,34 @@ pub struct RunsArgs {
     /// Play each load N times in every round
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub repeats: u32,
+    /// Where servers did not get the same work: strict gives no ratio and exits 1, warn gives no ratio, off
+    /// sends no probe set before the load and forbids nothing
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = FairnessArg::Warn)]
+    pub fairness: FairnessArg,
+    /// Hold the others against this backend [default: the best by output TPS]
+    #[arg(long, value_name = "LABEL")]
+    pub baseline: Option<String>,
+    /// Play rounds until every backend is shown to differ from the baseline, or to be within so many %, in output TPS
+    /// and TTFT p50. It looks after each round from the third on, with bounds that allow for that
+    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "rounds")]
+    pub until_sure: Option<f64>,
+    /// The most rounds of --until-sure
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(3..=60))]
+    pub rounds_max: u32,
     /// What is wanted of a server.
     #[command(flatten)]
     pub goals: GoalArgs,
+}
+
+/// What is done where servers are not level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FairnessArg {
+    /// No ratio, and exit code 1
+    Strict,
+    /// No ratio
+    Warn,
+    /// No probe set; nothing forbids a ratio
+    Off,
 }
 
 /// `bench`.
@@ -224,7 +305,7 @@ pub struct BenchArgs {
     /// The model to ask for [default: the first that /v1/models lists and that generates text by its name]
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     pub model: Option<String>,
-    /// Send one request first, to see that the server generates
+    /// Send requests first, to see that the server generates, and how it counts and answers the probe set
     #[arg(long)]
     pub probe: bool,
     /// Directory of backend YAML files that come before the built-in ones
@@ -239,14 +320,6 @@ pub struct BenchArgs {
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-/// `report`.
-#[derive(Debug, Args)]
-pub struct ReportArgs {
-    /// Result directories, comparison directories, run or records files
-    #[arg(value_name = "RESULTS", required = true)]
-    pub results: Vec<PathBuf>,
 }
 
 /// A build of an engine.
@@ -287,8 +360,11 @@ pub struct DoctorArgs {
 /// The command line with `HARNESS_…` environment variables for every flag.
 pub fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
+        // HARNESS_OUTPUT is where results go, and must not send a report of them elsewhere.
+        let is_report = subcommand.get_name() == "report";
         subcommand.mut_args(|arg| match arg.get_long() {
             Some("help") | Some("version") | None => arg,
+            Some(_) if is_report => arg,
             Some(long) => {
                 let name = format!("HARNESS_{}", long.to_uppercase().replace('-', "_"));
                 arg.env(name).hide_env(true)

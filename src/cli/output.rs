@@ -26,4 +26,7 @@ pub struct OutputArgs {
     /// Print launched commands and the servers' log lines too
     #[arg(long, short)]
     pub verbose: bool,
+    /// The command line as it may be given again: set after parsing, from it, the environment and the plan file.
+    #[arg(skip)]
+    pub command: Vec<String>,
 }

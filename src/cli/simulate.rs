@@ -58,6 +58,9 @@ pub struct SimulateArgs {
     /// Length of an answer that ends by itself: 64, 16-128, normal:100,25 or exp:80
     #[arg(long, value_name = "LENGTH", default_value = "16-128", help_heading = "Service")]
     pub output_tokens: String,
+    /// Count so many tokens more in every chat prompt, as another chat template would
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Service")]
+    pub prompt_tokens_extra: u32,
     /// Leave Nagle's algorithm on (no TCP_NODELAY), and write the head and each event by themselves
     #[arg(long, help_heading = "Service")]
     pub nagle: bool,

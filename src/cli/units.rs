@@ -24,6 +24,15 @@ pub fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A percentage above 0: `5%`, `2.5 %`; a bare number is a percentage too.
+pub fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end();
+    match number.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 100.0 => Ok(value),
+        Ok(_) | Err(_) => Err("not a percentage; write 5%".into()),
+    }
+}
+
 /// `20` is a count, `10s` a time.
 pub fn count_or_seconds(text: &str) -> Result<CountOrSeconds, String> {
     match text.trim().parse::<u64>() {
@@ -55,6 +64,8 @@ mod tests {
         assert!(seconds("").is_err());
         assert!(seconds("-1s").is_err());
         assert!(seconds("99999999999999999999").is_err());
+        assert_eq!((percent("5%"), percent("2.5 %"), percent("3")), (Ok(5.0), Ok(2.5), Ok(3.0)));
+        assert!(["", "0", "-5%", "NaN", "101%", "5 percent"].iter().all(|text| percent(text).is_err()));
         assert_eq!(count_or_seconds("20"), Ok(CountOrSeconds::Count(20)));
         assert_eq!(count_or_seconds("10s"), Ok(CountOrSeconds::Seconds(10.0)));
     }

@@ -11,6 +11,7 @@ use crate::schema::refusal::shown;
 mod bench;
 mod calibrate;
 mod calibrated;
+mod check;
 mod compare;
 mod doctor;
 mod hints;
@@ -21,8 +22,10 @@ mod report;
 pub mod resolve;
 mod resume;
 mod runtime;
+mod schema;
 mod show;
 mod simulate;
+mod sure;
 mod sweep;
 mod title;
 
@@ -56,6 +59,8 @@ pub fn execute(argv: Vec<OsString>) -> ExitCode {
         Command::Bench(args) => bench::bench(args),
         Command::Sweep(args) => sweep::sweep(args),
         Command::Report(args) => report::report(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Schema(args) => schema::schema(&args),
         Command::Install(args) => install::install(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),

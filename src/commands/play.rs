@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
-use crate::cli::{LoadArgs, OutputArgs, RunsArgs};
+use crate::cli::{FairnessArg, LoadArgs, OutputArgs, RunsArgs};
 use crate::dataset::{self, Source};
 use crate::environment;
 use crate::load;
@@ -20,6 +20,7 @@ use crate::results::{self, TakenId};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
+use crate::schema::fairness::{FairnessMode, Finding};
 use crate::schema::objective::{Limit, Search};
 use crate::schema::plan::{DatasetSource, HttpSettings, Launching, Output, Plan, Skipped};
 use crate::schema::refusal::refuse;
@@ -135,11 +136,19 @@ pub async fn play(
             folder: sweeps || targets.title == title::COMPARE || runs_of_one > 1,
         },
         strict: output.strict,
+        fairness: match runs.fairness {
+            FairnessArg::Strict => FairnessMode::Strict,
+            FairnessArg::Warn => FairnessMode::Warn,
+            FairnessArg::Off => FairnessMode::Off,
+        },
         simulated: targets.simulated,
+        command: output.command.clone(),
         search: targets.search,
         title: targets.title,
-        rounds: runs.rounds,
+        until_sure_pct: until_sure(runs, &targets.targets)?,
+        rounds: if runs.until_sure.is_some() { runs.rounds_max } else { runs.rounds },
         repeats: runs.repeats,
+        baseline: baseline(runs, &targets.targets)?,
         objectives: objectives::objectives(&runs.goals.slo)?,
         prices_per_hour: objectives::prices(&runs.goals.price_per_hour, &labels)?,
         ..Plan::of(created_at, targets.targets, loads)
@@ -168,6 +177,27 @@ pub async fn play(
     }
     let parts = Parts { plan, environment, dataset, probe: targets.probe, closed: ClosedOnDisk::default() };
     carry_out(parts, progress).await
+}
+
+/// `--baseline` is the label of a backend that is measured.
+fn baseline(runs: &RunsArgs, targets: &[Target]) -> anyhow::Result<Option<String>> {
+    let Some(named) = &runs.baseline else { return Ok(None) };
+    let labels: Vec<&str> = targets.iter().map(|target| target.label.as_str()).collect();
+    if !labels.contains(&named.as_str()) {
+        return refuse(
+            format!("--baseline {named}: no such backend here"),
+            format!("one of {}", labels.join(", ")),
+        );
+    }
+    Ok(Some(named.clone()))
+}
+
+/// `--until-sure` compares: with one backend it would never end.
+fn until_sure(runs: &RunsArgs, targets: &[Target]) -> anyhow::Result<Option<f64>> {
+    if runs.until_sure.is_some() && targets.len() < 2 {
+        return refuse("--until-sure needs two backends to compare", "give --rounds N instead");
+    }
+    Ok(runs.until_sure)
 }
 
 /// A plan that is ready to be played.
@@ -210,7 +240,7 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     for missed in missed(&outcome.comparison) {
         show.error(&missed);
     }
-    Ok(ExitCode::from(exit_code(&outcome, session.plan.strict)))
+    Ok(ExitCode::from(exit_code(&outcome, session.plan.strict, session.plan.fairness)))
 }
 
 /// The plan as JSON with the visits in which it would be played, and the same in words on stderr.
@@ -309,8 +339,9 @@ fn missed(comparison: &Comparison) -> Vec<String> {
     comparison.runs.iter().filter_map(line).collect()
 }
 
-/// 0 all well; 1 a request or a backend failed, a run completed no request or missed an objective, or under `--strict` a result that is not valid.
-fn exit_code(outcome: &Outcome, strict: bool) -> u8 {
+/// 0 all well; 1 a request or a backend failed, a run completed no request or missed an objective, under `--strict` a
+/// result that is not valid, or under `--fairness strict` servers that did not get the same work.
+fn exit_code(outcome: &Outcome, strict: bool, fairness: FairnessMode) -> u8 {
     if outcome.interrupted {
         return interrupt::INTERRUPTED;
     }
@@ -325,7 +356,9 @@ fn exit_code(outcome: &Outcome, strict: bool) -> u8 {
         || comparison.runs.iter().any(|run| run.requests.completed == 0);
     let caveats = comparison.runs.iter().flat_map(|run| &run.caveats).chain(&comparison.caveats);
     let invalid = strict && caveats.into_iter().any(Caveat::is_invalid);
-    u8::from(failed || invalid)
+    let mut rows = comparison.fairness.iter().flat_map(|fairness| &fairness.rows);
+    let unfair = fairness == FairnessMode::Strict && rows.any(|row| row.finding == Finding::NotComparable);
+    u8::from(failed || invalid || unfair)
 }
 
 /// The machine, with the limit of open files raised first.
@@ -353,10 +386,11 @@ mod tests {
                 caveats: vec![caveat],
                 baseline: None,
                 pairs: Vec::new(),
+                rule: None,
                 fairness: None,
                 limits: Vec::new(),
             };
-            exit_code(&Outcome { comparison, interrupted: false, unsaved: false }, strict)
+            exit_code(&Outcome { comparison, interrupted: false, unsaved: false }, strict, FairnessMode::Warn)
         };
         let limited = || Caveat::ClientLimited { reason: "send delay p99 is 3 ms".into() };
         assert_eq!((code(limited(), false), code(limited(), true)), (0, 1));

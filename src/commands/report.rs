@@ -1,12 +1,13 @@
-//! `harness report`: every file again from the raw records.
+//! `harness report`: every file again from the raw records, or another report of them.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::backend::leftovers;
-use crate::cli::ReportArgs;
+use crate::cli::{ReportArgs, TtftArg, WindowArg};
 use crate::pipeline;
 use crate::progress::Progress;
+use crate::schema::report_settings::{ReportSettings, TtftOf, WindowOf};
 
 use crate::commands::play;
 use crate::commands::show::Show;
@@ -19,6 +20,26 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         false => path.parent().map_or_else(PathBuf::new, Path::to_owned),
     };
     leftovers::clean_logs(&args.results.iter().map(directory).collect::<Vec<_>>());
-    let trouble = pipeline::rebuild(&args.results, &|event| show.event(event))?;
+    let trouble = match &args.output {
+        None => pipeline::rebuild(&args.results, &|event| show.event(event))?,
+        Some(output) => {
+            pipeline::report_otherwise(&args.results, &settings(args), output, &|event| show.event(event))?
+        }
+    };
     Ok(ExitCode::from(u8::from(trouble)))
+}
+
+fn settings(args: &ReportArgs) -> ReportSettings {
+    let window = match args.window {
+        None | Some(WindowArg::Whole) => WindowOf::Whole,
+        Some(WindowArg::Steady) => WindowOf::Steady,
+        Some(WindowArg::Between(from_s, to_s)) => WindowOf::Between { from_s, to_s },
+    };
+    let ttft = match args.ttft {
+        None | Some(TtftArg::FirstToken) => TtftOf::FirstToken,
+        Some(TtftArg::FirstEvent) => TtftOf::FirstEvent,
+        Some(TtftArg::FirstAnswerToken) => TtftOf::FirstAnswerToken,
+        Some(TtftArg::FromDue) => TtftOf::FromDue,
+    };
+    ReportSettings { baseline: args.baseline.clone(), window, ttft }
 }

@@ -3,11 +3,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::backend::launch::LaunchEvent;
 use crate::commands::hints;
-use crate::pipeline::{Event, Visit, forecast::Forecast};
+use crate::commands::sure;
+use crate::pipeline::{
+    Event, Visit,
+    forecast::{Forecast, Left},
+};
 use crate::progress::{Activity, Goal, LoadLine, Progress, print};
 use crate::report::terminal::{self, Style};
 use crate::schema::comparison::Comparison;
@@ -29,6 +32,8 @@ struct State {
     forecast: Option<Forecast>,
     /// More than one run stands to be played, so each says how many are left.
     counts: bool,
+    /// Rounds end when they are enough: numbers of runs and times are the most that it can take.
+    at_most: bool,
     /// JSON files of the runs so far: what a plan without a directory of its own names at its end.
     files: Vec<PathBuf>,
 }
@@ -87,6 +92,11 @@ impl Show {
             Event::Trouble(text) => self.progress.error(text),
             Event::Note(line) => self.progress.say(line),
             Event::Detail(line) => self.progress.detail(line),
+            Event::Looked { state, rounds_max } => {
+                for line in sure::lines(state, rounds_max) {
+                    self.progress.say(&line);
+                }
+            }
             Event::Compared { comparison, folder } => match folder {
                 Some(folder) => {
                     print(&terminal::comparison_table(comparison, self.style));
@@ -120,14 +130,16 @@ impl Show {
         }
         let mut state = self.state.borrow_mut();
         state.counts = true;
+        state.at_most = plan.until_sure_pct.is_some();
+        let at_most = state.at_most;
         for line in plan_lines(plan, visits) {
             self.progress.say(&line);
         }
         let Some(forecast) = &mut state.forecast else { return };
         forecast.begin(visits);
         if runs > 0 {
-            self.progress.say(&match forecast.left() {
-                Some(left) => format!("  time: {}", time_words(left.time, left.whole)),
+            self.progress.say(&match forecast.left().and_then(|left| time_words(left, at_most)) {
+                Some(words) => format!("  time: {words}"),
                 None => "  time: known when the first run is over".to_owned(),
             });
         }
@@ -139,8 +151,10 @@ impl Show {
             return;
         }
         let left = state.forecast.as_ref().and_then(Forecast::left);
-        let time = left.map(|left| format!(", {} left", time_words(left.time, left.whole)));
-        self.progress.say(&format!("{closed} of {all} runs{}", time.unwrap_or_default()));
+        let words = left.and_then(|left| time_words(left, state.at_most));
+        let time = words.map(|words| format!(", {words} left"));
+        let most = if state.at_most { "at most " } else { "" };
+        self.progress.say(&format!("{closed} of {most}{all} runs{}", time.unwrap_or_default()));
     }
 
     fn launching(&self, label: &str, event: LaunchEvent) {
@@ -203,7 +217,11 @@ pub fn plan_lines(plan: &Plan, visits: &[Visit]) -> Vec<String> {
         .collect();
     let all = plan.run_count();
     let left = if runs == all { String::new() } else { format!("{runs} left of ") };
-    let mut lines = vec![format!("plan: {left}{all} runs ({})", factors.join(" × "))];
+    let most = if plan.until_sure_pct.is_some() { "at most " } else { "" };
+    let mut lines = vec![format!("plan: {left}{most}{all} runs ({})", factors.join(" × "))];
+    lines.extend(plan.until_sure_pct.map(|within| {
+        format!("  rounds are played until each backend is decided, or within {within} % of the baseline")
+    }));
     if plan.loads.len() > 1 {
         let words: Vec<String> = plan.loads.iter().map(|load| load.traffic.to_string()).collect();
         lines.push(format!("  loads: {}", words.join(" | ")));
@@ -223,15 +241,20 @@ pub fn plan_lines(plan: &Plan, visits: &[Visit]) -> Vec<String> {
     lines
 }
 
-/// `about 12 min`, `at least 40 s`.
-fn time_words(time: Duration, whole: bool) -> String {
-    let seconds = time.as_secs_f64();
+/// `about 12 min`, `at least 40 s`; where rounds may be enough before, `at most about 12 min`, and nothing of a part.
+fn time_words(left: Left, at_most: bool) -> Option<String> {
+    let seconds = left.time.as_secs_f64();
     let words = match seconds {
         under if under < 90.0 => format!("{:.0} s", seconds.ceil()),
         under if under < 5400.0 => format!("{:.0} min", (seconds / 60.0).ceil()),
         _ => format!("{:.1} h", seconds / 3600.0),
     };
-    if whole { format!("about {words}") } else { format!("at least {words}") }
+    match (left.whole, at_most) {
+        (true, true) => Some(format!("at most about {words}")),
+        (true, false) => Some(format!("about {words}")),
+        (false, true) => None,
+        (false, false) => Some(format!("at least {words}")),
+    }
 }
 
 /// The runs of a visit, as `--dry-run` shows them.

@@ -86,6 +86,7 @@ pub fn settings(args: &SimulateArgs) -> anyhow::Result<Settings> {
         refuse_after: args.refuse_after,
         ignore_sigterm: args.ignore_sigterm,
         orphan_lifetime_s: args.orphan.map(|seconds| seconds.ceil() as u32),
+        prompt_tokens_extra: args.prompt_tokens_extra,
         nagle: args.nagle,
         truth_limit: args.truth_limit,
     })

@@ -2,6 +2,7 @@
 
 mod entry;
 mod parse;
+mod probe_set;
 mod source;
 mod warmup;
 
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 pub use parse::DatasetError;
 use parse::Parsed;
+pub use probe_set::probe_set;
 pub use source::Source;
 pub use warmup::warmup_units;
 

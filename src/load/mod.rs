@@ -20,7 +20,7 @@ use crate::schema::target::ProtocolName;
 
 pub use clock::RunClock;
 pub use play::{Job, Played, Stop, open_files_needed, play};
-pub use probe::{check_reachable, probe};
+pub use probe::{ask, check_reachable, probe};
 pub use request::answer::parse_answer;
 pub use schedule::arrivals::{DueTimes, due_times};
 

@@ -1,4 +1,4 @@
-//! One streamed request on a connection of its own: readiness, and prompt lengths before a run.
+//! One streamed request on a connection of its own: readiness, and the probe set before a run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::load::http::http2_connections::Http2Connections;
 use crate::load::play::{Job, base_url};
 use crate::load::protocol::Protocol;
 use crate::load::request::answer::blank_record;
-use crate::load::request::in_flight::{Assignment, Client};
+use crate::load::request::in_flight::{Assignment, Client, Ended};
 use crate::load::request::messages::Messages;
-use crate::load::request::seen::expect;
+use crate::load::request::seen::{Expect, expect};
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
 
@@ -31,9 +31,19 @@ const CHECK_LIMIT: Duration = Duration::from_secs(15);
 /// call. What cannot even be sent comes back as a failure to connect, with the cause. The acknowledgement of the
 /// answer's first bytes is put off by `hold_ack_ms` (below 40), to see whether the server waits for it.
 pub async fn probe(job: &Job, unit: &Unit, timeout: Duration, hold_ack_ms: Option<u16>) -> RequestRecord {
+    send(job, unit, timeout, hold_ack_ms, false).await.record
+}
+
+/// The same as [`probe`], acknowledged as usual; the answer's text beside its record, as the server wrote it.
+pub async fn ask(job: &Job, unit: &Unit, timeout: Duration) -> (RequestRecord, Option<String>) {
+    let ended = send(job, unit, timeout, None, true).await;
+    (ended.record, ended.text)
+}
+
+async fn send(job: &Job, unit: &Unit, timeout: Duration, hold_ack_ms: Option<u16>, keep_text: bool) -> Ended {
     let max_tokens = unit.turns.first().map_or(0, |turn| turn.max_tokens);
     let protocol = Protocol::of(job.http.protocol);
-    let expect = expect(protocol, &job.capabilities, &job.sampling, max_tokens);
+    let expect = Expect { keep_text, ..expect(protocol, &job.capabilities, &job.sampling, max_tokens) };
     let record = blank_record(0, unit, Phase::Warmup, expect);
     let unsent = record.clone();
     let prepared = async {
@@ -47,7 +57,7 @@ pub async fn probe(job: &Job, unit: &Unit, timeout: Duration, hold_ack_ms: Optio
     };
     let failed = |detail: String| {
         let outcome = Outcome::Failed { kind: FailureKind::Connect, detail };
-        RequestRecord { outcome, ..unsent.clone() }
+        Ended { record: RequestRecord { outcome, ..unsent.clone() }, text: None }
     };
     let (dialer, message, http2, asked) = match tokio::time::timeout(timeout, prepared).await {
         Ok(Ok(prepared)) => prepared,
@@ -66,8 +76,8 @@ pub async fn probe(job: &Job, unit: &Unit, timeout: Duration, hold_ack_ms: Optio
     };
     let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX / 2);
     let assignment = Assignment { record, message, expect, slot_free_us: 0, timeout_us, hold_ack_ms };
-    let record = exchange::play(&client, assignment, None, &Cancel::default()).await;
-    record.map(|ended| ended.record).unwrap_or_else(|| failed("cancelled".to_owned()))
+    let ended = exchange::play(&client, assignment, None, &Cancel::default()).await;
+    ended.unwrap_or_else(|| failed("cancelled".to_owned()))
 }
 
 /// Opens a connection to see that a server is there, TLS included, and that it speaks HTTP/2 where that is asked

@@ -190,7 +190,7 @@ fn records_path(files: &RunFiles) -> PathBuf {
 
 /// The series of one sensor, from the samples' file; none where nothing was sensed. A file that cannot be
 /// read costs its series, not the run.
-fn sensed(files: &RunFiles, source: Source) -> Option<SensedSeries> {
+pub(super) fn sensed(files: &RunFiles, source: Source) -> Option<SensedSeries> {
     let path = [files.closed_samples(), files.samples()].into_iter().find(|path| path.exists())?;
     let read = match results::read_samples(&path) {
         Ok(read) => read,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::analysis::Sureness;
 use crate::backend::launch::LaunchEvent;
 use crate::schema::comparison::Comparison;
 use crate::schema::files::RunFile;
@@ -88,6 +89,13 @@ pub enum Event<'a> {
     Note(&'a str),
     /// Something that explains, where a result surprises.
     Detail(&'a str),
+    /// A round has ended of a plan that plays until it is sure, and was looked at.
+    Looked {
+        /// What is known by now.
+        state: &'a Sureness,
+        /// The most rounds that there will be.
+        rounds_max: u32,
+    },
     /// Everything is played and saved.
     Compared {
         /// The runs side by side.

@@ -11,6 +11,7 @@ use crate::load::{self, Played, RunClock};
 use crate::monitor::ServerCounters;
 use crate::results::{RecordWriter, RunFiles};
 use crate::schema::SCHEMA_VERSION;
+use crate::schema::fairness::ProbeReply;
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::{LoadPoint, Plan, RunKey};
@@ -47,6 +48,8 @@ pub struct Standing {
     pub reported: ReportedTokens,
     /// What came of acknowledging the probes' answers late.
     pub late_acks: Vec<LateAck>,
+    /// What the server made of the probe set.
+    pub probes: Vec<ProbeReply>,
 }
 
 /// A run that was played and recorded.
@@ -263,6 +266,7 @@ fn records_header(
         ready_s: standing.ready_s,
         launched: standing.launched.clone(),
         late_acks: standing.late_acks.clone(),
+        probes: standing.probes.clone(),
     }
 }
 

@@ -16,16 +16,21 @@ use crate::schema::plan::{Plan, RunKey};
 use crate::schema::refusal::{refuse, with_cures};
 
 mod calibrate;
+mod check;
 mod closed;
 mod derive;
 mod event;
+mod facts;
 mod failure;
 #[cfg(test)]
 mod fixture;
 pub mod forecast;
 mod measure;
+mod merged_plan;
 mod missing;
 mod one_run;
+mod other_report;
+mod probe_set;
 mod rebuild;
 mod record;
 mod reports;
@@ -35,11 +40,15 @@ mod sample;
 mod search;
 mod serve;
 mod session;
+mod side;
+mod sure;
 mod visits;
 
 pub use calibrate::calibrate;
+pub use check::{Asked, LabelPair, check};
 pub use event::{Event, Listener};
 pub use failure::Failure;
+pub use other_report::report_otherwise;
 pub use rebuild::rebuild;
 pub use record::LiveTtft;
 pub use resume::{ClosedOnDisk, closed_on_disk, make_room};
@@ -133,10 +142,16 @@ pub async fn run(
     results::check_run_id(&plan.run_id)?;
     let mut closed = Closed::of_disk(session, listen, shutdown.clone())?;
     let keys: BTreeSet<RunKey> = closed.runs.iter().map(|run| run.key().clone()).collect();
-    let mut visits = visits(plan, &keys);
-    if plan.search.is_some() {
-        visits.retain(|visit| search::next(plan, &visit.label, &closed.loads, &closed.runs).is_some());
-    }
+    // What was closed earlier may be enough already.
+    let enough = sure::stops_after(plan, &sure::summaries(&closed), &closed.failed).unwrap_or(plan.rounds);
+    let visits: Vec<Visit> = visits(plan, &keys).into_iter().filter(|visit| visit.round <= enough).collect();
+    let visits: Vec<Visit> = match plan.search {
+        Some(_) => visits
+            .into_iter()
+            .filter(|visit| search::next(plan, &visit.label, &closed.loads, &closed.runs).is_some())
+            .collect(),
+        None => visits,
+    };
     listen(Event::Planned { plan, visits: &visits });
     let guard = match plan.launches() && !visits.is_empty() {
         true => Some(Guard::start(session.guard_program()?).await?),
@@ -150,7 +165,8 @@ pub async fn run(
     let interrupted = played | *shutdown.borrow();
     let played = closed.runs.iter().map(|run| run.key().clone()).collect();
     let plan = &Plan { run_id: plan.run_id.clone(), ..grown(plan, &closed.runs).clone() };
-    closed.failed.extend(missing(plan, &played, &closed.failed, "the run ended before its turn"));
+    let as_played = sure::as_played(plan, &sure::summaries(&closed), &closed.failed);
+    closed.failed.extend(missing(&as_played, &played, &closed.failed, "the run ended before its turn"));
     let comparison = reports::compared(plan, &closed.runs, &closed.failed);
     let folder = plan.folder();
     let written = folder.as_ref().map_or(Ok(()), |folder| {
@@ -168,20 +184,30 @@ pub async fn run(
 
 /// Plays the visits until the last, a stop, or what makes all others impossible. True: the user stopped it.
 async fn play(stage: &Stage<'_>, visits: &[Visit], closed: &mut Closed<'_>) -> bool {
-    for visit in visits {
+    for (place, visit) in visits.iter().enumerate() {
         if *stage.shutdown.borrow() {
             return true;
         }
-        let Err(failure) = serve::serve(stage, visit, closed).await else { continue };
-        (stage.listen)(Event::Failed { label: &visit.label, failure: &failure });
-        let failed = failure.of(&visit.label, visit.round);
-        closed.rows.put_failure(&stage.session.plan, &failed);
-        closed.failed.push(failed);
-        match failure.reach {
+        let failure = serve::serve(stage, visit, closed).await.err();
+        let reach = failure.map_or(Reach::Target, |failure| told(stage, visit, &failure, closed));
+        match reach {
             Reach::Target => {}
             Reach::Interrupted => return true,
             Reach::Everything => return false,
         }
+        let ends_round = visits.get(place + 1).is_none_or(|next| next.round != visit.round);
+        if ends_round && !*stage.shutdown.borrow() && sure::look(stage, visit.round, closed) {
+            return false;
+        }
     }
     false
+}
+
+/// A visit that gave no run, or not all of its runs: it is told and kept.
+fn told(stage: &Stage<'_>, visit: &Visit, failure: &Failure, closed: &mut Closed<'_>) -> Reach {
+    (stage.listen)(Event::Failed { label: &visit.label, failure });
+    let failed = failure.of(&visit.label, visit.round);
+    closed.rows.put_failure(&stage.session.plan, &failed);
+    closed.failed.push(failed);
+    failure.reach
 }

@@ -18,6 +18,7 @@ use super::event::{Event, Listener};
 use super::missing::missing;
 use super::reports;
 use super::rows::Rows;
+use super::sure;
 use super::try_hold;
 
 /// Rebuilds the files of every run that `paths` name, and of the comparisons that they belong to. The row of each
@@ -27,6 +28,7 @@ use super::try_hold;
 /// # Errors
 /// Nothing to rebuild, or a disk that takes no files.
 pub fn rebuild(paths: &[PathBuf], listen: Listener<'_>) -> anyhow::Result<bool> {
+    super::other_report::refuse_reports(paths)?;
     let Found { by_run_id, folders, trouble } = find(paths, listen)?;
     if by_run_id.is_empty() && folders.is_empty() && !trouble {
         return refuse(
@@ -253,7 +255,8 @@ fn failed_targets(
     failed.extend(lost.iter().cloned());
     let played = runs.iter().map(|run| run.key().clone()).collect();
     let why = if unreadable { "no file of it can be read" } else { "the harness ended before its turn" };
-    let missing = missing(plan, &played, &failed, why);
+    let summaries: Vec<RunSummary> = runs.iter().map(|run| run.file.summary.clone()).collect();
+    let missing = missing(&sure::as_played(plan, &summaries, &failed), &played, &failed, why);
     failed.extend(missing);
     failed
 }

@@ -21,6 +21,7 @@ use super::event::{Event, Listener};
 use super::failure::{Failure, Reach};
 use super::measure::{CutShort, Standing};
 use super::one_run;
+use super::probe_set::send_probe_set;
 use super::record::ReportedTokens;
 use super::search;
 use super::session::{Session, Stage};
@@ -60,6 +61,7 @@ pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed<'_>) ->
             return Err(Failure::of_target("there is no guard to launch it below".to_owned()));
         }
     };
+    send_probe_set(stage, target, load, &mut standing).await;
     let played = match &plan.search {
         Some(_) => search::play(stage, visit, target, &mut standing, closed).await,
         None => play(stage, visit, target, &mut standing, closed).await,
@@ -155,6 +157,7 @@ pub async fn start(
         before: before.into_inner().flatten(),
         reported: reported.into_inner(),
         late_acks: late_acks.into_inner(),
+        probes: Vec::new(),
     })
 }
 
@@ -194,6 +197,7 @@ async fn attach(
         before,
         reported,
         late_acks,
+        probes: Vec::new(),
     })
 }
 

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::fairness;
 use super::number::{NONE, compact, count};
 use crate::schema::caveat::{Caveat, ImpossibleCount};
 use crate::schema::comparison::Comparison;
+use crate::schema::figure;
 use crate::schema::gateway::Gateway;
+use crate::schema::report_settings::{TtftOf, WindowOf};
 use crate::schema::token_counts::CountFault;
 
 /// What a doubt means and what to do about it, as one or two sentences.
@@ -19,6 +22,19 @@ pub fn sentence(caveat: &Caveat) -> String {
         Caveat::SingleRun => "One run of each backend: a difference may be chance, so there is no verdict. \
              Run it again and see whether the order stays before you decide."
             .to_owned(),
+        Caveat::MadeOtherwise { window, ttft } => made_otherwise(*window, *ttft),
+        Caveat::NotPaired { run_ids, differ } => {
+            let differ = if differ.is_empty() {
+                String::new()
+            } else {
+                format!(" They differ: {}.", differ.join("; "))
+            };
+            format!(
+                "NOT PAIRED: these results were measured at different times ({}), so their rounds are no pairs and there \
+                 is no verdict between them.{differ} Measure both in one harness compare for a verdict.",
+                listed(run_ids, Clone::clone)
+            )
+        }
         Caveat::PrecisionDiffers { by_label } => format!(
             "The backends serve weights of different precision ({}): a difference may come from the weights and \
              not from the server. Give each backend a model of the same precision to compare the servers alone.",
@@ -30,7 +46,7 @@ pub fn sentence(caveat: &Caveat) -> String {
             listed(by_label, |tokens| compact(*tokens))
         ),
         Caveat::PromptTokensDiffer { by_label } => format!(
-            "NOT COMPARABLE: the same prompts have different token counts ({}), so the servers do not do the same \
+            "The same prompts have different token counts ({}), so the servers do not do quite the same \
              work. Another chat template, BOS rule or tokenizer is in use: check that all serve the same model.",
             listed(by_label, |tokens| count(*tokens))
         ),
@@ -167,6 +183,20 @@ pub fn sentence(caveat: &Caveat) -> String {
              once. Set TCP_NODELAY at the server.",
             requests_of(*requests)
         ),
+        Caveat::Drift { metric, change_pct } => format!(
+            "{} {} by {} from the beginning of the run to its end, so a mean over it depends on how long it is. Where a \
+             queue grows, the load is more than the server carries: lower it. Else warm up longer (--warmup 60s), and \
+             look at clocks and heat.",
+            metric_title(metric),
+            if *change_pct > 0.0 { "rises" } else { "falls" },
+            percent(change_pct.abs())
+        ),
+        Caveat::FirstRoundDiffers { label, point: _, figure, change_pct } => format!(
+            "The first round of {label} differs from its others ({figure} {}{}): compilation, cold caches or clocks that \
+             had yet to settle. Warm up longer (--warmup 60s), or play a round first that you throw away.",
+            if *change_pct > 0.0 { "+" } else { "−" },
+            percent(change_pct.abs())
+        ),
         Caveat::BeyondCalibration { what } => format!(
             "The load lies beyond what harness calibrate found this client exact for on this machine ({what}): its own \
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
@@ -175,18 +205,28 @@ pub fn sentence(caveat: &Caveat) -> String {
     }
 }
 
+/// `Made otherwise than usual: of each run 10 s to 60 s; TTFT is first_event − sent.`
+fn made_otherwise(window: WindowOf, ttft: TtftOf) -> String {
+    let window = (window != WindowOf::Whole).then(|| format!("of each run {window}"));
+    let ttft = (ttft != TtftOf::FirstToken).then(|| format!("TTFT is {}", ttft.formula()));
+    let parts: Vec<String> = [window, ttft].into_iter().flatten().collect();
+    format!("Made otherwise than usual: {}.", parts.join("; "))
+}
+
 /// The same doubt in a few words, for the foot of a picture.
 pub fn short(caveat: &Caveat) -> String {
     match caveat {
         Caveat::Simulated => "SIMULATED: invented timings".to_owned(),
         Caveat::SingleRun => "one run each, so no verdict".to_owned(),
+        Caveat::MadeOtherwise { window, ttft } => made_otherwise(*window, *ttft),
+        Caveat::NotPaired { .. } => "NOT PAIRED: measured at different times".to_owned(),
         Caveat::PrecisionDiffers { by_label } => {
             format!("precision differs ({})", listed(by_label, Clone::clone))
         }
         Caveat::LengthsUnequal { by_label } => {
             format!("lengths differ (mean output tokens {})", listed(by_label, |tokens| compact(*tokens)))
         }
-        Caveat::PromptTokensDiffer { .. } => "NOT COMPARABLE: prompt token counts differ".to_owned(),
+        Caveat::PromptTokensDiffer { .. } => "prompt token counts differ".to_owned(),
         Caveat::NotLevel { label, what } => format!("{label} not level ({what})"),
         Caveat::TokensEstimated { .. } => "tokens estimated from chunks".to_owned(),
         Caveat::PaceWithheld { .. } => "TPOT, ITL and TPS a user withheld".to_owned(),
@@ -213,6 +253,11 @@ pub fn short(caveat: &Caveat) -> String {
         }
         Caveat::PassedOver { events, .. } => format!("{} passed over", events_of(*events)),
         Caveat::NagleOn { .. } => "Nagle on: ordinary clients wait up to 40 ms more".to_owned(),
+        Caveat::Drift { metric, change_pct } => {
+            let way = if *change_pct > 0.0 { "rises" } else { "falls" };
+            format!("{} {way} by {} within the run", metric_title(metric), percent(change_pct.abs()))
+        }
+        Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
     }
 }
@@ -221,7 +266,9 @@ pub fn short(caveat: &Caveat) -> String {
 /// Of several runs of one label that bear the same kind of doubt the worst one's words stand for all. Where the
 /// cure is at the client, so do those of the worst label.
 pub fn collected(comparison: &Comparison, words: fn(&Caveat) -> String) -> Vec<String> {
-    let mut lines: Vec<String> = comparison.caveats.iter().map(words).collect();
+    // What the levelling table says is not said twice.
+    let own = comparison.caveats.iter().filter(|caveat| !fairness::tells(comparison, caveat));
+    let mut lines: Vec<String> = own.map(words).collect();
     let mut shared: Vec<Shared<'_>> = Vec::new();
     for doubt in doubts_of_runs(comparison) {
         let same = |known: &&mut Shared<'_>| {
@@ -258,7 +305,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
     use Caveat as C;
     match caveat {
         C::MergedEvents { .. } | C::ReadStamps { .. } | C::FewSamples { .. } => true,
-        C::NagleOn { .. } => false,
+        C::NagleOn { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => false,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => false,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::TokensEstimated { .. } => false,
         C::PaceWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
@@ -266,6 +313,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
+        C::Drift { .. } | C::FirstRoundDiffers { .. } => false,
     }
 }
 
@@ -289,7 +337,8 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => 0.0,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::ClientLimited { .. } => 0.0,
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
-        C::BeyondCalibration { .. } => 0.0,
+        C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
+        C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
     }
 }
 
@@ -398,6 +447,11 @@ fn impossible(count_told: &ImpossibleCount) -> String {
             format!("{told} tokens told by a gateway that counts itself, {events} events")
         }
     }
+}
+
+/// `TTFT` of `ttft_ms`.
+fn metric_title(name: &str) -> &str {
+    figure::metric(name).map_or(name, |metric| metric.title)
 }
 
 fn percent(value: f64) -> String {

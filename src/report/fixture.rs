@@ -17,6 +17,7 @@ use crate::schema::summary::{
     ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,
 };
 use crate::schema::traffic::{Ramp, Traffic, Until};
+use crate::schema::verdict::{Pair, Ratio, VERDICT_FIGURES, Verdict, VerdictRule};
 
 /// A distribution around a median with a tail up to `p99`.
 pub fn distribution(p50: f64, p99: f64) -> MetricValue {
@@ -73,6 +74,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: seconds((12.45 * pace) as usize, 342.5 / pace),
+        bands: BTreeMap::new(),
         client: ClientStats {
             send_delay_limit_ms: 1.0,
             reader_lag_ms: Some(spread(0.02, 0.0625)),
@@ -83,6 +85,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
             ..ClientStats::default()
         },
         server: None,
+        probes: Vec::new(),
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         first_failures: BTreeMap::new(),
@@ -131,7 +134,19 @@ pub fn comparison(runs: Vec<RunSummary>) -> Comparison {
             groups[values[0].1].best.insert(metric.name.to_owned(), statistic);
         }
     }
+    let rate = |run: &RunSummary| match run.metrics.get(figure::OUTPUT_TPS) {
+        Some(MetricValue::Scalar(rate)) => Some(*rate),
+        Some(MetricValue::Distribution(_)) | None => None,
+    };
+    let best = runs.iter().max_by(|a, b| rate(a).unwrap_or(0.0).total_cmp(&rate(b).unwrap_or(0.0)));
+    let best = best.filter(|_| runs.len() > 1).cloned();
+    let pairs = runs.iter().filter_map(|run| {
+        let best = best.as_ref().filter(|best| best.key.label != run.key.label)?;
+        Some(without_verdict(pair(&run.key.label, &best.key.label, rate(run)? / rate(best)?), 1))
+    });
     Comparison {
+        pairs: pairs.collect(),
+        baseline: best.map(|best| best.key.label),
         run_id: "compare_20260201_143000".to_owned(),
         loads: plan().loads,
         caveats: if runs.len() > 1 { vec![Caveat::SingleRun] } else { Vec::new() },
@@ -139,8 +154,7 @@ pub fn comparison(runs: Vec<RunSummary>) -> Comparison {
         runs,
         failed: Vec::new(),
         skipped: Vec::new(),
-        baseline: None,
-        pairs: Vec::new(),
+        rule: None,
         fairness: None,
         limits: Vec::new(),
     }
@@ -152,7 +166,8 @@ fn group(run: &RunSummary) -> Group {
     for metric in METRICS {
         for statistic in metric.statistics() {
             let value = run.metrics.get(metric.name).and_then(|value| statistic.of(value));
-            let estimate = value.map(|value| Estimate { value, low: value, high: value, n: 1 });
+            let estimate =
+                value.map(|value| Estimate { value, low: value, high: value, n: 1, interval: None });
             estimates.extend(estimate.map(|estimate| (metric.column(*statistic), estimate)));
         }
     }
@@ -183,10 +198,11 @@ pub fn grouped(runs: Vec<RunSummary>, over: Over, loads: Vec<LoadPoint>) -> Comp
             let mut values: Vec<f64> = own.collect();
             values.sort_by(f64::total_cmp);
             let (low, high) = (values[0], values[values.len() - 1]);
-            *estimate = Estimate { value: values[values.len() / 2], low, high, n: values.len() as u32 };
+            let value = values[values.len() / 2];
+            *estimate = Estimate { value, low, high, n: values.len() as u32, interval: None };
         }
     }
-    Comparison { groups, loads, caveats: Vec::new(), ..comparison(runs) }
+    Comparison { groups, loads, caveats: Vec::new(), pairs: Vec::new(), baseline: None, ..comparison(runs) }
 }
 
 /// Two backends in three rounds.
@@ -203,8 +219,59 @@ pub fn rounds() -> Comparison {
     }
     let mut comparison = grouped(runs, Over::Rounds, plan().loads);
     comparison.groups[1].best.insert(figure::OUTPUT_TPS.to_owned(), Statistic::Value);
+    comparison.baseline = Some("vllm".to_owned());
+    comparison.pairs = vec![pair("llamacpp", "vllm", 0.125)];
+    comparison.rule = Some(RULE);
     comparison
 }
+
+/// The ratio of a label that is worse in everything, or the same.
+fn ratio(value: f64, verdict: Verdict) -> Ratio {
+    let (low, high) = (Some(value * 0.95), Some(value * 1.05));
+    Ratio {
+        value,
+        low,
+        high,
+        rounds: 3,
+        p: Some(0.01),
+        verdict: Some(verdict),
+        detectable_pct: Some(4.25),
+        more_rounds: None,
+    }
+}
+
+/// A label against the baseline: so many times its tokens, and as many times shorter latencies.
+pub fn pair(label: &str, baseline: &str, times: f64) -> Pair {
+    let verdict = match times {
+        times if (times - 1.0).abs() < 0.02 => Verdict::Indistinguishable,
+        times if times > 1.0 => Verdict::Faster,
+        _ => Verdict::Slower,
+    };
+    let figures = VERDICT_FIGURES.iter().map(|(name, statistic)| {
+        let metric = figure::metric(name).unwrap();
+        let value = if metric.better == Better::Higher { times } else { 1.0 / times };
+        (metric.column(*statistic), ratio(value, verdict))
+    });
+    Pair {
+        label: label.to_owned(),
+        baseline: baseline.to_owned(),
+        point: 1,
+        not_comparable: Vec::new(),
+        ratios: figures.collect(),
+    }
+}
+
+/// The same below three rounds: ratios and nothing more.
+pub fn without_verdict(mut pair: Pair, rounds: u32) -> Pair {
+    for ratio in pair.ratios.values_mut() {
+        *ratio =
+            Ratio { rounds, low: None, high: None, p: None, verdict: None, detectable_pct: None, ..*ratio };
+    }
+    pair
+}
+
+/// Verdicts over so many comparisons against a baseline that was chosen.
+pub const RULE: VerdictRule = VerdictRule { corrected_for: 5, baseline_chosen: true, until_sure: None };
 
 /// Two backends at three concurrencies, in so many rounds.
 pub fn sweep(rounds: u32) -> Comparison {
@@ -229,9 +296,15 @@ pub fn sweep(rounds: u32) -> Comparison {
     for group in comparison.groups.iter_mut().filter(|group| group.label == "sglang") {
         group.best.insert(figure::TTFT.to_owned(), Statistic::P50);
     }
+    comparison.baseline = Some("sglang".to_owned());
+    comparison.pairs = (1..=3)
+        .map(|point| Pair { point, ..pair("vllm", "sglang", if point == 1 { 0.9 } else { 1.0 }) })
+        .map(|pair| if rounds < 3 { without_verdict(pair, rounds) } else { pair })
+        .collect();
     if rounds == 1 {
         comparison.caveats.push(Caveat::SingleRun);
     }
+    comparison.rule = (rounds > 2).then_some(VerdictRule { corrected_for: 15, ..RULE });
     comparison
 }
 

@@ -2,16 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use super::answer;
 use super::caveat;
 use super::chart::{Listed, listed};
 use super::client;
+use super::fairness;
 use super::limit;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
 use super::sweep::load_name;
+use super::verdicts;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
+use crate::schema::fairness::{Finding, row};
 use crate::schema::figure::METRICS;
 use crate::schema::files::ComparisonFile;
 use crate::schema::plan::{LoadPoint, Plan, Sampling};
@@ -22,8 +26,10 @@ use crate::schema::traffic::Warmup;
 pub fn report_md(file: &ComparisonFile) -> String {
     let mut page = Page::default();
     head(&mut page, file);
+    answer(&mut page, &file.comparison);
     result(&mut page, &file.comparison);
     without_result(&mut page, &file.comparison);
+    levelled(&mut page, &file.comparison);
     caveats(&mut page, &file.comparison);
     the_client(&mut page, &file.comparison);
     plots(&mut page, &file.comparison);
@@ -41,6 +47,9 @@ struct Page {
 
 impl Page {
     fn paragraph(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         if !self.text.is_empty() {
             self.text.push('\n');
         }
@@ -106,27 +115,50 @@ fn result(page: &mut Page, comparison: &Comparison) {
         if views.len() > 1 {
             page.paragraph(&format!("### {}", escaped(&load_name(comparison, *point))));
         }
-        point_result(page, view, comparison.caveats.contains(&Caveat::SingleRun));
+        point_result(page, comparison, view);
+        verdict_rows(page, comparison, *point);
+    }
+    page.paragraph(&verdicts::legend(comparison).map(|text| escaped(&text)).unwrap_or_default());
+}
+
+fn verdict_rows(page: &mut Page, comparison: &Comparison, point: u32) {
+    let rows = verdicts::rows(comparison, point);
+    if rows.is_empty() {
+        return;
+    }
+    let cells = |cells: [&str; 5]| format!("| {} |", cells.map(escaped).join(" | "));
+    let head = [cells(verdicts::HEAD), "| --- | --- | --- | --- | ---: |".to_owned()];
+    let lines: Vec<String> = head.into_iter().chain(rows.iter().map(|row| cells(row.cells()))).collect();
+    page.paragraph(&lines.join("\n"));
+}
+
+/// The answer before everything else: its first sentence by itself, loud.
+fn answer(page: &mut Page, comparison: &Comparison) {
+    let sentences = answer::sentences(comparison);
+    if let Some((first, others)) = sentences.split_first() {
+        page.paragraph(&format!("**{}**", escaped(first)));
+        page.list(others.iter().map(|sentence| escaped(sentence)));
     }
 }
 
-fn point_result(page: &mut Page, view: &View<'_>, single: bool) {
+fn point_result(page: &mut Page, comparison: &Comparison, view: &View<'_>) {
+    let single = comparison.caveats.contains(&Caveat::SingleRun);
     page.paragraph(&table(view, &rows(view)));
-    if let Some(basis) = rows::basis(view, "in brackets") {
+    if let Some(basis) = rows::basis(comparison, view, "in brackets") {
         page.paragraph(&basis);
     }
     let (lower, higher) = rows::marked(view);
     if lower.is_empty() && higher.is_empty() {
         return;
     }
-    let verdict = if single { ", which with one run each is no verdict" } else { "" };
+    let means = rows::what_best_means(comparison, single);
     let parts = [("higher", higher), ("lower", lower)];
     let parts: Vec<String> = parts
         .iter()
         .filter(|(_, titles)| !titles.is_empty())
         .map(|(word, titles)| format!("{word} is better: {}", titles.join(", ")))
         .collect();
-    page.paragraph(&format!("**Bold**: best value of its row{verdict} ({}).", parts.join("; ")));
+    page.paragraph(&format!("**Bold**: best value of its row{means} ({}).", parts.join("; ")));
 }
 
 fn table(view: &View<'_>, rows: &[Row]) -> String {
@@ -167,6 +199,32 @@ fn without_result(page: &mut Page, comparison: &Comparison) {
     if !comparison.skipped.is_empty() {
         page.paragraph("## Not run");
         page.list(comparison.skipped.iter().map(|target| entry(&target.label, &target.reason, &target.hint)));
+    }
+}
+
+/// The levelling table, but for the commands, which stand below in full.
+fn levelled(page: &mut Page, comparison: &Comparison) {
+    let labels = fairness::labels(comparison);
+    let Some(table) = comparison.fairness.as_ref().filter(|_| !labels.is_empty()) else { return };
+    page.paragraph("## Fairness");
+    page.paragraph("Whether the servers were given the same work under the same settings.");
+    let several = labels.len() > 1;
+    let heads = labels.iter().map(|label| escaped(label)).chain(several.then(|| "finding".to_owned()));
+    let heads: Vec<String> = heads.collect();
+    let mut lines =
+        vec![format!("| | {} |", heads.join(" | ")), format!("|{}", " --- |".repeat(heads.len() + 1))];
+    for row in table.rows.iter().filter(|row| row.what != row::LAUNCHED) {
+        let cell = |label: &&str| escaped(row.by_label.get(*label).map_or("", String::as_str));
+        let finding = match row.finding {
+            Finding::NotComparable => format!("**{}**", fairness::word(row.finding)),
+            Finding::Level | Finding::Unknown | Finding::Differs => fairness::word(row.finding).to_owned(),
+        };
+        let cells: Vec<String> = labels.iter().map(cell).chain(several.then_some(finding)).collect();
+        lines.push(format!("| {} | {} |", escaped(&row.what), cells.join(" | ")));
+    }
+    page.paragraph(&lines.join("\n"));
+    if several {
+        page.list(fairness::whys(table).iter().map(|why| escaped(why)));
     }
 }
 
@@ -241,11 +299,12 @@ fn method(page: &mut Page, file: &ComparisonFile) {
                 launching.shared.context_length, launching.shared.max_batch
             )
         }))
-        .chain(machine(&file.environment)),
+        .chain(machine(&file.environment).map(|(what, words)| format!("{what}: {}", escaped(&words)))),
     );
 }
 
-fn load_words(load: &LoadPoint, seed: u64) -> String {
+/// A load in words, its traffic first.
+pub(super) fn load_words(load: &LoadPoint, seed: u64) -> String {
     let mut words = vec![load.traffic.to_string()];
     words.extend(load.until.requests().map(|requests| format!("{requests} requests")));
     words.extend(load.until.duration_s().map(|seconds| format!("for {} s", compact(seconds))));
@@ -259,7 +318,8 @@ fn load_words(load: &LoadPoint, seed: u64) -> String {
     words.join(", ")
 }
 
-fn sampling_words(sampling: &Sampling) -> String {
+/// What each request asks for, in words.
+pub(super) fn sampling_words(sampling: &Sampling) -> String {
     let length = match sampling.max_tokens {
         Some(tokens) if sampling.ignore_eos => format!("exactly {tokens} tokens where the engine can"),
         Some(tokens) => format!("at most {tokens} tokens"),
@@ -270,7 +330,8 @@ fn sampling_words(sampling: &Sampling) -> String {
     format!("temperature {}, {length}{exact}", sampling.temperature)
 }
 
-fn machine(environment: &Environment) -> Vec<String> {
+/// The machine and its GPUs, each under its name; plain text.
+pub(super) fn machine(environment: &Environment) -> [(&'static str, String); 2] {
     let gpus: Vec<String> = environment
         .gpus
         .iter()
@@ -279,20 +340,22 @@ fn machine(environment: &Environment) -> Vec<String> {
     let gpus = if gpus.is_empty() { "none found".to_owned() } else { gpus.join(", ") };
     let driver =
         environment.driver.as_deref().map(|version| format!(", driver {version}")).unwrap_or_default();
-    vec![
-        format!(
-            "Machine: {}, {}, {} cores, {} of memory, {}",
-            escaped(&environment.hostname),
-            escaped(&environment.cpu),
-            environment.cores,
-            bytes(environment.memory_bytes),
-            escaped(&environment.os)
-        ),
-        format!("GPUs: {}", escaped(&format!("{gpus}{driver}"))),
-    ]
+    let words = format!(
+        "{}, {}, {} cores, {} of memory, {}",
+        environment.hostname,
+        environment.cpu,
+        environment.cores,
+        bytes(environment.memory_bytes),
+        environment.os
+    );
+    [("Machine", words), ("GPUs", format!("{gpus}{driver}"))]
 }
 
 fn launched(page: &mut Page, plan: &Plan) {
+    if !plan.command.is_empty() {
+        page.paragraph("## To repeat it");
+        page.paragraph(&format!("```sh\n{}\n```", shell_words(&plan.command)));
+    }
     if plan.targets.is_empty() {
         return;
     }
@@ -318,12 +381,12 @@ fn launched(page: &mut Page, plan: &Plan) {
 fn how_reached(target: &Target) -> String {
     match &target.origin {
         Origin::Url(url) => format!("A server that already ran at `{}`.", code(url)),
-        Origin::Launch(launch) => format!("```sh\n{}\n```", command(launch)),
+        Origin::Launch(launch) => format!("```sh\n{}\n```", launch_command(launch)),
     }
 }
 
 /// The command of the plan, quoted for a shell; `{port}` and secrets stand as their names.
-fn command(launch: &LaunchSpec) -> String {
+pub(super) fn launch_command(launch: &LaunchSpec) -> String {
     // PATH is ours with the engine's directory before it: it says nothing of the engine.
     let own = launch.env.iter().filter(|(name, _)| *name != "PATH");
     let words = own.map(|(name, value)| format!("{name}={}", quoted(value)));
@@ -332,6 +395,11 @@ fn command(launch: &LaunchSpec) -> String {
         Launcher::Docker(docker) => vec!["docker run …".to_owned(), quoted(&docker.image)],
     };
     words.chain(docker).chain(launch.argv.iter().map(|word| quoted(word))).collect::<Vec<_>>().join(" ")
+}
+
+/// A command, quoted for a shell.
+pub(super) fn shell_words(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn quoted(word: &str) -> String {

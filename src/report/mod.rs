@@ -1,10 +1,16 @@
 //! Comparison → what people see: terminal, tables, pictures, Markdown. Pure: no file, no clock, no terminal is touched.
 
+pub mod answer;
 pub mod calibration;
 pub mod caveat;
 pub mod chart;
+pub mod check;
 pub mod client;
 pub mod csv;
+pub mod fairness;
+pub mod github;
+pub mod html;
+pub mod junit;
 pub mod limit;
 pub mod markdown;
 mod missing;
@@ -13,7 +19,11 @@ pub mod objective;
 pub mod rows;
 mod sweep;
 pub mod terminal;
+pub mod verdicts;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod answer_tests;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]

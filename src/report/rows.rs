@@ -252,9 +252,18 @@ pub fn marked(view: &View<'_>) -> (Vec<&'static str>, Vec<&'static str>) {
     (lower, higher)
 }
 
-/// What the numbers of a table are, where they are more than those of one run, and that they are no verdict;
-/// `place` says where the ranges stand: `under it`.
-pub fn basis(view: &View<'_>, place: &str) -> Option<String> {
+/// What the mark of the best says, in words behind it.
+pub fn what_best_means(comparison: &Comparison, single: bool) -> &'static str {
+    match (single, comparison.rule) {
+        (true, _) => ", which with one run each is no verdict",
+        (false, Some(_)) => ", where that is a verdict",
+        (false, None) => "",
+    }
+}
+
+/// What the numbers of a table are, where they are more than those of one run, and that they are no verdict where there
+/// is none; `place` says where the ranges stand: `under it`.
+pub fn basis(comparison: &Comparison, view: &View<'_>, place: &str) -> Option<String> {
     let overs = || view.columns.iter().map(|column| column.group.over);
     // A server that already ran is not launched, so it has no time until it was ready.
     let launched = view.columns.iter().flat_map(|column| &column.runs).any(|run| run.ready_s.is_some());
@@ -265,8 +274,11 @@ pub fn basis(view: &View<'_>, place: &str) -> Option<String> {
     } else {
         return None;
     };
-    let no_verdict =
-        if view.columns.len() > 1 { " That is no verdict: a difference may be chance." } else { "" };
+    let no_verdict = if view.columns.len() > 1 && comparison.rule.is_none() {
+        " That is no verdict: a difference may be chance."
+    } else {
+        ""
+    };
     Some(format!(
         "Each figure is the median over the {words}; the lowest and the highest stand {place}.{no_verdict}"
     ))

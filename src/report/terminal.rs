@@ -6,19 +6,23 @@ use comfy_table::{
 };
 use unicode_width::UnicodeWidthStr;
 
+use super::answer;
 use super::caveat;
 use super::client;
+use super::fairness;
 use super::limit;
 use super::missing;
 use super::number::{fixed, one_line, wrap};
 use super::objective;
 use super::rows::{self, Column, Row, View, rows, value};
 use super::sweep;
+use super::verdicts::{self, VerdictRow};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{self, Statistic};
 use crate::schema::record::FailureKind;
 use crate::schema::summary::RunSummary;
+use crate::schema::verdict::Verdict;
 
 /// How wide and how colourful.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +34,11 @@ pub struct Style {
 }
 
 impl Style {
-    fn columns(self) -> usize {
+    pub(super) fn columns(self) -> usize {
         self.width.max(40)
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         if self.colour { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
@@ -130,17 +134,20 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
     if comparison.runs.is_empty() {
         lines.push("No backend gave a result.".to_owned());
     } else {
+        lines.extend(answer(comparison, style));
         let single = comparison.caveats.contains(&Caveat::SingleRun);
         match View::all(comparison).as_slice() {
             [(_, view)] => {
                 lines.extend(tables(view, style));
-                lines.extend(legend(view, single, style));
+                lines.extend(legend(comparison, view, single, style));
             }
             views => lines.extend(sweep_lines(comparison, views, single, style)),
         }
+        lines.extend(verdict_lines(comparison, style));
     }
     lines.extend(limits(comparison, style));
     lines.extend(without_result(comparison, style));
+    lines.extend(levelled(comparison, style));
     lines.extend(caveats(comparison, style));
     finish(lines)
 }
@@ -154,6 +161,89 @@ fn limits(comparison: &Comparison, style: Style) -> Vec<String> {
         lines.extend(wrap(&limit::line(limit), style.columns(), "  ", "    "));
     }
     lines
+}
+
+/// What is not level between the backends, and a line for what is.
+fn levelled(comparison: &Comparison, style: Style) -> Vec<String> {
+    let rows = fairness::lines(comparison);
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new(), style.bold("Fairness:")];
+    for text in rows {
+        lines.extend(wrap(&text, style.columns(), "  - ", "    "));
+    }
+    lines
+}
+
+/// The answer in sentences, its first one loud.
+fn answer(comparison: &Comparison, style: Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (place, sentence) in answer::sentences(comparison).iter().enumerate() {
+        let wrapped = wrap(sentence, style.columns(), "", "  ");
+        lines.extend(wrapped.into_iter().map(|line| if place == 0 { style.bold(&line) } else { line }));
+    }
+    if !lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines
+}
+
+/// The verdicts of each load; nothing where there is none.
+fn verdict_lines(comparison: &Comparison, style: Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    let points = 1..=comparison.loads.len() as u32;
+    for (point, rows) in points.map(|point| (point, verdicts::rows(comparison, point))) {
+        if rows.is_empty() {
+            continue;
+        }
+        if lines.is_empty() {
+            lines.extend([String::new(), style.bold("Verdicts:")]);
+        }
+        if comparison.loads.len() > 1 {
+            lines.extend([String::new(), one_line(&sweep::load_name(comparison, point))]);
+        }
+        lines.extend(verdict_table(&rows, style));
+    }
+    let legend = verdicts::legend(comparison).filter(|_| !lines.is_empty());
+    lines.extend(legend.iter().flat_map(|text| wrap(text, style.columns(), "", "  ")));
+    lines
+}
+
+fn verdict_table(rows: &[VerdictRow], style: Style) -> Vec<String> {
+    let mut table = plain_table(style);
+    table.set_header(verdicts::HEAD.map(bold_cell));
+    let mut known = "";
+    for row in rows {
+        let mut cells = row.cells().map(|text| comfy_table::Cell::new(one_line(text)));
+        if row.label == known {
+            cells[0] = comfy_table::Cell::new("");
+        }
+        known = &row.label;
+        if let Some(colour) = row.is.and_then(verdict_colour) {
+            cells[3] = comfy_table::Cell::new(&row.verdict).fg(colour);
+        }
+        table.add_row(cells);
+    }
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if place == 1 || place == 2 {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+        if place == 4 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt().lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// What differs is coloured.
+fn verdict_colour(verdict: Verdict) -> Option<Color> {
+    match verdict {
+        Verdict::Faster => Some(Color::Green),
+        Verdict::Slower => Some(Color::Yellow),
+        Verdict::Indistinguishable => None,
+    }
 }
 
 /// What is to be doubted of runs; empty where nothing is.
@@ -202,11 +292,11 @@ fn sweep_lines(
     }
     lines.push(String::new());
     if sweep::marks_a_best(views) {
-        let verdict = if single { ", which with one run each is no verdict" } else { "" };
-        let text = format!("* best value of the backends at its load{verdict}.");
+        let text =
+            format!("* best value of the backends at its load{}.", rows::what_best_means(comparison, single));
         lines.extend(wrap(&text, style.columns(), "", "  "));
     }
-    if let Some(basis) = views.iter().find_map(|(_, view)| rows::basis(view, "under it")) {
+    if let Some(basis) = views.iter().find_map(|(_, view)| rows::basis(comparison, view, "under it")) {
         lines.extend(wrap(&basis, style.columns(), "", "  "));
     }
     if lines.last().is_some_and(String::is_empty) {
@@ -319,7 +409,7 @@ fn column_label(column: &Column<'_>) -> String {
     }
 }
 
-fn legend(view: &View<'_>, single: bool, style: Style) -> Vec<String> {
+fn legend(comparison: &Comparison, view: &View<'_>, single: bool, style: Style) -> Vec<String> {
     let (lower, higher) = rows::marked(view);
     let part = |titles: &[&str], word: &str| match titles {
         [] => None,
@@ -328,11 +418,11 @@ fn legend(view: &View<'_>, single: bool, style: Style) -> Vec<String> {
     let parts: Vec<String> = [part(&higher, "higher"), part(&lower, "lower")].into_iter().flatten().collect();
     let mut lines = Vec::new();
     if !parts.is_empty() {
-        let verdict = if single { ", which with one run each is no verdict" } else { "" };
-        let text = format!("* best value of its row{verdict} ({}).", parts.join("; "));
+        let means = rows::what_best_means(comparison, single);
+        let text = format!("* best value of its row{means} ({}).", parts.join("; "));
         lines.extend(wrap(&text, style.columns(), "", "  "));
     }
-    if let Some(basis) = rows::basis(view, "under it") {
+    if let Some(basis) = rows::basis(comparison, view, "under it") {
         lines.extend(wrap(&basis, style.columns(), "", "  "));
     }
     lines

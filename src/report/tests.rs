@@ -108,6 +108,8 @@ fn a_metric_that_does_not_exist_is_a_dash_with_its_reason() {
 fn one_backend_is_a_table_without_a_best() {
     assert_snapshot!(comparison_table(&comparison(vec![run("vllm", 1.0)]), PLAIN), @r#"
     === COMPARISON ===
+    vllm serves 343 output tokens a second.
+
                            vllm
     ──────────────────────────────
     Version              0.11.0
@@ -136,6 +138,9 @@ fn one_backend_is_a_table_without_a_best() {
 fn two_backends_with_failures_and_withheld_paces() {
     assert_snapshot!(comparison_table(&comparison(vec![withheld(), failing()]), PLAIN), @r#"
     === COMPARISON ===
+    llamacpp served 1.25× the tokens of vllm in 1 round, which may be chance.
+    No verdict below 3 rounds, each a launch of its own: play --rounds 3 or more.
+
                          llamacpp    vllm (partial)
     ──────────────────────────────────────────────────
     Version                0.11.0            0.11.0
@@ -180,6 +185,10 @@ fn two_backends_with_failures_and_withheld_paces() {
 fn four_backends_stand_side_by_side_with_their_caveats() {
     assert_snapshot!(comparison_table(&four(), PLAIN), @r#"
     === COMPARISON ===
+    llamacpp served 2.38× the tokens of sglang, 1.75× those of tgi and 1.25× those
+      of vllm in 1 round, which may be chance.
+    No verdict below 3 rounds, each a launch of its own: play --rounds 3 or more.
+
                          llamacpp    sglang       tgi      vllm
     ──────────────────────────────────────────────────────────────
     Version                0.11.0    0.11.0    0.11.0    0.11.0
@@ -222,11 +231,13 @@ fn pretend_engines_share_the_last_part_of_their_labels() {
         &comparison(vec![simulated("vllm-simulated"), simulated("my-fast-tgi-mock")]),
         PLAIN,
     );
-    let heads: Vec<&str> = table.lines().skip(1).take(2).map(str::trim).collect();
+    // Below the answer and a blank line.
+    let heads: Vec<&str> =
+        table.lines().skip_while(|line| !line.is_empty()).skip(1).take(2).map(str::trim).collect();
     assert_eq!(heads[0].split_whitespace().collect::<Vec<_>>(), ["vllm-", "my-fast-tgi-"]);
     assert_eq!(heads[1].split_whitespace().collect::<Vec<_>>(), ["simulated", "mock"]);
     let real = comparison_table(&comparison(vec![run("vllm-simulated", 1.0)]), PLAIN);
-    assert!(real.lines().nth(1).is_some_and(|head| head.ends_with("vllm-simulated")), "{real}");
+    assert!(real.lines().nth(3).is_some_and(|head| head.ends_with("vllm-simulated")), "{real}");
 }
 
 #[test]
@@ -235,6 +246,11 @@ fn five_backends_with_long_labels_fit() {
     let runs = labels.iter().enumerate().map(|(index, label)| run(label, 1.0 + 0.1 * index as f64)).collect();
     assert_snapshot!(comparison_table(&comparison(runs), PLAIN), @r#"
     === COMPARISON ===
+    llamacpp served 1.10× the tokens of vllm, 1.20× those of vllm-chunked-prefill,
+      1.30× those of vllm-max-num-batched-8192 and 1.40× those of sglang in 1 round,
+      which may be chance.
+    No verdict below 3 rounds, each a launch of its own: play --rounds 3 or more.
+
                          llamacpp      vllm    vllm-chunked  vllm-max-num  sglang
                                                  -prefill    -batched-819
                                                                       2
@@ -278,6 +294,10 @@ fn of_several_runs_each_block_says_which_it_is() {
 fn several_rounds_have_their_range_under_the_median_and_one_caveat_for_all_runs() {
     assert_snapshot!(comparison_table(&rounds(), PLAIN), @r##"
     === COMPARISON ===
+    vllm serves 8.00× [7.62, 8.42] the tokens of llamacpp.
+    llamacpp over vllm in latency: TTFT p50 8.00× [7.60, 8.40], TTFT p99 8.00×
+      [7.60, 8.40], TPOT p50 8.00× [7.60, 8.40], E2E p50 8.00× [7.60, 8.40].
+
                            llamacpp            vllm
     ──────────────────────────────────────────────────
     Version                  0.11.0          0.11.0
@@ -313,10 +333,23 @@ fn several_rounds_have_their_range_under_the_median_and_one_caveat_for_all_runs(
                               441–482       55.1–60.2
     error rate (%)                0               0
     Client limited               no              no
-    * best value of its row (higher is better: output TPS).
+    * best value of its row, where that is a verdict (higher is better: output TPS).
     Each figure is the median over the rounds, each a launch of its own; the lowest
-      and the highest stand under it. That is no verdict: a difference may be
-      chance.
+      and the highest stand under it.
+
+    Verdicts:
+               figure       ratio [95 %]            verdict   seen from
+    ─────────────────────────────────────────────────────────────────────
+    llamacpp   output TPS   0.125× [0.119, 0.131]   slower        4.3 %
+               TTFT p50     8.00× [7.60, 8.40]      slower        4.3 %
+               TTFT p99     8.00× [7.60, 8.40]      slower        4.3 %
+               TPOT p50     8.00× [7.60, 8.40]      slower        4.3 %
+               E2E p50      8.00× [7.60, 8.40]      slower        4.3 %
+    Ratio: over vllm, the best by output TPS; one a round, Student's t on
+      logarithms. Faster is better: more tokens, less time. An interval holds 95 %
+      by itself; verdicts are corrected for 5 comparisons (Holm), so that the chance
+      of a false one is at most 5 %. Seen from: the smallest difference that these
+      rounds show in four of five tries.
 
     Caveats:
       - llamacpp, vllm, at worst: 3.60 % of the token events were read together with
@@ -331,6 +364,14 @@ fn several_rounds_have_their_range_under_the_median_and_one_caveat_for_all_runs(
 fn a_sweep_is_a_table_a_backend_with_loads_down() {
     assert_snapshot!(comparison_table(&sweep(1), PLAIN), @r##"
     === COMPARISON ===
+    At concurrency 1, sglang served 1.11× the tokens of vllm in 1 round, which may
+      be chance.
+    At concurrency 4, sglang served 1.00× the tokens of vllm in 1 round, which may
+      be chance.
+    At concurrency 16, sglang served 1.00× the tokens of vllm in 1 round, which may
+      be chance.
+    No verdict below 3 rounds, each a launch of its own: play --rounds 3 or more.
+
 
     sglang
                     output      RPS    TTFT   TTFT    TPOT  error
@@ -364,6 +405,15 @@ fn a_sweep_of_several_rounds_has_ranges_and_no_wider_lines() {
     assert!(text.lines().all(|line| line.width() <= 80), "{text}");
     assert_snapshot!(text, @r##"
     === COMPARISON ===
+    At concurrency 1, sglang serves 1.11× [1.06, 1.17] the tokens of vllm.
+    At concurrency 4, vllm is indistinguishable from sglang, anything above 4.3 %
+      would have been seen.
+    At concurrency 16, vllm is indistinguishable from sglang, anything above 4.3 %
+      would have been seen.
+    At concurrency 1, vllm over sglang in latency: TTFT p50 1.11× [1.06, 1.17], TTFT
+      p99 1.11× [1.06, 1.17], TPOT p50 1.11× [1.06, 1.17], E2E p50 1.11× [1.06,
+      1.17].
+
 
     sglang
                        output          RPS       TTFT     TTFT       TPOT  error
@@ -389,10 +439,43 @@ fn a_sweep_of_several_rounds_has_ranges_and_no_wider_lines() {
     concurrency 16     78.4        0.331        183      491       52.9      0
                     76.9–79.9  0.325–0.338    180–187  482–501  51.8–53.9
 
-    * best value of the backends at its load.
+    * best value of the backends at its load, where that is a verdict.
     Each figure is the median over the rounds, each a launch of its own; the lowest
-      and the highest stand under it. That is no verdict: a difference may be
-      chance.
+      and the highest stand under it.
+
+    Verdicts:
+
+    concurrency 1
+           figure       ratio [95 %]            verdict   seen from
+    ─────────────────────────────────────────────────────────────────
+    vllm   output TPS   0.900× [0.855, 0.945]   slower        4.3 %
+           TTFT p50     1.11× [1.06, 1.17]      slower        4.3 %
+           TTFT p99     1.11× [1.06, 1.17]      slower        4.3 %
+           TPOT p50     1.11× [1.06, 1.17]      slower        4.3 %
+           E2E p50      1.11× [1.06, 1.17]      slower        4.3 %
+
+    concurrency 4
+           figure       ratio [95 %]          verdict             seen from
+    ─────────────────────────────────────────────────────────────────────────
+    vllm   output TPS   1.00× [0.950, 1.05]   indistinguishable       4.3 %
+           TTFT p50     1.00× [0.950, 1.05]   indistinguishable       4.3 %
+           TTFT p99     1.00× [0.950, 1.05]   indistinguishable       4.3 %
+           TPOT p50     1.00× [0.950, 1.05]   indistinguishable       4.3 %
+           E2E p50      1.00× [0.950, 1.05]   indistinguishable       4.3 %
+
+    concurrency 16
+           figure       ratio [95 %]          verdict             seen from
+    ─────────────────────────────────────────────────────────────────────────
+    vllm   output TPS   1.00× [0.950, 1.05]   indistinguishable       4.3 %
+           TTFT p50     1.00× [0.950, 1.05]   indistinguishable       4.3 %
+           TTFT p99     1.00× [0.950, 1.05]   indistinguishable       4.3 %
+           TPOT p50     1.00× [0.950, 1.05]   indistinguishable       4.3 %
+           E2E p50      1.00× [0.950, 1.05]   indistinguishable       4.3 %
+    Ratio: over sglang, the best by output TPS; one a round, Student's t on
+      logarithms. Faster is better: more tokens, less time. An interval holds 95 %
+      by itself; verdicts are corrected for 15 comparisons (Holm), so that the
+      chance of a false one is at most 5 %. Seen from: the smallest difference that
+      these rounds show in four of five tries.
     "##);
 }
 
@@ -406,6 +489,12 @@ fn the_report_of_a_sweep_has_a_table_a_load() {
     # Which server is faster for SmolLM2-135M-Instruct?
 
     Run `compare_20260201_143000`, planned 1970-01-01 00:00:00 (UTC), by harness 0.1.0: 2 backends measured in 6 runs with the same requests to each, one after the other.
+
+    **At concurrency 1, sglang served 1.11× the tokens of vllm in 1 round, which may be chance.**
+
+    - At concurrency 4, sglang served 1.00× the tokens of vllm in 1 round, which may be chance.
+    - At concurrency 16, sglang served 1.00× the tokens of vllm in 1 round, which may be chance.
+    - No verdict below 3 rounds, each a launch of its own: play --rounds 3 or more.
 
     ## Result
 
@@ -606,6 +695,10 @@ fn the_report_holds_everything() {
     # Which server is faster for SmolLM2-135M-Instruct?
 
     Run `compare_20260201_143000`, planned 1970-01-01 00:00:00 (UTC), by harness 0.1.0: 4 backends measured with the same requests to each, one after the other.
+
+    **llamacpp served 2.38× the tokens of sglang, 1.75× those of tgi and 1.25× those of vllm in 1 round, which may be chance.**
+
+    - No verdict below 3 rounds, each a launch of its own: play --rounds 3 or more.
 
     ## Result
 

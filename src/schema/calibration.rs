@@ -1,12 +1,13 @@
 //! How exact this client is on this machine, held against a server that knows the truth.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::summary::Distribution;
 
 /// `calibration.json` in the data directory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// [`super::SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -32,7 +33,7 @@ pub struct Calibration {
 
 /// The highest loads that passed with all lighter ones of their kind; 0 where none did, none where none of
 /// the kind was played: of that kind nothing is known.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ExactUpTo {
     /// Requests in flight in a closed loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +53,7 @@ pub struct ExactUpTo {
 pub const EXACT_BELOW_MS: f64 = 1.0;
 
 /// A load to calibrate at.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "loop", rename_all = "snake_case")]
 pub enum CalibrationLoad {
     /// So many requests in flight.
@@ -71,7 +72,7 @@ pub enum CalibrationLoad {
 
 /// What the client got wrong at one load. Every figure pairs one request, or one token, of the client
 /// with the same of the server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Exactness {
     /// The load.
     pub load: CalibrationLoad,
@@ -113,7 +114,7 @@ pub struct Exactness {
 
 /// A signed error, ms. The server's writes count from their begin, so that an error to the late side is
 /// rather too large than too small.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorFigures {
     /// Pairs.
     pub count: u64,
@@ -132,7 +133,7 @@ pub struct ErrorFigures {
 }
 
 /// How points are spread in time. A Poisson process has 1, 1 and 0.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GapFigures {
     /// Standard deviation of the gaps over their mean.
     pub variation: f64,

@@ -2,19 +2,35 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gateway::Gateway;
+use super::report_settings::{TtftOf, WindowOf};
 use super::token_counts::CountFault;
 
 /// A doubt about a result, typed so that reports and `--strict` can act on it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Caveat {
     /// A pretend engine answered, not the real one.
     Simulated,
     /// One run of each backend gives no verdict.
     SingleRun,
+    /// The figures are of a part of each run, or TTFT is another than usual: `harness report` was asked for that.
+    MadeOtherwise {
+        /// Which part of each run.
+        window: WindowOf,
+        /// What TTFT is.
+        ttft: TtftOf,
+    },
+    /// Results of several plans stand side by side: their rounds were played at different times and are no pairs.
+    NotPaired {
+        /// Run id by label.
+        run_ids: BTreeMap<String, String>,
+        /// Facts in which the plans differ, with the value of each, in words.
+        differ: Vec<String>,
+    },
     /// Backends serve weights of different precision.
     PrecisionDiffers {
         /// Precision by label.
@@ -181,6 +197,24 @@ pub enum Caveat {
         /// Warm-up and probe requests that showed it.
         requests: u64,
     },
+    /// A figure rises or falls from the beginning of the run to its end.
+    Drift {
+        /// The metric: `ttft_ms`.
+        metric: String,
+        /// The change by a straight line, % of its median.
+        change_pct: f64,
+    },
+    /// The first round differs from the others by more than they do among themselves.
+    FirstRoundDiffers {
+        /// Which backend.
+        label: String,
+        /// Which load of the plan, from 1.
+        point: u32,
+        /// In which figure most: `output_tps`, `ttft_ms_p50`.
+        figure: String,
+        /// The first round over the others, %.
+        change_pct: f64,
+    },
     /// More load than `harness calibrate` found this client exact for.
     BeyondCalibration {
         /// `1000 in flight, exact up to 250`
@@ -189,7 +223,7 @@ pub enum Caveat {
 }
 
 /// A count that cannot be, with what speaks against it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ImpossibleCount {
     /// What is wrong with it.
     pub fault: CountFault,
@@ -212,6 +246,8 @@ impl Caveat {
         match self {
             Caveat::Simulated => "simulated",
             Caveat::SingleRun => "single_run",
+            Caveat::MadeOtherwise { .. } => "made_otherwise",
+            Caveat::NotPaired { .. } => "not_paired",
             Caveat::PrecisionDiffers { .. } => "precision_differs",
             Caveat::LengthsUnequal { .. } => "lengths_unequal",
             Caveat::PromptTokensDiffer { .. } => "prompt_tokens_differ",
@@ -236,6 +272,8 @@ impl Caveat {
             Caveat::SignMissing { .. } => "sign_missing",
             Caveat::PassedOver { .. } => "passed_over",
             Caveat::NagleOn { .. } => "nagle_on",
+            Caveat::Drift { .. } => "drift",
+            Caveat::FirstRoundDiffers { .. } => "first_round_differs",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
         }
     }
@@ -246,6 +284,8 @@ impl Caveat {
             // Every output says so already, and trying `--strict` out is a use of it.
             Caveat::Simulated
             | Caveat::SingleRun
+            | Caveat::MadeOtherwise { .. }
+            | Caveat::NotPaired { .. }
             | Caveat::PrecisionDiffers { .. }
             | Caveat::LengthsUnequal { .. }
             | Caveat::NotLevel { .. }
@@ -253,6 +293,8 @@ impl Caveat {
             | Caveat::LengthNotForced { .. }
             | Caveat::SignMissing { .. }
             | Caveat::PassedOver { .. }
+            | Caveat::Drift { .. }
+            | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
@@ -10,10 +11,10 @@ use super::figure::Statistic;
 use super::objective::Limit;
 use super::plan::{LoadPoint, RunKey, Skipped};
 use super::summary::RunSummary;
-use super::verdict::Pair;
+use super::verdict::{Interval, Pair, VerdictRule};
 
 /// Runs of the same loads on several targets.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// The plan's run id.
     pub run_id: String,
@@ -37,6 +38,9 @@ pub struct Comparison {
     /// Every other label against the baseline, at each load.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pairs: Vec<Pair>,
+    /// How the verdicts were reached; none where no pair has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<VerdictRule>,
     /// What was levelled between the servers, and what was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fairness: Option<Fairness>,
@@ -49,7 +53,7 @@ pub struct Comparison {
 }
 
 /// The runs of one target at one load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Group {
     /// The target's label.
     pub label: String,
@@ -68,7 +72,7 @@ pub struct Group {
 }
 
 /// What the estimates of a group are over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Over {
     /// One run: its value.
@@ -80,7 +84,7 @@ pub enum Over {
 }
 
 /// A figure of a group. Low and high are no interval of confidence: they are what was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// Median.
     pub value: f64,
@@ -90,6 +94,9 @@ pub struct Estimate {
     pub high: f64,
     /// Values that it is over.
     pub n: u32,
+    /// 95 % interval over rounds, by Student's t, of positive figures on their logarithms; none below three rounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
 }
 
 impl Comparison {
@@ -105,7 +112,7 @@ impl Comparison {
 }
 
 /// A target without a result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedTarget {
     /// Its label.
     pub label: String,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::distribution::Distribution;
@@ -10,7 +11,7 @@ use super::distribution::Distribution;
 pub const CURVE_POINTS: usize = 512;
 
 /// Curves of one run, over its measured requests.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RunCurves {
     /// Distribution functions by metric (`ttft_ms`, `itl_ms`, `e2e_ms`): (value, % of values at or below it), at most
     /// [`CURVE_POINTS`] points.
@@ -37,7 +38,7 @@ pub struct RunCurves {
 }
 
 /// Latency of some of a run's requests.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyOf {
     /// Which: a category, or `129 to 256` tokens.
     pub name: String,

@@ -39,6 +39,7 @@ impl Plan {
             rounds: 1,
             repeats: 1,
             baseline: None,
+            until_sure_pct: None,
             fairness: FairnessMode::default(),
             objectives: Vec::new(),
             search: None,
@@ -52,6 +53,7 @@ impl Plan {
             output: Output { directory: PathBuf::from("results"), folder: false },
             strict: false,
             simulated: false,
+            command: Vec::new(),
         };
         Plan { run_id: plan.new_run_id(), ..plan }
     }

@@ -1,9 +1,10 @@
 //! A distribution and its statistics: what a new one (p99.99) needs is all in this file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A distribution: percentiles by linear interpolation over the exact values.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
     /// Values.
     pub count: u64,
@@ -52,7 +53,7 @@ impl Distribution {
 }
 
 /// A metric's value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MetricValue {
     /// One number.
@@ -62,7 +63,7 @@ pub enum MetricValue {
 }
 
 /// One number that stands for a metric's value: a statistic of its distribution, or the value itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Statistic {
     /// Mean.

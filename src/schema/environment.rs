@@ -1,12 +1,13 @@
 //! The machine that a result was taken on.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::calibration::ExactUpTo;
 
 /// The machine, as looked at once at the start.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// When it was looked at.
     pub taken_at: Timestamp,
@@ -36,7 +37,7 @@ pub struct Environment {
 }
 
 /// One GPU.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gpu {
     /// Number as NVML counts.
     pub index: u32,

@@ -1,6 +1,7 @@
 //! The metrics, said once, each with its function: values, CSV columns, JSON keys, table heads, chart axes and
 //! glossary all come from here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::distribution::{Distribution, Statistic};
@@ -8,7 +9,7 @@ use super::record::RequestRecord;
 use super::summary::RequestCounts;
 
 /// Which way is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
     /// A latency.

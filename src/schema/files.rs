@@ -1,16 +1,18 @@
 //! The files that hold a run or a comparison whole, and the first and last line of a run's raw records.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::Comparison;
 use super::environment::Environment;
+use super::fairness::ProbeReply;
 use super::plan::{LoadPoint, Plan, RunKey};
 use super::record::LateAck;
 use super::sample::SensedSeries;
 use super::summary::RunSummary;
 
 /// `{backend}_{YYYYMMDD_HHMMSS}.json`: one run, whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunFile {
     /// [`super::SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -31,7 +33,7 @@ pub struct RunFile {
 }
 
 /// `comparison.json`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ComparisonFile {
     /// [`super::SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -46,7 +48,7 @@ pub struct ComparisonFile {
 }
 
 /// First line of a records file: what `harness report` needs to rebuild everything else after a crash.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordsHeader {
     /// [`super::SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -76,6 +78,9 @@ pub struct RecordsHeader {
     /// What came of acknowledging the probes' answers late.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late_acks: Vec<LateAck>,
+    /// What the server made of the probe set before the load; empty where none was sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeReply>,
 }
 
 impl RecordsHeader {
@@ -86,7 +91,7 @@ impl RecordsHeader {
 }
 
 /// Last line of a records file, written when the run is over: its absence marks a crash.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordsFooter {
     /// `end`
     pub kind: String,
@@ -103,7 +108,7 @@ pub struct RecordsFooter {
 }
 
 /// What the load engine says of itself at the end of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct EngineFigures {
     /// Start of the measured phase, µs from the run's start.
     pub measured_from_us: u64,

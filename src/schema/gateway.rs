@@ -1,9 +1,10 @@
 //! What stands between the client and a server, told by its response headers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A gateway or proxy that names itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gateway {
     /// LiteLLM. It counts tokens itself where its upstream sends no usage.

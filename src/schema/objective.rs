@@ -1,12 +1,13 @@
 //! What a user wants of a server: objectives of latency, and the highest load that meets them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::distribution::Statistic;
 use super::run_key::RunKey;
 
 /// `ttft_p99=500ms`: a statistic of a metric has a limit. A request meets it where its own value is within the limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Objective {
     /// The metric, one of [`super::figure::METRICS`]: `ttft_ms`.
     pub metric: String,
@@ -37,7 +38,7 @@ pub const ERRORS: &str = "errors";
 pub const DEFAULT_ERRORS_PCT: f64 = 1.0;
 
 /// What came of an objective in a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Judged {
     /// The objective.
     #[serde(flatten)]
@@ -57,7 +58,7 @@ pub struct Judged {
 
 /// A search for the highest load that meets the objectives. The plan's first load is its first guess, or the burst
 /// that gives one; each further run appends a load, and its seed is the plan's plus its point.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Search {
     /// What is raised.
     pub of: LimitOf,
@@ -70,7 +71,7 @@ pub struct Search {
 }
 
 /// The highest load of one target that meets all objectives, with what is not known of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Limit {
     /// The target's label.
     pub label: String,
@@ -92,7 +93,7 @@ pub struct Limit {
 }
 
 /// What a search raises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitOf {
     /// Requests per second of an open loop.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fairness::FairnessMode;
@@ -15,7 +16,7 @@ use super::target::{ProtocolName, Target};
 use super::traffic::{Traffic, Until, Warmup};
 
 /// A resolved plan: no path is still to be looked up, no absent value means "default".
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// [`super::SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -41,6 +42,9 @@ pub struct Plan {
     /// The label that the others are held against; none: the best by output TPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
+    /// Rounds are played until each pair is decided or within so many %, and `rounds` is the most; none: all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_sure_pct: Option<f64>,
     /// What is done where servers are not level.
     #[serde(default)]
     pub fairness: FairnessMode,
@@ -75,10 +79,14 @@ pub struct Plan {
     /// Pretend engines stood in for the real ones: no number of the run says anything about them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
+    /// The command that made it, to be given again: flags of the environment and of a plan file are in it, secrets
+    /// are not. Empty where no command line did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
 }
 
 /// Where the results of a plan go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Output {
     /// Directory of all outputs.
     pub directory: PathBuf,
@@ -124,7 +132,7 @@ impl Plan {
 }
 
 /// A backend that `all` leaves out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// Its label.
     pub label: String,
@@ -135,7 +143,7 @@ pub struct Skipped {
 }
 
 /// Where the prompts come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetSource {
     /// Name in outputs: the file's stem.
     pub name: String,
@@ -151,7 +159,7 @@ pub struct DatasetSource {
 }
 
 /// One load: what traffic, until when.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadPoint {
     /// What the user calls it, where it has a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,7 +189,7 @@ impl LoadPoint {
 }
 
 /// What each request asks for. By default: greedy, the dataset's lengths, and no more than that.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Sampling {
     /// Temperature, always sent; 0 is greedy.
     pub temperature: f64,
@@ -195,7 +203,7 @@ pub struct Sampling {
 }
 
 /// Where and how requests go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpSettings {
     /// How the server is spoken to.
     pub protocol: ProtocolName,
@@ -218,7 +226,7 @@ pub struct HttpSettings {
 }
 
 /// A request header. Its value may be a key, so it is never written anywhere.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Header {
     /// Name as typed.
     pub name: String,
@@ -234,7 +242,7 @@ impl std::fmt::Debug for Header {
 }
 
 /// How servers are launched.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Launching {
     /// Settings that all servers share.
     pub shared: SharedSettings,
@@ -243,7 +251,7 @@ pub struct Launching {
 }
 
 /// Settings that each backend's file maps to its engine's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SharedSettings {
     /// Tokens of context that one request may use.
     pub context_length: u32,

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gateway::Gateway;
 use super::unit::Phase;
 
 /// One request as it was played. All stamps are µs from the run's start on the monotonic clock.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestRecord {
     /// Position in the run: 0 is the first request issued. Warm-up requests count apart from measured ones.
     /// Where every unit has one turn, it is the unit's number.
@@ -21,9 +22,11 @@ pub struct RequestRecord {
     pub turn: u32,
     /// The `id` of the dataset entry that was sent.
     #[serde(with = "shared_text")]
+    #[schemars(with = "String")]
     pub prompt_id: Arc<str>,
     /// The entry's kind of text; empty where that is not known.
     #[serde(default, with = "shared_text", skip_serializing_if = "str::is_empty")]
+    #[schemars(with = "String")]
     pub category: Arc<str>,
     /// Warm-up or measured.
     pub phase: Phase,
@@ -54,6 +57,7 @@ pub struct RequestRecord {
     pub first_answer_us: Option<u64>,
     /// Each token-carrying event: arrival, tokens, and whether its stamp is merged.
     #[serde(default, skip_serializing_if = "Chunks::is_empty")]
+    #[schemars(with = "Vec<CodedChunk>")]
     pub chunks: Chunks,
     /// Last token-carrying event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,7 +117,7 @@ fn is_none_passed_over(events: &u32) -> bool {
 }
 
 /// A sign of its end that a complete answer lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingSign {
     /// `[DONE]`: a finish reason and the proper end of the body stand for it.
@@ -139,7 +143,7 @@ mod shared_text {
 
 /// What came of putting off the acknowledgement of a response's first bytes, µs. A server that leaves Nagle's
 /// algorithm on sends nothing more until it has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LateAck {
     /// Arrival of the first bytes.
     pub begun_us: u64,
@@ -152,7 +156,7 @@ pub struct LateAck {
 }
 
 /// Where arrival stamps come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StampKind {
     /// The kernel's receive time (SO_TIMESTAMPNS), converted to the monotonic clock.
@@ -162,7 +166,7 @@ pub enum StampKind {
 }
 
 /// How a request ended. A failed request is data, not an error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// The whole answer came.
@@ -182,7 +186,7 @@ pub enum Outcome {
 }
 
 /// Kinds of failure, as `requests.failures` counts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// No connection: it was never sent.
@@ -232,7 +236,7 @@ impl FailureKind {
 }
 
 /// Token counts of one request, as they were told. What is believed of them is [`super::token_counts::Counts`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TokenCounts {
     /// Prompt tokens as the server counts them (template and BOS included).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -261,7 +265,9 @@ pub struct TokenCounts {
 }
 
 /// Where a token count comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenSource {
     /// The server's `usage`.
@@ -310,6 +316,16 @@ pub struct Chunks {
     bytes: Vec<u8>,
     count: u32,
     last_us: u64,
+}
+
+/// A chunk in JSON: the gap after the one before it, µs; with its tokens, where these are not 1, and the bound of a
+/// merged stamp, µs, where it is one. For the schema alone.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its form is asked for")]
+enum CodedChunk {
+    Gap(u64),
+    GapTokensBound(Vec<u64>),
 }
 
 const HAS_TOKENS: u64 = 1;

@@ -1,9 +1,10 @@
 //! What names one run of a plan.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What names one run of a plan, in every file, row and name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct RunKey {
     /// The target's label.
     pub label: String,

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::plan::RunKey;
 
 /// What a sensor read at one time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// When the sensor was asked, µs from the run's start.
     pub at_us: u64,
@@ -28,7 +29,7 @@ impl Sample {
 }
 
 /// A sensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The server's own metrics page.
@@ -84,7 +85,7 @@ pub const SERIES: &[Series] = &[
 ];
 
 /// First line of a samples file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SamplesHeader {
     /// [`super::SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -104,7 +105,7 @@ pub struct SamplesHeader {
 }
 
 /// A series as a samples file names it, for readers that do not know the table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SeriesHead {
     /// Key in the samples.
     pub name: String,
@@ -115,7 +116,7 @@ pub struct SeriesHead {
 }
 
 /// Last line of a samples file: its absence marks a crash.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SamplesFooter {
     /// `end`
     pub kind: String,
@@ -126,7 +127,7 @@ pub struct SamplesFooter {
 }
 
 /// How a sensor did over a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SensorTally {
     /// Which.
     pub source: Source,
@@ -144,7 +145,7 @@ pub struct SensorTally {
 }
 
 /// One sensor's series, as a run's JSON holds them.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SensedSeries {
     /// Seconds between two readings.
     pub interval_s: f64,

@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::caveat::Caveat;
 pub use super::distribution::{Distribution, MetricValue};
+use super::fairness::ProbeReply;
 use super::gateway::Gateway;
 use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
+use super::verdict::Interval;
 
 /// Ids that [`RunSummary::prompt_tokens_by_id`] holds at most.
 pub const PROMPT_IDS_KEPT: usize = 1_000;
 
 /// One run of one target: what every report starts from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunSummary {
     /// Which run of its plan.
     #[serde(flatten)]
@@ -61,11 +64,18 @@ pub struct RunSummary {
     /// after the window's start (first due or sent request), the last second cut short.
     #[serde(default)]
     pub output_tokens_by_second: Vec<u64>,
+    /// What moving blocks within the run say of a mean, by its column (`output_tps`, `ttft_ms_mean`, `e2e_ms_mean`):
+    /// descriptive, and no interval of confidence, as another launch is no part of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bands: BTreeMap<String, Interval>,
     /// The client's own figures.
     pub client: ClientStats,
-    /// What the server counted itself over the run, warm-up and readiness included.
+    /// What the server counted itself over the run, warm-up included; readiness too where no probe set was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerCounts>,
+    /// What the server made of the probe set before the load; empty where none was sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<ProbeReply>,
     /// Whether the server leaves Nagle's algorithm on; none where nothing told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nagle: Option<Nagle>,
@@ -99,7 +109,7 @@ impl RunSummary {
 
 /// Whether the server leaves Nagle's algorithm on (no TCP_NODELAY), so that its kernel keeps a first token back until
 /// the client has acknowledged the response head, which ordinary clients do up to 40 ms late.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Nagle {
     /// It does.
     pub on: bool,
@@ -108,7 +118,7 @@ pub struct Nagle {
 }
 
 /// Counts; `issued = completed + failed + cancelled + dropped`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RequestCounts {
     /// Requests whose turn came.
     pub issued: u64,
@@ -133,7 +143,7 @@ impl RequestCounts {
 }
 
 /// The part of the run between ramp and drain.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SteadyState {
     /// From here, seconds after the window's start (first due or sent request).
     pub from_s: f64,
@@ -146,7 +156,7 @@ pub struct SteadyState {
 }
 
 /// Token totals of completed requests.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TokenTotals {
     /// Prompt tokens.
     pub prompt: u64,
@@ -164,7 +174,7 @@ pub struct TokenTotals {
 }
 
 /// Whether the server counts an end of sequence that it does not show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndOfSequence {
     /// It does: one token fewer is delivered than counted.
     pub hidden: bool,
@@ -175,7 +185,7 @@ pub struct EndOfSequence {
 }
 
 /// What shows whether an end of sequence is hidden.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndShownBy {
     /// The run: usage and events, held against each other.
@@ -185,7 +195,7 @@ pub enum EndShownBy {
 }
 
 /// The client's own figures, of measured requests: what it added to the numbers.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ClientStats {
     /// Waiting for a slot under the cap, ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -256,7 +266,7 @@ impl ClientStats {
 }
 
 /// What the server counted itself, as the difference of two scrapes.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ServerCounts {
     /// Prompt tokens by the server's count.
     pub prompt_tokens: f64,
@@ -275,7 +285,7 @@ pub struct ServerCounts {
 }
 
 /// Names of counters that a page does not have.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MissingCounters {
     /// Of prompt tokens.
     #[serde(default)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Stands for the port of the metrics page until the launch, a free one.
@@ -11,7 +12,7 @@ pub const METRICS_PORT: &str = "{metrics_port}";
 pub const SCRATCH: &str = "{scratch}";
 
 /// One server to measure.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// The name in every output: `vllm`, or `tuned` for `--backend tuned=vllm`.
     pub label: String,
@@ -47,7 +48,7 @@ impl Target {
 }
 
 /// The model that a target serves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Model {
     /// The name in outputs: the last part of the path or hub id, without `.gguf`.
     pub name: String,
@@ -58,7 +59,7 @@ pub struct Model {
 }
 
 /// A shared setting that a target's own parameter overrides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotLevel {
     /// The shared setting: `context_length` or `max_batch`.
     pub setting: String,
@@ -69,7 +70,7 @@ pub struct NotLevel {
 }
 
 /// Launched by us, or already there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// To be launched and stopped.
@@ -79,7 +80,7 @@ pub enum Origin {
 }
 
 /// Everything needed to start, prove and stop a server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LaunchSpec {
     /// As a process, or from an image.
     pub launcher: Launcher,
@@ -121,7 +122,7 @@ pub struct LaunchSpec {
 }
 
 /// A program that a server needs beside it: a worker, a frontend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Helper {
     /// Its name in logs and messages: `worker`.
     pub name: String,
@@ -133,7 +134,7 @@ pub struct Helper {
 }
 
 /// As a process, or from an image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Launcher {
     /// `argv` is started as it is.
@@ -143,7 +144,7 @@ pub enum Launcher {
 }
 
 /// How an image is started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Docker {
     /// Image with its tag.
     pub image: String,
@@ -160,7 +161,7 @@ pub struct Docker {
 }
 
 /// How readiness is proved: process alive, then these paths, then the model listed, then one real token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Readiness {
     /// Health paths, best first: the next is asked only where one answers 404. 200 means ready.
     pub paths: Vec<String>,
@@ -172,7 +173,7 @@ pub struct Readiness {
 }
 
 /// How a server is stopped: connections are closed by then.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stop {
     /// Seconds between SIGTERM and SIGKILL of what is left.
     pub grace_s: f64,
@@ -182,7 +183,7 @@ pub struct Stop {
 }
 
 /// A cause that a log line shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailurePattern {
     /// Plain text that the log line contains, whatever its case.
     pub contains: String,
@@ -193,7 +194,7 @@ pub struct FailurePattern {
 }
 
 /// How to talk to a server: which protocol, and what this engine knows of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Capabilities {
     /// The value of `model` in each request.
     pub request_model: String,
@@ -224,7 +225,7 @@ pub struct Capabilities {
 const LIMIT_FIELD: &str = "max_tokens";
 
 /// What is changed of the fields of every body.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BodyFields {
     /// Name of the field with the output limit: `max_tokens`, `max_completion_tokens`.
     pub limit: String,
@@ -268,7 +269,7 @@ impl BodyFields {
 }
 
 /// How a server is spoken to: which bodies it takes, and which answers it gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolName {
     /// OpenAI's `/v1/chat/completions`.
@@ -288,7 +289,7 @@ impl ProtocolName {
 }
 
 /// Names on the server's own Prometheus page; empty lists where it has none.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ServerMetrics {
     /// Path of the metrics page; none: the engine has no such page.
     #[serde(default, skip_serializing_if = "Option::is_none")]

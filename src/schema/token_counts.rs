@@ -1,5 +1,6 @@
 //! What is believed of a request's token counts: what the server told, held against the events that came.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::record::{RequestRecord, TokenSource};
@@ -12,7 +13,7 @@ const LIMIT_TIMES: u32 = 10;
 const GATEWAY_PCT: u32 = 10;
 
 /// Why a count that was told is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CountFault {
     /// It is no number of tokens: negative, a fraction, a text.

@@ -2,10 +2,11 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When requests start.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "loop", rename_all = "snake_case")]
 pub enum Traffic {
     /// Each slot starts a request when its last one has ended: as many are always in flight.
@@ -63,7 +64,7 @@ impl std::fmt::Display for Traffic {
 }
 
 /// A law of due times. The k-th request (from 0) is due `t(k)` seconds after the start.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "pattern", rename_all = "snake_case")]
 pub enum Arrivals {
     /// Independent users: `t(k) = t(k-1) + E/rate`, `E` exponential with mean 1, from the seed.
@@ -131,7 +132,7 @@ impl std::fmt::Display for Arrivals {
 }
 
 /// How the slots of a closed loop start their first requests: evenly over a time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ramp {
     /// The lesser of 1 s and half the E2E latency of the first request that completes.
@@ -148,7 +149,7 @@ pub enum Ramp {
 /// further turn comes when the one before it has completed, its pause is over and the seconds are not up. One
 /// that does not come is not issued and leaves no record, so that issued = completed + failed + cancelled +
 /// dropped holds for what did come.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Bounds")]
 pub struct Until {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,7 +170,7 @@ pub enum NoEnd {
 }
 
 /// [`Until`] as it stands in a file.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Bounds {
     requests: Option<NonZeroU64>,
     duration_s: Option<f64>,
@@ -213,7 +214,7 @@ impl Until {
 }
 
 /// Sent before the window opens.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Warmup {
     /// So many requests; 0 sends none.

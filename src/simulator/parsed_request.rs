@@ -124,7 +124,10 @@ impl ParsedRequest {
             seed: Random::new(settings.seed, hash(prompt.text.as_bytes()), 0).next(),
             model,
             prompt: prompt.text,
-            prompt_tokens: prompt.tokens,
+            prompt_tokens: match endpoint {
+                Endpoint::Chat => prompt.tokens + settings.prompt_tokens_extra,
+                Endpoint::Completions | Endpoint::Native { .. } => prompt.tokens,
+            },
             limit: 0,
             min_tokens: match engine {
                 Engine::Vllm | Engine::Sglang => number(&["min_tokens", "min_new_tokens"]).unwrap_or(0),

@@ -135,6 +135,8 @@ pub struct Settings {
     pub ignore_sigterm: bool,
     /// Starts a child in a session of its own that is left behind, for so many seconds.
     pub orphan_lifetime_s: Option<u32>,
+    /// Tokens that every chat prompt has more, as under another template.
+    pub prompt_tokens_extra: u32,
     /// Nagle's algorithm stays on (no TCP_NODELAY), and each event is a write of its own.
     pub nagle: bool,
     /// Writes kept for /truth; the oldest requests go first.

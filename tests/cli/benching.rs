@@ -37,7 +37,17 @@ fn a_probe_is_sent_only_where_it_is_asked_for() {
     let engine = Engine::start(&[]);
     let traffic = ["--warmup", "1", "--requests", "2", "--concurrency", "1", "--max-tokens", "4", "--probe"];
     bench(&place, &engine, &traffic).expect(0);
-    assert_eq!(engine.asked(CHAT), 1 + 1 + 2);
+    assert_eq!(engine.asked(CHAT), 1 + 6 + 1 + 2);
+    assert_eq!(place.run_json("server")["summary"]["probes"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn a_probe_without_fairness_is_the_one_of_readiness() {
+    let place = Place::new();
+    let engine = Engine::start(&[]);
+    let traffic = ["--warmup", "0", "--requests", "2", "--concurrency", "1", "--max-tokens", "4", "--probe"];
+    bench(&place, &engine, &[&traffic[..], &["--fairness", "off"]].concat()).expect(0);
+    assert_eq!(engine.asked(CHAT), 1 + 2);
 }
 
 #[test]

@@ -18,12 +18,12 @@ fn two_engines_are_measured_one_after_the_other_and_everything_is_written() {
         assert_eq!(summary["requests"]["completed"], 12);
         assert_eq!(summary["warmup"]["completed"], 2);
         assert_eq!(summary["tokens"]["output"], 12 * 8);
-        // The probe is a request too.
-        assert_eq!(place.log(label).matches("POST /v1/chat/completions").count(), 12 + 2 + 1);
+        // The probes are requests too: that of readiness, and the six of the probe set.
+        assert_eq!(place.log(label).matches("POST /v1/chat/completions").count(), 12 + 2 + 1 + 6);
         let server = &summary["server"];
         assert_eq!(server["generated_tokens"], server["client_generated_tokens"]);
         assert_eq!(server["prompt_tokens"], server["client_prompt_tokens"]);
-        assert_eq!(server["generated_tokens"], (14 * 8 + 4) as f64);
+        assert_eq!(server["generated_tokens"], (14 * 8) as f64, "none of the probes'");
         assert!(!summary["caveats"].to_string().contains("server_counts_differ"), "{}", summary["caveats"]);
         let rows = rows(std::path::Path::new(&format!("{stem}_requests.csv")));
         assert_eq!(rows.iter().filter(|row| row["phase"] == "measured").count(), 12);
@@ -34,9 +34,16 @@ fn two_engines_are_measured_one_after_the_other_and_everything_is_written() {
     let table = ran.stdout.lines().filter(|line| line.contains("TTFT p50")).count();
     assert_eq!(table, 1, "{}", ran.stdout);
 
-    for name in
-        ["plan.json", "environment.json", "a.log", "b.log", "summary.csv", "comparison.json", "report.md"]
-    {
+    for name in [
+        "plan.json",
+        "environment.json",
+        "a.log",
+        "b.log",
+        "summary.csv",
+        "comparison.json",
+        "report.md",
+        "report.html",
+    ] {
         assert!(std::fs::metadata(place.folder(name)).unwrap().len() > 0, "{name}");
     }
     let plots: Vec<_> =
@@ -114,7 +121,7 @@ fn run_measures_one_backend_and_leaves_its_log_beside_its_files() {
         run["summary"]["server"]["client_generated_tokens"]
     );
     let log = std::fs::read_to_string(place.result("run_2", ".log")).unwrap();
-    assert_eq!(log.matches("POST /v1/completions").count(), 12 + 2 + 1);
+    assert_eq!(log.matches("POST /v1/completions").count(), 12 + 2 + 1 + 6);
     assert_eq!(place.summary_rows()[0]["endpoint"], "completions");
     place.assert_nothing_lives();
 }

@@ -12,7 +12,8 @@ const PRETEND: &str = "a=vllm,b=vllm";
 fn with_options(place: &Place, options: &str, more: &[&str]) -> Ran {
     let [bad, good] = [("a", options), ("b", "")]
         .map(|(label, more)| format!("{label}=--ttft 5ms --itl 1ms --output-tokens 50 {more}"));
-    let options = ["--simulate", "--extra-args", &bad, "--extra-args", &good];
+    // Without a probe set, so that the first request is that of readiness.
+    let options = ["--simulate", "--fairness", "off", "--extra-args", &bad, "--extra-args", &good];
     place.compare(PRETEND, &[&options[..], more].concat())
 }
 

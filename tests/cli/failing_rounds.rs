@@ -65,11 +65,11 @@ fn a_launch_that_fails_in_one_round_loses_no_other_and_is_played_again_by_resume
 #[test]
 fn a_server_that_dies_amid_its_runs_fails_with_the_rest_of_them_and_the_next_turn_comes() {
     let place = Place::new();
-    // Probe, and a warm-up and four requests a run: the second run is cut short.
+    // Probe, the probe set, and a warm-up and four requests a run: the second run is cut short.
     let mut args = pretend("compare", &LABELS, &[&BRIEF[..], &["--repeats", "3"]].concat());
     for arg in &mut args {
         if arg.starts_with("a=--ttft") {
-            arg.push_str(" --crash-after 8");
+            arg.push_str(" --crash-after 14");
         }
     }
     let ran = place.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).expect(1);

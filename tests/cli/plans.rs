@@ -178,7 +178,14 @@ fn a_group_holds_the_median_over_its_rounds_with_the_range_that_was_seen() {
             let low = rounds.iter().copied().fold(f64::INFINITY, f64::min);
             let high = rounds.iter().copied().fold(0.0, f64::max);
             let expected = serde_json::json!({"value": median(rounds), "low": low, "high": high, "n": 3});
-            assert_eq!(group["estimates"][column], expected, "{label} {column}");
+            let mut estimate = group["estimates"][column].clone();
+            let interval = estimate.as_object_mut().unwrap().remove("interval").unwrap();
+            assert_eq!(estimate, expected, "{label} {column}");
+            let [from, to] = ["low", "high"].map(|end| interval[end].as_f64().unwrap());
+            assert!(
+                from < low && high < to,
+                "95 % over three rounds is wider than what was seen: {interval}"
+            );
         }
     }
 }

@@ -126,7 +126,7 @@ fn extra_arguments_set_the_pace_of_the_pretend_engine() {
 #[test]
 fn a_fault_on_demand_ends_as_a_failure_of_its_kind() {
     let place = Place::new();
-    let extra = "llamacpp=--fault 503:at=4";
+    let extra = "llamacpp=--fault 503:at=10";
     let ran = play(&place, &["run", "--backend", "llamacpp", "--simulate", "--extra-args", extra]).expect(1);
     assert!(ran.stdout.contains("Failed:         1 (status 1)"), "{}", ran.stdout);
 }

@@ -25,6 +25,7 @@ fn a_run_and_a_comparison_are_read_back_whole() {
         comparison: Comparison {
             baseline: None,
             pairs: Vec::new(),
+            rule: None,
             fairness: None,
             limits: Vec::new(),
             run_id: "compare_x".into(),

@@ -117,6 +117,7 @@ fn header(run_id: &str, label: &str) -> RecordsHeader {
         ready_s: Some(12.0),
         launched: vec!["vllm".into(), "serve".into()],
         late_acks: Vec::new(),
+        probes: Vec::new(),
     }
 }
 

@@ -20,14 +20,14 @@
 const ROOTS: usize = 120;
 const COARSE: usize = 60;
 /// Slopes of a share, in logits, and the effective draws that one request is not, 1/φ.
-const SHARE_SLOPES: (f64, f64, usize) = (1.0, 256.0, 11);
-const CLUMPS: (f64, f64, usize) = (1.0, 400.0, 9);
+const SHARE_SLOPES: (f64, f64, usize) = (1.0, 256.0, 9);
+const CLUMPS: (f64, f64, usize) = (1.0, 256.0, 7);
 /// Middle and width (of the logarithm) of what is believed of the clumps before a run.
 const CLUMPS_BELIEF: (f64, f64) = (5.0, 1.2);
 /// Slopes of a reciprocal: from a TPOT that hardly feels the load to a queue at the edge of saturation.
-const MEAN_SLOPES: (f64, f64, usize) = (0.25, 64.0, 11);
+const MEAN_SLOPES: (f64, f64, usize) = (0.25, 64.0, 9);
 /// Noise of a mean over one request, as a share of it: 1 for an exponential and independent requests.
-const NOISES: (f64, f64, usize) = (0.2, 25.0, 9);
+const NOISES: (f64, f64, usize) = (0.2, 25.0, 7);
 const NOISES_BELIEF: (f64, f64) = (4.0, 0.8);
 /// How far the curve bends away from a line: at a tenth from the root by 0.02·b.
 const BEND: f64 = 2.0;

@@ -10,7 +10,7 @@ use crate::schema::target::{BodyFields, Capabilities, Model, NotLevel, Origin, S
 use crate::schema::traffic::Until;
 
 /// A hundred requests with this TTFT and output length, under this label.
-fn run(label: &str, ttft_ms: u64, tokens: u64) -> RunSummary {
+pub(super) fn run(label: &str, ttft_ms: u64, tokens: u64) -> RunSummary {
     let chunks: Vec<(u64, u32)> = (0..tokens).map(|token| (ttft_ms + token * 10, 1)).collect();
     let records: Vec<RequestRecord> =
         (0..100).map(|index| completed(index, index * 1_000, &chunks)).collect();
@@ -19,7 +19,7 @@ fn run(label: &str, ttft_ms: u64, tokens: u64) -> RunSummary {
     summarize(input, &records, Finish::default())
 }
 
-fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
+pub(super) fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
     Target {
         label: label.into(),
         engine: "vllm".into(),
@@ -45,7 +45,7 @@ fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
 }
 
 /// A plan of one load for these targets.
-fn plan(targets: Vec<Target>) -> Plan {
+pub(super) fn plan(targets: Vec<Target>) -> Plan {
     let closed = Traffic::Closed { slots: 2.try_into().unwrap(), ramp: Ramp::Automatic };
     let load = LoadPoint::of(closed, Until::after_requests(100.try_into().unwrap()));
     Plan {
@@ -55,17 +55,25 @@ fn plan(targets: Vec<Target>) -> Plan {
     }
 }
 
-fn compared(targets: &[Target], runs: Vec<RunSummary>) -> Comparison {
+pub(super) fn compared(targets: &[Target], runs: Vec<RunSummary>) -> Comparison {
+    compared_with(targets, runs, |plan| plan)
+}
+
+pub(super) fn compared_with(
+    targets: &[Target],
+    runs: Vec<RunSummary>,
+    change: impl FnOnce(Plan) -> Plan,
+) -> Comparison {
     let mut targets = targets.to_vec();
     for run in &runs {
         if !targets.iter().any(|target| target.label == run.key.label) {
             targets.push(target(&run.key.label, vec![]));
         }
     }
-    compare(ComparisonInput { plan: &plan(targets), failed: &[] }, runs)
+    compare(ComparisonInput { plan: &change(plan(targets)), failed: &[] }, runs)
 }
 
-fn best<'a>(comparison: &'a Comparison, name: &str) -> Option<(&'a str, &'a str)> {
+pub(super) fn best<'a>(comparison: &'a Comparison, name: &str) -> Option<(&'a str, &'a str)> {
     let best = |group: &'a Group| Some((group.label.as_str(), group.best.get(name)?.name()));
     comparison.groups.iter().find_map(best)
 }

@@ -8,8 +8,12 @@ mod distributions;
 mod exactness;
 mod figures;
 mod goodput;
+mod levelling;
+mod otherwise;
 mod paces;
 mod properties;
+mod regressing;
+mod verdicts;
 mod windows;
 
 use jiff::Timestamp;
@@ -40,6 +44,7 @@ fn input(traffic: Traffic) -> SummaryInput {
         started_at: "2026-02-01T14:30:00Z".parse::<Timestamp>().unwrap(),
         ready_s: Some(3.5),
         late_acks: Vec::new(),
+        probes: Vec::new(),
         objectives: Vec::new(),
         price_per_hour: None,
     }

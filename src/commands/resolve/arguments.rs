@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 use serde_json::Value;
 
 use crate::cli::{self, Cli, LaunchArgs};
+use crate::commands::resolve::typed;
 use crate::schema::refusal::refuse;
 
 /// A command line that did not parse: clap's own message and exit code.
@@ -31,7 +32,11 @@ pub fn parse(argv: Vec<OsString>) -> Result<Cli, Refused> {
     let matches = cli::command().try_get_matches_from(argv).map_err(Refused::Usage)?;
     refuse_idle_launch_flags(&matches).map_err(Refused::Plan)?;
     refuse_beside_resume(&matches).map_err(Refused::Plan)?;
-    Cli::from_arg_matches(&matches).map_err(Refused::Usage)
+    let mut cli = Cli::from_arg_matches(&matches).map_err(Refused::Usage)?;
+    if let Some(output) = cli.command.output_mut() {
+        output.command = typed::command(&matches);
+    }
+    Ok(cli)
 }
 
 fn plan_file(matches: &ArgMatches) -> Option<std::path::PathBuf> {

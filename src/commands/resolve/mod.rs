@@ -11,3 +11,4 @@ pub mod served_model;
 pub mod server_url;
 pub mod simulated;
 pub mod traffic;
+pub mod typed;

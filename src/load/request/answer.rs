@@ -14,6 +14,7 @@ use crate::load::http::sse::{Event, Name, SseParser};
 use crate::load::protocol::Protocol;
 use crate::load::protocol::terms::{FinishKind, Framing, clip};
 use crate::load::request::seen::{Arrival, Expect, Seen, expect};
+use crate::load::request::stamp::Stamp;
 
 /// A body that is no answer is kept up to here, for its message.
 const MESSAGE_LIMIT: usize = 64 << 10;
@@ -132,7 +133,7 @@ impl Answer {
             match self.http.next(&mut input) {
                 Ok(None) => break,
                 Ok(Some(Part::Head)) => {
-                    self.seen.headers_us = Some(arrival.at_us);
+                    self.seen.headers = Some(Stamp::at(arrival.at_us));
                 }
                 Ok(Some(Part::Body(body))) => {
                     newest_is_last = self.take_body(body, arrival);
@@ -183,7 +184,7 @@ impl Answer {
         self.seen.begin_read(arrival);
         if let Some((head, location)) = head {
             self.http.take_read_head(head, location);
-            self.seen.headers_us = Some(arrival.at_us);
+            self.seen.headers = Some(Stamp::at(arrival.at_us));
         }
         let mut newest_is_last = false;
         for frame in frames {
@@ -234,7 +235,7 @@ impl Answer {
             self.refuse(why);
         }
         // Until the first event it may be no stream: then it is a message.
-        if self.seen.first_event_us.is_none() {
+        if self.seen.first_event.is_none() {
             self.keep(body, MESSAGE_LIMIT);
         } else if self.body.capacity() > 0 {
             self.body = Vec::new();
@@ -281,7 +282,7 @@ impl Answer {
             Events::Whole if *ending == Ending::Read && !self.endless => self.take_whole(),
             Events::JsonStream(_) | Events::Whole => {}
         }
-        if self.seen.first_event_us.is_none() && self.seen.error.is_none() {
+        if self.seen.first_event.is_none() && self.seen.error.is_none() {
             let message = self.seen.expect.protocol.error_of(&self.body);
             self.seen.error = message.map(Into::into);
         }
@@ -304,11 +305,11 @@ impl Answer {
         record.passed_over = seen.passed_over;
         record.status = Some(self.http.head().status).filter(|status| *status != 0);
         record.gateway = self.http.head().gateway;
-        record.headers_us = seen.headers_us;
-        record.first_event_us = seen.first_event_us;
-        record.first_token_us = seen.first_token_us;
-        record.first_answer_us = seen.first_answer_us;
-        record.last_token_us = seen.last_token_us;
+        record.headers_us = seen.headers.map(Stamp::us);
+        record.first_event_us = seen.first_event.map(Stamp::us);
+        record.first_token_us = seen.first_token.map(Stamp::us);
+        record.first_answer_us = seen.first_answer.map(Stamp::us);
+        record.last_token_us = seen.last_token.map(Stamp::us);
         record.reader_lag_max_us = seen.lag_max_us;
         let kernel = seen.reads > 0 && seen.all_kernel;
         record.stamps = if kernel { StampKind::Kernel } else { StampKind::Read };
@@ -365,7 +366,7 @@ impl Answer {
             return failed(FailureKind::Protocol, "the answer is compressed, which was not asked for");
         }
         let is_sse = matches!(self.events, Events::Sse(_));
-        if is_sse && self.seen.first_event_us.is_none() {
+        if is_sse && self.seen.first_event.is_none() {
             let text = self.body.trim_ascii_start();
             if matches!(text.first(), Some(b'{' | b'[')) {
                 let what = "the answer is one JSON body instead of an event stream";

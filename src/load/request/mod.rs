@@ -4,3 +4,4 @@ pub(crate) mod answer;
 pub(crate) mod in_flight;
 pub(crate) mod messages;
 pub(crate) mod seen;
+mod stamp;

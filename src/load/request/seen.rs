@@ -8,6 +8,8 @@ use crate::load::http::sse::{Event, Name};
 use crate::load::protocol::Protocol;
 use crate::load::protocol::terms::{Finish, FinishKind, Payload, Usage, clip};
 
+use crate::load::request::stamp::Stamp;
+
 /// What a whole answer must hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expect {
@@ -45,12 +47,12 @@ pub(super) struct Seen {
     pub(super) previous_us: u64,
     /// Stamp of the last read (or send) that left nothing behind, µs: what is read now came later.
     pub(super) emptied_us: u64,
-    pub(super) headers_us: Option<u64>,
-    pub(super) first_event_us: Option<u64>,
-    pub(super) first_token_us: Option<u64>,
-    pub(super) first_answer_us: Option<u64>,
+    pub(super) headers: Option<Stamp>,
+    pub(super) first_event: Option<Stamp>,
+    pub(super) first_token: Option<Stamp>,
+    pub(super) first_answer: Option<Stamp>,
     pub(super) chunks: Chunks,
-    pub(super) last_token_us: Option<u64>,
+    pub(super) last_token: Option<Stamp>,
     /// Tokens of the token-carrying event that came last in the read at hand.
     pub(super) newest: Option<u32>,
     /// Tokens in chunks so far.
@@ -70,7 +72,7 @@ pub(super) struct Seen {
     pub(super) text: Option<Box<String>>,
     pub(super) error: Option<Box<str>>,
     pub(super) unreadable: Option<Box<str>>,
-    pub(super) reads: u64,
+    pub(super) reads: u32,
     pub(super) lag_max_us: u32,
     pub(super) all_kernel: bool,
 }
@@ -82,12 +84,12 @@ impl Seen {
             expect,
             previous_us: sent_us,
             emptied_us: sent_us,
-            headers_us: None,
-            first_event_us: None,
-            first_token_us: None,
-            first_answer_us: None,
+            headers: None,
+            first_event: None,
+            first_token: None,
+            first_answer: None,
             chunks: Chunks::default(),
-            last_token_us: None,
+            last_token: None,
             newest: None,
             counted: 0,
             by_event: false,
@@ -106,7 +108,7 @@ impl Seen {
     }
 
     pub(super) fn begin_read(&mut self, arrival: Arrival) {
-        self.reads += 1;
+        self.reads = self.reads.saturating_add(1);
         self.lag_max_us = self.lag_max_us.max(arrival.lag_us);
         self.all_kernel &= arrival.kernel;
     }
@@ -135,7 +137,7 @@ impl Seen {
         match self.expect.protocol.read(event, self.text.as_deref_mut()) {
             Ok(payload) => self.take(payload, event.name, arrival),
             Err(why) => {
-                self.first_event_us.get_or_insert(arrival.at_us);
+                self.first_event.get_or_insert(Stamp::at(arrival.at_us));
                 self.unreadable = Some(why.into());
                 false
             }
@@ -156,7 +158,7 @@ impl Seen {
         if name == Name::Bare && payload.error.is_none() {
             return false;
         }
-        self.first_event_us.get_or_insert(arrival.at_us);
+        self.first_event.get_or_insert(Stamp::at(arrival.at_us));
         self.done = payload.done;
         self.passed_over = self.passed_over.saturating_add(u32::from(payload.passed_over));
         // Most events say none of this, and nothing is to be moved for it.
@@ -177,10 +179,10 @@ impl Seen {
             let tokens = self.tokens_of(payload.usage);
             self.counted = self.counted.saturating_add(tokens);
             self.newest = Some(tokens);
-            self.first_token_us.get_or_insert(arrival.at_us);
-            self.last_token_us = Some(arrival.at_us);
+            self.first_token.get_or_insert(Stamp::at(arrival.at_us));
+            self.last_token = Some(Stamp::at(arrival.at_us));
             if payload.answer {
-                self.first_answer_us.get_or_insert(arrival.at_us);
+                self.first_answer.get_or_insert(Stamp::at(arrival.at_us));
             }
         }
         payload.token

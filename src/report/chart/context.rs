@@ -2,6 +2,7 @@
 
 use super::spec::Series;
 use crate::report::caveat;
+use crate::report::fairness;
 use crate::report::number::{count, one_line};
 use crate::schema::comparison::Comparison;
 use crate::schema::plan::Plan;
@@ -49,7 +50,10 @@ impl ChartContext {
         ChartContext {
             subtitle: parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · "),
             labels: labels(comparison),
-            notes: caveat::collected(comparison, caveat::short),
+            notes: fairness::note(comparison)
+                .into_iter()
+                .chain(caveat::collected(comparison, caveat::short))
+                .collect(),
         }
     }
 

@@ -16,6 +16,7 @@ mod rows;
 mod scale;
 mod scene;
 mod spec;
+mod style;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -30,6 +31,7 @@ pub use self::context::{ChartContext, ChartInput};
 pub use self::curve::{Curve, CurvePoint, Curves, curve_over_points};
 pub use self::scale::Scale;
 pub use self::spec::{Axis, ChartSpec, Mark, Panel, Reference, Series};
+pub use self::style::{Style, style};
 
 /// A chart of a comparison.
 pub struct Listed {

@@ -54,8 +54,13 @@ impl Look {
         (self.0 * every / PALETTE.len() + every / 2) % every.max(1)
     }
 
+    /// Lengths of its dashes and gaps, points.
+    pub fn dashes(self) -> &'static [f64] {
+        DASHES[self.turn()]
+    }
+
     /// Beyond the palette the colours come again, so dashes and markers move on.
-    fn turn(self) -> usize {
+    pub fn turn(self) -> usize {
         (self.0 + self.0 / PALETTE.len()) % DASHES.len()
     }
 }
@@ -112,7 +117,7 @@ impl Scene {
 
     /// A series' line in its colour and dashes.
     pub fn line(&mut self, points: &[Place], look: Look) {
-        for mut points in dashed(points, DASHES[look.turn()]) {
+        for mut points in dashed(points, look.dashes()) {
             points.dedup();
             if points.len() > 1 {
                 self.shapes.push(Shape::Stroke { points, width: 2.2, colour: look.colour() });

@@ -1,0 +1,310 @@
+//! The course of a run: whether it drifts from its beginning to its end, and how far its means may be trusted by what
+//! the run itself shows.
+//!
+//! Neighbouring requests resemble each other, so all here is over blocks at least as long as the autocorrelation time.
+//! Trend: Mann and Kendall's rank test on block means, with Theil and Sen's slope. Band: overlapping batch means
+//! (Meketon & Schmeiser 1984), which is descriptive: the next launch is no part of it.
+
+use std::collections::BTreeMap;
+
+use crate::schema::caveat::Caveat;
+use crate::schema::figure;
+use crate::schema::record::RequestRecord;
+use crate::schema::summary::{MetricValue, SteadyState};
+use crate::schema::verdict::Interval;
+
+use super::side::median;
+use super::student::normal_tail;
+
+/// Most bins that a series of requests is kept in; twice as wide ones where there are more.
+const MOST_BINS: usize = 128;
+/// Fewer values than this have no course.
+const VALUES_LEAST: usize = 20;
+/// Fewer blocks than this say nothing of a trend.
+const BLOCKS_LEAST: usize = 8;
+/// A trend is one where chance gives it less often than so.
+const TREND_LEVEL: f64 = 0.01;
+/// And where it moves the figure by so much from the beginning of the run to its end, %.
+const TREND_PCT: f64 = 5.0;
+/// The band reaches so many standard errors to either side.
+const BAND_ERRORS: f64 = 2.0;
+
+/// Latencies of completed requests in the order in which they were issued.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    ttft: Bins,
+    e2e: Bins,
+}
+
+/// What the course of a run says.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Trends, the figure of each with its change from beginning to end, %.
+    pub(super) drifts: Vec<Caveat>,
+    /// Descriptive bands by column.
+    pub(super) bands: BTreeMap<String, Interval>,
+}
+
+impl Course {
+    /// Adds a completed request.
+    pub(super) fn add(&mut self, record: &RequestRecord) {
+        let since_sent = |at_us: Option<u64>| Some(at_us?.saturating_sub(record.sent_us?));
+        if let Some(us) = since_sent(record.first_token_us) {
+            self.ttft.add(record.index, us);
+        }
+        if let Some(us) = since_sent(record.last_token_us) {
+            self.e2e.add(record.index, us);
+        }
+    }
+
+    /// Trends and bands. The first `ramp` requests of a closed loop find an empty server, and are left out.
+    pub(super) fn tell(
+        &self,
+        ramp: u64,
+        metrics: &BTreeMap<String, MetricValue>,
+        tokens_by_second: &[u64],
+        steady: Option<&SteadyState>,
+    ) -> Told {
+        let mut told = Told::default();
+        let rate = steady.map(|steady| whole_seconds(tokens_by_second, steady)).unwrap_or_default();
+        let series = [
+            (figure::OUTPUT_TPS, figure::OUTPUT_TPS.to_owned(), rate),
+            (figure::TTFT, format!("{}_mean", figure::TTFT), self.ttft.means(ramp)),
+            (figure::E2E, format!("{}_mean", figure::E2E), self.e2e.means(ramp)),
+        ];
+        for (metric, column, values) in series {
+            let Some(blocks) = Blocks::of(&values) else { continue };
+            told.drifts.extend(
+                blocks.trend_pct().map(|change_pct| Caveat::Drift { metric: metric.to_owned(), change_pct }),
+            );
+            let value = metrics.get(metric).map(|value| match value {
+                MetricValue::Scalar(number) => *number,
+                MetricValue::Distribution(distribution) => distribution.mean,
+            });
+            let band = value.zip(blocks.relative_error()).map(|(value, error)| Interval {
+                low: (value * (1.0 - BAND_ERRORS * error)).max(0.0),
+                high: value * (1.0 + BAND_ERRORS * error),
+            });
+            told.bands.extend(band.map(|band| (column, band)));
+        }
+        told
+    }
+}
+
+/// The seconds that lie wholly in the steady state.
+fn whole_seconds(tokens_by_second: &[u64], steady: &SteadyState) -> Vec<f64> {
+    let from = steady.from_s.ceil().max(0.0) as usize;
+    let to = (steady.to_s.floor().max(0.0) as usize).min(tokens_by_second.len());
+    tokens_by_second.get(from..to).unwrap_or_default().iter().map(|tokens| *tokens as f64).collect()
+}
+
+/// Sums over equal spans of requests: whole numbers, so that the order of the records changes nothing.
+#[derive(Debug)]
+struct Bins {
+    width: u64,
+    bins: Vec<(u64, u64)>,
+}
+
+impl Default for Bins {
+    fn default() -> Self {
+        Bins { width: 1, bins: Vec::new() }
+    }
+}
+
+impl Bins {
+    fn add(&mut self, index: u64, us: u64) {
+        while index / self.width >= MOST_BINS as u64 {
+            self.width *= 2;
+            let pairs = self.bins.chunks(2);
+            self.bins = pairs
+                .map(|pair| pair.iter().fold((0, 0), |(sum, count), (s, c)| (sum + s, count + c)))
+                .collect();
+        }
+        let bin = (index / self.width) as usize;
+        if bin >= self.bins.len() {
+            self.bins.resize(bin + 1, (0, 0));
+        }
+        if let Some((sum, count)) = self.bins.get_mut(bin) {
+            *sum = sum.saturating_add(us);
+            *count += 1;
+        }
+    }
+
+    /// The means of the bins behind the first `ramp` requests; those that are not half full are left out.
+    fn means(&self, ramp: u64) -> Vec<f64> {
+        let first = ramp.div_ceil(self.width) as usize;
+        let full = |(_, count): &&(u64, u64)| *count * 2 > self.width;
+        self.bins.iter().skip(first).filter(full).map(|(sum, count)| *sum as f64 / *count as f64).collect()
+    }
+}
+
+/// A series with the length of block that makes its means independent.
+struct Blocks<'a> {
+    values: &'a [f64],
+    length: usize,
+    slope: f64,
+}
+
+impl<'a> Blocks<'a> {
+    /// None of a series that is too short for its autocorrelation.
+    fn of(values: &'a [f64]) -> Option<Self> {
+        if values.len() < VALUES_LEAST {
+            return None;
+        }
+        let slope = theil_sen(values)?;
+        let level: Vec<f64> =
+            values.iter().enumerate().map(|(place, value)| value - slope * place as f64).collect();
+        let length = autocorrelation_time(&level).ceil() as usize;
+        (values.len() / length.max(1) >= BLOCKS_LEAST).then_some(Blocks {
+            values,
+            length: length.max(1),
+            slope,
+        })
+    }
+
+    /// What the trend changes from the beginning to the end, % of the median; none where there is no trend.
+    fn trend_pct(&self) -> Option<f64> {
+        let means: Vec<f64> = self.values.chunks_exact(self.length).map(mean).collect();
+        let middle = median(self.values.to_vec()).filter(|middle| *middle > 0.0)?;
+        let change_pct = 100.0 * self.slope * (self.values.len() - 1) as f64 / middle;
+        (mann_kendall_p(&means) < TREND_LEVEL && change_pct.abs() >= TREND_PCT).then_some(change_pct)
+    }
+
+    /// The standard error of the mean over the mean.
+    fn relative_error(&self) -> Option<f64> {
+        let (n, b) = (self.values.len() as f64, self.length as f64);
+        let overall = mean(self.values);
+        let squares: f64 =
+            self.values.windows(self.length).map(|block| (mean(block) - overall).powi(2)).sum();
+        let variance = b * squares / ((n - b + 1.0) * (n - b));
+        (overall > 0.0).then(|| variance.sqrt() / overall)
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// The median of the slopes between all pairs, a step.
+fn theil_sen(values: &[f64]) -> Option<f64> {
+    // Of a long series some pairs are enough.
+    let stride = values.len().div_ceil(200);
+    let points: Vec<(f64, f64)> =
+        values.iter().enumerate().step_by(stride).map(|(place, value)| (place as f64, *value)).collect();
+    let slopes = points.iter().enumerate().flat_map(|(place, (x0, y0))| {
+        points.iter().skip(place + 1).map(move |(x1, y1)| (y1 - y0) / (x1 - x0))
+    });
+    median(slopes.collect())
+}
+
+/// 1 + 2 Σ ρ, up to the first lag at which the correlation is gone, in steps; 1 at least.
+fn autocorrelation_time(values: &[f64]) -> f64 {
+    let middle = mean(values);
+    let apart = |lag: usize| -> f64 {
+        values.iter().zip(values.iter().skip(lag)).map(|(a, b)| (a - middle) * (b - middle)).sum()
+    };
+    let variance = apart(0);
+    if variance <= 0.0 {
+        return 1.0;
+    }
+    // Below this a correlation is what chance gives to independent values.
+    let noise = 2.0 / (values.len() as f64).sqrt();
+    let lags = (1..values.len() / 4).map(|lag| apart(lag) / variance).take_while(|rho| *rho > noise);
+    1.0 + 2.0 * lags.sum::<f64>()
+}
+
+/// Two-sided p value of Mann and Kendall's test, by its normal approximation with the correction for continuity.
+fn mann_kendall_p(values: &[f64]) -> f64 {
+    let sign = |a: f64, b: f64| {
+        if b > a {
+            1.0
+        } else if b < a {
+            -1.0
+        } else {
+            0.0
+        }
+    };
+    let score: f64 = values
+        .iter()
+        .enumerate()
+        .map(|(place, a)| values.iter().skip(place + 1).map(|b| sign(*a, *b)).sum::<f64>())
+        .sum();
+    let n = values.len() as f64;
+    let variance = n * (n - 1.0) * (2.0 * n + 5.0) / 18.0;
+    if variance <= 0.0 {
+        return 1.0;
+    }
+    (2.0 * normal_tail((score.abs() - 1.0).max(0.0) / variance.sqrt())).min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand_distr::{Distribution, StandardNormal};
+
+    fn noise(seed: u64, count: usize, correlation: f64, trend: f64) -> Vec<f64> {
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let mut level = 0.0;
+        (0..count)
+            .map(|place| {
+                let step: f64 = StandardNormal.sample(&mut random);
+                level = correlation * level + step;
+                100.0 + 5.0 * level + trend * place as f64 / count as f64
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_run_that_does_not_drift_is_seldom_said_to_even_where_neighbours_resemble_each_other() {
+        for correlation in [0.0, 0.5] {
+            let drifts = (0..400).filter(|seed| {
+                let values = noise(*seed, 120, correlation, 0.0);
+                Blocks::of(&values).is_some_and(|blocks| blocks.trend_pct().is_some())
+            });
+            let drifts = drifts.count();
+            assert!(drifts <= 12, "correlation {correlation}: {drifts} of 400");
+        }
+    }
+
+    #[test]
+    fn a_rise_by_a_fifth_is_a_drift_and_its_size_is_told() {
+        let found: Vec<f64> =
+            (0..50).filter_map(|seed| Blocks::of(&noise(seed, 120, 0.2, 20.0))?.trend_pct()).collect();
+        assert!(found.len() >= 48, "{} of 50", found.len());
+        let mean = mean(&found);
+        assert!((15.0..22.0).contains(&mean), "{mean}");
+    }
+
+    #[test]
+    fn the_band_grows_with_the_resemblance_of_neighbours_and_holds_the_mean_of_the_process() {
+        for correlation in [0.0, 0.6] {
+            let held = (0..400).filter(|seed| {
+                let values = noise(*seed, 120, correlation, 0.0);
+                let Some(blocks) = Blocks::of(&values) else { return true };
+                let error = blocks.relative_error().unwrap_or(0.0) * BAND_ERRORS;
+                (mean(&values) / 100.0 - 1.0).abs() <= error * 1.05
+            });
+            let held = held.count();
+            assert!(held >= 330, "correlation {correlation}: {held} of 400");
+        }
+    }
+
+    #[test]
+    fn bins_widen_and_lose_nothing_whatever_the_order() {
+        let mut bins = Bins::default();
+        for index in (0..1000).rev() {
+            bins.add(index, index);
+        }
+        assert!(bins.bins.len() <= MOST_BINS);
+        assert_eq!(
+            bins.bins.iter().fold((0, 0), |(s, c), (sum, count)| (s + sum, c + count)),
+            (499_500, 1000)
+        );
+        assert!(bins.means(0).is_sorted());
+        assert!(
+            Blocks::of(&[1.0; 19]).is_none()
+                && Blocks::of(&[1.0; 40]).is_some_and(|b| b.trend_pct().is_none())
+        );
+    }
+}

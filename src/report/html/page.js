@@ -1,0 +1,657 @@
+/* The page's program: sorts tables, draws the charts' specs over uPlot's axes, turns backends on and off, changes
+   between light and dark, and copies commands. Text from outside is set as text alone, never as HTML. */
+(function () {
+"use strict";
+const root = document.documentElement;
+const state = (name, value) => { root.dataset[name] = String(value); };
+let errors = 0;
+state("errors", 0);
+addEventListener("error", () => state("errors", ++errors));
+addEventListener("securitypolicyviolation", () => state("errors", ++errors));
+
+function make(tag, className, words) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (words !== undefined) element.textContent = words;
+  return element;
+}
+
+/* Numbers: three digits, as in the tables. */
+function grouped(digits) { return digits.replace(/\B(?=(\d{3})+$)/g, ","); }
+function compact(value) {
+  if (value === null || !Number.isFinite(value)) return "–";
+  if (value === 0) return "0";
+  const [digits, power] = value.toExponential(2).split("e");
+  const exponent = Number(power);
+  if (exponent >= 9 || exponent <= -5) return digits + "e" + exponent;
+  if (exponent >= 2) return (value < 0 ? "-" : "") + grouped(String(Math.round(Math.abs(value))));
+  return value.toFixed(2 - exponent);
+}
+/* A count is shown whole. */
+const exact = (value) => Number.isInteger(value) && Math.abs(value) < 1e9 ? grouped(String(value)) : compact(value);
+function tickText(value) {
+  const size = Math.abs(value);
+  if (size >= 1e15 || (size > 0 && size < 1e-4)) return value.toExponential(0).replace("+", "");
+  const [scaled, suffix] = size >= 1e9 ? [value / 1e9, "G"] : size >= 1e6 ? [value / 1e6, "M"]
+    : size >= 1e4 ? [value / 1e3, "k"] : [value, ""];
+  if (Math.abs(scaled) >= 1e3) return compact(scaled) + suffix;
+  return String(Number(scaled.toFixed(5))) + suffix;
+}
+
+/* Round values along an axis. */
+function linearTicks(min, max, wanted) {
+  const rough = (max - min) / Math.max(wanted, 1);
+  const decade = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * decade).find((step) => step >= rough * 0.999);
+  const ticks = [];
+  if (!(step > 0)) return [min];
+  for (let index = Math.ceil(min / step - 1e-9); index * step <= max + step * 1e-6 && ticks.length < 40; index++) {
+    ticks.push(Number((index * step).toPrecision(12)));
+  }
+  return ticks;
+}
+function logTicks(min, max, wanted) {
+  const within = (factors) => {
+    const ticks = [];
+    for (let decade = Math.floor(Math.log10(min)); decade <= Math.ceil(Math.log10(max)); decade++) {
+      for (const factor of factors) {
+        const tick = Number((factor * 10 ** decade).toPrecision(12));
+        if (tick >= min && tick <= max) ticks.push(tick);
+      }
+    }
+    return ticks;
+  };
+  const fine = within([1, 2, 5]);
+  if (fine.length < 3) return linearTicks(min, max, wanted);
+  if (fine.length <= wanted + 3) return fine;
+  const coarse = within([1]);
+  if (coarse.length < 2) return fine;
+  const every = Math.max(1, Math.ceil(coarse.length / (wanted + 3)));
+  return coarse.filter((_, index) => index % every === 0);
+}
+
+/* Tables: a head is a button that sorts, first the way that its kind asks for. */
+function sortable(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    if (!head.textContent) return;
+    const button = make("button", "", head.textContent);
+    button.type = "button";
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const body = table.tBodies[0];
+      const key = (row) => {
+        const cell = row.cells[column];
+        return cell.dataset.sort === undefined ? null : Number(cell.dataset.sort);
+      };
+      const order = [...body.rows].map((row) => [key(row), row]).sort(([a, one], [b, other]) => {
+        /* What has no number stays at the end. */
+        if (a !== null && b !== null) return down ? b - a : a - b;
+        if (a !== null || b !== null) return a === null ? 1 : -1;
+        const words = (row) => row.cells[column].textContent;
+        if (words(one) === "–" || words(other) === "–") return (words(one) === "–") - (words(other) === "–");
+        return (down ? -1 : 1) * words(one).localeCompare(words(other), "en", { numeric: true });
+      });
+      body.append(...order.map(([, row]) => row));
+    });
+  });
+}
+document.querySelectorAll("table.sortable").forEach(sortable);
+
+/* Commands are copied by a button. */
+for (const shell of document.querySelectorAll(".shell")) {
+  const words = shell.textContent;
+  const button = make("button", "", "Copy");
+  button.type = "button";
+  button.setAttribute("aria-label", "Copy this command");
+  button.addEventListener("click", () => {
+    const done = (word) => { button.textContent = word; setTimeout(() => { button.textContent = "Copy"; }, 1500); };
+    const select = () => { getSelection().selectAllChildren(shell.firstChild); done("Selected"); };
+    if (navigator.clipboard) navigator.clipboard.writeText(words).then(() => done("Copied"), select);
+    else select();
+  });
+  shell.append(button);
+}
+
+/* Light and dark. */
+const darkPage = matchMedia("(prefers-color-scheme: dark)");
+let printing = false;
+const isDark = () => !printing && (root.dataset.theme ? root.dataset.theme === "dark" : darkPage.matches);
+const theme = make("button", "theme");
+theme.type = "button";
+const nameTheme = () => { theme.textContent = isDark() ? "Light" : "Dark"; theme.title = "Change between light and dark"; };
+nameTheme();
+theme.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; repaint(); });
+darkPage.addEventListener("change", () => repaint());
+document.querySelector("nav").append(theme);
+
+/* Charts. */
+const data = JSON.parse(document.getElementById("report-data").textContent);
+const hidden = new Set();
+const plots = [];
+const colourOf = (series) => getComputedStyle(root).getPropertyValue("--s" + series.style % data.colours).trim();
+const lookOf = (series) => data.looks[series.style % data.looks.length];
+const colour = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
+const isShown = (mark) => !mark.series || !hidden.has(mark.series.label);
+const announced = make("p", "hidden-text");
+announced.setAttribute("aria-live", "polite");
+document.body.append(announced);
+
+function repaint() {
+  nameTheme();
+  for (const plot of plots) plot.repaint();
+}
+
+const unitOf = (axis) => axis.unit ? " " + axis.unit : "";
+const axisWords = (axis) => [axis.name + (axis.unit && !axis.name.includes(axis.unit) ? " (" + axis.unit + ")" : ""), axis.detail]
+  .filter(Boolean).join(", ");
+const betterWords = (axis) => axis.better ? " · " + axis.better + " is better" : "";
+
+/* Marks that this program knows how to paint; another leaves a word behind. */
+const pointsOf = (mark) => Array.isArray(mark.points) ? mark.points : [];
+const highOf = (point) => point.length > 2 ? Math.max(...point.slice(1).filter(Number.isFinite)) : point[1];
+
+function marker(context, kind, x, y, size) {
+  const [corners, turn, by] = [[24, 0, 1], [4, 0.5, 1.2], [3, 0, 1.3], [4, 0, 1.3], [3, 0.5, 1.3], [6, 0, 1.1]][kind] || [5, 0, 1.2];
+  context.beginPath();
+  for (let corner = 0; corner < corners; corner++) {
+    const angle = (corner + turn) * 2 * Math.PI / corners;
+    context.lineTo(x + size * by * Math.sin(angle), y - size * by * Math.cos(angle));
+  }
+  context.closePath();
+  context.fill();
+}
+
+function stroke(context, places, dashes, ratio) {
+  context.setLineDash(dashes.map((dash) => dash * ratio));
+  context.beginPath();
+  places.forEach(([x, y], index) => index ? context.lineTo(x, y) : context.moveTo(x, y));
+  context.stroke();
+  context.setLineDash([]);
+}
+
+function whiskers(context, place, mark, ratio) {
+  context.lineWidth = 1.4 * ratio;
+  for (const point of pointsOf(mark)) {
+    if (point.length < 3) continue;
+    const [x, low] = place([point[0], point[1]]);
+    const high = place([point[0], point[2]])[1];
+    const half = 4 * ratio;
+    stroke(context, [[x, low], [x, high]], [], ratio);
+    stroke(context, [[x - half, low], [x + half, low]], [], ratio);
+    stroke(context, [[x - half, high], [x + half, high]], [], ratio);
+  }
+}
+
+/* Returns whether it knew the mark. */
+function paintMark(context, place, mark, panel, ratio) {
+  const points = pointsOf(mark);
+  const look = mark.series ? lookOf(mark.series) : data.looks[0];
+  context.strokeStyle = context.fillStyle = mark.series ? colourOf(mark.series) : colour("soft");
+  context.lineWidth = 2 * ratio;
+  context.lineJoin = "round";
+  switch (mark.kind) {
+    case "line":
+      stroke(context, points.map(place), look.dashes, ratio);
+      if (points.length < 2) points.forEach((point) => marker(context, look.marker, ...place(point), 4 * ratio));
+      return true;
+    case "steps": {
+      const places = [];
+      const bottom = panel.y.scale.kind === "log" ? panel.y.scale.min : 0;
+      let last = place([points.length ? points[0][0] : 0, bottom])[1];
+      for (const point of points) {
+        const [x, y] = place(point);
+        places.push([x, last], [x, y]);
+        last = y;
+      }
+      stroke(context, places, look.dashes, ratio);
+      return true;
+    }
+    case "points":
+      for (const point of points) marker(context, look.marker, ...place(point), 4 * ratio);
+      return true;
+    case "band": {
+      context.globalAlpha = 0.18;
+      context.beginPath();
+      const low = points.map((point) => place([point[0], point[1]]));
+      const high = points.map((point) => place([point[0], point[2]])).reverse();
+      low.concat(high).forEach(([x, y], index) => index ? context.lineTo(x, y) : context.moveTo(x, y));
+      context.closePath();
+      context.fill();
+      context.globalAlpha = 1;
+      return true;
+    }
+    case "whiskers": case "errors": case "error_bars": case "intervals":
+      whiskers(context, place, mark, ratio);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function axisTitle(axis) {
+  const head = make("p", "title", axisWords(axis));
+  head.append(make("span", "better", betterWords(axis)));
+  return head;
+}
+
+/* The range of a scale, from the spec. */
+function rangeOf(scale) { return scale.kind === "log" ? [scale.min, scale.max] : [0, scale.max]; }
+
+function drawPlot(panel, title, into) {
+  into.append(axisTitle(panel.y));
+  const box = make("div", "plot");
+  into.append(box);
+  const scales = { x: panel.x.scale, y: panel.y.scale };
+  const full = { x: rangeOf(scales.x), y: rangeOf(scales.y) };
+  const height = 300;
+  const width = () => Math.max(240, Math.floor(box.clientWidth || into.clientWidth || 480));
+  const tip = make("div", "tip");
+  tip.hidden = true;
+  const dots = [];
+  const reset = make("button", "reset", "Whole chart");
+  reset.type = "button";
+  reset.hidden = true;
+  const scaleOf = (axis) => ({ time: false, auto: false, distr: scales[axis].kind === "log" ? 3 : 1, min: full[axis][0], max: full[axis][1] });
+  const ticks = (axis, apart) => (plot, index, min, max) => {
+    const span = axis === "x" ? plot.width - 70 : plot.height - 50;
+    const wanted = Math.max(2, Math.round(span / apart));
+    return (scales[axis].kind === "log" ? logTicks : linearTicks)(min, max, wanted);
+  };
+  const axisOf = (axis, apart, size) => ({
+    scale: axis, side: axis === "x" ? 2 : 3, size, gap: 6, labelGap: 0, labelSize: 22,
+    /* The name of the upright axis stands above it, where it can be read. */
+    label: axis === "x" ? axisWords(panel.x) + betterWords(panel.x) : null, labelFont: "12px system-ui, sans-serif", font: "12px system-ui, sans-serif",
+    stroke: () => colour("soft"),
+    grid: { stroke: () => colour("line"), width: 1 }, ticks: { stroke: () => colour("axis"), width: 1, size: 4 },
+    splits: ticks(axis, apart), values: (plot, splits) => splits.map(tickText), filter: (plot, splits) => splits,
+  });
+  let drawn = 0;
+  const paint = (plot) => {
+    const context = plot.ctx;
+    const ratio = devicePixelRatio || 1;
+    const area = plot.bbox;
+    const place = ([x, y]) => [plot.valToPos(x, "x", true), plot.valToPos(y, "y", true)];
+    context.save();
+    context.beginPath();
+    context.rect(area.left, area.top - 4 * ratio, area.width + 4 * ratio, area.height + 8 * ratio);
+    context.clip();
+    references(context, plot, ratio);
+    drawn = 0;
+    const unknown = new Set();
+    for (const mark of panel.marks) {
+      if (!isShown(mark)) continue;
+      if (paintMark(context, place, mark, panel, ratio)) drawn += pointsOf(mark).length ? 1 : 0;
+      else unknown.add(mark.kind);
+    }
+    context.restore();
+    box.dataset.marks = drawn;
+    note.textContent = unknown.size ? "Not drawn here, see plots/: " + [...unknown].join(", ") : "";
+  };
+  const references = (context, plot, ratio) => {
+    context.font = 11 * ratio + "px system-ui, sans-serif";
+    context.fillStyle = context.strokeStyle = colour("axis");
+    context.lineWidth = ratio;
+    const area = plot.bbox;
+    for (const axis of ["x", "y"]) {
+      for (const reference of panel[axis].references || []) {
+        const at = plot.valToPos(reference.at, axis, true);
+        const across = axis === "y" ? [[area.left, at], [area.left + area.width, at]] : [[at, area.top], [at, area.top + area.height]];
+        stroke(context, across, [4, 4], ratio);
+        /* Of lines at the top the name stands below. */
+        const low = axis === "y" && at - area.top < 14 * ratio;
+        context.textAlign = "right";
+        context.textBaseline = low ? "top" : "bottom";
+        const [x, y] = axis === "y" ? [area.left + area.width - 4 * ratio, at + (low ? 3 : -2) * ratio] : [at - 4 * ratio, area.top + 14 * ratio];
+        context.fillText(reference.label, x, y);
+      }
+    }
+  };
+
+  /* What lies at a place: of lines and stairs the value at x, of points the nearest one. */
+  const nearest = (plot, left, top) => {
+    const at = plot.posToVal(left, "x");
+    const found = [];
+    for (const mark of panel.marks) {
+      const points = pointsOf(mark);
+      if (!isShown(mark) || !mark.series || !points.length) continue;
+      if (mark.kind === "band" || !["line", "steps", "points"].includes(mark.kind)) continue;
+      const rising = points.every((point, index) => !index || points[index - 1][0] <= point[0]);
+      let best = null, least = Infinity;
+      if (mark.kind === "steps" && rising) {
+        for (const point of points) if (point[0] <= at) best = point;
+        if (!best) best = [points[0][0], 0];
+        found.push({ mark, point: [at, best[1]], shown: best });
+        continue;
+      }
+      const flat = mark.kind === "line" && rising;
+      for (const point of points) {
+        const x = plot.valToPos(point[0], "x") - left;
+        const distance = flat ? Math.abs(x) : Math.hypot(x, plot.valToPos(point[1], "y") - top);
+        if (distance < least) { least = distance; best = point; }
+      }
+      if (best && (flat || least < 40)) found.push({ mark, point: best, shown: best, distance: least });
+    }
+    /* A line with markers on it is one series and one value. */
+    return found.filter((one, place) => !found.some((other, before) => before < place
+      && other.mark.series.label === one.mark.series.label && other.shown[0] === one.shown[0] && other.shown[1] === one.shown[1]));
+  };
+  /* The ends of a band or of whiskers at a point. */
+  const spread = (series, x) => {
+    for (const mark of panel.marks) {
+      if (!mark.series || mark.series.label !== series.label) continue;
+      const ends = pointsOf(mark).find((point) => point.length === 3 && point[0] === x && point.slice(1).every(Number.isFinite));
+      if (ends) return " [" + compact(ends[1]) + ", " + compact(ends[2]) + "]";
+    }
+    return "";
+  };
+  const hide = () => { tip.hidden = true; dots.forEach((dot) => dot.remove()); dots.length = 0; };
+  const show = (plot) => {
+    const { left, top } = plot.cursor;
+    hide();
+    if (left === undefined || left < 0) return "";
+    const found = nearest(plot, left, top);
+    if (!found.length) return "";
+    const x = found.reduce((one, other) => (other.distance ?? 0) < (one.distance ?? 0) ? other : one).shown[0];
+    const lines = [[null, panel.x.name + ": " + exact(found.some((one) => one.mark.kind === "steps") ? plot.posToVal(left, "x") : x) + unitOf(panel.x)]];
+    for (const { mark, shown, point } of found) {
+      /* A cloud's own x may differ from the others'. */
+      const own = mark.kind !== "steps" && shown[0] !== x ? " at " + compact(shown[0]) + unitOf(panel.x) : "";
+      lines.push([mark.series, mark.series.label + ": " + compact(shown[1]) + spread(mark.series, shown[0]) + unitOf(panel.y) + own]);
+      const [px, py] = [plot.valToPos(point[0], "x"), plot.valToPos(point[1], "y")];
+      const dot = make("div", "dot s" + mark.series.style % data.colours);
+      dot.style.left = px + "px";
+      dot.style.top = py + "px";
+      if (px >= 0 && py >= 0 && px <= plot.over.clientWidth && py <= plot.over.clientHeight) { plot.over.append(dot); dots.push(dot); }
+    }
+    tip.replaceChildren(...lines.map(([series, words]) => {
+      const line = make("div");
+      if (series) line.append(make("i", "swatch s" + series.style % data.colours));
+      line.append(words);
+      return line;
+    }));
+    tip.hidden = false;
+    const right = left > plot.over.clientWidth / 2;
+    tip.style.left = (right ? left - tip.offsetWidth - 14 : left + 14) + "px";
+    tip.style.top = Math.max(0, Math.min(top - tip.offsetHeight / 2, plot.over.clientHeight - tip.offsetHeight)) + "px";
+    return lines.map(([, words]) => words).join("; ");
+  };
+  const zoomed = (plot) => {
+    const same = (axis) => Math.abs(plot.scales[axis].min - full[axis][0]) + Math.abs(plot.scales[axis].max - full[axis][1]) <= 1e-9 * Math.abs(full[axis][1]);
+    reset.hidden = same("x") && same("y");
+  };
+  const whole = () => plot.batch(() => {
+    for (const axis of ["x", "y"]) plot.setScale(axis, { min: full[axis][0], max: full[axis][1] });
+  });
+  const plot = new uPlot({
+    width: width(), height, padding: [10, 14, 0, 0], legend: { show: false },
+    cursor: {
+      drag: { x: true, y: true, uni: 24, dist: 6 }, points: { show: false },
+      bind: { dblclick: () => () => { whole(); return null; } },
+    },
+    scales: { x: scaleOf("x"), y: scaleOf("y") },
+    axes: [axisOf("x", 80, 34), axisOf("y", 46, 50)],
+    series: [{}, { show: true, paths: () => null, points: { show: false } }],
+    hooks: { draw: [paint], setCursor: [(plot) => { show(plot); }], setScale: [zoomed] },
+  }, [full.x, full.y], box);
+  plot.over.append(tip);
+  plot.over.addEventListener("mouseleave", hide);
+  reset.addEventListener("click", whole);
+  box.append(reset);
+  const note = make("p", "note");
+  into.append(note);
+
+  /* By keyboard: arrows walk along the values, + and - zoom, 0 shows all. */
+  box.tabIndex = 0;
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-roledescription", "chart");
+  box.setAttribute("aria-label", title + ". Arrow keys walk along the values, plus and minus zoom, 0 shows all of it. Its values are in a table below.");
+  const zoom = (by) => {
+    const around = plot.cursor.left >= 0 ? plot.cursor.left / plot.over.clientWidth : 0.5;
+    const from = around - around * by, to = around + (1 - around) * by;
+    const at = (share) => plot.posToVal(share * plot.over.clientWidth, "x");
+    const [min, max] = [Math.max(at(from), full.x[0]), Math.min(at(to), full.x[1])];
+    if (max > min) plot.setScale("x", { min, max });
+  };
+  const walk = (step) => {
+    const xs = [...new Set(panel.marks.filter(isShown).filter((mark) => mark.kind !== "band").flatMap((mark) => pointsOf(mark).map((point) => point[0])))]
+      .filter((x) => x >= plot.scales.x.min && x <= plot.scales.x.max).sort((a, b) => a - b);
+    if (!xs.length) return;
+    const at = plot.cursor.left >= 0 ? plot.posToVal(plot.cursor.left, "x") : null;
+    let index = at === null ? (step > 0 ? 0 : xs.length - 1)
+      : xs.reduce((best, x, place) => Math.abs(x - at) < Math.abs(xs[best] - at) ? place : best, 0) + step;
+    if (step === Infinity) index = xs.length - 1;
+    if (step === -Infinity) index = 0;
+    index = Math.max(0, Math.min(xs.length - 1, index));
+    const mark = panel.marks.filter(isShown).find((mark) => pointsOf(mark).some((point) => point[0] === xs[index]));
+    const y = highOf(pointsOf(mark).find((point) => point[0] === xs[index]));
+    plot.setCursor({ left: plot.valToPos(xs[index], "x"), top: plot.valToPos(y, "y") });
+    announced.textContent = show(plot);
+  };
+  box.addEventListener("keydown", (event) => {
+    const few = event.shiftKey ? 10 : 1;
+    const actions = {
+      ArrowRight: () => walk(few), ArrowLeft: () => walk(-few), Home: () => walk(-Infinity), End: () => walk(Infinity),
+      "+": () => zoom(0.5), "=": () => zoom(0.5), "-": () => zoom(2), 0: whole,
+      Escape: () => { hide(); plot.setCursor({ left: -10, top: -10 }); },
+    };
+    const action = event.target === box && !event.ctrlKey && !event.metaKey && !event.altKey && actions[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+  box.addEventListener("blur", hide);
+  const resize = (to) => { if (to !== plot.width) plot.setSize({ width: to, height }); };
+  new ResizeObserver(() => { if (!printing) resize(width()); }).observe(box);
+  plots.push({ repaint: () => { hide(); plot.redraw(false, true); }, resize, width, panel });
+}
+
+/* Bars, a row a backend: plain boxes, whose width is a share of the axis. */
+function drawBars(panel, into) {
+  const max = panel.x.scale.max;
+  const rows = panel.y.scale.rows;
+  const bars = panel.marks.filter((mark) => Array.isArray(mark.values));
+  into.append(axisTitle(panel.x));
+  const box = make("div", "bars");
+  const share = (value) => {
+    const { kind, min } = panel.x.scale;
+    const part = kind === "log" ? Math.log(value / min) / Math.log(max / min) : value / max;
+    return Math.max(0, Math.min(1, part)) * 100 + "%";
+  };
+  let drawn = 0;
+  rows.forEach((series, row) => {
+    const who = make("div", "who", series.label);
+    who.title = series.label;
+    const track = make("div", "track");
+    for (const mark of bars) {
+      const lane = make("div", mark.pale ? "lane pale" : "lane");
+      const value = mark.values[row];
+      if (value !== null && value !== undefined) {
+        const bar = make("div", "bar s" + series.style % data.colours);
+        bar.style.width = share(value);
+        const words = make("span", "value", compact(value));
+        words.style.left = share(value);
+        if (mark.best === row) words.append(" ", make("b", "", "best"));
+        lane.append(bar, words);
+        const range = (mark.ranges || mark.intervals || mark.errors || [])[row];
+        const [low, high] = Array.isArray(range) ? range : range ? [range.low, range.high] : [];
+        if (Number.isFinite(low) && Number.isFinite(high)) {
+          const whisker = make("div", "whisker");
+          whisker.style.left = share(low);
+          whisker.style.width = "calc(" + share(high) + " - " + share(low) + ")";
+          words.style.left = share(Math.max(high, value));
+          words.title = compact(low) + " to " + compact(high) + unitOf(panel.x);
+          lane.append(whisker);
+        }
+        lane.title = series.label + ", " + mark.name + ": " + compact(value) + unitOf(panel.x)
+          + (Number.isFinite(low) ? " [" + compact(low) + ", " + compact(high) + "]" : "");
+        drawn++;
+      } else {
+        lane.append(make("span", "value", "–"));
+      }
+      track.append(lane);
+    }
+    box.append(who, track);
+    plots.push({ repaint: () => [who, track].forEach((part) => part.classList.toggle("off", hidden.has(series.label))), resize() {}, width: () => 0, panel: null });
+  });
+  box.dataset.marks = drawn;
+  into.append(box);
+  const key = make("ul", "key");
+  for (const mark of bars) {
+    const entry = make("li");
+    entry.append(make("span", mark.pale ? "chip pale" : "chip"), mark.name);
+    key.append(entry);
+  }
+  into.append(key);
+}
+
+/* Which line is whose, with its dashes or marker. */
+function legend(panel, into) {
+  const key = make("ul", "key");
+  const seen = new Map();
+  for (const mark of panel.marks) {
+    if (!mark.series) continue;
+    const known = seen.get(mark.series.label);
+    if (!known || known.kind === "band") seen.set(mark.series.label, mark);
+  }
+  for (const mark of seen.values()) {
+    const entry = make("li");
+    const canvas = make("canvas");
+    const ratio = devicePixelRatio || 1;
+    canvas.width = 34 * ratio;
+    canvas.height = 12 * ratio;
+    canvas.style.width = "34px";
+    canvas.style.height = "12px";
+    const paint = () => {
+      const context = canvas.getContext("2d");
+      context.clearRect(0, 0, canvas.width, canvas.height);
+      context.strokeStyle = context.fillStyle = colourOf(mark.series);
+      context.lineWidth = 2 * ratio;
+      if (mark.kind === "points") marker(context, lookOf(mark.series).marker, 17 * ratio, 6 * ratio, 4 * ratio);
+      else stroke(context, [[0, 6 * ratio], [34 * ratio, 6 * ratio]], lookOf(mark.series).dashes, ratio);
+    };
+    paint();
+    entry.append(canvas, mark.series.label + (mark.series.detail ? ", " + mark.series.detail : ""));
+    plots.push({ repaint: () => { paint(); entry.classList.toggle("off", hidden.has(mark.series.label)); }, resize() {}, width: () => 0, panel: null });
+    key.append(entry);
+  }
+  if (seen.size) into.append(key);
+}
+
+/* The values themselves, made when they are asked for. */
+function values(chart, into) {
+  const details = make("details");
+  details.append(make("summary", "", "Its values as a table"));
+  details.addEventListener("toggle", () => {
+    if (!details.open || details.dataset.made) return;
+    details.dataset.made = "1";
+    for (const panel of chart.panels) {
+      const rows = [];
+      for (const mark of panel.marks) {
+        if (Array.isArray(mark.values) && panel.y.scale.rows) {
+          mark.values.forEach((value, row) => rows.push([panel.y.scale.rows[row].label, mark.name, compact(value)]));
+        } else {
+          const same = (other) => other !== mark && other.kind === "line" && mark.kind === "points" && other.series.label === mark.series.label;
+          if (panel.marks.some(same)) continue;
+          for (const point of pointsOf(mark)) {
+            rows.push([mark.series ? mark.series.label : "", exact(point[0]), point.slice(1).map((part) => typeof part === "number" ? compact(part) : part).join(" to ")]);
+          }
+        }
+      }
+      const table = make("table");
+      table.append(make("caption", "", axisWords(panel.x) + (panel.y.name ? " and " + axisWords(panel.y) : "")));
+      const head = table.createTHead().insertRow();
+      ["Backend", panel.y.scale.kind === "rows" ? "What" : axisWords(panel.x), panel.y.scale.kind === "rows" ? axisWords(panel.x) : axisWords(panel.y)]
+        .forEach((words) => head.append(Object.assign(make("th", "", words), { scope: "col" })));
+      const body = table.createTBody();
+      for (const row of rows) {
+        const line = body.insertRow();
+        row.forEach((words) => { line.insertCell().textContent = words; });
+      }
+      const scroll = make("div", "scroll");
+      scroll.tabIndex = 0;
+      scroll.append(table);
+      details.append(scroll);
+    }
+  });
+  into.append(details);
+}
+
+function drawChart(chart) {
+  const figure = document.getElementById("chart-" + chart.name);
+  const panels = figure.querySelector(".panels");
+  chart.panels.forEach((panel) => {
+    const box = make("div", "panel");
+    panels.append(box);
+    if (panel.y.scale.kind === "rows") drawBars(panel, box);
+    else if (panel.x.scale.kind !== "rows") { drawPlot(panel, chart.title, box); legend(panel, box); }
+  });
+  values(chart, figure);
+}
+
+/* Backends on and off, in all charts. */
+function controls() {
+  const box = document.getElementById("controls");
+  if (!box) return;
+  const series = new Map();
+  for (const chart of data.charts) for (const panel of chart.panels) {
+    for (const one of (panel.y.scale.rows || []).concat(panel.marks.map((mark) => mark.series).filter(Boolean))) {
+      if (!series.has(one.label)) series.set(one.label, one);
+    }
+  }
+  if (series.size > 1) {
+    for (const one of series.values()) {
+      const button = make("button");
+      button.type = "button";
+      button.setAttribute("aria-pressed", "true");
+      button.append(make("i", "swatch s" + one.style % data.colours), one.label);
+      button.addEventListener("click", () => {
+        if (!hidden.delete(one.label)) hidden.add(one.label);
+        button.setAttribute("aria-pressed", String(!hidden.has(one.label)));
+        repaint();
+      });
+      box.append(button);
+    }
+  }
+}
+
+/* On paper: light, all unfolded, the charts as wide as the page. */
+let unfolded = [];
+addEventListener("beforeprint", () => {
+  unfolded = [...document.querySelectorAll("main details:not([open])")].filter((details) => !details.closest(".chart"));
+  unfolded.forEach((details) => { details.open = true; });
+  const before = root.dataset.theme;
+  printing = true;
+  root.dataset.theme = "light";
+  root.dataset.before = before || "";
+  for (const plot of plots) plot.resize(Math.min(plot.width(), 700));
+  repaint();
+});
+addEventListener("afterprint", () => {
+  unfolded.forEach((details) => { details.open = false; });
+  printing = false;
+  if (root.dataset.before) root.dataset.theme = root.dataset.before;
+  else delete root.dataset.theme;
+  delete root.dataset.before;
+  for (const plot of plots) if (plot.panel) plot.resize(plot.width());
+  repaint();
+});
+
+controls();
+let charts = 0;
+for (const chart of data.charts) {
+  /* One that fails leaves the others alone. */
+  try {
+    drawChart(chart);
+    charts++;
+    if (charts === 1) requestAnimationFrame(() => state("firstChartMs", Math.round(performance.now())));
+  } catch (error) {
+    state("errors", ++errors);
+    console.error(error);
+  }
+}
+state("charts", charts);
+})();

@@ -1,0 +1,148 @@
+//! The table of verdicts, said once for the terminal, Markdown and HTML, and how ratios look.
+
+use super::number::compact;
+use crate::schema::comparison::{Comparison, Estimate};
+use crate::schema::figure::{self, Metric, Shape, Statistic};
+use crate::schema::verdict::{Interval, Pair, Ratio, VERDICT_FIGURES, Verdict};
+
+/// The heads of the table.
+pub const HEAD: [&str; 5] = ["", "figure", "ratio [95 %]", "verdict", "seen from"];
+
+/// One figure of one pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerdictRow {
+    /// Who is held against the baseline.
+    pub label: String,
+    /// `TTFT p50`
+    pub figure: String,
+    /// `1.80× [1.71, 1.90]`; empty where the two are not comparable.
+    pub ratio: String,
+    /// `faster`, `slower`, `indistinguishable`; why the two are not comparable.
+    pub verdict: String,
+    /// The smallest difference that would have been seen, `4 %`.
+    pub detectable: String,
+    /// The verdict; none where the two are not comparable.
+    pub is: Option<Verdict>,
+}
+
+impl VerdictRow {
+    /// In the order of [`HEAD`].
+    pub fn cells(&self) -> [&str; 5] {
+        [&self.label, &self.figure, &self.ratio, &self.verdict, &self.detectable]
+    }
+}
+
+/// The rows of a point: each pair, each figure that carries a verdict. Empty where there is none, as below three rounds.
+pub fn rows(comparison: &Comparison, point: u32) -> Vec<VerdictRow> {
+    let of_point = comparison.pairs.iter().filter(|pair| pair.point == point);
+    of_point
+        .flat_map(|pair| if pair.not_comparable.is_empty() { of_pair(pair) } else { vec![barred(pair)] })
+        .collect()
+}
+
+fn of_pair(pair: &Pair) -> Vec<VerdictRow> {
+    let figures = VERDICT_FIGURES.iter();
+    let row = |(name, statistic): &(&str, Statistic)| {
+        let metric = figure::metric(name)?;
+        let ratio = pair.ratios.get(&metric.column(*statistic))?;
+        let verdict = ratio.verdict?;
+        Some(VerdictRow {
+            label: pair.label.clone(),
+            figure: title(metric, *statistic),
+            ratio: times(*ratio),
+            verdict: word(verdict).to_owned(),
+            detectable: ratio.detectable_pct.map(percent_up).unwrap_or_default(),
+            is: Some(verdict),
+        })
+    };
+    figures.filter_map(row).collect()
+}
+
+fn barred(pair: &Pair) -> VerdictRow {
+    VerdictRow {
+        label: pair.label.clone(),
+        figure: String::new(),
+        ratio: String::new(),
+        verdict: format!("NOT COMPARABLE: {}", pair.not_comparable.join("; ")),
+        detectable: String::new(),
+        is: None,
+    }
+}
+
+/// What the table says and what its numbers are, in a few sentences; none without a verdict.
+pub fn legend(comparison: &Comparison) -> Option<String> {
+    let (rule, baseline) = (comparison.rule?, comparison.baseline.as_ref()?);
+    let chosen = if rule.baseline_chosen { ", the best by output TPS" } else { "" };
+    let looks = match rule.until_sure {
+        Some(_) => {
+            " Intervals and verdicts are those of a rule that may look after each round (group-sequential)."
+        }
+        None => "",
+    };
+    let comparisons = match rule.corrected_for {
+        1 => "1 comparison".to_owned(),
+        many => format!("{many} comparisons"),
+    };
+    Some(format!(
+        "Ratio: over {baseline}{chosen}; one a round, Student's t on logarithms. Faster is better: more tokens, less \
+         time. An interval holds 95 % by itself; verdicts are corrected for {comparisons} (Holm), so that the chance of a false \
+         one is at most 5 %. Seen from: the smallest difference that these rounds show in four of five tries.{looks}"
+    ))
+}
+
+/// `TTFT p50`, `output TPS`.
+pub fn title(metric: &Metric, statistic: Statistic) -> String {
+    match metric.shape() {
+        Shape::Scalar => metric.title.to_owned(),
+        Shape::Distribution => format!("{} {}", metric.title, statistic.name()),
+    }
+}
+
+/// The word of a verdict.
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Faster => "faster",
+        Verdict::Slower => "slower",
+        Verdict::Indistinguishable => "indistinguishable",
+    }
+}
+
+/// `1.80× [1.71, 1.90]`; without an interval where there is none.
+pub fn times(ratio: Ratio) -> String {
+    match (ratio.low, ratio.high) {
+        (Some(low), Some(high)) => format!("{}× [{}, {}]", compact(ratio.value), compact(low), compact(high)),
+        (_, _) => format!("{}×", compact(ratio.value)),
+    }
+}
+
+/// Two digits, rounded up: a bound is not made smaller by its writing. `4.2 %`, `13 %`, `0.1 %` at least.
+pub fn percent_up(percent: f64) -> String {
+    let tenths = (percent * 10.0 - 1e-6).ceil() / 10.0;
+    match tenths {
+        small if small < 0.1 => "0.1 %".to_owned(),
+        fine if fine < 10.0 => format!("{fine} %"),
+        _ => format!("{:.0} %", (percent - 1e-6).ceil()),
+    }
+}
+
+/// Values with their intervals.
+pub struct Words;
+
+impl Words {
+    /// `342 [330, 351]`
+    pub fn of_estimate(estimate: &Estimate) -> String {
+        match estimate.interval {
+            Some(Interval { low, high }) => Words::limit(estimate.value, Some(low), Some(high)),
+            None => compact(estimate.value),
+        }
+    }
+
+    /// `14.2 [13.6, 14.9]`; `14.2 or more` where no load was too high.
+    pub fn limit(value: f64, low: Option<f64>, high: Option<f64>) -> String {
+        match (low, high) {
+            (Some(low), Some(high)) => format!("{} [{}, {}]", compact(value), compact(low), compact(high)),
+            (_, None) => format!("{} or more", compact(value)),
+            (None, Some(_)) => compact(value),
+        }
+    }
+}
