@@ -12,7 +12,7 @@ use crate::schema::unit::Phase;
 
 use super::curves::curves_of_figures;
 use super::distribution::Samples;
-use super::goodput::judged;
+use super::goodput::{Goodput, judged};
 use super::percent_of;
 use super::summarize::{Finish, Summarizer, SummaryError, SummaryInput};
 
@@ -143,7 +143,14 @@ fn put_ttft(summary: &mut RunSummary, input: &SummaryInput, values: Samples) -> 
         summary.metrics.remove(figure::GOODPUT_RPS);
         summary.metrics.remove(figure::GOODPUT_PCT);
     }
-    summary.objectives = judged(&input.objectives, &summary.metrics);
+    let before = std::mem::take(&mut summary.objectives);
+    summary.objectives = judged(&input.objectives, &Goodput::new(&[]), &summary.metrics);
+    // How many requests were above is known of all other objectives still.
+    for (now, before) in summary.objectives.iter_mut().zip(before) {
+        if now.objective.metric != figure::TTFT {
+            (now.above, now.of) = (before.above, before.of);
+        }
+    }
     ecdf
 }
 

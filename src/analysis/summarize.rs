@@ -277,7 +277,7 @@ impl Summarizer {
             short: if self.input.ignore_eos { self.short } else { 0 },
             oddities: self.oddities,
         };
-        let objectives = judged(&self.input.objectives, &metrics);
+        let objectives = judged(&self.input.objectives, &self.goodput, &metrics);
         let ramp =
             if self.input.traffic.is_open() { 0 } else { u64::from(self.input.concurrency.unwrap_or(1)) };
         let mut summary = blank(self.input, whole, finish.partial);

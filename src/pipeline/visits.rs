@@ -34,7 +34,11 @@ pub fn visits(plan: &Plan, closed: &BTreeSet<RunKey>) -> Vec<Visit> {
         }
         for target in order {
             let Some(label) = plan.targets.get(target).map(|target| target.label.clone()) else { continue };
-            let runs: Vec<RunKey> = runs(plan, &label, round).filter(|key| !closed.contains(key)).collect();
+            let runs: Vec<RunKey> = match &plan.search {
+                // What is played next is known only when a run is over: the first stands for all.
+                Some(_) => vec![RunKey { round, ..RunKey::first(&label) }],
+                None => runs(plan, &label, round).filter(|key| !closed.contains(key)).collect(),
+            };
             if !runs.is_empty() {
                 visits.push(Visit { target, label, round, runs });
             }

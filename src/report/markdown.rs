@@ -7,6 +7,7 @@ use super::caveat;
 use super::chart::ChartSpec;
 use super::client;
 use super::fairness;
+use super::limit;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
 use super::sweep::load_name;
@@ -104,6 +105,10 @@ fn result(page: &mut Page, comparison: &Comparison) {
     if comparison.runs.is_empty() {
         page.paragraph("No backend gave a result.");
         return;
+    }
+    if let Some(head) = limit::head(comparison) {
+        page.paragraph(&format!("{}:", escaped(&head)));
+        page.list(comparison.limits.iter().map(|limit| escaped(&limit::line(limit))));
     }
     let views = View::all(comparison);
     for (point, view) in &views {
