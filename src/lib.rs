@@ -55,7 +55,8 @@
 //!
 //! `monitor`: what the server counts and what is sensed meanwhile.
 //!
-//! `analysis`: records → a summary → a comparison. Pure.
+//! `analysis`: records → a summary → a comparison. Pure. `analysis::fairness` is the levelling table: whether servers did the
+//! same work; `analysis::search` is the search for the highest load: runs so far → the next one.
 //!
 //! `report`: a comparison → bytes. Pure. `report::csv` is columns, each a name with its cell; `report::chart` makes
 //! specs and draws them; `report::html` is a page of its own, with its program and a chart library in it.

@@ -13,6 +13,7 @@ use super::fairness::answers::LENGTHS_PCT;
 use super::fairness::{fairness, reasons};
 use super::first_round;
 use super::groups::groups;
+use super::search::limits;
 use super::side::{sides, takes_part};
 use super::verdicts::{Judged, judge};
 
@@ -42,7 +43,7 @@ pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison 
         pairs: judged.pairs,
         rule: judged.rule,
         fairness: fairness(plan, &runs),
-        limits: Vec::new(),
+        limits: limits(plan, &runs),
         groups,
         failed: input.failed.to_vec(),
         skipped: plan.skipped.clone(),

@@ -5,6 +5,7 @@ use hdrhistogram::Histogram;
 use crate::schema::request_figures::milliseconds;
 use crate::schema::summary::Distribution;
 
+use super::ecdf::ecdf;
 use super::exact_sums::ExactSums;
 
 /// Values that a metric keeps exactly; with more of them a histogram takes over, so that memory is bounded.
@@ -93,7 +94,8 @@ impl Samples {
         }
     }
 
-    /// Puts the values in order: what is left to do at the end is less where a part of a run does it itself.
+    /// Puts the values in order, so that the sums too are the same whatever the order of the records: what is left
+    /// to do at the end is less where a part of a run does it itself.
     pub fn settle(&mut self) {
         match &mut self.store {
             Store::Exact(values) => sort(values),
@@ -125,10 +127,26 @@ impl Samples {
 
     /// The distribution; none without a value. Percentiles interpolate linearly between the order
     /// statistics around (count − 1)·q (numpy's default); the standard deviation is the sample's.
-    pub fn distribution(self) -> Option<Distribution> {
-        match self.store {
-            Store::Exact(values) => exact(values),
+    pub fn distribution(mut self) -> Option<Distribution> {
+        self.settle();
+        match &self.store {
+            Store::Exact(sorted) => exact(sorted),
             Store::Histogram(stand_in) => stand_in.distribution(),
+        }
+    }
+
+    /// The distribution, and its function in points; none without a value.
+    pub fn distribution_and_ecdf(mut self) -> Option<(Distribution, Vec<(f64, f64)>)> {
+        self.settle();
+        match &self.store {
+            Store::Exact(sorted) => {
+                let at = |rank: u64| {
+                    let value = sorted.get(rank as usize).copied().unwrap_or(0.0);
+                    (value, sorted.partition_point(|other| *other <= value) as u64)
+                };
+                Some((exact(sorted)?, ecdf(sorted.len() as u64, at)))
+            }
+            Store::Histogram(stand_in) => stand_in.distribution_and_ecdf(),
         }
     }
 }
@@ -185,9 +203,7 @@ fn sort_whole(values: &mut Vec<u32>) {
     }
 }
 
-fn exact(mut values: Vec<f64>) -> Option<Distribution> {
-    // Sorted first, so that the sums too are the same whatever the order of the records.
-    sort(&mut values);
+fn exact(values: &[f64]) -> Option<Distribution> {
     let (min, max) = (*values.first()?, *values.last()?);
     let count = values.len() as f64;
     // Rounding may put the mean of equal values beside them.
@@ -264,6 +280,19 @@ impl StandIn {
         if self.sums.count() == 0 {
             return None;
         }
+        let at = self.ranked();
+        let mean = (self.sums.mean() / PICOSECONDS_PER_MS).clamp(self.min, self.max);
+        let moments = Moments { count: self.sums.count(), mean, std: self.sums.std() / PICOSECONDS_PER_MS };
+        Some(shape(&moments, self.min, self.max, |rank| at(rank).0, HISTOGRAM_RELATIVE_ERROR))
+    }
+
+    /// The distribution, and its function in points; none without a value.
+    pub(super) fn distribution_and_ecdf(&self) -> Option<(Distribution, Vec<(f64, f64)>)> {
+        Some((self.distribution()?, ecdf(self.sums.count(), self.ranked())))
+    }
+
+    /// The value of a rank, 0 for the smallest, with the number of values at or below it.
+    fn ranked(&self) -> impl Fn(u64) -> (f64, u64) + '_ {
         // Values at or below each bucket, so that a rank finds its bucket by bisection.
         let mut up_to = 0;
         let buckets: Vec<(u64, f64)> = self
@@ -275,14 +304,11 @@ impl StandIn {
                 (up_to, middle as f64 / PICOSECONDS_PER_MS)
             })
             .collect();
-        let at = |rank: u64| {
+        move |rank| {
             let bucket = buckets.partition_point(|(up_to, _)| *up_to <= rank);
-            let value = buckets.get(bucket).map_or(self.max, |(_, value)| *value);
-            value.clamp(self.min, self.max)
-        };
-        let mean = (self.sums.mean() / PICOSECONDS_PER_MS).clamp(self.min, self.max);
-        let moments = Moments { count: self.sums.count(), mean, std: self.sums.std() / PICOSECONDS_PER_MS };
-        Some(shape(&moments, self.min, self.max, at, HISTOGRAM_RELATIVE_ERROR))
+            let (up_to, value) = buckets.get(bucket).copied().unwrap_or((self.sums.count(), self.max));
+            (value.clamp(self.min, self.max), up_to)
+        }
     }
 }
 

@@ -27,6 +27,9 @@ struct RequestLimit {
     is_pace: bool,
     /// Without a first token there is no such latency, and nobody was served.
     needs_token: bool,
+    /// Values above the limit, and all.
+    above: u64,
+    all: u64,
 }
 
 impl Goodput {
@@ -40,6 +43,8 @@ impl Goodput {
                 limit: objective.limit,
                 is_pace: metric.is_pace(),
                 needs_token: !metric.is_pace() && metric.name != figure::CHUNK_GAP,
+                above: 0,
+                all: 0,
             })
         };
         let limits = of_request.filter_map(limit).collect();
@@ -48,13 +53,27 @@ impl Goodput {
 
     /// Adds a completed request.
     pub(super) fn add(&mut self, request: &Figured<'_>) {
-        let Some(limits) = &self.limits else { return };
-        self.good += u64::from(limits.iter().all(|limit| limit.is_met_by(request)));
+        let Some(limits) = &mut self.limits else { return };
+        let mut met = true;
+        for limit in limits {
+            met &= limit.add(request);
+        }
+        self.good += u64::from(met);
     }
 
     /// Adds the requests of another with the same objectives.
     pub(super) fn merge(&mut self, other: &Goodput) {
         self.good += other.good;
+        let more = other.limits.iter().flatten();
+        for (limit, more) in self.limits.iter_mut().flatten().zip(more) {
+            limit.above += more.above;
+            limit.all += more.all;
+        }
+    }
+
+    /// Values above the limit and all values, of each objective of requests in their order.
+    fn counts(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.limits.iter().flatten().map(|limit| (limit.above, limit.all))
     }
 
     /// Requests that met every objective; none where there is no objective, or one of a pace that is not known.
@@ -65,7 +84,8 @@ impl Goodput {
 }
 
 impl RequestLimit {
-    fn is_met_by(&self, request: &Figured<'_>) -> bool {
+    /// Counts the values of a request; whether it met the objective.
+    fn add(&mut self, request: &Figured<'_>) -> bool {
         match self.own_value(request) {
             Some(value) => value <= self.limit,
             // An answer of one token has no pace that anybody could find too slow.
@@ -74,13 +94,24 @@ impl RequestLimit {
     }
 
     /// The request's value; of several the same statistic of them that the run must hold.
-    fn own_value(&self, request: &Figured<'_>) -> Option<f64> {
+    fn own_value(&mut self, request: &Figured<'_>) -> Option<f64> {
+        let limit = self.limit;
+        let mut count = |value: f64, times: u64| {
+            self.all += times;
+            self.above += if value > limit { times } else { 0 };
+        };
         match self.of {
-            Of::EachRequest(of) | Of::MeanOfRequests(of) => of(request),
+            Of::EachRequest(of) | Of::MeanOfRequests(of) => {
+                let value = of(request)?;
+                count(value, 1);
+                Some(value)
+            }
             Of::EachEvent(of) => {
                 let mut values = Samples::default();
                 of(request.record, &mut |gap_us, shared| {
-                    values.add_times(milliseconds(gap_us) / f64::from(shared), u64::from(shared));
+                    let (value, times) = (milliseconds(gap_us) / f64::from(shared), u64::from(shared));
+                    values.add_times(value, times);
+                    count(value, times);
                 });
                 let own = values.distribution()?;
                 // Too few for p99.9: the largest is no lower.
@@ -92,11 +123,19 @@ impl RequestLimit {
 }
 
 /// What came of the objectives in a run with these metrics.
-pub(super) fn judged(objectives: &[Objective], metrics: &BTreeMap<String, MetricValue>) -> Vec<Judged> {
-    let judge = |objective: &Objective| {
+pub(super) fn judged(
+    objectives: &[Objective],
+    goodput: &Goodput,
+    metrics: &BTreeMap<String, MetricValue>,
+) -> Vec<Judged> {
+    let mut counts = goodput.counts();
+    let mut judge = |objective: &Objective| {
         let value = metrics.get(&objective.metric).and_then(|value| objective.statistic.of(value));
         let met = value.is_some_and(|value| value <= objective.limit);
-        Judged { objective: objective.clone(), value, met }
+        let known = figure::metric(&objective.metric).is_some() && !objective.is_of_run();
+        let counted = if known { counts.next() } else { None };
+        let (above, of) = counted.filter(|_| value.is_some()).unzip();
+        Judged { objective: objective.clone(), value, met, above, of }
     };
-    objectives.iter().map(judge).collect()
+    objectives.iter().map(&mut judge).collect()
 }

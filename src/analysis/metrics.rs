@@ -2,13 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use crate::schema::figure::{METRICS, Metric, Of, RunTotals};
+use crate::schema::figure::{self, METRICS, Metric, Of, RunTotals};
 use crate::schema::record::RequestRecord;
 use crate::schema::request_figures::Figured;
 use crate::schema::summary::MetricValue;
 
 use super::distribution::Samples;
 use super::steps::Steps;
+
+/// Metrics whose distribution is drawn.
+const DRAWN: [&str; 3] = [figure::TTFT, figure::ITL, figure::E2E];
+
+/// What came of the metrics.
+#[derive(Debug, Default)]
+pub(super) struct Finished {
+    /// Values by name.
+    pub(super) values: BTreeMap<String, MetricValue>,
+    /// Distribution functions by name: (value, % at or below it).
+    pub(super) ecdf: BTreeMap<String, Vec<(f64, f64)>>,
+}
 
 /// What each metric has gathered so far, in the order of the table.
 #[derive(Debug)]
@@ -62,13 +74,15 @@ impl Gathered {
         }
     }
 
-    fn value(self, run: &RunTotals) -> Option<MetricValue> {
-        match self {
-            Gathered::Each(_, samples) => samples.distribution().map(MetricValue::Distribution),
-            Gathered::Several(_, steps) => steps.distribution().map(MetricValue::Distribution),
-            Gathered::Mean(_, samples) => samples.mean().map(MetricValue::Scalar),
-            Gathered::Run(of) => of(run).map(MetricValue::Scalar),
-        }
+    fn value(self, run: &RunTotals) -> Option<(MetricValue, Vec<(f64, f64)>)> {
+        let scalar = |value: Option<f64>| value.map(|value| (MetricValue::Scalar(value), Vec::new()));
+        let (distribution, ecdf) = match self {
+            Gathered::Each(_, samples) => samples.distribution_and_ecdf()?,
+            Gathered::Several(_, steps) => steps.distribution_and_ecdf()?,
+            Gathered::Mean(_, samples) => return scalar(samples.mean()),
+            Gathered::Run(of) => return scalar(of(run)),
+        };
+        Some((MetricValue::Distribution(distribution), ecdf))
     }
 }
 
@@ -94,13 +108,20 @@ impl Metrics {
         self.0.iter_mut().for_each(|(_, gathered)| gathered.settle());
     }
 
-    /// The metrics that have a value, by name. Where it is not known that the tokens of a pace came in its time,
-    /// all paces are withheld.
-    pub(super) fn finish(self, run: &RunTotals, pace_is_known: bool) -> BTreeMap<String, MetricValue> {
-        self.0
-            .into_iter()
-            .filter(|(metric, _)| pace_is_known || !metric.is_pace())
-            .filter_map(|(metric, gathered)| Some((metric.name.to_owned(), gathered.value(run)?)))
-            .collect()
+    /// The metrics that have a value, by name, and the distribution functions of those that are drawn. Where it is
+    /// not known that the tokens of a pace came in its time, all paces are withheld.
+    pub(super) fn finish(self, run: &RunTotals, pace_is_known: bool) -> Finished {
+        let mut finished = Finished::default();
+        for (metric, gathered) in self.0 {
+            if metric.is_pace() && !pace_is_known {
+                continue;
+            }
+            let Some((value, ecdf)) = gathered.value(run) else { continue };
+            finished.values.insert(metric.name.to_owned(), value);
+            if DRAWN.contains(&metric.name) {
+                finished.ecdf.insert(metric.name.to_owned(), ecdf);
+            }
+        }
+        finished
     }
 }

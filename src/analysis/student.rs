@@ -63,7 +63,7 @@ pub fn shift_for_power(wanted: f64, df: f64, critical: f64) -> f64 {
     while power(high, df, critical) < wanted && high < 1e12 {
         high *= 2.0;
     }
-    for _ in 0..40 {
+    for _ in 0..26 {
         let middle = (low + high) / 2.0;
         if power(middle, df, critical) < wanted { low = middle } else { high = middle }
     }

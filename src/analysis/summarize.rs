@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::schema::caveat::Caveat;
+use crate::schema::curves::RunCurves;
 use crate::schema::fairness::ProbeReply;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
@@ -21,8 +22,9 @@ use crate::schema::unit::Phase;
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
 use super::course::Course;
+use super::curves::Curves;
 use super::goodput::{Goodput, judged};
-use super::metrics::Metrics;
+use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
 use super::pace::Paces;
@@ -160,6 +162,7 @@ pub struct Summarizer {
     oddities: Oddities,
     course: Course,
     late_acks: LateAcks,
+    curves: Curves,
     goodput: Goodput,
 }
 
@@ -186,6 +189,7 @@ impl Summarizer {
             oddities: Oddities::default(),
             course: Course::default(),
             late_acks,
+            curves: Curves::default(),
         }
     }
 
@@ -215,12 +219,14 @@ impl Summarizer {
         self.client.add(record);
         self.served_alone.add(record);
         self.oddities.add(record);
+        self.curves.add(record);
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
             let request = Figured::of(record);
             self.metrics.add(&request);
             self.tokens.add(record, &request.counts);
             self.paces.add(&request);
+            self.curves.add_completed(record, &request.counts);
             self.course.add(record);
             self.goodput.add(&request);
         }
@@ -247,6 +253,7 @@ impl Summarizer {
         self.oddities.merge(other.oddities);
         self.late_acks.merge(other.late_acks);
         self.course.merge(other.course);
+        self.curves.merge(other.curves);
         self.goodput.merge(&other.goodput);
     }
 
@@ -272,6 +279,14 @@ impl Summarizer {
     /// # Errors
     /// The records are not as many as the load engine issued.
     pub fn finish(self, finish: Finish) -> Result<RunSummary, SummaryError> {
+        self.finish_with_curves(finish).map(|(summary, _)| summary)
+    }
+
+    /// The summary, and the run's curves.
+    ///
+    /// # Errors
+    /// As [`Summarizer::finish`]'s.
+    pub fn finish_with_curves(self, finish: Finish) -> Result<(RunSummary, RunCurves), SummaryError> {
         let recorded = self.requests.issued;
         if let Some(issued) = finish.issued
             && issued != recorded
@@ -289,7 +304,8 @@ impl Summarizer {
             good: self.goodput.good(withheld.is_none()),
             price_per_hour: self.input.price_per_hour,
         };
-        let metrics = self.metrics.finish(&totals, withheld.is_none());
+        let Finished { values: metrics, ecdf } = self.metrics.finish(&totals, withheld.is_none());
+        let curves = self.curves.finish(whole, self.window.arrivals(), ecdf);
         let median = |name: &str| match metrics.get(name) {
             Some(MetricValue::Distribution(distribution)) => Some(distribution),
             Some(MetricValue::Scalar(_)) | None => None,
@@ -309,7 +325,7 @@ impl Summarizer {
             short: if self.input.ignore_eos { self.short } else { 0 },
             oddities: self.oddities,
         };
-        let objectives = judged(&self.input.objectives, &metrics);
+        let objectives = judged(&self.input.objectives, &self.goodput, &metrics);
         let ramp =
             if self.input.traffic.is_open() { 0 } else { u64::from(self.input.concurrency.unwrap_or(1)) };
         let mut summary = blank(self.input, whole, finish.partial);
@@ -333,7 +349,7 @@ impl Summarizer {
         summary.nagle = self.late_acks.tell();
         summary.caveats = run_caveats(&summary, facts);
         summary.caveats.extend(told.drifts);
-        Ok(summary)
+        Ok((summary, curves))
     }
 }
 

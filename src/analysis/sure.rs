@@ -1,37 +1,11 @@
 //! Whether the rounds so far are enough: each pair decided, or shown to be within a few percent.
 
-use crate::schema::figure;
 use crate::schema::plan::Plan;
 use crate::schema::summary::RunSummary;
-use crate::schema::verdict::{Pair, ROUNDS_FOR_A_VERDICT, Ratio, SURE_FIGURES, Verdict};
+use crate::schema::verdict::ROUNDS_FOR_A_VERDICT;
 
 use super::compare::{ComparisonInput, judged};
-
-/// How far one figure of a pair is.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Standing {
-    /// Who is held against the baseline.
-    pub label: String,
-    /// The baseline.
-    pub baseline: String,
-    /// Which load of the plan, from 1.
-    pub point: u32,
-    /// The figure's column.
-    pub column: String,
-    /// What is known.
-    pub state: State,
-}
-
-/// What is known of one figure of a pair.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum State {
-    /// A difference is shown.
-    Decided(Verdict),
-    /// The interval lies within the limit.
-    Within,
-    /// Neither: the interval reaches so many % from 1.
-    Open(f64),
-}
+use super::standing::{Standing, is_open, standings};
 
 /// The state of the rounds that every target closed, and how many they are.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,46 +29,4 @@ pub fn sureness(plan: &Plan, runs: &[RunSummary], rounds: u32) -> Option<Surenes
     let pairs = judged(ComparisonInput { plan, failed: &[] }, &so_far).pairs;
     let standings = standings(&pairs, within_pct);
     Some(Sureness { rounds, sure: !is_open(&standings), standings })
-}
-
-/// None of the figures that are waited for is open.
-pub(super) fn all_sure(pairs: &[Pair], within_pct: f64) -> bool {
-    !is_open(&standings(pairs, within_pct))
-}
-
-fn is_open(standings: &[Standing]) -> bool {
-    standings.iter().any(|standing| matches!(standing.state, State::Open(_)))
-}
-
-/// Figures that one side does not have, and pairs that are not comparable, are not waited for.
-fn standings(pairs: &[Pair], within_pct: f64) -> Vec<Standing> {
-    let columns: Vec<String> = SURE_FIGURES
-        .iter()
-        .filter_map(|(name, statistic)| Some(figure::metric(name)?.column(*statistic)))
-        .collect();
-    let of_pair = |pair: &Pair| {
-        let ratio = |column: &String| Some((column.clone(), *pair.ratios.get(column)?));
-        columns
-            .iter()
-            .filter_map(ratio)
-            .map(|(column, ratio)| Standing {
-                label: pair.label.clone(),
-                baseline: pair.baseline.clone(),
-                point: pair.point,
-                column,
-                state: state(&ratio, within_pct),
-            })
-            .collect::<Vec<Standing>>()
-    };
-    pairs.iter().flat_map(of_pair).collect()
-}
-
-fn state(ratio: &Ratio, within_pct: f64) -> State {
-    let limit = 1.0 + within_pct / 100.0;
-    match (ratio.verdict, ratio.low, ratio.high) {
-        (Some(verdict @ (Verdict::Faster | Verdict::Slower)), _, _) => State::Decided(verdict),
-        (_, Some(low), Some(high)) if low >= 1.0 / limit && high <= limit => State::Within,
-        (_, Some(low), Some(high)) => State::Open(((1.0 / low).max(high) - 1.0) * 100.0),
-        (_, _, _) => State::Open(f64::INFINITY),
-    }
 }

@@ -1,5 +1,7 @@
 //! Events over the run in narrow bins: bounded memory, and window edges that are known only at the end.
 
+use super::curve_points::Binned;
+
 /// Narrowest bins; they grow tenfold, so that every width divides a second (up to one of them).
 const NARROWEST_US: u64 = 1_000;
 const MOST_BINS: u64 = 4_000_000;
@@ -70,6 +72,11 @@ impl Timeline {
             .chunks(10)
             .map(|ten| ten.iter().fold(0, |sum: u32, count| sum.saturating_add(*count)))
             .collect();
+    }
+
+    /// All of it, from µs 0 on.
+    pub(super) fn binned(&self) -> Binned<'_, u32> {
+        Binned { width_us: self.width_us, amounts: &self.bins }
     }
 
     /// The events between two moments, whose edges are moved inwards to whole bins: count and

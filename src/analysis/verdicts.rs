@@ -67,7 +67,7 @@ pub(super) fn judge(plan: &Plan, sides: &[Side<'_>], barred: Barred<'_>) -> Judg
     judged.pairs = pairs(baseline, sides, &judged, &rule, barred);
     if let (Some(within_pct), Some(verdicts)) = (plan.until_sure_pct, &mut judged.rule) {
         let rounds = judged.tests.iter().map(|test| test.spread.rounds).max().unwrap_or(0);
-        let sure = super::sure::all_sure(&judged.pairs, within_pct);
+        let sure = super::standing::all_sure(&judged.pairs, within_pct);
         verdicts.until_sure = Some(UntilSure { within_pct, rounds, rounds_max: plan.rounds, sure });
     }
     judged

@@ -4,6 +4,7 @@ use crate::schema::files::EngineFigures;
 use crate::schema::record::{Outcome, RequestRecord};
 use crate::schema::summary::{Distribution, SteadyState};
 
+use super::curve_points::Binned;
 use super::timeline::Timeline;
 
 /// A steady state shorter than this says too little, µs.
@@ -106,6 +107,11 @@ impl Window {
         let from_us = planned.or(self.first_sent_us).or(self.first_ready_us)?;
         let to_us = self.last_end_us.or(self.last_cut_us)?.max(from_us);
         Some(Whole { from_us, to_us })
+    }
+
+    /// Output tokens as they arrived, over the whole run.
+    pub(super) fn arrivals(&self) -> Binned<'_, u32> {
+        self.arrivals.binned()
     }
 
     /// Output tokens by second of the whole run.

@@ -6,6 +6,7 @@ mod goals;
 mod output;
 mod report;
 mod schema;
+mod search;
 mod servers;
 mod simulate;
 mod traffic;
@@ -22,6 +23,7 @@ pub use goals::GoalArgs;
 pub use output::OutputArgs;
 pub use report::{ReportArgs, TtftArg, WindowArg};
 pub use schema::{SchemaArgs, SchemaOf};
+pub use search::SearchArgs;
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
@@ -101,6 +103,8 @@ Examples:
   harness sweep --backend vllm,sglang --rates 1,2,4,8,inf --rounds 3
   harness sweep --url http://127.0.0.1:8000 --rates 1,2,4 --duration 30s
   harness sweep --backend all --simulate --concurrency 1,4,16
+The highest rate of each that keeps its promises, with its interval:
+  harness sweep --backend all --find-max-rate --slo ttft_p90=500ms,tpot_p90=50ms
 
 Each backend is launched once a round, and all loads are played on that launch.")]
     Sweep(SweepArgs),
@@ -254,6 +258,9 @@ pub struct SweepArgs {
     /// How often.
     #[command(flatten)]
     pub runs: RunsArgs,
+    /// The highest load.
+    #[command(flatten)]
+    pub search: SearchArgs,
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -263,7 +270,7 @@ pub struct SweepArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Runs")]
 pub struct RunsArgs {
-    /// Launch and measure every backend N times, in alternating order: A B C, then C B A. A server that
+    /// Launch and measure every backend N times, in alternating order: A B C, C B A, C B A, A B C. A server that
     /// already runs is only measured again
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: u32,

@@ -8,6 +8,7 @@ use crate::backend::resolve::url_target;
 use crate::cli::BenchArgs;
 use crate::load;
 use crate::progress::Progress;
+use crate::schema::objective::Search;
 use crate::schema::plan::HttpSettings;
 use crate::schema::refusal::{OrRefuse, refuse};
 use crate::secrets;
@@ -28,11 +29,11 @@ const COURTESY: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
-    measure(args, title::BENCH)
+    measure(args, title::BENCH, None)
 }
 
 /// Measures a server that already runs.
-pub fn measure(args: BenchArgs, title: &str) -> anyhow::Result<ExitCode> {
+pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::Result<ExitCode> {
     crate::commands::block_on(async {
         let Some(url) = &args.url else {
             return refuse(
@@ -63,6 +64,7 @@ pub fn measure(args: BenchArgs, title: &str) -> anyhow::Result<ExitCode> {
             launching: None,
             probe: args.probe,
             simulated: false,
+            search,
         };
         play::play(targets, &args.load, &args.runs, &args.output, dataset, environment).await
     })

@@ -11,6 +11,7 @@ use crate::backend::resolve::{NotInstalled, ResolveInput, named_program, resolve
 use crate::cli::{CompareArgs, LauncherArg};
 use crate::progress::Progress;
 use crate::schema::environment::Environment;
+use crate::schema::objective::Search;
 use crate::schema::plan::{Launching, SharedSettings, Skipped};
 use crate::schema::refusal::{Refusal, refuse};
 use crate::schema::target::Target;
@@ -28,7 +29,7 @@ pub fn compare(args: CompareArgs) -> anyhow::Result<ExitCode> {
     if args.backend.is_empty() && args.resume.is_none() {
         return refuse("compare needs backends", "harness compare --backend all");
     }
-    launch(args, title::COMPARE)
+    launch(args, title::COMPARE, None)
 }
 
 /// `harness run`
@@ -40,11 +41,11 @@ pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
             "harness run --backend vllm; several go into harness compare",
         );
     }
-    launch(args, title::RUN)
+    launch(args, title::RUN, None)
 }
 
 /// Launches what the arguments name, or what an earlier try left.
-pub fn launch(args: CompareArgs, title: &str) -> anyhow::Result<ExitCode> {
+pub fn launch(args: CompareArgs, title: &str, search: Option<Search>) -> anyhow::Result<ExitCode> {
     block_on(async {
         if let Some(folder) = &args.resume {
             return resume::resume(folder, &args).await;
@@ -64,6 +65,7 @@ pub fn launch(args: CompareArgs, title: &str) -> anyhow::Result<ExitCode> {
             }),
             probe: false,
             simulated: args.launch.simulate,
+            search,
         };
         play::play(targets, &args.load, &args.runs, &args.output, dataset, environment).await
     })

@@ -21,6 +21,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
 use crate::schema::fairness::{FairnessMode, Finding};
+use crate::schema::objective::{Limit, Search};
 use crate::schema::plan::{DatasetSource, HttpSettings, Launching, Output, Plan, Skipped};
 use crate::schema::refusal::refuse;
 use crate::schema::summary::{RequestCounts, RunSummary};
@@ -29,7 +30,7 @@ use crate::schema::text::write_json_indented;
 use crate::schema::unit::{Body, Prompt};
 use crate::server_api;
 
-use crate::commands::resolve::{body, objectives, traffic};
+use crate::commands::resolve::{body, objectives, search, traffic};
 use crate::commands::show::{self, Show};
 use crate::commands::{calibrated, interrupt, title};
 
@@ -54,6 +55,8 @@ pub struct Targets {
     pub probe: bool,
     /// `--simulate`
     pub simulated: bool,
+    /// A search for the highest load.
+    pub search: Option<Search>,
 }
 
 /// The dataset of a command, read before anything is launched.
@@ -113,7 +116,10 @@ pub async fn play(
     body::change_bodies(&mut targets.targets, load_args)?;
     dataset.check_texts(targets.http.protocol)?;
     let sweeps = targets.title == title::SWEEP;
-    let loads = traffic::loads(load_args, sweeps, dataset.prompts.len())?;
+    let loads = match &targets.search {
+        Some(search) => vec![search::first_load(search, load_args, dataset.prompts.len())?],
+        None => traffic::loads(load_args, sweeps, dataset.prompts.len())?,
+    };
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
     let labels: Vec<String> = targets.targets.iter().map(|target| target.label.clone()).collect();
     let mut plan = Plan {
@@ -137,6 +143,7 @@ pub async fn play(
         },
         simulated: targets.simulated,
         command: output.command.clone(),
+        search: targets.search,
         title: targets.title,
         until_sure_pct: until_sure(runs, &targets.targets)?,
         rounds: if runs.until_sure.is_some() { runs.rounds_max } else { runs.rounds },
@@ -317,6 +324,11 @@ pub fn end_leftovers(progress: &Progress) -> anyhow::Result<()> {
 /// A line for each run of a single load that missed an objective. Where several loads are played, some are meant to
 /// be beyond what a server can carry.
 fn missed(comparison: &Comparison) -> Vec<String> {
+    if !comparison.limits.is_empty() {
+        let none = |limit: &&Limit| limit.value.is_none() && limit.unfinished.is_none();
+        let line = |limit: &Limit| format!("{}: no load was found that meets the objectives", limit.label);
+        return comparison.limits.iter().filter(none).map(line).collect();
+    }
     if comparison.loads.len() > 1 {
         return Vec::new();
     }
@@ -336,7 +348,9 @@ fn exit_code(outcome: &Outcome, strict: bool, fairness: FairnessMode) -> u8 {
     let comparison = &outcome.comparison;
     let failed = outcome.unsaved
         || !comparison.failed.is_empty()
-        || comparison.runs.iter().any(|run| run.requests.failed > 0 || run.partial.is_some())
+        || comparison.runs.iter().any(|run| run.partial.is_some())
+        // A search goes beyond what a server can carry.
+        || (comparison.limits.is_empty() && comparison.runs.iter().any(|run| run.requests.failed > 0))
         || !missed(comparison).is_empty()
         // Nothing measured is no success, whatever became of it instead.
         || comparison.runs.iter().any(|run| run.requests.completed == 0);

@@ -5,14 +5,21 @@ use std::process::ExitCode;
 use crate::cli::{BenchArgs, CompareArgs, SweepArgs};
 use crate::schema::refusal::refuse;
 
+use crate::commands::resolve::search;
 use crate::commands::title;
 use crate::commands::{bench, compare};
 
 /// Runs the command: over backends that are launched, or over one server that already runs.
 pub fn sweep(args: SweepArgs) -> anyhow::Result<ExitCode> {
     match (&args.url, args.backend.is_empty() && args.resume.is_none()) {
-        (Some(_), _) => bench::measure(bench_args(args)?, title::SWEEP),
-        (None, false) => compare::launch(compare_args(args), title::SWEEP),
+        (Some(_), _) => {
+            let search = search::asked(&args)?;
+            bench::measure(bench_args(args)?, title::SWEEP, search)
+        }
+        (None, false) => {
+            let search = search::asked(&args)?;
+            compare::launch(compare_args(args), title::SWEEP, search)
+        }
         (None, true) => refuse(
             "sweep needs backends or a server",
             "harness sweep --backend all --concurrency 1,2,4,8, or --url http://…",

@@ -57,7 +57,8 @@ async fn pair(
     standing: &mut Standing,
     load: CalibrationLoad,
 ) -> anyhow::Result<Option<Exactness>> {
-    let measured = measure::measure(stage, target, standing, &RunKey::first(&target.label)).await;
+    let key = RunKey::first(&target.label);
+    let measured = measure::measure(stage, target, standing, &key, &stage.session.plan.loads).await;
     let measured = measured.map_err(|failure| of_failure(&failure))?;
     match measured.cut {
         Some(CutShort::Interrupted) => return Ok(None),

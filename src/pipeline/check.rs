@@ -5,7 +5,9 @@ use std::path::Path;
 use crate::analysis::{Matched, MaxRegression, left_out, regressions};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::check::{CheckFile, CheckOutcome, CheckVerdict, CheckedResult, Difference};
+use crate::schema::figure::Statistic;
 use crate::schema::refusal::refuse;
+use crate::schema::summary::MetricValue;
 
 use super::facts::{differences, may_differ};
 use super::side::{Cell, Side};
@@ -70,7 +72,7 @@ fn different(differences: &[Difference]) -> String {
 }
 
 fn finish(asked: &Asked<'_>, baseline: &Side, now: &Side, matching: Matching<'_>) -> CheckFile {
-    let mut rows = regressions(&matching.matched, asked.limits);
+    let rows = regressions(&matching.matched, asked.limits);
     let Matching { matched, differences, changes, mut not_checked, mut notes } = matching;
     for matched in &matched {
         for (side, runs) in [("baseline", &matched.baseline), ("result", &matched.now)] {
@@ -81,7 +83,8 @@ fn finish(asked: &Asked<'_>, baseline: &Side, now: &Side, matching: Matching<'_>
             }));
         }
     }
-    for row in rows.iter_mut().filter(|row| row.verdict == CheckVerdict::NoValue) {
+    notes.extend(few_requests(&matched, asked.limits));
+    for row in rows.iter().filter(|row| row.verdict == CheckVerdict::NoValue) {
         let side = if row.baseline.is_none() { "the baseline" } else { "the result" };
         not_checked.push(format!("{} of {}, {}: {side} has no value", row.figure, row.label, row.load));
     }
@@ -107,6 +110,25 @@ fn finish(asked: &Asked<'_>, baseline: &Side, now: &Side, matching: Matching<'_>
         notes,
         outcome,
     }
+}
+
+/// A p99 of so few requests is little more than the slowest of them.
+const VALUES_FOR_P99: u64 = 100;
+
+/// Says where a p99 is asked for and a run has too few requests for one.
+fn few_requests(matched: &[Matched<'_>], limits: &[MaxRegression]) -> Option<String> {
+    let metrics = limits.iter().filter(|limit| limit.figure.statistic == Statistic::P99);
+    let runs = || matched.iter().flat_map(|matched| matched.baseline.iter().chain(&matched.now));
+    let counts = metrics.flat_map(|limit| {
+        runs().filter_map(|played| match played.run.metrics.get(limit.figure.metric.name) {
+            Some(MetricValue::Distribution(values)) => Some(values.count),
+            Some(MetricValue::Scalar(_)) | None => None,
+        })
+    });
+    let least = counts.min().filter(|least| *least < VALUES_FOR_P99)?;
+    Some(format!(
+        "a run has {least} values, of which a p99 is little more than the largest (--requests {VALUES_FOR_P99})"
+    ))
 }
 
 /// Which labels are held against which: those that were named, the only one of each side, or those of one name.

@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 
 use crate::schema::comparison::FailedTarget;
+use crate::schema::plan::{LoadPoint, Plan};
 
 use super::derive::{self, Derived};
 use super::event::{Event, Listener};
@@ -17,6 +18,14 @@ pub struct Closed<'a> {
     pub failed: Vec<FailedTarget>,
     /// Their rows in the file of all runs.
     pub rows: Rows<'a>,
+    /// The loads of the plan, with those that a search has appended.
+    pub loads: Vec<LoadPoint>,
+}
+
+/// A plan with all loads that a search appended to it: that of the run which was played last.
+pub fn grown<'a>(plan: &'a Plan, runs: &'a [Derived]) -> &'a Plan {
+    let plans = runs.iter().map(|run| &run.file.plan).filter(|_| plan.search.is_some());
+    plans.chain([plan]).max_by_key(|plan| plan.loads.len()).unwrap_or(plan)
 }
 
 impl<'a> Closed<'a> {
@@ -26,13 +35,18 @@ impl<'a> Closed<'a> {
         listen: Listener<'a>,
         shutdown: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
-        let mut closed =
-            Closed { runs: Vec::new(), failed: Vec::new(), rows: Rows::new(listen, Some(shutdown)) };
+        let mut closed = Closed {
+            runs: Vec::new(),
+            failed: Vec::new(),
+            rows: Rows::new(listen, Some(shutdown)),
+            loads: Vec::new(),
+        };
         for files in &session.closed.files {
             let run = derive::of_disk(files)?;
             closed.rows.put_run(&run);
             closed.runs.push(run);
         }
+        closed.loads.clone_from(&grown(&session.plan, &closed.runs).loads);
         Ok(closed)
     }
 

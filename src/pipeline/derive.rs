@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput, plan_caveats, series};
+use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats, series};
 use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
@@ -20,8 +20,6 @@ pub struct Derived {
     pub files: RunFiles,
     /// Its JSON file, whole.
     pub file: RunFile,
-    /// TTFT of each completed request, ms.
-    pub ttft_ms: Vec<f64>,
 }
 
 impl Derived {
@@ -51,14 +49,18 @@ pub fn of_disk(files: &RunFiles) -> anyhow::Result<Derived> {
     if records_path(files).exists() { derive(files) } else { of_json(files) }
 }
 
-/// A run as its JSON holds it. Its TTFTs are those of its `_requests.csv`, where that is there too.
+/// A run as its JSON holds it. Where that is of before curves were kept, they are those of its figures, and of the
+/// TTFTs in its `_requests.csv`, where that is there too.
 ///
 /// # Errors
 /// The JSON cannot be read.
 pub fn of_json(files: &RunFiles) -> anyhow::Result<Derived> {
-    let file = results::read_run(&files.json())?;
-    let ttft_ms = results::read_ttft_ms(&files.requests_csv()).unwrap_or_default();
-    Ok(Derived { files: files.clone(), file, ttft_ms })
+    let mut file = results::read_run(&files.json())?;
+    if file.curves.is_empty() {
+        let ttft_ms = results::read_ttft_ms(&files.requests_csv()).unwrap_or_default();
+        file.curves = curves_of_figures(&file.summary, ttft_ms);
+    }
+    Ok(Derived { files: files.clone(), file })
 }
 
 /// A run from what can be read of its records, and what could not be. Where its JSON is there, that tells more than
@@ -87,7 +89,6 @@ struct Read {
     csv: RequestsFile,
     /// Where they lie.
     records: PathBuf,
-    ttft_ms: Vec<f64>,
 }
 
 /// Reads records to their end, or to the first that cannot be read.
@@ -96,23 +97,21 @@ fn read(files: &RunFiles, path: &Path) -> anyhow::Result<(Read, Option<anyhow::E
     let summarizer = Summarizer::new(SummaryInput::from_header(&header)?);
     // Whether the paces of a run are known is told by all of its records, and nearly always by the first.
     let pace_is_known = !by_its_first_records(path, summarizer.part()).withholds_pace();
-    let (records, mut ttft_ms) = (path.to_owned(), Vec::new());
     let mut csv = RequestsFile::create(files, pace_is_known)?;
     let lines = csv.lines;
     let start = || Share { summarizer: summarizer.part(), lines };
-    let folded = results::fold(path, start, |part| csv.add(part, &mut ttft_ms))?;
+    let folded = results::fold(path, start, |lines| csv.add(&lines))?;
     let (folded, damage) = match folded {
         Some(folded) => (folded, None),
         None => {
             csv = RequestsFile::create(files, pace_is_known)?;
-            ttft_ms.clear();
             let all = start();
-            results::fold_in_order(path, all, |part| csv.add(part, &mut ttft_ms))?
+            results::fold_in_order(path, all, |lines| csv.add(&lines))?
         }
     };
     let mut whole = summarizer;
     folded.folds.into_iter().for_each(|share| whole.merge(share.summarizer));
-    Ok((Read { header, summarizer: whole, footer: folded.footer, csv, records, ttft_ms }, damage))
+    Ok((Read { header, summarizer: whole, footer: folded.footer, csv, records: path.to_owned() }, damage))
 }
 
 /// Records that a run is judged by before it is read.
@@ -131,20 +130,13 @@ struct Share {
     lines: RequestLines,
 }
 
-/// A part of a run's requests, in their order: their lines and their TTFTs.
-#[derive(Default)]
-struct Part {
-    lines: Vec<u8>,
-    ttft_ms: Vec<f64>,
-}
-
 impl results::Fold for Share {
-    type Part = Part;
+    /// The lines of some requests, in their order.
+    type Part = Vec<u8>;
 
-    fn add(&mut self, record: &RequestRecord, part: &mut Part) {
+    fn add(&mut self, record: &RequestRecord, lines: &mut Vec<u8>) {
         self.summarizer.add(record);
-        self.lines.add(record, &mut part.lines);
-        part.ttft_ms.extend(record.ttft_ms().filter(|_| record.counts_for_latency()));
+        self.lines.add(record, lines);
     }
 
     fn settle(&mut self) {
@@ -156,10 +148,11 @@ impl results::Fold for Share {
 struct Rewritten(RequestLines);
 
 impl results::Fold for Rewritten {
-    type Part = Part;
+    /// The lines of some requests, in their order.
+    type Part = Vec<u8>;
 
-    fn add(&mut self, record: &RequestRecord, part: &mut Part) {
-        self.0.add(record, &mut part.lines);
+    fn add(&mut self, record: &RequestRecord, lines: &mut Vec<u8>) {
+        self.0.add(record, lines);
     }
 }
 
@@ -167,7 +160,7 @@ impl Read {
     /// Writes `_requests.csv` and `.json`.
     fn save(mut self, files: &RunFiles) -> anyhow::Result<Derived> {
         let (header, footer) = (self.header, self.footer);
-        let mut summary = self.summarizer.finish(Finish {
+        let (mut summary, curves) = self.summarizer.finish_with_curves(Finish {
             issued: footer.engine.issued,
             engine: footer.engine,
             partial: footer.partial,
@@ -178,10 +171,10 @@ impl Read {
             self.csv = RequestsFile::create(files, !self.csv.pace_is_known)?;
             let lines = self.csv.lines;
             let start = || Rewritten(lines);
-            if results::fold(&self.records, start, |part| self.csv.add(part, &mut Vec::new()))?.is_none() {
+            if results::fold(&self.records, start, |lines| self.csv.add(&lines))?.is_none() {
                 self.csv = RequestsFile::create(files, self.csv.pace_is_known)?;
                 // A damage was met before, and what stands behind it is not counted.
-                results::fold_in_order(&self.records, start(), |part| self.csv.add(part, &mut Vec::new()))?;
+                results::fold_in_order(&self.records, start(), |lines| self.csv.add(&lines))?;
             }
         }
         self.csv.commit()?;
@@ -195,9 +188,10 @@ impl Read {
             summary,
             launched: header.launched,
             server: sensed(files, Source::Server),
+            curves,
         };
         results::write_json(&files.json(), &file)?;
-        Ok(Derived { files: files.clone(), file, ttft_ms: self.ttft_ms })
+        Ok(Derived { files: files.clone(), file })
     }
 }
 
@@ -217,9 +211,8 @@ impl RequestsFile {
         Ok(RequestsFile { path, sink, lines: RequestLines::new(pace_is_known), pace_is_known })
     }
 
-    fn add(&mut self, part: Part, ttft_ms: &mut Vec<f64>) -> anyhow::Result<()> {
-        ttft_ms.extend(part.ttft_ms);
-        self.sink.write_all(&part.lines).with_context(|| cannot_write(&self.path))
+    fn add(&mut self, lines: &[u8]) -> anyhow::Result<()> {
+        self.sink.write_all(lines).with_context(|| cannot_write(&self.path))
     }
 
     fn commit(self) -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ use crate::schema::SCHEMA_VERSION;
 use crate::schema::fairness::ProbeReply;
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::live::LiveCounters;
-use crate::schema::plan::{Plan, RunKey};
+use crate::schema::plan::{LoadPoint, Plan, RunKey};
 use crate::schema::record::LateAck;
 use crate::schema::summary::ServerCounts;
 use crate::schema::target::Target;
@@ -88,7 +88,7 @@ impl CutShort {
     }
 }
 
-/// Plays one run on a server that stands, and closes its records. The server is left as it is.
+/// Plays one run of the plan's loads on a server that stands, and closes its records. The server is left as it is.
 ///
 /// # Errors
 /// The records cannot be written.
@@ -97,9 +97,10 @@ pub async fn measure(
     target: &Target,
     standing: &mut Standing,
     key: &RunKey,
+    loads: &[LoadPoint],
 ) -> Result<Measured, Failure> {
     let session = stage.session;
-    let Some(load) = session.plan.load(key.point) else {
+    let Some(load) = (key.point as usize).checked_sub(1).and_then(|place| loads.get(place)) else {
         return Err(Failure::of_target(format!("the plan has no point {}", key.point)));
     };
     if standing.before.is_none() {
@@ -107,7 +108,8 @@ pub async fn measure(
         standing.reported = ReportedTokens::default();
     }
     let clock = RunClock::start();
-    let header = records_header(session, target, standing, key, &clock);
+    let plan = Plan { loads: loads.to_vec(), ..session.plan.clone() };
+    let header = records_header((plan, session), target, standing, key, &clock);
     let writer = RecordWriter::create(&session.plan.output.directory, &stem(&session.plan, key), &header)?;
     let files = writer.files().clone();
     let sampling = Sampling::start(stage, (target, key), &standing.url, &files, &clock);
@@ -117,7 +119,11 @@ pub async fn measure(
     let live = Arc::new(LiveCounters::default());
     (stage.listen)(Event::Loading { key, load, live: live.clone(), ttft });
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
-    let job = session.job(target, &standing.url, load);
+    let mut job = session.job(target, &standing.url, load);
+    if session.plan.search.is_some() {
+        // Runs with the same gaps would all err the same way.
+        job.seed = job.seed.wrapping_add(u64::from(key.point));
+    }
     let playing = load::play(job, clock, sender, live.clone(), stop_load);
     let (played, mut cut) =
         watch_load(stage, &mut standing.server, playing, &stop_sender, recorder.broken()).await;
@@ -161,7 +167,7 @@ pub async fn measure(
 
 /// What a run's files are called: its label, and its place where the plan has more than one run of it.
 fn stem(plan: &Plan, key: &RunKey) -> String {
-    if plan.run_count() == plan.targets.len() {
+    if plan.search.is_none() && plan.run_count() == plan.targets.len() {
         key.label.clone()
     } else {
         format!("{}_p{}_r{}_n{}", key.label, key.point, key.round, key.repeat)
@@ -242,7 +248,7 @@ async fn guard_died(guard: Option<&Guard>) {
 }
 
 fn records_header(
-    session: &Session,
+    (plan, session): (Plan, &Session),
     target: &Target,
     standing: &Standing,
     key: &RunKey,
@@ -251,7 +257,7 @@ fn records_header(
     RecordsHeader {
         schema_version: SCHEMA_VERSION,
         kind: "records".into(),
-        plan: session.plan.clone(),
+        plan,
         environment: session.environment.clone(),
         key: key.clone(),
         engine_version: target.version.clone(),

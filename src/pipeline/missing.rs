@@ -14,7 +14,11 @@ pub fn missing(
     failed: &[FailedTarget],
     why: &str,
 ) -> Vec<FailedTarget> {
-    let left = visits(plan, played);
+    let mut left = visits(plan, played);
+    if plan.search.is_some() {
+        // Of a search that has begun its limit says how far it came.
+        left.retain(|visit| !played.iter().any(|key| key.label == visit.label));
+    }
     let all = plan.loads.len() * plan.rounds as usize * plan.repeats as usize;
     let targets =
         plan.targets.iter().filter(|target| !failed.iter().any(|known| known.label == target.label));
@@ -26,7 +30,7 @@ pub fn missing(
     targets
         .filter_map(|target| {
             let (round, runs) = of_target(&target.label)?;
-            let error = if runs == all {
+            let error = if runs == all || plan.search.is_some() {
                 format!("not measured: {why}")
             } else {
                 format!("{runs} of {all} runs were not measured: {why}")

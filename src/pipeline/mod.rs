@@ -28,6 +28,7 @@ pub mod forecast;
 mod measure;
 mod merged_plan;
 mod missing;
+mod one_run;
 mod other_report;
 mod probe_set;
 mod rebuild;
@@ -36,6 +37,7 @@ mod reports;
 mod resume;
 mod rows;
 mod sample;
+mod search;
 mod serve;
 mod session;
 mod side;
@@ -56,7 +58,7 @@ pub use session::Session;
 pub use trend::trend;
 pub use visits::{Visit, visits};
 
-use closed::Closed;
+use closed::{Closed, grown};
 use failure::Reach;
 use missing::missing;
 use session::Stage;
@@ -145,6 +147,13 @@ pub async fn run(
     // What was closed earlier may be enough already.
     let enough = sure::stops_after(plan, &sure::summaries(&closed), &closed.failed).unwrap_or(plan.rounds);
     let visits: Vec<Visit> = visits(plan, &keys).into_iter().filter(|visit| visit.round <= enough).collect();
+    let visits: Vec<Visit> = match plan.search {
+        Some(_) => visits
+            .into_iter()
+            .filter(|visit| search::next(plan, &visit.label, &closed.loads, &closed.runs).is_some())
+            .collect(),
+        None => visits,
+    };
     listen(Event::Planned { plan, visits: &visits });
     let guard = match plan.launches() && !visits.is_empty() {
         true => Some(Guard::start(session.guard_program()?).await?),
@@ -157,6 +166,7 @@ pub async fn run(
     }
     let interrupted = played | *shutdown.borrow();
     let played = closed.runs.iter().map(|run| run.key().clone()).collect();
+    let plan = &Plan { run_id: plan.run_id.clone(), ..grown(plan, &closed.runs).clone() };
     let as_played = sure::as_played(plan, &sure::summaries(&closed), &closed.failed);
     closed.failed.extend(missing(&as_played, &played, &closed.failed, "the run ended before its turn"));
     let comparison = reports::compared(plan, &closed.runs, &closed.failed);

@@ -11,7 +11,9 @@ use crate::results::{self, FoundRun, RecordReader};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget};
+use crate::schema::curves::RunCurves;
 use crate::schema::environment::Environment;
+use crate::schema::figure;
 use crate::schema::files::{RecordsHeader, RunFile};
 use crate::schema::plan::Plan;
 use crate::schema::refusal::{Refusal, refuse, shown};
@@ -213,11 +215,11 @@ fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) 
     let cut = match settings.window {
         WindowOf::Whole => None,
         WindowOf::Steady | WindowOf::Between { .. } => {
-            let (header, whole, _, _) = summed(records, None, TtftOf::FirstToken)?;
+            let (header, whole, ..) = summed(records, None, TtftOf::FirstToken)?;
             Some(cut(found.files.stem(), &header, &whole, settings.window)?)
         }
     };
-    let (header, mut summary, ttft_ms, damage) = summed(records, cut, settings.ttft)?;
+    let (header, mut summary, curves, damage) = summed(records, cut, settings.ttft)?;
     let stem = found.files.stem();
     if cut.is_some() && summary.requests.issued == 0 {
         return refuse(
@@ -225,7 +227,10 @@ fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) 
             "give another --window",
         );
     }
-    if ttft_ms.is_empty() && settings.ttft != TtftOf::FirstToken && summary.requests.completed > 0 {
+    if !curves.ecdf.contains_key(figure::TTFT)
+        && settings.ttft != TtftOf::FirstToken
+        && summary.requests.completed > 0
+    {
         let formula = settings.ttft.formula();
         return refuse(
             format!("{stem}: no completed request holds the stamps of TTFT = {formula}"),
@@ -242,21 +247,22 @@ fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) 
         summary,
         launched: header.launched,
         server: sensed(&found.files, Source::Server),
+        curves,
     };
-    Ok(Made { run: Derived { files: found.files.clone(), file, ttft_ms }, damage })
+    Ok(Made { run: Derived { files: found.files.clone(), file }, damage })
 }
 
-/// Header, summary and TTFTs of records, and what could not be read of them.
-type Summed = (RecordsHeader, RunSummary, Vec<f64>, Option<anyhow::Error>);
+/// Header, summary and curves of records, and what could not be read of them.
+type Summed = (RecordsHeader, RunSummary, RunCurves, Option<anyhow::Error>);
 
 fn summed(records: &Path, cut: Option<Cut>, ttft: TtftOf) -> anyhow::Result<Summed> {
     let mut reader = RecordReader::open(records)?;
     let header = reader.header().clone();
     let mut sum = Otherwise::new(SummaryInput::from_header(&header)?, cut, ttft);
-    let (mut ttft_ms, mut damage, mut read) = (Vec::new(), None, 0u64);
+    let (mut damage, mut read) = (None, 0u64);
     loop {
         match reader.next_record() {
-            Ok(Some(record)) => ttft_ms.extend(sum.add(&record)),
+            Ok(Some(record)) => sum.add(&record),
             Ok(None) => break,
             Err(error) => {
                 damage = Some(error.context("what stands before it is counted"));
@@ -267,13 +273,13 @@ fn summed(records: &Path, cut: Option<Cut>, ttft: TtftOf) -> anyhow::Result<Summ
     }
     let footer = reader.finish();
     let damaged = damage.as_ref().map(|_| format!("its records cannot be read after {read} requests"));
-    let summary = sum.finish(Finish {
+    let (summary, curves) = sum.finish(Finish {
         issued: footer.engine.issued,
         engine: footer.engine,
         partial: damaged.or(footer.partial),
         server: footer.server,
     })?;
-    Ok((header, summary, ttft_ms, damage))
+    Ok((header, summary, curves, damage))
 }
 
 /// The part of a run that a window is.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::analysis::curves_of_figures;
 use crate::directories::is_disk_full;
 use crate::results::{self, FoundRun, Unreadable};
 use crate::schema::comparison::FailedTarget;
@@ -12,6 +13,7 @@ use crate::schema::plan::Plan;
 use crate::schema::refusal::{refuse, shown};
 use crate::schema::summary::RunSummary;
 
+use super::closed::grown;
 use super::derive::{self, Derived};
 use super::event::{Event, Listener};
 use super::missing::missing;
@@ -160,9 +162,10 @@ impl Again<'_> {
         let runs = runs.as_slice();
         let Some(Derived { file, .. }) = runs.first() else { return };
         let known = known.map(|known| known.comparison.failed).unwrap_or_default();
-        let failed = failed_targets(known, &file.plan, runs, failed, self.unreadable);
-        let comparison = reports::compared(&file.plan, runs, &failed);
-        let written = reports::write_folder(folder, &file.plan, &file.environment, comparison.clone(), runs);
+        let plan = grown(&file.plan, runs);
+        let failed = failed_targets(known, plan, runs, failed, self.unreadable);
+        let comparison = reports::compared(plan, runs, &failed);
+        let written = reports::write_folder(folder, plan, &file.environment, comparison.clone(), runs);
         (self.listen)(Event::Compared { comparison: &comparison, folder: Some(folder) });
         for error in written.err().into_iter().flatten() {
             self.trouble = true;
@@ -225,8 +228,12 @@ fn only_in(known: &ComparisonFile, runs: &[Derived]) -> Vec<Derived> {
     let gone = known.comparison.runs.iter().filter(is_gone);
     gone.map(|run| Derived {
         files: first.files.clone(),
-        file: RunFile { summary: run.clone(), server: None, ..first.file.clone() },
-        ttft_ms: Vec::new(),
+        file: RunFile {
+            summary: run.clone(),
+            server: None,
+            curves: curves_of_figures(run, Vec::new()),
+            ..first.file.clone()
+        },
     })
     .collect()
 }
@@ -243,7 +250,7 @@ fn failed_targets(
     let of_launch = plan.loads.len() * plan.repeats as usize;
     let is_played = |failed: &FailedTarget| {
         let own = |run: &&Derived| run.key().label == failed.label && run.key().round == failed.round;
-        runs.iter().filter(own).count() == of_launch
+        plan.search.is_none() && runs.iter().filter(own).count() == of_launch
     };
     let is_lost = |failed: &FailedTarget| {
         lost.iter().any(|lost| (&lost.label, lost.round) == (&failed.label, failed.round))

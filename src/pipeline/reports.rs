@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::analysis::{ComparisonInput, compare};
-use crate::report::chart::{self, ChartContext, ChartInput, ChartSpec};
+use crate::report::chart::{self, ChartContext, ChartInput, ChartSpec, DrawnRun};
 use crate::report::csv::{self, SummaryRow};
 use crate::report::html::{self, PageInput};
 use crate::report::markdown;
@@ -53,12 +53,12 @@ pub fn write_folder(
         environment: environment.clone(),
         comparison,
     };
-    let specs = specs(&file.plan, &file.comparison, runs);
+    let charts = charts(&file, runs);
     let steps: [&dyn Fn() -> anyhow::Result<()>; 5] = [
         &|| results::write_table(&folder.join("summary.csv"), &csv::summary_header(), &rows),
-        &|| write_plots(&folder.join("plots"), &specs),
-        &|| results::write_atomic(&folder.join("report.md"), markdown::report_md(&file).as_bytes()),
-        &|| write_page(&folder.join("report.html"), &file, &specs),
+        &|| write_plots(&folder.join("plots"), &charts),
+        &|| results::write_atomic(&folder.join("report.md"), markdown::report_md(&file, &charts).as_bytes()),
+        &|| write_page(&folder.join("report.html"), &file, &charts),
         &|| results::write_json(&folder.join("comparison.json"), &file),
     ];
     let errors: Vec<anyhow::Error> = steps.into_iter().filter_map(|step| step().err()).collect();
@@ -77,12 +77,17 @@ fn ensure_folder(folder: &Path, plan: &Plan, environment: &Environment) -> anyho
     Ok(())
 }
 
-fn write_plots(plots: &Path, specs: &[ChartSpec]) -> anyhow::Result<()> {
+/// The pictures of these charts, and no other ones: what an earlier report drew and this one has no data for, goes.
+fn write_plots(plots: &Path, charts: &[ChartSpec]) -> anyhow::Result<()> {
     std::fs::create_dir_all(plots).with_context(|| format!("cannot make {}", plots.display()))?;
-    for spec in specs {
-        let chart = chart::draw(spec)?;
+    for chart in chart::draw_all(charts)? {
         results::write_atomic(&plots.join(format!("{}.png", chart.name)), &chart.png)?;
         results::write_atomic(&plots.join(format!("{}.svg", chart.name)), chart.svg.as_bytes())?;
+    }
+    for name in chart::names().filter(|name| !charts.iter().any(|chart| chart.name == *name)) {
+        for end in ["png", "svg"] {
+            remove(&plots.join(format!("{name}.{end}")))?;
+        }
     }
     Ok(())
 }
@@ -92,16 +97,23 @@ fn write_page(path: &Path, file: &ComparisonFile, charts: &[ChartSpec]) -> anyho
     results::write_atomic(path, page.as_bytes())
 }
 
-fn specs(plan: &Plan, comparison: &Comparison, runs: &[Derived]) -> Vec<ChartSpec> {
-    let context = ChartContext::new(plan, comparison);
-    let mut ttft: Vec<(String, Vec<f64>)> = Vec::new();
-    for run in runs.iter().filter(|run| !run.ttft_ms.is_empty()) {
-        let label = &run.key().label;
-        match ttft.iter_mut().find(|(known, _)| known == label) {
-            Some((_, values)) => values.extend(&run.ttft_ms),
-            None => ttft.push((label.clone(), run.ttft_ms.clone())),
+/// Removes a file that may be there.
+fn remove(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
         }
+        Ok(()) | Err(_) => Ok(()),
     }
-    let input = ChartInput { comparison, ttft_ms: &ttft, context: &context };
-    chart::listed(comparison).iter().map(|listed| (listed.spec)(&input)).collect()
+}
+
+/// The charts of a comparison that have data.
+fn charts(file: &ComparisonFile, runs: &[Derived]) -> Vec<ChartSpec> {
+    let context = ChartContext::new(&file.plan, &file.comparison);
+    let drawn = |run| {
+        let Derived { file, .. }: &Derived = run;
+        DrawnRun { key: &file.summary.key, curves: &file.curves, server: file.server.as_ref() }
+    };
+    let runs: Vec<DrawnRun<'_>> = runs.iter().map(drawn).collect();
+    chart::specs(&ChartInput { comparison: &file.comparison, runs: &runs, context: &context })
 }

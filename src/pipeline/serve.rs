@@ -8,7 +8,6 @@ use crate::analysis::waited;
 use crate::backend::guard::Guard;
 use crate::backend::launch::readiness::{Outlook, ProbeAnswer, ProbeFailure};
 use crate::backend::launch::{self, LaunchRequest, Server, port};
-use crate::directories::is_disk_full;
 use crate::load;
 use crate::monitor::ServerCounters;
 use crate::results;
@@ -18,12 +17,13 @@ use crate::schema::target::{LaunchSpec, Origin, Target};
 use crate::schema::unit::Unit;
 
 use super::closed::Closed;
-use super::derive;
 use super::event::{Event, Listener};
 use super::failure::{Failure, Reach};
-use super::measure::{self, CutShort, Standing};
+use super::measure::{CutShort, Standing};
+use super::one_run;
 use super::probe_set::send_probe_set;
 use super::record::ReportedTokens;
+use super::search;
 use super::session::{Session, Stage};
 use super::visits::Visit;
 
@@ -62,7 +62,10 @@ pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed<'_>) ->
         }
     };
     send_probe_set(stage, target, load, &mut standing).await;
-    let played = play(stage, visit, target, &mut standing, closed).await;
+    let played = match &plan.search {
+        Some(_) => search::play(stage, visit, target, &mut standing, closed).await,
+        None => play(stage, visit, target, &mut standing, closed).await,
+    };
     stop(stage.listen, target, standing.server).await;
     played
 }
@@ -74,17 +77,14 @@ async fn play(
     standing: &mut Standing,
     closed: &mut Closed<'_>,
 ) -> Result<(), Failure> {
-    let plan = &stage.session.plan;
     let mut left = visit.runs.len();
     for key in &visit.runs {
         if *stage.shutdown.borrow() {
             return Ok(());
         }
-        let measured = measure::measure(stage, target, standing, key).await?;
+        let cut = one_run::one(stage, target, standing, key, closed).await?;
         left -= 1;
-        let derived = derive::derive(&measured.files).map_err(|error| not_derived(error, plan))?;
-        closed.add(stage, derived);
-        match measured.cut {
+        match cut {
             None | Some(CutShort::NotPlayed(_)) => {}
             Some(CutShort::Interrupted | CutShort::NotSaved) => return Ok(()),
             Some(cut @ (CutShort::ServerDied(_) | CutShort::GuardDied)) if left > 0 => {
@@ -97,15 +97,6 @@ async fn play(
         }
     }
     Ok(())
-}
-
-/// What was recorded is safe, and the next target's turn comes, unless the disk is full.
-fn not_derived(error: anyhow::Error, plan: &Plan) -> Failure {
-    let reach = if is_disk_full(&error) { Reach::Everything } else { Reach::Target };
-    let failure = Failure::from(error);
-    let again = format!("its records are saved: harness report {}", plan.output.directory.display());
-    let hint = failure.hint.iter().chain([&again]).map(String::as_str).collect::<Vec<_>>().join("; ");
-    Failure { reach, hint: Some(hint), ..failure }
 }
 
 /// Where a server's log goes: into the plan's own directory, or beside the run's files.

@@ -1,5 +1,6 @@
 //! The answer in sentences: who serves how much more than whom, and how sure that is.
 
+use super::fairness;
 use super::number::one_line;
 use super::sweep::load_name;
 use super::verdicts::{self, Words, percent_up, times};
@@ -80,7 +81,7 @@ fn throughput(comparison: &Comparison, point: u32) -> Option<String> {
     parts.extend(pairs.iter().filter_map(|pair| {
         let label = &pair.label;
         if !pair.not_comparable.is_empty() {
-            let why = pair.not_comparable.join(", ");
+            let why = fairness::in_brief(&pair.not_comparable);
             return Some(format!("{label} and {baseline} are NOT COMPARABLE ({why})"));
         }
         let Some(ratio) = ratio(pair) else {

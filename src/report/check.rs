@@ -97,8 +97,8 @@ fn cells(row: &CheckRow) -> [String; 6] {
         figure_title(row),
         value(row.baseline),
         value(row.now),
-        row.change.map_or_else(|| NONE.to_owned(), |change| change_words(&change)),
-        format!("{}{}", compact(row.limit_pct), unit_of_change(row)),
+        row.change.map_or_else(|| NONE.to_owned(), |change| change_words(row, &change)),
+        format!("{}{}", row.limit_pct, unit_of_change(row)),
         verdict_words(row),
     ]
 }
@@ -116,10 +116,10 @@ fn value(of: Option<OverRounds>) -> String {
 }
 
 /// `+12 % [+8, +16]`.
-fn change_words(change: &Change) -> String {
+fn change_words(row: &CheckRow, change: &Change) -> String {
     let interval = change.low_pct.zip(change.high_pct);
     let interval = interval.map(|(low, high)| format!(" [{}, {}]", signed(low), signed(high)));
-    format!("{} %{}", signed(change.pct), interval.unwrap_or_default())
+    format!("{}{}{}", signed(change.pct), unit_of_change(row), interval.unwrap_or_default())
 }
 
 /// Two digits at least, as much as a change of two results can bear.
@@ -151,7 +151,8 @@ fn verdict_words(row: &CheckRow) -> String {
 
 /// `REGRESSION: +12 % [+8, +16], limit 10 %`.
 pub(super) fn sentence(row: &CheckRow) -> String {
-    let change = row.change.map_or_else(|| "a side has no value".to_owned(), |change| change_words(&change));
+    let change =
+        row.change.map_or_else(|| "a side has no value".to_owned(), |change| change_words(row, &change));
     format!("{}: {change}, limit {}{}", verdict_words(row), row.limit_pct, unit_of_change(row))
 }
 
@@ -193,13 +194,8 @@ pub fn conclusion(check: &CheckFile) -> Vec<String> {
     let name = |row: &CheckRow| format!("{} of {}", figure_title(row), place(row));
     let mut texts: Vec<String> = of(CheckVerdict::Regression)
         .map(|row| {
-            let change = row.change.map(|change| change_words(&change)).unwrap_or_default();
-            format!(
-                "REGRESSION: {}: {change}, limit {}{}.",
-                name(row),
-                compact(row.limit_pct),
-                unit_of_change(row)
-            )
+            let change = row.change.map(|change| change_words(row, &change)).unwrap_or_default();
+            format!("REGRESSION: {}: {change}, limit {}{}.", name(row), row.limit_pct, unit_of_change(row))
         })
         .collect();
     let unsure = of(CheckVerdict::CannotTell).count();
@@ -242,7 +238,7 @@ fn blind(check: &CheckFile) -> Option<String> {
         figure_title(row),
         compact(detectable(row)?),
         unit_of_change(row),
-        compact(row.limit_pct),
+        row.limit_pct,
         unit_of_change(row),
     ))
 }

@@ -59,6 +59,12 @@ pub fn whys(fairness: &Fairness) -> Vec<String> {
     findings.into_iter().flat_map(|finding| sentences(fairness, finding, |row| !row.why.is_empty())).collect()
 }
 
+/// The rows that forbid a pair's ratio, for where the table stands near: `output length, precision`.
+pub fn in_brief(reasons: &[String]) -> String {
+    let row = |reason: &String| reason.split(": ").next().unwrap_or_default().to_owned();
+    reasons.iter().map(row).collect::<Vec<_>>().join(", ")
+}
+
 /// What forbids a ratio, in a few words, for the foot of a picture; none where nothing does.
 pub fn note(comparison: &Comparison) -> Option<String> {
     let rows = comparison.fairness.iter().flat_map(|fairness| &fairness.rows);

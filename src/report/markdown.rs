@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::answer;
 use super::caveat;
-use super::chart::{Listed, listed};
+use super::chart::ChartSpec;
 use super::client;
 use super::fairness;
+use super::limit;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
 use super::sweep::load_name;
@@ -21,8 +22,8 @@ use crate::schema::plan::{LoadPoint, Plan, Sampling};
 use crate::schema::target::{LaunchSpec, Launcher, Origin, Target};
 use crate::schema::traffic::Warmup;
 
-/// The report of a comparison as Markdown, with its pictures by path relative to its directory (`plots/…`).
-pub fn report_md(file: &ComparisonFile) -> String {
+/// The report of a comparison as Markdown, with the pictures of these charts by path relative to its directory (`plots/…`).
+pub fn report_md(file: &ComparisonFile, charts: &[ChartSpec]) -> String {
     let mut page = Page::default();
     head(&mut page, file);
     answer(&mut page, &file.comparison);
@@ -31,7 +32,7 @@ pub fn report_md(file: &ComparisonFile) -> String {
     levelled(&mut page, &file.comparison);
     caveats(&mut page, &file.comparison);
     the_client(&mut page, &file.comparison);
-    plots(&mut page, &file.comparison);
+    plots(&mut page, charts);
     method(&mut page, file);
     launched(&mut page, &file.plan);
     glossary(&mut page, &file.comparison);
@@ -105,6 +106,10 @@ fn result(page: &mut Page, comparison: &Comparison) {
         page.paragraph("No backend gave a result.");
         return;
     }
+    if let Some(head) = limit::head(comparison) {
+        page.paragraph(&format!("{}:", escaped(&head)));
+        page.list(comparison.limits.iter().map(|limit| escaped(&limit::line(limit))));
+    }
     let views = View::all(comparison);
     for (point, view) in &views {
         if views.len() > 1 {
@@ -112,6 +117,11 @@ fn result(page: &mut Page, comparison: &Comparison) {
         }
         point_result(page, comparison, view);
         verdict_rows(page, comparison, *point);
+    }
+    let bands = verdicts::bands(comparison);
+    if !bands.is_empty() {
+        page.paragraph(verdicts::BANDS_HEAD);
+        page.list(bands.iter().map(|text| escaped(text)));
     }
     page.paragraph(&verdicts::legend(comparison).map(|text| escaped(&text)).unwrap_or_default());
 }
@@ -251,12 +261,12 @@ fn the_client(page: &mut Page, comparison: &Comparison) {
     }
 }
 
-fn plots(page: &mut Page, comparison: &Comparison) {
-    if comparison.runs.is_empty() {
+fn plots(page: &mut Page, charts: &[ChartSpec]) {
+    if charts.is_empty() {
         return;
     }
     page.paragraph("## Plots");
-    for Listed { name, title, .. } in listed(comparison) {
+    for ChartSpec { name, title, .. } in charts {
         page.paragraph(&format!("![{title}](plots/{name}.png)"));
     }
     page.paragraph("The same pictures as SVG lie beside them.");

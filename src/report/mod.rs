@@ -11,6 +11,7 @@ pub mod fairness;
 pub mod github;
 pub mod html;
 pub mod junit;
+pub mod limit;
 pub mod markdown;
 mod missing;
 pub mod number;
@@ -26,5 +27,7 @@ pub mod verdicts;
 mod answer_tests;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod fixture_curves;
 #[cfg(test)]
 mod tests;

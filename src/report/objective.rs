@@ -71,7 +71,7 @@ mod tests {
 
     fn judged(metric: &str, statistic: Statistic, limit: f64, value: Option<f64>) -> Judged {
         let objective = Objective { metric: metric.to_owned(), statistic, limit };
-        Judged { objective, value, met: value.is_some_and(|value| value <= limit) }
+        Judged { objective, value, met: value.is_some_and(|value| value <= limit), above: None, of: None }
     }
 
     #[test]

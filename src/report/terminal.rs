@@ -10,6 +10,7 @@ use super::answer;
 use super::caveat;
 use super::client;
 use super::fairness;
+use super::limit;
 use super::missing;
 use super::number::{fixed, one_line, wrap};
 use super::objective;
@@ -144,10 +145,22 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
         }
         lines.extend(verdict_lines(comparison, style));
     }
+    lines.extend(limits(comparison, style));
     lines.extend(without_result(comparison, style));
     lines.extend(levelled(comparison, style));
     lines.extend(caveats(comparison, style));
     finish(lines)
+}
+
+/// The highest load of each target, where that was searched for.
+fn limits(comparison: &Comparison, style: Style) -> Vec<String> {
+    let Some(head) = limit::head(comparison) else { return Vec::new() };
+    let mut lines = vec![String::new()];
+    lines.extend(wrap(&format!("{head}:"), style.columns(), "", "").iter().map(|line| style.bold(line)));
+    for limit in &comparison.limits {
+        lines.extend(wrap(&limit::line(limit), style.columns(), "  ", "    "));
+    }
+    lines
 }
 
 /// What is not level between the backends, and a line for what is.
@@ -191,6 +204,13 @@ fn verdict_lines(comparison: &Comparison, style: Style) -> Vec<String> {
             lines.extend([String::new(), one_line(&sweep::load_name(comparison, point))]);
         }
         lines.extend(verdict_table(&rows, style));
+    }
+    let bands = verdicts::bands(comparison);
+    if !bands.is_empty() {
+        lines.push(String::new());
+        lines.extend(wrap(verdicts::BANDS_HEAD, style.columns(), "", "  "));
+        lines.extend(bands.iter().flat_map(|text| wrap(text, style.columns(), "  ", "    ")));
+        return lines;
     }
     let legend = verdicts::legend(comparison).filter(|_| !lines.is_empty());
     lines.extend(legend.iter().flat_map(|text| wrap(text, style.columns(), "", "  ")));

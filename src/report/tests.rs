@@ -4,14 +4,29 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
-use super::fixture::{comparison, empty, file, four, rounds, run, skipped, sweep};
-use super::markdown::report_md;
+use super::chart::{self, ChartContext, ChartInput, DrawnRun};
+use super::fixture::{RULE, comparison, empty, file, four, rounds, run, skipped, sweep};
+use super::fixture_curves::curves;
+use super::markdown;
 use super::terminal::{Style, comparison_table, run_block};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::figure;
+use crate::schema::files::ComparisonFile;
 use crate::schema::record::FailureKind;
 use crate::schema::summary::{MetricValue, RunSummary};
+use crate::schema::verdict::Interval;
+
+/// The report with the charts that its comparison gives.
+fn report_md(file: &ComparisonFile) -> String {
+    let comparison = &file.comparison;
+    let context = ChartContext::new(&file.plan, comparison);
+    let curves: Vec<_> = comparison.runs.iter().map(curves).collect();
+    let runs = comparison.runs.iter().zip(&curves);
+    let runs: Vec<_> = runs.map(|(run, curves)| DrawnRun { key: &run.key, curves, server: None }).collect();
+    let charts = chart::specs(&ChartInput { comparison, runs: &runs, context: &context });
+    markdown::report_md(file, &charts)
+}
 
 const PLAIN: Style = Style { width: 80, colour: false };
 
@@ -361,6 +376,17 @@ fn several_rounds_have_their_range_under_the_median_and_one_caveat_for_all_runs(
 }
 
 #[test]
+fn below_three_rounds_blocks_within_a_run_stand_as_what_they_are() {
+    let mut runs = vec![run("a", 1.0), run("b", 2.0)];
+    runs[0].bands = [(figure::OUTPUT_TPS.to_owned(), Interval { low: 330.0, high: 351.0 })].into();
+    let text = comparison_table(&comparison(runs.clone()), PLAIN);
+    assert!(text.contains("Within each run, by moving blocks (descriptive"), "{text}");
+    assert!(text.contains("\n  a: output TPS 343 (330–351) tok/s\n"), "{text}");
+    let judged = Comparison { rule: Some(RULE), ..comparison(runs) };
+    assert!(!comparison_table(&judged, PLAIN).contains("descriptive"), "a verdict needs no band");
+}
+
+#[test]
 fn a_sweep_is_a_table_a_backend_with_loads_down() {
     assert_snapshot!(comparison_table(&sweep(1), PLAIN), @r##"
     === COMPARISON ===
@@ -625,11 +651,15 @@ fn the_report_of_a_sweep_has_a_table_a_load() {
 
     ## Plots
 
-    ![Output throughput over the loads](plots/output_tps_by_load.png)
+    ![Latency against output throughput, over the loads](plots/throughput_against_latency.png)
 
-    ![TTFT p99 over the loads](plots/ttft_ms_p99_by_load.png)
+    ![Throughput and latency: who is beaten by nobody](plots/pareto.png)
 
-    ![TPOT p50 over the loads](plots/tpot_ms_p50_by_load.png)
+    ![output TPS over the concurrency](plots/output_tps_by_load.png)
+
+    ![TTFT p99 over the concurrency](plots/ttft_ms_p99_by_load.png)
+
+    ![TPOT p50 over the concurrency](plots/tpot_ms_p50_by_load.png)
 
     The same pictures as SVG lie beside them.
 
@@ -754,9 +784,21 @@ fn the_report_holds_everything() {
 
     ![Latency and throughput by backend](plots/comparison.png)
 
+    ![Throughput and latency: who is beaten by nobody](plots/pareto.png)
+
     ![Time to first token: its distribution](plots/ttft_distribution.png)
 
+    ![Inter-token latency: its distribution](plots/itl_distribution.png)
+
     ![Output tokens per second over the run](plots/throughput_over_time.png)
+
+    ![Requests in flight and waiting over the run](plots/in_flight_over_time.png)
+
+    ![Tokens per second of a request, in the order of sending](plots/tokens_per_second_by_request.png)
+
+    ![Latency by category of the prompts](plots/latency_by_category.png)
+
+    ![Latency by length of the prompts, in tokens](plots/latency_by_prompt_tokens.png)
 
     The same pictures as SVG lie beside them.
 

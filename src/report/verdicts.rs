@@ -1,8 +1,10 @@
 //! The table of verdicts, said once for the terminal, Markdown and HTML, and how ratios look.
 
+use super::fairness;
 use super::number::compact;
 use crate::schema::comparison::{Comparison, Estimate};
 use crate::schema::figure::{self, Metric, Shape, Statistic};
+use crate::schema::summary::RunSummary;
 use crate::schema::verdict::{Interval, Pair, Ratio, VERDICT_FIGURES, Verdict};
 
 /// The heads of the table.
@@ -63,7 +65,7 @@ fn barred(pair: &Pair) -> VerdictRow {
         label: pair.label.clone(),
         figure: String::new(),
         ratio: String::new(),
-        verdict: format!("NOT COMPARABLE: {}", pair.not_comparable.join("; ")),
+        verdict: format!("NOT COMPARABLE: {}", fairness::in_brief(&pair.not_comparable)),
         detectable: String::new(),
         is: None,
     }
@@ -88,6 +90,48 @@ pub fn legend(comparison: &Comparison) -> Option<String> {
          time. An interval holds 95 % by itself; verdicts are corrected for {comparisons} (Holm), so that the chance of a false \
          one is at most 5 %. Seen from: the smallest difference that these rounds show in four of five tries.{looks}"
     ))
+}
+
+/// What is said before [`bands`].
+pub const BANDS_HEAD: &str =
+    "Within each run, by moving blocks (descriptive: another launch may differ, no verdict):";
+
+/// What blocks within each run show of its means, a line a run: `vllm: output TPS 340 (330–350)`. Only of one load, and
+/// where there is no verdict.
+pub fn bands(comparison: &Comparison) -> Vec<String> {
+    if comparison.rule.is_some() || comparison.loads.len() > 1 {
+        return Vec::new();
+    }
+    let many_rounds = comparison.runs.iter().any(|run| run.key.round > 1 || run.key.repeat > 1);
+    comparison
+        .runs
+        .iter()
+        .filter_map(|run| {
+            let parts: Vec<String> =
+                BANDS.iter().filter_map(|(name, statistic)| band(run, name, *statistic)).collect();
+            let which = if many_rounds {
+                format!(" round {} repeat {}", run.key.round, run.key.repeat)
+            } else {
+                String::new()
+            };
+            (!parts.is_empty()).then(|| format!("{}{which}: {}", run.key.label, parts.join(", ")))
+        })
+        .collect()
+}
+
+/// The means that have a band.
+const BANDS: &[(&str, Statistic)] = &[
+    (figure::OUTPUT_TPS, Statistic::Value),
+    (figure::TTFT, Statistic::Mean),
+    (figure::E2E, Statistic::Mean),
+];
+
+fn band(run: &RunSummary, name: &str, statistic: Statistic) -> Option<String> {
+    let metric = figure::metric(name)?;
+    let Interval { low, high } = run.bands.get(&metric.column(statistic))?;
+    let value = run.metrics.get(name).and_then(|value| statistic.of(value))?;
+    let (value, low, high) = (compact(value), compact(*low), compact(*high));
+    Some(format!("{} {value} ({low}–{high}) {}", title(metric, statistic), metric.unit))
 }
 
 /// `TTFT p50`, `output TPS`.

@@ -42,6 +42,7 @@ impl Plan {
             until_sure_pct: None,
             fairness: FairnessMode::default(),
             objectives: Vec::new(),
+            search: None,
             prices_per_hour: BTreeMap::new(),
             seed: 0,
             client_threads: 1,

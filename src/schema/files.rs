@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::comparison::Comparison;
+use super::curves::RunCurves;
 use super::environment::Environment;
 use super::fairness::ProbeReply;
 use super::plan::{LoadPoint, Plan, RunKey};
@@ -30,6 +31,9 @@ pub struct RunFile {
     /// What the server's own page showed while the run went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<SensedSeries>,
+    /// What charts are drawn from.
+    #[serde(default, skip_serializing_if = "RunCurves::is_empty")]
+    pub curves: RunCurves,
 }
 
 /// `comparison.json`

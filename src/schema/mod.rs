@@ -17,6 +17,7 @@ pub mod figure;
 pub mod figure_name;
 pub mod files;
 pub mod gateway;
+pub mod interval;
 pub mod live;
 pub mod objective;
 pub mod plan;

@@ -48,6 +48,26 @@ pub struct Judged {
     pub value: Option<f64>,
     /// The statistic is within the limit.
     pub met: bool,
+    /// Values above the limit: requests, or of ITL and chunk gap gaps; none of an objective of the run alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<u64>,
+    /// Values in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<u64>,
+}
+
+/// A search for the highest load that meets the objectives. The plan's first load is its first guess, or the burst
+/// that gives one; each further run appends a load, and its seed is the plan's plus its point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Search {
+    /// What is raised.
+    pub of: LimitOf,
+    /// Half the width of the interval that is wanted, as a share of the value.
+    pub precision: f64,
+    /// Requests of the shortest run.
+    pub shortest: u64,
+    /// Runs of a target at most.
+    pub most_runs: u32,
 }
 
 /// The highest load of one target that meets all objectives, with what is not known of it.

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fairness::FairnessMode;
-use super::objective::Objective;
+use super::objective::{Objective, Search};
 pub use super::run_key::RunKey;
 pub(super) use super::run_key::one;
 use super::target::{ProtocolName, Target};
@@ -51,6 +51,9 @@ pub struct Plan {
     /// What the user wants of a server.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objectives: Vec<Objective>,
+    /// A search for the highest load of each target; `loads` grows by one with each of its runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
     /// What the machine of a label costs an hour, in a currency that the user knows; labels without a price are left
     /// out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

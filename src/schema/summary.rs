@@ -10,10 +10,10 @@ use super::caveat::Caveat;
 pub use super::distribution::{Distribution, MetricValue};
 use super::fairness::ProbeReply;
 use super::gateway::Gateway;
+use super::interval::Interval;
 use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
-use super::verdict::Interval;
 
 /// Ids that [`RunSummary::prompt_tokens_by_id`] holds at most.
 pub const PROMPT_IDS_KEPT: usize = 1_000;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::figure::{self, Statistic};
+pub use super::interval::Interval;
 
 /// The figures that carry a verdict, the first the one that ranks. Every other figure has a ratio with its interval:
 /// each further verdict makes all of them harder to reach.
@@ -47,15 +48,6 @@ pub struct UntilSure {
     pub rounds_max: u32,
     /// Every pair is sure.
     pub sure: bool,
-}
-
-/// A 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Interval {
-    /// Low end.
-    pub low: f64,
-    /// High end.
-    pub high: f64,
 }
 
 /// One label against the baseline, at one load.

@@ -1,5 +1,7 @@
 //! `compare` from the command line to its files.
 
+use std::collections::BTreeSet;
+
 use super::common::*;
 
 #[test]
@@ -46,10 +48,16 @@ fn two_engines_are_measured_one_after_the_other_and_everything_is_written() {
     ] {
         assert!(std::fs::metadata(place.folder(name)).unwrap().len() > 0, "{name}");
     }
-    let plots: Vec<_> =
-        std::fs::read_dir(place.folder("plots")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let count = |end: &str| plots.iter().filter(|path| path.extension().unwrap() == end).count();
-    assert_eq!((count("png"), count("svg"), plots.len()), (3, 3, 6), "{plots:?}");
+    let plots = std::fs::read_dir(place.folder("plots")).unwrap().map(|entry| entry.unwrap().file_name());
+    let plots: BTreeSet<String> = plots.map(|name| name.into_string().unwrap()).collect();
+    let report = std::fs::read_to_string(place.folder("report.md")).unwrap();
+    let linked = report.split("](plots/").skip(1).map(|rest| rest.split(')').next().unwrap());
+    let linked: BTreeSet<String> =
+        linked.flat_map(|png| [png.to_owned(), png.replace(".png", ".svg")]).collect();
+    assert_eq!(plots, linked, "no picture without a place in the report, no dead link");
+    for name in ["comparison", "pareto", "ttft_distribution", "throughput_over_time", "in_flight_over_time"] {
+        assert!(plots.contains(&format!("{name}.png")), "{name}: {plots:?}");
+    }
     let rows = place.summary_rows();
     let said: Vec<_> = rows.iter().map(|row| (row["backend"].as_str(), row["exit"].as_str())).collect();
     assert_eq!(said, [("a", "ok"), ("b", "ok")]);

@@ -40,6 +40,11 @@ fn answers_of_other_lengths_are_not_comparable_in_every_output() {
     assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80), "{}", ran.stdout);
     let report = std::fs::read_to_string(place.folder("report.md")).unwrap();
     assert!(report.contains("| **NOT COMPARABLE** |") && report.contains("| prompt tokens |"), "{report}");
+    let html = std::fs::read_to_string(place.folder("report.html")).unwrap();
+    assert!(html.contains("output length: answers of b-simulated have 20.0 tokens on average"));
+    let pair = &comparison["pairs"][0];
+    assert!(pair["not_comparable"][0].as_str().unwrap().starts_with("output length: "), "{pair}");
+    assert_eq!(pair["ratios"], serde_json::json!({}));
     let said = ran.stdout.matches("tokens on").count() + ran.stdout.matches("mean output tokens").count();
     assert_eq!(said, 1, "once, and not as a caveat too: {}", ran.stdout);
     assert!(!ran.stdout.contains("Answers differ in length"), "{}", ran.stdout);

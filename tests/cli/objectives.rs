@@ -75,3 +75,64 @@ fn a_price_gives_the_cost_of_a_million_tokens() {
     let cost = number("cost_per_million_output_tokens") * number("output_tps");
     assert!((cost - 0.001 * 1e6).abs() < 1e-3, "{cost}");
 }
+
+/// A pretend engine of some hundred requests a second, whose prompts wait for a place among four.
+const SEARCH: [&str; 17] = [
+    "sweep",
+    "--backend",
+    "vllm",
+    "--simulate",
+    "--find-max-rate",
+    "--slo",
+    "e2e_p50=40ms",
+    "--precision",
+    "25%",
+    "--requests",
+    "40",
+    "--max-tokens",
+    "4",
+    "--scrape-interval",
+    "0",
+    "--quiet",
+    "--extra-args",
+];
+const BATCHING: &str = "vllm=--prefill-rate 30000 --decode-step 2ms --max-batch 4";
+
+fn comparison(place: &Place) -> Value {
+    let folder = std::fs::read_dir(place.path("results")).unwrap().map(|entry| entry.unwrap().path());
+    let folder = folder.into_iter().find(|path| path.is_dir()).unwrap();
+    json(&folder.join("comparison.json"))
+}
+
+#[test]
+fn the_highest_rate_is_found_with_its_interval_and_report_makes_the_same_of_the_records() {
+    let place = Place::new();
+    let ran = place.run(&[&SEARCH[..], &[BATCHING]].concat()).expect(0);
+    prints(&ran, &["Highest rate with E2E p50 ≤ 40 ms and error rate ≤ 1 %", "rps (", "runs,"]);
+    let first = comparison(&place);
+    let limit = &first["comparison"]["limits"][0];
+    let number = |name: &str| limit[name].as_f64().unwrap();
+    assert!(number("low") < number("value") && number("value") < number("high"), "{limit}");
+    assert_eq!(limit["of"], "rate");
+    let loads = first["plan"]["loads"].as_array().unwrap();
+    assert_eq!(loads.len(), limit["runs"].as_array().unwrap().len());
+    assert_eq!(loads[0]["traffic"]["arrivals"]["pattern"], "all_at_once", "a burst gives the first guess");
+    place.run(&["report", "results"]);
+    assert_eq!(comparison(&place)["comparison"]["limits"][0], *limit);
+    place.assert_nothing_lives();
+}
+
+#[test]
+fn a_search_without_an_objective_or_with_rounds_is_refused() {
+    let place = Place::new();
+    let search = ["sweep", "--backend", "vllm", "--simulate", "--find-max-rate"];
+    for (flags, said) in [
+        (&[][..], "needs to know what is to be met"),
+        (&["--slo", "ttft_p90=1s", "--rounds", "2"], "--rounds and --repeats would do nothing"),
+        (&["--slo", "ttft_p90=1s", "--duration", "5s"], "--duration would do nothing"),
+        (&["--slo", "ttft_p90=1s", "--precision", "5"], "write 5%"),
+        (&["--slo", "ttft_p90=1s", "--rate", "1,2"], "finds its own loads"),
+    ] {
+        place.run(&[&search[..], flags].concat()).expect(2).says(&[said]);
+    }
+}

@@ -108,7 +108,7 @@ fn rounds_alternate_in_order_and_every_run_bears_its_key_everywhere() {
             "plan: 24 runs (4 backends × 3 rounds × 2 repeats)",
             "  round 1: a-simulated, b-simulated, c-simulated, d-simulated",
             "  round 2: d-simulated, c-simulated, b-simulated, a-simulated",
-            "  round 3: a-simulated, b-simulated, c-simulated, d-simulated",
+            "  round 3: d-simulated, c-simulated, b-simulated, a-simulated",
             "  time: known when the first run is over",
             "1 of 24 runs, at least ",
             "20 of 24 runs, about ",
@@ -128,7 +128,7 @@ fn rounds_alternate_in_order_and_every_run_bears_its_key_everywhere() {
             launches.push(launch);
         }
     }
-    assert_eq!(launches.join(" "), "a1 b1 c1 d1 d2 c2 b2 a2 a3 b3 c3 d3");
+    assert_eq!(launches.join(" "), "a1 b1 c1 d1 d2 c2 b2 a2 d3 c3 b3 a3");
     for label in labels {
         assert_eq!(ran.stderr.matches(&format!("{label}-simulated: ready in")).count(), 3, "{label}");
     }

@@ -13,6 +13,7 @@ fn a_run_and_a_comparison_are_read_back_whole() {
         summary: summary(&three(), Some("interrupted")),
         launched: Vec::new(),
         server: None,
+        curves: RunCurves::default(),
     };
     let run_path = directory.path().join("run.json");
     write_json(&run_path, &run).unwrap();

@@ -24,6 +24,7 @@ use harness::results::{
 };
 use harness::schema::SCHEMA_VERSION;
 use harness::schema::comparison::{Comparison, FailedTarget};
+use harness::schema::curves::RunCurves;
 use harness::schema::environment::Environment;
 use harness::schema::figure;
 use harness::schema::files::{ComparisonFile, EngineFigures, RecordsFooter, RecordsHeader, RunFile};

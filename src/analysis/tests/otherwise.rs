@@ -22,7 +22,7 @@ fn summed(
     for record in records {
         sum.add(record);
     }
-    sum.finish(Finish { issued: Some(records.len() as u64), ..finish(3_800) }).unwrap()
+    sum.finish(Finish { issued: Some(records.len() as u64), ..finish(3_800) }).unwrap().0
 }
 
 #[test]

@@ -3,10 +3,39 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::schema::curves::RunCurves;
+use crate::schema::figure::{self, Statistic};
+use crate::schema::objective::Objective;
+
+/// With objectives of a request's one value and of its many, of a pace, and of the run alone.
+fn wanting(open_loop: bool) -> SummaryInput {
+    let input = if open_loop { open() } else { closed() };
+    let objective =
+        |metric: &str, statistic, limit| Objective { metric: metric.to_owned(), statistic, limit };
+    let objectives = vec![
+        objective(figure::TTFT, Statistic::P50, 100.0),
+        objective(figure::ERROR_RATE, Statistic::Value, 1.0),
+        objective(figure::ITL, Statistic::P90, 90.0),
+        objective(figure::TPOT, Statistic::Mean, 80.0),
+    ];
+    SummaryInput { objectives, ..input }
+}
+
+fn with_curves(input: SummaryInput, records: &[RequestRecord]) -> (RunSummary, RunCurves) {
+    let mut summarizer = Summarizer::new(input);
+    records.iter().for_each(|record| summarizer.add(record));
+    summarizer.finish_with_curves(Finish::default()).unwrap()
+}
+
+/// In their order, so far apart that the order of sending is kept in blocks.
+fn number(records: &mut [RequestRecord]) {
+    (0..).zip(records).for_each(|(number, record)| record.index = 331 * number);
+}
 
 prop_compose! {
     fn any_record()(
-        sent_ms in 0u64..5_000,
+        // Some come so late that what is counted over time has wider bins.
+        sent_ms in prop_oneof![9 => 0u64..5_000, 1 => 0u64..200_000],
         gaps in proptest::collection::vec((0u64..200, 0u32..4), 0..12),
         outcome in 0u8..5,
         open in any::<bool>(),
@@ -25,6 +54,7 @@ prop_compose! {
             .collect();
         let mut record = completed(0, sent_ms, &chunks);
         record.prompt_id = format!("p{}", sent_ms % 7).into();
+        record.category = ["", "chat", "code"][sent_ms as usize % 3].into();
         record.tokens.prompt = prompt;
         record.tokens.output = record.tokens.output.map(|output| output + extra);
         record.due_us = open.then(|| (sent_ms * MS).saturating_sub(wait_us));
@@ -46,16 +76,13 @@ proptest! {
     fn the_order_of_records_changes_nothing(
         (records, shuffled) in proptest::collection::vec(any_record(), 0..40)
             .prop_map(|mut records| {
-                (0..).zip(&mut records).for_each(|(index, record)| record.index = index);
+                number(&mut records);
                 records
             })
             .prop_flat_map(|records| (Just(records.clone()), Just(records).prop_shuffle())),
         open_loop in any::<bool>(),
     ) {
-        let input = || if open_loop { open() } else { closed() };
-        let one = summarize(input(), &records, Finish::default());
-        let other = summarize(input(), &shuffled, Finish::default());
-        prop_assert_eq!(one, other);
+        prop_assert_eq!(with_curves(wanting(open_loop), &records), with_curves(wanting(open_loop), &shuffled));
     }
 
     #[test]
@@ -64,10 +91,10 @@ proptest! {
         open_loop in any::<bool>(),
         settled in any::<bool>(),
     ) {
-        let input = || if open_loop { open() } else { closed() };
-        let (records, parts): (Vec<RequestRecord>, Vec<usize>) = records.into_iter().unzip();
-        let whole = summarize(input(), &records, Finish::default());
-        let mut first = Summarizer::new(input());
+        let (mut records, parts): (Vec<RequestRecord>, Vec<usize>) = records.into_iter().unzip();
+        number(&mut records);
+        let whole = with_curves(wanting(open_loop), &records);
+        let mut first = Summarizer::new(wanting(open_loop));
         let mut parts_of_it = [first.part(), first.part(), first.part()];
         records.iter().zip(parts).for_each(|(record, part)| parts_of_it[part].add(record));
         for mut part in parts_of_it {
@@ -76,7 +103,7 @@ proptest! {
             }
             first.merge(part);
         }
-        prop_assert_eq!(first.finish(Finish::default()).unwrap(), whole);
+        prop_assert_eq!(first.finish_with_curves(Finish::default()).unwrap(), whole);
     }
 
     #[test]
@@ -112,8 +139,8 @@ proptest! {
             chunks.push((at_ms, tokens));
         }
         let run = summarize(closed(), &[completed(0, 0, &chunks)], Finish::default());
-        let itl = distribution(&run, crate::schema::figure::ITL);
-        let tpot = distribution(&run, crate::schema::figure::TPOT);
+        let itl = distribution(&run, figure::ITL);
+        let tpot = distribution(&run, figure::TPOT);
         close(itl.mean * itl.count as f64, (at_ms - 100) as f64);
         close(itl.mean, tpot.mean);
     }

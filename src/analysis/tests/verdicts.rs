@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::comparing::{plan, target};
 use super::*;
-use crate::analysis::{ComparisonInput, compare};
+use crate::analysis::{ComparisonInput, State, compare, sureness};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::figure;
@@ -158,6 +158,55 @@ fn labels_whose_prompts_have_other_token_counts_have_no_ratio_but_a_reason() {
     assert!(why.starts_with("prompt tokens: the same prompts have different token counts (20.0 %"), "{why}");
     let off = Plan { fairness: crate::schema::fairness::FairnessMode::Off, ..planned(&["a", "b"]) };
     assert!(!judged(&off, runs).pairs[0].ratios.is_empty());
+}
+
+/// Two equal servers in alternating order on a machine that drifts by 6 % from run to run, ρ 0.8, with 2 % of noise: the
+/// model of benches/verdicts.rs, small. The output TPS of each, by round.
+fn simulated(seed: u64, rounds: u32) -> Vec<RunSummary> {
+    use rand::SeedableRng;
+    use rand_distr::{Distribution as _, StandardNormal};
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
+    let mut level = normal();
+    let blank = run("a", 1, 100.0, 100.0, 100);
+    let mut runs = Vec::new();
+    for round in 1..=rounds {
+        for label in if matches!(round % 4, 2 | 3) { ["b", "a"] } else { ["a", "b"] } {
+            level = 0.8 * level + 0.6 * normal();
+            let tps = 100.0 * (0.06 * level + 0.02 * normal()).exp();
+            let mut one = blank.clone();
+            one.metrics = [(figure::OUTPUT_TPS.to_owned(), MetricValue::Scalar(tps))].into();
+            (one.key.label, one.key.round) = (label.to_owned(), round);
+            runs.push(one);
+        }
+    }
+    runs
+}
+
+#[test]
+fn a_server_is_called_different_from_itself_in_about_one_of_twenty_comparisons_under_drift() {
+    let plan = planned(&["a", "b"]);
+    for rounds in [3, 5] {
+        let different = (0..600).filter(|seed| {
+            let pairs = judged(&plan, simulated(*seed, rounds)).pairs;
+            pairs[0].ratios["output_tps"].verdict != Some(Verdict::Indistinguishable)
+        });
+        let percent = different.count() as f64 / 6.0;
+        assert!((2.5..8.0).contains(&percent), "{rounds} rounds: {percent} %");
+    }
+}
+
+#[test]
+fn until_sure_calls_a_server_different_from_itself_no_more_often_though_it_looks_after_each_round() {
+    let plan = Plan { until_sure_pct: Some(5.0), rounds: 10, ..planned(&["a", "b"]) };
+    let different = (0..400).filter(|seed| {
+        let runs = simulated(*seed, 10);
+        let stop = (3..=10).find(|rounds| sureness(&plan, &runs, *rounds).is_some_and(|state| state.sure));
+        let state = sureness(&plan, &runs, stop.unwrap_or(10)).unwrap();
+        state.standings.iter().any(|standing| matches!(standing.state, State::Decided(_)))
+    });
+    let percent = different.count() as f64 / 4.0;
+    assert!(percent <= 7.0, "{percent} %");
 }
 
 #[test]

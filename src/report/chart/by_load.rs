@@ -2,6 +2,7 @@
 
 use super::context::ChartInput;
 use super::curve::{Curve, CurvePoint, Curves, curve_over_points};
+use super::scale::tick_text;
 use super::spec::ChartSpec;
 use crate::report::rows::View;
 use crate::schema::comparison::Comparison;
@@ -23,6 +24,11 @@ pub fn tpot_p50(input: &ChartInput<'_>) -> ChartSpec {
     spec(input, figure::TPOT, Statistic::P50)
 }
 
+/// Requests a second that met all objectives, over the loads.
+pub fn goodput(input: &ChartInput<'_>) -> ChartSpec {
+    spec(input, "goodput_rps", Statistic::Value)
+}
+
 fn spec(input: &ChartInput<'_>, name: &str, statistic: Statistic) -> ChartSpec {
     let Some(metric) = figure::metric(name) else { return ChartSpec::default() };
     let loads = &input.comparison.loads;
@@ -30,6 +36,7 @@ fn spec(input: &ChartInput<'_>, name: &str, statistic: Statistic) -> ChartSpec {
     let (load, load_unit) =
         if open { ("offered rate", "requests/s") } else { ("concurrency", "requests in flight") };
     let curves = Curves {
+        counts: !open,
         metric,
         statistic: (statistic != Statistic::Value).then(|| statistic.name()),
         load,
@@ -65,6 +72,15 @@ fn curves(comparison: &Comparison, metric: &Metric, statistic: Statistic) -> Vec
         }
     }
     curves
+}
+
+/// `8`, `2.5/s`: a load beside its point; empty where all requests are due at once.
+pub fn load_words(load: &LoadPoint) -> String {
+    match place(load) {
+        Some(rate) if load.traffic.is_open() => format!("{}/s", tick_text(rate)),
+        Some(slots) => tick_text(slots),
+        None => String::new(),
+    }
 }
 
 /// Where a load lies on the axis; none for an open loop without a rate.

@@ -1,21 +1,65 @@
 //! What every chart of a comparison shares, and what they are made from.
 
-use super::spec::Series;
+use super::spec::{ChartSpec, Panel, Series};
 use crate::report::caveat;
 use crate::report::fairness;
 use crate::report::number::{count, one_line};
+use crate::report::rows::{Column, View};
 use crate::schema::comparison::Comparison;
-use crate::schema::plan::Plan;
+use crate::schema::curves::RunCurves;
+use crate::schema::plan::{Plan, RunKey};
+use crate::schema::sample::SensedSeries;
 
 /// What a chart may be made from.
 #[derive(Debug, Clone, Copy)]
 pub struct ChartInput<'a> {
     /// The runs, in the order of play.
     pub comparison: &'a Comparison,
-    /// Labels with the TTFT of every completed request of all their runs, ms.
-    pub ttft_ms: &'a [(String, Vec<f64>)],
+    /// The curves of its runs; a run may have none.
+    pub runs: &'a [DrawnRun<'a>],
     /// What stands around the marks.
     pub context: &'a ChartContext,
+}
+
+/// What is drawn of one run besides its figures.
+#[derive(Debug, Clone, Copy)]
+pub struct DrawnRun<'a> {
+    /// Which.
+    pub key: &'a RunKey,
+    /// Its curves.
+    pub curves: &'a RunCurves,
+    /// What its server showed of itself.
+    pub server: Option<&'a SensedSeries>,
+}
+
+impl<'a> ChartInput<'a> {
+    /// The labels of the first load with their runs, in the order of the plan's targets, each with its series.
+    pub fn labels(&self) -> Vec<Drawn<'a>> {
+        let view = View::of(self.comparison, 1);
+        let drawn = view.columns.into_iter().enumerate().map(|(index, column)| {
+            let own = |run: &&DrawnRun<'_>| column.group.runs.contains(run.key);
+            let series = self.context.series(&column.group.label, index, "");
+            Drawn { runs: self.runs.iter().filter(own).copied().collect(), column, series }
+        });
+        drawn.collect()
+    }
+}
+
+/// A label with all that is drawn of it.
+pub struct Drawn<'a> {
+    /// Its group and its runs' figures.
+    pub column: Column<'a>,
+    /// Its runs' curves, of those that have some.
+    pub runs: Vec<DrawnRun<'a>>,
+    /// Its name and place.
+    pub series: Series,
+}
+
+impl Drawn<'_> {
+    /// Its series with a word behind the label.
+    pub fn detailed(&self, detail: &str) -> Series {
+        Series { detail: detail.to_owned(), ..self.series.clone() }
+    }
 }
 
 /// What every picture of a comparison shares.
@@ -54,6 +98,18 @@ impl ChartContext {
                 .into_iter()
                 .chain(caveat::collected(comparison, caveat::short))
                 .collect(),
+        }
+    }
+
+    /// A picture of these panels.
+    pub fn spec(&self, name: &str, title: &str, panels: Vec<Panel>) -> ChartSpec {
+        ChartSpec {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            subtitle: self.subtitle.clone(),
+            legend_note: None,
+            panels,
+            notes: self.notes.clone(),
         }
     }
 

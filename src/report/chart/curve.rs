@@ -16,6 +16,8 @@ pub struct Curves<'a> {
     pub load: &'a str,
     /// The load's unit: `requests in flight`, `requests/s`.
     pub load_unit: &'a str,
+    /// The load is a number of things: there is no half of one.
+    pub counts: bool,
     /// One line each.
     pub curves: Vec<Curve>,
 }
@@ -44,6 +46,9 @@ pub struct CurvePoint {
     pub rounds: usize,
 }
 
+/// More loads than this get round numbers along their axis.
+const MOST_TICKS: usize = 14;
+
 /// Lines with bands; the file is `<metric>[_<statistic>]_by_load`. Points that are not finite are left out; an axis is
 /// logarithmic where its values span more than a factor of 20.
 pub fn curve_over_points(input: &Curves<'_>, context: &ChartContext) -> ChartSpec {
@@ -57,14 +62,16 @@ pub fn curve_over_points(input: &Curves<'_>, context: &ChartContext) -> ChartSpe
         let band = points.iter().map(|point| (point.x, point.low, point.high)).collect();
         marks.push(Mark::Band { series: series.clone(), points: band });
         lines.push(Mark::Line { series: series.clone(), points: middles.clone() });
-        lines.push(Mark::Points { series, points: middles });
+        lines.push(Mark::Points { series, points: middles, names: Vec::new() });
     }
     marks.extend(lines);
     let points = || curves.iter().flatten();
+    let places = || points().map(|point| point.x);
     let x = Axis {
         name: input.load.to_owned(),
         unit: input.load_unit.to_owned(),
-        scale: Scale::fitting(points().map(|point| point.x)),
+        scale: if input.counts { Scale::fitting(places()).of_counts() } else { Scale::fitting(places()) },
+        ticks: few_ticks(places()),
         ..Axis::default()
     };
     let statistic = input.statistic.map(|statistic| format!(" {statistic}")).unwrap_or_default();
@@ -85,6 +92,14 @@ pub fn curve_over_points(input: &Curves<'_>, context: &ChartContext) -> ChartSpe
         panels: vec![Panel { x, y, marks }],
         notes: context.notes.clone(),
     }
+}
+
+/// The loads themselves, where they are few enough to be written.
+fn few_ticks(places: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut ticks: Vec<f64> = places.collect();
+    ticks.sort_by(f64::total_cmp);
+    ticks.dedup();
+    if ticks.len() <= MOST_TICKS { ticks } else { Vec::new() }
 }
 
 fn rounds_words(rounds: impl Iterator<Item = usize> + Clone) -> String {

@@ -2,6 +2,7 @@
 
 use plotters::style::RGBColor;
 
+use super::marks::FRONTIER_DASHES;
 use super::plot;
 use super::rows;
 use super::scale::Scale;
@@ -52,6 +53,7 @@ fn head(scene: &mut Scene, spec: &ChartSpec) -> f64 {
 enum Sample {
     Line(Look),
     Swatch(RGBColor),
+    Dots,
     Nothing,
 }
 
@@ -60,6 +62,7 @@ fn entries(spec: &ChartSpec) -> Vec<(String, Sample)> {
     let mut entries: Vec<(String, Sample)> = Vec::new();
     for mark in spec.panels.iter().flat_map(|panel| &panel.marks) {
         let entry = match (mark, mark.series()) {
+            (Mark::Frontier { name, .. }, _) => (name.clone(), Sample::Dots),
             (Mark::Bars { name, pale, .. }, _) => {
                 let colour = if *pale { Look::GREY.pale() } else { Look::GREY.colour() };
                 (name.clone(), Sample::Swatch(colour))
@@ -99,6 +102,7 @@ fn legend(scene: &mut Scene, spec: &ChartSpec, top: f64) -> f64 {
                 scene.marker(((from + to) / 2.0, middle), *look);
             }
             Sample::Swatch(colour) => scene.rect((from, middle - 6.0), (to, middle + 6.0), *colour),
+            Sample::Dots => scene.stroke(&[(from, middle), (to, middle)], FRONTIER_DASHES, 1.8, SOFT),
             Sample::Nothing => {}
         }
         scene.text(&text, (x + sample_width, base), Anchor::Start, LEGEND);
@@ -107,9 +111,13 @@ fn legend(scene: &mut Scene, spec: &ChartSpec, top: f64) -> f64 {
     if entries.is_empty() { top } else { base + 6.0 }
 }
 
-/// One panel over the whole width, or two in a line.
+/// One panel over the whole width, or two in a line; three where that leaves no gap.
 fn panels(scene: &mut Scene, panels: &[Panel], mut top: f64) -> f64 {
-    let columns = panels.len().clamp(1, 2);
+    let columns = match panels.len() {
+        ..=1 => 1,
+        3 | 6 => 3,
+        _ => 2,
+    };
     let width = (WIDTH - 2.0 * MARGIN - (columns - 1) as f64 * GUTTER) / columns as f64;
     for line in panels.chunks(columns) {
         let mut bottom = top;

@@ -4,14 +4,22 @@
 //! what they measure by), `paint` draws. A new chart is one file with a function that returns a [`ChartSpec`], and a
 //! line in the list below.
 
+mod against;
 mod by_load;
+mod by_request;
 mod comparison;
 mod context;
 mod curve;
+mod distribution;
+mod evenly;
+mod latency_of;
 mod layout;
+mod marks;
+mod over_time;
 mod paint;
 mod pixels;
 mod plot;
+mod pooled;
 mod rows;
 mod scale;
 mod scene;
@@ -20,51 +28,63 @@ mod style;
 #[cfg(test)]
 mod tests;
 mod text;
-mod throughput;
-mod ttft_distribution;
 
 use anyhow::Context;
 
-use crate::schema::comparison::Comparison;
-
-pub use self::context::{ChartContext, ChartInput};
+pub use self::context::{ChartContext, ChartInput, DrawnRun};
 pub use self::curve::{Curve, CurvePoint, Curves, curve_over_points};
 pub use self::scale::Scale;
-pub use self::spec::{Axis, ChartSpec, Mark, Panel, Reference, Series};
+pub use self::spec::{Axis, ChartSpec, Corner, Mark, Panel, Reference, Series};
 pub use self::style::{Style, style};
 
 /// A chart of a comparison.
-pub struct Listed {
+struct Listed {
     /// The file's stem below `plots/`.
-    pub name: &'static str,
-    /// What it shows.
-    pub title: &'static str,
+    name: &'static str,
     /// Makes it.
-    pub spec: fn(&ChartInput<'_>) -> ChartSpec,
+    spec: fn(&ChartInput<'_>) -> ChartSpec,
 }
 
-/// The charts of a comparison, in the order of reports: those of one load, or of a sweep.
-pub fn listed(comparison: &Comparison) -> &'static [Listed] {
-    if comparison.loads.len() > 1 { SWEEP_CHARTS } else { CHARTS }
-}
-
-/// The charts of a comparison at one load.
+/// The charts of a comparison at one load, in the order of reports.
 const CHARTS: &[Listed] = &[
-    Listed { name: comparison::NAME, title: comparison::TITLE, spec: comparison::spec },
-    Listed { name: ttft_distribution::NAME, title: ttft_distribution::TITLE, spec: ttft_distribution::spec },
-    Listed { name: throughput::NAME, title: throughput::TITLE, spec: throughput::spec },
+    Listed { name: comparison::NAME, spec: comparison::spec },
+    Listed { name: against::PARETO_NAME, spec: against::pareto },
+    Listed { name: distribution::TTFT_NAME, spec: distribution::ttft },
+    Listed { name: distribution::ITL_NAME, spec: distribution::itl },
+    Listed { name: over_time::THROUGHPUT_NAME, spec: over_time::throughput },
+    Listed { name: over_time::IN_FLIGHT_NAME, spec: over_time::in_flight },
+    Listed { name: by_request::NAME, spec: by_request::spec },
+    Listed { name: latency_of::CATEGORY_NAME, spec: latency_of::by_category },
+    Listed { name: latency_of::LENGTH_NAME, spec: latency_of::by_prompt_tokens },
 ];
 
 /// The charts of a comparison over several loads.
 const SWEEP_CHARTS: &[Listed] = &[
-    Listed {
-        name: "output_tps_by_load",
-        title: "Output throughput over the loads",
-        spec: by_load::output_tps,
-    },
-    Listed { name: "ttft_ms_p99_by_load", title: "TTFT p99 over the loads", spec: by_load::ttft_p99 },
-    Listed { name: "tpot_ms_p50_by_load", title: "TPOT p50 over the loads", spec: by_load::tpot_p50 },
+    Listed { name: against::CURVES_NAME, spec: against::curves },
+    Listed { name: against::PARETO_NAME, spec: against::pareto },
+    Listed { name: "goodput_rps_by_load", spec: by_load::goodput },
+    Listed { name: "output_tps_by_load", spec: by_load::output_tps },
+    Listed { name: "ttft_ms_p99_by_load", spec: by_load::ttft_p99 },
+    Listed { name: "tpot_ms_p50_by_load", spec: by_load::tpot_p50 },
 ];
+
+/// The charts of a comparison that have data, in the order of reports: those of one load, or of a sweep.
+pub fn specs(input: &ChartInput<'_>) -> Vec<ChartSpec> {
+    let listed = if input.comparison.loads.len() > 1 { SWEEP_CHARTS } else { CHARTS };
+    listed.iter().map(|listed| (listed.spec)(input)).filter(|spec| !spec.is_empty()).collect()
+}
+
+/// The stems of all files that may lie below `plots/`.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    CHARTS.iter().chain(SWEEP_CHARTS).map(|listed| listed.name)
+}
+
+/// The colours of the styles, `#0072B2`: style n has the colour n modulo their number.
+pub fn palette() -> Vec<String> {
+    let hex =
+        |colour: &plotters::style::RGBColor| format!("#{:02X}{:02X}{:02X}", colour.0, colour.1, colour.2);
+    scene::PALETTE.iter().map(hex).collect()
+}
 
 /// A picture in both forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,4 +107,26 @@ pub fn draw(spec: &ChartSpec) -> anyhow::Result<Chart> {
     let png = paint::png(&scene).with_context(|| format!("cannot draw {name}.png"))?;
     let svg = paint::svg(&scene).with_context(|| format!("cannot draw {name}.svg"))?;
     Ok(Chart { name, png, svg })
+}
+
+/// Draws all of them, several at a time: a bitmap takes some hundredths of a second.
+///
+/// # Errors
+/// As [`draw`]'s.
+pub fn draw_all(specs: &[ChartSpec]) -> anyhow::Result<Vec<Chart>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(specs.len().max(1));
+    let of_thread = |thread: usize| {
+        let own = specs.iter().enumerate().skip(thread).step_by(threads);
+        own.map(|(place, spec)| (place, draw(spec))).collect::<Vec<_>>()
+    };
+    let mut drawn: Vec<(usize, anyhow::Result<Chart>)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || of_thread(thread))).collect();
+        let mut drawn = of_thread(0);
+        for other in others {
+            drawn.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        drawn
+    });
+    drawn.sort_by_key(|(place, _)| *place);
+    drawn.into_iter().map(|(_, chart)| chart).collect()
 }

@@ -1,7 +1,8 @@
-//! A panel with a label a row and bars to the right, each with its number.
+//! A panel with a label a row: bars to the right, each with its number, or ranges below each other.
 
 use super::plot::{name_and_unit, x_ticks};
-use super::scene::{AXIS_LINE, Anchor, INK, Look, SOFT, Scene};
+use super::scale::Scale;
+use super::scene::{AXIS_LINE, Anchor, GRID_LINE, INK, Look, SOFT, Scene};
 use super::spec::{Mark, Panel, Series};
 use super::text::Lettering;
 use crate::report::number::compact;
@@ -11,6 +12,10 @@ use crate::schema::figure::Better;
 const ABOVE: f64 = 42.0;
 const BELOW: f64 = 38.0;
 const BAR: f64 = 15.0;
+/// From one range of a row to the next, points.
+const RANGE: f64 = 13.0;
+/// Half of a whisker's end, points.
+const CAP: f64 = 3.5;
 /// Between the bars of a row, points.
 const GAP: f64 = 2.0;
 const HEAD: Lettering = Lettering::bold(14.0, INK);
@@ -27,14 +32,19 @@ pub fn draw(scene: &mut Scene, panel: &Panel, rows: &[Series], (left, right): (f
     let labels: Vec<Vec<String>> = rows.iter().map(|row| LABEL.two_lines(&row.label, limit)).collect();
     let label_width = labels.iter().flatten().map(|line| LABEL.width(line)).fold(20.0, f64::max);
     let bars: Vec<Vec<Bar>> = (0..rows.len()).map(|row| bars_of(panel, row)).collect();
-    let number_width =
-        bars.iter().flatten().map(|bar| BEST.width(&bar.text())).fold(NUMBER.width(NO_DATA), f64::max);
+    let has_bars = bars.iter().any(|bars| !bars.is_empty());
+    let number_width = bars.iter().flatten().map(|bar| BEST.width(&bar.text()));
+    let number_width = if has_bars { number_width.fold(NUMBER.width(NO_DATA), f64::max) } else { 6.0 };
 
     let across = (left + label_width + 10.0, right - number_width - 10.0);
-    let row_height = if rows.len() <= 2 { 58.0 } else { 46.0 };
+    let row_height = match (has_bars, rows.len()) {
+        (false, _) => 16.0 + RANGE * panel.marks.len().max(1) as f64,
+        (true, ..=2) => 58.0,
+        (true, _) => 46.0,
+    };
     let top = top + ABOVE;
     let bottom = top + rows.len().max(1) as f64 * row_height;
-    x_ticks(scene, &panel.x.scale, 4, across, (top, bottom));
+    x_ticks(scene, &panel.x, 4, across, (top, bottom));
     if rows.is_empty() {
         scene.text(NO_DATA, (across.0 + 8.0, (top + bottom) / 2.0), Anchor::Start, MISSING);
     }
@@ -44,7 +54,15 @@ pub fn draw(scene: &mut Scene, panel: &Panel, rows: &[Series], (left, right): (f
         for (line, text) in label.iter().enumerate() {
             scene.text(text, (across.0 - 10.0, first + line as f64 * 16.0), Anchor::End, LABEL);
         }
-        draw_row(scene, panel, &bars[index], Look(row.style), (across, middle));
+        if has_bars {
+            draw_row(scene, panel, &bars[index], Look(row.style), (across, middle));
+        } else {
+            draw_ranges(scene, panel, index, (across, middle));
+        }
+        if index > 0 && !has_bars {
+            let between = middle - row_height / 2.0;
+            scene.rule((left, between), (across.1, between), GRID_LINE);
+        }
     }
     scene.rule((across.0, top), (across.0, bottom), AXIS_LINE);
     bottom + BELOW
@@ -53,18 +71,20 @@ pub fn draw(scene: &mut Scene, panel: &Panel, rows: &[Series], (left, right): (f
 fn draw_head(scene: &mut Scene, panel: &Panel, left: f64, base: f64) {
     let name = name_and_unit(&panel.x);
     scene.text(&name, (left, base), Anchor::Start, HEAD);
+    let logarithmic = if matches!(panel.x.scale, Scale::Log { .. }) { "logarithmic, " } else { "" };
     let better = match panel.x.better {
-        Some(Better::Lower) => "lower is better",
-        Some(Better::Higher) => "higher is better",
-        None => "",
+        Some(Better::Lower) => format!("{logarithmic}lower is better"),
+        Some(Better::Higher) => format!("{logarithmic}higher is better"),
+        None => String::new(),
     };
-    scene.text(better, (left + HEAD.width(&name) + 10.0, base), Anchor::Start, MISSING);
+    scene.text(&better, (left + HEAD.width(&name) + 10.0, base), Anchor::Start, MISSING);
 }
 
 struct Bar {
     value: Option<f64>,
     pale: bool,
     best: bool,
+    whisker: Option<(f64, f64)>,
 }
 
 impl Bar {
@@ -85,11 +105,21 @@ impl Bar {
 /// A row's bars from the top.
 fn bars_of(panel: &Panel, row: usize) -> Vec<Bar> {
     let bar = |mark: &Mark| match mark {
-        Mark::Bars { pale, values, best, .. } => {
-            Some(Bar { value: values.get(row).copied().flatten(), pale: *pale, best: *best == Some(row) })
-        }
+        Mark::Bars { pale, values, best, whiskers, name: _ } => Some(Bar {
+            value: values.get(row).copied().flatten(),
+            pale: *pale,
+            best: *best == Some(row),
+            whisker: whiskers.get(row).copied().flatten(),
+        }),
+        Mark::Ranges { .. } => None,
         // Rows have no second axis of numbers.
-        Mark::Line { .. } | Mark::Steps { .. } | Mark::Points { .. } | Mark::Band { .. } => None,
+        Mark::Line { .. }
+        | Mark::Steps { .. }
+        | Mark::Points { .. }
+        | Mark::Band { .. }
+        | Mark::Whiskers { .. }
+        | Mark::Histogram { .. }
+        | Mark::Frontier { .. } => None,
     };
     panel.marks.iter().filter_map(bar).collect()
 }
@@ -113,8 +143,37 @@ fn draw_row(
             let colour = if bar.pale { look.pale() } else { look.colour() };
             scene.rect((from, top), (end.max(from + 1.0), top + thick), colour);
         }
+        if let Some((low, high)) = bar.whisker {
+            let at = |value: f64| from + panel.x.scale.share(value) * (to - from);
+            draw_whisker(scene, (at(low), at(high)), top + thick / 2.0);
+            end = end.max(at(high));
+        }
         let base = top + thick / 2.0 + 4.3;
         scene.text(&bar.text(), (end + 6.0, base), Anchor::Start, bar.lettering());
         top += thick + GAP;
+    }
+}
+
+fn draw_whisker(scene: &mut Scene, (low, high): (f64, f64), middle: f64) {
+    if high - low < 1.0 {
+        return;
+    }
+    scene.rule((low, middle), (high, middle), INK);
+    for end in [low, high] {
+        scene.rule((end, middle - CAP), (end, middle + CAP), INK);
+    }
+}
+
+/// The ranges of one row, each series on its own height.
+fn draw_ranges(scene: &mut Scene, panel: &Panel, row: usize, ((from, to), middle): ((f64, f64), f64)) {
+    let height = |index: usize| middle + (index as f64 - (panel.marks.len() as f64 - 1.0) / 2.0) * RANGE;
+    for (index, mark) in panel.marks.iter().enumerate() {
+        let (Mark::Ranges { values, .. }, Some(series)) = (mark, mark.series()) else { continue };
+        let Some((value, low, high)) = values.get(row).copied().flatten() else { continue };
+        let at = |value: f64| (from + panel.x.scale.share(value) * (to - from), height(index));
+        let look = Look(series.style);
+        let ((left, y), (right, _)) = (at(low), at(high));
+        scene.rect((left, y - 1.0), (right.max(left + 1.0), y + 1.0), look.colour());
+        scene.marker(at(value), look);
     }
 }

@@ -12,6 +12,9 @@ pub enum Scale<Row> {
     Linear {
         /// Above 0.
         max: f64,
+        /// It counts things: half a one means nothing.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        whole: bool,
     },
     /// Equal ratios between the two.
     Log {
@@ -29,14 +32,27 @@ pub enum Scale<Row> {
 
 impl<Row> Default for Scale<Row> {
     fn default() -> Self {
-        Scale::Linear { max: 1.0 }
+        Scale::Linear { max: 1.0, whole: false }
     }
 }
 
 impl<Row> Scale<Row> {
     /// From 0 to the largest value; to 1 where nothing is above 0.
     pub fn linear(largest: f64) -> Self {
-        Scale::Linear { max: if largest > 0.0 { largest.min(f64::MAX) } else { 1.0 } }
+        Scale::Linear { max: if largest > 0.0 { largest.min(f64::MAX) } else { 1.0 }, whole: false }
+    }
+
+    /// The same of things that are counted.
+    pub fn counting(largest: f64) -> Self {
+        Scale::linear(largest.max(1.0)).of_counts()
+    }
+
+    /// The scale, if it counts things: no tick between two numbers of them.
+    pub fn of_counts(self) -> Self {
+        match self {
+            Scale::Linear { max, .. } => Scale::Linear { max, whole: true },
+            Scale::Log { .. } | Scale::Rows { .. } => self,
+        }
     }
 
     /// Logarithmic where the values lie above 0 and span more than a factor of 20, else linear. Empty: linear.
@@ -54,28 +70,40 @@ impl<Row> Scale<Row> {
     /// Where a value lies, 0 to 1; for a row, the middle of its place.
     pub fn share(&self, value: f64) -> f64 {
         let share = match self {
-            Scale::Linear { max } => value / max,
+            Scale::Linear { max, .. } => value / max,
             Scale::Log { min, max } => (value.max(*min) / min).ln() / (max / min).ln(),
             Scale::Rows { rows } => (value + 0.5) / rows.len() as f64,
         };
         if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 }
     }
 
+    /// The value that lies at a share, 0 to 1; of rows the number of the row.
+    pub fn value(&self, share: f64) -> f64 {
+        match self {
+            Scale::Linear { max, .. } => share * max,
+            Scale::Log { min, max } => min * (max / min).powf(share),
+            Scale::Rows { rows } => share * rows.len() as f64 - 0.5,
+        }
+    }
+
     /// Round values along the scale, about `wanted` of them; none for rows.
     pub fn ticks(&self, wanted: usize) -> Vec<f64> {
         match self {
-            Scale::Linear { max } => linear_ticks(*max, wanted),
+            Scale::Linear { max, whole } => linear_ticks(*max, wanted, *whole),
             Scale::Log { min, max } => log_ticks(*min, *max, wanted),
             Scale::Rows { .. } => Vec::new(),
         }
     }
 }
 
-fn linear_ticks(max: f64, wanted: usize) -> Vec<f64> {
-    let rough = max / wanted.max(1) as f64;
+fn linear_ticks(max: f64, wanted: usize, whole: bool) -> Vec<f64> {
+    let least = if whole { 1.0 } else { 0.0 };
+    let rough = (max / wanted.max(1) as f64).max(least);
     let decade = 10f64.powf(rough.log10().floor());
-    let step =
-        [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * decade).find(|step| *step >= rough);
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0]
+        .into_iter()
+        .map(|factor| factor * decade)
+        .find(|step| *step >= rough && !(whole && step.fract() != 0.0));
     let Some(step) = step.filter(|step| step.is_normal()) else { return vec![0.0] };
     (0..=wanted + 1).map(|index| index as f64 * step).filter(|tick| *tick <= max * 1.000_001).collect()
 }

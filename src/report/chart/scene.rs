@@ -15,15 +15,16 @@ pub const SOFT: RGBColor = RGBColor(96, 96, 96);
 pub const GRID_LINE: RGBColor = RGBColor(222, 222, 222);
 pub const AXIS_LINE: RGBColor = RGBColor(140, 140, 140);
 
-/// Okabe and Ito's palette without its yellow, which is too faint on white.
-const PALETTE: [RGBColor; 7] = [
+/// Okabe and Ito's palette (*Color Universal Design*, 2008) without its yellow, with its orange and its sky blue a
+/// little darker and a grey in place of black: a contrast of 3 or more on white and on near-black (WCAG 2.1, 1.4.11).
+pub const PALETTE: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(64, 64, 64),
+    RGBColor(192, 132, 0),
+    RGBColor(59, 152, 212),
+    RGBColor(117, 117, 117),
 ];
 
 /// Dashes in points; an empty list is a solid line.
@@ -117,10 +118,15 @@ impl Scene {
 
     /// A series' line in its colour and dashes.
     pub fn line(&mut self, points: &[Place], look: Look) {
-        for mut points in dashed(points, look.dashes()) {
+        self.stroke(points, look.dashes(), 2.2, look.colour());
+    }
+
+    /// A line in these dashes.
+    pub fn stroke(&mut self, points: &[Place], dashes: &[f64], width: f64, colour: RGBColor) {
+        for mut points in dashed(points, dashes) {
             points.dedup();
             if points.len() > 1 {
-                self.shapes.push(Shape::Stroke { points, width: 2.2, colour: look.colour() });
+                self.shapes.push(Shape::Stroke { points, width, colour });
             }
         }
     }
@@ -144,6 +150,63 @@ impl Scene {
             _ => corners(5, 0.0, 1.2),
         };
         self.fill(corners, look.colour().to_rgba());
+    }
+
+    /// A text where it lies on no other one and leaves no panel; true where it was placed.
+    pub fn text_where_free(
+        &mut self,
+        text: &str,
+        (at, anchor): (Place, Anchor),
+        lettering: Lettering,
+        (from, to): (Place, Place),
+    ) -> bool {
+        let own = TextBox::of(text, at, anchor, lettering);
+        let inside = own.left >= from.0 && own.right <= to.0 && own.top >= from.1 && own.bottom <= to.1;
+        let free =
+            inside && !self.shapes.iter().filter_map(Shape::text_box).any(|other| own.overlaps(&other));
+        if free {
+            self.text(text, at, anchor, lettering);
+        }
+        free
+    }
+}
+
+/// What a text covers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TextBox {
+    pub left: f64,
+    pub right: f64,
+    pub top: f64,
+    pub bottom: f64,
+}
+
+impl TextBox {
+    fn of(text: &str, (x, y): Place, anchor: Anchor, lettering: Lettering) -> Self {
+        let width = lettering.width(text);
+        let left = match anchor {
+            Anchor::Start => x,
+            Anchor::Middle => x - width / 2.0,
+            Anchor::End => x - width,
+        };
+        TextBox { left, right: left + width, top: y - 0.7 * lettering.size, bottom: y }
+    }
+
+    /// The two have a place in common.
+    pub fn overlaps(&self, other: &TextBox) -> bool {
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
+    }
+}
+
+impl Shape {
+    /// What it covers, if it is a text.
+    pub fn text_box(&self) -> Option<TextBox> {
+        match self {
+            Shape::Text { text, at, anchor, lettering } => Some(TextBox::of(text, *at, *anchor, *lettering)),
+            Shape::Fill { .. } | Shape::Stroke { .. } => None,
+        }
     }
 }
 

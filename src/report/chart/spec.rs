@@ -15,9 +15,25 @@
 //! ```
 //!
 //! `scale.kind` is `linear` (from 0 to `max`), `log` (`min` to `max`) or `rows` (a list of series, from the top).
-//! `marks[].kind` is `line`, `steps` or `points` with `[x, y]`, `band` with `[x, low, high]`, or `bars` with one
-//! value or null for each row. `style` is a place: colour, dashes and marker follow from it, the same in every picture.
-//! Every number is finite; `better` is `lower`, `higher` or null.
+//! With `whole` a linear scale counts things, and half a one means nothing. `ticks` of an axis, where there are some,
+//! are the values to be written beside it.
+//!
+//! `marks[].kind` is one of
+//!
+//! | kind | data | drawn as |
+//! | --- | --- | --- |
+//! | `line` | `points: [[x, y]…]` in the order of the line, x may run back | a line, with markers |
+//! | `steps` | `points: [[x, y]…]` by x | a stair: 0 before the first x, then each y up to the next x |
+//! | `points` | `points: [[x, y]…]`, `names: ["8"…]` or no names | a marker each, its name beside it |
+//! | `band` | `points: [[x, low, high]…]` by x; two of one x are a step | a pale area |
+//! | `whiskers` | `points: [[x, x_low, x_high, y, y_low, y_high]…]` | a thin cross |
+//! | `histogram` | `bins: [[from, to, %]…]` by x | a pale area with an outline |
+//! | `frontier` | `name`, `points: [[x, y]…]`, `ideal: "bottom_right"` | a grey stair, and a word in that corner |
+//! | `bars` | `name`, `pale`, `values: [1.5, null…]`, `best`, `whiskers: [[low, high], null…]` or none | a bar a row |
+//! | `ranges` | `values: [[value, low, high], null…]`, one a row | a marker on a thin line, in each row |
+//!
+//! `series.style` is a place: colour, dashes and marker follow from it, the same in every picture
+//! ([`palette`](super::palette)). Every number is finite; `better` is `lower`, `higher` or null.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,10 +51,17 @@ pub struct ChartSpec {
     pub subtitle: String,
     /// What a word on the marks means, behind the legend.
     pub legend_note: Option<String>,
-    /// From the left to the right, two in a line.
+    /// From the left to the right, two in a line; three where there are three or six.
     pub panels: Vec<Panel>,
     /// Doubts in a few words, at the foot.
     pub notes: Vec<String>,
+}
+
+impl ChartSpec {
+    /// Nothing is to be drawn.
+    pub fn is_empty(&self) -> bool {
+        self.panels.iter().flat_map(|panel| &panel.marks).all(Mark::is_empty)
+    }
 }
 
 /// A pair of axes and what is drawn between them.
@@ -65,8 +88,18 @@ pub struct Axis {
     pub better: Option<Better>,
     /// From values to places.
     pub scale: Scale<Series>,
+    /// Values to be written beside it; empty: round ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ticks: Vec<f64>,
     /// Values to be marked with a name.
     pub references: Vec<Reference>,
+}
+
+impl Axis {
+    /// The values to be written beside it, about `wanted` of them.
+    pub fn ticks(&self, wanted: usize) -> Vec<f64> {
+        if self.ticks.is_empty() { self.scale.ticks(wanted) } else { self.ticks.clone() }
+    }
 }
 
 /// A line across the panel at one value.
@@ -89,6 +122,32 @@ pub struct Series {
     pub style: usize,
 }
 
+/// A corner of a panel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Corner {
+    /// Low x, high y.
+    TopLeft,
+    /// High x, high y.
+    TopRight,
+    /// Low x, low y.
+    BottomLeft,
+    /// High x, low y.
+    BottomRight,
+}
+
+impl Corner {
+    /// Where both axes are at their best.
+    pub fn ideal(x: Better, y: Better) -> Corner {
+        match (x, y) {
+            (Better::Lower, Better::Higher) => Corner::TopLeft,
+            (Better::Higher, Better::Higher) => Corner::TopRight,
+            (Better::Lower, Better::Lower) => Corner::BottomLeft,
+            (Better::Higher, Better::Lower) => Corner::BottomRight,
+        }
+    }
+}
+
 /// What is drawn. Places are `[x, y]` in the units of the axes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -97,7 +156,7 @@ pub enum Mark {
     Line {
         /// Whose.
         series: Series,
-        /// In the order of x.
+        /// In the order of the line.
         points: Vec<(f64, f64)>,
     },
     /// 0 before the first x; at each x up to its y, which holds to the next.
@@ -113,6 +172,9 @@ pub enum Mark {
         series: Series,
         /// In any order.
         points: Vec<(f64, f64)>,
+        /// What stands beside each of them; empty where nothing does.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        names: Vec<String>,
     },
     /// The area between two values: `[x, low, high]`.
     Band {
@@ -120,6 +182,29 @@ pub enum Mark {
         series: Series,
         /// In the order of x.
         points: Vec<(f64, f64, f64)>,
+    },
+    /// How far a point may lie from where it is drawn: `[x, x_low, x_high, y, y_low, y_high]`.
+    Whiskers {
+        /// Whose.
+        series: Series,
+        /// In any order.
+        points: Vec<(f64, f64, f64, f64, f64, f64)>,
+    },
+    /// How many of all values lie in each stretch: `[from, to, %]`.
+    Histogram {
+        /// Whose.
+        series: Series,
+        /// In the order of x.
+        bins: Vec<(f64, f64, f64)>,
+    },
+    /// The points that no other one beats in both axes.
+    Frontier {
+        /// `Pareto frontier`
+        name: String,
+        /// In the order of x.
+        points: Vec<(f64, f64)>,
+        /// Where both axes are best.
+        ideal: Corner,
     },
     /// One bar a row, to the right.
     Bars {
@@ -131,18 +216,31 @@ pub enum Mark {
         values: Vec<Option<f64>>,
         /// The row whose value is called best.
         best: Option<usize>,
+        /// From where to where each value may lie; none where that is not known. Empty: of none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        whiskers: Vec<Option<(f64, f64)>>,
+    },
+    /// One value a row with its range, of one series among several: `[value, low, high]`.
+    Ranges {
+        /// Whose.
+        series: Series,
+        /// One a row; none where there is no value.
+        values: Vec<Option<(f64, f64, f64)>>,
     },
 }
 
 impl Mark {
-    /// Whose values these are; bars stand for all rows.
+    /// Whose values these are; bars and a frontier stand for all.
     pub fn series(&self) -> Option<&Series> {
         match self {
             Mark::Line { series, .. }
             | Mark::Steps { series, .. }
             | Mark::Points { series, .. }
-            | Mark::Band { series, .. } => Some(series),
-            Mark::Bars { .. } => None,
+            | Mark::Band { series, .. }
+            | Mark::Whiskers { series, .. }
+            | Mark::Histogram { series, .. }
+            | Mark::Ranges { series, .. } => Some(series),
+            Mark::Bars { .. } | Mark::Frontier { .. } => None,
         }
     }
 
@@ -153,6 +251,11 @@ impl Mark {
                 points.is_empty()
             }
             Mark::Band { points, .. } => points.is_empty(),
+            Mark::Whiskers { points, .. } => points.is_empty(),
+            Mark::Histogram { bins, .. } => bins.is_empty(),
+            // It says nothing without the points that it is of.
+            Mark::Frontier { .. } => true,
+            Mark::Ranges { values, .. } => values.iter().all(Option::is_none),
             Mark::Bars { values, .. } => values.iter().all(Option::is_none),
         }
     }

@@ -2,32 +2,40 @@
 
 use super::layout::layout;
 use super::paint::PNG_SCALE;
-use super::scene::{Anchor, Scene, Shape, WIDTH};
+use std::collections::BTreeMap;
+
+use super::scene::{Scene, Shape, TextBox, WIDTH};
 use super::*;
-use crate::report::fixture::{comparison, distribution, empty, four, plan, run};
+use crate::report::fixture::{self, comparison, distribution, empty, four, plan, run};
+use crate::report::fixture_curves::curves as curves_of;
 use crate::schema::comparison::Comparison;
+use crate::schema::curves::RunCurves;
 use crate::schema::figure;
+use crate::schema::sample::{SERVER_WAITING, SensedSeries};
 use crate::schema::summary::{MetricValue, RunSummary};
 use proptest::prelude::*;
 
-/// TTFTs of a run: its p50 at the middle, a tail to its p99.
-fn samples(runs: &[RunSummary]) -> Vec<(String, Vec<f64>)> {
-    let values = |run: &RunSummary| match run.metrics.get(figure::TTFT) {
-        Some(MetricValue::Distribution(known)) => (0..60)
-            .map(|index| f64::from(index) / 59.0)
-            .map(|share| known.p50 * (0.7 + 0.6 * share) + (known.p99 - known.p50) * share.powi(12))
-            .collect(),
-        Some(MetricValue::Scalar(_)) | None => Vec::new(),
-    };
-    runs.iter().map(|run| (run.key.label.clone(), values(run))).collect()
+/// The specs of every chart of one load, those without data too.
+fn specs(comparison: &Comparison) -> Vec<ChartSpec> {
+    specs_of(comparison, &comparison.runs.iter().map(curves_of).collect::<Vec<_>>())
 }
 
-/// The specs of every comparison's charts.
-fn specs(comparison: &Comparison) -> Vec<ChartSpec> {
+/// The same with these curves, one of each run.
+fn specs_of(comparison: &Comparison, curves: &[RunCurves]) -> Vec<ChartSpec> {
     let context = ChartContext::new(&plan(), comparison);
-    let ttft_ms = samples(&comparison.runs);
-    let input = ChartInput { comparison, ttft_ms: &ttft_ms, context: &context };
+    let runs = drawn(comparison, curves);
+    let input = ChartInput { comparison, runs: &runs, context: &context };
     CHARTS.iter().map(|listed| (listed.spec)(&input)).collect()
+}
+
+fn drawn<'a>(comparison: &'a Comparison, curves: &'a [RunCurves]) -> Vec<DrawnRun<'a>> {
+    let runs = comparison.runs.iter().zip(curves);
+    runs.map(|(run, curves)| DrawnRun { key: &run.key, curves, server: None }).collect()
+}
+
+/// The one of a name.
+fn named(specs: &[ChartSpec], name: &str) -> ChartSpec {
+    specs.iter().find(|spec| spec.name == name).unwrap().clone()
 }
 
 /// The SVG of a spec, which holds nothing that lies on another text: a bitmap takes the same path and costs more.
@@ -43,34 +51,24 @@ fn svg(spec: &ChartSpec, case: &str) -> String {
     paint::svg(&scene).unwrap()
 }
 
-/// The three pictures.
-fn all(comparison: &Comparison, case: &str) -> [String; 3] {
-    specs(comparison).iter().map(|spec| svg(spec, case)).collect::<Vec<_>>().try_into().unwrap()
+/// The pictures by their names.
+fn all(comparison: &Comparison, case: &str) -> BTreeMap<String, String> {
+    specs(comparison).iter().map(|spec| (spec.name.clone(), svg(spec, case))).collect()
 }
 
 /// Texts that lie on another one or leave the picture.
 fn texts_out_of_place(scene: &Scene) -> Vec<String> {
-    let mut boxes: Vec<(f64, f64, f64, f64, &str)> = Vec::new();
+    let mut boxes: Vec<(TextBox, &str)> = Vec::new();
     let mut wrong = Vec::new();
     for shape in &scene.shapes {
-        let Shape::Text { text, at: (x, y), anchor, lettering } = shape else { continue };
-        let width = lettering.width(text);
-        let left = match anchor {
-            Anchor::Start => *x,
-            Anchor::Middle => x - width / 2.0,
-            Anchor::End => x - width,
-        };
-        let own = (left, left + width, y - 0.7 * lettering.size, *y, text.as_str());
-        if own.0 < 0.0 || own.1 > WIDTH || own.2 < 0.0 || own.3 > scene.height {
+        let (Shape::Text { text, .. }, Some(own)) = (shape, shape.text_box()) else { continue };
+        if own.left < 0.0 || own.right > WIDTH || own.top < 0.0 || own.bottom > scene.height {
             wrong.push(format!("{text:?} leaves the picture"));
         }
-        for other in boxes
-            .iter()
-            .filter(|other| own.0 < other.1 && other.0 < own.1 && own.2 < other.3 && other.2 < own.3)
-        {
-            wrong.push(format!("{text:?} lies on {:?}", other.4));
+        for (_, other) in boxes.iter().filter(|(other, _)| own.overlaps(other)) {
+            wrong.push(format!("{text:?} lies on {other:?}"));
         }
-        boxes.push(own);
+        boxes.push((own, text));
     }
     wrong
 }
@@ -95,8 +93,10 @@ fn svg_height(chart: &Chart) -> u32 {
 
 #[test]
 fn every_label_unit_and_legend_is_in_the_svg_and_the_png_is_twice_its_size() {
-    for spec in specs(&four()) {
-        let chart = draw(&spec).unwrap();
+    let specs = specs(&four());
+    assert!(specs.iter().all(|spec| !spec.is_empty()));
+    for (spec, chart) in specs.iter().zip(draw_all(&specs).unwrap()) {
+        assert_eq!(spec.name, chart.name);
         let words = texts(&chart.svg);
         for label in ["llamacpp", "sglang", "tgi", "vllm"] {
             assert!(words.contains(label), "{}: no {label} in\n{words}", chart.name);
@@ -120,8 +120,7 @@ fn every_label_unit_and_legend_is_in_the_svg_and_the_png_is_twice_its_size() {
 
 #[test]
 fn bars_name_metric_unit_direction_and_value() {
-    let [bars, ..] = all(&four(), "4");
-    let words = texts(&bars);
+    let words = texts(&all(&four(), "4")[comparison::NAME]);
     for text in [
         "TTFT (ms)",
         "TPOT (ms)",
@@ -141,19 +140,40 @@ fn bars_name_metric_unit_direction_and_value() {
 
 #[test]
 fn lines_name_their_axes() {
-    let [_, distribution, throughput] = all(&four(), "4");
-    let words = texts(&distribution);
-    assert!(words.contains("TTFT (ms) – further left is better"), "{words}");
-    assert!(words.contains("vllm (60 requests)") && words.contains("p99"), "{words}");
-    let words = texts(&throughput);
-    assert!(words.contains("output tokens per second (tok/s) – higher is better"), "{words}");
-    assert!(words.contains("seconds since the run began"), "{words}");
+    let charts = all(&four(), "4");
+    let holds = |name: &str, wanted: &[&str]| {
+        let words = texts(&charts[name]);
+        for text in wanted {
+            assert!(words.contains(text), "{name}: no {text:?} in\n{words}");
+        }
+    };
+    holds("ttft_distribution", &["TTFT (ms) – further left is better", "vllm (18 requests)", "p99"]);
+    holds("itl_distribution", &["ITL (ms) – further left is better", "share of gaps in a bin (%)"]);
+    holds(
+        "throughput_over_time",
+        &[
+            "output tokens per second (tok/s), mean over 1 s – higher is better",
+            "seconds since the run began",
+        ],
+    );
+    holds("in_flight_over_time", &["requests in flight, mean over 1 s"]);
+    holds(
+        "tokens_per_second_by_request",
+        &["request, in the order of sending", "output tokens / E2E (tok/s)"],
+    );
+    holds("latency_by_category", &["E2E (ms)", "chat", "code", "marker: p50, line: up to p90"]);
+    holds("latency_by_prompt_tokens", &["9 to 16", "17 to 32"]);
+    holds(
+        "pareto",
+        &["output TPS (tok/s) – further right is better", "E2E p50 (ms) – lower is better", "ideal ↘"],
+    );
 }
 
 #[test]
 fn a_wide_distribution_takes_a_logarithmic_axis() {
-    let [_, chart, _] = all(&comparison(vec![run("fast", 0.2), run("slow", 40.0)]), "wide");
-    assert!(texts(&chart).contains("TTFT (ms), logarithmic"), "{}", texts(&chart));
+    let charts = all(&comparison(vec![run("fast", 0.2), run("slow", 40.0)]), "wide");
+    let words = texts(&charts["ttft_distribution"]);
+    assert!(words.contains("TTFT (ms), logarithmic"), "{words}");
 }
 
 #[test]
@@ -178,8 +198,8 @@ fn one_to_eight_backends_can_be_drawn() {
     for number in 1..=8usize {
         let runs =
             labels[..number].iter().enumerate().map(|(index, label)| run(label, 0.7 + 0.3 * index as f64));
-        for chart in all(&comparison(runs.collect()), &format!("{number}")) {
-            assert!(chart.contains("tuned") == (number >= 6));
+        for (name, chart) in all(&comparison(runs.collect()), &format!("{number}")) {
+            assert!(chart.contains("tuned") == (number >= 6), "{name}");
         }
     }
 }
@@ -189,17 +209,31 @@ fn a_backend_without_values_says_no_data() {
     let mut half = run("withheld", 1.0);
     half.metrics.remove(figure::TPOT);
     let charts = all(&comparison(vec![run("vllm", 1.0), empty("dead"), half]), "missing");
-    for chart in &charts[..2] {
-        assert!(texts(chart).contains("no data"), "{}", texts(chart));
+    for name in ["comparison", "ttft_distribution", "itl_distribution"] {
+        assert!(texts(&charts[name]).contains("no data"), "{name}");
     }
-    assert!(texts(&charts[2]).contains("dead (too short: under one second)"));
+    for name in ["throughput_over_time", "in_flight_over_time", "tokens_per_second_by_request"] {
+        assert!(texts(&charts[name]).contains("dead (no data)"), "{name}");
+    }
 }
 
 #[test]
-fn no_backend_at_all_gives_pictures_that_say_so() {
-    for chart in all(&comparison(Vec::new()), "none") {
-        assert!(texts(&chart).contains("no data"), "{}", texts(&chart));
-    }
+fn a_chart_without_data_is_left_out() {
+    let names = |comparison: &Comparison, curves: &[RunCurves]| {
+        let context = ChartContext::new(&plan(), comparison);
+        let runs = drawn(comparison, curves);
+        let specs = super::specs(&ChartInput { comparison, runs: &runs, context: &context });
+        specs.into_iter().map(|spec| spec.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&comparison(Vec::new()), &[]), [""; 0]);
+    assert_eq!(names(&comparison(vec![empty("dead")]), &[RunCurves::default()]), [""; 0]);
+    let alone = comparison(vec![run("vllm", 1.0)]);
+    assert_eq!(names(&alone, &[]), ["comparison"], "one point is no frontier");
+    let mut curves = curves_of(&alone.runs[0]);
+    curves.by_category.truncate(1);
+    let some = names(&alone, &[curves]);
+    assert!(some.contains(&"latency_by_prompt_tokens".to_owned()), "{some:?}");
+    assert!(!some.contains(&"latency_by_category".to_owned()), "all are of one category: {some:?}");
 }
 
 #[test]
@@ -231,7 +265,9 @@ fn the_last_second_is_not_drawn_as_a_drop() {
     one.output_tokens_by_second = vec![1000, 1000, 1000, 1];
     let mut other = one.clone();
     other.output_tokens_by_second = vec![1000, 1000, 1000, 999];
-    let marks = |run: RunSummary| specs(&comparison(vec![run]))[2].panels[0].marks.clone();
+    let marks = |run: RunSummary| {
+        named(&specs(&comparison(vec![run])), "throughput_over_time").panels[0].marks.clone()
+    };
     assert_eq!(marks(one), marks(other));
 }
 
@@ -239,8 +275,8 @@ fn the_last_second_is_not_drawn_as_a_drop() {
 fn an_hour_is_averaged_and_says_so() {
     let mut run = run("vllm", 1.0);
     run.output_tokens_by_second = (0..3600).map(|second| 300 + second % 7 * 20).collect();
-    let [_, _, chart] = all(&comparison(vec![run]), "hour");
-    assert!(texts(&chart).contains("mean over 30 s"), "{}", texts(&chart));
+    let words = texts(&all(&comparison(vec![run]), "hour")["throughput_over_time"]);
+    assert!(words.contains("mean over 30 s"), "{words}");
 }
 
 #[test]
@@ -248,8 +284,10 @@ fn a_backend_keeps_its_colour_in_every_picture() {
     let mut comparison = four();
     let context = ChartContext::new(&plan(), &comparison);
     comparison.runs.remove(0);
-    let ttft_ms = samples(&comparison.runs);
-    let input = ChartInput { comparison: &comparison, ttft_ms: &ttft_ms, context: &context };
+    let curves: Vec<RunCurves> = comparison.runs.iter().map(curves_of).collect();
+    let runs = drawn(&comparison, &curves);
+    let input = ChartInput { comparison: &comparison, runs: &runs, context: &context };
+    // In the last two the rows are categories, not backends.
     for listed in CHARTS {
         let chart = svg(&(listed.spec)(&input), "moved");
         assert!(!chart.contains("#0072B2"), "the first backend's colour went to another one");
@@ -273,26 +311,118 @@ fn every_series_looks_like_no_other_of_twenty() {
 
 #[test]
 fn the_distribution_is_the_share_of_requests_up_to_each_time() {
-    let results = comparison(vec![run("vllm", 1.0)]);
-    let context = ChartContext::new(&plan(), &results);
-    let ttft_ms = [("vllm".to_owned(), vec![30.0, f64::NAN, 10.0, 20.0, -1.0, 20.0])];
-    let spec =
-        ttft_distribution::spec(&ChartInput { comparison: &results, ttft_ms: &ttft_ms, context: &context });
+    let mut one = run("vllm", 1.0);
+    let mut spread = fixture::spread(20.0, 30.0);
+    spread.count = 4;
+    one.metrics.insert(figure::TTFT.to_owned(), MetricValue::Distribution(spread));
+    let points = vec![(10.0, 25.0), (20.0, 75.0), (30.0, 100.0)];
+    let ecdf = BTreeMap::from([(figure::TTFT.to_owned(), points.clone())]);
+    let specs = specs_of(&comparison(vec![one]), &[RunCurves { ecdf, ..RunCurves::default() }]);
+    let spec = named(&specs, "ttft_distribution");
     let series = Series { label: "vllm".to_owned(), detail: "4 requests".to_owned(), style: 0 };
-    let points = vec![(10.0, 25.0), (20.0, 50.0), (20.0, 75.0), (30.0, 100.0)];
-    assert_eq!(spec.panels[0].marks, [Mark::Steps { series, points }]);
+    assert_eq!(spec.panels[1].marks, [Mark::Steps { series, points }]);
+    let Mark::Histogram { bins, .. } = &spec.panels[0].marks[0] else { panic!("{spec:?}") };
+    let share = |at: f64| bins.iter().find(|bin| bin.0 < at && at <= bin.1).unwrap().2;
+    assert_eq!((share(10.0), share(20.0), share(15.0), share(30.0)), (25.0, 50.0, 0.0, 25.0));
+    assert_eq!(bins.iter().map(|bin| bin.2).sum::<f64>(), 100.0);
 }
 
 #[test]
-fn a_million_times_are_thinned_and_keep_both_ends() {
-    let results = comparison(vec![run("vllm", 1.0)]);
-    let context = ChartContext::default();
-    let ttft_ms = [("vllm".to_owned(), (1..=1_000_000).map(f64::from).collect())];
-    let spec =
-        ttft_distribution::spec(&ChartInput { comparison: &results, ttft_ms: &ttft_ms, context: &context });
-    let Mark::Steps { points, .. } = &spec.panels[0].marks[0] else { panic!("{spec:?}") };
-    assert!((700..=752).contains(&points.len()), "{}", points.len());
-    assert_eq!((points[0].0, points[points.len() - 1]), (1.0, (1e6, 100.0)));
+fn several_runs_are_pooled_by_their_requests_with_a_band_from_the_lowest_to_the_highest() {
+    let rounds = fixture::rounds();
+    let of = |points: &[(f64, f64)]| RunCurves {
+        ecdf: BTreeMap::from([(figure::TTFT.to_owned(), points.to_vec())]),
+        ..RunCurves::default()
+    };
+    let fast = of(&[(10.0, 100.0)]);
+    let slow = of(&[(20.0, 50.0), (30.0, 100.0)]);
+    let curves: Vec<RunCurves> =
+        (0..6).map(|run| if run < 2 { fast.clone() } else { slow.clone() }).collect();
+    let spec = named(&specs_of(&rounds, &curves), "ttft_distribution");
+    let marks = &spec.panels[1].marks;
+    let Mark::Band { points, .. } = &marks[0] else { panic!("{marks:?}") };
+    assert_eq!(points[..4], [(10.0, 0.0, 0.0), (10.0, 0.0, 100.0), (20.0, 0.0, 100.0), (20.0, 50.0, 100.0)]);
+    let Mark::Steps { points, series } = &marks[2] else { panic!("{marks:?}") };
+    assert_eq!(series.detail, "54 requests");
+    assert!(
+        (points[0].1 - 100.0 / 3.0).abs() < 1e-9 && (points[1].1 - 200.0 / 3.0).abs() < 1e-9,
+        "{points:?}"
+    );
+    assert_eq!(spec.legend_note.as_deref(), Some("band: from the lowest to the highest run"));
+}
+
+#[test]
+fn bars_of_several_rounds_have_whiskers_from_the_lowest_to_the_highest() {
+    let spec = named(&specs(&fixture::rounds()), comparison::NAME);
+    let note = spec.legend_note.as_deref().unwrap();
+    assert!(note.contains("whiskers: lowest to highest round"), "{note}");
+    let Mark::Bars { values, whiskers, .. } = &spec.panels[0].marks[0] else { panic!("{spec:?}") };
+    let ((low, high), value) = (whiskers[0].unwrap(), values[0].unwrap());
+    assert!(low < value && value < high, "{low} {value} {high}");
+    let alone = named(&specs(&four()), comparison::NAME);
+    let Mark::Bars { whiskers, .. } = &alone.panels[0].marks[0] else { panic!("{alone:?}") };
+    assert!(whiskers.is_empty(), "one run each has no range");
+}
+
+#[test]
+fn a_sweep_shows_its_loads_beside_the_points_and_as_ticks() {
+    for rounds in [1, 3] {
+        let comparison = fixture::sweep(rounds);
+        let context = ChartContext::new(&plan(), &comparison);
+        let input = ChartInput { comparison: &comparison, runs: &[], context: &context };
+        let specs = super::specs(&input);
+        let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        let by_load = ["output_tps_by_load", "ttft_ms_p99_by_load", "tpot_ms_p50_by_load"];
+        assert_eq!(names, [&["throughput_against_latency", "pareto"], &by_load[..]].concat());
+        for spec in &specs {
+            svg(spec, &format!("sweep_{rounds}"));
+        }
+        assert_eq!(specs[0].panels.len(), 6);
+        let Mark::Points { names, .. } = specs[0].panels[0].marks.last().unwrap() else {
+            panic!("{specs:?}")
+        };
+        assert_eq!(names, &["1", "4", "16"]);
+        assert_eq!(specs[2].panels[0].x.ticks(8), [1.0, 4.0, 16.0]);
+        let whiskers = specs[0].legend_note.as_deref();
+        assert_eq!(whiskers, (rounds > 1).then_some("whiskers: lowest to highest"));
+    }
+}
+
+#[test]
+fn what_is_counted_has_no_tick_between_two_numbers() {
+    for most in 1..40 {
+        let ticks = Scale::<()>::counting(f64::from(most)).ticks(8);
+        assert!(ticks.iter().all(|tick| tick.fract() == 0.0) && ticks.len() > 1, "{most}: {ticks:?}");
+    }
+    assert_eq!(Scale::<()>::linear(10.0).ticks(4), [0.0, 2.5, 5.0, 7.5, 10.0]);
+}
+
+#[test]
+fn every_colour_stands_out_on_white_and_on_near_black() {
+    let light = |rgb: [u8; 3]| {
+        let linear = |channel: u8| {
+            let part = f64::from(channel) / 255.0;
+            if part <= 0.039_28 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        };
+        let [red, green, blue] = rgb.map(linear);
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    };
+    let contrast = |one: f64, other: f64| (one.max(other) + 0.05) / (one.min(other) + 0.05);
+    for (colour, hex) in scene::PALETTE.iter().zip(palette()) {
+        let own = light([colour.0, colour.1, colour.2]);
+        for ground in [[255; 3], [0x1e; 3]] {
+            assert!(contrast(own, light(ground)) >= 3.0, "{hex} on {ground:?}");
+        }
+    }
+}
+
+#[test]
+fn labels_from_users_cannot_leave_their_text_in_an_svg() {
+    let label = "<script>alert(1)</script> & \"x\"";
+    let charts = all(&comparison(vec![run(label, 1.0), run("b", 1.2)]), "markup");
+    for (name, chart) in charts {
+        assert!(!chart.contains("<script>"), "{name}");
+    }
 }
 
 #[test]
@@ -330,6 +460,7 @@ fn curves(labels: &[&str], points: &[(f64, f64)]) -> Curves<'static> {
     Curves {
         metric: figure::metric(figure::TTFT).unwrap(),
         statistic: Some("p99"),
+        counts: true,
         load: "concurrency",
         load_unit: "requests in flight",
         curves: labels.iter().enumerate().map(curve).collect(),
@@ -353,7 +484,7 @@ fn a_curve_is_the_median_in_the_order_of_load_with_its_band_below() {
         [
             Mark::Band { series: series.clone(), points: vec![(1.0, 8.0, 12.0), (8.0, 16.0, 24.0)] },
             Mark::Line { series: series.clone(), points: points.clone() },
-            Mark::Points { series, points },
+            Mark::Points { series, points, names: Vec::new() },
         ]
     );
     let words = texts(&svg(&spec, "plain"));
@@ -385,12 +516,12 @@ fn a_spec_survives_json_and_its_form_is_the_documented_one() {
         let json = serde_json::to_string(spec).unwrap();
         assert_eq!(serde_json::from_str::<ChartSpec>(&json).unwrap(), *spec);
     }
-    let json = serde_json::to_value(&all[3].panels[0]).unwrap();
+    let json = serde_json::to_value(&all[all.len() - 1].panels[0]).unwrap();
     let series = serde_json::json!({ "label": "vllm", "detail": "", "style": 0 });
     let written = serde_json::json!({
         "x": {
             "name": "concurrency", "unit": "requests in flight", "detail": "", "better": null,
-            "scale": { "kind": "linear", "max": 1.05 }, "references": [],
+            "scale": { "kind": "linear", "max": 1.05, "whole": true }, "ticks": [1.0], "references": [],
         },
         "y": {
             "name": "TTFT p99", "unit": "ms", "detail": "median of 3 rounds, band: lowest to highest",
@@ -419,8 +550,14 @@ proptest! {
         runs[0].metrics.insert(figure::OUTPUT_TPS.to_owned(), MetricValue::Scalar(values[2]));
         let context = ChartContext { labels: vec![label.clone()], subtitle: label.clone(), notes: vec![label.clone()] };
         let comparison = comparison(runs);
-        let ttft_ms = [(label, values)];
-        let input = ChartInput { comparison: &comparison, ttft_ms: &ttft_ms, context: &context };
+        let mut curves = curves_of(&comparison.runs[0]);
+        let odd: Vec<(f64, f64)> = values.iter().zip(values.iter().rev()).map(|(x, y)| (*x, *y)).collect();
+        curves.ecdf.insert(figure::TTFT.to_owned(), odd.clone());
+        curves.by_category[0].name = label.clone();
+        let of_server = SensedSeries { series: [(SERVER_WAITING.to_owned(), odd.clone())].into(), ..SensedSeries::default() };
+        let curves = RunCurves { output_tps: odd.clone(), in_flight: odd.clone(), output_tps_by_request: odd, ..curves };
+        let runs = [DrawnRun { key: &comparison.runs[0].key, curves: &curves, server: Some(&of_server) }];
+        let input = ChartInput { comparison: &comparison, runs: &runs, context: &context };
         for listed in CHARTS {
             let svg = paint::svg(&layout(&(listed.spec)(&input)));
             prop_assert!(svg.unwrap().starts_with("<svg"));

@@ -216,6 +216,13 @@ function frontier(context, place, mark, box, ratio) {
     if (before) stair.push(mark.ideal.endsWith("left") ? [at[0], before[1]] : [before[0], at[1]]);
     stair.push(at);
   }
+  /* Beyond its ends it goes on to the edges. */
+  if (stair.length) {
+    const [first, last] = [stair[0], stair[stair.length - 1]];
+    const [left, top] = [mark.ideal.endsWith("left"), mark.ideal.startsWith("top")];
+    stair.unshift(left ? [first[0], top ? box.top + box.height : box.top] : [box.left, first[1]]);
+    stair.push(left ? [box.left + box.width, last[1]] : [last[0], top ? box.top + box.height : box.top]);
+  }
   context.lineWidth = 1.8 * ratio;
   stroke(context, stair, [2, 4], ratio);
   const words = { top_left: "↖ ideal", top_right: "ideal ↗", bottom_left: "↙ ideal", bottom_right: "ideal ↘" }[mark.ideal];
@@ -327,7 +334,9 @@ function drawPlot(panel, title, into) {
   const reset = make("button", "reset", "Whole chart");
   reset.type = "button";
   reset.hidden = true;
-  const scaleOf = (axis) => ({ time: false, auto: false, distr: scales[axis].kind === "log" ? 3 : 1, min: full[axis][0], max: full[axis][1] });
+  const scaleOf = (axis) => ({ time: false, auto: false, distr: scales[axis].kind === "log" ? 3 : 1, min: full[axis][0], max: full[axis][1],
+    /* By itself uPlot widens a logarithmic axis to whole decades. */
+    range: (plot, min, max) => [min ?? full[axis][0], max ?? full[axis][1]] });
   const ticks = (axis, apart) => (plot, index, min, max) => {
     const span = axis === "x" ? plot.width - 70 : plot.height - 50;
     const wanted = Math.max(2, Math.round(span / apart));
@@ -344,6 +353,7 @@ function drawPlot(panel, title, into) {
     splits: ticks(axis, apart), values: (plot, splits) => splits.map(tickText), filter: (plot, splits) => splits,
   });
   let drawn = 0;
+  const note = make("p", "note");
   const paint = (plot) => {
     const context = plot.ctx;
     const ratio = devicePixelRatio || 1;
@@ -415,7 +425,8 @@ function drawPlot(panel, title, into) {
       }
       if (best && (flat || least < 40)) found.push({ mark, point: best, shown: best, distance: least });
     }
-    /* A line with markers on it is one series and one value. */
+    /* A line with markers on it is one series and one value; the one with names says more. */
+    found.sort((one, other) => !one.mark.names - !other.mark.names);
     return found.filter((one, place) => !found.some((other, before) => before < place
       && other.mark.series.label === one.mark.series.label && other.shown[0] === one.shown[0] && other.shown[1] === one.shown[1]));
   };
@@ -453,6 +464,7 @@ function drawPlot(panel, title, into) {
   const zoomed = (plot) => {
     const same = (axis) => Math.abs(plot.scales[axis].min - full[axis][0]) + Math.abs(plot.scales[axis].max - full[axis][1]) <= 1e-9 * Math.abs(full[axis][1]);
     reset.hidden = same("x") && same("y");
+    hide();
   };
   const whole = () => plot.batch(() => {
     for (const axis of ["x", "y"]) plot.setScale(axis, { min: full[axis][0], max: full[axis][1] });
@@ -472,7 +484,6 @@ function drawPlot(panel, title, into) {
   plot.over.addEventListener("mouseleave", hide);
   reset.addEventListener("click", whole);
   box.append(reset);
-  const note = make("p", "note");
   into.append(note);
 
   /* By keyboard: arrows walk along the values, + and - zoom, 0 shows all. */
@@ -611,8 +622,9 @@ function legend(panel, into) {
       context.clearRect(0, 0, canvas.width, canvas.height);
       context.strokeStyle = context.fillStyle = colourOf(mark.series);
       context.lineWidth = 2 * ratio;
-      if (mark.kind === "points" || mark.kind === "ranges") marker(context, lookOf(mark.series).marker, 17 * ratio, 6 * ratio, 4 * ratio);
-      else stroke(context, [[0, 6 * ratio], [34 * ratio, 6 * ratio]], lookOf(mark.series).dashes, ratio);
+      const kind = mark.kind === "ranges" ? 0 : lookOf(mark.series).marker;
+      if (mark.kind !== "histogram" && mark.kind !== "band") marker(context, kind, 17 * ratio, 6 * ratio, 4 * ratio);
+      if (mark.kind !== "points" && mark.kind !== "ranges") stroke(context, [[0, 6 * ratio], [34 * ratio, 6 * ratio]], lookOf(mark.series).dashes, ratio);
     };
     paint();
     entry.append(canvas, mark.series.label + (mark.series.detail ? ", " + mark.series.detail : ""));
@@ -634,6 +646,8 @@ function values(chart, into) {
       const rows = [];
       const ofSeries = (mark, kinds) => panel.marks.some((other) => other !== mark && other.series && mark.series
         && other.series.label === mark.series.label && kinds.includes(other.kind));
+      /* Of a line and its points one is enough: the points, where they have names. */
+      const named = panel.marks.some((mark) => mark.names && mark.names.length);
       for (const mark of panel.marks) {
         const label = mark.series ? mark.series.label : mark.name || "";
         if (Array.isArray(mark.values) && panel.y.scale.rows) {
@@ -644,7 +658,7 @@ function values(chart, into) {
           });
         } else if (Array.isArray(mark.bins)) {
           for (const [from, to, share] of mark.bins) rows.push([label, compact(from) + "–" + compact(to), compact(share)]);
-        } else if (!((mark.kind === "points" && ofSeries(mark, ["line"])) || (["band", "whiskers"].includes(mark.kind) && ofSeries(mark, ["line", "points"])))) {
+        } else if (!((mark.kind === (named ? "line" : "points") && ofSeries(mark, ["line", "points"])) || (["band", "whiskers"].includes(mark.kind) && ofSeries(mark, ["line", "points"])))) {
           /* The ends of a band or of whiskers stand beside their points. */
           for (const point of pointsOf(mark)) {
             const ends = mark.series && point.length === 2 ? spread(panel, mark.series, point[0]) : "";
