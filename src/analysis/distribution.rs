@@ -153,7 +153,7 @@ impl Samples {
 
 /// Whole µs are sorted by their digits; else, of values in parts that are in order already, as parts of a run leave
 /// them, the parts are only merged.
-fn sort(values: &mut Vec<f64>) {
+fn sort(values: &mut [f64]) {
     if values.is_sorted() {
         return;
     }
