@@ -30,7 +30,6 @@ pub const SERVER: Server = Server {
 pub struct Times {
     pub ttft: f64,
     pub tpot: f64,
-    pub e2e: f64,
 }
 
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
@@ -111,7 +110,6 @@ impl Server {
                 times.push(Times {
                     ttft: (running.first - request.arrival) * 1e3,
                     tpot: decode * 1e3 / (request.output - 1.0).max(1.0),
-                    e2e: (now - request.arrival) * 1e3,
                 });
                 false
             });

@@ -38,7 +38,7 @@ fn a_launch_that_fails_in_one_round_loses_no_other_and_is_played_again_by_resume
             |row: &BTreeMap<String, String>| format!("{}{} {}", row["backend"], row["round"], row["exit"]);
         rows.iter().map(row).collect::<Vec<_>>()
     };
-    assert_eq!(said(), ["a1 ok", "b1 ok", "b2 ok", "a2 failed", "a3 ok", "b3 ok"]);
+    assert_eq!(said(), ["a1 ok", "b1 ok", "b2 ok", "a2 failed", "b3 ok", "a3 ok"]);
     let first = comparison(&place, "compare_");
     let failed = first["failed"].as_array().unwrap();
     assert_eq!((failed.len(), &failed[0]["label"], &failed[0]["round"]), (1, &"a".into(), &2.into()));

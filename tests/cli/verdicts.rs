@@ -12,7 +12,7 @@ use super::plans::{BRIEF, comparison, pretend};
 use super::resuming::{LABELS, resume};
 
 /// `a` is as quick as it can be, `b` takes four times as long for a token.
-fn unlike<'a>(more: &[&'a str]) -> Vec<String> {
+fn unlike(more: &[&str]) -> Vec<String> {
     let mut args = pretend("compare", &LABELS, &[&BRIEF[..], more].concat());
     let place = args.iter().position(|arg| arg.starts_with("b=--ttft")).unwrap();
     args[place] = "b=--ttft 40ms --itl 20ms --output-tokens 4".to_owned();

@@ -2,7 +2,7 @@
 
 use plotters::style::Color;
 
-use super::plot::{Frame, TICK};
+use super::frame::{Frame, TICK};
 use super::scene::{Anchor, Look, Place, SOFT, Scene};
 use super::spec::{Corner, Mark};
 use super::text::Lettering;

@@ -12,6 +12,7 @@ mod context;
 mod curve;
 mod distribution;
 mod evenly;
+mod frame;
 mod latency_of;
 mod layout;
 mod marks;

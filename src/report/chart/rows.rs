@@ -1,6 +1,6 @@
 //! A panel with a label a row: bars to the right, each with its number, or ranges below each other.
 
-use super::plot::{name_and_unit, x_ticks};
+use super::frame::{name_and_unit, x_ticks};
 use super::scale::Scale;
 use super::scene::{AXIS_LINE, Anchor, GRID_LINE, INK, Look, SOFT, Scene};
 use super::spec::{Mark, Panel, Series};
