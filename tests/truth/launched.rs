@@ -78,8 +78,8 @@ fn a_server_that_dies_while_it_loads_is_not_waited_for() {
 fn a_crash_in_mid_run_leaves_what_was_measured_and_ends_the_run() {
     on_each_wire(|engine| {
         let place = Place::marked();
-        // The readiness probe is the first request.
-        let more = ["--requests", "500", "--concurrency", "1"];
+        // The readiness probe is the first request, and no probe set comes behind it.
+        let more = ["--requests", "500", "--concurrency", "1", "--fairness", "off"];
         let ended = run(&place, engine, "--crash-after 6", &more);
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         let played = result(&place, engine, ended);
@@ -140,6 +140,9 @@ fn of_four_that_go_wrong_in_four_ways_each_is_told_and_none_spoils_another() {
         "backends",
         "--startup-timeout",
         "4s",
+        // The readiness probe is the first request, and no probe set comes behind it.
+        "--fairness",
+        "off",
     ];
     let prompts = ["--dataset", "prompts.jsonl", "--concurrency", "1", "--requests", "12"];
     let faults = [
