@@ -159,10 +159,14 @@ pub fn times(ratio: Ratio) -> String {
     }
 }
 
-/// Two digits, rounded up: a bound is not made smaller by its writing. `4.2 %`, `13 %`, `0.1 %` at least.
+/// Two digits, rounded up: a bound is not made smaller by its writing. `4.2 %`, `13 %`, `0.1 %` at least, and from a
+/// factor of two on `2.1×`, `97×`.
 pub fn percent_up(percent: f64) -> String {
-    let tenths = (percent * 10.0 - 1e-6).ceil() / 10.0;
-    match tenths {
+    let tenths = |value: f64| (value * 10.0 - 1e-6).ceil() / 10.0;
+    let factor = 1.0 + percent / 100.0;
+    match tenths(percent) {
+        large if large >= 100.0 && factor >= 10.0 => format!("{:.0}×", (factor - 1e-6).ceil()),
+        large if large >= 100.0 => format!("{}×", tenths(factor)),
         small if small < 0.1 => "0.1 %".to_owned(),
         fine if fine < 10.0 => format!("{fine} %"),
         _ => format!("{:.0} %", (percent - 1e-6).ceil()),
@@ -188,5 +192,16 @@ impl Words {
             (_, None) => format!("{} or more", compact(value)),
             (None, Some(_)) => compact(value),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_is_rounded_up_and_a_large_one_is_a_factor() {
+        let shown = [0.02, 4.11, 12.2, 99.2, 101.0, 565.0, 9550.0].map(percent_up);
+        assert_eq!(shown, ["0.1 %", "4.2 %", "13 %", "100 %", "2.1×", "6.7×", "97×"]);
     }
 }

@@ -99,6 +99,13 @@ pub struct Estimate {
     pub interval: Option<Interval>,
 }
 
+impl Estimate {
+    /// What is not known of it: its interval, or where there is none, all that was seen.
+    pub fn reach(&self) -> (f64, f64) {
+        self.interval.map_or((self.low, self.high), |interval| (interval.low, interval.high))
+    }
+}
+
 impl Comparison {
     /// The groups of a point, in the order of the plan's targets.
     pub fn at(&self, point: u32) -> impl Iterator<Item = &Group> {

@@ -122,8 +122,10 @@ fn lines(curves: &[Curve]) -> Vec<Mark> {
 /// From the lowest to the highest of several runs, both ways.
 fn whiskers(series: &Series, points: &[Point]) -> Mark {
     let of_several = points.iter().filter(|point| point.throughput.n > 1 || point.latency.n > 1);
-    let cross = of_several
-        .map(|Point { throughput: x, latency: y, .. }| (x.value, x.low, x.high, y.value, y.low, y.high));
+    let cross = of_several.map(|Point { throughput: x, latency: y, .. }| {
+        let ((left, right), (low, high)) = (x.reach(), y.reach());
+        (x.value, left, right, y.value, low, high)
+    });
     Mark::Whiskers { series: series.clone(), points: cross.collect() }
 }
 
@@ -134,14 +136,14 @@ fn panel(latency: &Metric, statistic: Statistic, curves: &[Curve], marks: Vec<Ma
         name: title.to_owned(),
         unit: "tok/s".to_owned(),
         better: Some(Better::Higher),
-        scale: roomy(points().flat_map(|point| [point.throughput.low, point.throughput.high])),
+        scale: roomy(points().flat_map(|point| <[f64; 2]>::from(point.throughput.reach()))),
         ..Axis::default()
     };
     let y = Axis {
         name: format!("{} {}", latency.title, statistic.name()),
         unit: latency.unit.to_owned(),
         better: Some(latency.better),
-        scale: roomy(points().flat_map(|point| [point.latency.low, point.latency.high])),
+        scale: roomy(points().flat_map(|point| <[f64; 2]>::from(point.latency.reach()))),
         ..Axis::default()
     };
     Panel { x, y, marks }
@@ -168,7 +170,7 @@ fn note(panels: &[Panel]) -> Option<String> {
         | Mark::Bars { .. }
         | Mark::Ranges { .. } => false,
     });
-    some.then(|| "whiskers: lowest to highest".to_owned())
+    some.then(|| "whiskers: 95 % interval over rounds (below three: lowest to highest)".to_owned())
 }
 
 /// The points that no other one beats: as much throughput at less latency, or more at as much. By throughput.

@@ -44,8 +44,11 @@ fn legend_note(view: &View<'_>, panels: &[Panel]) -> Option<String> {
             some_whiskers |= whiskers.iter().any(Option::is_some);
         }
     }
-    let over = |over: Over| view.columns.iter().any(|column| column.group.over == over);
-    let whiskers = if over(Over::Rounds) {
+    let mut groups = view.columns.iter().map(|column| column.group);
+    let mut estimates = view.columns.iter().flat_map(|column| column.group.estimates.values());
+    let whiskers = if estimates.any(|estimate| estimate.interval.is_some()) {
+        "whiskers: 95 % interval over rounds"
+    } else if groups.any(|group| group.over == Over::Rounds) {
         "whiskers: lowest to highest round"
     } else {
         "whiskers: lowest to highest run"
@@ -72,7 +75,7 @@ fn panel(view: &View<'_>, metric: &Metric, rows: &[Series]) -> Panel {
     let values = columns()
         .filter(|(_, statistic)| shown(statistic))
         .filter_map(|(column, statistic)| column.estimate(metric, *statistic))
-        .map(|estimate| estimate.high.max(estimate.value));
+        .map(|estimate| estimate.reach().1.max(estimate.value));
     let x = Axis {
         name: metric.title.to_owned(),
         unit: metric.unit.to_owned(),
@@ -100,7 +103,7 @@ fn bars(view: &View<'_>, metric: &Metric, statistic: Statistic, name: &str, pale
 fn whiskers(view: &View<'_>, metric: &Metric, statistic: Statistic) -> Vec<Option<(f64, f64)>> {
     let range = |column: &Column<'_>| {
         let estimate = column.estimate(metric, statistic).filter(|estimate| estimate.n > 1)?;
-        Some((estimate.low, estimate.high))
+        Some(estimate.reach())
     };
     let ranges: Vec<Option<(f64, f64)>> = view.columns.iter().map(range).collect();
     if ranges.iter().all(Option::is_none) { Vec::new() } else { ranges }

@@ -13,6 +13,7 @@ use crate::schema::curves::RunCurves;
 use crate::schema::figure;
 use crate::schema::sample::{SERVER_WAITING, SensedSeries};
 use crate::schema::summary::{MetricValue, RunSummary};
+use crate::schema::verdict::Interval;
 use proptest::prelude::*;
 
 /// The specs of every chart of one load, those without data too.
@@ -359,6 +360,14 @@ fn bars_of_several_rounds_have_whiskers_from_the_lowest_to_the_highest() {
     let Mark::Bars { values, whiskers, .. } = &spec.panels[0].marks[0] else { panic!("{spec:?}") };
     let ((low, high), value) = (whiskers[0].unwrap(), values[0].unwrap());
     assert!(low < value && value < high, "{low} {value} {high}");
+    let mut sure = fixture::rounds();
+    for estimate in sure.groups.iter_mut().flat_map(|group| group.estimates.values_mut()) {
+        estimate.interval = Some(Interval { low: 0.5 * estimate.low, high: 2.0 * estimate.high });
+    }
+    let spec = named(&specs(&sure), comparison::NAME);
+    assert!(spec.legend_note.as_deref().unwrap().contains("whiskers: 95 % interval over rounds"));
+    let Mark::Bars { whiskers, .. } = &spec.panels[0].marks[0] else { panic!("{spec:?}") };
+    assert_eq!(whiskers[0], Some((0.5 * low, 2.0 * high)), "the interval, where there is one");
     let alone = named(&specs(&four()), comparison::NAME);
     let Mark::Bars { whiskers, .. } = &alone.panels[0].marks[0] else { panic!("{alone:?}") };
     assert!(whiskers.is_empty(), "one run each has no range");
@@ -384,7 +393,10 @@ fn a_sweep_shows_its_loads_beside_the_points_and_as_ticks() {
         assert_eq!(names, &["1", "4", "16"]);
         assert_eq!(specs[2].panels[0].x.ticks(8), [1.0, 4.0, 16.0]);
         let whiskers = specs[0].legend_note.as_deref();
-        assert_eq!(whiskers, (rounds > 1).then_some("whiskers: lowest to highest"));
+        assert_eq!(
+            whiskers,
+            (rounds > 1).then_some("whiskers: 95 % interval over rounds (below three: lowest to highest)")
+        );
     }
 }
 
