@@ -84,7 +84,9 @@ fn a_crash_in_mid_run_leaves_what_was_measured_and_ends_the_run() {
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         let played = result(&place, engine, ended);
         let all: Vec<&str> = played.records.iter().map(Record::ending).collect();
-        assert_eq!(all[..6], ["completed", "completed", "completed", "completed", "completed", "truncated"]);
+        assert_eq!(all[..5], ["completed"; 5]);
+        // On a busy machine the news of its death may come before the end of its last answer is read.
+        assert!(["truncated", "cancelled"].contains(&all[5]), "{all:?}");
         // Until the news of its death comes, and no longer.
         // One may have begun while a dying process still had its connection open.
         assert!(
