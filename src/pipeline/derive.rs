@@ -9,10 +9,12 @@ use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_
 use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
+use crate::schema::curves::RunCurves;
 use crate::schema::files::{RecordsFooter, RecordsHeader, RunFile};
 use crate::schema::plan::RunKey;
 use crate::schema::record::RequestRecord;
 use crate::schema::sample::{SensedSeries, Source};
+use crate::schema::summary::RunSummary;
 
 /// One run, made from its records.
 pub struct Derived {
@@ -160,7 +162,7 @@ impl Read {
     /// Writes `_requests.csv` and `.json`.
     fn save(mut self, files: &RunFiles) -> anyhow::Result<Derived> {
         let (header, footer) = (self.header, self.footer);
-        let (mut summary, curves) = self.summarizer.finish_with_curves(Finish {
+        let (summary, curves) = self.summarizer.finish_with_curves(Finish {
             issued: footer.engine.issued,
             engine: footer.engine,
             partial: footer.partial,
@@ -178,20 +180,30 @@ impl Read {
             }
         }
         self.csv.commit()?;
-        let first = plan_caveats(&header, &summary);
-        summary.caveats.splice(..0, first);
-        let file = RunFile {
-            schema_version: SCHEMA_VERSION,
-            kind: "run".into(),
-            plan: header.plan,
-            environment: header.environment,
-            summary,
-            launched: header.launched,
-            server: sensed(files, Source::Server),
-            curves,
-        };
+        let file = run_file(files, header, summary, curves);
         results::write_json(&files.json(), &file)?;
         Ok(Derived { files: files.clone(), file })
+    }
+}
+
+/// A run's file, whole: what stands in the header, and what came of the records.
+pub(super) fn run_file(
+    files: &RunFiles,
+    header: RecordsHeader,
+    mut summary: RunSummary,
+    curves: RunCurves,
+) -> RunFile {
+    let first = plan_caveats(&header, &summary);
+    summary.caveats.splice(..0, first);
+    RunFile {
+        schema_version: SCHEMA_VERSION,
+        kind: "run".into(),
+        plan: header.plan,
+        environment: header.environment,
+        summary,
+        launched: header.launched,
+        server: sensed(files, Source::Server),
+        curves,
     }
 }
 
@@ -232,7 +244,7 @@ fn records_path(files: &RunFiles) -> PathBuf {
 
 /// The series of one sensor, from the samples' file; none where nothing was sensed. A file that cannot be
 /// read costs its series, not the run.
-pub(super) fn sensed(files: &RunFiles, source: Source) -> Option<SensedSeries> {
+fn sensed(files: &RunFiles, source: Source) -> Option<SensedSeries> {
     let path = [files.closed_samples(), files.samples()].into_iter().find(|path| path.exists())?;
     let read = match results::read_samples(&path) {
         Ok(read) => read,

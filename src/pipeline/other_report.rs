@@ -5,23 +5,21 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::analysis::{Cut, Finish, Otherwise, SummaryInput, plan_caveats};
+use crate::analysis::{Cut, Finish, Otherwise, SummaryInput};
 use crate::directories::is_disk_full;
 use crate::results::{self, FoundRun, RecordReader};
-use crate::schema::SCHEMA_VERSION;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget};
 use crate::schema::curves::RunCurves;
 use crate::schema::environment::Environment;
 use crate::schema::figure;
-use crate::schema::files::{RecordsHeader, RunFile};
+use crate::schema::files::RecordsHeader;
 use crate::schema::plan::Plan;
 use crate::schema::refusal::{Refusal, refuse, shown};
 use crate::schema::report_settings::{ReportSettings, TtftOf, WindowOf};
-use crate::schema::sample::Source;
 use crate::schema::summary::RunSummary;
 
-use super::derive::{Derived, of_json, sensed};
+use super::derive::{Derived, of_json, run_file};
 use super::event::{Event, Listener};
 use super::merged_plan::MergedPlan;
 use super::reports;
@@ -219,7 +217,7 @@ fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) 
             Some(cut(found.files.stem(), &header, &whole, settings.window)?)
         }
     };
-    let (header, mut summary, curves, damage) = summed(records, cut, settings.ttft)?;
+    let (header, summary, curves, damage) = summed(records, cut, settings.ttft)?;
     let stem = found.files.stem();
     if cut.is_some() && summary.requests.issued == 0 {
         return refuse(
@@ -237,18 +235,7 @@ fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) 
             "leave --ttft out, or leave this result out",
         );
     }
-    let first = plan_caveats(&header, &summary);
-    summary.caveats.splice(..0, first);
-    let file = RunFile {
-        schema_version: SCHEMA_VERSION,
-        kind: "run".into(),
-        plan: header.plan,
-        environment: header.environment,
-        summary,
-        launched: header.launched,
-        server: sensed(&found.files, Source::Server),
-        curves,
-    };
+    let file = run_file(&found.files, header, summary, curves);
     Ok(Made { run: Derived { files: found.files.clone(), file }, damage })
 }
 
