@@ -85,7 +85,7 @@ impl SummaryInput {
             engine_version: header.engine_version.clone().or_else(|| target.version.clone()),
             model: target.model.name.clone(),
             precision: target.model.precision.clone(),
-            traffic: load.traffic,
+            traffic: load.traffic.clone(),
             concurrency: load.concurrency(),
             ignore_eos: header.plan.sampling.ignore_eos,
             started_at: header.started_at,

@@ -1,34 +1,46 @@
 //! What may be typed, a file a help heading: clap types, no logic, no I/O.
 
+mod arrivals;
 mod calibrate;
 mod check;
+mod conversations;
+mod dataset;
 mod goals;
 mod output;
+mod replay;
 mod report;
 mod schema;
 mod search;
 mod servers;
 mod simulate;
+mod synthetic;
 mod traffic;
 mod trend;
 mod units;
+mod wire;
 
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+pub use arrivals::ArrivalArgs;
 pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
+pub use conversations::ConversationArgs;
+pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
+pub use replay::ReplayArgs;
 pub use report::{ReportArgs, TtftArg, WindowArg};
 pub use schema::{SchemaArgs, SchemaOf};
 pub use search::SearchArgs;
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
+pub use synthetic::SyntheticArgs;
 pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
 pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
+pub use wire::WireArgs;
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
 /// and can you trust it?
@@ -156,6 +168,8 @@ Examples:
   harness schema comparison
   harness schema                        the names of all of them")]
     Schema(SchemaArgs),
+    /// Make prompts, read them from other tools' files and traces, and tell what is in them
+    Dataset(DatasetArgs),
     /// Put an engine into an environment of its own, or fetch the model to try
     #[command(after_help = "\
 Examples:
@@ -205,6 +219,7 @@ impl Command {
             | Command::Check(_)
             | Command::Schema(_)
             | Command::Trend(_)
+            | Command::Dataset(_)
             | Command::Install(_)
             | Command::Doctor(_)
             | Command::Simulate(_)

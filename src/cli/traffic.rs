@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::arrivals::ArrivalArgs;
+use super::conversations::ConversationArgs;
+use super::replay::ReplayArgs;
+use super::synthetic::SyntheticArgs;
 use super::units::{CountOrSeconds, count_or_seconds, seconds};
+use super::wire::WireArgs;
 
 /// Traffic.
 #[derive(Debug, Args)]
@@ -94,6 +99,21 @@ pub struct LoadArgs {
     /// Time between two readings of the server's metrics page during a run; 0: it is not read
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = seconds)]
     pub scrape_interval: f64,
+    /// When requests of an open loop start.
+    #[command(flatten)]
+    pub arrivals: ArrivalArgs,
+    /// Prompts that are made.
+    #[command(flatten)]
+    pub synthetic: SyntheticArgs,
+    /// A trace that is played again.
+    #[command(flatten)]
+    pub replay: ReplayArgs,
+    /// Conversations.
+    #[command(flatten)]
+    pub conversations: ConversationArgs,
+    /// How a server is spoken to.
+    #[command(flatten)]
+    pub wire: WireArgs,
 }
 
 /// Gaps between the starts of an open loop.

@@ -14,11 +14,11 @@ use crate::schema::refusal::{OrRefuse, refuse};
 use crate::secrets;
 use crate::server_api::{self, NoAnswer};
 
-use crate::commands::play;
-use crate::commands::play::{Dataset, Targets};
+use crate::commands::play::{self, Targets};
 use crate::commands::resolve::server_url::{ServerUrl, server_url};
 use crate::commands::resolve::{choices, served_model, traffic};
 use crate::commands::title;
+use crate::commands::workload::Workload;
 
 /// The label of a server that nobody named.
 const PLAIN_LABEL: &str = "server";
@@ -49,7 +49,7 @@ pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::
                 "leave them out",
             );
         }
-        let dataset = Dataset::load(&args.load)?;
+        let workload = Workload::load(&args.load)?;
         let environment = play::look_at_machine();
         let definitions = Definitions::load(args.backends_dir.as_deref())?;
         let label = args.backend.clone().unwrap_or_else(|| PLAIN_LABEL.to_owned());
@@ -66,7 +66,7 @@ pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::
             simulated: false,
             search,
         };
-        play::play(targets, &args.load, &args.runs, &args.output, dataset, environment).await
+        play::play(targets, &args.load, &args.runs, &args.output, workload, environment).await
     })
 }
 

@@ -16,12 +16,13 @@ use crate::schema::plan::{Launching, SharedSettings, Skipped};
 use crate::schema::refusal::{Refusal, refuse};
 use crate::schema::target::Target;
 
-use crate::commands::play::{self, Dataset, Targets};
+use crate::commands::play::{self, Targets};
 use crate::commands::resolve::choices::{self, Choice, Engine, Given, Lists};
 use crate::commands::resolve::machine::{Finder, machine};
 use crate::commands::resolve::simulated::Simulation;
 use crate::commands::resolve::traffic;
 use crate::commands::title;
+use crate::commands::workload::Workload;
 use crate::commands::{block_on, install, resume};
 
 /// `harness compare`
@@ -50,7 +51,7 @@ pub fn launch(args: CompareArgs, title: &str, search: Option<Search>) -> anyhow:
         if let Some(folder) = &args.resume {
             return resume::resume(folder, &args).await;
         }
-        let dataset = Dataset::load(&args.load)?;
+        let workload = Workload::load(&args.load)?;
         let environment = play::look_at_machine();
         let progress = Progress::new(args.output.quiet, args.output.verbose);
         let (targets, skipped) = resolve_all(&args, &environment, &progress)?;
@@ -67,7 +68,7 @@ pub fn launch(args: CompareArgs, title: &str, search: Option<Search>) -> anyhow:
             simulated: args.launch.simulate,
             search,
         };
-        play::play(targets, &args.load, &args.runs, &args.output, dataset, environment).await
+        play::play(targets, &args.load, &args.runs, &args.output, workload, environment).await
     })
 }
 

@@ -13,6 +13,7 @@ mod calibrate;
 mod calibrated;
 mod check;
 mod compare;
+mod dataset;
 mod doctor;
 mod hints;
 mod install;
@@ -29,6 +30,7 @@ mod sure;
 mod sweep;
 mod title;
 mod trend;
+mod workload;
 
 use runtime::block_on;
 
@@ -63,6 +65,7 @@ pub fn execute(argv: Vec<OsString>) -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Trend(args) => trend::trend(&args),
         Command::Schema(args) => schema::schema(&args),
+        Command::Dataset(args) => dataset::dataset(&args),
         Command::Install(args) => install::install(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),

@@ -1,14 +1,12 @@
 //! A resolved plan → played, or shown; and what its outcome means as an exit code.
 
 use std::io::IsTerminal;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
 use crate::cli::{FairnessArg, LoadArgs, OutputArgs, RunsArgs};
-use crate::dataset::{self, Source};
 use crate::environment;
 use crate::load;
 use crate::pipeline::forecast::Forecast;
@@ -22,20 +20,18 @@ use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
 use crate::schema::fairness::{FairnessMode, Finding};
 use crate::schema::objective::{Limit, Search};
-use crate::schema::plan::{DatasetSource, HttpSettings, Launching, Output, Plan, Skipped};
+use crate::schema::plan::{HttpSettings, Launching, Output, Plan, Skipped};
 use crate::schema::refusal::refuse;
 use crate::schema::summary::{RequestCounts, RunSummary};
-use crate::schema::target::{ProtocolName, Target};
+use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
-use crate::schema::unit::{Body, Prompt};
 use crate::server_api;
 
 use crate::commands::resolve::{body, objectives, search, traffic};
 use crate::commands::show::{self, Show};
+use crate::commands::workload::Workload;
 use crate::commands::{calibrated, interrupt, title};
 
-/// Output limit where neither the flag nor the dataset gives one.
-const DEFAULT_MAX_TOKENS: u32 = 128;
 /// The widest that a table is drawn, columns.
 const WIDEST: usize = 120;
 
@@ -59,66 +55,22 @@ pub struct Targets {
     pub search: Option<Search>,
 }
 
-/// The dataset of a command, read before anything is launched.
-pub struct Dataset {
-    prompts: Vec<Prompt>,
-    source: DatasetSource,
-}
-
-impl Dataset {
-    /// Reads it.
-    pub fn load(args: &LoadArgs) -> anyhow::Result<Self> {
-        let (prompts, source) = dataset::load(args.dataset.as_deref())?;
-        Ok(Dataset { prompts, source })
-    }
-
-    /// Text completions have no room for pictures and other parts.
-    fn check_texts(&self, protocol: ProtocolName) -> anyhow::Result<()> {
-        let is_text = |body: &Body| match body {
-            Body::Text(_) => true,
-            Body::Messages(all) => all.iter().all(|message| message.content.text().is_some()),
-        };
-        match (protocol, self.prompts.iter().find(|prompt| !is_text(&prompt.body))) {
-            (ProtocolName::OpenaiCompletions, Some(prompt)) => refuse(
-                format!("{}: the messages of `{}` hold more than text", self.source.path, prompt.id),
-                "leave --endpoint completions out",
-            ),
-            (ProtocolName::OpenaiChat | ProtocolName::OpenaiCompletions, _) => Ok(()),
-        }
-    }
-
-    /// Reads that of a plan again.
-    pub fn of_plan(plan: &Plan) -> anyhow::Result<Self> {
-        let path = Path::new(&plan.dataset.path);
-        let built_in = plan.dataset.path == dataset::BUILT_IN_PATH;
-        let (prompts, source) = dataset::load((!built_in).then_some(path))?;
-        if source.sha256 != plan.dataset.sha256 {
-            return refuse(
-                format!("the dataset {} is not the one that the plan was made with", plan.dataset.path),
-                "put the old file back, or begin \
-                 a new comparison",
-            );
-        }
-        Ok(Dataset { prompts, source })
-    }
-}
-
 /// Plays the plan that the arguments make, and says how it went.
 pub async fn play(
     mut targets: Targets,
     load_args: &LoadArgs,
     runs: &RunsArgs,
     output: &OutputArgs,
-    dataset: Dataset,
+    workload: Workload,
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
     body::change_bodies(&mut targets.targets, load_args)?;
-    dataset.check_texts(targets.http.protocol)?;
+    workload.check_texts(targets.http.protocol)?;
     let sweeps = targets.title == title::SWEEP;
     let loads = match &targets.search {
-        Some(search) => vec![search::first_load(search, load_args, dataset.prompts.len())?],
-        None => traffic::loads(load_args, sweeps, dataset.prompts.len())?,
+        Some(search) => vec![search::first_load(search, load_args, workload.size())?],
+        None => traffic::loads(load_args, sweeps, workload.size())?,
     };
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
     let labels: Vec<String> = targets.targets.iter().map(|target| target.label.clone()).collect();
@@ -128,7 +80,7 @@ pub async fn play(
         client_threads: load_args.client_threads,
         sampling: traffic::sampling(load_args),
         http: targets.http,
-        dataset: dataset.source.clone(),
+        dataset: workload.source.clone(),
         launching: targets.launching,
         scrape_interval_s: load_args.scrape_interval,
         output: Output {
@@ -175,7 +127,7 @@ pub async fn play(
     for skipped in &plan.skipped {
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
-    let parts = Parts { plan, environment, dataset, probe: targets.probe, closed: ClosedOnDisk::default() };
+    let parts = Parts { plan, environment, workload, probe: targets.probe, closed: ClosedOnDisk::default() };
     carry_out(parts, progress).await
 }
 
@@ -206,8 +158,8 @@ pub struct Parts {
     pub plan: Plan,
     /// The machine.
     pub environment: Environment,
-    /// The prompts.
-    pub dataset: Dataset,
+    /// What is asked.
+    pub workload: Workload,
     /// `bench --probe`
     pub probe: bool,
     /// What an earlier try closed.
@@ -220,13 +172,12 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     if !dataset.passed_over.is_empty() {
         progress.say(&format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
     }
-    let max_tokens = parts.plan.sampling.max_tokens;
-    let units = dataset::units(&parts.dataset.prompts, max_tokens, DEFAULT_MAX_TOKENS);
+    let units = parts.workload.units(&parts.plan)?;
     let session = Session {
         program: Some(std::env::current_exe().context("cannot tell where this program lies")?),
         probe_running_server: parts.probe,
         closed: parts.closed,
-        ..Session::new(parts.plan, parts.environment, Source::Listed(units.into()).units())?
+        ..Session::new(parts.plan, parts.environment, units)?
     };
     let shutdown = interrupt::watch(progress.clone())?;
     let past = pipeline::past_runs(&session.plan).unwrap_or_default();

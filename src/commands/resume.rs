@@ -15,9 +15,10 @@ use crate::schema::refusal::{OrRefuse, refuse};
 use crate::schema::target::Origin;
 use crate::server_api;
 
-use crate::commands::play::{self, Dataset, Parts};
+use crate::commands::play::{self, Parts};
 use crate::commands::resolve::server_url::server_url;
 use crate::commands::resolve::traffic;
+use crate::commands::workload::Workload;
 
 /// Plays what is not closed on disk of the plan in `folder`. The plan is taken as it is; a header's value,
 /// which no file holds, comes from the command line again.
@@ -44,7 +45,7 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
             Origin::Launch(_) => {}
         }
     }
-    let dataset = Dataset::of_plan(&plan)?;
+    let workload = Workload::of_plan(&plan)?;
     let environment = play::look_at_machine();
     same_machine(folder, &environment)?;
     // Held before it is looked at: who still plays the plan would close a run meanwhile.
@@ -62,7 +63,7 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     play::check_output(&plan, &progress)?;
     play::end_leftovers(&progress)?;
     pipeline::make_room(&closed, &plan, folder, &|what| progress.error(what))?;
-    let parts = Parts { plan, environment, dataset, probe: false, closed };
+    let parts = Parts { plan, environment, workload, probe: false, closed };
     play::carry_out(parts, progress).await
 }
 

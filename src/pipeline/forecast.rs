@@ -147,7 +147,7 @@ fn is_like(run: &PastRun, load: &LoadPoint) -> bool {
 
 /// As the file of all runs holds it: infinite where all requests are due at once.
 fn rate(load: &LoadPoint) -> Option<f64> {
-    match load.traffic {
+    match &load.traffic {
         Traffic::Closed { .. } => None,
         Traffic::Open { arrivals: Arrivals::AllAtOnce, .. } => Some(f64::INFINITY),
         Traffic::Open { arrivals, .. } => arrivals.mean_rate(),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When requests start.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "loop", rename_all = "snake_case")]
 pub enum Traffic {
     /// Each slot starts a request when its last one has ended: as many are always in flight.
@@ -28,7 +28,7 @@ pub enum Traffic {
 
 impl Traffic {
     /// The most requests in flight; none: no limit.
-    pub fn concurrency(self) -> Option<u32> {
+    pub fn concurrency(&self) -> Option<u32> {
         match self {
             Traffic::Closed { slots, .. } => Some(slots.get()),
             Traffic::Open { cap, .. } => cap.map(NonZeroU32::get),
@@ -36,7 +36,7 @@ impl Traffic {
     }
 
     /// Mean requests per second of an open loop; none for a closed one, and where all are due at once.
-    pub fn rate(self) -> Option<f64> {
+    pub fn rate(&self) -> Option<f64> {
         match self {
             Traffic::Closed { .. } => None,
             Traffic::Open { arrivals, .. } => arrivals.mean_rate(),
@@ -44,7 +44,7 @@ impl Traffic {
     }
 
     /// Requests do not wait for earlier ones.
-    pub fn is_open(self) -> bool {
+    pub fn is_open(&self) -> bool {
         match self {
             Traffic::Closed { .. } => false,
             Traffic::Open { .. } => true,
@@ -64,7 +64,7 @@ impl std::fmt::Display for Traffic {
 }
 
 /// A law of due times. The k-th request (from 0) is due `t(k)` seconds after the start.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "pattern", rename_all = "snake_case")]
 pub enum Arrivals {
     /// Independent users: `t(k) = t(k-1) + E/rate`, `E` exponential with mean 1, from the seed.
@@ -112,9 +112,9 @@ pub enum Arrivals {
 
 impl Arrivals {
     /// Mean requests per second; none where all are due at once.
-    pub fn mean_rate(self) -> Option<f64> {
+    pub fn mean_rate(&self) -> Option<f64> {
         match self {
-            Arrivals::Poisson { rate } | Arrivals::Constant { rate } => Some(rate),
+            Arrivals::Poisson { rate } | Arrivals::Constant { rate } => Some(*rate),
             Arrivals::AllAtOnce => None,
         }
     }

@@ -98,7 +98,7 @@ fn tried(loads: &[LoadPoint], own: &[&RunSummary]) -> Vec<Tried> {
     own.iter()
         .filter_map(|run| {
             let load = loads.get((run.key.point as usize).checked_sub(1)?)?;
-            let load = match load.traffic {
+            let load = match &load.traffic {
                 Traffic::Closed { slots, .. } => f64::from(slots.get()),
                 Traffic::Open { arrivals, .. } => arrivals.mean_rate()?,
             };
@@ -145,18 +145,21 @@ pub fn allowed_share(objective: &Objective) -> Option<f64> {
 
 /// The template at another load, with no warm-up of its own: the server is warm by the first run.
 fn load_point(template: &LoadPoint, load: f64, requests: u64) -> Option<LoadPoint> {
-    let (traffic, requests) = match template.traffic {
+    let (traffic, requests) = match &template.traffic {
         // Each slot is filled a few times, so that the ramp is no large part of it.
         Traffic::Closed { ramp, .. } => {
             let slots = load as u32;
-            (Traffic::Closed { slots: slots.try_into().ok()?, ramp }, requests.max(4 * u64::from(slots)))
+            (
+                Traffic::Closed { slots: slots.try_into().ok()?, ramp: *ramp },
+                requests.max(4 * u64::from(slots)),
+            )
         }
         Traffic::Open { arrivals, cap } => {
             let arrivals = match arrivals {
                 Arrivals::Constant { .. } => Arrivals::Constant { rate: load },
                 Arrivals::Poisson { .. } | Arrivals::AllAtOnce => Arrivals::Poisson { rate: load },
             };
-            (Traffic::Open { arrivals, cap }, requests)
+            (Traffic::Open { arrivals, cap: *cap }, requests)
         }
     };
     let until = Until::after_requests(NonZeroU64::new(requests)?);

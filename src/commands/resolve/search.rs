@@ -94,6 +94,7 @@ pub fn first_load(search: &Search, args: &LoadArgs, prompts: usize) -> anyhow::R
         }
         (_, open @ Traffic::Open { .. }) => open,
     };
-    let warmup = if args.warmup.is_some() { load.warmup } else { LoadPoint::of(traffic, until).warmup };
+    let warmup =
+        if args.warmup.is_some() { load.warmup } else { LoadPoint::of(traffic.clone(), until).warmup };
     Ok(LoadPoint { traffic, until, warmup, ..load })
 }

@@ -81,7 +81,7 @@ fn load_point(args: &LoadArgs, values: Values, sweeps: bool, prompts: usize) -> 
     let warmup = match args.warmup {
         Some(CountOrSeconds::Count(count)) => Warmup::Requests(count),
         Some(CountOrSeconds::Seconds(seconds)) => Warmup::DurationS(seconds),
-        None => LoadPoint::of(traffic, until).warmup,
+        None => LoadPoint::of(traffic.clone(), until).warmup,
     };
     let load =
         LoadPoint { warmup, drain_s: args.drain, timeout_s: args.timeout, ..LoadPoint::of(traffic, until) };

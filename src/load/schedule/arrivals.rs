@@ -29,13 +29,13 @@ enum Gaps {
 ///
 /// All at once without a number of requests is nothing that could end: it has no due times.
 pub fn due_times(load: &LoadPoint, seed: u64) -> Option<DueTimes> {
-    let Traffic::Open { arrivals, .. } = load.traffic else { return None };
-    let endless = if arrivals == Arrivals::AllAtOnce { 0 } else { u64::MAX };
+    let Traffic::Open { arrivals, .. } = &load.traffic else { return None };
+    let endless = if *arrivals == Arrivals::AllAtOnce { 0 } else { u64::MAX };
     let gaps = match arrivals {
         Arrivals::Poisson { rate } => {
-            Gaps::Exponential { rate, rng: Box::new(ChaCha8Rng::seed_from_u64(seed)) }
+            Gaps::Exponential { rate: *rate, rng: Box::new(ChaCha8Rng::seed_from_u64(seed)) }
         }
-        Arrivals::Constant { rate } => Gaps::Equal { rate },
+        Arrivals::Constant { rate } => Gaps::Equal { rate: *rate },
         Arrivals::AllAtOnce => Gaps::None,
     };
     Some(DueTimes {
@@ -222,11 +222,12 @@ mod tests {
     #[test]
     fn the_threads_of_a_client_share_one_schedule_whatever_their_number() {
         for arrivals in [Arrivals::Poisson { rate: 300.0 }, Arrivals::Constant { rate: 300.0 }] {
-            let alone: Vec<(u64, u64)> = all(arrivals, Some(3_000), None, 9).collect();
+            let alone: Vec<(u64, u64)> = all(arrivals.clone(), Some(3_000), None, 9).collect();
             for threads in [1, 2, 4] {
                 // As the workers take them: each makes all and plays its share.
                 let share = |number| {
-                    all(arrivals, Some(3_000), None, 9).filter(move |(index, _)| index % threads == number)
+                    all(arrivals.clone(), Some(3_000), None, 9)
+                        .filter(move |(index, _)| index % threads == number)
                 };
                 let mut together: Vec<(u64, u64)> = (0..threads).flat_map(share).collect();
                 together.sort_unstable();

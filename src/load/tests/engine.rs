@@ -411,7 +411,7 @@ async fn a_stopped_run_yields_one_record_for_each_issued_request() {
     for traffic in [closed(), open(Arrivals::Poisson { rate: 100.0 })] {
         for concurrency in [Some(4), None] {
             let (url, counts) = serve(Behaviour::Stall).await;
-            let mut job = job(&url, traffic);
+            let mut job = job(&url, traffic.clone());
             limit(&mut job.load, concurrency);
             job.load.until = until(100_000);
             let outcomes = run_and_stop(job, Some(Duration::from_millis(300))).await;
@@ -540,7 +540,7 @@ async fn a_server_that_is_not_there_gives_a_connect_failure_each() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     for traffic in [closed(), open(Arrivals::Constant { rate: 100.0 })] {
-        let mut job = job(&url, traffic);
+        let mut job = job(&url, traffic.clone());
         job.load.until = until(8);
         let outcomes = run(job).await;
         outcomes.check_accounts();

@@ -98,7 +98,7 @@ fn talks(url: &str, traffic: Traffic, units: Units) -> Job {
 async fn each_turn_repeats_the_conversation_with_the_servers_answers() {
     for traffic in [closed(), open(Arrivals::Constant { rate: 100.0 })] {
         let (url, bodies) = serve().await;
-        let outcomes = run(talks(&url, traffic, conversations(["one", "two", "three"], 0.02))).await;
+        let outcomes = run(talks(&url, traffic.clone(), conversations(["one", "two", "three"], 0.02))).await;
         outcomes.check_accounts();
         assert_eq!(outcomes.count(is_completed), 18);
         let mut turns: Vec<(u64, u32)> =
@@ -137,7 +137,8 @@ async fn each_turn_repeats_the_conversation_with_the_servers_answers() {
 async fn what_follows_a_failed_turn_is_not_sent_and_not_counted() {
     for traffic in [closed(), open(Arrivals::Constant { rate: 100.0 })] {
         let (url, bodies) = serve().await;
-        let outcomes = run(talks(&url, traffic, conversations(["one", "refuse", "three"], 0.0))).await;
+        let outcomes =
+            run(talks(&url, traffic.clone(), conversations(["one", "refuse", "three"], 0.0))).await;
         outcomes.check_accounts();
         assert_eq!((outcomes.count(is_completed), outcomes.measured().len()), (6, 12));
         let failed = outcomes.measured().into_iter().filter(|record| record.turn == 1);

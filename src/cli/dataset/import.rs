@@ -1,0 +1,7 @@
+//! `harness dataset import`.
+
+use clap::Args;
+
+/// `dataset import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {}

@@ -1,0 +1,34 @@
+//! `harness dataset`: prompts in, prompts out.
+
+mod generate;
+mod import;
+mod stats;
+
+use clap::{Args, Subcommand};
+
+pub use generate::GenerateArgs;
+pub use import::ImportArgs;
+pub use stats::StatsArgs;
+
+/// `dataset`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  harness dataset import ShareGPT_V3.json --output sharegpt.jsonl
+  harness dataset stats sharegpt.jsonl")]
+pub struct DatasetArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DatasetCommand,
+}
+
+/// What is done with a dataset.
+#[derive(Debug, Subcommand)]
+pub enum DatasetCommand {
+    /// Have a model write new prompts
+    Generate(GenerateArgs),
+    /// Read another tool's file and write prompts
+    Import(ImportArgs),
+    /// Count what is in a file of prompts or a trace
+    Stats(StatsArgs),
+}

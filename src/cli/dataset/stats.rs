@@ -1,0 +1,7 @@
+//! `harness dataset stats`.
+
+use clap::Args;
+
+/// `dataset stats`.
+#[derive(Debug, Args)]
+pub struct StatsArgs {}
