@@ -28,6 +28,7 @@ pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
 pub use conversations::ConversationArgs;
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
+pub use dataset::{FormatArg, LimitFromArg, TurnsArg};
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
 pub use replay::ReplayArgs;

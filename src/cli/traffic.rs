@@ -15,7 +15,8 @@ use super::wire::WireArgs;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
-    /// Prompts: a JSON list or JSON lines of {id, category, prompt, max_tokens} [default: built in]
+    /// Prompts: a JSON list or JSON lines of {id, category, prompt, max_tokens}; or ShareGPT, an OpenAI batch,
+    /// MT-bench, CSV, Parquet or text, as `dataset import` reads them [default: built in]
     #[arg(long, value_name = "FILE")]
     pub dataset: Option<PathBuf>,
     /// Requests in flight [default: 20; with --rate: no cap]. sweep takes several: 1,2,4,8

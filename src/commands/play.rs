@@ -30,7 +30,7 @@ use crate::server_api;
 use crate::commands::resolve::{body, objectives, search, traffic};
 use crate::commands::show::{self, Show};
 use crate::commands::workload::Workload;
-use crate::commands::{calibrated, interrupt, title};
+use crate::commands::{calibrated, interrupt, reading, title};
 
 /// The widest that a table is drawn, columns.
 const WIDEST: usize = 120;
@@ -169,6 +169,9 @@ pub struct Parts {
 /// Plays a plan, shows it, and says how it went.
 pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitCode> {
     let dataset = &parts.plan.dataset;
+    if let Some(line) = reading::told(dataset) {
+        progress.say(&line);
+    }
     if !dataset.passed_over.is_empty() {
         progress.say(&format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
     }

@@ -30,7 +30,8 @@ impl Workload {
     pub fn of_plan(plan: &Plan) -> anyhow::Result<Self> {
         let path = Path::new(&plan.dataset.path);
         let built_in = plan.dataset.path == dataset::BUILT_IN_PATH;
-        let (prompts, source) = dataset::load((!built_in).then_some(path))?;
+        let (prompts, source) =
+            dataset::load_again((!built_in).then_some(path), plan.dataset.reading.as_ref())?;
         if source.sha256 != plan.dataset.sha256 {
             return refuse(
                 format!("the dataset {} is not the one that the plan was made with", plan.dataset.path),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
+use super::reading::Reading;
 pub use super::run_key::RunKey;
 pub(super) use super::run_key::one;
 use super::target::{ProtocolName, Target};
@@ -156,6 +157,9 @@ pub struct DatasetSource {
     /// Columns that say nothing to us.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<String>,
+    /// How it was read, where it has another tool's form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
 }
 
 /// One load: what traffic, until when.

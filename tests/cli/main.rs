@@ -14,6 +14,7 @@ mod failing;
 mod failing_rounds;
 mod folder;
 mod http2;
+mod importing;
 mod interrupting;
 mod killing;
 mod levelling;
