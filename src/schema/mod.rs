@@ -27,6 +27,7 @@ pub mod report_settings;
 pub mod request_figures;
 pub mod run_key;
 pub mod sample;
+pub mod seeds;
 pub mod summary;
 pub mod target;
 pub mod text;
