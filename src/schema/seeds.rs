@@ -40,13 +40,13 @@ impl Seeds {
     /// SplitMix64's finaliser (Steele, Lea and Flood 2014) over the seed, the kind and k, so that nothing of one
     /// kind says anything of another, nor of the arrival times.
     pub fn draw(self, kind: Draw, k: u64) -> u64 {
-        let (seed, kind) = match kind {
+        let (seed, kind): (u64, u64) = match kind {
             Draw::Request => (self.requests, 1),
             Draw::Length => (self.lengths, 2),
             Draw::Model => (self.requests, 3),
             Draw::ThinkTime => (self.requests, 4),
         };
-        finalised(finalised(finalised(seed) ^ (kind * STEP)).wrapping_add(k.wrapping_mul(STEP)))
+        finalised(finalised(finalised(seed) ^ STEP.wrapping_mul(kind)).wrapping_add(k.wrapping_mul(STEP)))
     }
 }
 
