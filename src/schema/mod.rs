@@ -21,6 +21,7 @@ pub mod interval;
 pub mod live;
 pub mod objective;
 pub mod plan;
+pub mod rate_course;
 pub mod record;
 pub mod refusal;
 pub mod report_settings;
