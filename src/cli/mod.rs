@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-pub use arrivals::ArrivalArgs;
+pub use arrivals::{ArrivalArg, ArrivalArgs, RampShape, RateRange, Step, rate_range, step};
 pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
 pub use conversations::ConversationArgs;
@@ -37,7 +37,7 @@ pub use search::SearchArgs;
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use synthetic::SyntheticArgs;
-pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
+pub use traffic::{EndpointArg, LoadArgs};
 pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
 pub use wire::WireArgs;

@@ -378,7 +378,9 @@ fn at_once(load: &LoadPoint) -> u64 {
         Traffic::Closed { .. } => 0,
         Traffic::Open { arrivals, .. } => {
             let requests = load.until.requests();
-            arrivals.at_once().map_or(requests.unwrap_or(0), |at_once| at_once.min(requests.unwrap_or(u64::MAX)))
+            arrivals
+                .at_once()
+                .map_or(requests.unwrap_or(0), |at_once| at_once.min(requests.unwrap_or(u64::MAX)))
         }
     }
 }
