@@ -137,6 +137,6 @@ fn under_a_cap_what_is_due_waits_for_a_slot_and_the_wait_is_told_apart_from_the_
     assert!(waits["max"].as_f64().unwrap() > 110.0, "{}", played.summary["client"]);
     let due = dues(&played.records);
     assert!(due.iter().all(|(_, due_us)| *due_us == due[0].1), "all were due at once: {due:?}");
-    let most = simulator.get("/truth/summary").json()["most_running"].as_u64();
-    assert!(most.is_none_or(|most| most <= 2), "{most:?}");
+    let summary = simulator.get("/truth/summary").json();
+    assert_eq!(summary["peak_in_flight"].as_u64(), Some(2), "{summary}");
 }
