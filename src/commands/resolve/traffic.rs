@@ -15,7 +15,7 @@ use crate::secrets::holds_a_secret;
 use crate::commands::resolve::ranges;
 
 /// Requests in flight of a closed loop.
-const DEFAULT_CONCURRENCY: u32 = 20;
+pub const DEFAULT_CONCURRENCY: u32 = 20;
 /// Requests that a point of a sweep has at least for each that it keeps in flight, where nobody says how many.
 const LEAST_REQUESTS_A_SLOT: u64 = 4;
 /// The shortest time between two readings of a server's page, s.
