@@ -24,7 +24,7 @@ pub struct ScenarioArgs {
         long,
         value_name = "N,…",
         value_delimiter = ',',
-        conflicts_with_all = ["requests", "find_max_rate", "find_max_concurrency"]
+        conflicts_with_all = ["find_max_rate", "find_max_concurrency"]
     )]
     pub compare: Vec<u64>,
     /// Requests in flight, a load each: 5,10,20,50; the same as --concurrency 5,10,20,50

@@ -1,6 +1,7 @@
 //! `datasets/` → prompts → units: the same for every backend, made before any clock starts.
 
 mod entry;
+pub mod generate;
 mod parse;
 mod probe_set;
 mod source;

@@ -239,7 +239,7 @@ pub fn wire(args: &LoadArgs, endpoint: Option<&(ProtocolName, String)>) -> anyho
 }
 
 /// The name of a variable, and not the key itself, which would be written into the plan and is not repeated.
-fn check_variable(name: &str) -> anyhow::Result<()> {
+pub fn check_variable(name: &str) -> anyhow::Result<()> {
     let is_name = !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

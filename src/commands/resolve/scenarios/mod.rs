@@ -40,6 +40,12 @@ pub fn asked(matches: &ArgMatches) -> anyhow::Result<Option<File>> {
     if counts.contains(&0) {
         return refuse("--compare holds 0, so there would be nothing to measure", "give numbers above 0");
     }
+    if !counts.is_empty() && is_given(matches, "requests") {
+        return refuse(
+            "--compare gives the numbers of requests, so --requests would do nothing",
+            "leave one of them out",
+        );
+    }
     let flags = |count: &u64| vec![("requests".to_owned(), count.to_string())];
     let written = counts.iter().map(|count| Written { flags: flags(count), fills: true, ..Written::default() });
     let written: Vec<Written> = written.collect();

@@ -117,10 +117,15 @@ fn its_server_and_key_are_passed_over_where_the_command_line_names_a_server() {
 fn numbers_of_requests_are_a_load_each_with_no_more_in_flight_than_there_are() {
     let of = |flags: &str| {
         let argv = "harness sweep --url http://127.0.0.1:1 ".to_owned() + flags;
-        let Ok(cli) = parse(argv.split(' ').map(OsString::from).collect()) else { panic!("{flags}") };
+        let cli = match parse(argv.split(' ').map(OsString::from).collect()) {
+            Ok(cli) => cli,
+            Err(Refused::Plan(error)) => return vec![shown(&error)],
+            Err(Refused::Usage(error)) => panic!("{error}"),
+        };
         let Command::Sweep(args) = cli.command else { panic!() };
         words(&loads(&args.load, 24).unwrap())
     };
+    assert!(of("--compare 10,50 --requests 9")[0].contains("leave one of them out"));
     let default = ["-: concurrency 10 n=Some(10) t=None ", "-: concurrency 20 n=Some(50) t=None "];
     assert_eq!(of("--compare 10,50"), default);
     assert_eq!(of("--compare 10,50 --concurrency 4")[1], "-: concurrency 4 n=Some(50) t=None ");
