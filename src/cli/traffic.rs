@@ -48,7 +48,7 @@ pub struct LoadArgs {
     /// Time that requests in flight at the end may still take
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = seconds)]
     pub drain: f64,
-    /// Seed of the arrival times
+    /// Seed of the arrival times, and of requests and lengths that are made
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Output limit of every request [default: the dataset's, else 128]

@@ -8,6 +8,7 @@ use crate::cli::{ArrivalArg, CountOrSeconds, EndpointArg, LoadArgs};
 use crate::load;
 use crate::schema::plan::{Header, HttpSettings, LoadPoint, Sampling};
 use crate::schema::refusal::{OrRefuse, refuse};
+use crate::schema::seeds::Seeds;
 use crate::schema::target::ProtocolName;
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 use crate::secrets::holds_a_secret;
@@ -85,7 +86,7 @@ fn load_point(args: &LoadArgs, values: Values, sweeps: bool, prompts: usize) -> 
     };
     let load =
         LoadPoint { warmup, drain_s: args.drain, timeout_s: args.timeout, ..LoadPoint::of(traffic, until) };
-    ranges::check_due(&load, args.seed)?;
+    ranges::check_due(&load, arrival_seed(args))?;
     Ok(load)
 }
 
@@ -174,6 +175,19 @@ fn refuse_endless_burst(args: &LoadArgs) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Seed of the arrival times.
+pub fn arrival_seed(args: &LoadArgs) -> u64 {
+    args.arrivals.seed_arrivals.unwrap_or(args.seed)
+}
+
+/// Seeds of requests and lengths.
+pub fn seeds(args: &LoadArgs) -> Seeds {
+    Seeds {
+        requests: args.arrivals.seed_requests.unwrap_or(args.seed),
+        lengths: args.arrivals.seed_lengths.unwrap_or(args.seed),
+    }
 }
 
 /// What each request asks for.
@@ -364,6 +378,14 @@ mod tests {
             let error = loads(&args(&flags), false, 24).unwrap_err();
             assert!(shown(&error).contains(name) && !cures(&error).is_empty(), "{error}");
         }
+    }
+
+    #[test]
+    fn one_seed_is_the_seed_of_all_unless_one_has_its_own() {
+        let of = |flags: &[&str]| (arrival_seed(&args(flags)), seeds(&args(flags)));
+        assert_eq!(of(&["--seed", "7"]), (7, Seeds::of(7)));
+        let own = ["--seed", "7", "--seed-arrivals", "1", "--seed-requests", "2", "--seed-lengths", "3"];
+        assert_eq!(of(&own), (1, Seeds { requests: 2, lengths: 3 }));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! When requests start: due times, the thread that keeps them, slots under a cap.
 
 pub(crate) mod arrivals;
+mod course;
 pub(crate) mod pacer;
 pub(crate) mod slots;
