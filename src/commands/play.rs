@@ -27,7 +27,7 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
-use crate::commands::resolve::{body, objectives, search, traffic};
+use crate::commands::resolve::{body, objectives, scenarios, search, traffic};
 use crate::commands::show::{self, Show};
 use crate::commands::workload::Workload;
 use crate::commands::{calibrated, interrupt, title};
@@ -70,6 +70,7 @@ pub async fn play(
     let sweeps = targets.title == title::SWEEP;
     let loads = match &targets.search {
         Some(search) => vec![search::first_load(search, load_args, workload.size())?],
+        None if !load_args.scenarios.is_empty() => scenarios::loads(load_args, workload.size())?,
         None => traffic::loads(load_args, sweeps, workload.size())?,
     };
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;

@@ -3,14 +3,11 @@
 use std::path::Path;
 
 use crate::cli::LoadArgs;
-use crate::dataset::{self, Source};
+use crate::dataset::{self, DEFAULT_MAX_TOKENS, Source};
 use crate::schema::plan::{DatasetSource, Plan};
 use crate::schema::refusal::refuse;
 use crate::schema::target::ProtocolName;
 use crate::schema::unit::{Body, Prompt, Units};
-
-/// Output limit where neither the flag nor the dataset gives one, tokens.
-const DEFAULT_MAX_TOKENS: u32 = 128;
 
 /// What a load asks, read before anything is launched.
 pub struct Workload {

@@ -8,6 +8,7 @@ pub mod choices;
 pub mod machine;
 pub mod objectives;
 pub mod ranges;
+pub mod scenarios;
 pub mod search;
 pub mod served_model;
 pub mod server_url;
