@@ -1,11 +1,12 @@
 //! A plan and what it is played with.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::backend::guard::Guard;
-use crate::dataset::{Source, warmup_units};
+use crate::dataset::{Source, Synthesis, warmup_units};
 use crate::load;
 use crate::monitor::{self, ServerCounters};
 use crate::schema::environment::Environment;
@@ -32,6 +33,8 @@ pub struct Session {
     pub units: Units,
     /// Warm-up units.
     pub warmup: Units,
+    /// What makes the units, where a server may still have to say how it counts their tokens.
+    pub synthesis: Option<Arc<Synthesis>>,
     /// The API key, from the variable that the plan names.
     pub api_key: Option<String>,
     /// Asks servers about themselves.
@@ -61,6 +64,7 @@ impl Session {
             plan,
             environment,
             units,
+            synthesis: None,
             api_key,
             program: None,
             probe_running_server: false,

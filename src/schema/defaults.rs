@@ -77,6 +77,8 @@ impl DatasetSource {
             sha256: String::new(),
             prompts,
             passed_over: Vec::new(),
+            synthetic: None,
+            renewed: false,
         }
     }
 }

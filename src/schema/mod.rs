@@ -28,6 +28,7 @@ pub mod request_figures;
 pub mod run_key;
 pub mod sample;
 pub mod summary;
+pub mod synthetic;
 pub mod target;
 pub mod text;
 pub mod token_counts;
