@@ -38,7 +38,7 @@ pub use schema::{SchemaArgs, SchemaOf};
 pub use search::SearchArgs;
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
-pub use synthetic::SyntheticArgs;
+pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
 pub use traffic::{EndpointArg, LoadArgs};
 pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};

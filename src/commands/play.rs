@@ -29,7 +29,7 @@ use crate::server_api;
 
 use crate::commands::resolve::{body, objectives, scenarios, search, traffic};
 use crate::commands::show::{self, Show};
-use crate::commands::workload::Workload;
+use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
 
 /// The widest that a table is drawn, columns.
@@ -61,12 +61,13 @@ pub async fn play(
     load_args: &LoadArgs,
     runs: &RunsArgs,
     output: &OutputArgs,
-    workload: Workload,
+    mut workload: Workload,
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
     body::change_bodies(&mut targets.targets, load_args)?;
     workload.check_texts(targets.http.protocol)?;
+    workload.find_tokenizer(&targets.targets);
     let sweeps = targets.title == title::SWEEP;
     let loads = match &targets.search {
         Some(search) => vec![search::first_load(search, load_args, workload.size())?],
@@ -170,15 +171,16 @@ pub struct Parts {
 
 /// Plays a plan, shows it, and says how it went.
 pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitCode> {
-    let dataset = &parts.plan.dataset;
-    if !dataset.passed_over.is_empty() {
-        progress.say(&format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
+    let synthesis = parts.workload.synthesis(&parts.plan);
+    let units = parts.workload.units(&parts.plan, synthesis.as_ref())?;
+    for line in workload::lines(&parts.plan, synthesis.as_ref()) {
+        progress.say(&line);
     }
-    let units = parts.workload.units(&parts.plan)?;
     let session = Session {
         program: Some(std::env::current_exe().context("cannot tell where this program lies")?),
         probe_running_server: parts.probe,
         closed: parts.closed,
+        synthesis,
         ..Session::new(parts.plan, parts.environment, units)?
     };
     let shutdown = interrupt::watch(progress.clone())?;

@@ -1,21 +1,33 @@
 //! `datasets/` → prompts → units: the same for every backend, made before any clock starts.
 
+mod draws;
 mod entry;
 pub mod generate;
+mod learn;
 mod parse;
 mod probe_set;
+mod renewal;
 mod source;
+mod synthetic;
+mod texts;
+mod tokenizer;
 mod warmup;
+mod words;
 
 use std::path::Path;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 
+pub use learn::learn;
 pub use parse::DatasetError;
 use parse::Parsed;
 pub use probe_set::probe_set;
+pub use renewal::{WORDS as RENEWAL_WORDS, renew};
 pub use source::Source;
+pub use synthetic::Synthesis;
+pub use texts::TextMaker;
+pub use tokenizer::Tokenizer;
 pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
@@ -71,6 +83,8 @@ fn source(name: &str, path: &str, bytes: &[u8], parsed: &Parsed) -> DatasetSourc
         sha256,
         prompts: parsed.prompts.len(),
         passed_over: parsed.passed_over.clone(),
+        synthetic: None,
+        renewed: true,
     }
 }
 
@@ -83,7 +97,7 @@ pub fn units(prompts: &[Prompt], max_tokens_override: Option<u32>, default_max_t
             id: prompt.id.as_str().into(),
             category: prompt.category.as_str().into(),
             model: None,
-            turns: vec![Turn { body: prompt.body.clone(), max_tokens, pause_s: 0.0 }],
+            turns: vec![Turn { body: prompt.body.clone(), max_tokens, pause_s: 0.0, prompt_tokens: None }],
         }
     };
     prompts.iter().map(unit).collect()

@@ -98,8 +98,7 @@ mod tests {
     #[test]
     fn a_load_sends_its_own_prompts_at_its_own_length_and_the_others_send_the_plans() {
         let mut plan = fixture::plan(&["a"], 3, 1, 1);
-        plan.loads[1].asks =
-            Some(Asks { prompts: vec!["one".into(), "two".into()], ..Asks::default() });
+        plan.loads[1].asks = Some(Asks { prompts: vec!["one".into(), "two".into()], ..Asks::default() });
         plan.loads[2].asks = Some(Asks { max_tokens: Some(7), ..Asks::default() });
         let plans = Units::one(Unit::single("a", "Hello.", 3));
         let own = OwnUnits::of(&plan, &plans, &plans).unwrap();

@@ -1,11 +1,12 @@
 //! A plan and what it is played with.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::backend::guard::Guard;
-use crate::dataset::{Source, warmup_units};
+use crate::dataset::{Source, Synthesis, warmup_units};
 use crate::load;
 use crate::monitor::{self, ServerCounters};
 use crate::schema::environment::Environment;
@@ -35,6 +36,8 @@ pub struct Session {
     pub warmup: Units,
     /// Those of the loads that ask something of their own.
     pub own_units: OwnUnits,
+    /// What makes the units, where a server may still have to say how it counts their tokens.
+    pub synthesis: Option<Arc<Synthesis>>,
     /// The API key, from the variable that the plan names.
     pub api_key: Option<String>,
     /// Asks servers about themselves.
@@ -66,6 +69,7 @@ impl Session {
             plan,
             environment,
             units,
+            synthesis: None,
             api_key,
             program: None,
             probe_running_server: false,

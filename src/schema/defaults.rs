@@ -79,6 +79,8 @@ impl DatasetSource {
             sha256: String::new(),
             prompts,
             passed_over: Vec::new(),
+            synthetic: None,
+            renewed: false,
         }
     }
 }

@@ -13,5 +13,6 @@ pub mod search;
 pub mod served_model;
 pub mod server_url;
 pub mod simulated;
+pub mod synthetic;
 pub mod traffic;
 pub mod typed;
