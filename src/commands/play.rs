@@ -27,7 +27,7 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
-use crate::commands::resolve::{body, objectives, search, traffic};
+use crate::commands::resolve::{body, objectives, scenarios, search, traffic};
 use crate::commands::show::{self, Show};
 use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
@@ -71,13 +71,15 @@ pub async fn play(
     let sweeps = targets.title == title::SWEEP;
     let loads = match &targets.search {
         Some(search) => vec![search::first_load(search, load_args, workload.size())?],
+        None if !load_args.scenarios.is_empty() => scenarios::loads(load_args, workload.size())?,
         None => traffic::loads(load_args, sweeps, workload.size())?,
     };
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
     let labels: Vec<String> = targets.targets.iter().map(|target| target.label.clone()).collect();
     let mut plan = Plan {
         skipped: targets.skipped,
-        seed: load_args.seed,
+        seed: traffic::arrival_seed(load_args),
+        seeds: traffic::seeds(load_args),
         client_threads: load_args.client_threads,
         sampling: traffic::sampling(load_args),
         http: targets.http,

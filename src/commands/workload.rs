@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::cli::LoadArgs;
-use crate::dataset::{self, RENEWAL_WORDS, Source, Synthesis, Tokenizer};
+use crate::dataset::{self, DEFAULT_MAX_TOKENS, RENEWAL_WORDS, Source, Synthesis, Tokenizer};
 use crate::schema::plan::{DatasetSource, Plan};
 use crate::schema::refusal::refuse;
 use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic};
@@ -15,8 +15,6 @@ use crate::schema::unit::{Body, Prompt, Units};
 
 use crate::commands::resolve::synthetic::{self, DEFAULT_REQUESTS};
 
-/// Output limit where neither the flag nor the dataset gives one, tokens.
-const DEFAULT_MAX_TOKENS: u32 = 128;
 /// Name and path of prompts that are made, in outputs.
 const SYNTHETIC: &str = "synthetic";
 
@@ -116,7 +114,8 @@ impl Workload {
     /// Takes the model's own tokenizer where none was named and a target's model lies on this machine with one.
     pub fn find_tokenizer(&mut self, targets: &[Target]) {
         let Some(spec) = self.source.synthetic.clone() else { return };
-        if !matches!(self.asked, Asked::Synthetic(None)) || !matches!(spec.prompts, PromptLaw::Tokens { .. }) {
+        if !matches!(self.asked, Asked::Synthetic(None)) || !matches!(spec.prompts, PromptLaw::Tokens { .. })
+        {
             return;
         }
         let found = targets.iter().find_map(|target| Tokenizer::of_model(&target.model.source));
@@ -150,7 +149,9 @@ impl Workload {
     pub fn units(&self, plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> anyhow::Result<Units> {
         match (&self.asked, synthesis) {
             (Asked::Synthetic(_), Some(synthesis)) => Ok(synthesis.clone().units()),
-            (Asked::Synthetic(_), None) => refuse("the plan says not how its prompts are made", "make it anew"),
+            (Asked::Synthetic(_), None) => {
+                refuse("the plan says not how its prompts are made", "make it anew")
+            }
             (Asked::Listed(prompts), _) => {
                 let units = dataset::units(prompts, plan.sampling.max_tokens, DEFAULT_MAX_TOKENS);
                 let units = Source::Listed(units.into()).units();
@@ -196,7 +197,8 @@ pub fn lines(plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> Vec<String> {
         lines.push(format!("prompts: {}{}", spec.prompts, exactness(spec)));
         if synthesis.is_some_and(|synthesis| synthesis.is_fitted()) {
             lines.push(
-                "its words are not one token each: every prompt is encoded and fitted, which takes longer".to_owned(),
+                "its words are not one token each: every prompt is encoded and fitted, which takes longer"
+                    .to_owned(),
             );
         }
     } else if dataset.renewed && repeats(plan) {

@@ -22,11 +22,8 @@ pub async fn learn(count: impl AsyncFn(&str) -> Option<u64>) -> Option<TextMaker
     let (one, two) = (count("time").await?, count("time time").await?);
     let round = (two == one + 1).then_some(one - 1)?;
     let mut next = Vec::new();
-    let mut open: Vec<Vec<&str>> = common()
-        .collect::<Vec<_>>()
-        .chunks(WORDS_A_QUESTION)
-        .map(<[&str]>::to_vec)
-        .collect();
+    let mut open: Vec<Vec<&str>> =
+        common().collect::<Vec<_>>().chunks(WORDS_A_QUESTION).map(<[&str]>::to_vec).collect();
     while let Some(words) = open.pop() {
         if asked == QUESTIONS {
             break;

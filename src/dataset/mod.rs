@@ -2,6 +2,7 @@
 
 mod draws;
 mod entry;
+pub mod generate;
 mod learn;
 mod parse;
 mod probe_set;
@@ -31,6 +32,9 @@ pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
 use crate::schema::unit::{Prompt, Turn, Unit};
+
+/// Output limit where neither a flag nor the dataset gives one, tokens.
+pub const DEFAULT_MAX_TOKENS: u32 = 128;
 
 /// The prompts that are played unless another file is named.
 const BUILT_IN: &str = include_str!("../../datasets/benchmark_dataset.json");

@@ -60,8 +60,7 @@ mod tests {
 
     #[test]
     fn no_two_requests_bear_the_same_words_and_neighbours_part_at_the_first() {
-        let all: HashSet<String> =
-            (0..8).flat_map(|pass| (0..20_000).map(move |k| words(pass, k))).collect();
+        let all: HashSet<String> = (0..8).flat_map(|pass| (0..20_000).map(move |k| words(pass, k))).collect();
         assert_eq!(all.len(), 160_000);
         assert_ne!(words(1, 5).split(' ').next(), words(1, 6).split(' ').next());
         assert_eq!(words(3, 9), words(3, 9));

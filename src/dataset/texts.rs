@@ -71,9 +71,11 @@ impl TextMaker {
         let fits = found.as_ref().is_some_and(|maker| maker.is_exact(&tokenizer));
         match found {
             Some(maker) if fits => maker,
-            Some(_) | None => {
-                TextMaker { fitted: Some(tokenizer), counted_by: CountedBy::Tokenizer, ..TextMaker::estimate() }
-            }
+            Some(_) | None => TextMaker {
+                fitted: Some(tokenizer),
+                counted_by: CountedBy::Tokenizer,
+                ..TextMaker::estimate()
+            },
         }
     }
 
@@ -211,10 +213,8 @@ fn found(tokenizer: &Tokenizer) -> Option<TextMaker> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let next: Vec<&str> = words.iter().filter(is_next).take(MOST_NEXT).copied().collect();
     let first: Vec<&str> = words.iter().filter(is_first).take(MOST_FIRST).copied().collect();
-    (next.len() >= LEAST && first.len() >= LEAST).then(|| TextMaker {
-        counted_by: CountedBy::Tokenizer,
-        ..TextMaker::of_words(&first, &next)
-    })
+    (next.len() >= LEAST && first.len() >= LEAST)
+        .then(|| TextMaker { counted_by: CountedBy::Tokenizer, ..TextMaker::of_words(&first, &next) })
 }
 
 #[cfg(test)]

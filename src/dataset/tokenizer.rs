@@ -162,7 +162,8 @@ impl std::fmt::Debug for Tokenizer {
 
 /// The file on this machine that a name stands for; none where it can only be a hub's.
 fn local(path: &Path) -> anyhow::Result<Option<PathBuf>> {
-    let hint = "give the model's tokenizer.json, a directory that holds it, or a hub id such as Qwen/Qwen3-8B";
+    let hint =
+        "give the model's tokenizer.json, a directory that holds it, or a hub id such as Qwen/Qwen3-8B";
     if path.is_file() {
         return Ok(Some(path.to_owned()));
     }
@@ -227,8 +228,7 @@ fn from_hub(id: &str) -> anyhow::Result<Vec<u8>> {
     Tokenizer::of_bytes(id, &bytes)?;
     let path = kept(id)?;
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)
-            .with_context(|| format!("cannot make {}", directory.display()))?;
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
     write_atomic(&path, &bytes)?;
     Ok(bytes)

@@ -256,13 +256,22 @@ mod tests {
     }
 
     fn any_counts() -> impl Strategy<Value = TokenCounts> {
-        let counts =
-            std::array::from_fn::<_, 6, _>(|_| of(any::<u32>()));
+        let counts = std::array::from_fn::<_, 6, _>(|_| of(any::<u32>()));
         (counts, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
             |(counts, by_event, unusable, usage)| {
                 let [prompt, output, delivered, asked, cached, reasoning] = counts;
                 let source = if usage { TokenSource::Usage } else { TokenSource::Chunks };
-                TokenCounts { prompt, output, delivered, asked, cached, reasoning, by_event, unusable, source }
+                TokenCounts {
+                    prompt,
+                    output,
+                    delivered,
+                    asked,
+                    cached,
+                    reasoning,
+                    by_event,
+                    unusable,
+                    source,
+                }
             },
         )
     }

@@ -172,7 +172,13 @@ impl Units {
             let unit = make(pass, k)?;
             Some(if pass == 0 && k < period { unit } else { renew(unit, pass, k) })
         };
-        Units { make: Arc::new(make), pass: self.pass, period: None, beforehand: self.beforehand, single_turns: self.single_turns }
+        Units {
+            make: Arc::new(make),
+            pass: self.pass,
+            period: None,
+            beforehand: self.beforehand,
+            single_turns: self.single_turns,
+        }
     }
 
     /// As they are when a server gets them again: 0 is the first time since its launch.

@@ -1,11 +1,14 @@
 //! Arguments → what a plan holds.
 
 pub mod arguments;
+pub mod arrival_schedule;
+pub mod arrivals;
 pub mod body;
 pub mod choices;
 pub mod machine;
 pub mod objectives;
 pub mod ranges;
+pub mod scenarios;
 pub mod search;
 pub mod served_model;
 pub mod server_url;

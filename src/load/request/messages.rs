@@ -149,7 +149,8 @@ impl Requests {
     /// The k-th unit and the message of its first turn; none where there is none.
     pub(crate) fn first(&self, k: u64) -> Option<First> {
         let place = self.units.period().map_or(Some(k), |period| k.checked_rem(period));
-        let made = self.made.as_ref().zip(place).and_then(|(made, place)| made.get(usize::try_from(place).ok()?));
+        let made =
+            self.made.as_ref().zip(place).and_then(|(made, place)| made.get(usize::try_from(place).ok()?));
         match made {
             Some(first) => Some(first.clone()),
             None => First::of(&self.messages, self.units.unit(k)?),
