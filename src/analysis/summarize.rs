@@ -10,7 +10,7 @@ use crate::schema::fairness::ProbeReply;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::objective::Objective;
-use crate::schema::plan::RunKey;
+use crate::schema::plan::{Plan, RunKey};
 use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::request_figures::Figured;
 use crate::schema::summary::{
@@ -28,6 +28,7 @@ use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
 use super::pace::Paces;
+use super::prompt_lengths::Lengths;
 use super::served_alone::ServedAlone;
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
@@ -63,6 +64,8 @@ pub struct SummaryInput {
     pub objectives: Vec<Objective>,
     /// What its machine costs an hour.
     pub price_per_hour: Option<f64>,
+    /// From this unit on prompts are not the dataset's own any more; none: all are.
+    pub renewed_from: Option<u64>,
 }
 
 impl SummaryInput {
@@ -94,8 +97,15 @@ impl SummaryInput {
             probes: header.probes.clone(),
             objectives: header.plan.objectives.clone(),
             price_per_hour: header.plan.prices_per_hour.get(&header.key.label).copied(),
+            renewed_from: renewed_from(&header.plan, &header.key),
         })
     }
+}
+
+/// Prompts that come again begin with words of their own: theirs are not the token counts of the dataset's prompts.
+fn renewed_from(plan: &Plan, key: &RunKey) -> Option<u64> {
+    let first = if plan.pass(key) == 0 { plan.dataset.prompts as u64 } else { 0 };
+    (plan.dataset.renewed && plan.dataset.synthetic.is_none()).then_some(first)
 }
 
 /// What is known only when the run is over.
@@ -164,6 +174,7 @@ pub struct Summarizer {
     late_acks: LateAcks,
     curves: Curves,
     goodput: Goodput,
+    prompt_lengths: Lengths,
 }
 
 impl Summarizer {
@@ -190,6 +201,7 @@ impl Summarizer {
             course: Course::default(),
             late_acks,
             curves: Curves::default(),
+            prompt_lengths: Lengths::default(),
         }
     }
 
@@ -224,7 +236,8 @@ impl Summarizer {
         if record.counts_for_latency() {
             let request = Figured::of(record);
             self.metrics.add(&request);
-            self.tokens.add(record, &request.counts);
+            self.tokens.add(record, &request.counts, self.input.renewed_from);
+            self.prompt_lengths.add(record);
             self.paces.add(&request);
             self.curves.add_completed(record, &request.counts);
             self.course.add(record);
@@ -255,6 +268,7 @@ impl Summarizer {
         self.course.merge(other.course);
         self.curves.merge(other.curves);
         self.goodput.merge(&other.goodput);
+        self.prompt_lengths.merge(other.prompt_lengths);
     }
 
     /// Starts another part of the same run.
@@ -340,6 +354,7 @@ impl Summarizer {
             self.course.tell(ramp, &metrics, &summary.output_tokens_by_second, summary.steady.as_ref());
         summary.bands = told.bands;
         summary.prompt_tokens_by_id = self.tokens.prompt_by_id();
+        summary.prompt_lengths = self.prompt_lengths.tell();
         summary.gateway = self.paces.gateway();
         summary.tokens = TokenTotals { end_of_sequence: self.tokens.end_of_sequence(), ..self.tokens.totals };
         summary.tokens_per_chunk = self.tokens.per_chunk;
@@ -381,6 +396,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         probes: input.probes,
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
+        prompt_lengths: None,
         first_failures: BTreeMap::new(),
         objectives: Vec::new(),
         caveats: Vec::<Caveat>::new(),

@@ -89,6 +89,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         probes: Vec::new(),
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
+        prompt_lengths: None,
         first_failures: BTreeMap::new(),
         objectives: Vec::new(),
         caveats: Vec::new(),

@@ -169,6 +169,15 @@ pub enum Caveat {
         /// % of prompt tokens.
         share_pct: f64,
     },
+    /// Prompts were made to a length, and the server counted another.
+    PromptLengthsDiffer {
+        /// Requests with another length.
+        off: u64,
+        /// Completed requests of which both are known.
+        requests: u64,
+        /// By so many tokens the worst is too long, or with a minus too short.
+        largest: i64,
+    },
     /// Lengths were asked for with `--ignore-eos`, and some answers ended before.
     LengthNotForced {
         /// Completed answers that are shorter than their limit.
@@ -268,6 +277,7 @@ impl Caveat {
             Caveat::Partial { .. } => "partial",
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
+            Caveat::PromptLengthsDiffer { .. } => "prompt_lengths_differ",
             Caveat::LengthNotForced { .. } => "length_not_forced",
             Caveat::SignMissing { .. } => "sign_missing",
             Caveat::PassedOver { .. } => "passed_over",
@@ -298,6 +308,7 @@ impl Caveat {
             | Caveat::BeyondCalibration { .. }
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
+            | Caveat::PromptLengthsDiffer { .. }
             | Caveat::ReadStamps { .. }
             | Caveat::OneAtATime { .. }
             | Caveat::TokensEstimated { .. } => false,
