@@ -5,6 +5,7 @@ pub mod body;
 pub mod choices;
 pub mod machine;
 pub mod objectives;
+pub mod protocol;
 pub mod ranges;
 pub mod search;
 pub mod served_model;
