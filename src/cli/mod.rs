@@ -42,7 +42,7 @@ pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
 pub use traffic::{EndpointArg, LoadArgs};
 pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
-pub use wire::WireArgs;
+pub use wire::{FramingArg, ProtocolArg, WireArgs};
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
 /// and can you trust it?

@@ -27,7 +27,7 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
-use crate::commands::resolve::{body, objectives, scenarios, search, traffic};
+use crate::commands::resolve::{body, objectives, protocol, scenarios, search, traffic};
 use crate::commands::show::{self, Show};
 use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
@@ -65,8 +65,9 @@ pub async fn play(
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
-    body::change_bodies(&mut targets.targets, load_args)?;
-    workload.check_texts(targets.http.protocol)?;
+    protocol::adapt(&mut targets.targets, targets.http.protocol, load_args)?;
+    body::change_bodies(&mut targets.targets, load_args, targets.http.protocol)?;
+    workload.check_texts(&targets.http)?;
     workload.find_tokenizer(&targets.targets);
     let sweeps = targets.title == title::SWEEP;
     let loads = match &targets.search {
@@ -233,7 +234,7 @@ fn terminal_width() -> usize {
 pub fn check_output(plan: &Plan, progress: &Progress) -> anyhow::Result<()> {
     let here = std::env::current_dir().context("the working directory cannot be told")?;
     let directory = here.join(&plan.output.directory);
-    let named = [("the output directory", Some(&directory)), ("--ca-file", plan.http.ca_file.as_ref())];
+    let named = [("the output directory", Some(&directory)), ("--ca-file", plan.http.ca_file.as_ref()), ("--url", plan.http.unix_socket.as_ref())];
     for (what, path) in named {
         if let Some(path) = path.filter(|path| path.to_str().is_none()) {
             return refuse(

@@ -38,6 +38,7 @@ pub mod traffic;
 pub mod trend;
 pub mod unit;
 pub mod verdict;
+pub mod wire;
 
 /// Version of every JSON file that this program writes; raised when a reader would misread the new form.
 pub const SCHEMA_VERSION: u32 = 2;

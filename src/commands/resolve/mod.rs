@@ -7,6 +7,7 @@ pub mod body;
 pub mod choices;
 pub mod machine;
 pub mod objectives;
+pub mod protocol;
 pub mod ranges;
 pub mod scenarios;
 pub mod search;
