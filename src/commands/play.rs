@@ -27,7 +27,7 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
-use crate::commands::resolve::{body, objectives, search, traffic};
+use crate::commands::resolve::{body, conversations, objectives, search, traffic};
 use crate::commands::show::{self, Show};
 use crate::commands::workload::Workload;
 use crate::commands::{calibrated, interrupt, title};
@@ -78,6 +78,8 @@ pub async fn play(
         skipped: targets.skipped,
         seed: traffic::arrival_seed(load_args),
         seeds: traffic::seeds(load_args),
+        conversations: conversations::conversations(load_args),
+        split: conversations::split(load_args)?,
         client_threads: load_args.client_threads,
         sampling: traffic::sampling(load_args),
         http: targets.http,
@@ -107,6 +109,15 @@ pub async fn play(
         ..Plan::of(created_at, targets.targets, loads)
     };
     plan.run_id = plan.new_run_id();
+    if plan.split.is_some() && plan.launches() {
+        return refuse(
+            "--models is for a server that already runs, and this one is launched with one model",
+            "harness bench --url http://… --models a,b",
+        );
+    }
+    let units = workload.units(&plan)?;
+    conversations::check(load_args, &units)?;
+    plan.conversations.several_turns = !units.single_turns();
     if output.dry_run {
         show_plan(&plan, &ClosedOnDisk::default())?;
         return Ok(ExitCode::SUCCESS);

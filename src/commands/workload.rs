@@ -49,7 +49,7 @@ impl Workload {
     /// The units that `plan` plays.
     pub fn units(&self, plan: &Plan) -> anyhow::Result<Units> {
         let units = dataset::units(&self.prompts, plan.sampling.max_tokens, DEFAULT_MAX_TOKENS);
-        Ok(Source::Listed(units.into()).units())
+        Ok(dataset::shaped(Source::Listed(units.into()).units(), plan))
     }
 
     /// Text completions have no room for pictures and other parts.
@@ -58,7 +58,9 @@ impl Workload {
             Body::Text(_) => true,
             Body::Messages(all) => all.iter().all(|message| message.content.text().is_some()),
         };
-        match (protocol, self.prompts.iter().find(|prompt| !is_text(&prompt.body))) {
+        let is_all_text =
+            |prompt: &&Prompt| is_text(&prompt.body) && prompt.further.iter().all(|turn| is_text(&turn.body));
+        match (protocol, self.prompts.iter().find(|prompt| !is_all_text(prompt))) {
             (ProtocolName::OpenaiCompletions, Some(prompt)) => refuse(
                 format!("{}: the messages of `{}` hold more than text", self.source.path, prompt.id),
                 "leave --endpoint completions out",

@@ -321,6 +321,9 @@ pub(super) fn load_words(load: &LoadPoint, plan: &Plan) -> String {
     });
     words.push(format!("timeout {} s", compact(load.timeout_s)));
     words.push(format!("seed {}", plan.seed));
+    words.extend(plan.conversations.most_turns.map(|most| format!("at most {most} turns of a conversation")));
+    words.extend(plan.conversations.think_time.map(|time| format!("think time {time}")));
+    words.extend(plan.split.as_ref().map(|split| format!("models {split}")));
     // Plans of before there were any hold none.
     if plan.seeds != Seeds::of(plan.seed) && plan.seeds != Seeds::default() {
         words.push(format!("of requests {}, of lengths {}", plan.seeds.requests, plan.seeds.lengths));

@@ -18,6 +18,19 @@ pub struct Prompt {
     pub body: Body,
     /// Output limit in tokens, unless `--max-tokens` overrides it.
     pub max_tokens: Option<u32>,
+    /// What the same user says next, each behind the answer to the one before; empty: nothing.
+    pub further: Vec<FurtherTurn>,
+}
+
+/// A further turn of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FurtherTurn {
+    /// What is new in it.
+    pub body: Body,
+    /// Output limit in tokens, unless `--max-tokens` overrides it.
+    pub max_tokens: Option<u32>,
+    /// Time between the answer before it and this turn, unless `--think-time` overrides it, µs.
+    pub pause_us: u64,
 }
 
 /// Which part of the run a request belongs to.
