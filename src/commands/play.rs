@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
 use crate::cli::{FairnessArg, LoadArgs, OutputArgs, RunsArgs};
+use crate::dataset;
 use crate::environment;
 use crate::load;
 use crate::pipeline::forecast::Forecast;
@@ -27,9 +28,9 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
-use crate::commands::resolve::{body, conversations, objectives, search, traffic};
+use crate::commands::resolve::{body, conversations, objectives, scenarios, search, traffic};
 use crate::commands::show::{self, Show};
-use crate::commands::workload::Workload;
+use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
 
 /// The widest that a table is drawn, columns.
@@ -61,15 +62,17 @@ pub async fn play(
     load_args: &LoadArgs,
     runs: &RunsArgs,
     output: &OutputArgs,
-    workload: Workload,
+    mut workload: Workload,
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
     body::change_bodies(&mut targets.targets, load_args)?;
     workload.check_texts(targets.http.protocol)?;
+    workload.find_tokenizer(&targets.targets);
     let sweeps = targets.title == title::SWEEP;
     let loads = match &targets.search {
         Some(search) => vec![search::first_load(search, load_args, workload.size())?],
+        None if !load_args.scenarios.is_empty() => scenarios::loads(load_args, workload.size())?,
         None => traffic::loads(load_args, sweeps, workload.size())?,
     };
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
@@ -115,9 +118,9 @@ pub async fn play(
             "harness bench --url http://… --models a,b",
         );
     }
-    let units = workload.units(&plan)?;
+    let units = workload.units(&plan, workload.synthesis(&plan).as_ref())?;
     conversations::check(load_args, &units)?;
-    plan.conversations.several_turns = !units.single_turns();
+    plan.conversations.several_turns = !dataset::shaped(units, &plan).single_turns();
     if output.dry_run {
         show_plan(&plan, &ClosedOnDisk::default())?;
         return Ok(ExitCode::SUCCESS);
@@ -180,15 +183,16 @@ pub struct Parts {
 
 /// Plays a plan, shows it, and says how it went.
 pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitCode> {
-    let dataset = &parts.plan.dataset;
-    if !dataset.passed_over.is_empty() {
-        progress.say(&format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
+    let synthesis = parts.workload.synthesis(&parts.plan);
+    let units = parts.workload.units(&parts.plan, synthesis.as_ref())?;
+    for line in workload::lines(&parts.plan, synthesis.as_ref()) {
+        progress.say(&line);
     }
-    let units = parts.workload.units(&parts.plan)?;
     let session = Session {
         program: Some(std::env::current_exe().context("cannot tell where this program lies")?),
         probe_running_server: parts.probe,
         closed: parts.closed,
+        synthesis,
         ..Session::new(parts.plan, parts.environment, units)?
     };
     let shutdown = interrupt::watch(progress.clone())?;

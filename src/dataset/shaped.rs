@@ -14,13 +14,9 @@ pub fn shaped(units: Units, plan: &Plan) -> Units {
         return units;
     }
     let single_turns = units.single_turns() || conversations.most_turns == Some(1);
-    let period = units.period();
-    let by_chance = split.is_some() || conversations.think_time.is_some_and(|time| time.is_random());
-    let make = move |k| Some(unit(units.unit(k)?, k, &conversations, split.as_ref(), seeds));
-    match period.filter(|_| !by_chance) {
-        Some(period) => Units::repeating(period, single_turns, make),
-        None => Units::made_by(single_turns, make),
-    }
+    let by_number = split.is_some() || conversations.think_time.is_some_and(|time| time.is_random());
+    let change = move |made, k| unit(made, k, &conversations, split.as_ref(), seeds);
+    units.changed(single_turns, by_number, change)
 }
 
 fn unit(

@@ -341,6 +341,8 @@ pub fn plan() -> Plan {
             sha256: "0123456789abcdef".repeat(4),
             prompts: 18,
             passed_over: Vec::new(),
+            synthetic: None,
+            renewed: false,
         },
         seed: 42,
         seeds: Seeds::of(42),

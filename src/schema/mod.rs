@@ -32,6 +32,7 @@ pub mod sample;
 pub mod seeds;
 pub mod slice;
 pub mod summary;
+pub mod synthetic;
 pub mod target;
 pub mod text;
 pub mod token_counts;
