@@ -27,7 +27,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 pub use arrivals::{ArrivalArg, ArrivalArgs, RampShape, RateRange, Step, rate_range, step};
 pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
-pub use conversations::ConversationArgs;
+pub use conversations::{ConversationArgs, ThinkTimeArg};
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
 pub use goals::GoalArgs;
 pub use output::OutputArgs;

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
 use crate::cli::{FairnessArg, LoadArgs, OutputArgs, RunsArgs};
+use crate::dataset;
 use crate::environment;
 use crate::load;
 use crate::pipeline::forecast::Forecast;
@@ -27,7 +28,7 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
-use crate::commands::resolve::{body, objectives, protocol, scenarios, search, traffic};
+use crate::commands::resolve::{body, conversations, objectives, protocol, scenarios, search, traffic};
 use crate::commands::show::{self, Show};
 use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
@@ -81,6 +82,8 @@ pub async fn play(
         skipped: targets.skipped,
         seed: traffic::arrival_seed(load_args),
         seeds: traffic::seeds(load_args),
+        conversations: conversations::conversations(load_args),
+        split: conversations::split(load_args)?,
         client_threads: load_args.client_threads,
         sampling: traffic::sampling(load_args),
         http: targets.http,
@@ -110,6 +113,15 @@ pub async fn play(
         ..Plan::of(created_at, targets.targets, loads)
     };
     plan.run_id = plan.new_run_id();
+    if plan.split.is_some() && plan.launches() {
+        return refuse(
+            "--models is for a server that already runs, and this one is launched with one model",
+            "harness bench --url http://… --models a,b",
+        );
+    }
+    let units = workload.units(&plan, workload.synthesis(&plan).as_ref())?;
+    conversations::check(load_args, &units)?;
+    plan.conversations.several_turns = !dataset::shaped(units, &plan).single_turns();
     if output.dry_run {
         show_plan(&plan, &ClosedOnDisk::default())?;
         return Ok(ExitCode::SUCCESS);

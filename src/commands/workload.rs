@@ -175,7 +175,9 @@ impl Workload {
             (_, Some(template)) => template.body.contains("{messages}"),
             (_, None) => false,
         };
-        match prompts.iter().find(|prompt| !is_text(&prompt.body)) {
+        let is_all_text =
+            |prompt: &&Prompt| is_text(&prompt.body) && prompt.further.iter().all(|turn| is_text(&turn.body));
+        match prompts.iter().find(|prompt| !is_all_text(prompt)) {
             Some(prompt) if !has_messages => refuse(
                 format!("{}: the messages of `{}` hold more than text", self.source.path, prompt.id),
                 format!("speak another protocol than {}: --protocol openai-chat", http.protocol.endpoint()),

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::conversations::{Conversations, TrafficSplit};
 use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
 pub use super::run_key::RunKey;
@@ -66,6 +67,12 @@ pub struct Plan {
     /// Seeds of requests and lengths.
     #[serde(default)]
     pub seeds: Seeds,
+    /// Turns that follow each other.
+    #[serde(default, skip_serializing_if = "Conversations::is_plain")]
+    pub conversations: Conversations,
+    /// Several models behind one URL; none: each target's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<TrafficSplit>,
     /// Threads of the load engine.
     pub client_threads: u32,
     /// What each request asks for.

@@ -5,6 +5,7 @@ pub mod arrival_schedule;
 pub mod arrivals;
 pub mod body;
 pub mod choices;
+pub mod conversations;
 pub mod machine;
 pub mod objectives;
 pub mod protocol;

@@ -445,6 +445,7 @@ pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect
         phase,
         due_us: None,
         ready_us: 0,
+        history_tokens: None,
         slot_us: None,
         sent_us: None,
         headers_us: None,
