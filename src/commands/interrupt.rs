@@ -23,13 +23,16 @@ pub fn survive_large_files() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Watches for signals; the receiver turns true at the first. They are heard on a thread of their own: whatever the
-/// command is at (a large run that is closed, a lock, a terminal that takes nothing), the second one ends it.
+/// What is said at the first signal.
+const SAVING: &str = "interrupted: saving what was measured, stopping the servers (again: at once)";
+
+/// Watches for signals while a plan is played; see [`watch_saying`].
 pub fn watch(progress: Progress) -> anyhow::Result<watch::Receiver<bool>> {
-    watch_saying(progress, "interrupted: saving what was measured, stopping the servers (again: at once)")
+    watch_saying(progress, SAVING)
 }
 
-/// The same, with other words for what happens at the first.
+/// Watches for signals; the receiver turns true at the first. They are heard on a thread of their own: whatever the
+/// command is at (a large run that is closed, a lock, a terminal that takes nothing), the second one ends it.
 pub fn watch_saying(progress: Progress, words: &'static str) -> anyhow::Result<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
     let (began, begun) = mpsc::channel();
@@ -98,7 +101,9 @@ async fn hear(mut signals: Signals, sender: &watch::Sender<bool>, progress: Prog
     signals.next().await;
     let _ = sender.send(true);
     // A terminal that takes nothing must not keep the second signal from being heard.
-    thread::spawn(move || progress.say(words));
+    thread::spawn(move || {
+        progress.say(words);
+    });
     while !signals.next().await {}
     // The pipe to the guard closes with us, and the guard kills every server.
     std::process::exit(i32::from(INTERRUPTED));

@@ -73,6 +73,8 @@ pub enum Turns {
     FirstTwo,
     /// The first two turns where they are `human` and `gpt`.
     Strict,
+    /// Each turn of a user that has a reply after it: a conversation.
+    All,
 }
 
 /// How a file in another tool's form was read: a plan that is resumed reads it the same way.

@@ -39,16 +39,19 @@ pub struct ImportArgs {
     /// What a row without an output limit gets
     #[arg(long, value_enum, default_value = "reply")]
     pub max_tokens_from: LimitFromArg,
-    /// Leave shorter prompts out, characters
+    /// Count lengths in the tokens of this tokenizer.json, directory or hub id
+    #[arg(long, value_name = "FILE|DIR|ID")]
+    pub tokenizer: Option<String>,
+    /// Leave shorter prompts out, characters; tokens with --tokenizer
     #[arg(long, value_name = "N")]
     pub min_input_length: Option<u64>,
-    /// Leave longer prompts out, characters
+    /// Leave longer prompts out, characters; tokens with --tokenizer
     #[arg(long, value_name = "N")]
     pub max_input_length: Option<u64>,
-    /// Leave rows with shorter replies out, characters
+    /// Leave rows with shorter replies out, characters; tokens with --tokenizer
     #[arg(long, value_name = "N")]
     pub min_output_length: Option<u64>,
-    /// Leave rows with longer replies out, characters
+    /// Leave rows with longer replies out, characters; tokens with --tokenizer
     #[arg(long, value_name = "N")]
     pub max_output_length: Option<u64>,
     /// Stop after N prompts
@@ -100,12 +103,14 @@ pub enum TurnsArg {
     FirstTwo,
     /// The first two where they are human and gpt
     Strict,
+    /// Each of a user that has a reply after it: a conversation
+    All,
 }
 
 /// What a row without an output limit gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LimitFromArg {
-    /// The tokens of its reply: estimated, one for each 4 bytes of UTF-8
+    /// The tokens of its reply: by --tokenizer, else estimated, one for each 4 bytes of UTF-8
     Reply,
     /// None
     None,

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::cli::{FormatArg, ImportArgs, LimitFromArg, TurnsArg};
 use crate::commands::interrupt;
-use crate::dataset::import::{self, BYTES_A_TOKEN, Bounds, Columns, Event, Import, Pick, Selection, Tally};
+use crate::dataset::Tokenizer;
+use crate::dataset::import::{
+    self, BYTES_A_TOKEN, Bounds, Columns, CountTokens, Event, Import, Pick, Selection, Tally,
+};
 use crate::directories::AtomicFile;
 use crate::progress::{Activity, Progress, print};
 use crate::schema::reading::{PromptFormat, Turns};
@@ -28,7 +31,10 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         !*stop.borrow()
     };
     let mut sink = |picked: import::Picked| import::write_prompt(&mut file, &picked.prompt);
-    let tally = import::import(&args.files, &how, None, &mut listener, &mut sink)?;
+    let tokenizer = args.tokenizer.as_ref().map(|name| Tokenizer::load(name)).transpose()?;
+    let count = tokenizer.as_ref().map(|tokenizer| move |text: &str| tokens(tokenizer, text));
+    let count = count.as_ref().map(|count| count as CountTokens<'_>);
+    let tally = import::import(&args.files, &how, count, &mut listener, &mut sink)?;
     drop(live);
     let Some(tally) = tally.filter(|_| !*stop.borrow()) else {
         return Ok(ExitCode::from(interrupt::INTERRUPTED));
@@ -44,9 +50,16 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     }
     file.commit()?;
     if !args.quiet {
-        print(&told(&tally, &args.output));
+        print(&told(&tally, &args.output, if args.tokenizer.is_some() { "tokens" } else { "characters" }));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn tokens(tokenizer: &Tokenizer, text: &str) -> anyhow::Result<u64> {
+    match tokenizer.count(text) {
+        Some(tokens) => Ok(tokens as u64),
+        None => refuse("the tokenizer cannot encode a text", "leave --tokenizer out"),
+    }
 }
 
 /// What would be lost, and what could not be read again.
@@ -83,6 +96,7 @@ fn how(args: &ImportArgs) -> anyhow::Result<Import> {
             TurnsArg::FirstUser => Turns::FirstUser,
             TurnsArg::FirstTwo => Turns::FirstTwo,
             TurnsArg::Strict => Turns::Strict,
+            TurnsArg::All => Turns::All,
         },
         columns: Columns::new(args.columns.clone())?,
         skip_bad: args.skip_bad,
@@ -136,16 +150,16 @@ impl Live<'_> {
 }
 
 /// What came of it.
-fn told(tally: &Tally, output: &Path) -> String {
+fn told(tally: &Tally, output: &Path, unit: &str) -> String {
     let mut lines =
         vec![format!("{} rows read, {} prompts written to {}", tally.rows, tally.kept, output.display())];
     if tally.kept < tally.rows {
         lines.push(format!("left out: {}", reasons(tally)));
     }
     let replies = if tally.output > 0 { format!(", {} of replies", tally.output) } else { String::new() };
-    lines.push(format!("{} characters of prompts{replies}", tally.input));
-    if tally.turns > tally.rows {
-        lines.push(format!("of {} turns, only the first of each row is taken", tally.turns));
+    lines.push(format!("{} {unit} of prompts{replies}", tally.input));
+    if tally.turns > tally.kept {
+        lines.push(format!("they are conversations of {} turns", tally.turns));
     }
     if tally.estimated > 0 {
         lines.push(format!(

@@ -120,7 +120,7 @@ fn row(record: &ByteRecord, keys: &[Option<&'static str>]) -> Result<Parsed, Wro
         }
     }
     let Some(body) = body else { return Ok(Parsed::LeftOut(EMPTY_PROMPT)) };
-    row.turns.push(Exchange { body, reply });
+    row.turns.push(Exchange { reply, ..Exchange::of(body) });
     Ok(Parsed::Row(row))
 }
 

@@ -5,7 +5,6 @@ use serde_json::value::RawValue;
 use super::place::Wrong;
 use super::row::{Context, EMPTY_PROMPT, Exchange, Names, Parse, Parsed, Row, Text, short};
 use crate::dataset::entry::Entry;
-use crate::schema::unit::Body;
 
 /// One entry.
 pub(super) fn row(text: &str, context: &mut Context) -> Parse {
@@ -74,8 +73,18 @@ fn entry(mut entry: Entry, reply: Option<String>, passed_over: &mut Names) -> Pa
     if entry.prompt.as_ref().is_some_and(|prompt| prompt.trim().is_empty()) && entry.messages.is_none() {
         return Ok(Parsed::LeftOut(EMPTY_PROMPT));
     }
-    let body: Body = entry.body()?;
-    let turns = vec![Exchange { body, reply: reply.filter(|reply| !reply.is_empty()) }];
+    let mut turns: Vec<Exchange> = entry
+        .turns()?
+        .into_iter()
+        .map(|turn| Exchange {
+            max_tokens: turn.max_tokens,
+            pause_us: turn.pause_us,
+            ..Exchange::of(turn.body)
+        })
+        .collect();
+    if let [only] = turns.as_mut_slice() {
+        only.reply = reply.filter(|reply| !reply.is_empty());
+    }
     let (id, category) = (entry.id, entry.category.unwrap_or_default());
-    Ok(Parsed::Row(Row { id, category, turns, max_tokens: entry.max_tokens }))
+    Ok(Parsed::Row(Row { id, category, turns, max_tokens: None }))
 }

@@ -38,6 +38,7 @@ pub use write::write_prompt;
 use crate::dataset::parse::DatasetError;
 use crate::schema::reading::{PromptFormat, Turns};
 use crate::schema::refusal::{Refusal, refuse};
+use crate::schema::unit::{Body, Prompt};
 
 /// Rows between two looks at whether to go on.
 const ROWS_A_STEP: u64 = 256;
@@ -78,7 +79,7 @@ pub struct Tally {
     pub not_drawn: u64,
     /// Messages of the prompts; a plain prompt is one.
     pub messages: u64,
-    /// Turns of users in the rows, also those behind the first.
+    /// Turns of the prompts: more than prompts where there are conversations.
     pub turns: u64,
     /// Characters of all prompts, or tokens where there is a tokenizer.
     pub input: u64,
@@ -221,7 +222,6 @@ impl<'a> Reader<'a> {
             }
             Err(fault) => return self.bad(file, &fault.to_string()),
         };
-        self.tally.turns += row.turns.len() as u64;
         let number = self.tally.rows;
         let tally = &mut self.tally;
         let mut counted = |picked: Picked| {
@@ -265,10 +265,13 @@ impl<'a> Reader<'a> {
 
 fn count(tally: &mut Tally, picked: &Picked) {
     tally.kept += 1;
-    tally.messages += match &picked.prompt.body {
-        crate::schema::unit::Body::Text(_) => 1,
-        crate::schema::unit::Body::Messages(messages) => messages.len() as u64,
+    let messages = |body: &Body| match body {
+        Body::Text(_) => 1,
+        Body::Messages(messages) => messages.len() as u64,
     };
+    let Prompt { body, further, .. } = &picked.prompt;
+    tally.turns += 1 + further.len() as u64;
+    tally.messages += messages(body) + further.iter().map(|turn| messages(&turn.body)).sum::<u64>();
     tally.input += picked.input;
     tally.output += picked.output.unwrap_or(0);
     tally.estimated += u64::from(picked.estimated);

@@ -1,4 +1,4 @@
-//! MT-bench: `{"question_id", "category", "turns"}`, questions of two turns.
+//! MT-bench: `{"question_id", "category", "turns"}`, questions of two turns, each a conversation.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;

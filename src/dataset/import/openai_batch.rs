@@ -76,7 +76,7 @@ pub(super) fn row(text: &str, context: &mut Context) -> Parse {
     Ok(Parsed::Row(Row {
         id: line.custom_id.map(|Id(id)| id),
         category: String::new(),
-        turns: vec![Exchange { body: said, reply: None }],
+        turns: vec![Exchange::of(said)],
         max_tokens: asked.max_completion_tokens.or(asked.max_tokens).map(|WholeNumber(tokens)| tokens),
     }))
 }

@@ -29,11 +29,19 @@ pub(super) struct Row {
 pub(super) struct Exchange {
     pub(super) body: Body,
     pub(super) reply: Option<String>,
+    /// Output limit in tokens; none: the row's.
+    pub(super) max_tokens: Option<u32>,
+    /// Time between the answer before it and this turn, µs.
+    pub(super) pause_us: u64,
 }
 
 impl Exchange {
+    pub(super) fn of(body: Body) -> Exchange {
+        Exchange { body, reply: None, max_tokens: None, pause_us: 0 }
+    }
+
     pub(super) fn text(text: impl Into<String>, reply: Option<String>) -> Exchange {
-        Exchange { body: Body::Text(text.into()), reply }
+        Exchange { reply, ..Exchange::of(Body::Text(text.into())) }
     }
 }
 
@@ -48,12 +56,16 @@ pub(super) enum Parsed {
 impl Parsed {
     /// The same, unless it asks for nothing.
     pub(super) fn checked(self) -> Parse {
-        match self {
-            Parsed::Row(Row { max_tokens: Some(0), .. }) => {
-                Err("`max_tokens` is 0: ask for at least 1 token or leave it out".into())
+        let asks_for_nothing = match &self {
+            Parsed::Row(row) => {
+                row.max_tokens == Some(0) || row.turns.iter().any(|turn| turn.max_tokens == Some(0))
             }
-            Parsed::Row(_) | Parsed::LeftOut(_) => Ok(self),
+            Parsed::LeftOut(_) => false,
+        };
+        if asks_for_nothing {
+            return Err("`max_tokens` is 0: ask for at least 1 token or leave it out".into());
         }
+        Ok(self)
     }
 }
 

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::row::{EMPTY_PROMPT, Exchange, Row};
 use crate::dataset::parse::{LONGEST_NAME, clip, cut_id};
-use crate::schema::unit::{Body, Prompt};
+use crate::schema::unit::{Body, FurtherTurn, Prompt};
 
 /// UTF-8 bytes that are taken for a token where there is no tokenizer: English and code have about four characters
 /// a token, Chinese and Japanese one to one and a half, of three bytes each.
@@ -143,36 +143,45 @@ impl<'a> Selector<'a> {
 
     /// Takes the row of a number that counts from 1, or leaves it out.
     pub(super) fn take(&mut self, row: Row, number: u64, sink: Sink<'_>) -> Result<Taken> {
-        // A conversation is one prompt: its first turn.
-        let Some(Exchange { body, reply }) = row.turns.into_iter().next() else {
-            return Ok(Taken::LeftOut("no turn"));
-        };
-        let input = self.length_of(&body)?;
-        let output = reply.as_deref().map(|reply| self.length(reply)).transpose()?;
+        let (mut input, mut output) = (0, None);
+        let mut turns = Vec::with_capacity(row.turns.len());
+        let mut estimated = false;
+        let mut empty = row.turns.is_empty().then_some("no turn");
+        for Exchange { body, reply, max_tokens, pause_us } in row.turns {
+            if matches!(&body, Body::Text(text) if text.trim().is_empty()) {
+                empty = Some(EMPTY_PROMPT);
+            } else if reply.as_ref().is_some_and(|reply| reply.trim().is_empty()) {
+                empty = empty.or(Some("empty reply"));
+            }
+            input += self.length_of(&body)?;
+            let length = reply.as_deref().map(|reply| self.length(reply)).transpose()?;
+            output = length.map(|length| output.unwrap_or(0) + length).or(output);
+            let own = max_tokens.or(row.max_tokens);
+            let from_reply = match (own, &reply) {
+                (None, Some(reply)) if !self.selection.no_reply_limit => Some(self.limit(reply, length)),
+                (Some(_), _) | (None, _) => None,
+            };
+            estimated |= from_reply.is_some() && self.tokens.is_none();
+            turns.push(FurtherTurn { body, max_tokens: own.or(from_reply), pause_us });
+        }
         self.found.prompts += 1;
         self.found.input += input;
         self.found.output += output.unwrap_or(0);
-        if matches!(&body, Body::Text(text) if text.trim().is_empty()) {
-            return Ok(Taken::LeftOut(EMPTY_PROMPT));
-        }
-        if reply.as_ref().is_some_and(|reply| reply.trim().is_empty()) {
-            return Ok(Taken::LeftOut("empty reply"));
-        }
-        if let Some(why) = self.misfit(input, output) {
+        if let Some(why) = empty.or_else(|| self.misfit(input, output)) {
             return Ok(Taken::LeftOut(why));
         }
-        let from_reply = match (row.max_tokens, &reply) {
-            (None, Some(reply)) if !self.selection.no_reply_limit => Some(self.limit(reply, output)),
-            (Some(_), _) | (None, _) => None,
+        let mut turns = turns.into_iter();
+        let Some(FurtherTurn { body, max_tokens, .. }) = turns.next() else {
+            return Ok(Taken::LeftOut("no turn"));
         };
         let id = row.id.filter(|id| !id.is_empty()).unwrap_or_else(|| number.to_string());
         let prompt = Prompt {
             id: cut_id(id, &format!("…row {number}")),
             category: clip(&row.category, LONGEST_NAME),
             body,
-            max_tokens: row.max_tokens.or(from_reply),
+            max_tokens,
+            further: turns.collect(),
         };
-        let estimated = from_reply.is_some() && self.tokens.is_none();
         let picked = Picked { prompt, input, output, estimated, index: self.fitting };
         self.fitting += 1;
         self.keep(picked, sink)?;

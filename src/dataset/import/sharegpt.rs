@@ -54,7 +54,8 @@ pub(super) fn row(text: &str, context: &mut Context) -> Parse {
     from.end()?;
     let Some(turns) = conversation.turns else { return Err("it has no `conversations`".into()) };
     let found = match context.turns {
-        Turns::FirstUser => first_user(&turns)?,
+        Turns::FirstUser => with_reply(&turns, 1)?,
+        Turns::All => with_reply(&turns, usize::MAX)?,
         Turns::FirstTwo | Turns::Strict => first_two(&turns, context.turns == Turns::Strict)?,
     };
     Ok(match found {
@@ -68,8 +69,9 @@ enum Found {
     None(&'static str),
 }
 
-/// The first turn of a user that has a reply right behind it; empty ones are none.
-fn first_user(turns: &[Turn<'_>]) -> Result<Found, Wrong> {
+/// The first turns of a user that have a reply right behind them, at most `most`; empty ones are none.
+fn with_reply(turns: &[Turn<'_>], most: usize) -> Result<Found, Wrong> {
+    let mut found = Vec::new();
     for pair in turns.windows(2) {
         let [user, reply] = pair else { continue };
         if !user.is_one_of(&USERS) || !reply.is_one_of(&REPLIES) {
@@ -77,8 +79,14 @@ fn first_user(turns: &[Turn<'_>]) -> Result<Found, Wrong> {
         }
         let (prompt, reply) = (user.said()?, reply.said()?);
         if !prompt.trim().is_empty() && !reply.trim().is_empty() {
-            return Ok(Found::Turns(vec![Exchange::text(prompt, Some(reply))]));
+            found.push(Exchange::text(prompt, Some(reply)));
+            if found.len() >= most {
+                break;
+            }
         }
+    }
+    if !found.is_empty() {
+        return Ok(Found::Turns(found));
     }
     Ok(Found::None(if turns.is_empty() { "no turn" } else { "no user's turn with a reply after it" }))
 }

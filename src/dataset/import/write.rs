@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use anyhow::Result;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::schema::unit::{Body, Content, Message, Prompt};
@@ -11,7 +10,7 @@ use crate::schema::unit::{Body, Content, Message, Prompt};
 ///
 /// # Errors
 /// It cannot be written.
-pub fn write_prompt(file: &mut impl Write, prompt: &Prompt) -> Result<()> {
+pub fn write_prompt(file: &mut impl Write, prompt: &Prompt) -> anyhow::Result<()> {
     serde_json::to_writer(&mut *file, &Line(prompt))?;
     file.write_all(b"\n")?;
     Ok(())
@@ -21,23 +20,57 @@ struct Line<'a>(&'a Prompt);
 
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Prompt { id, category, body, max_tokens } = self.0;
+        let Prompt { id, category, body, max_tokens, further } = self.0;
         let mut line = to.serialize_map(None)?;
         line.serialize_entry("id", id)?;
         if !category.is_empty() {
             line.serialize_entry("category", category)?;
         }
-        match body {
-            Body::Text(text) => line.serialize_entry("prompt", text)?,
-            Body::Messages(messages) => {
-                let messages: Vec<Written<'_>> = messages.iter().map(Written).collect();
-                line.serialize_entry("messages", &messages)?;
-            }
-        }
-        if let Some(max_tokens) = max_tokens {
-            line.serialize_entry("max_tokens", max_tokens)?;
+        if further.is_empty() {
+            say(&mut line, body, *max_tokens)?;
+        } else {
+            let first = WrittenTurn { body, max_tokens: *max_tokens, pause_us: 0 };
+            let further = further.iter().map(|turn| WrittenTurn {
+                body: &turn.body,
+                max_tokens: turn.max_tokens,
+                pause_us: turn.pause_us,
+            });
+            line.serialize_entry("turns", &std::iter::once(first).chain(further).collect::<Vec<_>>())?;
         }
         line.end()
+    }
+}
+
+/// What is said, and its limit.
+fn say<M: SerializeMap>(to: &mut M, body: &Body, max_tokens: Option<u32>) -> Result<(), M::Error> {
+    match body {
+        Body::Text(text) => to.serialize_entry("prompt", text)?,
+        Body::Messages(messages) => {
+            let messages: Vec<Written<'_>> = messages.iter().map(Written).collect();
+            to.serialize_entry("messages", &messages)?;
+        }
+    }
+    match max_tokens {
+        Some(max_tokens) => to.serialize_entry("max_tokens", &max_tokens),
+        None => Ok(()),
+    }
+}
+
+/// One turn of several.
+struct WrittenTurn<'a> {
+    body: &'a Body,
+    max_tokens: Option<u32>,
+    pause_us: u64,
+}
+
+impl Serialize for WrittenTurn<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut turn = to.serialize_map(None)?;
+        say(&mut turn, self.body, self.max_tokens)?;
+        if self.pause_us > 0 {
+            turn.serialize_entry("pause_s", &(self.pause_us as f64 / 1e6))?;
+        }
+        turn.end()
     }
 }
 

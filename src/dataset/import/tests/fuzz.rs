@@ -62,11 +62,12 @@ fn corpus() -> Vec<Vec<u8>> {
     for name in ["openai-batch-vllm.jsonl", "openai-batch-aibrix.jsonl"] {
         corpus.push(std::fs::read(slice(name)).unwrap());
     }
-    let by_hand: [&[u8]; 6] = [
+    let by_hand: [&[u8]; 7] = [
         b"prompt,max_tokens,id\n\"a, \"\"b\"\"\r\nc\",5,1\nx,,2\n",
         b"prompt\tid\r\nx\t1\r\n\r\ny\t2\r\n",
         b"[{\"id\":1,\"prompt\":\"a\",\"max_tokens\":4},{\"messages\":[{\"role\":\"user\",\"content\":[]}]}]",
         b"{\"question\":\"a\",\"answer\":\"b\",\"n\":1.0}\n{\"question\":\"\\u00e9\"}",
+        b"{\"turns\":[{\"prompt\":\"a\"},{\"prompt\":\"b\",\"max_tokens\":3,\"pause_s\":0.1}],\"max_tokens\":5}",
         b"{\"input\":\"a\",\"context\":\"b\",\"dataset\":\"c\",\"_id\":\"d\"}",
         b"",
     ];
@@ -122,7 +123,7 @@ fn how(random: &mut ChaCha8Rng) -> Import {
     };
     Import {
         format: FORMATS[random.random_range(0..FORMATS.len())],
-        turns: [Turns::FirstUser, Turns::FirstTwo, Turns::Strict][random.random_range(0..3)],
+        turns: [Turns::FirstUser, Turns::FirstTwo, Turns::Strict, Turns::All][random.random_range(0..4)],
         columns,
         skip_bad: random.random(),
         selection: Selection {

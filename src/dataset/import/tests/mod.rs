@@ -10,7 +10,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::schema::unit::{Body, Prompt};
 
 /// A file of `tests/data/workloads`.
 fn slice(name: &str) -> PathBuf {

@@ -88,6 +88,7 @@ fn mt_bench_gives_80_questions_of_two_turns_in_8_categories() {
     rows.iter().for_each(|row| *categories.entry(&row.category).or_default() += 1);
     assert!(categories.len() == 8 && categories.values().all(|questions| *questions == 10), "{categories:?}");
     let (tally, prompts) = import_file("mt-bench.jsonl", &Import::default()).unwrap();
+    assert_eq!((tally.kept, tally.input, prompts[0].further.len()), (80, 32_355, 1));
     assert_eq!(
         (tally.turns, prompts[0].id.as_str(), tally.passed_over),
         (160, "81", vec!["reference".to_owned()])
@@ -118,7 +119,7 @@ fn what_is_written_is_read_back_as_the_same_prompts() {
     let mut file = std::fs::File::create(&path).unwrap();
     prompts.iter().for_each(|prompt| write_prompt(&mut file, prompt).unwrap());
     let (again, source) = crate::dataset::load(Some(&path)).unwrap();
-    assert_eq!(tally.kept, 120 + 42 + 10 + 80 + 518);
+    assert_eq!((tally.kept, tally.turns), (120 + 42 + 10 + 80 + 518, 120 + 42 + 10 + 160 + 518));
     assert_eq!(again, prompts);
     assert_eq!((source.passed_over.len(), source.reading), (0, None));
 }
@@ -137,4 +138,17 @@ fn a_file_is_played_as_it_is_and_read_the_same_way_again() {
     // sha256sum tests/data/workloads/sharegpt-v3-masked.json
     assert_eq!(again.1.sha256, "1b0dd10872f57961ddebba81dcbfd6dc17c9a54b2ad740932ebaab394f857d1d");
     assert_eq!(crate::dataset::load(Some(&path)).unwrap().0.len(), 42);
+}
+
+#[test]
+fn all_turns_with_a_reply_are_a_conversation() {
+    let how = Import { turns: Turns::All, ..Import::default() };
+    let (tally, prompts) = import_file("sharegpt-fastchat-dummy.json", &how).unwrap();
+    assert_eq!((tally.kept, tally.turns), (120, 240));
+    let limits = |prompt: &Prompt| prompt.further.iter().map(|turn| turn.max_tokens).collect::<Vec<_>>();
+    assert!(prompts.iter().all(|prompt| limits(prompt).iter().all(Option::is_some)));
+    let (_, first) = import_file("sharegpt-fastchat-dummy.json", &Import::default()).unwrap();
+    assert!(
+        first.iter().zip(&prompts).all(|(first, all)| first.body == all.body && first.further.is_empty())
+    );
 }
