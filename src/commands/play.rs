@@ -27,7 +27,7 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
-use crate::commands::resolve::{body, objectives, search, traffic};
+use crate::commands::resolve::{body, objectives, replay, search, traffic};
 use crate::commands::show::{self, Show};
 use crate::commands::workload::Workload;
 use crate::commands::{calibrated, interrupt, title};
@@ -68,9 +68,16 @@ pub async fn play(
     body::change_bodies(&mut targets.targets, load_args)?;
     workload.check_texts(targets.http.protocol)?;
     let sweeps = targets.title == title::SWEEP;
-    let loads = match &targets.search {
-        Some(search) => vec![search::first_load(search, load_args, workload.size())?],
-        None => traffic::loads(load_args, sweeps, workload.size())?,
+    let loads = match (&targets.search, &workload.replay) {
+        (Some(_), Some(_)) => {
+            return refuse(
+                "a search sets the rate, and --trace brings its own times",
+                "leave --trace out, or play it at several --speed",
+            );
+        }
+        (None, Some(replayed)) => replay::loads(load_args, sweeps, replayed)?,
+        (Some(search), None) => vec![search::first_load(search, load_args, workload.size())?],
+        (None, None) => traffic::loads(load_args, sweeps, workload.size())?,
     };
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
     let labels: Vec<String> = targets.targets.iter().map(|target| target.label.clone()).collect();
@@ -171,6 +178,9 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     let dataset = &parts.plan.dataset;
     if !dataset.passed_over.is_empty() {
         progress.say(&format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
+    }
+    for note in parts.workload.replay.iter().flat_map(|replay| &replay.notes) {
+        progress.say(note);
     }
     let units = parts.workload.units(&parts.plan)?;
     let session = Session {

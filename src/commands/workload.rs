@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::cli::LoadArgs;
-use crate::dataset::{self, Source};
+use crate::commands::resolve::replay;
+use crate::dataset::{self, Replay, Source};
 use crate::schema::plan::{DatasetSource, Plan};
 use crate::schema::refusal::refuse;
 use crate::schema::target::ProtocolName;
@@ -15,6 +16,8 @@ const DEFAULT_MAX_TOKENS: u32 = 128;
 /// What a load asks, read before anything is launched.
 pub struct Workload {
     prompts: Vec<Prompt>,
+    /// A trace takes the place of prompts.
+    pub replay: Option<Replay>,
     /// Where it comes from, as the plan keeps it.
     pub source: DatasetSource,
 }
@@ -22,32 +25,50 @@ pub struct Workload {
 impl Workload {
     /// That of the flags.
     pub fn load(args: &LoadArgs) -> anyhow::Result<Self> {
+        let options = replay::options(args)?;
+        if let Some(path) = &args.replay.trace {
+            replay::refuse_beside_trace(args)?;
+            return Ok(Workload::of_replay(dataset::replay(path, &options, args.seed)?));
+        }
         let (prompts, source) = dataset::load(args.dataset.as_deref())?;
-        Ok(Workload { prompts, source })
+        Ok(Workload { prompts, source, replay: None })
+    }
+
+    fn of_replay(replay: Replay) -> Self {
+        Workload { prompts: Vec::new(), source: replay.source.clone(), replay: Some(replay) }
     }
 
     /// That of a plan, read again.
     pub fn of_plan(plan: &Plan) -> anyhow::Result<Self> {
         let path = Path::new(&plan.dataset.path);
         let built_in = plan.dataset.path == dataset::BUILT_IN_PATH;
-        let (prompts, source) = dataset::load((!built_in).then_some(path))?;
-        if source.sha256 != plan.dataset.sha256 {
+        let workload = match &plan.dataset.trace {
+            Some(trace) => Workload::of_replay(dataset::replay(path, &trace.options, plan.seed)?),
+            None => {
+                let (prompts, source) = dataset::load((!built_in).then_some(path))?;
+                Workload { prompts, source, replay: None }
+            }
+        };
+        if workload.source.sha256 != plan.dataset.sha256 {
             return refuse(
                 format!("the dataset {} is not the one that the plan was made with", plan.dataset.path),
                 "put the old file back, or begin \
                  a new comparison",
             );
         }
-        Ok(Workload { prompts, source })
+        Ok(workload)
     }
 
     /// Units after which it is repeated: requests of a load without a bound.
     pub fn size(&self) -> usize {
-        self.prompts.len()
+        self.replay.as_ref().map_or(self.prompts.len(), Replay::requests)
     }
 
     /// The units that `plan` plays.
     pub fn units(&self, plan: &Plan) -> anyhow::Result<Units> {
+        if let Some(replay) = &self.replay {
+            return Ok(replay.units(plan.sampling.max_tokens));
+        }
         let units = dataset::units(&self.prompts, plan.sampling.max_tokens, DEFAULT_MAX_TOKENS);
         Ok(Source::Listed(units.into()).units())
     }

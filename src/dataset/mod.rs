@@ -3,7 +3,9 @@
 mod entry;
 mod parse;
 mod probe_set;
+mod prompt_stats;
 mod source;
+mod trace;
 mod warmup;
 
 use std::path::Path;
@@ -14,7 +16,9 @@ use sha2::{Digest, Sha256};
 pub use parse::DatasetError;
 use parse::Parsed;
 pub use probe_set::probe_set;
+pub use prompt_stats::prompt_stats;
 pub use source::Source;
+pub use trace::{Replay, TraceCounted, replay, trace_format, trace_stats};
 pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
@@ -67,6 +71,7 @@ fn source(name: &str, path: &str, bytes: &[u8], parsed: &Parsed) -> DatasetSourc
         sha256,
         prompts: parsed.prompts.len(),
         passed_over: parsed.passed_over.clone(),
+        trace: None,
     }
 }
 

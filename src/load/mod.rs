@@ -22,7 +22,7 @@ pub use clock::RunClock;
 pub use play::{Job, Played, Stop, open_files_needed, play};
 pub use probe::{ask, check_reachable, probe};
 pub use request::answer::parse_answer;
-pub use schedule::arrivals::{DueTimes, due_times};
+pub use schedule::arrivals::{DueTimes, due_times, due_times_of};
 
 /// The path of a protocol below the server's URL, unless another is asked for.
 pub fn default_path(protocol: ProtocolName) -> &'static str {

@@ -339,6 +339,7 @@ pub fn plan() -> Plan {
             sha256: "0123456789abcdef".repeat(4),
             prompts: 18,
             passed_over: Vec::new(),
+            trace: None,
         },
         seed: 42,
         sampling: Sampling { max_tokens: Some(128), ignore_eos: true, ..Sampling::default() },

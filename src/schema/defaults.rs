@@ -77,6 +77,7 @@ impl DatasetSource {
             sha256: String::new(),
             prompts,
             passed_over: Vec::new(),
+            trace: None,
         }
     }
 }

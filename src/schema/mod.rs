@@ -31,6 +31,8 @@ pub mod summary;
 pub mod target;
 pub mod text;
 pub mod token_counts;
+pub mod trace;
+pub mod trace_stats;
 pub mod traffic;
 pub mod trend;
 pub mod unit;

@@ -13,6 +13,7 @@ use super::objective::{Objective, Search};
 pub use super::run_key::RunKey;
 pub(super) use super::run_key::one;
 use super::target::{ProtocolName, Target};
+use super::trace::TraceSource;
 use super::traffic::{Traffic, Until, Warmup};
 
 /// A resolved plan: no path is still to be looked up, no absent value means "default".
@@ -143,7 +144,7 @@ pub struct Skipped {
 }
 
 /// Where the prompts come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetSource {
     /// Name in outputs: the file's stem.
     pub name: String,
@@ -156,6 +157,9 @@ pub struct DatasetSource {
     /// Columns that say nothing to us.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<String>,
+    /// The file is a trace, which brings its times too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceSource>,
 }
 
 /// One load: what traffic, until when.

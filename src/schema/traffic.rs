@@ -5,6 +5,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::trace::TraceArrivals;
+
 /// When requests start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "loop", rename_all = "snake_case")]
@@ -108,6 +110,18 @@ pub enum Arrivals {
     ///   0 └──────────────── time
     /// ```
     AllAtOnce,
+    /// As a trace has it: `t(k)` is the time of its k-th request after its first, over the speed. The units bring the
+    /// times: [`Units::due_us`](super::unit::Units::due_us).
+    ///
+    /// ```text
+    /// requests due
+    ///   4 │        ┌─────
+    ///   3 │        │
+    ///   2 │      ┌─┘
+    ///   1 ├──────┘
+    ///   0 └──────────────── time
+    /// ```
+    Trace(TraceArrivals),
 }
 
 impl Arrivals {
@@ -116,6 +130,7 @@ impl Arrivals {
         match self {
             Arrivals::Poisson { rate } | Arrivals::Constant { rate } => Some(*rate),
             Arrivals::AllAtOnce => None,
+            Arrivals::Trace(trace) => trace.rate_per_s,
         }
     }
 }
@@ -127,6 +142,7 @@ impl std::fmt::Display for Arrivals {
             Arrivals::Poisson { rate } => write!(f, "Poisson {rate}/s"),
             Arrivals::Constant { rate } => write!(f, "constant {rate}/s"),
             Arrivals::AllAtOnce => f.write_str("all at once"),
+            Arrivals::Trace(trace) => write!(f, "{trace}"),
         }
     }
 }

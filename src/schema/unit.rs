@@ -131,13 +131,14 @@ pub struct Units {
     make: Arc<dyn Fn(u64) -> Option<Unit> + Send + Sync>,
     period: Option<u64>,
     single_turns: bool,
+    due_us: Option<Arc<[u64]>>,
 }
 
 impl Units {
     /// Units without a period, as a generator makes them; `make` gives none where there are no more. Their
     /// requests are made shortly before they are due. `single_turns`: each has one turn.
     pub fn made_by(single_turns: bool, make: impl Fn(u64) -> Option<Unit> + Send + Sync + 'static) -> Units {
-        Units { make: Arc::new(make), period: None, single_turns }
+        Units { make: Arc::new(make), period: None, single_turns, due_us: None }
     }
 
     /// Units that are the same again after `period` of them: their requests can be made beforehand.
@@ -146,13 +147,24 @@ impl Units {
         single_turns: bool,
         make: impl Fn(u64) -> Option<Unit> + Send + Sync + 'static,
     ) -> Units {
-        Units { make: Arc::new(make), period: Some(period), single_turns }
+        Units { make: Arc::new(make), period: Some(period), single_turns, due_us: None }
     }
 
     /// One unit, again and again.
     pub fn one(unit: Unit) -> Units {
         let single_turns = unit.turns.len() <= 1;
         Units::repeating(1, single_turns, move |_| Some(unit.clone()))
+    }
+
+    /// The k-th unit is due at the k-th of these times, µs after the start, never falling; where they end, the load
+    /// does. They are those of [`Arrivals::Trace`](super::traffic::Arrivals::Trace).
+    pub fn due_at(self, due_us: Arc<[u64]>) -> Units {
+        Units { due_us: Some(due_us), ..self }
+    }
+
+    /// When each unit is due, of a trace.
+    pub fn due_us(&self) -> Option<&Arc<[u64]>> {
+        self.due_us.as_ref()
     }
 
     /// The k-th unit, from 0.

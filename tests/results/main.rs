@@ -82,6 +82,7 @@ fn plan(run_id: &str) -> Plan {
             sha256: "00".into(),
             prompts: 18,
             passed_over: Vec::new(),
+            trace: None,
         },
         seed: 1,
         launching: Some(Launching::default()),

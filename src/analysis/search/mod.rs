@@ -157,7 +157,7 @@ fn load_point(template: &LoadPoint, load: f64, requests: u64) -> Option<LoadPoin
         Traffic::Open { arrivals, cap } => {
             let arrivals = match arrivals {
                 Arrivals::Constant { .. } => Arrivals::Constant { rate: load },
-                Arrivals::Poisson { .. } | Arrivals::AllAtOnce => Arrivals::Poisson { rate: load },
+                Arrivals::Poisson { .. } | Arrivals::AllAtOnce | Arrivals::Trace(_) => Arrivals::Poisson { rate: load },
             };
             (Traffic::Open { arrivals, cap: *cap }, requests)
         }

@@ -6,6 +6,7 @@ pub mod choices;
 pub mod machine;
 pub mod objectives;
 pub mod ranges;
+pub mod replay;
 pub mod search;
 pub mod served_model;
 pub mod server_url;

@@ -1,5 +1,7 @@
 //! When requests start: traffic and a seed make due times, before any clock runs.
 
+use std::sync::Arc;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1};
@@ -22,6 +24,8 @@ pub struct DueTimes {
 enum Gaps {
     Exponential { rate: f64, rng: Box<ChaCha8Rng> },
     Equal { rate: f64 },
+    /// A trace's own times; without them it has none.
+    Listed(Arc<[u64]>),
     None,
 }
 
@@ -29,6 +33,11 @@ enum Gaps {
 ///
 /// All at once without a number of requests is nothing that could end: it has no due times.
 pub fn due_times(load: &LoadPoint, seed: u64) -> Option<DueTimes> {
+    due_times_of(load, seed, None)
+}
+
+/// The same; `listed` are the times that the units of a trace bring, µs.
+pub fn due_times_of(load: &LoadPoint, seed: u64, listed: Option<&Arc<[u64]>>) -> Option<DueTimes> {
     let Traffic::Open { arrivals, .. } = &load.traffic else { return None };
     let endless = if *arrivals == Arrivals::AllAtOnce { 0 } else { u64::MAX };
     let gaps = match arrivals {
@@ -37,6 +46,7 @@ pub fn due_times(load: &LoadPoint, seed: u64) -> Option<DueTimes> {
         }
         Arrivals::Constant { rate } => Gaps::Equal { rate: *rate },
         Arrivals::AllAtOnce => Gaps::None,
+        Arrivals::Trace(_) => Gaps::Listed(listed.cloned().unwrap_or_default()),
     };
     Some(DueTimes {
         gaps,
@@ -64,6 +74,10 @@ impl Iterator for DueTimes {
             // From the index and not from a sum, so that no error piles up over a long run.
             Gaps::Equal { rate } => self.next_index as f64 / *rate,
             Gaps::None => 0.0,
+            Gaps::Listed(due_us) => {
+                let place = usize::try_from(self.next_index).ok()?;
+                *due_us.get(place)? as f64 / 1e6
+            }
         };
         let due_us = (due_s * 1e6).round() as u64;
         if due_us >= self.until_us {
