@@ -83,7 +83,8 @@ pub async fn play(
     let labels: Vec<String> = targets.targets.iter().map(|target| target.label.clone()).collect();
     let mut plan = Plan {
         skipped: targets.skipped,
-        seed: load_args.seed,
+        seed: traffic::arrival_seed(load_args),
+        seeds: traffic::seeds(load_args),
         client_threads: load_args.client_threads,
         sampling: traffic::sampling(load_args),
         http: targets.http,

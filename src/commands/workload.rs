@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::cli::LoadArgs;
-use crate::commands::resolve::replay;
+use crate::commands::resolve::{replay, traffic};
 use crate::dataset::{self, Replay, Source};
 use crate::schema::plan::{DatasetSource, Plan};
 use crate::schema::refusal::refuse;
@@ -28,7 +28,7 @@ impl Workload {
         let options = replay::options(args)?;
         if let Some(path) = &args.replay.trace {
             replay::refuse_beside_trace(args)?;
-            return Ok(Workload::of_replay(dataset::replay(path, &options, args.seed)?));
+            return Ok(Workload::of_replay(dataset::replay(path, &options, traffic::arrival_seed(args))?));
         }
         let (prompts, source) = dataset::load(args.dataset.as_deref())?;
         Ok(Workload { prompts, source, replay: None })
@@ -67,7 +67,7 @@ impl Workload {
     /// The units that `plan` plays.
     pub fn units(&self, plan: &Plan) -> anyhow::Result<Units> {
         if let Some(replay) = &self.replay {
-            return Ok(replay.units(plan.sampling.max_tokens));
+            return Ok(replay.units(plan.sampling.max_tokens, plan.seeds.requests));
         }
         let units = dataset::units(&self.prompts, plan.sampling.max_tokens, DEFAULT_MAX_TOKENS);
         Ok(Source::Listed(units.into()).units())

@@ -15,7 +15,7 @@ use crate::schema::live::LiveCounters;
 use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::RequestRecord;
 use crate::schema::target::Capabilities;
-use crate::schema::traffic::{Arrivals, Ramp, Traffic, Warmup};
+use crate::schema::traffic::{Ramp, Traffic, Warmup};
 use crate::schema::unit::{Phase, Units};
 
 use crate::load::cancel::Cancel;
@@ -91,8 +91,14 @@ pub struct Played {
 /// a cap is counted at 10 s of requests, since nobody knows how many it will have in flight; where all are
 /// due at once, at all of them.
 pub fn open_files_needed(load: &LoadPoint) -> u64 {
-    let uncapped = |rate: Option<f64>| rate.map_or(u64::MAX, |rate| (rate * 10.0).ceil() as u64);
-    let wanted = load.concurrency().map_or_else(|| uncapped(load.rate()), u64::from);
+    let uncapped = || match &load.traffic {
+        Traffic::Closed { slots, .. } => u64::from(slots.get()),
+        Traffic::Open { arrivals, .. } => match (arrivals.peak_rate(), arrivals.at_once()) {
+            (Some(rate), Some(at_once)) => ((rate * 10.0).ceil() as u64).max(at_once),
+            (_, _) => u64::MAX,
+        },
+    };
+    let wanted = load.concurrency().map_or_else(uncapped, u64::from);
     wanted.min(load.until.requests().unwrap_or(u64::MAX)).saturating_add(100)
 }
 
@@ -307,7 +313,7 @@ impl Run {
         let wanted = load.rate().map_or(most, |rate| {
             (rate * (first_e2e_us.unwrap_or(0) as f64 / 1e6 + 0.1) * 1.25).ceil() as u64 + 4
         });
-        wanted.min(most)
+        wanted.max(at_once(load)).min(most)
     }
 
     fn phase(
@@ -355,11 +361,27 @@ impl Run {
 fn lead_us(load: &LoadPoint) -> u64 {
     match load.traffic {
         Traffic::Closed { .. } => 0,
-        Traffic::Open { arrivals: Arrivals::AllAtOnce, cap: None } => {
-            let requests = load.until.requests().unwrap_or(0);
-            OPEN_LEAD_US + LONGEST_BURST_LEAD_US.min(requests.saturating_mul(READY_US))
+        Traffic::Open { cap: None, .. } => {
+            let together = match at_once(load) {
+                0 | 1 => 0,
+                together => together.saturating_mul(READY_US),
+            };
+            OPEN_LEAD_US + LONGEST_BURST_LEAD_US.min(together)
         }
-        Traffic::Open { .. } => OPEN_LEAD_US,
+        Traffic::Open { cap: Some(_), .. } => OPEN_LEAD_US,
+    }
+}
+
+/// The most requests that are due at one instant by the law of the load.
+fn at_once(load: &LoadPoint) -> u64 {
+    match &load.traffic {
+        Traffic::Closed { .. } => 0,
+        Traffic::Open { arrivals, .. } => {
+            let requests = load.until.requests();
+            arrivals
+                .at_once()
+                .map_or(requests.unwrap_or(0), |at_once| at_once.min(requests.unwrap_or(u64::MAX)))
+        }
     }
 }
 

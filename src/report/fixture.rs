@@ -13,6 +13,7 @@ use crate::schema::figure::{self, Better, METRICS, Statistic};
 use crate::schema::files::ComparisonFile;
 use crate::schema::plan::{DatasetSource, Launching, LoadPoint, Output, Plan, RunKey, Sampling, Skipped};
 use crate::schema::record::StampKind;
+use crate::schema::seeds::Seeds;
 use crate::schema::summary::{
     ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,
 };
@@ -342,6 +343,7 @@ pub fn plan() -> Plan {
             trace: None,
         },
         seed: 42,
+        seeds: Seeds::of(42),
         sampling: Sampling { max_tokens: Some(128), ignore_eos: true, ..Sampling::default() },
         launching: Some(Launching::default()),
         output: Output { directory: PathBuf::from("results"), folder: true },

@@ -19,6 +19,7 @@ use crate::schema::fairness::{Finding, row};
 use crate::schema::figure::METRICS;
 use crate::schema::files::ComparisonFile;
 use crate::schema::plan::{LoadPoint, Plan, Sampling};
+use crate::schema::seeds::Seeds;
 use crate::schema::target::{LaunchSpec, Launcher, Origin, Target};
 use crate::schema::traffic::Warmup;
 
@@ -287,7 +288,7 @@ fn method(page: &mut Page, file: &ComparisonFile) {
             ),
             format!(
                 "Load: {}",
-                plan.loads.iter().map(|load| load_words(load, plan.seed)).collect::<Vec<_>>().join("; ")
+                plan.loads.iter().map(|load| load_words(load, plan)).collect::<Vec<_>>().join("; ")
             ),
             format!(
                 "Requests: {} to `{}` over HTTP/{}, {}",
@@ -309,7 +310,7 @@ fn method(page: &mut Page, file: &ComparisonFile) {
 }
 
 /// A load in words, its traffic first.
-pub(super) fn load_words(load: &LoadPoint, seed: u64) -> String {
+pub(super) fn load_words(load: &LoadPoint, plan: &Plan) -> String {
     let mut words = vec![load.traffic.to_string()];
     words.extend(load.until.requests().map(|requests| format!("{requests} requests")));
     words.extend(load.until.duration_s().map(|seconds| format!("for {} s", compact(seconds))));
@@ -319,7 +320,11 @@ pub(super) fn load_words(load: &LoadPoint, seed: u64) -> String {
         Warmup::DurationS(seconds) => format!("{} s of warm-up before, reported apart", compact(seconds)),
     });
     words.push(format!("timeout {} s", compact(load.timeout_s)));
-    words.push(format!("seed {seed}"));
+    words.push(format!("seed {}", plan.seed));
+    // Plans of before there were any hold none.
+    if plan.seeds != Seeds::of(plan.seed) && plan.seeds != Seeds::default() {
+        words.push(format!("of requests {}, of lengths {}", plan.seeds.requests, plan.seeds.lengths));
+    }
     words.join(", ")
 }
 

@@ -9,6 +9,7 @@ use super::fairness::FairnessMode;
 use super::plan::{
     DatasetSource, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
 };
+use super::seeds::Seeds;
 use super::target::{ProtocolName, Target};
 use super::traffic::{Traffic, Until, Warmup};
 
@@ -45,6 +46,7 @@ impl Plan {
             search: None,
             prices_per_hour: BTreeMap::new(),
             seed: 0,
+            seeds: Seeds::default(),
             client_threads: 1,
             sampling: Sampling::default(),
             http: HttpSettings::default(),

@@ -12,6 +12,7 @@ use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
 pub use super::run_key::RunKey;
 pub(super) use super::run_key::one;
+use super::seeds::Seeds;
 use super::target::{ProtocolName, Target};
 use super::trace::TraceSource;
 use super::traffic::{Traffic, Until, Warmup};
@@ -61,6 +62,9 @@ pub struct Plan {
     pub prices_per_hour: BTreeMap<String, f64>,
     /// Seed of arrival times.
     pub seed: u64,
+    /// Seeds of requests and lengths.
+    #[serde(default)]
+    pub seeds: Seeds,
     /// Threads of the load engine.
     pub client_threads: u32,
     /// What each request asks for.

@@ -240,6 +240,11 @@ pub struct TraceArrivals {
     /// Mean requests per second, as they are played; none where all come at one instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_s: Option<f64>,
+    /// Requests per second of its busiest 10 s, as they are played; none where all come at one instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_per_s: Option<f64>,
+    /// The most requests at one instant.
+    pub at_once: u64,
     /// Times are divided by this.
     pub speed: f64,
     /// They sit on the ticks of a log's clock.

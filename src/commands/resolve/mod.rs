@@ -1,6 +1,8 @@
 //! Arguments → what a plan holds.
 
 pub mod arguments;
+pub mod arrival_schedule;
+pub mod arrivals;
 pub mod body;
 pub mod choices;
 pub mod machine;

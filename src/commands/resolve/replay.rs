@@ -124,12 +124,21 @@ fn columns(given: &[String]) -> anyhow::Result<Option<TraceColumns>> {
     Ok(Some(TraceColumns { time, input, output, time_unit }))
 }
 
+const OWN_TIMES: &str = "it brings its own times; --speed makes it faster";
+
 /// Flags that say what a trace says itself.
 pub fn refuse_beside_trace(args: &LoadArgs) -> anyhow::Result<()> {
+    let arrivals = &args.arrivals;
     let others = [
+        ("--burstiness", arrivals.burstiness.is_some(), OWN_TIMES),
+        ("--burst-size", arrivals.burst_size.is_some(), OWN_TIMES),
+        ("--burst-every", arrivals.burst_every.is_some(), OWN_TIMES),
+        ("--ramp-rates", arrivals.ramp_rates.is_some(), OWN_TIMES),
+        ("--steps", !arrivals.steps.is_empty(), OWN_TIMES),
+        ("--arrival-schedule", arrivals.arrival_schedule.is_some(), OWN_TIMES),
         ("--dataset", args.dataset.is_some(), "it brings its own prompts"),
-        ("--rate", !args.rate.is_empty(), "it brings its own times; --speed makes it faster"),
-        ("--arrival", args.arrival.is_some(), "it brings its own times; --speed makes it faster"),
+        ("--rate", !args.rate.is_empty(), OWN_TIMES),
+        ("--arrival", args.arrival.is_some(), OWN_TIMES),
         ("--ramp", args.ramp.is_some(), "its requests start when they are due"),
     ];
     match others.iter().find(|(_, given, _)| *given) {

@@ -17,6 +17,8 @@ use crate::schema::unit::{Unit, Units};
 
 /// A clock that is finer than this has no tick over which anything could be spread, µs.
 const FINEST_TICK_US: u64 = 1_000;
+/// The stretch of a peak, µs.
+const BUSIEST_US: u64 = 10_000_000;
 /// As much of a file as its first line takes, for all but the longest prompts.
 const FIRST_BYTES: u64 = 1 << 20;
 
@@ -226,6 +228,15 @@ fn of_played(ticks: Ticks, rows: &[TraceRow]) -> Ticks {
     Ticks { instants: instants.len() as u64, rows: rows.len() as u64, ..ticks }
 }
 
+/// Requests per second of the busiest stretch; `due_us` in order.
+fn busiest(due_us: &[u64]) -> f64 {
+    let span_us = due_us.last().zip(due_us.first()).map_or(0, |(last, first)| last - first);
+    let stretch_us = BUSIEST_US.min(span_us).max(1);
+    let within = |(place, from): (usize, &u64)| due_us[place..].partition_point(|due_us| due_us - from < stretch_us);
+    let most = due_us.iter().enumerate().map(within).max().unwrap_or(0);
+    most as f64 / (stretch_us as f64 / 1e6)
+}
+
 impl Replay {
     /// Requests that can be played.
     pub fn requests(&self) -> usize {
@@ -249,17 +260,19 @@ impl Replay {
             name: self.source.name.clone(),
             requests: count as u64,
             rate_per_s: (span_s > 0.0).then(|| count as f64 / span_s),
+            peak_per_s: (span_s > 0.0).then(|| busiest(of)),
+            at_once: of.chunk_by(|a, b| a == b).map(<[u64]>::len).max().unwrap_or(0) as u64,
             speed: self.trace().map_or(1.0, |trace| trace.options.speed),
             ticks: self.ticks,
         }
     }
 
-    /// Its units: the k-th is the k-th row, with its time.
-    pub fn units(&self, max_tokens_override: Option<u32>) -> Units {
+    /// Its units: the k-th is the k-th row, with its time. Texts are made from `seed`.
+    pub fn units(&self, max_tokens_override: Option<u32>, seed: u64) -> Units {
         let (rows, parts, prompts) = (self.rows.clone(), self.parts.clone(), self.prompts.clone());
         let unit = move |k: u64| {
             let row = rows.get(usize::try_from(k).ok()?)?;
-            let text = prompts.get(&row.index).cloned().unwrap_or_else(|| parts.prompt(row));
+            let text = prompts.get(&row.index).cloned().unwrap_or_else(|| parts.prompt(row, seed));
             let max_tokens = max_tokens_override.unwrap_or(row.output_tokens);
             Some(Unit::single(row.index.to_string(), text, max_tokens))
         };

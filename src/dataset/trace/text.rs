@@ -67,7 +67,8 @@ impl Parts {
     }
 
     /// A row's parts: tokens and seed of each. They add up to its length.
-    fn of(&self, row: &TraceRow) -> Vec<(u32, u64)> {
+    fn of(&self, row: &TraceRow, seed: u64) -> Vec<(u32, u64)> {
+        let salt = mixed(seed);
         let mut left = row.input_tokens.max(1);
         let mut parts = Vec::with_capacity(row.blocks.len() + 1);
         let length = |id: &u64| match self {
@@ -79,18 +80,18 @@ impl Parts {
             let tokens = length(id).min(left);
             left -= tokens;
             if tokens > 0 {
-                parts.push((tokens, mixed(*id)));
+                parts.push((tokens, mixed(*id ^ salt)));
             }
         }
         if left > 0 {
-            parts.push((left, mixed(!u64::from(row.index))));
+            parts.push((left, mixed(!u64::from(row.index) ^ salt)));
         }
         parts
     }
 
     /// A row's prompt.
-    pub(super) fn prompt(&self, row: &TraceRow) -> String {
-        let parts: Vec<String> = self.of(row).into_iter().map(|(tokens, seed)| text_of(tokens, seed)).collect();
+    pub(super) fn prompt(&self, row: &TraceRow, seed: u64) -> String {
+        let parts: Vec<String> = self.of(row, seed).into_iter().map(|(tokens, seed)| text_of(tokens, seed)).collect();
         parts.join(" ")
     }
 }
@@ -115,14 +116,14 @@ mod tests {
     #[test]
     fn rows_with_the_same_blocks_share_as_many_tokens_and_no_more() {
         let parts = Parts::Blocks(512);
-        let first = parts.prompt(&row(0, 1_300, &[0, 1, 2]));
-        let second = parts.prompt(&row(1, 1_600, &[0, 1, 3, 4]));
+        let first = parts.prompt(&row(0, 1_300, &[0, 1, 2]), 0);
+        let second = parts.prompt(&row(1, 1_600, &[0, 1, 3, 4]), 0);
         assert_eq!((words(&first).len(), words(&second).len()), (1_300, 1_600));
         let same = shared(&first, &second);
         assert!((1_024..1_028).contains(&same), "{same}: two blocks, and chance");
-        let cut = parts.prompt(&row(2, 100, &[0, 1, 2]));
+        let cut = parts.prompt(&row(2, 100, &[0, 1, 2]), 0);
         assert_eq!((words(&cut).len(), shared(&first, &cut)), (100, 100));
-        let alone = (Parts::None.prompt(&row(3, 50, &[])), Parts::None.prompt(&row(4, 50, &[])));
+        let alone = (Parts::None.prompt(&row(3, 50, &[]), 0), Parts::None.prompt(&row(4, 50, &[]), 0));
         assert!(shared(&alone.0, &alone.1) < 4);
     }
 
@@ -130,7 +131,7 @@ mod tests {
     fn components_are_the_same_text_in_every_row_and_fit_into_each() {
         let rows = [row(0, 90, &[7, 8, 9]), row(1, 40, &[7, 10]), row(2, 200, &[])];
         let parts = Parts::components(&rows);
-        let prompts = rows.each_ref().map(|row| parts.prompt(row));
+        let prompts = rows.each_ref().map(|row| parts.prompt(row, 0));
         assert_eq!(prompts.each_ref().map(|prompt| words(prompt).len()), [90, 40, 200]);
         assert!((20..24).contains(&shared(&prompts[0], &prompts[1])));
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Exp1};
+use rand_distr::{Distribution, Exp1, Gamma};
 
+use crate::load::schedule::course::Course;
 use crate::schema::plan::LoadPoint;
 use crate::schema::traffic::{Arrivals, Traffic};
 
@@ -27,6 +28,14 @@ enum Gaps {
     /// A trace's own times; without them it has none.
     Listed(Arc<[u64]>),
     None,
+    Gamma { rate: f64, gaps: Gamma<f64>, rng: Box<ChaCha8Rng> },
+    Bursts { size: u64, every_s: f64 },
+    Pieces(Box<Course>),
+}
+
+/// Gamma gaps of mean 1; none of a burstiness that is none.
+pub(super) fn gamma(burstiness: f64) -> Option<Gamma<f64>> {
+    Gamma::new(burstiness, 1.0 / burstiness).ok()
 }
 
 /// The due times that a load asks for; none for a closed loop, whose requests start when a slot is free.
@@ -40,13 +49,17 @@ pub fn due_times(load: &LoadPoint, seed: u64) -> Option<DueTimes> {
 pub fn due_times_of(load: &LoadPoint, seed: u64, listed: Option<&Arc<[u64]>>) -> Option<DueTimes> {
     let Traffic::Open { arrivals, .. } = &load.traffic else { return None };
     let endless = if *arrivals == Arrivals::AllAtOnce { 0 } else { u64::MAX };
+    let rng = || Box::new(ChaCha8Rng::seed_from_u64(seed));
     let gaps = match arrivals {
-        Arrivals::Poisson { rate } => {
-            Gaps::Exponential { rate: *rate, rng: Box::new(ChaCha8Rng::seed_from_u64(seed)) }
-        }
+        Arrivals::Poisson { rate } => Gaps::Exponential { rate: *rate, rng: rng() },
         Arrivals::Constant { rate } => Gaps::Equal { rate: *rate },
         Arrivals::AllAtOnce => Gaps::None,
         Arrivals::Trace(_) => Gaps::Listed(listed.cloned().unwrap_or_default()),
+        Arrivals::Gamma { rate, burstiness } => {
+            Gaps::Gamma { rate: *rate, gaps: gamma(*burstiness)?, rng: rng() }
+        }
+        Arrivals::Bursts { size, every_s } => Gaps::Bursts { size: u64::from(size.get()), every_s: *every_s },
+        Arrivals::Pieces { pieces } => Gaps::Pieces(Box::new(Course::new(pieces, *rng()))),
     };
     Some(DueTimes {
         gaps,
@@ -78,6 +91,12 @@ impl Iterator for DueTimes {
                 let place = usize::try_from(self.next_index).ok()?;
                 *due_us.get(place)? as f64 / 1e6
             }
+            Gaps::Gamma { rate, gaps, rng } => {
+                self.elapsed_s += gaps.sample(rng) / *rate;
+                self.elapsed_s
+            }
+            Gaps::Bursts { size, every_s } => (self.next_index / *size) as f64 * *every_s,
+            Gaps::Pieces(course) => course.next_s()?,
         };
         let due_us = (due_s * 1e6).round() as u64;
         if due_us >= self.until_us {
