@@ -121,7 +121,8 @@ fn write_list(path: &Path, bytes: u64) {
     while written < bytes {
         let turns = &texts[random.random_range(0..texts.len())];
         let comma = if number == 0 { "" } else { ",\n" };
-        let record = format!("{comma}  {{\n    \"id\": \"id_{number}\",\n    \"conversations\": {turns}\n  }}");
+        let record =
+            format!("{comma}  {{\n    \"id\": \"id_{number}\",\n    \"conversations\": {turns}\n  }}");
         file.write_all(record.as_bytes()).unwrap();
         written += record.len() as u64;
         number += 1;

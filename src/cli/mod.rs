@@ -7,6 +7,7 @@ mod conversations;
 mod dataset;
 mod goals;
 mod output;
+mod prompts;
 mod replay;
 mod report;
 mod scenarios;
@@ -32,7 +33,8 @@ pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsAr
 pub use dataset::{FormatArg, LimitFromArg, TurnsArg};
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
-pub use replay::ReplayArgs;
+pub use prompts::PromptArgs;
+pub use replay::{OnStepBackArg, ReplayArgs, TraceFormatArg, TraceFormatArgs};
 pub use report::{ReportArgs, TtftArg, WindowArg};
 pub use scenarios::{ScenarioArgs, ScenarioLoad};
 pub use schema::{SchemaArgs, SchemaOf};
@@ -109,6 +111,7 @@ Examples:
   harness bench --url https://llm.example.com --http2 --concurrency 64
   harness bench --url http://127.0.0.1:8000/v1/completions --model my-model
   harness bench --url http://10.0.0.1 --header 'Host: tiny.models.example'
+  harness bench --url http://127.0.0.1:8000 --trace azure.csv --speed 2 --window 10m..20m
 
 Servers that refuse a field of the body, or want a further one:
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --model o5 \\

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::arrivals::{ArrivalArg, ArrivalArgs};
 use super::conversations::ConversationArgs;
+use super::prompts::PromptArgs;
 use super::replay::ReplayArgs;
 use super::scenarios::ScenarioLoad;
 use super::synthetic::SyntheticArgs;
@@ -107,6 +108,9 @@ pub struct LoadArgs {
     /// Prompts that are made.
     #[command(flatten)]
     pub synthetic: SyntheticArgs,
+    /// How the file of `--dataset` is read.
+    #[command(flatten)]
+    pub prompts: PromptArgs,
     /// A trace that is played again.
     #[command(flatten)]
     pub replay: ReplayArgs,

@@ -36,7 +36,9 @@ pub(super) fn kind(path: &Path, how: &Import) -> Result<Kind> {
         .extension()
         .is_some_and(|name| ["json", "jsonl"].iter().any(|json| name.eq_ignore_ascii_case(json)));
     Ok(match detected {
-        Detected::Prompts(PromptFormat::Jsonl) if input.packed.is_none() && how.columns.is_empty() => {
+        Detected::Prompts(PromptFormat::Jsonl)
+            if input.packed.is_none() && how.columns.is_empty() && !how.skip_bad =>
+        {
             Kind::Own(if import::is_list(&input) { Form::List } else { Form::Lines })
         }
         Detected::Prompts(PromptFormat::Text | PromptFormat::Csv) if named_json => Kind::Own(by_name),

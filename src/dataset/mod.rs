@@ -8,12 +8,14 @@ pub mod import;
 mod learn;
 mod parse;
 mod probe_set;
+mod prompt_stats;
 mod renewal;
 mod shaped;
 mod source;
 mod synthetic;
 mod texts;
 mod tokenizer;
+mod trace;
 mod warmup;
 mod words;
 
@@ -28,12 +30,14 @@ pub use learn::learn;
 pub use parse::DatasetError;
 use parse::Parsed;
 pub use probe_set::probe_set;
+pub use prompt_stats::prompt_stats;
 pub use renewal::{WORDS as RENEWAL_WORDS, renew};
 pub use shaped::shaped;
 pub use source::Source;
 pub use synthetic::Synthesis;
 pub use texts::TextMaker;
 pub use tokenizer::Tokenizer;
+pub use trace::{Replay, TraceCounted, replay, trace_format, trace_stats};
 pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
@@ -95,6 +99,7 @@ pub fn load_as(path: Option<&Path>, how: &Import) -> anyhow::Result<(Vec<Prompt>
                 passed_over,
                 reading: Some(reading),
                 synthetic: None,
+                trace: None,
                 renewed: true,
             };
             return Ok((prompts, source));
@@ -144,6 +149,7 @@ fn source(name: &str, path: &str, bytes: &[u8], parsed: &Parsed) -> DatasetSourc
         reading: None,
         synthetic: None,
         renewed: true,
+        trace: None,
     }
 }
 

@@ -345,6 +345,7 @@ pub fn plan() -> Plan {
             reading: None,
             synthetic: None,
             renewed: false,
+            trace: None,
         },
         seed: 42,
         seeds: Seeds::of(42),

@@ -85,6 +85,7 @@ impl DatasetSource {
             reading: None,
             synthetic: None,
             renewed: false,
+            trace: None,
         }
     }
 }

@@ -17,6 +17,7 @@ pub(super) use super::run_key::one;
 use super::seeds::Seeds;
 use super::synthetic::Synthetic;
 use super::target::{ProtocolName, Target};
+use super::trace::TraceSource;
 use super::traffic::{Traffic, Until, Warmup};
 use super::wire::BodyTemplate;
 
@@ -203,6 +204,9 @@ pub struct DatasetSource {
     /// prefix cache answers for the engine.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub renewed: bool,
+    /// The file is a trace, which brings its times too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceSource>,
 }
 
 /// What the requests of one load ask, where that is not what the plan's ask.

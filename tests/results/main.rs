@@ -85,6 +85,7 @@ fn plan(run_id: &str) -> Plan {
             reading: None,
             synthetic: None,
             renewed: false,
+            trace: None,
         },
         seed: 1,
         launching: Some(Launching::default()),

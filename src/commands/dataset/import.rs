@@ -4,15 +4,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::cli::{FormatArg, ImportArgs, LimitFromArg, TurnsArg};
+use crate::cli::{ImportArgs, LimitFromArg};
 use crate::commands::interrupt;
+use crate::commands::resolve::prompts;
 use crate::dataset::Tokenizer;
 use crate::dataset::import::{
     self, BYTES_A_TOKEN, Bounds, Columns, CountTokens, Event, Import, Pick, Selection, Tally,
 };
 use crate::directories::AtomicFile;
 use crate::progress::{Activity, Progress, print};
-use crate::schema::reading::{PromptFormat, Turns};
 use crate::schema::refusal::refuse;
 
 /// An import that takes no longer says nothing before it is done.
@@ -91,13 +91,8 @@ fn how(args: &ImportArgs) -> anyhow::Result<Import> {
         return refuse("0 prompts are asked for", "ask for one at least, or leave --limit and --sample out");
     }
     Ok(Import {
-        format: format(args.format),
-        turns: match args.turns {
-            TurnsArg::FirstUser => Turns::FirstUser,
-            TurnsArg::FirstTwo => Turns::FirstTwo,
-            TurnsArg::Strict => Turns::Strict,
-            TurnsArg::All => Turns::All,
-        },
+        format: prompts::format(args.format),
+        turns: prompts::turns(args.turns),
         columns: Columns::new(args.columns.clone())?,
         skip_bad: args.skip_bad,
         selection: Selection {
@@ -107,20 +102,6 @@ fn how(args: &ImportArgs) -> anyhow::Result<Import> {
             no_reply_limit: args.max_tokens_from == LimitFromArg::None,
         },
     })
-}
-
-fn format(typed: FormatArg) -> Option<PromptFormat> {
-    match typed {
-        FormatArg::Auto => None,
-        FormatArg::Sharegpt => Some(PromptFormat::Sharegpt),
-        FormatArg::Jsonl => Some(PromptFormat::Jsonl),
-        FormatArg::Text => Some(PromptFormat::Text),
-        FormatArg::OpenaiBatch => Some(PromptFormat::OpenaiBatch),
-        FormatArg::MtBench => Some(PromptFormat::MtBench),
-        FormatArg::Longbench => Some(PromptFormat::Longbench),
-        FormatArg::Csv => Some(PromptFormat::Csv),
-        FormatArg::Parquet => Some(PromptFormat::Parquet),
-    }
 }
 
 /// What is said meanwhile.

@@ -288,7 +288,7 @@ pub(super) fn told(file: &Path, detected: Detected) -> Result<PromptFormat> {
                 "{shown} is a trace, of times and lengths without prompts: {}",
                 row::short(&columns.join(", "))
             ),
-            "name a file of prompts",
+            "play its times and lengths: --trace FILE; what is in it: harness dataset stats FILE",
         ),
         Detected::Unclear(why) => refuse(
             format!("{shown}: its form cannot be told: {why}"),
