@@ -14,6 +14,7 @@ use crate::schema::target::{ProtocolName, Target};
 use crate::schema::unit::{Body, Prompt, Units};
 
 use crate::commands::resolve::synthetic::{self, DEFAULT_REQUESTS};
+use crate::commands::resolve::traffic;
 
 /// Name and path of prompts that are made, in outputs.
 const SYNTHETIC: &str = "synthetic";
@@ -37,7 +38,7 @@ impl Workload {
     /// That of the flags.
     pub fn load(args: &LoadArgs) -> anyhow::Result<Self> {
         let renewed = !args.synthetic.allow_prefix_cache;
-        if let Some(spec) = synthetic::spec(&args.synthetic, (args.seed, args.seed))? {
+        if let Some(spec) = synthetic::spec(&args.synthetic, traffic::seeds(args))? {
             let load = |name: &String| Tokenizer::load(name).map(Arc::new);
             let tokenizer = args.synthetic.tokenizer.as_ref().map(load).transpose()?;
             let prompts = args.requests.map_or(DEFAULT_REQUESTS, |requests| requests as usize);
