@@ -30,6 +30,7 @@ use super::oddities::Oddities;
 use super::pace::Paces;
 use super::prompt_lengths::Lengths;
 use super::served_alone::ServedAlone;
+use super::slices::{Slices, Slicing};
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
 
@@ -66,6 +67,8 @@ pub struct SummaryInput {
     pub price_per_hour: Option<f64>,
     /// From this unit on prompts are not the dataset's own any more; none: all are.
     pub renewed_from: Option<u64>,
+    /// How it is cut into parts.
+    pub slicing: Slicing,
 }
 
 impl SummaryInput {
@@ -98,6 +101,7 @@ impl SummaryInput {
             objectives: header.plan.objectives.clone(),
             price_per_hour: header.plan.prices_per_hour.get(&header.key.label).copied(),
             renewed_from: renewed_from(&header.plan, &header.key),
+            slicing: Slicing::of(&header.plan, &header.key.label),
         })
     }
 }
@@ -175,6 +179,7 @@ pub struct Summarizer {
     curves: Curves,
     goodput: Goodput,
     prompt_lengths: Lengths,
+    slices: Slices,
 }
 
 impl Summarizer {
@@ -187,6 +192,7 @@ impl Summarizer {
         Summarizer {
             window: Window::new(open_loop, concurrency),
             goodput: Goodput::new(&input.objectives),
+            slices: Slices::new(input.slicing.clone()),
             input,
             requests: RequestCounts::default(),
             warmup: RequestCounts::default(),
@@ -232,6 +238,7 @@ impl Summarizer {
         self.served_alone.add(record);
         self.oddities.add(record);
         self.curves.add(record);
+        self.slices.add(record);
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
             let request = Figured::of(record);
@@ -242,6 +249,7 @@ impl Summarizer {
             self.curves.add_completed(record, &request.counts);
             self.course.add(record);
             self.goodput.add(&request);
+            self.slices.add_completed(&request);
         }
     }
 
@@ -269,6 +277,7 @@ impl Summarizer {
         self.curves.merge(other.curves);
         self.goodput.merge(&other.goodput);
         self.prompt_lengths.merge(other.prompt_lengths);
+        self.slices.merge(other.slices);
     }
 
     /// Starts another part of the same run.
@@ -318,6 +327,7 @@ impl Summarizer {
             good: self.goodput.good(withheld.is_none()),
             price_per_hour: self.input.price_per_hour,
         };
+        let slices = self.slices.finish(totals.window_s, withheld.is_none());
         let Finished { values: metrics, ecdf } = self.metrics.finish(&totals, withheld.is_none());
         let curves = self.curves.finish(whole, self.window.arrivals(), ecdf);
         let median = |name: &str| match metrics.get(name) {
@@ -344,6 +354,7 @@ impl Summarizer {
             if self.input.traffic.is_open() { 0 } else { u64::from(self.input.concurrency.unwrap_or(1)) };
         let mut summary = blank(self.input, whole, finish.partial);
         summary.objectives = objectives;
+        summary.slices = slices;
         summary.requests = totals.requests;
         let details = self.first_failures.into_iter().map(|(kind, (_, _, detail))| (kind, detail));
         summary.first_failures = details.collect();
@@ -388,6 +399,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         tokens: TokenTotals::default(),
         gateway: None,
         metrics: BTreeMap::new(),
+        slices: Vec::new(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: Vec::new(),
         bands: BTreeMap::new(),
@@ -410,7 +422,7 @@ fn is_short(record: &RequestRecord) -> bool {
         && record.tokens.output.is_some_and(|output| output < record.max_tokens)
 }
 
-fn add_counts(counts: &mut RequestCounts, more: &RequestCounts) {
+pub(super) fn add_counts(counts: &mut RequestCounts, more: &RequestCounts) {
     counts.issued += more.issued;
     counts.completed += more.completed;
     counts.failed += more.failed;
@@ -421,7 +433,7 @@ fn add_counts(counts: &mut RequestCounts, more: &RequestCounts) {
     }
 }
 
-fn count(counts: &mut RequestCounts, outcome: &Outcome) {
+pub(super) fn count(counts: &mut RequestCounts, outcome: &Outcome) {
     counts.issued += 1;
     match outcome {
         Outcome::Completed => counts.completed += 1,

@@ -51,6 +51,7 @@ struct Oddities {
     longest: (u32, u32, u32),
     silent: u64,
     silent_tokens: u64,
+    whole: u64,
 }
 
 impl Tokens {
@@ -69,7 +70,9 @@ impl Tokens {
         if let Some(delivered) = counts.delivered {
             self.totals.delivered += u64::from(delivered);
             let shown = counts.shown.unwrap_or(delivered);
-            self.chunk_difference += u64::from(counts.in_events.abs_diff(shown));
+            if !record.came_whole() {
+                self.chunk_difference += u64::from(counts.in_events.abs_diff(shown));
+            }
         }
         self.ends.add(record, counts);
         self.oddities.add(record, counts);
@@ -216,6 +219,7 @@ impl Oddities {
             let beyond = (limited - record.max_tokens, limited, record.max_tokens);
             self.longest = self.longest.max(beyond);
         }
+        self.whole += u64::from(record.came_whole());
         if record.chunks.is_empty() {
             self.silent += 1;
             self.silent_tokens += u64::from(output);
@@ -230,6 +234,7 @@ impl Oddities {
         self.longest = self.longest.max(other.longest);
         self.silent += other.silent;
         self.silent_tokens += other.silent_tokens;
+        self.whole += other.whole;
     }
 
     fn caveats(&self, gateway: Option<Gateway>) -> impl Iterator<Item = Caveat> + use<> {
@@ -252,6 +257,7 @@ impl Oddities {
             completed,
             tokens: self.silent_tokens,
         });
-        [silent, impossible, longer].into_iter().flatten()
+        let whole = (self.whole > 0).then_some(Caveat::AskedWhole { answers: self.whole });
+        [whole, silent, impossible, longer].into_iter().flatten()
     }
 }

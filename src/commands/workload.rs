@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::cli::LoadArgs;
 use crate::dataset::{self, DEFAULT_MAX_TOKENS, RENEWAL_WORDS, Source, Synthesis, Tokenizer};
-use crate::schema::plan::{DatasetSource, Plan};
+use crate::schema::plan::{DatasetSource, HttpSettings, Plan};
 use crate::schema::refusal::refuse;
 use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic};
 use crate::schema::target::{ProtocolName, Target};
@@ -161,8 +161,8 @@ impl Workload {
         }
     }
 
-    /// Text completions have no room for pictures and other parts.
-    pub fn check_texts(&self, protocol: ProtocolName) -> anyhow::Result<()> {
+    /// Only messages have room for pictures and other parts.
+    pub fn check_texts(&self, http: &HttpSettings) -> anyhow::Result<()> {
         let is_text = |body: &Body| match body {
             Body::Text(_) => true,
             Body::Messages(all) => all.iter().all(|message| message.content.text().is_some()),
@@ -171,12 +171,19 @@ impl Workload {
             Asked::Listed(prompts) => prompts.as_slice(),
             Asked::Synthetic(_) => &[],
         };
-        match (protocol, prompts.iter().find(|prompt| !is_text(&prompt.body))) {
-            (ProtocolName::OpenaiCompletions, Some(prompt)) => refuse(
+        let has_messages = match (http.protocol, &http.template) {
+            (ProtocolName::OpenaiChat, _) => true,
+            (_, Some(template)) => template.body.contains("{messages}"),
+            (_, None) => false,
+        };
+        let is_all_text =
+            |prompt: &&Prompt| is_text(&prompt.body) && prompt.further.iter().all(|turn| is_text(&turn.body));
+        match prompts.iter().find(|prompt| !is_all_text(prompt)) {
+            Some(prompt) if !has_messages => refuse(
                 format!("{}: the messages of `{}` hold more than text", self.source.path, prompt.id),
-                "leave --endpoint completions out",
+                format!("speak another protocol than {}: --protocol openai-chat", http.protocol.endpoint()),
             ),
-            (ProtocolName::OpenaiChat | ProtocolName::OpenaiCompletions, _) => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 }

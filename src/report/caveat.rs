@@ -74,6 +74,11 @@ pub fn sentence(caveat: &Caveat) -> String {
             sender(*gateway),
             held_back(*whole, *answers, *together_pct)
         ),
+        Caveat::AskedWhole { answers } => format!(
+            "{} came whole, as was asked for: when their tokens came is not known, so there is no TTFT, TPOT or ITL. \
+             Leave --no-stream out where the server can stream.",
+            answers_of(*answers)
+        ),
         Caveat::NoLatency { answers, completed, tokens } => format!(
             "Nothing to time: {}. They are completed and carry no latency, which is that of the others alone. Look at \
              one answer: the model may end at once, or spend all its tokens on what the server does not show.",
@@ -238,6 +243,7 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::TokensEstimated { .. } => "tokens estimated from chunks".to_owned(),
         Caveat::PaceWithheld { .. } => "TPOT, ITL and TPS a user withheld".to_owned(),
         Caveat::Buffered { .. } => "tokens sent together".to_owned(),
+        Caveat::AskedWhole { answers } => format!("{} whole", answers_of(*answers)),
         Caveat::NoLatency { answers, .. } => format!("no token shown in {} answers", count(*answers)),
         Caveat::CountsImpossible { requests, .. } => {
             format!("impossible token counts in {}", requests_of(*requests))
@@ -327,6 +333,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::PaceWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
         C::Buffered { .. } | C::NoLatency { .. } | C::CountsImpossible { .. } => false,
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
+        C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
         C::PromptLengthsDiffer { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
@@ -346,6 +353,7 @@ fn weight(caveat: &Caveat) -> f64 {
         C::NoLatency { answers, .. } => *answers as f64,
         C::CountsImpossible { requests, .. } | C::LongerThanAsked { requests, .. } => *requests as f64,
         C::OneAtATime { .. } | C::NoSuchCounter { .. } => 0.0,
+        C::AskedWhole { answers } => *answers as f64,
         C::TokensEstimated { requests } => *requests as f64,
         C::ReadStamps { read, .. } => *read as f64,
         C::FewSamples { completed } => -(*completed as f64),

@@ -72,6 +72,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         steady: None,
         tokens: TokenTotals::default(),
         gateway: None,
+        slices: Vec::new(),
         metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: seconds((12.45 * pace) as usize, 342.5 / pace),

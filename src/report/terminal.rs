@@ -15,6 +15,7 @@ use super::missing;
 use super::number::{fixed, one_line, wrap};
 use super::objective;
 use super::rows::{self, Column, Row, View, rows, value};
+use super::slices;
 use super::sweep;
 use super::verdicts::{self, VerdictRow};
 use crate::schema::caveat::Caveat;
@@ -102,6 +103,7 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     lines.extend(
         run.gateway.map(|gateway| ("Answered by", format!("{} (by a response header)", gateway.title()))),
     );
+    lines.extend(slices::block_lines(run));
     lines.extend(client::block_lines(run, width));
     lines
 }

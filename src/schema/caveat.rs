@@ -83,6 +83,11 @@ pub enum Caveat {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gateway: Option<Gateway>,
     },
+    /// Answers were asked for whole: nothing is known of when their tokens came.
+    AskedWhole {
+        /// Answers that came so.
+        answers: u64,
+    },
     /// Answers that are whole and show no token, so that they carry no latency.
     NoLatency {
         /// Such answers.
@@ -264,6 +269,7 @@ impl Caveat {
             Caveat::TokensEstimated { .. } => "tokens_estimated",
             Caveat::PaceWithheld { .. } => "pace_withheld",
             Caveat::Buffered { .. } => "buffered",
+            Caveat::AskedWhole { .. } => "asked_whole",
             Caveat::NoLatency { .. } => "no_latency",
             Caveat::CountsImpossible { .. } => "counts_impossible",
             Caveat::LongerThanAsked { .. } => "longer_than_asked",
@@ -311,6 +317,7 @@ impl Caveat {
             | Caveat::PromptLengthsDiffer { .. }
             | Caveat::ReadStamps { .. }
             | Caveat::OneAtATime { .. }
+            | Caveat::AskedWhole { .. }
             | Caveat::TokensEstimated { .. } => false,
             // A few tokens that share an event leave narrow bounds.
             Caveat::PaceWithheld { difference_pct, .. } => *difference_pct > PACE_DIFFERENCE_PCT,

@@ -14,6 +14,7 @@ use super::interval::Interval;
 use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
+use super::slice::Slice;
 
 /// Ids that [`RunSummary::prompt_tokens_by_id`] holds at most.
 pub const PROMPT_IDS_KEPT: usize = 1_000;
@@ -57,6 +58,9 @@ pub struct RunSummary {
     pub gateway: Option<Gateway>,
     /// [`MetricValue`]s by the names of [`super::figure::METRICS`]; a metric without any value is absent.
     pub metrics: BTreeMap<String, MetricValue>,
+    /// Its parts, where it has several of a kind: by turn, model, endpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<Slice>,
     /// Chunks by how many tokens they carried.
     #[serde(default)]
     pub tokens_per_chunk: BTreeMap<u32, u64>,

@@ -133,6 +133,7 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
         index,
         unit: index,
         turn: 0,
+        history_tokens: None,
         prompt_id: format!("ask, \"{index}\" é").into(),
         category: "chat".into(),
         phase: Phase::Measured,
