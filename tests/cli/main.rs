@@ -34,6 +34,7 @@ mod secrets;
 mod simulating;
 mod starting;
 mod stopping;
+mod synthesising;
 mod token_counts;
 mod trending;
 mod verdicts;
