@@ -13,8 +13,9 @@ use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic};
 use crate::schema::target::{ProtocolName, Target};
 use crate::schema::unit::{Body, Prompt, Units};
 
+use crate::commands::reading;
 use crate::commands::resolve::synthetic::{self, DEFAULT_REQUESTS};
-use crate::commands::resolve::{replay, traffic};
+use crate::commands::resolve::{prompts, replay, traffic};
 
 /// Name and path of prompts that are made, in outputs.
 const SYNTHETIC: &str = "synthetic";
@@ -63,7 +64,10 @@ impl Workload {
                 "add --prompt-dist, or leave --tokenizer out",
             );
         }
-        let (prompts, source) = dataset::load(args.dataset.as_deref())?;
+        let (prompts, source) = match &args.dataset {
+            Some(path) => dataset::load_as(Some(path), &prompts::how(args)?)?,
+            None => dataset::load(None)?,
+        };
         Ok(Workload::of(Asked::Listed(prompts), DatasetSource { renewed, ..source }))
     }
 
@@ -86,6 +90,7 @@ impl Workload {
             sha256: hash(&spec),
             prompts,
             passed_over: Vec::new(),
+            reading: None,
             synthetic: Some(spec),
             trace: None,
             renewed,
@@ -108,7 +113,8 @@ impl Workload {
         let workload = match &plan.dataset.trace {
             Some(trace) => Workload::of_replay(dataset::replay(path, &trace.options, plan.seed)?),
             None => {
-                let (prompts, source) = dataset::load((!built_in).then_some(path))?;
+                let (prompts, source) =
+                    dataset::load_again((!built_in).then_some(path), plan.dataset.reading.as_ref())?;
                 let renewed = plan.dataset.renewed;
                 Workload::of(Asked::Listed(prompts), DatasetSource { renewed, ..source })
             }
@@ -233,7 +239,7 @@ fn hash(spec: &Synthetic) -> String {
 /// What a person should know of the prompts before they are played.
 pub fn lines(plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> Vec<String> {
     let dataset = &plan.dataset;
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = reading::told(dataset).into_iter().collect();
     if !dataset.passed_over.is_empty() {
         lines.push(format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::conversations::{Conversations, TrafficSplit};
 use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
+use super::reading::Reading;
 pub use super::run_key::RunKey;
 pub(super) use super::run_key::one;
 use super::seeds::Seeds;
@@ -212,6 +213,9 @@ pub struct DatasetSource {
     /// Columns that say nothing to us.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<String>,
+    /// How it was read, where it has another tool's form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
     /// Prompts are made by this, and no file holds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<Synthetic>,

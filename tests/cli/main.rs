@@ -15,6 +15,7 @@ mod failing_rounds;
 mod folder;
 mod generating;
 mod http2;
+mod importing;
 mod interrupting;
 mod killing;
 mod levelling;
