@@ -28,6 +28,7 @@ use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
 use super::pace::Paces;
+use super::saturation::Stairs;
 use super::served_alone::ServedAlone;
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
@@ -164,6 +165,7 @@ pub struct Summarizer {
     late_acks: LateAcks,
     curves: Curves,
     goodput: Goodput,
+    stairs: Stairs,
 }
 
 impl Summarizer {
@@ -190,6 +192,7 @@ impl Summarizer {
             course: Course::default(),
             late_acks,
             curves: Curves::default(),
+            stairs: Stairs::default(),
         }
     }
 
@@ -220,6 +223,7 @@ impl Summarizer {
         self.served_alone.add(record);
         self.oddities.add(record);
         self.curves.add(record);
+        self.stairs.add(record);
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
             let request = Figured::of(record);
@@ -255,6 +259,7 @@ impl Summarizer {
         self.course.merge(other.course);
         self.curves.merge(other.curves);
         self.goodput.merge(&other.goodput);
+        self.stairs.merge(other.stairs);
     }
 
     /// Starts another part of the same run.
@@ -328,7 +333,9 @@ impl Summarizer {
         let objectives = judged(&self.input.objectives, &self.goodput, &metrics);
         let ramp =
             if self.input.traffic.is_open() { 0 } else { u64::from(self.input.concurrency.unwrap_or(1)) };
+        let flow = self.stairs.flow(self.input.traffic.rate());
         let mut summary = blank(self.input, whole, finish.partial);
+        summary.flow = flow;
         summary.objectives = objectives;
         summary.requests = totals.requests;
         let details = self.first_failures.into_iter().map(|(kind, (_, _, detail))| (kind, detail));
@@ -370,6 +377,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         ready_s: input.ready_s,
         duration_s: whole.map_or(0.0, Whole::duration_s),
         steady: None,
+        flow: None,
         tokens: TokenTotals::default(),
         gateway: None,
         metrics: BTreeMap::new(),

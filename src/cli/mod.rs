@@ -33,7 +33,7 @@ pub use output::OutputArgs;
 pub use replay::ReplayArgs;
 pub use report::{ReportArgs, TtftArg, WindowArg};
 pub use schema::{SchemaArgs, SchemaOf};
-pub use search::SearchArgs;
+pub use search::{AutoArg, SearchArgs};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use synthetic::SyntheticArgs;
@@ -115,6 +115,9 @@ Examples:
   harness sweep --backend vllm,sglang --rates 1,2,4,8,inf --rounds 3
   harness sweep --url http://127.0.0.1:8000 --rates 1,2,4 --duration 30s
   harness sweep --backend all --simulate --concurrency 1,4,16
+The curve of each around its knee, with loads that it finds itself:
+  harness sweep --backend all --auto
+  harness sweep --url http://127.0.0.1:8000 --auto concurrency --points 10
 The highest rate of each that keeps its promises, with its interval:
   harness sweep --backend all --find-max-rate --slo ttft_p90=500ms,tpot_p90=50ms
 

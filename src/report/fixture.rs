@@ -69,6 +69,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         ready_s: Some(21.5),
         duration_s: 12.45 * pace,
         steady: None,
+        flow: None,
         tokens: TokenTotals::default(),
         gateway: None,
         metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
@@ -157,6 +158,7 @@ pub fn comparison(runs: Vec<RunSummary>) -> Comparison {
         rule: None,
         fairness: None,
         limits: Vec::new(),
+        knees: Vec::new(),
     }
 }
 

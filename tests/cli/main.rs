@@ -16,6 +16,7 @@ mod folder;
 mod http2;
 mod interrupting;
 mod killing;
+mod knees;
 mod levelling;
 mod manners;
 mod objectives;
