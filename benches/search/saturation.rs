@@ -37,6 +37,8 @@ pub fn summarizer(rate: f64) -> Summarizer {
         probes: Vec::new(),
         objectives: Vec::new(),
         price_per_hour: None,
+        renewed_from: None,
+        slicing: Default::default(),
     };
     Summarizer::new(input)
 }
@@ -50,6 +52,7 @@ pub fn record(index: u64, times: &Times) -> RequestRecord {
         index,
         unit: index,
         turn: 0,
+        history_tokens: None,
         prompt_id: "p".into(),
         category: Default::default(),
         phase: Phase::Measured,

@@ -10,13 +10,13 @@ use crate::schema::fairness::ProbeReply;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::objective::Objective;
-use crate::schema::plan::RunKey;
+use crate::schema::plan::{Plan, RunKey};
 use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::request_figures::Figured;
 use crate::schema::summary::{
     ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
 };
-use crate::schema::traffic::Traffic;
+use crate::schema::traffic::{Arrivals, Traffic};
 use crate::schema::unit::Phase;
 
 use super::caveats::{Facts, run_caveats};
@@ -28,8 +28,10 @@ use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
 use super::pace::Paces;
+use super::prompt_lengths::Lengths;
 use super::saturation::Stairs;
 use super::served_alone::ServedAlone;
+use super::slices::{Slices, Slicing};
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
 
@@ -64,6 +66,10 @@ pub struct SummaryInput {
     pub objectives: Vec<Objective>,
     /// What its machine costs an hour.
     pub price_per_hour: Option<f64>,
+    /// From this unit on prompts are not the dataset's own any more; none: all are.
+    pub renewed_from: Option<u64>,
+    /// How it is cut into parts.
+    pub slicing: Slicing,
 }
 
 impl SummaryInput {
@@ -95,8 +101,16 @@ impl SummaryInput {
             probes: header.probes.clone(),
             objectives: header.plan.objectives.clone(),
             price_per_hour: header.plan.prices_per_hour.get(&header.key.label).copied(),
+            renewed_from: renewed_from(&header.plan, &header.key),
+            slicing: Slicing::of(&header.plan, &header.key.label),
         })
     }
+}
+
+/// Prompts that come again begin with words of their own: theirs are not the token counts of the dataset's prompts.
+fn renewed_from(plan: &Plan, key: &RunKey) -> Option<u64> {
+    let first = if plan.pass(key) == 0 { plan.dataset.prompts as u64 } else { 0 };
+    (plan.dataset.renewed && plan.dataset.synthetic.is_none()).then_some(first)
 }
 
 /// What is known only when the run is over.
@@ -166,6 +180,8 @@ pub struct Summarizer {
     curves: Curves,
     goodput: Goodput,
     stairs: Stairs,
+    prompt_lengths: Lengths,
+    slices: Slices,
 }
 
 impl Summarizer {
@@ -178,6 +194,7 @@ impl Summarizer {
         Summarizer {
             window: Window::new(open_loop, concurrency),
             goodput: Goodput::new(&input.objectives),
+            slices: Slices::new(input.slicing.clone()),
             input,
             requests: RequestCounts::default(),
             warmup: RequestCounts::default(),
@@ -193,6 +210,7 @@ impl Summarizer {
             late_acks,
             curves: Curves::default(),
             stairs: Stairs::default(),
+            prompt_lengths: Lengths::default(),
         }
     }
 
@@ -224,15 +242,18 @@ impl Summarizer {
         self.oddities.add(record);
         self.curves.add(record);
         self.stairs.add(record);
+        self.slices.add(record);
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
             let request = Figured::of(record);
             self.metrics.add(&request);
-            self.tokens.add(record, &request.counts);
+            self.tokens.add(record, &request.counts, self.input.renewed_from);
+            self.prompt_lengths.add(record);
             self.paces.add(&request);
             self.curves.add_completed(record, &request.counts);
             self.course.add(record);
             self.goodput.add(&request);
+            self.slices.add_completed(&request);
         }
     }
 
@@ -260,6 +281,8 @@ impl Summarizer {
         self.curves.merge(other.curves);
         self.goodput.merge(&other.goodput);
         self.stairs.merge(other.stairs);
+        self.prompt_lengths.merge(other.prompt_lengths);
+        self.slices.merge(other.slices);
     }
 
     /// Starts another part of the same run.
@@ -309,6 +332,7 @@ impl Summarizer {
             good: self.goodput.good(withheld.is_none()),
             price_per_hour: self.input.price_per_hour,
         };
+        let slices = self.slices.finish(totals.window_s, withheld.is_none());
         let Finished { values: metrics, ecdf } = self.metrics.finish(&totals, withheld.is_none());
         let curves = self.curves.finish(whole, self.window.arrivals(), ecdf);
         let median = |name: &str| match metrics.get(name) {
@@ -329,6 +353,7 @@ impl Summarizer {
             counts: self.tokens.caveats(self.paces.gateway()).collect(),
             short: if self.input.ignore_eos { self.short } else { 0 },
             oddities: self.oddities,
+            ticks: ticks(&self.input.traffic),
         };
         let objectives = judged(&self.input.objectives, &self.goodput, &metrics);
         let ramp =
@@ -337,6 +362,7 @@ impl Summarizer {
         let mut summary = blank(self.input, whole, finish.partial);
         summary.flow = flow;
         summary.objectives = objectives;
+        summary.slices = slices;
         summary.requests = totals.requests;
         let details = self.first_failures.into_iter().map(|(kind, (_, _, detail))| (kind, detail));
         summary.first_failures = details.collect();
@@ -347,6 +373,7 @@ impl Summarizer {
             self.course.tell(ramp, &metrics, &summary.output_tokens_by_second, summary.steady.as_ref());
         summary.bands = told.bands;
         summary.prompt_tokens_by_id = self.tokens.prompt_by_id();
+        summary.prompt_lengths = self.prompt_lengths.tell();
         summary.gateway = self.paces.gateway();
         summary.tokens = TokenTotals { end_of_sequence: self.tokens.end_of_sequence(), ..self.tokens.totals };
         summary.tokens_per_chunk = self.tokens.per_chunk;
@@ -357,6 +384,14 @@ impl Summarizer {
         summary.caveats = run_caveats(&summary, facts);
         summary.caveats.extend(told.drifts);
         Ok((summary, curves))
+    }
+}
+
+/// The arrivals are those of a log's clock and not of users.
+fn ticks(traffic: &Traffic) -> Option<Caveat> {
+    match traffic {
+        Traffic::Open { arrivals: Arrivals::Trace(trace), .. } => trace.ticks.map(Caveat::TraceTicks),
+        Traffic::Open { .. } | Traffic::Closed { .. } => None,
     }
 }
 
@@ -381,6 +416,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         tokens: TokenTotals::default(),
         gateway: None,
         metrics: BTreeMap::new(),
+        slices: Vec::new(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: Vec::new(),
         bands: BTreeMap::new(),
@@ -389,6 +425,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         probes: input.probes,
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
+        prompt_lengths: None,
         first_failures: BTreeMap::new(),
         objectives: Vec::new(),
         caveats: Vec::<Caveat>::new(),
@@ -402,7 +439,7 @@ fn is_short(record: &RequestRecord) -> bool {
         && record.tokens.output.is_some_and(|output| output < record.max_tokens)
 }
 
-fn add_counts(counts: &mut RequestCounts, more: &RequestCounts) {
+pub(super) fn add_counts(counts: &mut RequestCounts, more: &RequestCounts) {
     counts.issued += more.issued;
     counts.completed += more.completed;
     counts.failed += more.failed;
@@ -413,7 +450,7 @@ fn add_counts(counts: &mut RequestCounts, more: &RequestCounts) {
     }
 }
 
-fn count(counts: &mut RequestCounts, outcome: &Outcome) {
+pub(super) fn count(counts: &mut RequestCounts, outcome: &Outcome) {
     counts.issued += 1;
     match outcome {
         Outcome::Completed => counts.completed += 1,

@@ -2,7 +2,7 @@
 
 use crate::schema::plan::LoadPoint;
 use crate::schema::summary::RunSummary;
-use crate::schema::traffic::{Arrivals, Traffic, Until, Warmup};
+use crate::schema::traffic::{Traffic, Until, Warmup};
 
 /// The runs of a label in the order of their points.
 pub(super) fn of_label<'a>(label: &str, runs: &[&'a RunSummary]) -> Vec<&'a RunSummary> {
@@ -26,13 +26,7 @@ pub(super) fn at_load(template: &LoadPoint, load: f64, until: Until) -> Option<L
         Traffic::Closed { ramp, .. } => {
             Traffic::Closed { slots: (load as u32).try_into().ok()?, ramp: *ramp }
         }
-        Traffic::Open { arrivals, cap } => {
-            let arrivals = match arrivals {
-                Arrivals::Constant { .. } => Arrivals::Constant { rate: load },
-                Arrivals::Poisson { .. } | Arrivals::AllAtOnce => Arrivals::Poisson { rate: load },
-            };
-            Traffic::Open { arrivals, cap: *cap }
-        }
+        Traffic::Open { arrivals, cap } => Traffic::Open { arrivals: arrivals.at_rate(load), cap: *cap },
     };
     Some(LoadPoint { name: None, traffic, until, warmup: Warmup::Requests(0), ..template.clone() })
 }

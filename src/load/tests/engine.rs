@@ -187,11 +187,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
         http: HttpSettings {
             protocol: ProtocolName::OpenaiCompletions,
             path: default_path(ProtocolName::OpenaiCompletions).to_owned(),
-            headers: Vec::new(),
-            api_key_env: None,
-            ca_file: None,
-            insecure: false,
-            http2: false,
+            ..HttpSettings::default()
         },
         api_key: None,
         capabilities: Capabilities {
@@ -209,6 +205,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
         load: LoadPoint {
             traffic,
             name: None,
+            asks: None,
             until: until(20),
             warmup: Warmup::Requests(0),
             timeout_s: 30.0,
