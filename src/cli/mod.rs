@@ -38,7 +38,7 @@ pub use replay::{OnStepBackArg, ReplayArgs, TraceFormatArg, TraceFormatArgs};
 pub use report::{ReportArgs, TtftArg, WindowArg};
 pub use scenarios::{ScenarioArgs, ScenarioLoad};
 pub use schema::{SchemaArgs, SchemaOf};
-pub use search::SearchArgs;
+pub use search::{AutoArg, SearchArgs};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
@@ -125,6 +125,9 @@ Examples:
   harness sweep --backend vllm,sglang --rates 1,2,4,8,inf --rounds 3
   harness sweep --url http://127.0.0.1:8000 --rates 1,2,4 --duration 30s
   harness sweep --backend all --simulate --concurrency 1,4,16
+The curve of each around its knee, with loads that it finds itself:
+  harness sweep --backend all --auto
+  harness sweep --url http://127.0.0.1:8000 --auto concurrency --points 10
 The highest rate of each that keeps its promises, with its interval:
   harness sweep --backend all --find-max-rate --slo ttft_p90=500ms,tpot_p90=50ms
 Named loads from a file, one curve each; numbers of requests; numbers in flight:

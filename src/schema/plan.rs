@@ -182,6 +182,14 @@ impl Plan {
         self.targets.len() * self.loads.len() * self.rounds as usize * self.repeats as usize
     }
 
+    /// Runs that it takes at most: more than [`Plan::run_count`] where a search adds loads.
+    pub fn most_runs(&self) -> usize {
+        match &self.search {
+            Some(search) => self.targets.len() * search.most_runs() as usize,
+            None => self.run_count(),
+        }
+    }
+
     /// The directory in which the runs are put side by side.
     pub fn folder(&self) -> Option<PathBuf> {
         self.output.folder.then(|| self.output.directory.join(&self.run_id))

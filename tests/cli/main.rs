@@ -18,6 +18,7 @@ mod http2;
 mod importing;
 mod interrupting;
 mod killing;
+mod knees;
 mod levelling;
 mod manners;
 mod objectives;
