@@ -32,6 +32,8 @@ pub(super) struct Facts {
     /// `--ignore-eos` was asked for, and so many answers ended before their limit.
     pub(super) short: u64,
     pub(super) oddities: Oddities,
+    /// The arrivals are those of a log's clock.
+    pub(super) ticks: Option<Caveat>,
 }
 
 /// The caveats of a run, the worst first.
@@ -51,6 +53,7 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
     ];
     let then = [
         facts.buffered,
+        facts.ticks,
         read_stamps(summary),
         above(merged_pct, MERGED_PCT).map(|share_pct| Caveat::MergedEvents { share_pct }),
         estimated.map(|requests| Caveat::TokensEstimated { requests }),
@@ -59,6 +62,7 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         above(cached_pct(summary), CACHED_PCT).map(|share_pct| Caveat::PrefixCacheHits { share_pct }),
         summary.nagle.filter(|nagle| nagle.on).map(|nagle| Caveat::NagleOn { requests: nagle.requests }),
         (facts.short > 0).then_some(Caveat::LengthNotForced { short: facts.short, completed }),
+        summary.prompt_lengths.and_then(|lengths| lengths.caveat()),
         facts.oddities.missing_signs(),
         facts.oddities.events_passed_over(),
         (completed < COMPLETED_FOR_P99).then_some(Caveat::FewSamples { completed }),

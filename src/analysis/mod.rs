@@ -22,6 +22,7 @@ mod otherwise;
 mod pace;
 mod planned;
 mod presence;
+mod prompt_lengths;
 mod prompts;
 pub mod ratio;
 mod regression;

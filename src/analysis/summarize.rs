@@ -10,13 +10,13 @@ use crate::schema::fairness::ProbeReply;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::objective::Objective;
-use crate::schema::plan::RunKey;
+use crate::schema::plan::{Plan, RunKey};
 use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::request_figures::Figured;
 use crate::schema::summary::{
     ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
 };
-use crate::schema::traffic::Traffic;
+use crate::schema::traffic::{Arrivals, Traffic};
 use crate::schema::unit::Phase;
 
 use super::caveats::{Facts, run_caveats};
@@ -28,6 +28,7 @@ use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
 use super::pace::Paces;
+use super::prompt_lengths::Lengths;
 use super::served_alone::ServedAlone;
 use super::slices::{Slices, Slicing};
 use super::tokens::Tokens;
@@ -64,6 +65,8 @@ pub struct SummaryInput {
     pub objectives: Vec<Objective>,
     /// What its machine costs an hour.
     pub price_per_hour: Option<f64>,
+    /// From this unit on prompts are not the dataset's own any more; none: all are.
+    pub renewed_from: Option<u64>,
     /// How it is cut into parts.
     pub slicing: Slicing,
 }
@@ -97,9 +100,16 @@ impl SummaryInput {
             probes: header.probes.clone(),
             objectives: header.plan.objectives.clone(),
             price_per_hour: header.plan.prices_per_hour.get(&header.key.label).copied(),
+            renewed_from: renewed_from(&header.plan, &header.key),
             slicing: Slicing::of(&header.plan, &header.key.label),
         })
     }
+}
+
+/// Prompts that come again begin with words of their own: theirs are not the token counts of the dataset's prompts.
+fn renewed_from(plan: &Plan, key: &RunKey) -> Option<u64> {
+    let first = if plan.pass(key) == 0 { plan.dataset.prompts as u64 } else { 0 };
+    (plan.dataset.renewed && plan.dataset.synthetic.is_none()).then_some(first)
 }
 
 /// What is known only when the run is over.
@@ -168,6 +178,7 @@ pub struct Summarizer {
     late_acks: LateAcks,
     curves: Curves,
     goodput: Goodput,
+    prompt_lengths: Lengths,
     slices: Slices,
 }
 
@@ -196,6 +207,7 @@ impl Summarizer {
             course: Course::default(),
             late_acks,
             curves: Curves::default(),
+            prompt_lengths: Lengths::default(),
         }
     }
 
@@ -231,7 +243,8 @@ impl Summarizer {
         if record.counts_for_latency() {
             let request = Figured::of(record);
             self.metrics.add(&request);
-            self.tokens.add(record, &request.counts);
+            self.tokens.add(record, &request.counts, self.input.renewed_from);
+            self.prompt_lengths.add(record);
             self.paces.add(&request);
             self.curves.add_completed(record, &request.counts);
             self.course.add(record);
@@ -263,6 +276,7 @@ impl Summarizer {
         self.course.merge(other.course);
         self.curves.merge(other.curves);
         self.goodput.merge(&other.goodput);
+        self.prompt_lengths.merge(other.prompt_lengths);
         self.slices.merge(other.slices);
     }
 
@@ -334,6 +348,7 @@ impl Summarizer {
             counts: self.tokens.caveats(self.paces.gateway()).collect(),
             short: if self.input.ignore_eos { self.short } else { 0 },
             oddities: self.oddities,
+            ticks: ticks(&self.input.traffic),
         };
         let objectives = judged(&self.input.objectives, &self.goodput, &metrics);
         let ramp =
@@ -351,6 +366,7 @@ impl Summarizer {
             self.course.tell(ramp, &metrics, &summary.output_tokens_by_second, summary.steady.as_ref());
         summary.bands = told.bands;
         summary.prompt_tokens_by_id = self.tokens.prompt_by_id();
+        summary.prompt_lengths = self.prompt_lengths.tell();
         summary.gateway = self.paces.gateway();
         summary.tokens = TokenTotals { end_of_sequence: self.tokens.end_of_sequence(), ..self.tokens.totals };
         summary.tokens_per_chunk = self.tokens.per_chunk;
@@ -361,6 +377,14 @@ impl Summarizer {
         summary.caveats = run_caveats(&summary, facts);
         summary.caveats.extend(told.drifts);
         Ok((summary, curves))
+    }
+}
+
+/// The arrivals are those of a log's clock and not of users.
+fn ticks(traffic: &Traffic) -> Option<Caveat> {
+    match traffic {
+        Traffic::Open { arrivals: Arrivals::Trace(trace), .. } => trace.ticks.map(Caveat::TraceTicks),
+        Traffic::Open { .. } | Traffic::Closed { .. } => None,
     }
 }
 
@@ -393,6 +417,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         probes: input.probes,
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
+        prompt_lengths: None,
         first_failures: BTreeMap::new(),
         objectives: Vec::new(),
         caveats: Vec::<Caveat>::new(),

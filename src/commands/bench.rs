@@ -15,8 +15,8 @@ use crate::secrets;
 use crate::server_api::{self, NoAnswer};
 
 use crate::commands::play::{self, Targets};
-use crate::commands::resolve::server_url::{ServerUrl, server_url};
-use crate::commands::resolve::{choices, served_model, traffic};
+use crate::commands::resolve::server_url::{ServerUrl, server_url_of};
+use crate::commands::resolve::{choices, protocol, served_model, traffic};
 use crate::commands::title;
 use crate::commands::workload::Workload;
 
@@ -41,8 +41,9 @@ pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::
                 format!("harness {title} --url http://127.0.0.1:8000"),
             );
         };
-        let url = server_url(url)?;
-        let wire = traffic::wire(&args.load, url.endpoint.as_ref())?;
+        let url = server_url_of(url, protocol::spoken(&args.load)?.named)?;
+        let mut wire = traffic::wire(&args.load, url.endpoint.as_ref())?;
+        wire.unix_socket.clone_from(&url.socket);
         if url.base.starts_with("http://") && (wire.insecure || wire.ca_file.is_some()) {
             return refuse(
                 format!("--insecure and --ca-file are for https, and {} is not", url.base),
@@ -95,7 +96,9 @@ async fn model(
         Some(_) => "start the server, or check the address",
         None => "start the server, or check the address; --model NAME is needed where a server lists none",
     };
-    let absent = || format!("{} cannot be measured", url.base);
+    let shown =
+        url.socket.as_ref().map_or_else(|| url.base.clone(), |path| format!("unix:{}", path.display()));
+    let absent = || format!("{shown} cannot be measured");
     if wire.http2 {
         load::check_reachable(&url.base, wire).await.or_refuse(absent, cure)?;
     }
@@ -129,7 +132,13 @@ async fn model(
         None => {
             let listed = match listed {
                 Ok(Ok(listed)) => listed,
-                Ok(Err(why)) => return refuse(server_api::no_list(&url.models, &why), NAME_ONE),
+                Ok(Err(why)) => match protocol::unlisted_model(wire) {
+                    Some(model) => {
+                        progress.detail(&server_api::no_list(&url.models, &why));
+                        return Ok(model.to_owned());
+                    }
+                    None => return refuse(server_api::no_list(&url.models, &why), NAME_ONE),
+                },
                 Err(_) => return refuse(format!("{} does not answer", url.models), NAME_ONE),
             };
             let Some(model) = served_model::choose(&listed) else {

@@ -221,8 +221,9 @@ impl Player {
     ) -> Assignment {
         self.last_issue.0.store(self.client.clock.now_us(), Ordering::Relaxed);
         self.last_issue.1.store(thread_cpu_ns().unwrap_or(0), Ordering::Relaxed);
-        let protocol = phase.requests.messages().protocol();
-        let mut expect = expect(protocol, &self.capabilities, &self.sampling, max_tokens);
+        let messages = phase.requests.messages();
+        let spoken = (messages.protocol(), messages.streams());
+        let mut expect = expect(spoken, &self.capabilities, &self.sampling, max_tokens);
         expect.keep_text = !is_last;
         let index = match phase.requests.single_turns() {
             true => k,

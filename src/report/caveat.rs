@@ -10,6 +10,7 @@ use crate::schema::figure;
 use crate::schema::gateway::Gateway;
 use crate::schema::report_settings::{TtftOf, WindowOf};
 use crate::schema::token_counts::CountFault;
+use crate::schema::trace::Ticks;
 
 /// What a doubt means and what to do about it, as one or two sentences.
 pub fn sentence(caveat: &Caveat) -> String {
@@ -73,6 +74,11 @@ pub fn sentence(caveat: &Caveat) -> String {
              (nginx: proxy_buffering off), or send the requests to the server itself.",
             sender(*gateway),
             held_back(*whole, *answers, *together_pct)
+        ),
+        Caveat::AskedWhole { answers } => format!(
+            "{} came whole, as was asked for: when their tokens came is not known, so there is no TTFT, TPOT or ITL. \
+             Leave --no-stream out where the server can stream.",
+            answers_of(*answers)
         ),
         Caveat::NoLatency { answers, completed, tokens } => format!(
             "Nothing to time: {}. They are completed and carry no latency, which is that of the others alone. Look at \
@@ -154,6 +160,13 @@ pub fn sentence(caveat: &Caveat) -> String {
              Use a dataset with more prompts, or turn the server's cache off.",
             percent(*share_pct)
         ),
+        Caveat::PromptLengthsDiffer { off, requests, largest } => format!(
+            "Prompts were made to a length, and the server counted another for {} of {}, {} at most. Give the tokenizer \
+             of the model that is served (--tokenizer).",
+            count(*off),
+            requests_of(*requests),
+            tokens_off(*largest)
+        ),
         Caveat::LengthNotForced { short, completed } if *completed > 0 => format!(
             "Lengths were to be forced (--ignore-eos), and {} of {} ended before their limit: the server does not \
              ignore the end of sequence. Compare TPOT and tokens a second rather than E2E and RPS.",
@@ -202,6 +215,13 @@ pub fn sentence(caveat: &Caveat) -> String {
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
              (--full tries more loads).",
         ),
+        Caveat::TraceTicks(Ticks { step_s, instants, rows }) => format!(
+            "{} of the trace sit on {} instants {step_s} s apart: that is the tick of the log that they were read from, \
+             so these are bursts that never happened, and waits and TTFT are those of bursts. --spread-ticks spreads \
+             them over the tick.",
+            requests_of(*rows),
+            count(*instants)
+        ),
     }
 }
 
@@ -231,6 +251,7 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::TokensEstimated { .. } => "tokens estimated from chunks".to_owned(),
         Caveat::PaceWithheld { .. } => "TPOT, ITL and TPS a user withheld".to_owned(),
         Caveat::Buffered { .. } => "tokens sent together".to_owned(),
+        Caveat::AskedWhole { answers } => format!("{} whole", answers_of(*answers)),
         Caveat::NoLatency { answers, .. } => format!("no token shown in {} answers", count(*answers)),
         Caveat::CountsImpossible { requests, .. } => {
             format!("impossible token counts in {}", requests_of(*requests))
@@ -246,6 +267,14 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::Partial { reason } => format!("partial: {reason}"),
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
+        Caveat::PromptLengthsDiffer { off, requests, largest } => {
+            format!(
+                "{} of {} have another prompt length, {}",
+                count(*off),
+                requests_of(*requests),
+                tokens_off(*largest)
+            )
+        }
         Caveat::LengthNotForced { short: 0, .. } => "length not forced".to_owned(),
         Caveat::LengthNotForced { short, .. } => format!("{} ended before the limit", requests_of(*short)),
         Caveat::SignMissing { done_marker, finish_reason } => {
@@ -259,6 +288,7 @@ pub fn short(caveat: &Caveat) -> String {
         }
         Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
+        Caveat::TraceTicks(ticks) => format!("bursts of a log's tick of {} s", ticks.step_s),
     }
 }
 
@@ -291,6 +321,12 @@ pub fn collected(comparison: &Comparison, words: fn(&Caveat) -> String) -> Vec<S
     lines
 }
 
+/// `3 tokens more`, `1 token fewer`.
+pub fn tokens_off(more: i64) -> String {
+    let tokens = if more.abs() == 1 { "token" } else { "tokens" };
+    format!("{} {tokens} {}", more.abs(), if more < 0 { "fewer" } else { "more" })
+}
+
 /// A doubt in the words that several labels share.
 struct Shared<'a> {
     /// The worst of them.
@@ -311,7 +347,9 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::PaceWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
         C::Buffered { .. } | C::NoLatency { .. } | C::CountsImpossible { .. } => false,
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
+        C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
+        C::PromptLengthsDiffer { .. } | C::TraceTicks(_) => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } => false,
     }
@@ -323,11 +361,13 @@ fn weight(caveat: &Caveat) -> f64 {
     match caveat {
         C::MergedEvents { share_pct } | C::PrefixCacheHits { share_pct } => *share_pct,
         C::Failures { rate_pct } => *rate_pct,
+        C::PromptLengthsDiffer { off, .. } => *off as f64,
         C::PaceWithheld { difference_pct, .. } => *difference_pct,
         C::Buffered { whole, together_pct, .. } => *whole as f64 + *together_pct,
         C::NoLatency { answers, .. } => *answers as f64,
         C::CountsImpossible { requests, .. } | C::LongerThanAsked { requests, .. } => *requests as f64,
         C::OneAtATime { .. } | C::NoSuchCounter { .. } => 0.0,
+        C::AskedWhole { answers } => *answers as f64,
         C::TokensEstimated { requests } => *requests as f64,
         C::ReadStamps { read, .. } => *read as f64,
         C::FewSamples { completed } => -(*completed as f64),
@@ -339,6 +379,7 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
         C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
+        C::TraceTicks(_) => 0.0,
     }
 }
 

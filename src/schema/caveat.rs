@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::gateway::Gateway;
 use super::report_settings::{TtftOf, WindowOf};
 use super::token_counts::CountFault;
+use super::trace::Ticks;
 
 /// A doubt about a result, typed so that reports and `--strict` can act on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,6 +83,11 @@ pub enum Caveat {
         /// What stands before it, where a header told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gateway: Option<Gateway>,
+    },
+    /// Answers were asked for whole: nothing is known of when their tokens came.
+    AskedWhole {
+        /// Answers that came so.
+        answers: u64,
     },
     /// Answers that are whole and show no token, so that they carry no latency.
     NoLatency {
@@ -169,6 +175,15 @@ pub enum Caveat {
         /// % of prompt tokens.
         share_pct: f64,
     },
+    /// Prompts were made to a length, and the server counted another.
+    PromptLengthsDiffer {
+        /// Requests with another length.
+        off: u64,
+        /// Completed requests of which both are known.
+        requests: u64,
+        /// By so many tokens the worst is too long, or with a minus too short.
+        largest: i64,
+    },
     /// Lengths were asked for with `--ignore-eos`, and some answers ended before.
     LengthNotForced {
         /// Completed answers that are shorter than their limit.
@@ -220,6 +235,8 @@ pub enum Caveat {
         /// `1000 in flight, exact up to 250`
         what: String,
     },
+    /// The arrivals of a trace sit on the ticks of a log's clock.
+    TraceTicks(Ticks),
 }
 
 /// A count that cannot be, with what speaks against it.
@@ -255,6 +272,7 @@ impl Caveat {
             Caveat::TokensEstimated { .. } => "tokens_estimated",
             Caveat::PaceWithheld { .. } => "pace_withheld",
             Caveat::Buffered { .. } => "buffered",
+            Caveat::AskedWhole { .. } => "asked_whole",
             Caveat::NoLatency { .. } => "no_latency",
             Caveat::CountsImpossible { .. } => "counts_impossible",
             Caveat::LongerThanAsked { .. } => "longer_than_asked",
@@ -268,6 +286,7 @@ impl Caveat {
             Caveat::Partial { .. } => "partial",
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
+            Caveat::PromptLengthsDiffer { .. } => "prompt_lengths_differ",
             Caveat::LengthNotForced { .. } => "length_not_forced",
             Caveat::SignMissing { .. } => "sign_missing",
             Caveat::PassedOver { .. } => "passed_over",
@@ -275,6 +294,7 @@ impl Caveat {
             Caveat::Drift { .. } => "drift",
             Caveat::FirstRoundDiffers { .. } => "first_round_differs",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
+            Caveat::TraceTicks(_) => "trace_ticks",
         }
     }
 
@@ -296,10 +316,13 @@ impl Caveat {
             | Caveat::Drift { .. }
             | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
+            | Caveat::TraceTicks(_)
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
+            | Caveat::PromptLengthsDiffer { .. }
             | Caveat::ReadStamps { .. }
             | Caveat::OneAtATime { .. }
+            | Caveat::AskedWhole { .. }
             | Caveat::TokensEstimated { .. } => false,
             // A few tokens that share an event leave narrow bounds.
             Caveat::PaceWithheld { difference_pct, .. } => *difference_pct > PACE_DIFFERENCE_PCT,

@@ -84,6 +84,7 @@ impl DatasetSource {
             passed_over: Vec::new(),
             synthetic: None,
             renewed: false,
+            trace: None,
         }
     }
 }
@@ -94,8 +95,12 @@ impl Default for HttpSettings {
         HttpSettings {
             protocol: ProtocolName::OpenaiChat,
             path: "/v1/chat/completions".to_owned(),
+            stream: true,
+            template: None,
+            unix_socket: None,
             headers: Vec::new(),
             api_key_env: None,
+            api_key_file: None,
             ca_file: None,
             insecure: false,
             http2: false,

@@ -36,10 +36,13 @@ pub mod synthetic;
 pub mod target;
 pub mod text;
 pub mod token_counts;
+pub mod trace;
+pub mod trace_stats;
 pub mod traffic;
 pub mod trend;
 pub mod unit;
 pub mod verdict;
+pub mod wire;
 
 /// Version of every JSON file that this program writes; raised when a reader would misread the new form.
 pub const SCHEMA_VERSION: u32 = 2;

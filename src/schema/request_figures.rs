@@ -134,7 +134,8 @@ impl RequestRecord {
     /// Its pace: the tokens that came after the first event, and the time they took.
     pub fn pace_of(&self, counts: &Counts) -> Pace {
         let window_us = self.decode_us().unwrap_or(0);
-        let n = counts.shown.unwrap_or(0);
+        // An answer that came whole has none, however many tokens it holds.
+        let n = if self.came_whole() { 0 } else { counts.shown.unwrap_or(0) };
         let at_first = self.chunks.tokens_at_first();
         let after = counts.in_events.saturating_sub(at_first);
         let came_at_once = n >= 2 && !self.chunks.is_empty() && window_us == 0;

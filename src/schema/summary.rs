@@ -88,6 +88,9 @@ pub struct RunSummary {
     /// the map stays small, and runs of the same requests keep the same ids.
     #[serde(default)]
     pub prompt_tokens_by_id: BTreeMap<String, u32>,
+    /// Whether prompts that were made have the length that was asked for; none where none was, or nobody told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_lengths: Option<PromptLengths>,
     /// What the first failure of each kind said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub first_failures: BTreeMap<FailureKind, String>,
@@ -119,6 +122,19 @@ pub struct Nagle {
     pub on: bool,
     /// Warm-up and probe requests that told so.
     pub requests: u64,
+}
+
+/// Prompt tokens as the server counted them, held against the length that each text was made to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct PromptLengths {
+    /// Completed requests of which both are known.
+    pub requests: u64,
+    /// Those among them that are neither as long as asked nor `added` longer.
+    pub off: u64,
+    /// By so many tokens the worst of them is too long, or with a minus too short, `added` left out.
+    pub largest: i64,
+    /// Tokens that most prompts have more: a chat template's and a BOS.
+    pub added: i64,
 }
 
 /// Counts; `issued = completed + failed + cancelled + dropped`.

@@ -47,6 +47,7 @@ fn input(traffic: Traffic) -> SummaryInput {
         probes: Vec::new(),
         objectives: Vec::new(),
         price_per_hour: None,
+        renewed_from: None,
         slicing: Slicing::default(),
     }
 }
