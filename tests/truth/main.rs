@@ -10,6 +10,7 @@ mod identity;
 mod launched;
 mod nagle;
 mod played;
+mod protocols;
 mod stops;
 mod tampered;
 
