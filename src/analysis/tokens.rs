@@ -55,9 +55,9 @@ struct Oddities {
 }
 
 impl Tokens {
-    /// Adds a completed request.
-    pub(super) fn add(&mut self, record: &RequestRecord, counts: &Counts) {
-        self.add_prompt(record, counts);
+    /// Adds a completed request. From the unit `renewed_from` on prompts are not the dataset's own.
+    pub(super) fn add(&mut self, record: &RequestRecord, counts: &Counts, renewed_from: Option<u64>) {
+        self.add_prompt(record, counts, renewed_from);
         self.totals.cached += u64::from(record.tokens.cached.unwrap_or(0));
         match counts.output {
             Some(output) => {
@@ -111,13 +111,15 @@ impl Tokens {
         self.oddities.merge(other.oddities);
     }
 
-    fn add_prompt(&mut self, record: &RequestRecord, counts: &Counts) {
+    fn add_prompt(&mut self, record: &RequestRecord, counts: &Counts, renewed_from: Option<u64>) {
         let Some(prompt) = counts.prompt else {
             self.without_prompt += 1;
             return;
         };
         self.totals.prompt += u64::from(prompt);
-        self.prompt_by_id.add(&record.prompt_id, u64::from(prompt), 1);
+        if renewed_from.is_none_or(|from| record.unit < from) {
+            self.prompt_by_id.add(&record.prompt_id, u64::from(prompt), 1);
+        }
     }
 
     /// Prompt tokens, where every completed request has a count: a sum over some would be too low.

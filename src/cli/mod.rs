@@ -9,6 +9,7 @@ mod goals;
 mod output;
 mod replay;
 mod report;
+mod scenarios;
 mod schema;
 mod search;
 mod servers;
@@ -23,21 +24,22 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-pub use arrivals::ArrivalArgs;
+pub use arrivals::{ArrivalArg, ArrivalArgs, RampShape, RateRange, Step, rate_range, step};
 pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
-pub use conversations::ConversationArgs;
+pub use conversations::{ConversationArgs, ThinkTimeArg};
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
 pub use replay::ReplayArgs;
 pub use report::{ReportArgs, TtftArg, WindowArg};
+pub use scenarios::{ScenarioArgs, ScenarioLoad};
 pub use schema::{SchemaArgs, SchemaOf};
 pub use search::SearchArgs;
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
-pub use synthetic::SyntheticArgs;
-pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
+pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
+pub use traffic::{EndpointArg, LoadArgs};
 pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
 pub use wire::{FramingArg, ProtocolArg, WireArgs};
@@ -90,6 +92,10 @@ Pretend engines, with nothing to install:
 Examples:
   harness run --backend llamacpp --model ./model.gguf --requests 100
   harness run --backend vllm --rate 4 --duration 2m --max-tokens 128
+  harness run --backend vllm --rate 4 --burstiness 0.3
+  harness run --backend vllm --burst-size 20 --burst-every 10s --requests 200
+  harness run --backend vllm --ramp-rates 1..20 --duration 5m
+  harness run --backend vllm --arrival constant --steps 1@30s,5@60s,0@10s
   harness run --backend ./mine.yaml
   harness run --backend vllm --simulate --extra-args vllm=\"--ttft 30ms\"")]
     Run(CompareArgs),
@@ -117,6 +123,11 @@ Examples:
   harness sweep --backend all --simulate --concurrency 1,4,16
 The highest rate of each that keeps its promises, with its interval:
   harness sweep --backend all --find-max-rate --slo ttft_p90=500ms,tpot_p90=50ms
+Named loads from a file, one curve each; numbers of requests; numbers in flight:
+  harness sweep --backend all --scenarios scenarios.yaml
+  harness sweep --scenarios benchmark_config.json
+  harness sweep --url http://127.0.0.1:8000 --compare 10,50,100,200
+  harness sweep --url http://127.0.0.1:8000 --requests 100 --concurrent-tests 5,10,20,50
 
 Each backend is launched once a round, and all loads are played on that launch.")]
     Sweep(SweepArgs),
@@ -276,6 +287,9 @@ pub struct SweepArgs {
     /// The highest load.
     #[command(flatten)]
     pub search: SearchArgs,
+    /// Named loads.
+    #[command(flatten)]
+    pub scenarios: ScenarioArgs,
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,

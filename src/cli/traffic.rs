@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::arrivals::ArrivalArgs;
+use super::arrivals::{ArrivalArg, ArrivalArgs};
 use super::conversations::ConversationArgs;
 use super::replay::ReplayArgs;
+use super::scenarios::ScenarioLoad;
 use super::synthetic::SyntheticArgs;
 use super::units::{CountOrSeconds, count_or_seconds, seconds};
 use super::wire::WireArgs;
@@ -25,7 +26,7 @@ pub struct LoadArgs {
     /// sweep takes several: 1,2,4,inf
     #[arg(long, visible_alias = "rates", value_name = "R", value_delimiter = ',')]
     pub rate: Vec<f64>,
-    /// Gaps between the starts of an open loop [default: poisson]
+    /// Gaps between the starts of an open loop, or what their rate follows [default: poisson]
     #[arg(long, value_enum)]
     pub arrival: Option<ArrivalArg>,
     /// End after N requests [default: each prompt once, unless --duration]
@@ -47,7 +48,7 @@ pub struct LoadArgs {
     /// Time that requests in flight at the end may still take
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = seconds)]
     pub drain: f64,
-    /// Seed of the arrival times
+    /// Seed of the arrival times, and of requests and lengths that are made
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Output limit of every request [default: the dataset's, else 128]
@@ -114,15 +115,9 @@ pub struct LoadArgs {
     /// How a server is spoken to.
     #[command(flatten)]
     pub wire: WireArgs,
-}
-
-/// Gaps between the starts of an open loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ArrivalArg {
-    /// Exponential gaps, as independent users make them
-    Poisson,
-    /// Equal gaps
-    Constant,
+    /// Scenarios of a sweep in place of the one load: set after parsing.
+    #[arg(skip)]
+    pub scenarios: Vec<ScenarioLoad>,
 }
 
 /// Which OpenAI endpoint.

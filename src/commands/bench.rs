@@ -71,6 +71,14 @@ pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::
     })
 }
 
+/// The models that are named: that of --model, or those of --models.
+fn named(args: &BenchArgs) -> &[String] {
+    match &args.model {
+        Some(model) => std::slice::from_ref(model),
+        None => &args.load.conversations.models,
+    }
+}
+
 /// The model to ask for, once the server is known to be there.
 async fn model(
     args: &BenchArgs,
@@ -80,10 +88,11 @@ async fn model(
 ) -> anyhow::Result<String> {
     let api_key = server_api::api_key(wire)?;
     secrets::keep_wire_from_outputs(wire, api_key.as_deref());
-    if let (Some(model), true) = (&args.model, args.output.dry_run) {
+    let named = named(args);
+    if let (Some(model), true) = (named.first(), args.output.dry_run) {
         return Ok(model.clone());
     }
-    let cure = match args.model {
+    let cure = match named.first() {
         Some(_) => "start the server, or check the address",
         None => "start the server, or check the address; --model NAME is needed where a server lists none",
     };
@@ -94,7 +103,7 @@ async fn model(
     }
     let client = server_api::client(wire, api_key.as_deref())?;
     // Where the model is named its list is a courtesy: many servers have none.
-    let patience = if args.model.is_some() { COURTESY } else { Duration::MAX };
+    let patience = if named.is_empty() { Duration::MAX } else { COURTESY };
     let listed = tokio::time::timeout(patience, server_api::models(&client, &url.models)).await;
     match &listed {
         Ok(Err(NoAnswer::NoConnection(_))) | Err(_) => {
@@ -102,10 +111,14 @@ async fn model(
         }
         Ok(Ok(_) | Err(_)) => {}
     }
-    match &args.model {
+    match named.first() {
         Some(model) => {
             match listed {
-                Ok(Ok(listed)) => progress.say(&served_model::chosen_line(model, &listed)),
+                Ok(Ok(listed)) => {
+                    for model in named {
+                        progress.say(&served_model::chosen_line(model, &listed));
+                    }
+                }
                 Ok(Err(why)) => progress.detail(&server_api::no_list(&url.models, &why)),
                 Err(_) => progress.say(&format!(
                     "{} has not answered within {} s; going on with the model that was named",

@@ -15,7 +15,7 @@ use crate::schema::live::LiveCounters;
 use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
 use crate::schema::record::RequestRecord;
 use crate::schema::target::Capabilities;
-use crate::schema::traffic::{Arrivals, Ramp, Traffic, Warmup};
+use crate::schema::traffic::{Ramp, Traffic, Warmup};
 use crate::schema::unit::{Phase, Units};
 
 use crate::load::cancel::Cancel;
@@ -25,7 +25,7 @@ use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
 use crate::load::player::Player;
 use crate::load::request::in_flight::Client;
 use crate::load::request::messages::{Messages, Requests};
-use crate::load::schedule::pacer::Pacer;
+use crate::load::schedule::pacer::{Pacer, Tickets};
 use crate::load::schedule::slots::Slots;
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
@@ -91,8 +91,14 @@ pub struct Played {
 /// a cap is counted at 10 s of requests, since nobody knows how many it will have in flight; where all are
 /// due at once, at all of them.
 pub fn open_files_needed(load: &LoadPoint) -> u64 {
-    let uncapped = |rate: Option<f64>| rate.map_or(u64::MAX, |rate| (rate * 10.0).ceil() as u64);
-    let wanted = load.concurrency().map_or_else(|| uncapped(load.rate()), u64::from);
+    let uncapped = || match &load.traffic {
+        Traffic::Closed { slots, .. } => u64::from(slots.get()),
+        Traffic::Open { arrivals, .. } => match (arrivals.peak_rate(), arrivals.at_once()) {
+            (Some(rate), Some(at_once)) => ((rate * 10.0).ceil() as u64).max(at_once),
+            (_, _) => u64::MAX,
+        },
+    };
+    let wanted = load.concurrency().map_or_else(uncapped, u64::from);
     wanted.min(load.until.requests().unwrap_or(u64::MAX)).saturating_add(100)
 }
 
@@ -255,10 +261,15 @@ impl Run {
         let from_us = self.clock.now_us() + lead_us;
         let until_us = load.until.duration_s().map(|seconds| from_us + micros(seconds));
         let (kind, pacer) = match load.traffic {
-            Traffic::Closed { slots, ramp } => (self.closed(slots, ramp, first_e2e_us), None),
+            Traffic::Closed { slots, ramp } if self.job.units.single_turns() => {
+                (self.closed(slots, ramp, first_e2e_us, None), None)
+            }
+            Traffic::Closed { slots, ramp } => {
+                let (pacer, tickets) = start_pacer(self.clock)?;
+                (self.closed(slots, ramp, first_e2e_us, Some(tickets)), Some(pacer))
+            }
             Traffic::Open { arrivals: _, cap } => {
-                let (pacer, tickets) =
-                    Pacer::start(self.clock).context("the pacer's thread cannot be started")?;
+                let (pacer, tickets) = start_pacer(self.clock)?;
                 let slots = cap.map(|cap| Slots::new(cap.get()));
                 (PhaseKind::Open { slots, tickets, ahead_us: lead_us - READING_US }, Some(pacer))
             }
@@ -288,14 +299,21 @@ impl Run {
         })
     }
 
-    fn closed(&self, slots: NonZeroU32, ramp: Ramp, first_e2e_us: Option<u64>) -> PhaseKind {
+    fn closed(
+        &self,
+        slots: NonZeroU32,
+        ramp: Ramp,
+        first_e2e_us: Option<u64>,
+        tickets: Option<Tickets>,
+    ) -> PhaseKind {
         let (ramp_us, shrinks) = match (ramp, first_e2e_us) {
             (Ramp::DurationS(seconds), _) => (micros(seconds), false),
             (Ramp::Automatic, Some(e2e_us)) => (LONGEST_RAMP_US.min(e2e_us / 2), false),
             (Ramp::Automatic, None) => (LONGEST_RAMP_US, true),
         };
         let requests = self.job.load.until.requests().unwrap_or(u64::MAX);
-        PhaseKind::Closed(closed_loop(u64::from(slots.get()), requests, ramp_us, shrinks))
+        let closed = closed_loop(u64::from(slots.get()), requests, ramp_us, shrinks);
+        PhaseKind::Closed(ClosedLoop { tickets, ..closed })
     }
 
     /// Connections to be open when the measured phase begins: as many as are needed, by what the warm-up showed.
@@ -307,7 +325,7 @@ impl Run {
         let wanted = load.rate().map_or(most, |rate| {
             (rate * (first_e2e_us.unwrap_or(0) as f64 / 1e6 + 0.1) * 1.25).ceil() as u64 + 4
         });
-        wanted.min(most)
+        wanted.max(at_once(load)).min(most)
     }
 
     fn phase(
@@ -355,12 +373,32 @@ impl Run {
 fn lead_us(load: &LoadPoint) -> u64 {
     match load.traffic {
         Traffic::Closed { .. } => 0,
-        Traffic::Open { arrivals: Arrivals::AllAtOnce, cap: None } => {
-            let requests = load.until.requests().unwrap_or(0);
-            OPEN_LEAD_US + LONGEST_BURST_LEAD_US.min(requests.saturating_mul(READY_US))
+        Traffic::Open { cap: None, .. } => {
+            let together = match at_once(load) {
+                0 | 1 => 0,
+                together => together.saturating_mul(READY_US),
+            };
+            OPEN_LEAD_US + LONGEST_BURST_LEAD_US.min(together)
         }
-        Traffic::Open { .. } => OPEN_LEAD_US,
+        Traffic::Open { cap: Some(_), .. } => OPEN_LEAD_US,
     }
+}
+
+/// The most requests that are due at one instant by the law of the load.
+fn at_once(load: &LoadPoint) -> u64 {
+    match &load.traffic {
+        Traffic::Closed { .. } => 0,
+        Traffic::Open { arrivals, .. } => {
+            let requests = load.until.requests();
+            arrivals
+                .at_once()
+                .map_or(requests.unwrap_or(0), |at_once| at_once.min(requests.unwrap_or(u64::MAX)))
+        }
+    }
+}
+
+fn start_pacer(clock: RunClock) -> anyhow::Result<(Pacer, Tickets)> {
+    Pacer::start(clock).context("the pacer's thread cannot be started")
 }
 
 fn closed_loop(slots: u64, requests: u64, ramp_us: u64, ramp_shrinks: bool) -> ClosedLoop {
@@ -368,6 +406,7 @@ fn closed_loop(slots: u64, requests: u64, ramp_us: u64, ramp_shrinks: bool) -> C
         slots,
         requests,
         next: AtomicU64::new(0),
+        tickets: None,
         ramp_us,
         ramp_shrinks,
         first_end: watch::channel(None).0,

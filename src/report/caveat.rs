@@ -159,6 +159,13 @@ pub fn sentence(caveat: &Caveat) -> String {
              Use a dataset with more prompts, or turn the server's cache off.",
             percent(*share_pct)
         ),
+        Caveat::PromptLengthsDiffer { off, requests, largest } => format!(
+            "Prompts were made to a length, and the server counted another for {} of {}, {} at most. Give the tokenizer \
+             of the model that is served (--tokenizer).",
+            count(*off),
+            requests_of(*requests),
+            tokens_off(*largest)
+        ),
         Caveat::LengthNotForced { short, completed } if *completed > 0 => format!(
             "Lengths were to be forced (--ignore-eos), and {} of {} ended before their limit: the server does not \
              ignore the end of sequence. Compare TPOT and tokens a second rather than E2E and RPS.",
@@ -252,6 +259,9 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::Partial { reason } => format!("partial: {reason}"),
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
+        Caveat::PromptLengthsDiffer { off, requests, largest } => {
+            format!("{} of {} have another prompt length, {}", count(*off), requests_of(*requests), tokens_off(*largest))
+        }
         Caveat::LengthNotForced { short: 0, .. } => "length not forced".to_owned(),
         Caveat::LengthNotForced { short, .. } => format!("{} ended before the limit", requests_of(*short)),
         Caveat::SignMissing { done_marker, finish_reason } => {
@@ -297,6 +307,12 @@ pub fn collected(comparison: &Comparison, words: fn(&Caveat) -> String) -> Vec<S
     lines
 }
 
+/// `3 tokens more`, `1 token fewer`.
+pub fn tokens_off(more: i64) -> String {
+    let tokens = if more.abs() == 1 { "token" } else { "tokens" };
+    format!("{} {tokens} {}", more.abs(), if more < 0 { "fewer" } else { "more" })
+}
+
 /// A doubt in the words that several labels share.
 struct Shared<'a> {
     /// The worst of them.
@@ -319,6 +335,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
+        C::PromptLengthsDiffer { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } => false,
     }
@@ -330,6 +347,7 @@ fn weight(caveat: &Caveat) -> f64 {
     match caveat {
         C::MergedEvents { share_pct } | C::PrefixCacheHits { share_pct } => *share_pct,
         C::Failures { rate_pct } => *rate_pct,
+        C::PromptLengthsDiffer { off, .. } => *off as f64,
         C::PaceWithheld { difference_pct, .. } => *difference_pct,
         C::Buffered { whole, together_pct, .. } => *whole as f64 + *together_pct,
         C::NoLatency { answers, .. } => *answers as f64,

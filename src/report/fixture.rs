@@ -13,6 +13,7 @@ use crate::schema::figure::{self, Better, METRICS, Statistic};
 use crate::schema::files::ComparisonFile;
 use crate::schema::plan::{DatasetSource, Launching, LoadPoint, Output, Plan, RunKey, Sampling, Skipped};
 use crate::schema::record::StampKind;
+use crate::schema::seeds::Seeds;
 use crate::schema::summary::{
     ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, TokenTotals,
 };
@@ -71,6 +72,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         steady: None,
         tokens: TokenTotals::default(),
         gateway: None,
+        slices: Vec::new(),
         metrics: metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: seconds((12.45 * pace) as usize, 342.5 / pace),
@@ -88,6 +90,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         probes: Vec::new(),
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
+        prompt_lengths: None,
         first_failures: BTreeMap::new(),
         objectives: Vec::new(),
         caveats: Vec::new(),
@@ -339,8 +342,11 @@ pub fn plan() -> Plan {
             sha256: "0123456789abcdef".repeat(4),
             prompts: 18,
             passed_over: Vec::new(),
+            synthetic: None,
+            renewed: false,
         },
         seed: 42,
+        seeds: Seeds::of(42),
         sampling: Sampling { max_tokens: Some(128), ignore_eos: true, ..Sampling::default() },
         launching: Some(Launching::default()),
         output: Output { directory: PathBuf::from("results"), folder: true },

@@ -10,6 +10,7 @@ use super::fairness;
 use super::limit;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
+use super::slices;
 use super::sweep::load_name;
 use super::verdicts;
 use crate::schema::caveat::Caveat;
@@ -18,7 +19,8 @@ use crate::schema::environment::Environment;
 use crate::schema::fairness::{Finding, row};
 use crate::schema::figure::METRICS;
 use crate::schema::files::ComparisonFile;
-use crate::schema::plan::{LoadPoint, Plan, Sampling};
+use crate::schema::plan::{Asks, LoadPoint, Plan, Sampling};
+use crate::schema::seeds::Seeds;
 use crate::schema::target::{LaunchSpec, Launcher, Origin, Target};
 use crate::schema::traffic::Warmup;
 
@@ -28,6 +30,7 @@ pub fn report_md(file: &ComparisonFile, charts: &[ChartSpec]) -> String {
     head(&mut page, file);
     answer(&mut page, &file.comparison);
     result(&mut page, &file.comparison);
+    parts(&mut page, &file.comparison);
     without_result(&mut page, &file.comparison);
     levelled(&mut page, &file.comparison);
     caveats(&mut page, &file.comparison);
@@ -192,6 +195,25 @@ fn table(view: &View<'_>, rows: &[Row]) -> String {
     lines.join("\n")
 }
 
+/// By turn, model and endpoint, where runs have several.
+fn parts(page: &mut Page, comparison: &Comparison) {
+    let tables = slices::tables(comparison);
+    for table in &tables {
+        page.paragraph(&format!("### {}", table.title));
+        let cells = |cells: &[String]| {
+            let escaped: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
+            format!("| {} |", escaped.join(" | "))
+        };
+        let rules = " --- |".repeat(table.numbers) + &" ---: |".repeat(table.heads.len() - table.numbers);
+        let head = [cells(&table.heads), format!("|{rules}")];
+        let lines: Vec<String> = head.into_iter().chain(table.rows.iter().map(|row| cells(row))).collect();
+        page.paragraph(&lines.join("\n"));
+    }
+    if !tables.is_empty() {
+        page.paragraph(slices::NOTE);
+    }
+}
+
 fn without_result(page: &mut Page, comparison: &Comparison) {
     let entry = |label: &str, why: &str, hint: &str| {
         let hint = if hint.is_empty() { String::new() } else { format!(" Hint: {}", escaped(hint)) };
@@ -287,7 +309,7 @@ fn method(page: &mut Page, file: &ComparisonFile) {
             ),
             format!(
                 "Load: {}",
-                plan.loads.iter().map(|load| load_words(load, plan.seed)).collect::<Vec<_>>().join("; ")
+                plan.loads.iter().map(|load| escaped(&load_words(load, plan))).collect::<Vec<_>>().join("; ")
             ),
             format!(
                 "Requests: {} to `{}` over HTTP/{}, {}",
@@ -309,18 +331,39 @@ fn method(page: &mut Page, file: &ComparisonFile) {
 }
 
 /// A load in words, its traffic first.
-pub(super) fn load_words(load: &LoadPoint, seed: u64) -> String {
-    let mut words = vec![load.traffic.to_string()];
+pub(super) fn load_words(load: &LoadPoint, plan: &Plan) -> String {
+    let mut words: Vec<String> = load.name.iter().map(|name| one_line(name)).collect();
+    words.push(load.traffic.to_string());
     words.extend(load.until.requests().map(|requests| format!("{requests} requests")));
     words.extend(load.until.duration_s().map(|seconds| format!("for {} s", compact(seconds))));
+    words.extend(load.asks.as_ref().map(asks_words));
     words.push(match load.warmup {
         Warmup::Requests(0) => "no warm-up".to_owned(),
         Warmup::Requests(requests) => format!("{requests} warm-up requests before, reported apart"),
         Warmup::DurationS(seconds) => format!("{} s of warm-up before, reported apart", compact(seconds)),
     });
     words.push(format!("timeout {} s", compact(load.timeout_s)));
-    words.push(format!("seed {seed}"));
+    words.push(format!("seed {}", plan.seed));
+    words.extend(plan.conversations.most_turns.map(|most| format!("at most {most} turns of a conversation")));
+    words.extend(plan.conversations.think_time.map(|time| format!("think time {time}")));
+    words.extend(plan.split.as_ref().map(|split| format!("models {split}")));
+    // Plans of before there were any hold none.
+    if plan.seeds != Seeds::of(plan.seed) && plan.seeds != Seeds::default() {
+        words.push(format!("of requests {}, of lengths {}", plan.seeds.requests, plan.seeds.lengths));
+    }
     words.join(", ")
+}
+
+/// What a load asks that the plan does not.
+fn asks_words(asks: &Asks) -> String {
+    let prompts = match (&asks.dataset, asks.prompts.len()) {
+        (Some(dataset), _) => Some(format!("prompts of {}", one_line(&dataset.path))),
+        (None, 0) => None,
+        (None, 1) => Some("a prompt of its own".to_owned()),
+        (None, count) => Some(format!("{count} prompts of its own")),
+    };
+    let limit = asks.max_tokens.map(|tokens| format!("at most {tokens} tokens"));
+    prompts.into_iter().chain(limit).collect::<Vec<_>>().join(", ")
 }
 
 /// What each request asks for, in words.

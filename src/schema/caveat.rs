@@ -174,6 +174,15 @@ pub enum Caveat {
         /// % of prompt tokens.
         share_pct: f64,
     },
+    /// Prompts were made to a length, and the server counted another.
+    PromptLengthsDiffer {
+        /// Requests with another length.
+        off: u64,
+        /// Completed requests of which both are known.
+        requests: u64,
+        /// By so many tokens the worst is too long, or with a minus too short.
+        largest: i64,
+    },
     /// Lengths were asked for with `--ignore-eos`, and some answers ended before.
     LengthNotForced {
         /// Completed answers that are shorter than their limit.
@@ -274,6 +283,7 @@ impl Caveat {
             Caveat::Partial { .. } => "partial",
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
+            Caveat::PromptLengthsDiffer { .. } => "prompt_lengths_differ",
             Caveat::LengthNotForced { .. } => "length_not_forced",
             Caveat::SignMissing { .. } => "sign_missing",
             Caveat::PassedOver { .. } => "passed_over",
@@ -304,6 +314,7 @@ impl Caveat {
             | Caveat::BeyondCalibration { .. }
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
+            | Caveat::PromptLengthsDiffer { .. }
             | Caveat::ReadStamps { .. }
             | Caveat::OneAtATime { .. }
             | Caveat::AskedWhole { .. }

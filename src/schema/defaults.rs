@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::conversations::Conversations;
 use super::fairness::FairnessMode;
 use super::plan::{
     DatasetSource, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
 };
+use super::seeds::Seeds;
 use super::target::{ProtocolName, Target};
 use super::traffic::{Traffic, Until, Warmup};
 
@@ -45,6 +47,9 @@ impl Plan {
             search: None,
             prices_per_hour: BTreeMap::new(),
             seed: 0,
+            seeds: Seeds::default(),
+            conversations: Conversations::default(),
+            split: None,
             client_threads: 1,
             sampling: Sampling::default(),
             http: HttpSettings::default(),
@@ -64,7 +69,7 @@ impl LoadPoint {
     /// a request, 30 s for those in flight at the end.
     pub fn of(traffic: Traffic, until: Until) -> LoadPoint {
         let warmup = Warmup::Requests(traffic.concurrency().map_or(OPEN_WARMUP, u64::from));
-        LoadPoint { name: None, traffic, until, warmup, drain_s: 30.0, timeout_s: 600.0 }
+        LoadPoint { name: None, asks: None, traffic, until, warmup, drain_s: 30.0, timeout_s: 600.0 }
     }
 }
 
@@ -77,6 +82,8 @@ impl DatasetSource {
             sha256: String::new(),
             prompts,
             passed_over: Vec::new(),
+            synthetic: None,
+            renewed: false,
         }
     }
 }

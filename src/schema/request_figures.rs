@@ -211,9 +211,10 @@ impl RequestRecord {
         between(Some(self.wanted_us()), self.slot_us).map(milliseconds)
     }
 
-    /// The client's own lateness, ms; none in a closed loop, where nothing is due.
+    /// The client's own lateness, ms. First turns are due in an open loop alone; a further turn is due when its pause
+    /// is over, in any.
     pub fn send_delay_ms(&self) -> Option<f64> {
-        let due_us = self.due_us?;
+        let due_us = self.due_us.or((self.turn > 0).then_some(self.ready_us))?;
         between(self.slot_us.or(Some(due_us)), self.sent_us).map(milliseconds)
     }
 

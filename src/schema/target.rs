@@ -47,6 +47,14 @@ impl Target {
             Origin::Url(_) => false,
         }
     }
+
+    /// The URLs among which requests are dealt out; none of one that is launched.
+    pub fn endpoints(&self) -> Vec<String> {
+        match &self.origin {
+            Origin::Launch(_) => Vec::new(),
+            Origin::Url(url) => vec![url.clone()],
+        }
+    }
 }
 
 /// The model that a target serves.

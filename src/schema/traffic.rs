@@ -5,6 +5,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rate_course::{self, Gaps, Piece};
+
 /// When requests start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "loop", rename_all = "snake_case")]
@@ -108,14 +110,126 @@ pub enum Arrivals {
     ///   0 └──────────────── time
     /// ```
     AllAtOnce,
+    /// Gamma gaps: `t(k) = t(k-1) + G/(burstiness*rate)`, `G` gamma of shape `burstiness` and scale 1, from the seed.
+    /// The mean rate is `rate` whatever the burstiness; the gaps' coefficient of variation is
+    /// `1/sqrt(burstiness)`. 1 is Poisson, less is burstier, more is more even. As vLLM's benchmark defines it.
+    ///
+    /// ```text
+    /// requests due        burstiness 0.2
+    ///   4 │           ┌────
+    ///   3 │          ┌┘
+    ///   2 │  ┌───────┘
+    ///   1 │ ┌┘
+    ///   0 └─┴────────────── time
+    /// ```
+    Gamma {
+        /// Mean requests per second.
+        #[serde(rename = "rate_per_s")]
+        rate: f64,
+        /// Shape of the gaps.
+        burstiness: f64,
+    },
+    /// So many at once, again and again: `t(k) = every * floor(k/size)`.
+    ///
+    /// ```text
+    /// requests due        size 2
+    ///   4 │             ┌────
+    ///   3 │             │
+    ///   2 ├─────────────┘
+    ///   1 │
+    ///   0 └──────────────── time
+    ///     0           every
+    /// ```
+    Bursts {
+        /// Requests at once.
+        size: NonZeroU32,
+        /// Seconds from one burst to the next.
+        every_s: f64,
+    },
+    /// A rate that changes with time, in pieces one behind the other: ramps, steps, a schedule from a file. With
+    /// `R(t)` the integral of the rate from 0 to `t` and `s(k) = s(k-1) + g`, `g` a gap of mean 1 by the law of the
+    /// piece in which the one before lies: `R(t(k)) = s(k)`. For Poisson gaps that is the Poisson process of that
+    /// rate; for constant ones the k-th is due when k are due in the mean. After the last piece none is due.
+    ///
+    /// ```text
+    /// requests due        a ramp, constant gaps
+    ///   4 │            ┌─┐
+    ///   3 │         ┌──┘
+    ///   2 │     ┌───┘
+    ///   1 ├─────┘
+    ///   0 └──────────────── time
+    /// ```
+    Pieces {
+        /// In order.
+        pieces: Vec<Piece>,
+    },
 }
 
 impl Arrivals {
     /// Mean requests per second; none where all are due at once.
     pub fn mean_rate(&self) -> Option<f64> {
         match self {
-            Arrivals::Poisson { rate } | Arrivals::Constant { rate } => Some(*rate),
+            Arrivals::Poisson { rate } | Arrivals::Constant { rate } | Arrivals::Gamma { rate, .. } => {
+                Some(*rate)
+            }
+            Arrivals::Bursts { size, every_s } => Some(f64::from(size.get()) / every_s),
+            Arrivals::Pieces { pieces } => {
+                let seconds: f64 = pieces.iter().map(|piece| piece.for_s).sum();
+                Some(pieces.iter().map(Piece::requests).sum::<f64>() / seconds)
+            }
             Arrivals::AllAtOnce => None,
+        }
+    }
+
+    /// The highest of the rates that it has in turn, requests per second; none where all are due at once.
+    pub fn peak_rate(&self) -> Option<f64> {
+        match self {
+            Arrivals::Pieces { pieces } => {
+                let rates = pieces.iter().flat_map(|piece| [piece.from_rate_per_s, piece.to_rate_per_s]);
+                Some(rates.fold(0.0, f64::max))
+            }
+            Arrivals::Poisson { .. }
+            | Arrivals::Constant { .. }
+            | Arrivals::Gamma { .. }
+            | Arrivals::Bursts { .. }
+            | Arrivals::AllAtOnce => self.mean_rate(),
+        }
+    }
+
+    /// The most requests that the law makes due at one instant; none: all of them.
+    pub fn at_once(&self) -> Option<u64> {
+        match self {
+            Arrivals::Poisson { .. } | Arrivals::Constant { .. } | Arrivals::Gamma { .. } => Some(1),
+            Arrivals::Bursts { size, .. } => Some(u64::from(size.get())),
+            Arrivals::Pieces { pieces } => {
+                let size = |piece: &Piece| match piece.gaps {
+                    Gaps::Bursts { size } => u64::from(size.get()),
+                    Gaps::Poisson | Gaps::Constant | Gaps::Gamma { .. } => 1,
+                };
+                Some(pieces.iter().map(size).max().unwrap_or(1))
+            }
+            Arrivals::AllAtOnce => None,
+        }
+    }
+
+    /// The same law at another mean rate; where all are due at once, Poisson.
+    pub fn at_rate(&self, rate: f64) -> Arrivals {
+        match self {
+            Arrivals::Poisson { .. } | Arrivals::AllAtOnce => Arrivals::Poisson { rate },
+            Arrivals::Constant { .. } => Arrivals::Constant { rate },
+            Arrivals::Gamma { burstiness, .. } => Arrivals::Gamma { rate, burstiness: *burstiness },
+            Arrivals::Bursts { size, .. } => {
+                Arrivals::Bursts { size: *size, every_s: f64::from(size.get()) / rate }
+            }
+            Arrivals::Pieces { pieces } => {
+                let scale = rate / self.mean_rate().unwrap_or(rate);
+                let scaled = |piece: &Piece| Piece {
+                    from_rate_per_s: piece.from_rate_per_s * scale,
+                    to_rate_per_s: piece.to_rate_per_s * scale,
+                    ..*piece
+                };
+                Arrivals::Pieces { pieces: pieces.iter().map(scaled).collect() }
+            }
         }
     }
 }
@@ -127,6 +241,9 @@ impl std::fmt::Display for Arrivals {
             Arrivals::Poisson { rate } => write!(f, "Poisson {rate}/s"),
             Arrivals::Constant { rate } => write!(f, "constant {rate}/s"),
             Arrivals::AllAtOnce => f.write_str("all at once"),
+            Arrivals::Gamma { rate, burstiness } => write!(f, "gamma {rate}/s of burstiness {burstiness}"),
+            Arrivals::Bursts { size, every_s } => write!(f, "bursts of {size} every {every_s} s"),
+            Arrivals::Pieces { pieces } => rate_course::words(pieces, f),
         }
     }
 }
@@ -267,6 +384,16 @@ mod tests {
         assert_eq!(serde_json::to_string(&poisson).unwrap(), json);
         let all = open(Arrivals::AllAtOnce, 0);
         assert_eq!((all.to_string(), all.rate(), all.is_open()), ("all at once".into(), None, true));
+        let words = |arrivals: Arrivals| (arrivals.to_string(), arrivals.mean_rate(), arrivals.at_once());
+        let gamma = Arrivals::Gamma { rate: 4.0, burstiness: 0.5 };
+        assert_eq!(words(gamma), ("gamma 4/s of burstiness 0.5".into(), Some(4.0), Some(1)));
+        let bursts = Arrivals::Bursts { size: NonZeroU32::new(10).unwrap(), every_s: 4.0 };
+        assert_eq!(words(bursts), ("bursts of 10 every 4 s".into(), Some(2.5), Some(10)));
+        let ramp = Piece { to_rate_per_s: 9.0, ..Piece::steady(10.0, 1.0, Gaps::Poisson) };
+        let pieces = Arrivals::Pieces { pieces: vec![ramp, Piece::steady(10.0, 1.0, Gaps::Poisson)] };
+        let said = "1 to 9/s over 10 s, 1/s for 10 s, Poisson".to_owned();
+        assert_eq!(words(pieces.clone()), (said, Some(3.0), Some(1)));
+        assert_eq!((pieces.peak_rate(), pieces.at_rate(6.0).peak_rate()), (Some(9.0), Some(18.0)));
         let constant = open(Arrivals::Constant { rate: 0.5 }, 0);
         assert_eq!((constant.to_string(), constant.concurrency()), ("constant 0.5/s".into(), None));
     }

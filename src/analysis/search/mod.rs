@@ -10,7 +10,7 @@ use crate::schema::figure::{self, Statistic};
 use crate::schema::objective::{Judged, Limit, LimitOf, Objective, Search};
 use crate::schema::plan::{LoadPoint, Plan, RunKey};
 use crate::schema::summary::RunSummary;
-use crate::schema::traffic::{Arrivals, Traffic, Until, Warmup};
+use crate::schema::traffic::{Traffic, Until, Warmup};
 
 pub use posterior::Seen;
 pub use steps::{Aim, Found, Step, Tried, step};
@@ -155,11 +155,7 @@ fn load_point(template: &LoadPoint, load: f64, requests: u64) -> Option<LoadPoin
             )
         }
         Traffic::Open { arrivals, cap } => {
-            let arrivals = match arrivals {
-                Arrivals::Constant { .. } => Arrivals::Constant { rate: load },
-                Arrivals::Poisson { .. } | Arrivals::AllAtOnce => Arrivals::Poisson { rate: load },
-            };
-            (Traffic::Open { arrivals, cap: *cap }, requests)
+            (Traffic::Open { arrivals: arrivals.at_rate(load), cap: *cap }, requests)
         }
     };
     let until = Until::after_requests(NonZeroU64::new(requests)?);

@@ -313,7 +313,7 @@ impl Answer {
         record.reader_lag_max_us = seen.lag_max_us;
         let kernel = seen.reads > 0 && seen.all_kernel;
         record.stamps = if kernel { StampKind::Kernel } else { StampKind::Read };
-        record.tokens = seen.token_counts();
+        record.tokens = TokenCounts { asked: record.tokens.asked, ..seen.token_counts() };
         record.finish_reason = seen.finish.map(|finish| finish.word);
         record.chunks = seen.chunks;
         record.chunks.shrink();
@@ -445,6 +445,7 @@ pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect
         phase,
         due_us: None,
         ready_us: 0,
+        history_tokens: None,
         slot_us: None,
         sent_us: None,
         headers_us: None,

@@ -241,6 +241,7 @@ impl Seen {
             let counted = Some(self.counted).filter(|_| self.expect.streams || self.chunks.is_empty());
             return TokenCounts {
                 prompt,
+                asked: None,
                 output: counted,
                 delivered: counted,
                 cached,
@@ -255,6 +256,7 @@ impl Seen {
         let delivered = Some(output.saturating_sub(u32::from(hidden_eos)));
         TokenCounts {
             prompt,
+            asked: None,
             output: Some(output),
             delivered,
             cached,

@@ -2,8 +2,9 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Exp1};
+use rand_distr::{Distribution, Exp1, Gamma};
 
+use crate::load::schedule::course::Course;
 use crate::schema::plan::LoadPoint;
 use crate::schema::traffic::{Arrivals, Traffic};
 
@@ -23,6 +24,14 @@ enum Gaps {
     Exponential { rate: f64, rng: Box<ChaCha8Rng> },
     Equal { rate: f64 },
     None,
+    Gamma { rate: f64, gaps: Gamma<f64>, rng: Box<ChaCha8Rng> },
+    Bursts { size: u64, every_s: f64 },
+    Pieces(Box<Course>),
+}
+
+/// Gamma gaps of mean 1; none of a burstiness that is none.
+pub(super) fn gamma(burstiness: f64) -> Option<Gamma<f64>> {
+    Gamma::new(burstiness, 1.0 / burstiness).ok()
 }
 
 /// The due times that a load asks for; none for a closed loop, whose requests start when a slot is free.
@@ -31,12 +40,16 @@ enum Gaps {
 pub fn due_times(load: &LoadPoint, seed: u64) -> Option<DueTimes> {
     let Traffic::Open { arrivals, .. } = &load.traffic else { return None };
     let endless = if *arrivals == Arrivals::AllAtOnce { 0 } else { u64::MAX };
+    let rng = || Box::new(ChaCha8Rng::seed_from_u64(seed));
     let gaps = match arrivals {
-        Arrivals::Poisson { rate } => {
-            Gaps::Exponential { rate: *rate, rng: Box::new(ChaCha8Rng::seed_from_u64(seed)) }
-        }
+        Arrivals::Poisson { rate } => Gaps::Exponential { rate: *rate, rng: rng() },
         Arrivals::Constant { rate } => Gaps::Equal { rate: *rate },
         Arrivals::AllAtOnce => Gaps::None,
+        Arrivals::Gamma { rate, burstiness } => {
+            Gaps::Gamma { rate: *rate, gaps: gamma(*burstiness)?, rng: rng() }
+        }
+        Arrivals::Bursts { size, every_s } => Gaps::Bursts { size: u64::from(size.get()), every_s: *every_s },
+        Arrivals::Pieces { pieces } => Gaps::Pieces(Box::new(Course::new(pieces, *rng()))),
     };
     Some(DueTimes {
         gaps,
@@ -64,6 +77,12 @@ impl Iterator for DueTimes {
             // From the index and not from a sum, so that no error piles up over a long run.
             Gaps::Equal { rate } => self.next_index as f64 / *rate,
             Gaps::None => 0.0,
+            Gaps::Gamma { rate, gaps, rng } => {
+                self.elapsed_s += gaps.sample(rng) / *rate;
+                self.elapsed_s
+            }
+            Gaps::Bursts { size, every_s } => (self.next_index / *size) as f64 * *every_s,
+            Gaps::Pieces(course) => course.next_s()?,
         };
         let due_us = (due_s * 1e6).round() as u64;
         if due_us >= self.until_us {
@@ -86,6 +105,7 @@ mod tests {
     fn load(traffic: Traffic, requests: Option<u64>, duration_s: Option<f64>) -> LoadPoint {
         LoadPoint {
             name: None,
+            asks: None,
             traffic,
             until: Until::new(requests.and_then(NonZeroU64::new), duration_s).unwrap(),
             warmup: Warmup::Requests(0),

@@ -20,7 +20,7 @@ pub fn section(file: &ComparisonFile) -> Option<Section> {
             text(&dataset.sha256)
         ),
     )];
-    let loads: Vec<String> = plan.loads.iter().map(|load| text(&load_words(load, plan.seed))).collect();
+    let loads: Vec<String> = plan.loads.iter().map(|load| text(&load_words(load, plan))).collect();
     facts.push((if loads.len() == 1 { "Load" } else { "Loads" }, loads.join("<br>")));
     facts.push(("Order", order_words(plan.rounds, plan.repeats)));
     facts.push((

@@ -1,0 +1,80 @@
+//! Due times under a rate that changes with time, by the integral of the rate turned round.
+
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Exp1};
+
+use super::arrivals::gamma;
+use crate::schema::rate_course::{Gaps, Piece};
+
+/// Requests by which two sums that are the same may differ: what is due within that of a piece's end is due behind it.
+const GRAIN: f64 = 1e-9;
+
+/// Due times of pieces, in order.
+#[derive(Debug, Clone)]
+pub(super) struct Course {
+    pieces: Vec<Piece>,
+    rng: ChaCha8Rng,
+    /// The piece that was reached.
+    place: usize,
+    /// When it begins, s.
+    from_s: f64,
+    /// Mean requests due before it begins.
+    before: f64,
+    /// Requests due in the mean when the next one is.
+    next: f64,
+    /// Requests of the burst under way.
+    in_burst: u32,
+}
+
+impl Course {
+    pub(super) fn new(pieces: &[Piece], rng: ChaCha8Rng) -> Course {
+        let mut course = Course {
+            pieces: pieces.to_vec(),
+            rng,
+            place: 0,
+            from_s: 0.0,
+            before: 0.0,
+            next: 0.0,
+            in_burst: 0,
+        };
+        // Where gaps are drawn one comes before the first request too; where they are not, it is due at once.
+        course.next = match pieces.first().map(|piece| piece.gaps) {
+            Some(drawn @ (Gaps::Poisson | Gaps::Gamma { .. })) => course.gap(drawn),
+            Some(Gaps::Constant | Gaps::Bursts { .. }) | None => 0.0,
+        };
+        course
+    }
+
+    /// The next due time in seconds; none after the last piece.
+    pub(super) fn next_s(&mut self) -> Option<f64> {
+        loop {
+            let piece = *self.pieces.get(self.place)?;
+            let requests = piece.requests();
+            if self.next < self.before + requests - GRAIN {
+                let due_s = self.from_s + piece.time_of(self.next - self.before);
+                self.next += self.gap(piece.gaps);
+                return Some(due_s);
+            }
+            self.place += 1;
+            self.from_s += piece.for_s;
+            self.before += requests;
+        }
+    }
+
+    /// The gap behind a request, by a law of mean 1.
+    fn gap(&mut self, gaps: Gaps) -> f64 {
+        match gaps {
+            Gaps::Poisson => Exp1.sample(&mut self.rng),
+            Gaps::Constant => 1.0,
+            Gaps::Gamma { burstiness } => gamma(burstiness).map_or(1.0, |gaps| gaps.sample(&mut self.rng)),
+            Gaps::Bursts { size } => {
+                self.in_burst += 1;
+                if self.in_burst < size.get() {
+                    return 0.0;
+                }
+                self.in_burst = 0;
+                f64::from(size.get())
+            }
+        }
+    }
+}
