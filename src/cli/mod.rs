@@ -99,6 +99,7 @@ Examples:
   harness run --backend vllm --burst-size 20 --burst-every 10s --requests 200
   harness run --backend vllm --ramp-rates 1..20 --duration 5m
   harness run --backend vllm --arrival constant --steps 1@30s,5@60s,0@10s
+  harness run --backend llamacpp --protocol llamacpp
   harness run --backend ./mine.yaml
   harness run --backend vllm --simulate --extra-args vllm=\"--ttft 30ms\"")]
     Run(CompareArgs),
@@ -116,7 +117,15 @@ Examples:
 Servers that refuse a field of the body, or want a further one:
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --model o5 \\
     --max-tokens-field max_completion_tokens --omit temperature
-  harness bench --url http://127.0.0.1:8000 --extra-body '{\"top_k\": 1}'")]
+  harness bench --url http://127.0.0.1:8000 --extra-body '{\"top_k\": 1}'
+
+Other protocols, and a server that speaks none that is known:
+  harness bench --url http://127.0.0.1:3000 --protocol tgi
+  harness bench --url http://127.0.0.1:8000 --protocol triton-trtllm --model ensemble
+  harness bench --url http://127.0.0.1:8000 --protocol llamacpp --no-stream
+  harness bench --url http://127.0.0.1:9000/infer --response-text-path '$.outputs[0].text' \\
+    --request-body-template '{\"input\":\"{prompt}\",\"max_new_tokens\":{max_tokens}}'
+  harness bench --url unix:/run/llm.sock --api-key-file ./key")]
     Bench(BenchArgs),
     /// Several loads on each backend or on one server: rising concurrency or rate
     #[command(after_help = "\

@@ -27,6 +27,7 @@ mod outside;
 mod paging;
 mod plans;
 mod printing;
+mod protocols;
 mod refusing;
 mod reporting;
 mod resuming;
