@@ -12,6 +12,7 @@ pub mod github;
 pub mod html;
 pub mod junit;
 pub mod limit;
+pub mod lpg;
 pub mod markdown;
 mod missing;
 pub mod number;
