@@ -1,16 +1,17 @@
 //! Asks a server about itself: is it healthy, which models has it, what has it counted. Beside the measured
 //! path, and never on its connections.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::schema::plan::HttpSettings;
-use crate::schema::refusal::refuse;
+use crate::schema::refusal::{OrRefuse, refuse};
 use crate::schema::text::plain;
 
 /// A metrics page that is longer has no end, bytes.
@@ -93,6 +94,9 @@ pub fn client(http: &HttpSettings, api_key: Option<&str>) -> anyhow::Result<Clie
     }
     let mut builder =
         builder().timeout(ANSWER).default_headers(headers).danger_accept_invalid_certs(http.insecure);
+    if let Some(path) = &http.unix_socket {
+        builder = builder.unix_socket(path.clone());
+    }
     // The same protocol as the load: a server may speak no other.
     builder = if http.http2 { builder.http2_prior_knowledge() } else { builder.http1_only() };
     if let Some(path) = &http.ca_file {
@@ -106,17 +110,39 @@ pub fn client(http: &HttpSettings, api_key: Option<&str>) -> anyhow::Result<Clie
     Ok(builder.build()?)
 }
 
-/// The API key, from the variable that the plan names; none where it names none.
+/// The API key, from the variable or the file that the plan names; none where it names neither.
 ///
 /// # Errors
-/// That variable is not set, or is blank.
+/// That variable is not set, or is blank; that file cannot be read, or holds no key.
 pub fn api_key(http: &HttpSettings) -> anyhow::Result<Option<String>> {
+    if let Some(file) = &http.api_key_file {
+        return key_in(file).map(Some);
+    }
     let Some(name) = &http.api_key_env else { return Ok(None) };
     match std::env::var(name) {
         Ok(key) if !key.trim().is_empty() => Ok(Some(key.trim().to_owned())),
         Ok(_) | Err(_) => {
             refuse(format!("--api-key-env {name}: that variable is not set"), format!("export {name}=…"))
         }
+    }
+}
+
+/// A file that is longer holds something else than a key, bytes.
+const LONGEST_KEY: u64 = 64 << 10;
+
+/// The key in a file: all of it, without white space around it. A refusal repeats nothing of it.
+fn key_in(file: &Path) -> anyhow::Result<String> {
+    const CURE: &str = "give a file that holds the key and nothing else";
+    let named = || format!("--api-key-file {}", file.display());
+    let is_short = |file: &Path| std::fs::metadata(file).map(|about| about.len() <= LONGEST_KEY);
+    if !is_short(file).or_refuse(named, CURE)? {
+        return refuse(format!("{} is no key: it is too long", named()), CURE);
+    }
+    // Not the error itself: of a text that is none it shows bytes.
+    let bytes = std::fs::read(file).or_refuse(named, CURE)?;
+    match std::str::from_utf8(&bytes).map(str::trim) {
+        Ok(key) if !key.is_empty() && !key.contains(char::is_whitespace) => Ok(key.to_owned()),
+        Ok(_) | Err(_) => refuse(format!("{} holds no key", named()), CURE),
     }
 }
 
@@ -210,6 +236,31 @@ pub async fn metrics_page(client: &Client, url: &str) -> anyhow::Result<Option<V
         Some(bytes) => Ok(Some(bytes)),
         None => bail!("the server's metrics at {url} do not end within {} MB", LARGEST_PAGE >> 20),
     }
+}
+
+/// The tokens of a text by a server's own tokenizer, at `base` + `/tokenize`; none where it has no such page. vLLM
+/// and SGLang, llama.cpp, and TGI each want another body. A BOS that the server adds all the same is in the count.
+pub async fn token_count(client: &Client, base: &str, model: &str, text: &str) -> Option<u64> {
+    let url = format!("{}/tokenize", base.trim_end_matches('/').trim_end_matches("/v1"));
+    let bodies = [
+        json!({"model": model, "prompt": text, "add_special_tokens": false}),
+        json!({"content": text, "add_special": false}),
+        json!({"inputs": text, "add_special_tokens": false}),
+    ];
+    for body in bodies {
+        let response = client.post(&url).json(&body).send().await.ok()?;
+        if !response.status().is_success() {
+            continue;
+        }
+        let told: Value = serde_json::from_slice(&bounded(response, LARGEST_LIST).await.ok()??).ok()?;
+        let count = told.get("count").and_then(Value::as_u64);
+        let listed = told.get("tokens").unwrap_or(&told).as_array().map(|tokens| tokens.len() as u64);
+        // llama.cpp answers a body that it does not know with no token at all.
+        if let Some(count) = count.or(listed).filter(|count| *count > 0) {
+            return Some(count);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

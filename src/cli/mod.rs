@@ -24,10 +24,10 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-pub use arrivals::ArrivalArgs;
+pub use arrivals::{ArrivalArg, ArrivalArgs, RampShape, RateRange, Step, rate_range, step};
 pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
-pub use conversations::ConversationArgs;
+pub use conversations::{ConversationArgs, ThinkTimeArg};
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
@@ -38,11 +38,11 @@ pub use schema::{SchemaArgs, SchemaOf};
 pub use search::SearchArgs;
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
-pub use synthetic::SyntheticArgs;
-pub use traffic::{ArrivalArg, EndpointArg, LoadArgs};
+pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
+pub use traffic::{EndpointArg, LoadArgs};
 pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
-pub use wire::WireArgs;
+pub use wire::{FramingArg, ProtocolArg, WireArgs};
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
 /// and can you trust it?
@@ -92,6 +92,10 @@ Pretend engines, with nothing to install:
 Examples:
   harness run --backend llamacpp --model ./model.gguf --requests 100
   harness run --backend vllm --rate 4 --duration 2m --max-tokens 128
+  harness run --backend vllm --rate 4 --burstiness 0.3
+  harness run --backend vllm --burst-size 20 --burst-every 10s --requests 200
+  harness run --backend vllm --ramp-rates 1..20 --duration 5m
+  harness run --backend vllm --arrival constant --steps 1@30s,5@60s,0@10s
   harness run --backend ./mine.yaml
   harness run --backend vllm --simulate --extra-args vllm=\"--ttft 30ms\"")]
     Run(CompareArgs),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::arrivals::ArrivalArgs;
+use super::arrivals::{ArrivalArg, ArrivalArgs};
 use super::conversations::ConversationArgs;
 use super::replay::ReplayArgs;
 use super::scenarios::ScenarioLoad;
@@ -26,7 +26,7 @@ pub struct LoadArgs {
     /// sweep takes several: 1,2,4,inf
     #[arg(long, visible_alias = "rates", value_name = "R", value_delimiter = ',')]
     pub rate: Vec<f64>,
-    /// Gaps between the starts of an open loop [default: poisson]
+    /// Gaps between the starts of an open loop, or what their rate follows [default: poisson]
     #[arg(long, value_enum)]
     pub arrival: Option<ArrivalArg>,
     /// End after N requests [default: each prompt once, unless --duration]
@@ -118,15 +118,6 @@ pub struct LoadArgs {
     /// Scenarios of a sweep in place of the one load: set after parsing.
     #[arg(skip)]
     pub scenarios: Vec<ScenarioLoad>,
-}
-
-/// Gaps between the starts of an open loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ArrivalArg {
-    /// Exponential gaps, as independent users make them
-    Poisson,
-    /// Equal gaps
-    Constant,
 }
 
 /// Which OpenAI endpoint.

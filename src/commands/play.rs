@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
 use crate::cli::{FairnessArg, LoadArgs, OutputArgs, RunsArgs};
+use crate::dataset;
 use crate::environment;
 use crate::load;
 use crate::pipeline::forecast::Forecast;
@@ -27,9 +28,9 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
-use crate::commands::resolve::{body, objectives, scenarios, search, traffic};
+use crate::commands::resolve::{body, conversations, objectives, protocol, scenarios, search, traffic};
 use crate::commands::show::{self, Show};
-use crate::commands::workload::Workload;
+use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
 
 /// The widest that a table is drawn, columns.
@@ -61,12 +62,14 @@ pub async fn play(
     load_args: &LoadArgs,
     runs: &RunsArgs,
     output: &OutputArgs,
-    workload: Workload,
+    mut workload: Workload,
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
-    body::change_bodies(&mut targets.targets, load_args)?;
-    workload.check_texts(targets.http.protocol)?;
+    protocol::adapt(&mut targets.targets, targets.http.protocol, load_args)?;
+    body::change_bodies(&mut targets.targets, load_args, targets.http.protocol)?;
+    workload.check_texts(&targets.http)?;
+    workload.find_tokenizer(&targets.targets);
     let sweeps = targets.title == title::SWEEP;
     let loads = match &targets.search {
         Some(search) => vec![search::first_load(search, load_args, workload.size())?],
@@ -79,6 +82,8 @@ pub async fn play(
         skipped: targets.skipped,
         seed: traffic::arrival_seed(load_args),
         seeds: traffic::seeds(load_args),
+        conversations: conversations::conversations(load_args),
+        split: conversations::split(load_args)?,
         client_threads: load_args.client_threads,
         sampling: traffic::sampling(load_args),
         http: targets.http,
@@ -108,6 +113,15 @@ pub async fn play(
         ..Plan::of(created_at, targets.targets, loads)
     };
     plan.run_id = plan.new_run_id();
+    if plan.split.is_some() && plan.launches() {
+        return refuse(
+            "--models is for a server that already runs, and this one is launched with one model",
+            "harness bench --url http://… --models a,b",
+        );
+    }
+    let units = workload.units(&plan, workload.synthesis(&plan).as_ref())?;
+    conversations::check(load_args, &units)?;
+    plan.conversations.several_turns = !dataset::shaped(units, &plan).single_turns();
     if output.dry_run {
         show_plan(&plan, &ClosedOnDisk::default())?;
         return Ok(ExitCode::SUCCESS);
@@ -170,15 +184,16 @@ pub struct Parts {
 
 /// Plays a plan, shows it, and says how it went.
 pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitCode> {
-    let dataset = &parts.plan.dataset;
-    if !dataset.passed_over.is_empty() {
-        progress.say(&format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
+    let synthesis = parts.workload.synthesis(&parts.plan);
+    let units = parts.workload.units(&parts.plan, synthesis.as_ref())?;
+    for line in workload::lines(&parts.plan, synthesis.as_ref()) {
+        progress.say(&line);
     }
-    let units = parts.workload.units(&parts.plan)?;
     let session = Session {
         program: Some(std::env::current_exe().context("cannot tell where this program lies")?),
         probe_running_server: parts.probe,
         closed: parts.closed,
+        synthesis,
         ..Session::new(parts.plan, parts.environment, units)?
     };
     let shutdown = interrupt::watch(progress.clone())?;
@@ -231,7 +246,7 @@ fn terminal_width() -> usize {
 pub fn check_output(plan: &Plan, progress: &Progress) -> anyhow::Result<()> {
     let here = std::env::current_dir().context("the working directory cannot be told")?;
     let directory = here.join(&plan.output.directory);
-    let named = [("the output directory", Some(&directory)), ("--ca-file", plan.http.ca_file.as_ref())];
+    let named = [("the output directory", Some(&directory)), ("--ca-file", plan.http.ca_file.as_ref()), ("--url", plan.http.unix_socket.as_ref())];
     for (what, path) in named {
         if let Some(path) = path.filter(|path| path.to_str().is_none()) {
             return refuse(

@@ -1,25 +1,39 @@
 //! `datasets/` → prompts → units: the same for every backend, made before any clock starts.
 
+mod draws;
 mod entry;
 pub mod generate;
+mod learn;
 mod parse;
 mod probe_set;
+mod renewal;
+mod shaped;
 mod source;
+mod synthetic;
+mod texts;
+mod tokenizer;
 mod warmup;
+mod words;
 
 use std::path::Path;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 
+pub use learn::learn;
 pub use parse::DatasetError;
 use parse::Parsed;
 pub use probe_set::probe_set;
+pub use renewal::{WORDS as RENEWAL_WORDS, renew};
+pub use shaped::shaped;
 pub use source::Source;
+pub use synthetic::Synthesis;
+pub use texts::TextMaker;
+pub use tokenizer::Tokenizer;
 pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
-use crate::schema::unit::{Prompt, Turn, Unit};
+use crate::schema::unit::{FurtherTurn, Prompt, Turn, Unit};
 
 /// Output limit where neither a flag nor the dataset gives one, tokens.
 pub const DEFAULT_MAX_TOKENS: u32 = 128;
@@ -71,19 +85,33 @@ fn source(name: &str, path: &str, bytes: &[u8], parsed: &Parsed) -> DatasetSourc
         sha256,
         prompts: parsed.prompts.len(),
         passed_over: parsed.passed_over.clone(),
+        synthetic: None,
+        renewed: true,
     }
 }
 
-/// One unit of one turn a prompt, in order. The output limit in tokens is the override, else the entry's own, else
+/// One unit a prompt, in order. The output limit in tokens is the override, else the entry's own, else
 /// the default.
 pub fn units(prompts: &[Prompt], max_tokens_override: Option<u32>, default_max_tokens: u32) -> Vec<Unit> {
     let unit = |prompt: &Prompt| {
-        let max_tokens = max_tokens_override.or(prompt.max_tokens).unwrap_or(default_max_tokens);
+        let limit = |own: Option<u32>| max_tokens_override.or(own).unwrap_or(default_max_tokens);
+        let further = |turn: &FurtherTurn| Turn {
+            body: turn.body.clone(),
+            max_tokens: limit(turn.max_tokens),
+            pause_s: turn.pause_us as f64 / 1e6,
+            prompt_tokens: None,
+        };
+        let first = Turn {
+            body: prompt.body.clone(),
+            max_tokens: limit(prompt.max_tokens),
+            pause_s: 0.0,
+            prompt_tokens: None,
+        };
         Unit {
             id: prompt.id.as_str().into(),
             category: prompt.category.as_str().into(),
             model: None,
-            turns: vec![Turn { body: prompt.body.clone(), max_tokens, pause_s: 0.0 }],
+            turns: std::iter::once(first).chain(prompt.further.iter().map(further)).collect(),
         }
     };
     prompts.iter().map(unit).collect()

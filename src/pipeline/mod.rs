@@ -26,6 +26,7 @@ mod failure;
 #[cfg(test)]
 mod fixture;
 pub mod forecast;
+mod lengths;
 mod measure;
 mod merged_plan;
 mod missing;

@@ -50,7 +50,8 @@ fn units_of(asks: &Asks, plan: &Plan, units: &Units) -> anyhow::Result<Units> {
                 "put the old file back, or begin a new sweep",
             );
         }
-        return Ok(Source::Listed(dataset::units(&prompts, limit, DEFAULT_MAX_TOKENS).into()).units());
+        let units = dataset::units(&prompts, limit, DEFAULT_MAX_TOKENS);
+        return Ok(dataset::shaped(Source::Listed(units.into()).units(), plan));
     }
     if asks.prompts.is_empty() {
         return Ok(limited(units, asks.max_tokens));
@@ -61,7 +62,7 @@ fn units_of(asks: &Asks, plan: &Plan, units: &Units) -> anyhow::Result<Units> {
         Unit::single(id, prompt.clone(), limit)
     };
     let listed: Vec<Unit> = asks.prompts.iter().enumerate().map(unit).collect();
-    Ok(Source::Listed(listed.into()).units())
+    Ok(dataset::shaped(Source::Listed(listed.into()).units(), plan))
 }
 
 /// The same units with another output limit, where one is given.
@@ -98,8 +99,7 @@ mod tests {
     #[test]
     fn a_load_sends_its_own_prompts_at_its_own_length_and_the_others_send_the_plans() {
         let mut plan = fixture::plan(&["a"], 3, 1, 1);
-        plan.loads[1].asks =
-            Some(Asks { prompts: vec!["one".into(), "two".into()], ..Asks::default() });
+        plan.loads[1].asks = Some(Asks { prompts: vec!["one".into(), "two".into()], ..Asks::default() });
         plan.loads[2].asks = Some(Asks { max_tokens: Some(7), ..Asks::default() });
         let plans = Units::one(Unit::single("a", "Hello.", 3));
         let own = OwnUnits::of(&plan, &plans, &plans).unwrap();

@@ -1,11 +1,12 @@
 //! A plan and what it is played with.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::backend::guard::Guard;
-use crate::dataset::{Source, warmup_units};
+use crate::dataset::{self, Source, Synthesis, warmup_units};
 use crate::load;
 use crate::monitor::{self, ServerCounters};
 use crate::schema::environment::Environment;
@@ -35,6 +36,8 @@ pub struct Session {
     pub warmup: Units,
     /// Those of the loads that ask something of their own.
     pub own_units: OwnUnits,
+    /// What makes the units, where a server may still have to say how it counts their tokens.
+    pub synthesis: Option<Arc<Synthesis>>,
     /// The API key, from the variable that the plan names.
     pub api_key: Option<String>,
     /// Asks servers about themselves.
@@ -57,7 +60,15 @@ impl Session {
     pub fn new(plan: Plan, environment: Environment, units: Units) -> anyhow::Result<Session> {
         let api_key = server_api::api_key(&plan.http)?;
         secrets::keep_wire_from_outputs(&plan.http, api_key.as_deref());
-        let warmup = warmup_units(WARMUP_UNITS, plan.sampling.max_tokens);
+        let mut plan = plan;
+        let units = dataset::shaped(units, &plan);
+        plan.conversations.several_turns = !units.single_turns();
+        let mut warmup = warmup_units(WARMUP_UNITS, plan.sampling.max_tokens);
+        if let Some(split) = &plan.split {
+            // Each model is warmed up alike, however little of the traffic it gets.
+            let models = split.models.iter().cycle();
+            warmup.iter_mut().zip(models).for_each(|(unit, model)| unit.model = Some(model.model.clone()));
+        }
         let warmup = Source::Listed(warmup.into()).units();
         Ok(Session {
             client: server_api::client(&plan.http, api_key.as_deref())?,
@@ -66,6 +77,7 @@ impl Session {
             plan,
             environment,
             units,
+            synthesis: None,
             api_key,
             program: None,
             probe_running_server: false,

@@ -52,6 +52,7 @@ impl<'a> Cursor<'a> {
         record.index = self.number()?;
         record.unit = self.optional(b",\"unit\":", Self::number)?.unwrap_or(0);
         record.turn = self.optional(b",\"turn\":", Self::small)?.unwrap_or(0);
+        record.history_tokens = self.optional(b",\"history_tokens\":", Self::small)?;
         self.expect(b",\"prompt_id\":")?;
         record.prompt_id = texts.share(self.text()?, &record.prompt_id);
         let category = self.optional(b",\"category\":", Self::text)?.unwrap_or("");
@@ -131,6 +132,7 @@ impl<'a> Cursor<'a> {
         tokens.prompt = count(b"\"prompt\":")?;
         tokens.output = count(b"\"output\":")?;
         tokens.delivered = count(b"\"delivered\":")?;
+        tokens.asked = count(b"\"asked\":")?;
         tokens.cached = count(b"\"cached\":")?;
         tokens.reasoning = count(b"\"reasoning\":")?;
         tokens.by_event = self.takes(b"\"by_event\":true,");
@@ -255,13 +257,22 @@ mod tests {
     }
 
     fn any_counts() -> impl Strategy<Value = TokenCounts> {
-        let counts =
-            [of(any::<u32>()), of(any::<u32>()), of(any::<u32>()), of(any::<u32>()), of(any::<u32>())];
+        let counts = std::array::from_fn::<_, 6, _>(|_| of(any::<u32>()));
         (counts, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
             |(counts, by_event, unusable, usage)| {
-                let [prompt, output, delivered, cached, reasoning] = counts;
+                let [prompt, output, delivered, asked, cached, reasoning] = counts;
                 let source = if usage { TokenSource::Usage } else { TokenSource::Chunks };
-                TokenCounts { prompt, output, delivered, cached, reasoning, by_event, unusable, source }
+                TokenCounts {
+                    prompt,
+                    output,
+                    delivered,
+                    asked,
+                    cached,
+                    reasoning,
+                    by_event,
+                    unusable,
+                    source,
+                }
             },
         )
     }
@@ -296,7 +307,8 @@ mod tests {
 
     prop_compose! {
         fn any_record()(
-            (index, unit, turn) in (any::<u32>(), any::<u32>(), prop_oneof![Just(0u32), any::<u32>()]),
+            (index, unit, turn, history_tokens) in
+                (any::<u32>(), any::<u32>(), prop_oneof![Just(0u32), any::<u32>()], of(any::<u32>())),
             texts in [any_text(), any_text()],
             stamps in any_stamps(),
             flags in any::<[bool; 4]>(),
@@ -309,7 +321,7 @@ mod tests {
             let [prompt_id, category] = texts.map(Into::into);
             let at = |place: usize| stamps[place];
             RequestRecord {
-                index: index.into(), unit: unit.into(), turn, prompt_id, category,
+                index: index.into(), unit: unit.into(), turn, history_tokens, prompt_id, category,
                 phase: if flags[0] { Phase::Measured } else { Phase::Warmup },
                 due_us: at(0), ready_us: at(1).unwrap_or(0), slot_us: at(2), sent_us: at(3), headers_us: at(4),
                 first_event_us: at(5), first_token_us: at(6), first_answer_us: at(7), chunks,

@@ -8,13 +8,16 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::conversations::{Conversations, TrafficSplit};
 use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
 pub use super::run_key::RunKey;
 pub(super) use super::run_key::one;
 use super::seeds::Seeds;
+use super::synthetic::Synthetic;
 use super::target::{ProtocolName, Target};
 use super::traffic::{Traffic, Until, Warmup};
+use super::wire::BodyTemplate;
 
 /// A resolved plan: no path is still to be looked up, no absent value means "default".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +67,12 @@ pub struct Plan {
     /// Seeds of requests and lengths.
     #[serde(default)]
     pub seeds: Seeds,
+    /// Turns that follow each other.
+    #[serde(default, skip_serializing_if = "Conversations::is_plain")]
+    pub conversations: Conversations,
+    /// Several models behind one URL; none: each target's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<TrafficSplit>,
     /// Threads of the load engine.
     pub client_threads: u32,
     /// What each request asks for.
@@ -156,6 +165,15 @@ impl Plan {
         own.unwrap_or(&self.dataset.name)
     }
 
+    /// How many times over a server has had the units when a run begins: 0 where it is the first since its launch. Not
+    /// a count but a number for each such run; the same for every target, whichever of its runs were played.
+    pub fn pass(&self, key: &RunKey) -> u64 {
+        let place = |number: u32| u64::from(number.saturating_sub(1));
+        // A launch begins a round; a server that already runs stays.
+        let round = if self.launches() { 0 } else { place(key.round) };
+        if self.dataset.renewed { round << 44 | place(key.point) << 22 | place(key.repeat) } else { 0 }
+    }
+
     /// Runs that the whole plan has.
     pub fn run_count(&self) -> usize {
         self.targets.len() * self.loads.len() * self.rounds as usize * self.repeats as usize
@@ -179,7 +197,7 @@ pub struct Skipped {
 }
 
 /// Where the prompts come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetSource {
     /// Name in outputs: the file's stem.
     pub name: String,
@@ -192,6 +210,13 @@ pub struct DatasetSource {
     /// Columns that say nothing to us.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<String>,
+    /// Prompts are made by this, and no file holds them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synthetic: Option<Synthetic>,
+    /// A prompt that a server has seen since its launch begins with words of its own when it comes again, so that no
+    /// prefix cache answers for the engine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renewed: bool,
 }
 
 /// What the requests of one load ask, where that is not what the plan's ask.
@@ -260,14 +285,26 @@ pub struct Sampling {
 pub struct HttpSettings {
     /// How the server is spoken to.
     pub protocol: ProtocolName,
-    /// Path below the server's URL.
+    /// Path below the server's URL; `{model}` in it stands for the target's.
     pub path: String,
+    /// Answers come piece by piece; else whole, and nothing is known of when their tokens came.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub stream: bool,
+    /// Bodies and answers of [`ProtocolName::Template`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<BodyTemplate>,
+    /// A socket in the file system in place of the URL's host: arrivals then bear the stamps of the reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unix_socket: Option<PathBuf>,
     /// Further headers. Values of secret ones are not serialised.
     #[serde(default)]
     pub headers: Vec<Header>,
     /// Environment variable that holds the API key, sent as `Authorization: Bearer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
+    /// File that holds the API key, read anew for each run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
     /// Certificate authorities to trust beside the system's, PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
@@ -276,6 +313,14 @@ pub struct HttpSettings {
     /// Requests go over HTTP/2, which leaves arrivals the stamps of the reads; else over HTTP/1.1.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub http2: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// A request header. Its value may be a key, so it is never written anywhere.

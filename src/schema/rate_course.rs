@@ -131,13 +131,14 @@ pub fn words(pieces: &[Piece], f: &mut std::fmt::Formatter<'_>) -> std::fmt::Res
         let all: Vec<String> = pieces.iter().map(Piece::to_string).collect();
         write!(f, "{}", all.join(", "))?;
     } else {
-        let (least, most, seconds) = pieces.iter().fold((f64::INFINITY, 0.0, 0.0), |(least, most, s), piece| {
-            let (low, high) = (
-                piece.from_rate_per_s.min(piece.to_rate_per_s),
-                piece.from_rate_per_s.max(piece.to_rate_per_s),
-            );
-            (f64::min(least, low), f64::max(most, high), s + piece.for_s)
-        });
+        let (least, most, seconds) =
+            pieces.iter().fold((f64::INFINITY, 0.0, 0.0), |(least, most, s), piece| {
+                let (low, high) = (
+                    piece.from_rate_per_s.min(piece.to_rate_per_s),
+                    piece.from_rate_per_s.max(piece.to_rate_per_s),
+                );
+                (f64::min(least, low), f64::max(most, high), s + piece.for_s)
+            });
         write!(f, "{} pieces of {least} to {most}/s over {seconds} s", pieces.len())?;
     }
     match pieces.first() {

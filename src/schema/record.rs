@@ -21,6 +21,10 @@ pub struct RequestRecord {
     /// Which turn of its unit it is, from 0.
     #[serde(default, skip_serializing_if = "is_first")]
     pub turn: u32,
+    /// Of a further turn: tokens of the prompt and the answer before it, as the server counted them. Its own prompt
+    /// repeats them, and says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_tokens: Option<u32>,
     /// The `id` of the dataset entry that was sent.
     #[serde(with = "shared_text")]
     #[schemars(with = "String")]
@@ -249,6 +253,9 @@ pub struct TokenCounts {
     /// counted but not shown. The `n` of TPOT, NTPOT and TPS a user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<u32>,
+    /// Prompt tokens that the text was made to have, without those of a template; none where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u32>,
     /// Prompt tokens that the server took from its prefix cache, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<u32>,

@@ -58,7 +58,8 @@ fn what_is_in_the_file_counts_and_a_model_that_repeats_itself_ends_it_with_exit_
     let server = writer(&[]);
     generate(&place, &server, &["--count", "3", "--categories", "chat"]).wait().expect(0);
     let before = entries(&place);
-    let ran = generate(&place, &server, &["--count", "5", "--categories", "chat", "--seed", "4"]).wait().expect(0);
+    let ran =
+        generate(&place, &server, &["--count", "5", "--categories", "chat", "--seed", "4"]).wait().expect(0);
     assert!(ran.stdout.contains("5 prompts in new.jsonl, 2 of them new"), "{}", ran.stdout);
     assert_eq!(entries(&place)[..3], before);
     // Of thirty-two words in a row there are only so many pieces that are not nearly the same.
@@ -80,7 +81,10 @@ fn a_busy_server_is_asked_again_and_one_that_refuses_is_not() {
     assert_no_key(&place, &ran);
     let always = writer(&["--fault", "500:every=1"]);
     let tries = ["--count", "9", "--tries", "2"];
-    generate(&place, &always, &tries).wait().expect(2).says(&["gave no answer in 2 tries: 500", "stays, and counts"]);
+    generate(&place, &always, &tries)
+        .wait()
+        .expect(2)
+        .says(&["gave no answer in 2 tries: 500", "stays, and counts"]);
     let refusing = writer(&["--fault", "401:every=1"]);
     let ran = generate(&place, &refusing, &["--count", "9"]).wait().expect(2).says(&["refuses: 401"]);
     assert_eq!(refusing.truth().len(), 1, "asked once");
@@ -93,7 +97,9 @@ fn ctrl_c_keeps_what_is_there() {
     let place = Place::new();
     let slow = writer(&["--ttft", "500ms"]);
     let mut running = generate(&place, &slow, &["--count", "400", "--categories", "chat"]);
-    running.wait_for("a prompt", || std::fs::read_to_string(place.path("new.jsonl")).is_ok_and(|text| !text.is_empty()));
+    running.wait_for("a prompt", || {
+        std::fs::read_to_string(place.path("new.jsonl")).is_ok_and(|text| !text.is_empty())
+    });
     running.signal(Signal::INT);
     let ran = running.wait().expect(130).says(&["what is in the file stays"]);
     let held = entries(&place).len();
@@ -110,7 +116,10 @@ fn what_cannot_be_asked_is_refused_before_anything_is_sent() {
     };
     refused(&["--model", "m"], &["OPENROUTER_API_KEY", "that variable is not set"]);
     refused(&["--output", "x.json"], &["does not end in .jsonl"]);
-    refused(&["--url", "http://127.0.0.1:1", "--api-key-env", "sk-or-secret-secret"], &["takes the name of a variable"]);
+    refused(
+        &["--url", "http://127.0.0.1:1", "--api-key-env", "sk-or-secret-secret"],
+        &["takes the name of a variable"],
+    );
     refused(&["--url", "http://127.0.0.1:1"], &["/v1/models", "name one with --model"]);
     refused(&["--url", "http://127.0.0.1:1", "--categories", "a,a"], &["holds one twice"]);
 }

@@ -40,12 +40,15 @@ fn each_scenario_sends_its_own_prompts_at_its_own_length_and_is_one_curve() {
     assert_eq!(planned(&server), BTreeMap::from([(3, 8), (5, 12)]), "4 and 6 requests at two loads each");
     let rows = place.summary_rows();
     let row = |row: &BTreeMap<String, String>| {
-        [&row["point"], &row["dataset"], &row["concurrency"], &row["requests_completed"]].map(String::clone).join(" ")
+        [&row["point"], &row["dataset"], &row["concurrency"], &row["requests_completed"]]
+            .map(String::clone)
+            .join(" ")
     };
     let rows: Vec<String> = rows.iter().map(row).collect();
     assert_eq!(rows, ["1 chat 1 4", "2 chat 2 4", "3 code 1 6", "4 code 2 6"]);
     assert!(ran.stdout.contains("chat, concurrency 2") || ran.stdout.contains("chat,"), "{}", ran.stdout);
-    let chart = std::fs::read_to_string(place.result("sweep_", "").join("plots/output_tps_by_load.svg")).unwrap();
+    let chart =
+        std::fs::read_to_string(place.result("sweep_", "").join("plots/output_tps_by_load.svg")).unwrap();
     assert!(chart.contains("chat") && chart.contains("code"), "a curve a scenario");
     let report = std::fs::read_to_string(place.result("sweep_", "").join("report.md")).unwrap();
     assert!(report.contains("a prompt of its own, at most 3 tokens"), "{report}");
@@ -64,7 +67,10 @@ fn scenarios_that_were_stopped_are_resumed_without_repeating_and_a_changed_file_
     let folder = place.result("sweep_", "").display().to_string();
     let prompts = place.read("code.jsonl");
     place.write("code.jsonl", "{\"prompt\": \"Write a poem.\"}\n");
-    place.run(&["sweep", "--resume", &folder]).expect(2).says(&["is not the one that the plan was made with"]);
+    place
+        .run(&["sweep", "--resume", &folder])
+        .expect(2)
+        .says(&["is not the one that the plan was made with"]);
     place.write("code.jsonl", &prompts);
     // The file of scenarios is not needed any more: the plan holds what it said.
     std::fs::remove_file(place.path("scenarios.yaml")).unwrap();
@@ -95,7 +101,8 @@ fn the_config_of_the_vllm_tools_measures_the_server_that_it_names_with_its_key_w
     let args = ["sweep", "--scenarios", "benchmark_config.json", "--warmup", "0", "--max-tokens", "4"];
     place.run(&args).expect(0).says(&["server.auth_token is sent as the key"]);
     let rows = place.summary_rows();
-    let row = |row: &BTreeMap<String, String>| format!("{} {}", row["concurrency"], row["requests_completed"]);
+    let row =
+        |row: &BTreeMap<String, String>| format!("{} {}", row["concurrency"], row["requests_completed"]);
     assert_eq!(rows.iter().map(row).collect::<Vec<_>>(), ["2 2", "4 8", "3 3"]);
     let found = std::process::Command::new("grep")
         .args(["-rl", "token-of-the-config", &place.text("results")])
@@ -114,7 +121,8 @@ fn lists_of_requests_and_of_requests_in_flight_are_a_row_each() {
     assert!(ran.stdout.contains("concurrency 8"), "{}", ran.stdout);
     place.run(&[&common[..], &["--requests", "6", "--concurrent-tests", "1,3"]].concat()).expect(0);
     let rows = place.summary_rows();
-    let row = |row: &BTreeMap<String, String>| format!("{} {}", row["concurrency"], row["requests_completed"]);
+    let row =
+        |row: &BTreeMap<String, String>| format!("{} {}", row["concurrency"], row["requests_completed"]);
     assert_eq!(rows.iter().map(row).collect::<Vec<_>>(), ["5 5", "8 10", "8 20", "1 6", "3 6"]);
     let chart = place.results("sweep_", "").into_iter().next().unwrap().join("plots/output_tps_by_load.svg");
     assert!(std::fs::read_to_string(chart).unwrap().contains("length of the run"));

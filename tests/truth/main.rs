@@ -8,6 +8,7 @@ mod common;
 mod faults;
 mod identity;
 mod launched;
+mod laws;
 mod nagle;
 mod played;
 mod stops;

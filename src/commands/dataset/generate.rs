@@ -7,7 +7,9 @@ use crate::commands::interrupt::{self, INTERRUPTED};
 use crate::commands::resolve::served_model;
 use crate::commands::resolve::server_url::server_url;
 use crate::commands::runtime::block_on;
-use crate::dataset::generate::{self as stage, Bounds, CATEGORIES, ChatEndpoint, End, Progress as Reached, Told, Wanted};
+use crate::dataset::generate::{
+    self as stage, Bounds, CATEGORIES, ChatEndpoint, End, Progress as Reached, Told, Wanted,
+};
 use crate::progress::{Activity, Progress, print};
 use crate::schema::plan::HttpSettings;
 use crate::schema::refusal::refuse;
@@ -62,7 +64,8 @@ fn wanted(args: &GenerateArgs) -> anyhow::Result<Wanted> {
     if args.min_length > args.max_length {
         return refuse("--min-length is above --max-length", "give a lower one");
     }
-    let mut categories: Vec<String> = args.categories.iter().map(|category| category.trim().to_owned()).collect();
+    let mut categories: Vec<String> =
+        args.categories.iter().map(|category| category.trim().to_owned()).collect();
     if categories.is_empty() {
         categories = CATEGORIES.map(str::to_owned).to_vec();
     }
@@ -70,7 +73,10 @@ fn wanted(args: &GenerateArgs) -> anyhow::Result<Wanted> {
     distinct.sort();
     distinct.dedup();
     if distinct.len() < categories.len() || distinct.iter().any(String::is_empty) {
-        return refuse("--categories holds one twice, or an empty one", "give each once: --categories chat,code");
+        return refuse(
+            "--categories holds one twice, or an empty one",
+            "give each once: --categories chat,code",
+        );
     }
     Ok(Wanted {
         count: args.count as usize,
@@ -92,7 +98,10 @@ async fn endpoint(args: &GenerateArgs, progress: &Progress) -> anyhow::Result<Ch
         Some((ProtocolName::OpenaiChat, path)) => path.clone(),
         None => "/v1/chat/completions".to_owned(),
         Some(_) => {
-            return refuse("prompts are written in chats", "give the address without its endpoint: http://HOST:PORT");
+            return refuse(
+                "prompts are written in chats",
+                "give the address without its endpoint: http://HOST:PORT",
+            );
         }
     };
     let is_openrouter = url.base == OPENROUTER || url.base.starts_with(&format!("{OPENROUTER}/"));
@@ -116,7 +125,9 @@ async fn endpoint(args: &GenerateArgs, progress: &Progress) -> anyhow::Result<Ch
             let listed = server_api::models(&client, &url.models).await;
             let listed = match listed {
                 Ok(listed) => listed,
-                Err(why) => return refuse(server_api::no_list(&url.models, &why), "name one with --model NAME"),
+                Err(why) => {
+                    return refuse(server_api::no_list(&url.models, &why), "name one with --model NAME");
+                }
             };
             let Some(model) = served_model::choose(&listed) else {
                 return refuse(format!("{} lists no model", url.models), "name one with --model NAME");
@@ -132,7 +143,8 @@ fn show(told: &Told<'_>, activity: &Activity, progress: &Progress, wanted: &Want
     match told {
         Told::Reached(reached) => {
             let rejected: u64 = reached.rejected.values().sum();
-            activity.message(&format!("{} of {} prompts, {rejected} passed over", reached.held, wanted.count));
+            activity
+                .message(&format!("{} of {} prompts, {rejected} passed over", reached.held, wanted.count));
         }
         Told::Waiting(why, pause) => {
             progress.say(&format!("busy ({why}): again in {:.1} s", pause.as_secs_f64()));
@@ -145,7 +157,8 @@ fn show(told: &Told<'_>, activity: &Activity, progress: &Progress, wanted: &Want
 fn summary(reached: &Reached, wanted: &Wanted) -> String {
     let passed: Vec<String> =
         reached.rejected.iter().map(|(why, count)| format!("{count} {}", why.name())).collect();
-    let passed = if passed.is_empty() { String::new() } else { format!("; passed over: {}", passed.join(", ")) };
+    let passed =
+        if passed.is_empty() { String::new() } else { format!("; passed over: {}", passed.join(", ")) };
     let requests = reached.requests;
     format!(
         "{} prompts in {}, {} of them new, from {requests} requests{passed}\n",

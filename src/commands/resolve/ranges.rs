@@ -7,11 +7,11 @@ use crate::schema::refusal::refuse;
 use crate::schema::traffic::Traffic;
 
 /// The longest time of any flag, s: a year.
-const LONGEST_S: f64 = 366.0 * 86_400.0;
+pub const LONGEST_S: f64 = 366.0 * 86_400.0;
 /// The shortest time within which anything can happen, s.
-const SHORTEST_S: f64 = 1e-3;
+pub const SHORTEST_S: f64 = 1e-3;
 /// Rates of an open loop, requests a second: from one in three hours to more than any client can send.
-const RATES: (f64, f64) = (1e-4, 1e6);
+pub const RATES: (f64, f64) = (1e-4, 1e6);
 /// The most requests of a run, each of which is a record.
 const MOST_REQUESTS: u64 = 1_000_000_000;
 /// The most requests in flight.

@@ -47,6 +47,13 @@ pub fn asked(args: &SweepArgs) -> anyhow::Result<Option<Search>> {
             "leave it out; --requests N is the length of the shortest run",
         );
     }
+    let own = &args.load.arrivals;
+    if own.ramp_rates.is_some() || !own.steps.is_empty() || own.arrival_schedule.is_some() {
+        return refuse(
+            format!("{flag} finds one rate, and --ramp-rates, --steps and --arrival-schedule give several"),
+            "leave them out",
+        );
+    }
     if args.load.rate.len() > 1 || args.load.concurrency.len() > 1 {
         return refuse(format!("{flag} finds its own loads"), "give one --rate or --concurrency, or none");
     }

@@ -4,16 +4,16 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use anyhow::Context;
 
-use crate::cli::{ArrivalArg, CountOrSeconds, EndpointArg, LoadArgs};
-use crate::load;
+use crate::cli::{CountOrSeconds, LoadArgs};
 use crate::schema::plan::{Header, HttpSettings, LoadPoint, Sampling};
 use crate::schema::refusal::{OrRefuse, refuse};
 use crate::schema::seeds::Seeds;
 use crate::schema::target::ProtocolName;
-use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
+use crate::schema::traffic::{Ramp, Traffic, Until, Warmup};
 use crate::secrets::holds_a_secret;
 
-use crate::commands::resolve::ranges;
+use crate::commands::resolve::arrivals::{self, Law};
+use crate::commands::resolve::{protocol, ranges};
 
 /// Requests in flight of a closed loop.
 pub const DEFAULT_CONCURRENCY: u32 = 20;
@@ -62,14 +62,21 @@ struct Values {
 
 fn load_point(args: &LoadArgs, values: Values, sweeps: bool, prompts: usize) -> anyhow::Result<LoadPoint> {
     refuse_contradictions(args, values)?;
-    let traffic = match values.rate {
-        None => closed(args, values.concurrency)?,
-        Some(rate) => Traffic::Open {
-            arrivals: arrivals(rate, args.arrival),
-            cap: values.concurrency.and_then(NonZeroU32::new),
-        },
+    let (traffic, lasts_s) = match arrivals::law(args, values.rate)? {
+        None => (closed(args, values.concurrency)?, None),
+        Some(Law { arrivals, lasts_s }) => {
+            (Traffic::Open { arrivals, cap: values.concurrency.and_then(NonZeroU32::new) }, lasts_s)
+        }
     };
-    let requests = match (args.requests, args.duration) {
+    if args.ramp.is_some() && traffic.is_open() {
+        return refuse(
+            format!("--ramp is for a closed loop, and this one is open: {traffic}"),
+            "leave --ramp out; --ramp-rates 1..10 is a rate that rises",
+        );
+    }
+    // A law with an end of its own ends the load.
+    let duration = args.duration.or(lasts_s);
+    let requests = match (args.requests, duration) {
         // A point of a sweep has each prompt once, but enough requests for its slots to be filled again.
         (None, None) if sweeps => {
             Some((prompts as u64).max(u64::from(values.concurrency.unwrap_or(0)) * LEAST_REQUESTS_A_SLOT))
@@ -77,7 +84,7 @@ fn load_point(args: &LoadArgs, values: Values, sweeps: bool, prompts: usize) -> 
         (None, None) => Some(prompts as u64),
         (requests, _) => requests,
     };
-    let until = Until::new(requests.and_then(NonZeroU64::new), args.duration)
+    let until = Until::new(requests.and_then(NonZeroU64::new), duration)
         .context("no load can be made of --requests and --duration")?;
     let warmup = match args.warmup {
         Some(CountOrSeconds::Count(count)) => Warmup::Requests(count),
@@ -97,24 +104,7 @@ fn closed(args: &LoadArgs, concurrency: Option<u32>) -> anyhow::Result<Traffic> 
     Ok(Traffic::Closed { slots, ramp: args.ramp.map_or(Ramp::Automatic, Ramp::DurationS) })
 }
 
-fn arrivals(rate: f64, arrival: Option<ArrivalArg>) -> Arrivals {
-    match arrival {
-        _ if rate.is_infinite() => Arrivals::AllAtOnce,
-        Some(ArrivalArg::Constant) => Arrivals::Constant { rate },
-        Some(ArrivalArg::Poisson) | None => Arrivals::Poisson { rate },
-    }
-}
-
 fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> {
-    if args.arrival.is_some() && values.rate.is_none() {
-        return refuse(
-            "--arrival says how an open loop starts its requests, and there is no --rate",
-            "add --rate R, or leave --arrival out",
-        );
-    }
-    if args.ramp.is_some() && values.rate.is_some() {
-        return refuse("--ramp is for a closed loop, and --rate makes an open one", "leave one of them out");
-    }
     if args.insecure && args.ca_file.is_some() {
         return refuse(
             "--insecure checks no certificate, so --ca-file would do nothing",
@@ -128,7 +118,6 @@ fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> 
                 "give requests per second above 0, or inf for all at once",
             );
         }
-        Some(rate) if rate.is_infinite() => refuse_endless_burst(args)?,
         Some(_) | None => {}
     }
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
@@ -163,20 +152,6 @@ fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> 
     ranges::check(args, values.concurrency, values.rate)
 }
 
-/// `--rate inf`: all requests are due at once, so their number alone can end them.
-fn refuse_endless_burst(args: &LoadArgs) -> anyhow::Result<()> {
-    if args.arrival.is_some() {
-        return refuse("--rate inf has no gaps, so --arrival would do nothing", "leave one of them out");
-    }
-    if args.requests.is_none() && args.duration.is_some() {
-        return refuse(
-            "--rate inf sends all requests at once, and --duration does not say how many",
-            "add --requests N",
-        );
-    }
-    Ok(())
-}
-
 /// Seed of the arrival times.
 pub fn arrival_seed(args: &LoadArgs) -> u64 {
     args.arrivals.seed_arrivals.unwrap_or(args.seed)
@@ -202,14 +177,11 @@ pub fn sampling(args: &LoadArgs) -> Sampling {
 
 /// Where and how requests go; `endpoint` is that of `--url` where it was given whole.
 pub fn wire(args: &LoadArgs, endpoint: Option<&(ProtocolName, String)>) -> anyhow::Result<HttpSettings> {
-    let asked = args.endpoint.map(|asked| match asked {
-        EndpointArg::Chat => ProtocolName::OpenaiChat,
-        EndpointArg::Completions => ProtocolName::OpenaiCompletions,
-    });
-    let (protocol, path) = match (endpoint, asked) {
+    let spoken = protocol::spoken(args)?;
+    let (protocol, path) = match (endpoint, spoken.named) {
         (Some((given, _)), Some(asked)) if *given != asked => {
             return refuse(
-                format!("--url ends in another endpoint than that of --endpoint {}", asked.endpoint()),
+                format!("--url ends in another endpoint than that of {}", spoken.by),
                 "leave one of them out",
             );
         }
@@ -219,12 +191,25 @@ pub fn wire(args: &LoadArgs, endpoint: Option<&(ProtocolName, String)>) -> anyho
                 "leave one of them out",
             );
         }
-        (Some((given, path)), _) => (*given, path.clone()),
+        (Some((given, path)), _) => {
+            if *given != ProtocolName::Template {
+                protocol::check_kind(*given, path, protocol::streams(*given, &spoken))?;
+            }
+            (*given, path.clone())
+        }
         (None, asked) => {
             let protocol = asked.unwrap_or(ProtocolName::OpenaiChat);
-            (protocol, load::default_path(protocol).to_owned())
+            let known = protocol::path(protocol, protocol::streams(protocol, &spoken));
+            let Some(path) = known.map(str::to_owned).or(args.endpoint_path.clone()) else {
+                return refuse(
+                    "--request-body-template does not say where its bodies go",
+                    "give the whole endpoint as --url, or its path as --endpoint-path",
+                );
+            };
+            (protocol, path)
         }
     };
+    let stream = protocol::streams(protocol, &spoken);
     let path = args.endpoint_path.clone().unwrap_or(path);
     if !path.starts_with('/') {
         return refuse(
@@ -241,15 +226,24 @@ pub fn wire(args: &LoadArgs, endpoint: Option<&(ProtocolName, String)>) -> anyho
     {
         return refuse(format!("--ca-file {} does not exist", file.display()), "give a PEM file");
     }
-    Ok(HttpSettings {
+    if args.api_key_env.is_some() && args.wire.api_key_file.is_some() {
+        return refuse("--api-key-env and --api-key-file both name a key", "leave one of them out");
+    }
+    let http = HttpSettings {
         protocol,
         path,
+        stream,
+        template: spoken.template,
+        unix_socket: None,
         headers,
         api_key_env: args.api_key_env.clone(),
+        api_key_file: args.wire.api_key_file.clone(),
         ca_file: args.ca_file.clone(),
         insecure: args.insecure,
         http2: args.http2,
-    })
+    };
+    protocol::check(&http)?;
+    Ok(http)
 }
 
 /// The name of a variable, and not the key itself, which would be written into the plan and is not repeated.
@@ -293,6 +287,7 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
     use crate::schema::refusal::{cures, shown};
+    use crate::schema::traffic::Arrivals;
     use clap::Parser;
 
     fn args(more: &[&str]) -> LoadArgs {
@@ -355,9 +350,63 @@ mod tests {
     }
 
     #[test]
+    fn each_pattern_has_a_law_and_one_with_an_end_ends_the_load() {
+        let said = |flags: &[&str]| {
+            let load = only(&args(flags));
+            let until = (load.until.requests(), load.until.duration_s());
+            (load.traffic.to_string(), until)
+        };
+        let of = |flags: &str| said(&flags.split(' ').collect::<Vec<&str>>());
+        assert_eq!(of("--rate 4 --burstiness 0.5").0, "gamma 4/s of burstiness 0.5");
+        assert_eq!(of("--rate 4 --arrival gamma --burstiness 0.5"), of("--rate 4 --burstiness 0.5"));
+        let bursts = ("bursts of 10 every 5 s, at most 4 in flight".to_owned(), (Some(24), None));
+        assert_eq!(of("--burst-size 10 --burst-every 5s --concurrency 4"), bursts);
+        assert_eq!(of("--arrival burst --burst-size 10 --rate 2 --concurrency 4"), bursts);
+        let ramp = ("1 to 10/s over 60 s, Poisson".to_owned(), (None, Some(60.0)));
+        assert_eq!(of("--ramp-rates 1..10 --duration 60s"), ramp);
+        assert_eq!(of("--arrival ramp --ramp-rates 1..10 --duration 1m"), ramp);
+        let by_requests = ("1 to 10/s over 60 s, constant".to_owned(), (Some(330), Some(60.0)));
+        assert_eq!(of("--arrival constant --ramp-rates 1..10 --requests 330"), by_requests);
+        assert_eq!(
+            of("--ramp-rates 1..10 --ramp-up-strategy exponential --duration 60s").0,
+            "1 to 10/s over 60 s, exponentially, Poisson"
+        );
+        let steps = ("1/s for 30 s, 5/s for 60 s, Poisson".to_owned(), (None, Some(90.0)));
+        assert_eq!(of("--steps 1@30s,5@1m"), steps);
+        assert_eq!(of("--arrival steps --steps 1@30s,5@1m"), steps);
+        assert_eq!(of("--steps 1@30s,5@1m --duration 40s").1, (None, Some(40.0)));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("s.csv");
+        std::fs::write(&file, "for,rate\n30s,1\n1m,5\n").unwrap();
+        let file = file.to_str().unwrap();
+        assert_eq!(said(&["--arrival-schedule", file]), steps);
+        assert_eq!(said(&["--arrival", "file", "--arrival-schedule", file]), steps);
+    }
+
+    #[test]
     fn contradictions_are_refused_by_name_with_a_cure() {
-        let cases: [(&[&str], &str); 10] = [
+        let cases: [(&[&str], &str); 30] = [
             (&["--arrival", "constant"], "--arrival"),
+            (&["--arrival", "gamma"], "--rate"),
+            (&["--arrival", "gamma", "--rate", "2"], "--burstiness"),
+            (&["--arrival", "burst"], "--burst-size"),
+            (&["--arrival", "burst", "--rate", "2"], "--burst-size"),
+            (&["--arrival", "ramp"], "--ramp-rates"),
+            (&["--arrival", "ramp", "--rate", "2"], "--ramp-rates"),
+            (&["--arrival", "steps", "--rate", "2"], "--steps"),
+            (&["--arrival", "file", "--steps", "1@2s"], "--arrival-schedule"),
+            (&["--arrival", "poisson", "--rate", "2", "--burstiness", "2"], "--burstiness"),
+            (&["--rate", "2", "--burst-size", "2", "--burstiness", "2"], "--burst-size"),
+            (&["--burstiness", "2"], "--rate"),
+            (&["--burst-size", "2"], "--burst-every"),
+            (&["--burst-every", "2s"], "--burst-size"),
+            (&["--rate", "2", "--burstiness", "0"], "--burstiness"),
+            (&["--rate", "inf", "--burstiness", "2"], "--burstiness"),
+            (&["--rate", "2", "--steps", "1@2s"], "--steps"),
+            (&["--ramp-rates", "1..2"], "--duration"),
+            (&["--ramp-rates", "0..2", "--ramp-shape", "exponential", "--duration", "5s"], "--ramp-shape"),
+            (&["--steps", "1@2s", "--duration", "3s"], "--duration"),
+            (&["--steps", "0@2s"], "--steps"),
             (&["--rate", "2", "--ramp", "1s"], "--ramp"),
             (&["--insecure", "--ca-file", "x.pem"], "--ca-file"),
             (&["--rate", "0"], "--rate"),

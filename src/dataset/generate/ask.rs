@@ -5,9 +5,21 @@ const KNOWN: [(&str, &str, u32); 11] = [
     ("chat", "everyday questions and requests to a friendly assistant", 128),
     ("question", "short factual questions", 64),
     ("code", "programming tasks, some with a piece of code to work on", 160),
-    ("summarisation", "requests to summarise a text of two or three paragraphs, which is part of the prompt", 128),
-    ("extraction", "requests to pull facts out of a text, which is part of the prompt, into a list or JSON", 96),
-    ("classification", "requests to sort a short text, which is part of the prompt, into one of some classes", 32),
+    (
+        "summarisation",
+        "requests to summarise a text of two or three paragraphs, which is part of the prompt",
+        128,
+    ),
+    (
+        "extraction",
+        "requests to pull facts out of a text, which is part of the prompt, into a list or JSON",
+        96,
+    ),
+    (
+        "classification",
+        "requests to sort a short text, which is part of the prompt, into one of some classes",
+        32,
+    ),
     ("reasoning", "puzzles and problems that need several steps of thought", 128),
     ("translation", "requests to translate a few sentences, which are part of the prompt", 96),
     ("rewriting", "requests to rewrite a text, which is part of the prompt, in another tone or length", 128),
@@ -18,13 +30,54 @@ const DEFAULT_OUTPUT_LIMIT: u32 = 128;
 
 /// Subjects, some of which each request names, so that replies differ.
 const SUBJECTS: [&str; 48] = [
-    "gardening", "rail travel", "birds", "tax forms", "cooking for one", "bicycles", "a small bakery", "astronomy",
-    "board games", "insurance letters", "beekeeping", "swimming", "old maps", "a school trip", "electric heating",
-    "music lessons", "volcanoes", "a public library", "sailing", "job interviews", "chess", "dentists", "textiles",
-    "river floods", "podcasts", "a village choir", "camping", "warehouse logistics", "ancient Rome", "knitting",
-    "spreadsheets", "a lost parcel", "weather forecasts", "running a marathon", "cheese", "museum tickets",
-    "neighbours", "solar panels", "photography", "ferries", "a hospital ward", "football", "chemistry", "recycling",
-    "a hotel desk", "mushrooms", "carpentry", "night trains",
+    "gardening",
+    "rail travel",
+    "birds",
+    "tax forms",
+    "cooking for one",
+    "bicycles",
+    "a small bakery",
+    "astronomy",
+    "board games",
+    "insurance letters",
+    "beekeeping",
+    "swimming",
+    "old maps",
+    "a school trip",
+    "electric heating",
+    "music lessons",
+    "volcanoes",
+    "a public library",
+    "sailing",
+    "job interviews",
+    "chess",
+    "dentists",
+    "textiles",
+    "river floods",
+    "podcasts",
+    "a village choir",
+    "camping",
+    "warehouse logistics",
+    "ancient Rome",
+    "knitting",
+    "spreadsheets",
+    "a lost parcel",
+    "weather forecasts",
+    "running a marathon",
+    "cheese",
+    "museum tickets",
+    "neighbours",
+    "solar panels",
+    "photography",
+    "ferries",
+    "a hospital ward",
+    "football",
+    "chemistry",
+    "recycling",
+    "a hotel desk",
+    "mushrooms",
+    "carpentry",
+    "night trains",
 ];
 /// Subjects that one request names.
 const SUBJECTS_A_REQUEST: usize = 4;
@@ -52,7 +105,11 @@ impl Ask {
             }
         }
         let known: Vec<String> = held.iter().rev().take(KNOWN_PROMPTS).map(|prompt| begin(prompt)).collect();
-        let known = if known.is_empty() { String::new() } else { format!("Do not repeat these: {}.\n", known.join("; ")) };
+        let known = if known.is_empty() {
+            String::new()
+        } else {
+            format!("Do not repeat these: {}.\n", known.join("; "))
+        };
         let text = format!(
             "Write {count} different prompts that people would send to an AI assistant.\n\
              Kind of prompt ({category}): {kind}.\n\

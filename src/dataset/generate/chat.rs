@@ -121,7 +121,11 @@ async fn once(endpoint: &ChatEndpoint, body: &Value) -> Result<Asked, Failed> {
     let error = json.as_ref().and_then(|json| json.get("error")).filter(|error| !error.is_null());
     let inner = error.and_then(|error| error.get("code")?.as_u64()).and_then(|code| u16::try_from(code).ok());
     let inner = inner.and_then(|code| StatusCode::from_u16(code).ok());
-    let status = if status.is_success() && error.is_some() { inner.unwrap_or(StatusCode::BAD_GATEWAY) } else { status };
+    let status = if status.is_success() && error.is_some() {
+        inner.unwrap_or(StatusCode::BAD_GATEWAY)
+    } else {
+        status
+    };
     if !status.is_success() {
         let said = error.and_then(|error| error.get("message").unwrap_or(error).as_str().map(str::to_owned));
         let said = said.unwrap_or_else(|| String::from_utf8_lossy(&bytes).into_owned());

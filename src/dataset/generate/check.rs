@@ -29,8 +29,18 @@ const INABILITIES: [&str; 8] = [
 ];
 /// What a model declines to do.
 const DECLINED: [&str; 12] = [
-    "help with", "assist", "provide", "fulfil", "comply", "generate", "create", "write prompts", "do that", "support",
-    "answer that", "engage",
+    "help with",
+    "assist",
+    "provide",
+    "fulfil",
+    "comply",
+    "generate",
+    "create",
+    "write prompts",
+    "do that",
+    "support",
+    "answer that",
+    "engage",
 ];
 /// Beginnings of an answer, or of a remark about the list.
 const ANSWERS: [&str; 26] = [
@@ -142,7 +152,9 @@ pub(super) fn without_number(line: &str) -> &str {
     let sign = if word.is_some() { [':', '.', ')'] } else { ['.', ')', '.'] };
     match after.strip_prefix(sign) {
         // `3.14` is no number of a list.
-        Some(rest) if rest.is_empty() || rest.starts_with([' ', '\t', '*', '"']) => rest.trim_start_matches("**"),
+        Some(rest) if rest.is_empty() || rest.starts_with([' ', '\t', '*', '"']) => {
+            rest.trim_start_matches("**")
+        }
         Some(_) | None => line,
     }
 }

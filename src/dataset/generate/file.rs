@@ -36,7 +36,10 @@ impl PromptFile {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return refuse(format!("{name} is being written by another harness"), "give another --output");
+                return refuse(
+                    format!("{name} is being written by another harness"),
+                    "give another --output",
+                );
             }
             // Some network disks know no locks.
             Err(TryLockError::Error(_)) => {}
@@ -68,7 +71,11 @@ impl PromptFile {
                 }
                 None => {
                     return Err(refusal(
-                        format!("{}, line {}: no prompt of a file of prompts", self.path.display(), place + 1),
+                        format!(
+                            "{}, line {}: no prompt of a file of prompts",
+                            self.path.display(),
+                            place + 1
+                        ),
                         "give another --output: what is there is kept as it is",
                     ));
                 }

@@ -63,7 +63,13 @@ pub async fn generate(
     let mut idle = 0;
     while progress.held < wanted.count {
         let (category, missing) = most_missing(&file, wanted);
-        let ask = Ask::new(category, missing.min(MOST_A_REQUEST), wanted.seed, progress.requests, &file.last_of(category));
+        let ask = Ask::new(
+            category,
+            missing.min(MOST_A_REQUEST),
+            wanted.seed,
+            progress.requests,
+            &file.last_of(category),
+        );
         let tried = tokio::select! {
             tried = chat::ask(endpoint, wanted, &ask, progress.requests, tell) => tried?,
             Ok(_) = stop.wait_for(|stop| *stop) => return Ok((progress, End::Interrupted)),
@@ -92,7 +98,14 @@ pub async fn generate(
 type Into<'a> = (&'a Wanted, &'a mut PromptFile, &'a mut Seen, &'a mut Progress);
 
 /// Takes up to `missing` good prompts out of a reply.
-fn take(text: &str, cut: bool, ask: &Ask, category: &str, missing: usize, into: Into<'_>) -> anyhow::Result<()> {
+fn take(
+    text: &str,
+    cut: bool,
+    ask: &Ask,
+    category: &str,
+    missing: usize,
+    into: Into<'_>,
+) -> anyhow::Result<()> {
     let (wanted, file, seen, progress) = into;
     let mut taken = 0;
     for candidate in reply::candidates(text, cut) {

@@ -12,7 +12,8 @@ pub(super) fn candidates(text: &str, cut: bool) -> Vec<String> {
     }
     let lines: Vec<&str> =
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("```")).collect();
-    let parsed: Vec<String> = lines.iter().filter_map(|line| texts(&serde_json::from_str(line).ok()?)).flatten().collect();
+    let parsed: Vec<String> =
+        lines.iter().filter_map(|line| texts(&serde_json::from_str(line).ok()?)).flatten().collect();
     if !parsed.is_empty() && parsed.len() * 2 >= lines.len() {
         return but_last(parsed, false);
     }
@@ -47,7 +48,9 @@ fn json(text: &str) -> Option<(Vec<String>, bool)> {
         if let Some(Ok(value)) = first {
             // One object a line is read line by line.
             match texts(&value) {
-                Some(found) if value.is_array() || value.get("prompts").is_some() => return Some((found, true)),
+                Some(found) if value.is_array() || value.get("prompts").is_some() => {
+                    return Some((found, true));
+                }
                 Some(_) | None => continue,
             }
         }
@@ -84,6 +87,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
 
 /// `"…"`, `{"prompt": "…"}`, `{"text": "…"}`, `{"content": "…"}`.
 fn text_of(value: &Value) -> Option<String> {
-    let inner = ["prompt", "text", "content", "question", "instruction"].iter().find_map(|key| value.get(key));
+    let inner =
+        ["prompt", "text", "content", "question", "instruction"].iter().find_map(|key| value.get(key));
     inner.unwrap_or(value).as_str().map(str::to_owned)
 }

@@ -68,5 +68,9 @@ pub(super) fn shingles(text: &str) -> BTreeSet<u64> {
         words.hash(&mut hasher);
         hasher.finish()
     };
-    if words.len() < SHINGLE { BTreeSet::from([hash(&words)]) } else { words.windows(SHINGLE).map(hash).collect() }
+    if words.len() < SHINGLE {
+        BTreeSet::from([hash(&words)])
+    } else {
+        words.windows(SHINGLE).map(hash).collect()
+    }
 }

@@ -75,7 +75,10 @@ fn what_is_no_prompt_is_told_by_its_reason() {
 fn a_prompt_that_is_there_already_is_found_exactly_or_nearly() {
     let mut seen = Seen::default();
     seen.add("Write a short poem about the sea in winter, with four lines.");
-    assert_eq!(seen.check("write a short poem about the sea in winter with four LINES!"), Err(Rejection::Duplicate));
+    assert_eq!(
+        seen.check("write a short poem about the sea in winter with four LINES!"),
+        Err(Rejection::Duplicate)
+    );
     let near = "Write a short poem about the sea in winter, with five lines.";
     assert_eq!(seen.check(near), Err(Rejection::NearDuplicate));
     assert_eq!(seen.check("Write a short story about a lighthouse keeper."), Ok(()));

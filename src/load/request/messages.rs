@@ -11,7 +11,8 @@ use crate::schema::target::Capabilities;
 use crate::schema::unit::{Body, Content, Message, Unit, Units};
 
 use crate::load::protocol::Protocol;
-use crate::load::protocol::terms::{Ask, Lengths};
+use crate::load::protocol::terms::{Ask, Framing, Lengths};
+use crate::load::wire::MODEL_IN_PATH;
 
 /// All messages are made beforehand where they take less than this; else each one shortly before it is due.
 const CACHE_LIMIT_BYTES: usize = 32 << 20;
@@ -23,6 +24,8 @@ pub(crate) struct Messages {
     /// Method and path, for a message.
     asked: String,
     protocol: Protocol,
+    /// Answers come piece by piece.
+    streams: bool,
     /// What all bodies share.
     body: Map<String, Value>,
     lengths: Lengths,
@@ -42,7 +45,7 @@ enum Head {
 pub(crate) struct Requests {
     messages: Arc<Messages>,
     units: Units,
-    /// Made beforehand, where the units are repeated and few.
+    /// The first of them, made beforehand where they are few; none where they are many, or made as they come.
     made: Option<Vec<First>>,
 }
 
@@ -62,8 +65,9 @@ impl Messages {
         capabilities: &Capabilities,
         sampling: &Sampling,
     ) -> anyhow::Result<Messages> {
-        let headers = headers(base_url, wire, api_key)?;
-        let path = path(base_url, &wire.path);
+        let protocol = Protocol::of(wire).map_err(|why| anyhow::anyhow!("the body template: {why}"))?;
+        let headers = headers(base_url, wire, protocol.framing(wire.stream), api_key)?;
+        let path = path(base_url, &of_model(&wire.path, &capabilities.request_model));
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             bail!(
                 "the path {path:?} cannot be sent: it holds a space or another character that a URL may not"
@@ -75,15 +79,14 @@ impl Messages {
         } else {
             Head::Http1(http1_head(&path, &headers)?)
         };
-        let protocol = Protocol::of(wire.protocol);
-        let body = protocol.shared_body(capabilities, sampling);
+        let body = protocol.shared_body(capabilities, sampling, wire.stream);
         let fields = &capabilities.fields;
         let forced = sampling.ignore_eos && capabilities.min_tokens;
         let lengths = Lengths {
             limit: fields.limits().then(|| fields.limit.clone()),
             least: forced && !fields.omits("min_tokens"),
         };
-        Ok(Messages { head, asked, protocol, body, lengths })
+        Ok(Messages { head, asked, protocol, streams: wire.stream, body, lengths })
     }
 
     /// The head of every request, but for its length; none over HTTP/1.1, where messages hold it.
@@ -101,6 +104,11 @@ impl Messages {
 
     pub(crate) fn protocol(&self) -> Protocol {
         self.protocol
+    }
+
+    /// Answers come piece by piece.
+    pub(crate) fn streams(&self) -> bool {
+        self.streams
     }
 
     fn head_bytes(&self) -> usize {
@@ -134,28 +142,25 @@ impl Messages {
 }
 
 impl Requests {
-    /// Makes the messages now where the units are repeated and few.
+    /// Makes the messages now that may be made beforehand, where they are few.
     pub(crate) fn new(messages: Arc<Messages>, units: Units) -> Requests {
-        let made = units.period().and_then(|period| {
-            let mut room = CACHE_LIMIT_BYTES;
-            (0..period)
-                .map(|k| {
-                    let unit = units.unit(k)?;
-                    room = room.checked_sub(messages.head_bytes() + bytes(&unit) * 9 / 8 + 256)?;
-                    First::of(&messages, unit)
-                })
-                .collect()
+        let mut room = CACHE_LIMIT_BYTES;
+        let made = (0..units.beforehand()).map(|k| {
+            let unit = units.unit(k)?;
+            room = room.checked_sub(messages.head_bytes() + bytes(&unit) * 9 / 8 + 256)?;
+            First::of(&messages, unit)
         });
+        let made = made.collect::<Option<Vec<First>>>().filter(|made| !made.is_empty());
         Requests { messages, units, made }
     }
 
     /// The k-th unit and the message of its first turn; none where there is none.
     pub(crate) fn first(&self, k: u64) -> Option<First> {
-        match &self.made {
-            Some(made) => {
-                let place = usize::try_from(k.checked_rem(made.len() as u64)?).ok()?;
-                made.get(place).cloned()
-            }
+        let place = self.units.period().map_or(Some(k), |period| k.checked_rem(period));
+        let made =
+            self.made.as_ref().zip(place).and_then(|(made, place)| made.get(usize::try_from(place).ok()?));
+        match made {
+            Some(first) => Some(first.clone()),
             None => First::of(&self.messages, self.units.unit(k)?),
         }
     }
@@ -199,14 +204,19 @@ fn size(message: &Message) -> usize {
 fn headers(
     base_url: &Url,
     wire: &HttpSettings,
+    framing: Framing,
     api_key: Option<&str>,
 ) -> anyhow::Result<Vec<(String, String)>> {
     let host = base_url.host_str().with_context(|| format!("{base_url} names no host"))?;
     let host = base_url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
+    let accept = match framing {
+        Framing::Sse => "text/event-stream",
+        Framing::JsonStream | Framing::Whole => "application/json",
+    };
     let mut headers: Vec<(String, String)> = [
         ("Host", host.as_str()),
         ("User-Agent", concat!("harness/", env!("CARGO_PKG_VERSION"))),
-        ("Accept", "text/event-stream"),
+        ("Accept", accept),
         ("Content-Type", "application/json"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -266,6 +276,16 @@ fn http2_head(base_url: &Url, path: &str, headers: &[(String, String)]) -> anyho
     Ok(request)
 }
 
+/// The path with the model in its place, written as a path has it.
+fn of_model(path: &str, model: &str) -> String {
+    if !path.contains(MODEL_IN_PATH) {
+        return path.to_owned();
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let write = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    path.replace(MODEL_IN_PATH, &model.bytes().map(write).collect::<String>())
+}
+
 /// The endpoint's path below the server's own; a base that already ends in `/v1` does not give it twice.
 fn path(base_url: &Url, endpoint: &str) -> String {
     let base = base_url.path().trim_end_matches('/');
@@ -287,12 +307,8 @@ mod tests {
     fn wire(protocol: ProtocolName) -> HttpSettings {
         HttpSettings {
             protocol,
-            path: Protocol::of(protocol).path().to_owned(),
-            headers: Vec::new(),
-            api_key_env: None,
-            ca_file: None,
-            insecure: false,
-            http2: false,
+            path: crate::load::default_path(protocol).to_owned(),
+            ..HttpSettings::default()
         }
     }
 

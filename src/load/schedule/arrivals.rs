@@ -48,9 +48,7 @@ pub fn due_times(load: &LoadPoint, seed: u64) -> Option<DueTimes> {
         Arrivals::Gamma { rate, burstiness } => {
             Gaps::Gamma { rate: *rate, gaps: gamma(*burstiness)?, rng: rng() }
         }
-        Arrivals::Bursts { size, every_s } => {
-            Gaps::Bursts { size: u64::from(size.get()), every_s: *every_s }
-        }
+        Arrivals::Bursts { size, every_s } => Gaps::Bursts { size: u64::from(size.get()), every_s: *every_s },
         Arrivals::Pieces { pieces } => Gaps::Pieces(Box::new(Course::new(pieces, *rng()))),
     };
     Some(DueTimes {

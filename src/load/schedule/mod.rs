@@ -2,5 +2,8 @@
 
 pub(crate) mod arrivals;
 mod course;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod law_tests;
 pub(crate) mod pacer;
 pub(crate) mod slots;

@@ -19,7 +19,11 @@ impl LoadAxis {
     pub fn of(loads: &[LoadPoint]) -> LoadAxis {
         let open = loads.iter().any(|load| load.traffic.is_open());
         let usual = if open { LoadAxis::Rate } else { LoadAxis::Concurrency };
-        if tells_apart(usual, loads) || !tells_apart(LoadAxis::Requests, loads) { usual } else { LoadAxis::Requests }
+        if tells_apart(usual, loads) || !tells_apart(LoadAxis::Requests, loads) {
+            usual
+        } else {
+            LoadAxis::Requests
+        }
     }
 
     /// Where a load lies; none where it has no such number.

@@ -24,7 +24,16 @@ use written::{File, Written};
 
 /// Flags in which the scenarios of one plan may differ, beside those of the arrivals.
 const KEYS: [&str; 10] = [
-    "concurrency", "rate", "arrival", "requests", "duration", "warmup", "ramp", "timeout", "drain", "max-tokens",
+    "concurrency",
+    "rate",
+    "arrival",
+    "requests",
+    "duration",
+    "warmup",
+    "ramp",
+    "timeout",
+    "drain",
+    "max-tokens",
 ];
 
 /// What a command line asks for beside its flags; nothing where it names no scenarios.
@@ -47,7 +56,8 @@ pub fn asked(matches: &ArgMatches) -> anyhow::Result<Option<File>> {
         );
     }
     let flags = |count: &u64| vec![("requests".to_owned(), count.to_string())];
-    let written = counts.iter().map(|count| Written { flags: flags(count), fills: true, ..Written::default() });
+    let written =
+        counts.iter().map(|count| Written { flags: flags(count), fills: true, ..Written::default() });
     let written: Vec<Written> = written.collect();
     Ok((!written.is_empty()).then(|| File { written, ..File::default() }))
 }
@@ -71,7 +81,10 @@ fn read(path: &Path, sub: &ArgMatches) -> anyhow::Result<File> {
     let mut names: Vec<&str> = file.names.iter().map(String::as_str).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return refuse(format!("{name}: two scenarios are called `{}`", twice[0]), "give each a name of its own");
+        return refuse(
+            format!("{name}: two scenarios are called `{}`", twice[0]),
+            "give each a name of its own",
+        );
     }
     file.path = name;
     Ok(file)
@@ -106,7 +119,12 @@ pub fn fill(cli: &mut Cli, argv: &[OsString], matches: &ArgMatches, file: File) 
     Ok(())
 }
 
-fn parsed(written: Written, argv: &[OsString], matches: &ArgMatches, file: &str) -> anyhow::Result<ScenarioLoad> {
+fn parsed(
+    written: Written,
+    argv: &[OsString],
+    matches: &ArgMatches,
+    file: &str,
+) -> anyhow::Result<ScenarioLoad> {
     let mut argv = argv.to_vec();
     for (key, value) in &written.flags {
         let Some(long) = flag_of(key).filter(|long| !is_given(matches, long)) else { continue };
@@ -145,10 +163,7 @@ fn is_given(matches: &ArgMatches, long: &str) -> bool {
     let mut arguments = command.find_subcommand(name).into_iter().flat_map(|sub| sub.get_arguments());
     let id = arguments.find(|arg| arg.get_long() == Some(long)).map(Arg::get_id);
     id.is_some_and(|id| {
-        matches!(
-            sub.value_source(id.as_str()),
-            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
-        )
+        matches!(sub.value_source(id.as_str()), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
     })
 }
 
@@ -181,7 +196,8 @@ fn of_scenario(scenario: &ScenarioLoad, args: &LoadArgs, prompts: usize) -> anyh
         asks.max_tokens = scenario.load.max_tokens;
     }
     let load = &scenario.load;
-    if !asks.prompts.is_empty() && !load.rate.is_empty() && load.requests.is_none() && load.duration.is_none() {
+    if !asks.prompts.is_empty() && !load.rate.is_empty() && load.requests.is_none() && load.duration.is_none()
+    {
         return refuse("it has a rate and no end", "add requests or duration");
     }
     let asks = (asks != Asks::default()).then_some(asks);

@@ -8,7 +8,8 @@ use super::written::{File, Written, object, text, values};
 use crate::schema::refusal::refuse;
 
 /// What a file looks like.
-pub(super) const FORM: &str = "write a list: - {name: chat, concurrency: [1, 4, 16], requests: 100, prompt: …}";
+pub(super) const FORM: &str =
+    "write a list: - {name: chat, concurrency: [1, 4, 16], requests: 100, prompt: …}";
 /// Keys that are no flag.
 const OURS: [&str; 4] = ["name", "prompt", "prompts", "dataset"];
 
@@ -75,7 +76,10 @@ fn scenario_of(
 ) -> anyhow::Result<Vec<Written>> {
     let mut scenario = Written { name: Some(name.to_owned()), ..Written::default() };
     if OURS[1..].iter().filter(|key| keys.contains_key(**key)).count() > 1 {
-        return refuse(format!("{whose} has several of prompt, prompts and dataset"), "leave all but one out");
+        return refuse(
+            format!("{whose} has several of prompt, prompts and dataset"),
+            "leave all but one out",
+        );
     }
     let mut requests = Vec::new();
     for (key, value) in keys {

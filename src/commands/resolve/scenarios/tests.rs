@@ -64,8 +64,10 @@ fn defaults_hold_for_all_and_a_flag_goes_before_the_file() {
         ["one: concurrency 2 n=Some(8) t=Some(32) a|b", "scenario 2: concurrency 3 n=Some(4) t=Some(32) c"];
     assert_eq!(words(&loads), expected);
     assert!((loads[0].timeout_s - 9.0).abs() < 1e-9);
-    let (_, loads) = sweep("s.json", text, &[&URL[..], &["--requests", "5", "--max-tokens", "7"]].concat()).unwrap();
-    let expected = ["one: concurrency 2 n=Some(5) t=None a|b", "scenario 2: concurrency 3 n=Some(5) t=None c"];
+    let (_, loads) =
+        sweep("s.json", text, &[&URL[..], &["--requests", "5", "--max-tokens", "7"]].concat()).unwrap();
+    let expected =
+        ["one: concurrency 2 n=Some(5) t=None a|b", "scenario 2: concurrency 3 n=Some(5) t=None c"];
     assert_eq!(words(&loads), expected, "the plan's own limit holds");
 }
 

@@ -22,21 +22,27 @@ const KNOWN: [(&str, &[&str]); 2] = [
 /// Reads it. `has_server`: the command line names its own, so that of the file is not used, nor its key.
 pub(super) fn read(value: &Value, file: &str, has_server: bool) -> anyhow::Result<File> {
     let mut read = File { notes: passed_over(value, file), ..File::default() };
-    let of = |part: &str, key: &str| value.get(part).and_then(|part| part.get(key)).filter(|of| !of.is_null());
+    let of =
+        |part: &str, key: &str| value.get(part).and_then(|part| part.get(key)).filter(|of| !of.is_null());
     if has_server {
         let used = of("server", "url").is_some();
-        read.notes.extend(used.then(|| format!("{file}: its server is passed over: the command line names one")));
+        read.notes
+            .extend(used.then(|| format!("{file}: its server is passed over: the command line names one")));
     } else {
         server(&of, file, &mut read)?;
     }
     let Some(scenarios) = value.get("test_scenarios").and_then(Value::as_array) else {
-        return refuse(format!("{file}: test_scenarios is no list"), "write [{\"name\": …, \"completions\": […]}]");
+        return refuse(
+            format!("{file}: test_scenarios is no list"),
+            "write [{\"name\": …, \"completions\": […]}]",
+        );
     };
     let mut shared = Vec::new();
     for (flag, part, key) in
         [("concurrency", "benchmark", "max_concurrent_requests"), ("timeout", "server", "timeout")]
     {
-        let values = of(part, key).map(|value| values(value, &format!("{file}: {part}.{key}"))).transpose()?;
+        let values =
+            of(part, key).map(|value| values(value, &format!("{file}: {part}.{key}"))).transpose()?;
         shared.extend(values.into_iter().flatten().map(|value| (flag.to_owned(), value)));
     }
     for (place, scenario) in scenarios.iter().enumerate() {
@@ -95,5 +101,9 @@ fn passed_over(value: &Value, file: &str) -> Vec<String> {
     }
     others.sort();
     others.dedup();
-    if others.is_empty() { Vec::new() } else { vec![format!("{file}: keys passed over: {}", others.join(", "))] }
+    if others.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("{file}: keys passed over: {}", others.join(", "))]
+    }
 }
