@@ -170,7 +170,7 @@ impl Sets {
         let ttft: Vec<f64> = requests.iter().filter_map(|request| request.ttft_ms).collect();
         let itl = match run.metrics.get(figure::ITL) {
             Some(MetricValue::Distribution(held)) => Some(Stats::from(held)),
-            Some(MetricValue::Value(_)) | None => None,
+            Some(MetricValue::Scalar(_)) | None => None,
         };
         Sets {
             per_token: set(&|request| {
