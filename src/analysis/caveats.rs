@@ -32,6 +32,8 @@ pub(super) struct Facts {
     /// `--ignore-eos` was asked for, and so many answers ended before their limit.
     pub(super) short: u64,
     pub(super) oddities: Oddities,
+    /// The arrivals are those of a log's clock.
+    pub(super) ticks: Option<Caveat>,
 }
 
 /// The caveats of a run, the worst first.
@@ -51,6 +53,7 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
     ];
     let then = [
         facts.buffered,
+        facts.ticks,
         read_stamps(summary),
         above(merged_pct, MERGED_PCT).map(|share_pct| Caveat::MergedEvents { share_pct }),
         estimated.map(|requests| Caveat::TokensEstimated { requests }),

@@ -16,7 +16,7 @@ use crate::schema::request_figures::Figured;
 use crate::schema::summary::{
     ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
 };
-use crate::schema::traffic::Traffic;
+use crate::schema::traffic::{Arrivals, Traffic};
 use crate::schema::unit::Phase;
 
 use super::caveats::{Facts, run_caveats};
@@ -108,7 +108,7 @@ impl SummaryInput {
 
 /// Prompts that come again begin with words of their own: theirs are not the token counts of the dataset's prompts.
 fn renewed_from(plan: &Plan, key: &RunKey) -> Option<u64> {
-    let first = if plan.pass(key) == 0 { plan.dataset.prompts as u64 } else { 0 };
+    let first = if plan.pass(key) == 0 { plan.prompts(key.point) as u64 } else { 0 };
     (plan.dataset.renewed && plan.dataset.synthetic.is_none()).then_some(first)
 }
 
@@ -348,6 +348,7 @@ impl Summarizer {
             counts: self.tokens.caveats(self.paces.gateway()).collect(),
             short: if self.input.ignore_eos { self.short } else { 0 },
             oddities: self.oddities,
+            ticks: ticks(&self.input.traffic),
         };
         let objectives = judged(&self.input.objectives, &self.goodput, &metrics);
         let ramp =
@@ -376,6 +377,14 @@ impl Summarizer {
         summary.caveats = run_caveats(&summary, facts);
         summary.caveats.extend(told.drifts);
         Ok((summary, curves))
+    }
+}
+
+/// The arrivals are those of a log's clock and not of users.
+fn ticks(traffic: &Traffic) -> Option<Caveat> {
+    match traffic {
+        Traffic::Open { arrivals: Arrivals::Trace(trace), .. } => trace.ticks.map(Caveat::TraceTicks),
+        Traffic::Open { .. } | Traffic::Closed { .. } => None,
     }
 }
 

@@ -31,7 +31,7 @@ pub use conversations::{ConversationArgs, ThinkTimeArg};
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
-pub use replay::ReplayArgs;
+pub use replay::{OnStepBackArg, ReplayArgs, TraceFormatArg, TraceFormatArgs};
 pub use report::{ExportArg, ReportArgs, TtftArg, WindowArg};
 pub use scenarios::{ScenarioArgs, ScenarioLoad};
 pub use schema::{SchemaArgs, SchemaOf};
@@ -108,6 +108,7 @@ Examples:
   harness bench --url https://llm.example.com --http2 --concurrency 64
   harness bench --url http://127.0.0.1:8000/v1/completions --model my-model
   harness bench --url http://10.0.0.1 --header 'Host: tiny.models.example'
+  harness bench --url http://127.0.0.1:8000 --trace azure.csv --speed 2 --window 10m..20m
 
 Servers that refuse a field of the body, or want a further one:
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --model o5 \\

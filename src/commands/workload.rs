@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::cli::LoadArgs;
-use crate::dataset::{self, DEFAULT_MAX_TOKENS, RENEWAL_WORDS, Source, Synthesis, Tokenizer};
+use crate::dataset::{self, DEFAULT_MAX_TOKENS, RENEWAL_WORDS, Replay, Source, Synthesis, Tokenizer};
 use crate::schema::plan::{DatasetSource, HttpSettings, Plan};
 use crate::schema::refusal::refuse;
 use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic};
@@ -14,6 +14,7 @@ use crate::schema::target::{ProtocolName, Target};
 use crate::schema::unit::{Body, Prompt, Units};
 
 use crate::commands::resolve::synthetic::{self, DEFAULT_REQUESTS};
+use crate::commands::resolve::{replay, traffic};
 
 /// Name and path of prompts that are made, in outputs.
 const SYNTHETIC: &str = "synthetic";
@@ -31,13 +32,21 @@ enum Asked {
     Listed(Vec<Prompt>),
     /// Prompts that are made, in the tokens of a tokenizer where one was found.
     Synthetic(Option<Arc<Tokenizer>>),
+    /// A trace, which brings its times too.
+    Replay(Box<Replay>),
 }
 
 impl Workload {
     /// That of the flags.
     pub fn load(args: &LoadArgs) -> anyhow::Result<Self> {
+        let options = replay::options(args)?;
+        if let Some(path) = &args.replay.trace {
+            replay::refuse_beside_trace(args)?;
+            return Ok(Workload::of_replay(dataset::replay(path, &options, traffic::arrival_seed(args))?));
+        }
         let renewed = !args.synthetic.allow_prefix_cache;
-        if let Some(spec) = synthetic::spec(&args.synthetic, (args.seed, args.seed))? {
+        let seeds = traffic::seeds(args);
+        if let Some(spec) = synthetic::spec(&args.synthetic, (seeds.requests, seeds.lengths))? {
             let load = |name: &String| Tokenizer::load(name).map(Arc::new);
             let tokenizer = args.synthetic.tokenizer.as_ref().map(load).transpose()?;
             let prompts = args.requests.map_or(DEFAULT_REQUESTS, |requests| requests as usize);
@@ -73,9 +82,14 @@ impl Workload {
             prompts,
             passed_over: Vec::new(),
             synthetic: Some(spec),
+            trace: None,
             renewed,
         };
         Workload { asked: Asked::Synthetic(tokenizer), source }
+    }
+
+    fn of_replay(replay: Replay) -> Self {
+        Workload { source: replay.source.clone(), asked: Asked::Replay(Box::new(replay)) }
     }
 
     /// That of a plan, read again.
@@ -85,16 +99,22 @@ impl Workload {
         }
         let path = Path::new(&plan.dataset.path);
         let built_in = plan.dataset.path == dataset::BUILT_IN_PATH;
-        let (prompts, source) = dataset::load((!built_in).then_some(path))?;
-        if source.sha256 != plan.dataset.sha256 {
+        let workload = match &plan.dataset.trace {
+            Some(trace) => Workload::of_replay(dataset::replay(path, &trace.options, plan.seed)?),
+            None => {
+                let (prompts, source) = dataset::load((!built_in).then_some(path))?;
+                let renewed = plan.dataset.renewed;
+                Workload { asked: Asked::Listed(prompts), source: DatasetSource { renewed, ..source } }
+            }
+        };
+        if workload.source.sha256 != plan.dataset.sha256 {
             return refuse(
                 format!("the dataset {} is not the one that the plan was made with", plan.dataset.path),
                 "put the old file back, or begin \
                  a new comparison",
             );
         }
-        let source = DatasetSource { renewed: plan.dataset.renewed, ..source };
-        Ok(Workload { asked: Asked::Listed(prompts), source })
+        Ok(workload)
     }
 
     fn of_spec(spec: &Synthetic, source: &DatasetSource) -> anyhow::Result<Workload> {
@@ -125,18 +145,27 @@ impl Workload {
         }
     }
 
+    /// The trace that it is.
+    pub fn replay(&self) -> Option<&Replay> {
+        match &self.asked {
+            Asked::Replay(replay) => Some(replay),
+            Asked::Listed(_) | Asked::Synthetic(_) => None,
+        }
+    }
+
     /// Units after which it is repeated: requests of a load without a bound.
     pub fn size(&self) -> usize {
         match &self.asked {
             Asked::Listed(prompts) => prompts.len(),
             Asked::Synthetic(_) => DEFAULT_REQUESTS,
+            Asked::Replay(replay) => replay.requests(),
         }
     }
 
     /// What makes the units of `plan`, where they are made.
     pub fn synthesis(&self, plan: &Plan) -> Option<Arc<Synthesis>> {
         match &self.asked {
-            Asked::Listed(_) => None,
+            Asked::Listed(_) | Asked::Replay(_) => None,
             Asked::Synthetic(tokenizer) => {
                 let max_tokens = plan.sampling.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
                 let spec = plan.dataset.synthetic.clone()?;
@@ -148,6 +177,7 @@ impl Workload {
     /// The units that `plan` plays; `synthesis` is [`Workload::synthesis`]'s.
     pub fn units(&self, plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> anyhow::Result<Units> {
         match (&self.asked, synthesis) {
+            (Asked::Replay(replay), _) => Ok(replay.units(plan.sampling.max_tokens, plan.seeds.requests)),
             (Asked::Synthetic(_), Some(synthesis)) => Ok(synthesis.clone().units()),
             (Asked::Synthetic(_), None) => {
                 refuse("the plan says not how its prompts are made", "make it anew")
@@ -168,7 +198,7 @@ impl Workload {
         };
         let prompts = match &self.asked {
             Asked::Listed(prompts) => prompts.as_slice(),
-            Asked::Synthetic(_) => &[],
+            Asked::Synthetic(_) | Asked::Replay(_) => &[],
         };
         let has_messages = match (http.protocol, &http.template) {
             (ProtocolName::OpenaiChat, _) => true,

@@ -6,12 +6,14 @@ pub mod generate;
 mod learn;
 mod parse;
 mod probe_set;
+mod prompt_stats;
 mod renewal;
 mod shaped;
 mod source;
 mod synthetic;
 mod texts;
 mod tokenizer;
+mod trace;
 mod warmup;
 mod words;
 
@@ -24,12 +26,14 @@ pub use learn::learn;
 pub use parse::DatasetError;
 use parse::Parsed;
 pub use probe_set::probe_set;
+pub use prompt_stats::prompt_stats;
 pub use renewal::{WORDS as RENEWAL_WORDS, renew};
 pub use shaped::shaped;
 pub use source::Source;
 pub use synthetic::Synthesis;
 pub use texts::TextMaker;
 pub use tokenizer::Tokenizer;
+pub use trace::{Replay, TraceCounted, replay, trace_format, trace_stats};
 pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
@@ -87,6 +91,7 @@ fn source(name: &str, path: &str, bytes: &[u8], parsed: &Parsed) -> DatasetSourc
         passed_over: parsed.passed_over.clone(),
         synthetic: None,
         renewed: true,
+        trace: None,
     }
 }
 

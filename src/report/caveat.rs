@@ -10,6 +10,7 @@ use crate::schema::figure;
 use crate::schema::gateway::Gateway;
 use crate::schema::report_settings::{TtftOf, WindowOf};
 use crate::schema::token_counts::CountFault;
+use crate::schema::trace::Ticks;
 
 /// What a doubt means and what to do about it, as one or two sentences.
 pub fn sentence(caveat: &Caveat) -> String {
@@ -214,6 +215,13 @@ pub fn sentence(caveat: &Caveat) -> String {
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
              (--full tries more loads).",
         ),
+        Caveat::TraceTicks(Ticks { step_s, instants, rows }) => format!(
+            "{} of the trace sit on {} instants {step_s} s apart: that is the tick of the log that they were read from, \
+             so these are bursts that never happened, and waits and TTFT are those of bursts. --spread-ticks spreads \
+             them over the tick.",
+            requests_of(*rows),
+            count(*instants)
+        ),
     }
 }
 
@@ -260,7 +268,12 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
         Caveat::PromptLengthsDiffer { off, requests, largest } => {
-            format!("{} of {} have another prompt length, {}", count(*off), requests_of(*requests), tokens_off(*largest))
+            format!(
+                "{} of {} have another prompt length, {}",
+                count(*off),
+                requests_of(*requests),
+                tokens_off(*largest)
+            )
         }
         Caveat::LengthNotForced { short: 0, .. } => "length not forced".to_owned(),
         Caveat::LengthNotForced { short, .. } => format!("{} ended before the limit", requests_of(*short)),
@@ -275,6 +288,7 @@ pub fn short(caveat: &Caveat) -> String {
         }
         Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
+        Caveat::TraceTicks(ticks) => format!("bursts of a log's tick of {} s", ticks.step_s),
     }
 }
 
@@ -335,7 +349,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
-        C::PromptLengthsDiffer { .. } => false,
+        C::PromptLengthsDiffer { .. } | C::TraceTicks(_) => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } => false,
     }
@@ -365,6 +379,7 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
         C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
+        C::TraceTicks(_) => 0.0,
     }
 }
 

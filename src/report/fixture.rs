@@ -344,6 +344,7 @@ pub fn plan() -> Plan {
             passed_over: Vec::new(),
             synthetic: None,
             renewed: false,
+            trace: None,
         },
         seed: 42,
         seeds: Seeds::of(42),

@@ -7,6 +7,7 @@ pub mod chart;
 pub mod check;
 pub mod client;
 pub mod csv;
+pub mod dataset_stats;
 pub mod fairness;
 pub mod github;
 pub mod html;

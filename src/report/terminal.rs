@@ -112,11 +112,18 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
 fn prompt_lengths(lengths: &PromptLengths) -> String {
     let held = match lengths.off {
         0 => format!("as asked in each of {}", lengths.requests),
-        off => format!("other than asked in {off} of {}, {}", lengths.requests, caveat::tokens_off(lengths.largest)),
+        off => format!(
+            "other than asked in {off} of {}, {}",
+            lengths.requests,
+            caveat::tokens_off(lengths.largest)
+        ),
     };
     match lengths.added {
         0 => held,
-        added => format!("{held}; the server counts {} in every one, as of a template or BOS", caveat::tokens_off(added)),
+        added => format!(
+            "{held}; the server counts {} in every one, as of a template or BOS",
+            caveat::tokens_off(added)
+        ),
     }
 }
 

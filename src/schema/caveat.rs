@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::gateway::Gateway;
 use super::report_settings::{TtftOf, WindowOf};
 use super::token_counts::CountFault;
+use super::trace::Ticks;
 
 /// A doubt about a result, typed so that reports and `--strict` can act on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -234,6 +235,8 @@ pub enum Caveat {
         /// `1000 in flight, exact up to 250`
         what: String,
     },
+    /// The arrivals of a trace sit on the ticks of a log's clock.
+    TraceTicks(Ticks),
 }
 
 /// A count that cannot be, with what speaks against it.
@@ -291,6 +294,7 @@ impl Caveat {
             Caveat::Drift { .. } => "drift",
             Caveat::FirstRoundDiffers { .. } => "first_round_differs",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
+            Caveat::TraceTicks(_) => "trace_ticks",
         }
     }
 
@@ -312,6 +316,7 @@ impl Caveat {
             | Caveat::Drift { .. }
             | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
+            | Caveat::TraceTicks(_)
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::PromptLengthsDiffer { .. }

@@ -84,6 +84,7 @@ impl DatasetSource {
             passed_over: Vec::new(),
             synthetic: None,
             renewed: false,
+            trace: None,
         }
     }
 }

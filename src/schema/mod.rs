@@ -36,6 +36,8 @@ pub mod synthetic;
 pub mod target;
 pub mod text;
 pub mod token_counts;
+pub mod trace;
+pub mod trace_stats;
 pub mod traffic;
 pub mod trend;
 pub mod unit;

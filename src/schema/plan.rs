@@ -16,6 +16,7 @@ pub(super) use super::run_key::one;
 use super::seeds::Seeds;
 use super::synthetic::Synthetic;
 use super::target::{ProtocolName, Target};
+use super::trace::TraceSource;
 use super::traffic::{Traffic, Until, Warmup};
 use super::wire::BodyTemplate;
 
@@ -171,7 +172,28 @@ impl Plan {
         let place = |number: u32| u64::from(number.saturating_sub(1));
         // A launch begins a round; a server that already runs stays.
         let round = if self.launches() { 0 } else { place(key.round) };
-        if self.dataset.renewed { round << 44 | place(key.point) << 22 | place(key.repeat) } else { 0 }
+        let point = if self.is_first_of_its_prompts(key.point) { 0 } else { place(key.point) };
+        if self.dataset.renewed { round << 44 | point << 22 | place(key.repeat) } else { 0 }
+    }
+
+    /// No load before this one sends the same prompts.
+    fn is_first_of_its_prompts(&self, point: u32) -> bool {
+        let sent = |load: Option<&LoadPoint>| {
+            let asks = load.and_then(|load| load.asks.clone()).unwrap_or_default();
+            (asks.prompts, asks.dataset)
+        };
+        let own = sent(self.load(point));
+        (1..point).all(|earlier| sent(self.load(earlier)) != own)
+    }
+
+    /// Prompts that the runs of a point have.
+    pub fn prompts(&self, point: u32) -> usize {
+        let asks = self.load(point).and_then(|load| load.asks.as_ref());
+        match asks {
+            Some(Asks { dataset: Some(own), .. }) => own.prompts,
+            Some(Asks { prompts, .. }) if !prompts.is_empty() => prompts.len(),
+            Some(_) | None => self.dataset.prompts,
+        }
     }
 
     /// Runs that the whole plan has.
@@ -217,6 +239,9 @@ pub struct DatasetSource {
     /// prefix cache answers for the engine.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub renewed: bool,
+    /// The file is a trace, which brings its times too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceSource>,
 }
 
 /// What the requests of one load ask, where that is not what the plan's ask.

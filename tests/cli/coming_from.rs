@@ -61,9 +61,33 @@ fn cut(list: &str, most: u64) -> String {
     list.split(',').map(cut).collect::<Vec<_>>().join(",")
 }
 
+/// Pretend engines: the one that most commands speak to, one of another protocol and one that only a template describes.
+struct Servers {
+    vllm: Simulator,
+    tgi: Simulator,
+    plain: Simulator,
+}
+
+impl Servers {
+    fn start() -> Servers {
+        let start = |engine| Simulator::start(engine, &["--ttft", "2ms", "--itl", "1ms", "--output-tokens", "6"]);
+        Servers { vllm: start("vllm"), tgi: start("tgi"), plain: start("events") }
+    }
+
+    fn of(&self, words: &[String]) -> &Simulator {
+        let has = |text: &str| words.iter().any(|word| word == text);
+        match (has("tgi"), has("--request-body-template")) {
+            (true, _) => &self.tgi,
+            (false, true) => &self.plain,
+            (false, false) => &self.vllm,
+        }
+    }
+}
+
 /// The command with the simulator in the place of its server, cut short.
-fn adapted(command: &str, server: &Simulator) -> Vec<String> {
+fn adapted(command: &str, servers: &Servers) -> Vec<String> {
     let words = words(command);
+    let server = servers.of(&words);
     assert_eq!(words[0], "harness", "{command}");
     let launches = words.iter().any(|word| word == "--backend") && !words.iter().any(|word| word == "--url");
     let mut adapted: Vec<String> = Vec::new();
@@ -158,12 +182,12 @@ fn run(place: &Place, args: &[String]) -> Option<String> {
 
 #[test]
 fn every_command_of_ours_runs_against_the_pretend_engine() {
-    let server = Simulator::start("vllm", &["--ttft", "2ms", "--itl", "1ms", "--output-tokens", "6"]);
+    let servers = Servers::start();
     let commands = blocks().into_iter().filter(|(language, _)| *language == "sh");
-    let commands: Vec<Vec<String>> = commands.map(|(_, command)| adapted(&command, &server)).collect();
+    let commands: Vec<Vec<String>> = commands.map(|(_, command)| adapted(&command, &servers)).collect();
     let (reports, others): (Vec<_>, Vec<_>) = commands.into_iter().partition(|args| args[0] == "report");
     // Four at a time, each with results of its own.
-    let places: Vec<Place> = (0..AT_A_TIME).map(|_| place(&server)).collect();
+    let places: Vec<Place> = (0..AT_A_TIME).map(|_| place(&servers.vllm)).collect();
     let mut failed: Vec<String> = std::thread::scope(|scope| {
         let others = &others;
         let shares = places.iter().enumerate().map(|(number, place)| {
@@ -175,8 +199,8 @@ fn every_command_of_ours_runs_against_the_pretend_engine() {
         let shares: Vec<_> = shares.collect();
         shares.into_iter().flat_map(|share| share.join().unwrap()).collect()
     });
-    let place = place(&server);
-    let url = server.url();
+    let place = place(&servers.vllm);
+    let url = servers.vllm.url();
     let sweep = ["sweep", "--url", &url, "--concurrency", "1,2", "--requests", "4", "--max-tokens", "4"];
     place.run(&sweep).expect(0);
     failed.extend(reports.iter().filter_map(|args| run(&place, args)));

@@ -84,6 +84,7 @@ fn plan(run_id: &str) -> Plan {
             passed_over: Vec::new(),
             synthetic: None,
             renewed: false,
+            trace: None,
         },
         seed: 1,
         launching: Some(Launching::default()),

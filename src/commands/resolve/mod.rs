@@ -10,6 +10,7 @@ pub mod machine;
 pub mod objectives;
 pub mod protocol;
 pub mod ranges;
+pub mod replay;
 pub mod scenarios;
 pub mod search;
 pub mod served_model;

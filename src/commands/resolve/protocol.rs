@@ -148,7 +148,10 @@ fn template(args: &LoadArgs) -> anyhow::Result<Option<BodyTemplate>> {
     };
     let framing = match (wire.response_framing, wire.no_stream) {
         (Some(FramingArg::Sse | FramingArg::JsonStream), true) => {
-            return refuse("--no-stream asks for whole answers, and --response-framing for others", "leave one of them out");
+            return refuse(
+                "--no-stream asks for whole answers, and --response-framing for others",
+                "leave one of them out",
+            );
         }
         (Some(FramingArg::Whole), _) | (None, true) => ReplyFraming::Whole,
         (Some(FramingArg::JsonStream), false) => ReplyFraming::JsonStream,
@@ -278,7 +281,10 @@ pub fn check_kind(protocol: ProtocolName, path: &str, streams: bool) -> anyhow::
         } else {
             ("a whole answer", "leave --no-stream out")
         };
-        return refuse(format!("--url ends in {other}, which does not give {asked}"), format!("{cure}, or end it in {own}"));
+        return refuse(
+            format!("--url ends in {other}, which does not give {asked}"),
+            format!("{cure}, or end it in {own}"),
+        );
     }
     Ok(())
 }

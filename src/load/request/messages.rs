@@ -169,6 +169,11 @@ impl Requests {
         &self.messages
     }
 
+    /// When each unit is due, of a trace, µs.
+    pub(crate) fn due_us(&self) -> Option<&Arc<[u64]>> {
+        self.units.due_us()
+    }
+
     /// No unit has a second turn.
     pub(crate) fn single_turns(&self) -> bool {
         self.units.single_turns()
