@@ -35,7 +35,7 @@ pub use goals::GoalArgs;
 pub use output::OutputArgs;
 pub use prompts::PromptArgs;
 pub use replay::{OnStepBackArg, ReplayArgs, TraceFormatArg, TraceFormatArgs};
-pub use report::{ReportArgs, TtftArg, WindowArg};
+pub use report::{ExportArg, ReportArgs, TtftArg, WindowArg};
 pub use scenarios::{ScenarioArgs, ScenarioLoad};
 pub use schema::{SchemaArgs, SchemaOf};
 pub use search::{AutoArg, SearchArgs};
@@ -158,7 +158,9 @@ Another report of the same records, in a directory of its own:
   harness report results/compare_20260201_143000 --window 10s..60s --output cut
   harness report results --ttft first-event --baseline sglang --output other
 Several results side by side, NOT PAIRED:
-  harness report monday/ tuesday/ --output both")]
+  harness report monday/ tuesday/ --output both
+What Google's inference-benchmark would have written, for its analyze.py:
+  harness report results --export lpg-json --output lpg && python analyze.py lpg")]
     Report(ReportArgs),
     /// Tell whether a result is worse than an earlier one, for CI
     #[command(after_help = "\

@@ -135,6 +135,24 @@ impl Plan {
         self.loads.get((point as usize).checked_sub(1)?)
     }
 
+    /// Names of the prompts of all points, each once.
+    pub fn dataset_names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for point in (1..).take(self.loads.len()) {
+            let name = self.dataset_name(Some(point));
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Some load sends what the plan's dataset holds.
+    pub fn sends_its_dataset(&self) -> bool {
+        let own = |asks: &Asks| asks.dataset.is_some() || !asks.prompts.is_empty();
+        self.loads.is_empty() || self.loads.iter().any(|load| !load.asks.as_ref().is_some_and(own))
+    }
+
     /// Name of the prompts of a point: its scenario's, where the prompts are the scenario's own.
     pub fn dataset_name(&self, point: Option<u32>) -> &str {
         let load = point.and_then(|point| self.load(point));

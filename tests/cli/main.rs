@@ -8,8 +8,10 @@ mod causes;
 mod checking;
 #[path = "../common/mod.rs"]
 mod common;
+mod coming_from;
 mod comparing;
 mod containers;
+mod exporting;
 mod failing;
 mod failing_rounds;
 mod folder;
