@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::schema::plan::HttpSettings;
 use crate::schema::refusal::refuse;
@@ -210,6 +210,31 @@ pub async fn metrics_page(client: &Client, url: &str) -> anyhow::Result<Option<V
         Some(bytes) => Ok(Some(bytes)),
         None => bail!("the server's metrics at {url} do not end within {} MB", LARGEST_PAGE >> 20),
     }
+}
+
+/// The tokens of a text by a server's own tokenizer, at `base` + `/tokenize`; none where it has no such page. vLLM
+/// and SGLang, llama.cpp, and TGI each want another body. A BOS that the server adds all the same is in the count.
+pub async fn token_count(client: &Client, base: &str, model: &str, text: &str) -> Option<u64> {
+    let url = format!("{}/tokenize", base.trim_end_matches('/').trim_end_matches("/v1"));
+    let bodies = [
+        json!({"model": model, "prompt": text, "add_special_tokens": false}),
+        json!({"content": text, "add_special": false}),
+        json!({"inputs": text, "add_special_tokens": false}),
+    ];
+    for body in bodies {
+        let response = client.post(&url).json(&body).send().await.ok()?;
+        if !response.status().is_success() {
+            continue;
+        }
+        let told: Value = serde_json::from_slice(&bounded(response, LARGEST_LIST).await.ok()??).ok()?;
+        let count = told.get("count").and_then(Value::as_u64);
+        let listed = told.get("tokens").unwrap_or(&told).as_array().map(|tokens| tokens.len() as u64);
+        // llama.cpp answers a body that it does not know with no token at all.
+        if let Some(count) = count.or(listed).filter(|count| *count > 0) {
+            return Some(count);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

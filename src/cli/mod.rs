@@ -9,6 +9,7 @@ mod goals;
 mod output;
 mod replay;
 mod report;
+mod scenarios;
 mod schema;
 mod search;
 mod servers;
@@ -32,11 +33,12 @@ pub use goals::GoalArgs;
 pub use output::OutputArgs;
 pub use replay::{OnStepBackArg, ReplayArgs, TraceFormatArg, TraceFormatArgs};
 pub use report::{ReportArgs, TtftArg, WindowArg};
+pub use scenarios::{ScenarioArgs, ScenarioLoad};
 pub use schema::{SchemaArgs, SchemaOf};
 pub use search::SearchArgs;
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
-pub use synthetic::SyntheticArgs;
+pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
 pub use traffic::{EndpointArg, LoadArgs};
 pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
@@ -122,6 +124,11 @@ Examples:
   harness sweep --backend all --simulate --concurrency 1,4,16
 The highest rate of each that keeps its promises, with its interval:
   harness sweep --backend all --find-max-rate --slo ttft_p90=500ms,tpot_p90=50ms
+Named loads from a file, one curve each; numbers of requests; numbers in flight:
+  harness sweep --backend all --scenarios scenarios.yaml
+  harness sweep --scenarios benchmark_config.json
+  harness sweep --url http://127.0.0.1:8000 --compare 10,50,100,200
+  harness sweep --url http://127.0.0.1:8000 --requests 100 --concurrent-tests 5,10,20,50
 
 Each backend is launched once a round, and all loads are played on that launch.")]
     Sweep(SweepArgs),
@@ -281,6 +288,9 @@ pub struct SweepArgs {
     /// The highest load.
     #[command(flatten)]
     pub search: SearchArgs,
+    /// Named loads.
+    #[command(flatten)]
+    pub scenarios: ScenarioArgs,
     /// Output.
     #[command(flatten)]
     pub output: OutputArgs,

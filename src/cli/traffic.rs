@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::arrivals::{ArrivalArg, ArrivalArgs};
 use super::conversations::ConversationArgs;
 use super::replay::ReplayArgs;
+use super::scenarios::ScenarioLoad;
 use super::synthetic::SyntheticArgs;
 use super::units::{CountOrSeconds, count_or_seconds, seconds};
 use super::wire::WireArgs;
@@ -114,6 +115,9 @@ pub struct LoadArgs {
     /// How a server is spoken to.
     #[command(flatten)]
     pub wire: WireArgs,
+    /// Scenarios of a sweep in place of the one load: set after parsing.
+    #[arg(skip)]
+    pub scenarios: Vec<ScenarioLoad>,
 }
 
 /// Which OpenAI endpoint.

@@ -20,7 +20,7 @@ use crate::commands::play::{self, Targets};
 use crate::commands::resolve::choices::{self, Choice, Engine, Given, Lists};
 use crate::commands::resolve::machine::{Finder, machine};
 use crate::commands::resolve::simulated::Simulation;
-use crate::commands::resolve::traffic;
+use crate::commands::resolve::{scenarios, traffic};
 use crate::commands::title;
 use crate::commands::workload::Workload;
 use crate::commands::{block_on, install, resume};
@@ -76,7 +76,7 @@ pub fn launch(args: CompareArgs, title: &str, search: Option<Search>) -> anyhow:
 fn shared(args: &CompareArgs) -> SharedSettings {
     SharedSettings {
         context_length: args.launch.context_length,
-        max_batch: args.launch.max_batch.max(args.load.concurrency.iter().copied().max().unwrap_or(0)),
+        max_batch: args.launch.max_batch.max(scenarios::most_in_flight(&args.load)),
         gpus: args.launch.gpus.clone(),
     }
 }

@@ -23,9 +23,17 @@ pub fn survive_large_files() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is said at the first signal.
+const SAVING: &str = "interrupted: saving what was measured, stopping the servers (again: at once)";
+
+/// Watches for signals while a plan is played; see [`watch_saying`].
+pub fn watch(progress: Progress) -> anyhow::Result<watch::Receiver<bool>> {
+    watch_saying(progress, SAVING)
+}
+
 /// Watches for signals; the receiver turns true at the first. They are heard on a thread of their own: whatever the
 /// command is at (a large run that is closed, a lock, a terminal that takes nothing), the second one ends it.
-pub fn watch(progress: Progress) -> anyhow::Result<watch::Receiver<bool>> {
+pub fn watch_saying(progress: Progress, words: &'static str) -> anyhow::Result<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
     let (began, begun) = mpsc::channel();
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -40,7 +48,7 @@ pub fn watch(progress: Progress) -> anyhow::Result<watch::Receiver<bool>> {
             match Signals::new() {
                 Ok(signals) => {
                     let _ = began.send(Ok(()));
-                    hear(signals, &sender, progress).await;
+                    hear(signals, &sender, progress, words).await;
                 }
                 Err(error) => {
                     let _ = began.send(Err(error));
@@ -89,12 +97,12 @@ async fn next_of(signal: Option<&mut Signal>) {
     }
 }
 
-async fn hear(mut signals: Signals, sender: &watch::Sender<bool>, progress: Progress) {
+async fn hear(mut signals: Signals, sender: &watch::Sender<bool>, progress: Progress, words: &'static str) {
     signals.next().await;
     let _ = sender.send(true);
     // A terminal that takes nothing must not keep the second signal from being heard.
     thread::spawn(move || {
-        progress.say("interrupted: saving what was measured, stopping the servers (again: at once)");
+        progress.say(words);
     });
     while !signals.next().await {}
     // The pipe to the guard closes with us, and the guard kills every server.

@@ -27,9 +27,9 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
-use crate::commands::resolve::{body, objectives, replay, search, traffic};
+use crate::commands::resolve::{body, objectives, replay, scenarios, search, traffic};
 use crate::commands::show::{self, Show};
-use crate::commands::workload::Workload;
+use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
 
 /// The widest that a table is drawn, columns.
@@ -61,22 +61,29 @@ pub async fn play(
     load_args: &LoadArgs,
     runs: &RunsArgs,
     output: &OutputArgs,
-    workload: Workload,
+    mut workload: Workload,
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
     body::change_bodies(&mut targets.targets, load_args)?;
     workload.check_texts(targets.http.protocol)?;
+    workload.find_tokenizer(&targets.targets);
     let sweeps = targets.title == title::SWEEP;
-    let loads = match (&targets.search, &workload.replay) {
+    let loads = match (&targets.search, workload.replay()) {
         (Some(_), Some(_)) => {
             return refuse(
                 "a search sets the rate, and --trace brings its own times",
                 "leave --trace out, or play it at several --speed",
             );
         }
+        (None, Some(_)) if !load_args.scenarios.is_empty() => {
+            return refuse("--scenarios and --trace both say what is played", "leave one of them out");
+        }
         (None, Some(replayed)) => replay::loads(load_args, sweeps, replayed)?,
         (Some(search), None) => vec![search::first_load(search, load_args, workload.size())?],
+        (None, None) if !load_args.scenarios.is_empty() => {
+            scenarios::loads(load_args, workload.size())?
+        }
         (None, None) => traffic::loads(load_args, sweeps, workload.size())?,
     };
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
@@ -176,18 +183,19 @@ pub struct Parts {
 
 /// Plays a plan, shows it, and says how it went.
 pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitCode> {
-    let dataset = &parts.plan.dataset;
-    if !dataset.passed_over.is_empty() {
-        progress.say(&format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
+    let synthesis = parts.workload.synthesis(&parts.plan);
+    let units = parts.workload.units(&parts.plan, synthesis.as_ref())?;
+    for line in workload::lines(&parts.plan, synthesis.as_ref()) {
+        progress.say(&line);
     }
-    for note in parts.workload.replay.iter().flat_map(|replay| &replay.notes) {
-        progress.say(note);
+    for line in parts.workload.trace_lines() {
+        progress.say(&line);
     }
-    let units = parts.workload.units(&parts.plan)?;
     let session = Session {
         program: Some(std::env::current_exe().context("cannot tell where this program lies")?),
         probe_running_server: parts.probe,
         closed: parts.closed,
+        synthesis,
         ..Session::new(parts.plan, parts.environment, units)?
     };
     let shutdown = interrupt::watch(progress.clone())?;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::cli::{BenchArgs, CompareArgs, SweepArgs};
+use crate::progress::Progress;
 use crate::schema::refusal::refuse;
 
 use crate::commands::resolve::search;
@@ -10,7 +11,12 @@ use crate::commands::title;
 use crate::commands::{bench, compare};
 
 /// Runs the command: over backends that are launched, or over one server that already runs.
-pub fn sweep(args: SweepArgs) -> anyhow::Result<ExitCode> {
+pub fn sweep(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
+    let progress = Progress::new(args.output.quiet, args.output.verbose);
+    for note in &args.scenarios.notes {
+        progress.say(note);
+    }
+    args.load.concurrency.append(&mut args.scenarios.concurrent_tests);
     match (&args.url, args.backend.is_empty() && args.resume.is_none()) {
         (Some(_), _) => {
             let search = search::asked(&args)?;

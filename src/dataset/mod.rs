@@ -1,28 +1,44 @@
 //! `datasets/` → prompts → units: the same for every backend, made before any clock starts.
 
+mod draws;
 mod entry;
+pub mod generate;
+mod learn;
 mod parse;
 mod probe_set;
 mod prompt_stats;
+mod renewal;
 mod source;
+mod synthetic;
+mod texts;
+mod tokenizer;
 mod trace;
 mod warmup;
+mod words;
 
 use std::path::Path;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 
+pub use learn::learn;
 pub use parse::DatasetError;
 use parse::Parsed;
 pub use probe_set::probe_set;
 pub use prompt_stats::prompt_stats;
+pub use renewal::{WORDS as RENEWAL_WORDS, renew};
 pub use source::Source;
+pub use synthetic::Synthesis;
+pub use texts::TextMaker;
+pub use tokenizer::Tokenizer;
 pub use trace::{Replay, TraceCounted, replay, trace_format, trace_stats};
 pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
 use crate::schema::unit::{Prompt, Turn, Unit};
+
+/// Output limit where neither a flag nor the dataset gives one, tokens.
+pub const DEFAULT_MAX_TOKENS: u32 = 128;
 
 /// The prompts that are played unless another file is named.
 const BUILT_IN: &str = include_str!("../../datasets/benchmark_dataset.json");
@@ -72,6 +88,8 @@ fn source(name: &str, path: &str, bytes: &[u8], parsed: &Parsed) -> DatasetSourc
         prompts: parsed.prompts.len(),
         passed_over: parsed.passed_over.clone(),
         trace: None,
+        synthetic: None,
+        renewed: true,
     }
 }
 
@@ -84,7 +102,7 @@ pub fn units(prompts: &[Prompt], max_tokens_override: Option<u32>, default_max_t
             id: prompt.id.as_str().into(),
             category: prompt.category.as_str().into(),
             model: None,
-            turns: vec![Turn { body: prompt.body.clone(), max_tokens, pause_s: 0.0 }],
+            turns: vec![Turn { body: prompt.body.clone(), max_tokens, pause_s: 0.0, prompt_tokens: None }],
         }
     };
     prompts.iter().map(unit).collect()

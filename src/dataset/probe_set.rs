@@ -34,7 +34,7 @@ pub fn probe_set() -> Vec<Unit> {
 fn with_system() -> Turn {
     let messages =
         vec![Message::text("system", "Answer in one word."), Message::text("user", "Is the sea salty?")];
-    Turn { body: Body::Messages(messages), max_tokens: 1, pause_s: 0.0 }
+    Turn { body: Body::Messages(messages), max_tokens: 1, pause_s: 0.0, prompt_tokens: None }
 }
 
 #[cfg(test)]

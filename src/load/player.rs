@@ -196,6 +196,7 @@ impl Player {
         let turn = unit.turns.first()?;
         let is_last = unit.turns.len() == 1;
         let mut first = self.assignment(phase, &unit, k, message, (turn.max_tokens, is_last));
+        first.record.tokens.asked = turn.prompt_tokens;
         first.record.due_us = due_us;
         first.record.ready_us = ready_us;
         first.slot_free_us = ready_us;

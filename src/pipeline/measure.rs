@@ -22,6 +22,7 @@ use crate::secrets::from_outside;
 
 use super::event::Event;
 use super::failure::Failure;
+use super::lengths;
 use super::record::{self, LiveTtft, Recorder, ReportedTokens};
 use super::sample::Sampling;
 use super::session::{Session, Stage};
@@ -107,8 +108,9 @@ pub async fn measure(
         standing.before = settled(stage, target, &standing.url).await;
         standing.reported = ReportedTokens::default();
     }
+    lengths::settle(stage, target, &standing.url).await;
     let clock = RunClock::start();
-    let plan = Plan { loads: loads.to_vec(), ..session.plan.clone() };
+    let plan = lengths::told(Plan { loads: loads.to_vec(), ..session.plan.clone() }, session);
     let header = records_header((plan, session), target, standing, key, &clock);
     let writer = RecordWriter::create(&session.plan.output.directory, &stem(&session.plan, key), &header)?;
     let files = writer.files().clone();
@@ -120,6 +122,7 @@ pub async fn measure(
     (stage.listen)(Event::Loading { key, load, live: live.clone(), ttft });
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
     let mut job = session.job(target, &standing.url, load);
+    job.units = job.units.in_pass(session.plan.pass(key));
     if session.plan.search.is_some() {
         // Runs with the same gaps would all err the same way.
         job.seed = job.seed.wrapping_add(u64::from(key.point));

@@ -1,11 +1,12 @@
 //! A plan and what it is played with.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::backend::guard::Guard;
-use crate::dataset::{Source, warmup_units};
+use crate::dataset::{Source, Synthesis, warmup_units};
 use crate::load;
 use crate::monitor::{self, ServerCounters};
 use crate::schema::environment::Environment;
@@ -17,6 +18,7 @@ use crate::secrets;
 use crate::server_api;
 
 use super::event::{Event, Listener};
+use super::own_units::OwnUnits;
 use super::resume::ClosedOnDisk;
 
 /// Distinct warm-up units; longer warm-ups repeat them.
@@ -32,6 +34,10 @@ pub struct Session {
     pub units: Units,
     /// Warm-up units.
     pub warmup: Units,
+    /// Those of the loads that ask something of their own.
+    pub own_units: OwnUnits,
+    /// What makes the units, where a server may still have to say how it counts their tokens.
+    pub synthesis: Option<Arc<Synthesis>>,
     /// The API key, from the variable that the plan names.
     pub api_key: Option<String>,
     /// Asks servers about themselves.
@@ -50,17 +56,20 @@ impl Session {
     /// is of prompts of its own, and the API key is that of the variable which the plan names.
     ///
     /// # Errors
-    /// That variable is not set, or a header or a certificate cannot be used.
+    /// That variable is not set, a header or a certificate cannot be used, or a scenario's file cannot be read.
     pub fn new(plan: Plan, environment: Environment, units: Units) -> anyhow::Result<Session> {
         let api_key = server_api::api_key(&plan.http)?;
         secrets::keep_wire_from_outputs(&plan.http, api_key.as_deref());
         let warmup = warmup_units(WARMUP_UNITS, plan.sampling.max_tokens);
+        let warmup = Source::Listed(warmup.into()).units();
         Ok(Session {
             client: server_api::client(&plan.http, api_key.as_deref())?,
-            warmup: Source::Listed(warmup.into()).units(),
+            own_units: OwnUnits::of(&plan, &units, &warmup)?,
+            warmup,
             plan,
             environment,
             units,
+            synthesis: None,
             api_key,
             program: None,
             probe_running_server: false,
@@ -83,6 +92,7 @@ impl Session {
 
     /// The load engine's job for one load on one target.
     pub fn job(&self, target: &Target, url: &str, load: &LoadPoint) -> load::Job {
+        let (units, warmup) = self.own_units.units(load).unwrap_or((&self.units, &self.warmup));
         load::Job {
             base_url: url.to_owned(),
             http: self.plan.http.clone(),
@@ -92,8 +102,8 @@ impl Session {
             seed: self.plan.seed,
             client_threads: self.plan.client_threads,
             sampling: self.plan.sampling,
-            units: self.units.clone(),
-            warmup: self.warmup.clone(),
+            units: units.clone(),
+            warmup: warmup.clone(),
         }
     }
 }

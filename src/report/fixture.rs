@@ -341,6 +341,8 @@ pub fn plan() -> Plan {
             prompts: 18,
             passed_over: Vec::new(),
             trace: None,
+            synthetic: None,
+            renewed: false,
         },
         seed: 42,
         seeds: Seeds::of(42),

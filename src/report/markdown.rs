@@ -18,7 +18,7 @@ use crate::schema::environment::Environment;
 use crate::schema::fairness::{Finding, row};
 use crate::schema::figure::METRICS;
 use crate::schema::files::ComparisonFile;
-use crate::schema::plan::{LoadPoint, Plan, Sampling};
+use crate::schema::plan::{Asks, LoadPoint, Plan, Sampling};
 use crate::schema::seeds::Seeds;
 use crate::schema::target::{LaunchSpec, Launcher, Origin, Target};
 use crate::schema::traffic::Warmup;
@@ -288,7 +288,7 @@ fn method(page: &mut Page, file: &ComparisonFile) {
             ),
             format!(
                 "Load: {}",
-                plan.loads.iter().map(|load| load_words(load, plan)).collect::<Vec<_>>().join("; ")
+                plan.loads.iter().map(|load| escaped(&load_words(load, plan))).collect::<Vec<_>>().join("; ")
             ),
             format!(
                 "Requests: {} to `{}` over HTTP/{}, {}",
@@ -311,9 +311,11 @@ fn method(page: &mut Page, file: &ComparisonFile) {
 
 /// A load in words, its traffic first.
 pub(super) fn load_words(load: &LoadPoint, plan: &Plan) -> String {
-    let mut words = vec![load.traffic.to_string()];
+    let mut words: Vec<String> = load.name.iter().map(|name| one_line(name)).collect();
+    words.push(load.traffic.to_string());
     words.extend(load.until.requests().map(|requests| format!("{requests} requests")));
     words.extend(load.until.duration_s().map(|seconds| format!("for {} s", compact(seconds))));
+    words.extend(load.asks.as_ref().map(asks_words));
     words.push(match load.warmup {
         Warmup::Requests(0) => "no warm-up".to_owned(),
         Warmup::Requests(requests) => format!("{requests} warm-up requests before, reported apart"),
@@ -326,6 +328,18 @@ pub(super) fn load_words(load: &LoadPoint, plan: &Plan) -> String {
         words.push(format!("of requests {}, of lengths {}", plan.seeds.requests, plan.seeds.lengths));
     }
     words.join(", ")
+}
+
+/// What a load asks that the plan does not.
+fn asks_words(asks: &Asks) -> String {
+    let prompts = match (&asks.dataset, asks.prompts.len()) {
+        (Some(dataset), _) => Some(format!("prompts of {}", one_line(&dataset.path))),
+        (None, 0) => None,
+        (None, 1) => Some("a prompt of its own".to_owned()),
+        (None, count) => Some(format!("{count} prompts of its own")),
+    };
+    let limit = asks.max_tokens.map(|tokens| format!("at most {tokens} tokens"));
+    prompts.into_iter().chain(limit).collect::<Vec<_>>().join(", ")
 }
 
 /// What each request asks for, in words.

@@ -6,6 +6,7 @@ use super::number::{NONE, compact, one_line};
 use super::rows::{View, range};
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{self, Statistic};
+use crate::schema::plan::LoadPoint;
 
 /// The figures across, with the statistic of each.
 const SHOWN: &[(&str, Statistic)] = &[
@@ -65,13 +66,37 @@ pub fn marks_a_best(views: &[(u32, View<'_>)]) -> bool {
     groups.any(|group| SHOWN.iter().any(|(name, statistic)| group.best.get(*name) == Some(statistic)))
 }
 
-/// What a load is called: its name, or its traffic in a few words.
+/// What a load is called: its name, or its traffic in a few words. Where loads share that, the traffic, and if need be
+/// the bound, stand behind it, so that no two of a comparison are called the same.
 pub fn load_name(comparison: &Comparison, point: u32) -> String {
-    let load = (point as usize).checked_sub(1).and_then(|place| comparison.loads.get(place));
-    load.map_or_else(
-        || format!("load {point}"),
-        |load| load.name.clone().unwrap_or_else(|| load.traffic.to_string()),
-    )
+    let loads = &comparison.loads;
+    let Some(load) = (point as usize).checked_sub(1).and_then(|place| loads.get(place)) else {
+        return format!("load {point}");
+    };
+    let distinct = |words: &fn(&LoadPoint) -> String| {
+        let mut all: Vec<String> = loads.iter().map(words).collect();
+        all.sort();
+        all.windows(2).all(|pair| pair[0] != pair[1])
+    };
+    let ways: [fn(&LoadPoint) -> String; 3] = [short_name, name_and_traffic, name_traffic_and_bound];
+    ways.iter().find(|words| distinct(words)).map_or_else(|| short_name(load), |words| words(load))
+}
+
+fn short_name(load: &LoadPoint) -> String {
+    load.name.clone().unwrap_or_else(|| load.traffic.to_string())
+}
+
+fn name_and_traffic(load: &LoadPoint) -> String {
+    match &load.name {
+        Some(name) => format!("{name}, {}", load.traffic),
+        None => load.traffic.to_string(),
+    }
+}
+
+fn name_traffic_and_bound(load: &LoadPoint) -> String {
+    let requests = load.until.requests().map(|requests| format!(", {requests} requests"));
+    let seconds = load.until.duration_s().map(|seconds| format!(", {} s", compact(seconds)));
+    [Some(name_and_traffic(load)), requests, seconds].into_iter().flatten().collect()
 }
 
 /// A sweep a label, in the order of the groups.
@@ -113,4 +138,34 @@ fn rows(comparison: &Comparison, views: &[(u32, View<'_>)], label: &str) -> Vec<
         rows.push(std::iter::once(one_line(&load_name(comparison, *point))).chain(figures).collect());
     }
     rows
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+    use crate::schema::traffic::{Ramp, Traffic, Until};
+
+    fn names(loads: &[(Option<&str>, u32, u64)]) -> Vec<String> {
+        let load = |&(name, slots, requests): &(Option<&str>, u32, u64)| {
+            let traffic = Traffic::Closed { slots: slots.try_into().unwrap(), ramp: Ramp::Automatic };
+            let until = Until::after_requests(requests.try_into().unwrap());
+            LoadPoint { name: name.map(str::to_owned), ..LoadPoint::of(traffic, until) }
+        };
+        let mut comparison = fixture::sweep(1);
+        comparison.loads = loads.iter().map(load).collect();
+        (1..=loads.len() as u32).map(|point| load_name(&comparison, point)).collect()
+    }
+
+    #[test]
+    fn loads_are_told_apart_by_no_more_words_than_they_need() {
+        assert_eq!(names(&[(Some("chat"), 4, 9), (Some("code"), 4, 9)]), ["chat", "code"]);
+        assert_eq!(names(&[(None, 1, 9), (None, 4, 9)]), ["concurrency 1", "concurrency 4"]);
+        let twice = names(&[(Some("chat"), 1, 9), (Some("chat"), 4, 9)]);
+        assert_eq!(twice, ["chat, concurrency 1", "chat, concurrency 4"]);
+        let counts = names(&[(None, 10, 10), (None, 20, 50), (None, 20, 100)]);
+        assert_eq!(counts[2], "concurrency 20, 100 requests");
+        assert_eq!(names(&[(None, 4, 9), (None, 4, 9)]), ["concurrency 4", "concurrency 4"]);
+    }
 }

@@ -131,6 +131,7 @@ impl<'a> Cursor<'a> {
         tokens.prompt = count(b"\"prompt\":")?;
         tokens.output = count(b"\"output\":")?;
         tokens.delivered = count(b"\"delivered\":")?;
+        tokens.asked = count(b"\"asked\":")?;
         tokens.cached = count(b"\"cached\":")?;
         tokens.reasoning = count(b"\"reasoning\":")?;
         tokens.by_event = self.takes(b"\"by_event\":true,");
@@ -255,13 +256,22 @@ mod tests {
     }
 
     fn any_counts() -> impl Strategy<Value = TokenCounts> {
-        let counts =
-            [of(any::<u32>()), of(any::<u32>()), of(any::<u32>()), of(any::<u32>()), of(any::<u32>())];
+        let counts = std::array::from_fn::<_, 6, _>(|_| of(any::<u32>()));
         (counts, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
             |(counts, by_event, unusable, usage)| {
-                let [prompt, output, delivered, cached, reasoning] = counts;
+                let [prompt, output, delivered, asked, cached, reasoning] = counts;
                 let source = if usage { TokenSource::Usage } else { TokenSource::Chunks };
-                TokenCounts { prompt, output, delivered, cached, reasoning, by_event, unusable, source }
+                TokenCounts {
+                    prompt,
+                    output,
+                    delivered,
+                    asked,
+                    cached,
+                    reasoning,
+                    by_event,
+                    unusable,
+                    source,
+                }
             },
         )
     }

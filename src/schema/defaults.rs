@@ -66,7 +66,7 @@ impl LoadPoint {
     /// a request, 30 s for those in flight at the end.
     pub fn of(traffic: Traffic, until: Until) -> LoadPoint {
         let warmup = Warmup::Requests(traffic.concurrency().map_or(OPEN_WARMUP, u64::from));
-        LoadPoint { name: None, traffic, until, warmup, drain_s: 30.0, timeout_s: 600.0 }
+        LoadPoint { name: None, asks: None, traffic, until, warmup, drain_s: 30.0, timeout_s: 600.0 }
     }
 }
 
@@ -80,6 +80,8 @@ impl DatasetSource {
             prompts,
             passed_over: Vec::new(),
             trace: None,
+            synthetic: None,
+            renewed: false,
         }
     }
 }

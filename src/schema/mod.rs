@@ -30,6 +30,7 @@ pub mod run_key;
 pub mod sample;
 pub mod seeds;
 pub mod summary;
+pub mod synthetic;
 pub mod target;
 pub mod text;
 pub mod token_counts;

@@ -13,6 +13,7 @@ use super::objective::{Objective, Search};
 pub use super::run_key::RunKey;
 pub(super) use super::run_key::one;
 use super::seeds::Seeds;
+use super::synthetic::Synthetic;
 use super::target::{ProtocolName, Target};
 use super::trace::TraceSource;
 use super::traffic::{Traffic, Until, Warmup};
@@ -125,6 +126,29 @@ impl Plan {
         self.loads.get((point as usize).checked_sub(1)?)
     }
 
+    /// Name of the prompts of a point: its scenario's, where the prompts are the scenario's own.
+    pub fn dataset_name(&self, point: Option<u32>) -> &str {
+        let load = point.and_then(|point| self.load(point));
+        let own = load.and_then(|load| {
+            let asks = load.asks.as_ref()?;
+            match (&asks.dataset, asks.prompts.is_empty()) {
+                (Some(dataset), _) => Some(dataset.name.as_str()),
+                (None, false) => Some(load.name.as_deref().unwrap_or("its own")),
+                (None, true) => None,
+            }
+        });
+        own.unwrap_or(&self.dataset.name)
+    }
+
+    /// How many times over a server has had the units when a run begins: 0 where it is the first since its launch. Not
+    /// a count but a number for each such run; the same for every target, whichever of its runs were played.
+    pub fn pass(&self, key: &RunKey) -> u64 {
+        let place = |number: u32| u64::from(number.saturating_sub(1));
+        // A launch begins a round; a server that already runs stays.
+        let round = if self.launches() { 0 } else { place(key.round) };
+        if self.dataset.renewed { round << 44 | place(key.point) << 22 | place(key.repeat) } else { 0 }
+    }
+
     /// Runs that the whole plan has.
     pub fn run_count(&self) -> usize {
         self.targets.len() * self.loads.len() * self.rounds as usize * self.repeats as usize
@@ -164,14 +188,38 @@ pub struct DatasetSource {
     /// The file is a trace, which brings its times too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<TraceSource>,
+    /// Prompts are made by this, and no file holds them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synthetic: Option<Synthetic>,
+    /// A prompt that a server has seen since its launch begins with words of its own when it comes again, so that no
+    /// prefix cache answers for the engine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renewed: bool,
+}
+
+/// What the requests of one load ask, where that is not what the plan's ask.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Asks {
+    /// Prompts of its own as they are sent, in order, and again from the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<String>,
+    /// A file of prompts of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<DatasetSource>,
+    /// Output limit of each of its requests, tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
 }
 
 /// One load: what traffic, until when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadPoint {
-    /// What the user calls it, where it has a name.
+    /// What the user calls it, where it has a name: a scenario's, which several loads may share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// What its requests ask; none: what the plan's do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Asks>,
     /// When requests start.
     pub traffic: Traffic,
     /// When it ends.

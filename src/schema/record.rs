@@ -249,6 +249,9 @@ pub struct TokenCounts {
     /// counted but not shown. The `n` of TPOT, NTPOT and TPS a user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<u32>,
+    /// Prompt tokens that the text was made to have, without those of a template; none where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u32>,
     /// Prompt tokens that the server took from its prefix cache, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<u32>,

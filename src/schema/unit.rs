@@ -51,6 +51,8 @@ pub struct Turn {
     pub body: Body,
     /// Output limit in tokens.
     pub max_tokens: u32,
+    /// Tokens that its text was made to have, without what a template adds; none where nobody knows.
+    pub prompt_tokens: Option<u32>,
     /// Time that passes between the end of the answer before it and this turn, s. Of the first turn it
     /// says nothing.
     pub pause_s: f64,
@@ -119,7 +121,7 @@ impl Body {
 impl Unit {
     /// A unit of one turn.
     pub fn single(id: impl Into<Arc<str>>, text: impl Into<String>, max_tokens: u32) -> Unit {
-        let turn = Turn { body: Body::Text(text.into()), max_tokens, pause_s: 0.0 };
+        let turn = Turn { body: Body::Text(text.into()), max_tokens, pause_s: 0.0, prompt_tokens: None };
         Unit { id: id.into(), category: Arc::default(), model: None, turns: vec![turn] }
     }
 }
@@ -128,8 +130,11 @@ impl Unit {
 /// nothing need be kept of those that were played.
 #[derive(Clone)]
 pub struct Units {
-    make: Arc<dyn Fn(u64) -> Option<Unit> + Send + Sync>,
+    /// From the pass and k.
+    make: Arc<dyn Fn(u64, u64) -> Option<Unit> + Send + Sync>,
+    pass: u64,
     period: Option<u64>,
+    beforehand: u64,
     single_turns: bool,
     due_us: Option<Arc<[u64]>>,
 }
@@ -138,7 +143,15 @@ impl Units {
     /// Units without a period, as a generator makes them; `make` gives none where there are no more. Their
     /// requests are made shortly before they are due. `single_turns`: each has one turn.
     pub fn made_by(single_turns: bool, make: impl Fn(u64) -> Option<Unit> + Send + Sync + 'static) -> Units {
-        Units { make: Arc::new(make), period: None, single_turns, due_us: None }
+        Units::by_pass(single_turns, move |_, k| make(k))
+    }
+
+    /// The same, where units may be others when the same server gets them again: `make` takes the pass and k.
+    pub fn by_pass(
+        single_turns: bool,
+        make: impl Fn(u64, u64) -> Option<Unit> + Send + Sync + 'static,
+    ) -> Units {
+        Units { make: Arc::new(make), pass: 0, period: None, beforehand: 0, single_turns, due_us: None }
     }
 
     /// Units that are the same again after `period` of them: their requests can be made beforehand.
@@ -147,7 +160,32 @@ impl Units {
         single_turns: bool,
         make: impl Fn(u64) -> Option<Unit> + Send + Sync + 'static,
     ) -> Units {
-        Units { make: Arc::new(make), period: Some(period), single_turns, due_us: None }
+        let make = Arc::new(move |_, k| make(k));
+        Units { make, pass: 0, period: Some(period), beforehand: period, single_turns, due_us: None }
+    }
+
+    /// The same units where a server has not seen them yet, else what `renew` makes of them, by the pass and k: then
+    /// they have no period any more.
+    pub fn renewed(self, renew: impl Fn(Unit, u64, u64) -> Unit + Send + Sync + 'static) -> Units {
+        let Some(period) = self.period else { return self };
+        let make = self.make;
+        let make = move |pass: u64, k: u64| {
+            let unit = make(pass, k)?;
+            Some(if pass == 0 && k < period { unit } else { renew(unit, pass, k) })
+        };
+        Units {
+            make: Arc::new(make),
+            pass: self.pass,
+            period: None,
+            beforehand: self.beforehand,
+            single_turns: self.single_turns,
+            due_us: self.due_us,
+        }
+    }
+
+    /// As they are when a server gets them again: 0 is the first time since its launch.
+    pub fn in_pass(&self, pass: u64) -> Units {
+        Units { pass, ..self.clone() }
     }
 
     /// One unit, again and again.
@@ -169,7 +207,12 @@ impl Units {
 
     /// The k-th unit, from 0.
     pub fn unit(&self, k: u64) -> Option<Unit> {
-        (self.make)(k)
+        (self.make)(self.pass, k)
+    }
+
+    /// So many units from the first on may be made before they are due.
+    pub fn beforehand(&self) -> u64 {
+        self.beforehand
     }
 
     /// After so many units they are repeated in order; none: they are not.

@@ -194,6 +194,7 @@ fn the_limit_is_the_highest_load_below_which_all_are_exact() {
 fn load(traffic: Traffic) -> LoadPoint {
     LoadPoint {
         name: None,
+        asks: None,
         traffic,
         until: Until::after_requests(NonZeroU64::MIN),
         warmup: Warmup::Requests(0),

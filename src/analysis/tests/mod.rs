@@ -97,6 +97,7 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
             prompt: Some(10),
             output: Some(n),
             delivered: Some(n),
+            asked: None,
             cached: None,
             reasoning: None,
             by_event: false,

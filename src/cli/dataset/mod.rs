@@ -14,6 +14,7 @@ pub use stats::StatsArgs;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  harness dataset generate --url http://127.0.0.1:8000 --count 50
   harness dataset import ShareGPT_V3.json --output sharegpt.jsonl
   harness dataset stats sharegpt.jsonl
   harness dataset stats mooncake_trace.jsonl --json")]

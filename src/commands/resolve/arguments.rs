@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 use serde_json::Value;
 
 use crate::cli::{self, Cli, LaunchArgs};
-use crate::commands::resolve::typed;
+use crate::commands::resolve::{scenarios, typed};
 use crate::schema::refusal::refuse;
 
 /// A command line that did not parse: clap's own message and exit code.
@@ -29,10 +29,19 @@ pub fn parse(argv: Vec<OsString>) -> Result<Cli, Refused> {
         Some(path) => with_plan_file(argv, &matches, &path).map_err(Refused::Plan)?,
         None => argv,
     };
-    let matches = cli::command().try_get_matches_from(argv).map_err(Refused::Usage)?;
+    let mut argv = argv;
+    let mut matches = cli::command().try_get_matches_from(argv.clone()).map_err(Refused::Usage)?;
+    let scenarios = scenarios::asked(&matches).map_err(Refused::Plan)?;
+    if let Some(file) = scenarios.as_ref().filter(|file| !file.server.is_empty()) {
+        argv.extend(file.server.iter().map(OsString::from));
+        matches = cli::command().try_get_matches_from(argv.clone()).map_err(Refused::Usage)?;
+    }
     refuse_idle_launch_flags(&matches).map_err(Refused::Plan)?;
     refuse_beside_resume(&matches).map_err(Refused::Plan)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(Refused::Usage)?;
+    if let Some(file) = scenarios {
+        scenarios::fill(&mut cli, &argv, &matches, file).map_err(Refused::Plan)?;
+    }
     if let Some(output) = cli.command.output_mut() {
         output.command = typed::command(&matches);
     }

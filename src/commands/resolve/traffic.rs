@@ -17,7 +17,7 @@ use crate::commands::resolve::arrivals::{self, Law};
 use crate::commands::resolve::ranges;
 
 /// Requests in flight of a closed loop.
-const DEFAULT_CONCURRENCY: u32 = 20;
+pub const DEFAULT_CONCURRENCY: u32 = 20;
 /// Requests that a point of a sweep has at least for each that it keeps in flight, where nobody says how many.
 const LEAST_REQUESTS_A_SLOT: u64 = 4;
 /// The shortest time between two readings of a server's page, s.
@@ -229,7 +229,7 @@ pub fn wire(args: &LoadArgs, endpoint: Option<&(ProtocolName, String)>) -> anyho
 }
 
 /// The name of a variable, and not the key itself, which would be written into the plan and is not repeated.
-fn check_variable(name: &str) -> anyhow::Result<()> {
+pub fn check_variable(name: &str) -> anyhow::Result<()> {
     let is_name = !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

@@ -313,7 +313,7 @@ impl Answer {
         record.reader_lag_max_us = seen.lag_max_us;
         let kernel = seen.reads > 0 && seen.all_kernel;
         record.stamps = if kernel { StampKind::Kernel } else { StampKind::Read };
-        record.tokens = seen.token_counts();
+        record.tokens = TokenCounts { asked: record.tokens.asked, ..seen.token_counts() };
         record.finish_reason = seen.finish.map(|finish| finish.word);
         record.chunks = seen.chunks;
         record.chunks.shrink();

@@ -42,7 +42,7 @@ enum Head {
 pub(crate) struct Requests {
     messages: Arc<Messages>,
     units: Units,
-    /// Made beforehand, where the units are repeated and few.
+    /// The first of them, made beforehand where they are few; none where they are many, or made as they come.
     made: Option<Vec<First>>,
 }
 
@@ -134,28 +134,25 @@ impl Messages {
 }
 
 impl Requests {
-    /// Makes the messages now where the units are repeated and few.
+    /// Makes the messages now that may be made beforehand, where they are few.
     pub(crate) fn new(messages: Arc<Messages>, units: Units) -> Requests {
-        let made = units.period().and_then(|period| {
-            let mut room = CACHE_LIMIT_BYTES;
-            (0..period)
-                .map(|k| {
-                    let unit = units.unit(k)?;
-                    room = room.checked_sub(messages.head_bytes() + bytes(&unit) * 9 / 8 + 256)?;
-                    First::of(&messages, unit)
-                })
-                .collect()
+        let mut room = CACHE_LIMIT_BYTES;
+        let made = (0..units.beforehand()).map(|k| {
+            let unit = units.unit(k)?;
+            room = room.checked_sub(messages.head_bytes() + bytes(&unit) * 9 / 8 + 256)?;
+            First::of(&messages, unit)
         });
+        let made = made.collect::<Option<Vec<First>>>().filter(|made| !made.is_empty());
         Requests { messages, units, made }
     }
 
     /// The k-th unit and the message of its first turn; none where there is none.
     pub(crate) fn first(&self, k: u64) -> Option<First> {
-        match &self.made {
-            Some(made) => {
-                let place = usize::try_from(k.checked_rem(made.len() as u64)?).ok()?;
-                made.get(place).cloned()
-            }
+        let place = self.units.period().map_or(Some(k), |period| k.checked_rem(period));
+        let made =
+            self.made.as_ref().zip(place).and_then(|(made, place)| made.get(usize::try_from(place).ok()?));
+        match made {
+            Some(first) => Some(first.clone()),
             None => First::of(&self.messages, self.units.unit(k)?),
         }
     }

@@ -220,6 +220,7 @@ impl Seen {
             let counted = Some(self.counted);
             return TokenCounts {
                 prompt,
+                asked: None,
                 output: counted,
                 delivered: counted,
                 cached,
@@ -234,6 +235,7 @@ impl Seen {
         let delivered = Some(output.saturating_sub(u32::from(hidden_eos)));
         TokenCounts {
             prompt,
+            asked: None,
             output: Some(output),
             delivered,
             cached,

@@ -119,6 +119,7 @@ mod tests {
     fn load(traffic: Traffic, requests: Option<u64>, duration_s: Option<f64>) -> LoadPoint {
         LoadPoint {
             name: None,
+            asks: None,
             traffic,
             until: Until::new(requests.and_then(NonZeroU64::new), duration_s).unwrap(),
             warmup: Warmup::Requests(0),

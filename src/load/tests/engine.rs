@@ -209,6 +209,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
         load: LoadPoint {
             traffic,
             name: None,
+            asks: None,
             until: until(20),
             warmup: Warmup::Requests(0),
             timeout_s: 30.0,

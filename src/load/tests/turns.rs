@@ -74,7 +74,12 @@ async fn read_body(stream: &mut TcpStream) -> std::io::Result<Option<serde_json:
 /// Units that say these texts in turn.
 fn conversations(texts: [&'static str; 3], pause_s: f64) -> Units {
     Units::made_by(false, move |k| {
-        let turn = |text: &str| Turn { body: Body::Text(text.to_owned()), max_tokens: 4, pause_s };
+        let turn = |text: &str| Turn {
+            body: Body::Text(text.to_owned()),
+            max_tokens: 4,
+            pause_s,
+            prompt_tokens: None,
+        };
         Some(Unit {
             id: format!("talk{k}").into(),
             category: "chat".into(),

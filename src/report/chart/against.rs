@@ -1,7 +1,7 @@
 //! Throughput against latency: the curve of each backend over a sweep's loads, and who is beaten by nobody.
 
-use super::by_load::load_words;
 use super::context::ChartInput;
+use super::load_axis::{LoadAxis, curve_label};
 use super::scale::Scale;
 use super::spec::{Axis, ChartSpec, Corner, Mark, Panel, Series};
 use crate::report::rows::View;
@@ -83,11 +83,12 @@ fn gathered(input: &ChartInput<'_>, metric: &str, statistic: Statistic) -> Vec<C
     else {
         return Vec::new();
     };
+    let axis = LoadAxis::of(&input.comparison.loads);
     let mut curves: Vec<Curve> = Vec::new();
     for (point, view) in View::all(input.comparison) {
         let load = (point as usize).checked_sub(1).and_then(|index| input.comparison.loads.get(index));
         for column in &view.columns {
-            let series = input.context.series(&column.group.label, curves.len(), "");
+            let series = input.context.series(&curve_label(&column.group.label, load), curves.len(), "");
             let place =
                 curves.iter().position(|curve| curve.series.label == series.label).unwrap_or_else(|| {
                     curves.push(Curve { series, points: Vec::new() });
@@ -97,7 +98,7 @@ fn gathered(input: &ChartInput<'_>, metric: &str, statistic: Statistic) -> Vec<C
             let found = column.estimate(throughput, Statistic::Value).filter(finite);
             let found = found.zip(column.estimate(latency, statistic).filter(finite));
             if let (Some((throughput, latency)), Some(curve)) = (found, curves.get_mut(place)) {
-                let load = load.map(load_words).unwrap_or_default();
+                let load = load.map(|load| axis.beside(load)).unwrap_or_default();
                 curve.points.push(Point { load, throughput: *throughput, latency: *latency });
             }
         }

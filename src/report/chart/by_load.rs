@@ -2,12 +2,11 @@
 
 use super::context::ChartInput;
 use super::curve::{Curve, CurvePoint, Curves, curve_over_points};
-use super::scale::tick_text;
+use super::load_axis::{LoadAxis, curve_label};
 use super::spec::ChartSpec;
 use crate::report::rows::View;
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{self, Metric, Statistic};
-use crate::schema::plan::LoadPoint;
 
 /// Output tokens a second over the loads.
 pub fn output_tps(input: &ChartInput<'_>) -> ChartSpec {
@@ -32,32 +31,33 @@ pub fn goodput(input: &ChartInput<'_>) -> ChartSpec {
 fn spec(input: &ChartInput<'_>, name: &str, statistic: Statistic) -> ChartSpec {
     let Some(metric) = figure::metric(name) else { return ChartSpec::default() };
     let loads = &input.comparison.loads;
-    let open = loads.iter().any(|load| load.traffic.is_open());
-    let (load, load_unit) =
-        if open { ("offered rate", "requests/s") } else { ("concurrency", "requests in flight") };
+    let axis = LoadAxis::of(loads);
+    let (load, load_unit) = axis.words();
     let curves = Curves {
-        counts: !open,
+        counts: axis.counts(),
         metric,
         statistic: (statistic != Statistic::Value).then(|| statistic.name()),
         load,
         load_unit,
-        curves: curves(input.comparison, metric, statistic),
+        curves: curves(input.comparison, axis, metric, statistic),
     };
     let mut spec = curve_over_points(&curves, input.context);
-    if loads.iter().any(|load| place(load).is_none()) {
-        spec.notes.push("all requests at once is no rate, and is not drawn".to_owned());
+    if loads.iter().any(|load| axis.place(load).is_none()) {
+        let closed = loads.iter().any(|load| !load.traffic.is_open());
+        let what = if closed { "a load without a rate" } else { "all requests at once is no rate, and" };
+        spec.notes.push(format!("{what} is not drawn"));
     }
     spec
 }
 
-fn curves(comparison: &Comparison, metric: &Metric, statistic: Statistic) -> Vec<Curve> {
+fn curves(comparison: &Comparison, axis: LoadAxis, metric: &Metric, statistic: Statistic) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
     for (point, view) in View::all(comparison) {
         let load = (point as usize).checked_sub(1).and_then(|index| comparison.loads.get(index));
-        let Some(x) = load.and_then(place) else { continue };
+        let Some(x) = load.and_then(|load| axis.place(load)) else { continue };
         for column in &view.columns {
             let Some(estimate) = column.estimate(metric, statistic) else { continue };
-            let label = &column.group.label;
+            let label = curve_label(&column.group.label, load);
             let drawn = CurvePoint {
                 x,
                 median: estimate.value,
@@ -65,25 +65,11 @@ fn curves(comparison: &Comparison, metric: &Metric, statistic: Statistic) -> Vec
                 high: estimate.high,
                 rounds: estimate.n as usize,
             };
-            match curves.iter_mut().find(|curve| curve.label == *label) {
+            match curves.iter_mut().find(|curve| curve.label == label) {
                 Some(curve) => curve.points.push(drawn),
-                None => curves.push(Curve { label: label.clone(), points: vec![drawn] }),
+                None => curves.push(Curve { label, points: vec![drawn] }),
             }
         }
     }
     curves
-}
-
-/// `8`, `2.5/s`: a load beside its point; empty where all requests are due at once.
-pub fn load_words(load: &LoadPoint) -> String {
-    match place(load) {
-        Some(rate) if load.traffic.is_open() => format!("{}/s", tick_text(rate)),
-        Some(slots) => tick_text(slots),
-        None => String::new(),
-    }
-}
-
-/// Where a load lies on the axis; none for an open loop without a rate.
-fn place(load: &LoadPoint) -> Option<f64> {
-    if load.traffic.is_open() { load.rate() } else { load.concurrency().map(f64::from) }
 }

@@ -15,6 +15,7 @@ mod evenly;
 mod frame;
 mod latency_of;
 mod layout;
+mod load_axis;
 mod marks;
 mod over_time;
 mod paint;
