@@ -26,6 +26,7 @@ mod paging;
 mod plans;
 mod printing;
 mod refusing;
+mod replaying;
 mod reporting;
 mod resuming;
 mod scenarios;

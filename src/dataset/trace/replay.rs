@@ -92,6 +92,16 @@ fn refused(shown: &str, error: TraceError) -> anyhow::Error {
 /// The file is no trace, a row cannot be used or steps back, or nothing is left to play; one line with its cure.
 pub fn replay(path: &Path, options: &TraceOptions, seed: u64) -> anyhow::Result<Replay> {
     let (found, sha256) = read_file(path, options)?;
+    made(found, (path, sha256), options, seed)
+}
+
+/// What is played of the rows of a file.
+pub(super) fn made(
+    found: Found,
+    (path, sha256): (&Path, String),
+    options: &TraceOptions,
+    seed: u64,
+) -> anyhow::Result<Replay> {
     let shown = path.display().to_string();
     let options = TraceOptions { format: Some(found.format), ..options.clone() };
     let mut rows = found.rows.rows;
