@@ -267,6 +267,7 @@ impl Run {
             index,
             unit: index,
             turn: 0,
+            history_tokens: None,
             prompt_id: format!("prompt-{}", index % 500).into(),
             category: ["chat", "code", "summarisation", "questions", "translation"][(index % 5) as usize]
                 .into(),

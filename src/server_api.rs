@@ -1,6 +1,7 @@
 //! Asks a server about itself: is it healthy, which models has it, what has it counted. Beside the measured
 //! path, and never on its connections.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -10,7 +11,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::schema::plan::HttpSettings;
-use crate::schema::refusal::refuse;
+use crate::schema::refusal::{OrRefuse, refuse};
 use crate::schema::text::plain;
 
 /// A metrics page that is longer has no end, bytes.
@@ -93,6 +94,9 @@ pub fn client(http: &HttpSettings, api_key: Option<&str>) -> anyhow::Result<Clie
     }
     let mut builder =
         builder().timeout(ANSWER).default_headers(headers).danger_accept_invalid_certs(http.insecure);
+    if let Some(path) = &http.unix_socket {
+        builder = builder.unix_socket(path.clone());
+    }
     // The same protocol as the load: a server may speak no other.
     builder = if http.http2 { builder.http2_prior_knowledge() } else { builder.http1_only() };
     if let Some(path) = &http.ca_file {
@@ -106,17 +110,39 @@ pub fn client(http: &HttpSettings, api_key: Option<&str>) -> anyhow::Result<Clie
     Ok(builder.build()?)
 }
 
-/// The API key, from the variable that the plan names; none where it names none.
+/// The API key, from the variable or the file that the plan names; none where it names neither.
 ///
 /// # Errors
-/// That variable is not set, or is blank.
+/// That variable is not set, or is blank; that file cannot be read, or holds no key.
 pub fn api_key(http: &HttpSettings) -> anyhow::Result<Option<String>> {
+    if let Some(file) = &http.api_key_file {
+        return key_in(file).map(Some);
+    }
     let Some(name) = &http.api_key_env else { return Ok(None) };
     match std::env::var(name) {
         Ok(key) if !key.trim().is_empty() => Ok(Some(key.trim().to_owned())),
         Ok(_) | Err(_) => {
             refuse(format!("--api-key-env {name}: that variable is not set"), format!("export {name}=…"))
         }
+    }
+}
+
+/// A file that is longer holds something else than a key, bytes.
+const LONGEST_KEY: u64 = 64 << 10;
+
+/// The key in a file: all of it, without white space around it. A refusal repeats nothing of it.
+fn key_in(file: &Path) -> anyhow::Result<String> {
+    const CURE: &str = "give a file that holds the key and nothing else";
+    let named = || format!("--api-key-file {}", file.display());
+    let is_short = |file: &Path| std::fs::metadata(file).map(|about| about.len() <= LONGEST_KEY);
+    if !is_short(file).or_refuse(named, CURE)? {
+        return refuse(format!("{} is no key: it is too long", named()), CURE);
+    }
+    // Not the error itself: of a text that is none it shows bytes.
+    let bytes = std::fs::read(file).or_refuse(named, CURE)?;
+    match std::str::from_utf8(&bytes).map(str::trim) {
+        Ok(key) if !key.is_empty() && !key.contains(char::is_whitespace) => Ok(key.to_owned()),
+        Ok(_) | Err(_) => refuse(format!("{} holds no key", named()), CURE),
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use harness::load::parse_answer;
-use harness::schema::plan::Sampling;
+use harness::schema::plan::{HttpSettings, Sampling};
 use harness::schema::record::{FailureKind, MissingSign, Outcome, RequestRecord, TokenSource};
 use harness::schema::target::{BodyFields, Capabilities, ProtocolName};
 
@@ -74,7 +74,8 @@ fn parse<'a>(capture: &str, ask: Ask, reads: impl IntoIterator<Item = &'a [u8]>)
     };
     let sampling =
         Sampling { temperature: 0.0, max_tokens: None, ignore_eos: ask.ignore_eos, exact_itl: ask.exact };
-    parse_answer(name, &protocol(capture), &sampling, ask.max_tokens, reads)
+    let http = HttpSettings { protocol: name, ..HttpSettings::default() };
+    parse_answer(&http, &protocol(capture), &sampling, ask.max_tokens, reads)
 }
 
 /// All of a record that may not depend on how the bytes were cut.
@@ -158,6 +159,8 @@ macro_rules! capture {
 
 #[path = "wire/further.rs"]
 mod further;
+#[path = "wire/native.rs"]
+mod native;
 
 // Streams that end well. A natural stop counts an EOS in usage that no event shows.
 capture!(vllm_chat, "vllm-chat-stream", ask(32), 7 events, Some((37, 8)), delivered 7, Some("stop"), Completed);

@@ -62,6 +62,7 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         above(cached_pct(summary), CACHED_PCT).map(|share_pct| Caveat::PrefixCacheHits { share_pct }),
         summary.nagle.filter(|nagle| nagle.on).map(|nagle| Caveat::NagleOn { requests: nagle.requests }),
         (facts.short > 0).then_some(Caveat::LengthNotForced { short: facts.short, completed }),
+        summary.prompt_lengths.and_then(|lengths| lengths.caveat()),
         facts.oddities.missing_signs(),
         facts.oddities.events_passed_over(),
         (completed < COMPLETED_FOR_P99).then_some(Caveat::FewSamples { completed }),

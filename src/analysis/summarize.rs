@@ -10,7 +10,7 @@ use crate::schema::fairness::ProbeReply;
 use crate::schema::figure::{self, RunTotals};
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::objective::Objective;
-use crate::schema::plan::RunKey;
+use crate::schema::plan::{Plan, RunKey};
 use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::request_figures::Figured;
 use crate::schema::summary::{
@@ -28,7 +28,9 @@ use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
 use super::pace::Paces;
+use super::prompt_lengths::Lengths;
 use super::served_alone::ServedAlone;
+use super::slices::{Slices, Slicing};
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
 
@@ -63,6 +65,10 @@ pub struct SummaryInput {
     pub objectives: Vec<Objective>,
     /// What its machine costs an hour.
     pub price_per_hour: Option<f64>,
+    /// From this unit on prompts are not the dataset's own any more; none: all are.
+    pub renewed_from: Option<u64>,
+    /// How it is cut into parts.
+    pub slicing: Slicing,
 }
 
 impl SummaryInput {
@@ -94,8 +100,16 @@ impl SummaryInput {
             probes: header.probes.clone(),
             objectives: header.plan.objectives.clone(),
             price_per_hour: header.plan.prices_per_hour.get(&header.key.label).copied(),
+            renewed_from: renewed_from(&header.plan, &header.key),
+            slicing: Slicing::of(&header.plan, &header.key.label),
         })
     }
+}
+
+/// Prompts that come again begin with words of their own: theirs are not the token counts of the dataset's prompts.
+fn renewed_from(plan: &Plan, key: &RunKey) -> Option<u64> {
+    let first = if plan.pass(key) == 0 { plan.dataset.prompts as u64 } else { 0 };
+    (plan.dataset.renewed && plan.dataset.synthetic.is_none()).then_some(first)
 }
 
 /// What is known only when the run is over.
@@ -164,6 +178,8 @@ pub struct Summarizer {
     late_acks: LateAcks,
     curves: Curves,
     goodput: Goodput,
+    prompt_lengths: Lengths,
+    slices: Slices,
 }
 
 impl Summarizer {
@@ -176,6 +192,7 @@ impl Summarizer {
         Summarizer {
             window: Window::new(open_loop, concurrency),
             goodput: Goodput::new(&input.objectives),
+            slices: Slices::new(input.slicing.clone()),
             input,
             requests: RequestCounts::default(),
             warmup: RequestCounts::default(),
@@ -190,6 +207,7 @@ impl Summarizer {
             course: Course::default(),
             late_acks,
             curves: Curves::default(),
+            prompt_lengths: Lengths::default(),
         }
     }
 
@@ -220,15 +238,18 @@ impl Summarizer {
         self.served_alone.add(record);
         self.oddities.add(record);
         self.curves.add(record);
+        self.slices.add(record);
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
             let request = Figured::of(record);
             self.metrics.add(&request);
-            self.tokens.add(record, &request.counts);
+            self.tokens.add(record, &request.counts, self.input.renewed_from);
+            self.prompt_lengths.add(record);
             self.paces.add(&request);
             self.curves.add_completed(record, &request.counts);
             self.course.add(record);
             self.goodput.add(&request);
+            self.slices.add_completed(&request);
         }
     }
 
@@ -255,6 +276,8 @@ impl Summarizer {
         self.course.merge(other.course);
         self.curves.merge(other.curves);
         self.goodput.merge(&other.goodput);
+        self.prompt_lengths.merge(other.prompt_lengths);
+        self.slices.merge(other.slices);
     }
 
     /// Starts another part of the same run.
@@ -304,6 +327,7 @@ impl Summarizer {
             good: self.goodput.good(withheld.is_none()),
             price_per_hour: self.input.price_per_hour,
         };
+        let slices = self.slices.finish(totals.window_s, withheld.is_none());
         let Finished { values: metrics, ecdf } = self.metrics.finish(&totals, withheld.is_none());
         let curves = self.curves.finish(whole, self.window.arrivals(), ecdf);
         let median = |name: &str| match metrics.get(name) {
@@ -331,6 +355,7 @@ impl Summarizer {
             if self.input.traffic.is_open() { 0 } else { u64::from(self.input.concurrency.unwrap_or(1)) };
         let mut summary = blank(self.input, whole, finish.partial);
         summary.objectives = objectives;
+        summary.slices = slices;
         summary.requests = totals.requests;
         let details = self.first_failures.into_iter().map(|(kind, (_, _, detail))| (kind, detail));
         summary.first_failures = details.collect();
@@ -341,6 +366,7 @@ impl Summarizer {
             self.course.tell(ramp, &metrics, &summary.output_tokens_by_second, summary.steady.as_ref());
         summary.bands = told.bands;
         summary.prompt_tokens_by_id = self.tokens.prompt_by_id();
+        summary.prompt_lengths = self.prompt_lengths.tell();
         summary.gateway = self.paces.gateway();
         summary.tokens = TokenTotals { end_of_sequence: self.tokens.end_of_sequence(), ..self.tokens.totals };
         summary.tokens_per_chunk = self.tokens.per_chunk;
@@ -382,6 +408,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         tokens: TokenTotals::default(),
         gateway: None,
         metrics: BTreeMap::new(),
+        slices: Vec::new(),
         tokens_per_chunk: BTreeMap::new(),
         output_tokens_by_second: Vec::new(),
         bands: BTreeMap::new(),
@@ -390,6 +417,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         probes: input.probes,
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
+        prompt_lengths: None,
         first_failures: BTreeMap::new(),
         objectives: Vec::new(),
         caveats: Vec::<Caveat>::new(),
@@ -403,7 +431,7 @@ fn is_short(record: &RequestRecord) -> bool {
         && record.tokens.output.is_some_and(|output| output < record.max_tokens)
 }
 
-fn add_counts(counts: &mut RequestCounts, more: &RequestCounts) {
+pub(super) fn add_counts(counts: &mut RequestCounts, more: &RequestCounts) {
     counts.issued += more.issued;
     counts.completed += more.completed;
     counts.failed += more.failed;
@@ -414,7 +442,7 @@ fn add_counts(counts: &mut RequestCounts, more: &RequestCounts) {
     }
 }
 
-fn count(counts: &mut RequestCounts, outcome: &Outcome) {
+pub(super) fn count(counts: &mut RequestCounts, outcome: &Outcome) {
     counts.issued += 1;
     match outcome {
         Outcome::Completed => counts.completed += 1,

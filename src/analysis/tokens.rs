@@ -51,12 +51,13 @@ struct Oddities {
     longest: (u32, u32, u32),
     silent: u64,
     silent_tokens: u64,
+    whole: u64,
 }
 
 impl Tokens {
-    /// Adds a completed request.
-    pub(super) fn add(&mut self, record: &RequestRecord, counts: &Counts) {
-        self.add_prompt(record, counts);
+    /// Adds a completed request. From the unit `renewed_from` on prompts are not the dataset's own.
+    pub(super) fn add(&mut self, record: &RequestRecord, counts: &Counts, renewed_from: Option<u64>) {
+        self.add_prompt(record, counts, renewed_from);
         self.totals.cached += u64::from(record.tokens.cached.unwrap_or(0));
         match counts.output {
             Some(output) => {
@@ -69,7 +70,9 @@ impl Tokens {
         if let Some(delivered) = counts.delivered {
             self.totals.delivered += u64::from(delivered);
             let shown = counts.shown.unwrap_or(delivered);
-            self.chunk_difference += u64::from(counts.in_events.abs_diff(shown));
+            if !record.came_whole() {
+                self.chunk_difference += u64::from(counts.in_events.abs_diff(shown));
+            }
         }
         self.ends.add(record, counts);
         self.oddities.add(record, counts);
@@ -108,13 +111,15 @@ impl Tokens {
         self.oddities.merge(other.oddities);
     }
 
-    fn add_prompt(&mut self, record: &RequestRecord, counts: &Counts) {
+    fn add_prompt(&mut self, record: &RequestRecord, counts: &Counts, renewed_from: Option<u64>) {
         let Some(prompt) = counts.prompt else {
             self.without_prompt += 1;
             return;
         };
         self.totals.prompt += u64::from(prompt);
-        self.prompt_by_id.add(&record.prompt_id, u64::from(prompt), 1);
+        if renewed_from.is_none_or(|from| record.unit < from) {
+            self.prompt_by_id.add(&record.prompt_id, u64::from(prompt), 1);
+        }
     }
 
     /// Prompt tokens, where every completed request has a count: a sum over some would be too low.
@@ -214,6 +219,7 @@ impl Oddities {
             let beyond = (limited - record.max_tokens, limited, record.max_tokens);
             self.longest = self.longest.max(beyond);
         }
+        self.whole += u64::from(record.came_whole());
         if record.chunks.is_empty() {
             self.silent += 1;
             self.silent_tokens += u64::from(output);
@@ -228,6 +234,7 @@ impl Oddities {
         self.longest = self.longest.max(other.longest);
         self.silent += other.silent;
         self.silent_tokens += other.silent_tokens;
+        self.whole += other.whole;
     }
 
     fn caveats(&self, gateway: Option<Gateway>) -> impl Iterator<Item = Caveat> + use<> {
@@ -250,6 +257,7 @@ impl Oddities {
             completed,
             tokens: self.silent_tokens,
         });
-        [silent, impossible, longer].into_iter().flatten()
+        let whole = (self.whole > 0).then_some(Caveat::AskedWhole { answers: self.whole });
+        [whole, silent, impossible, longer].into_iter().flatten()
     }
 }

@@ -79,7 +79,9 @@ impl Window {
             // These end where the client cut them off: that says nothing of the server.
             Outcome::Cancelled | Outcome::Dropped => latest(&mut self.last_cut_us, record.end_us),
         }
-        if record.index < self.concurrency {
+        // The first wave is of first turns. Records of before there were units have none but the first.
+        let number = if record.unit == 0 { record.index } else { record.unit };
+        if record.turn == 0 && number < self.concurrency {
             self.first_wave_us = self.first_wave_us.max(record.first_token_us.unwrap_or(0));
         }
         for chunk in record.chunks.iter() {

@@ -27,7 +27,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 pub use arrivals::{ArrivalArg, ArrivalArgs, RampShape, RateRange, Step, rate_range, step};
 pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
-pub use conversations::ConversationArgs;
+pub use conversations::{ConversationArgs, ThinkTimeArg};
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
@@ -42,7 +42,7 @@ pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
 pub use traffic::{EndpointArg, LoadArgs};
 pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
-pub use wire::WireArgs;
+pub use wire::{FramingArg, ProtocolArg, WireArgs};
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
 /// and can you trust it?

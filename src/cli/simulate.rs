@@ -108,4 +108,16 @@ pub enum SimulateEngine {
     Llamacpp,
     /// Text Generation Inference
     Tgi,
+    /// Triton with TensorRT-LLM's fields: /v2/models/MODEL/generate_stream
+    Triton,
+    /// GKE's proxy before JetStream: /generate
+    Jetstream,
+    /// GKE's proxy before Sax: /generate
+    Sax,
+    /// Vertex's handler of Hugging Face models: /generate
+    NaiveTransformers,
+    /// /infer of {"input", "max_new_tokens", "stream"}, in lines of {"outputs": [{"text"}], "n"}
+    Lines,
+    /// The same in server-sent events
+    Events,
 }

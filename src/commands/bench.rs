@@ -15,8 +15,8 @@ use crate::secrets;
 use crate::server_api::{self, NoAnswer};
 
 use crate::commands::play::{self, Targets};
-use crate::commands::resolve::server_url::{ServerUrl, server_url};
-use crate::commands::resolve::{choices, served_model, traffic};
+use crate::commands::resolve::server_url::{ServerUrl, server_url_of};
+use crate::commands::resolve::{choices, protocol, served_model, traffic};
 use crate::commands::title;
 use crate::commands::workload::Workload;
 
@@ -41,8 +41,9 @@ pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::
                 format!("harness {title} --url http://127.0.0.1:8000"),
             );
         };
-        let url = server_url(url)?;
-        let wire = traffic::wire(&args.load, url.endpoint.as_ref())?;
+        let url = server_url_of(url, protocol::spoken(&args.load)?.named)?;
+        let mut wire = traffic::wire(&args.load, url.endpoint.as_ref())?;
+        wire.unix_socket.clone_from(&url.socket);
         if url.base.starts_with("http://") && (wire.insecure || wire.ca_file.is_some()) {
             return refuse(
                 format!("--insecure and --ca-file are for https, and {} is not", url.base),
@@ -70,6 +71,14 @@ pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::
     })
 }
 
+/// The models that are named: that of --model, or those of --models.
+fn named(args: &BenchArgs) -> &[String] {
+    match &args.model {
+        Some(model) => std::slice::from_ref(model),
+        None => &args.load.conversations.models,
+    }
+}
+
 /// The model to ask for, once the server is known to be there.
 async fn model(
     args: &BenchArgs,
@@ -79,20 +88,23 @@ async fn model(
 ) -> anyhow::Result<String> {
     let api_key = server_api::api_key(wire)?;
     secrets::keep_wire_from_outputs(wire, api_key.as_deref());
-    if let (Some(model), true) = (&args.model, args.output.dry_run) {
+    let named = named(args);
+    if let (Some(model), true) = (named.first(), args.output.dry_run) {
         return Ok(model.clone());
     }
-    let cure = match args.model {
+    let cure = match named.first() {
         Some(_) => "start the server, or check the address",
         None => "start the server, or check the address; --model NAME is needed where a server lists none",
     };
-    let absent = || format!("{} cannot be measured", url.base);
+    let shown =
+        url.socket.as_ref().map_or_else(|| url.base.clone(), |path| format!("unix:{}", path.display()));
+    let absent = || format!("{shown} cannot be measured");
     if wire.http2 {
         load::check_reachable(&url.base, wire).await.or_refuse(absent, cure)?;
     }
     let client = server_api::client(wire, api_key.as_deref())?;
     // Where the model is named its list is a courtesy: many servers have none.
-    let patience = if args.model.is_some() { COURTESY } else { Duration::MAX };
+    let patience = if named.is_empty() { Duration::MAX } else { COURTESY };
     let listed = tokio::time::timeout(patience, server_api::models(&client, &url.models)).await;
     match &listed {
         Ok(Err(NoAnswer::NoConnection(_))) | Err(_) => {
@@ -100,10 +112,14 @@ async fn model(
         }
         Ok(Ok(_) | Err(_)) => {}
     }
-    match &args.model {
+    match named.first() {
         Some(model) => {
             match listed {
-                Ok(Ok(listed)) => progress.say(&served_model::chosen_line(model, &listed)),
+                Ok(Ok(listed)) => {
+                    for model in named {
+                        progress.say(&served_model::chosen_line(model, &listed));
+                    }
+                }
                 Ok(Err(why)) => progress.detail(&server_api::no_list(&url.models, &why)),
                 Err(_) => progress.say(&format!(
                     "{} has not answered within {} s; going on with the model that was named",
@@ -116,7 +132,13 @@ async fn model(
         None => {
             let listed = match listed {
                 Ok(Ok(listed)) => listed,
-                Ok(Err(why)) => return refuse(server_api::no_list(&url.models, &why), NAME_ONE),
+                Ok(Err(why)) => match protocol::unlisted_model(wire) {
+                    Some(model) => {
+                        progress.detail(&server_api::no_list(&url.models, &why));
+                        return Ok(model.to_owned());
+                    }
+                    None => return refuse(server_api::no_list(&url.models, &why), NAME_ONE),
+                },
                 Err(_) => return refuse(format!("{} does not answer", url.models), NAME_ONE),
             };
             let Some(model) = served_model::choose(&listed) else {

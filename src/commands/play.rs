@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
 use crate::cli::{FairnessArg, LoadArgs, OutputArgs, RunsArgs};
+use crate::dataset;
 use crate::environment;
 use crate::load;
 use crate::pipeline::forecast::Forecast;
@@ -27,7 +28,9 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
-use crate::commands::resolve::{body, objectives, replay, scenarios, search, traffic};
+use crate::commands::resolve::{
+    body, conversations, objectives, protocol, replay, scenarios, search, traffic,
+};
 use crate::commands::show::{self, Show};
 use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
@@ -65,8 +68,9 @@ pub async fn play(
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
-    body::change_bodies(&mut targets.targets, load_args)?;
-    workload.check_texts(targets.http.protocol)?;
+    protocol::adapt(&mut targets.targets, targets.http.protocol, load_args)?;
+    body::change_bodies(&mut targets.targets, load_args, targets.http.protocol)?;
+    workload.check_texts(&targets.http)?;
     workload.find_tokenizer(&targets.targets);
     let sweeps = targets.title == title::SWEEP;
     let loads = match (&targets.search, workload.replay()) {
@@ -81,9 +85,7 @@ pub async fn play(
         }
         (None, Some(replayed)) => replay::loads(load_args, sweeps, replayed)?,
         (Some(search), None) => vec![search::first_load(search, load_args, workload.size())?],
-        (None, None) if !load_args.scenarios.is_empty() => {
-            scenarios::loads(load_args, workload.size())?
-        }
+        (None, None) if !load_args.scenarios.is_empty() => scenarios::loads(load_args, workload.size())?,
         (None, None) => traffic::loads(load_args, sweeps, workload.size())?,
     };
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
@@ -92,6 +94,8 @@ pub async fn play(
         skipped: targets.skipped,
         seed: traffic::arrival_seed(load_args),
         seeds: traffic::seeds(load_args),
+        conversations: conversations::conversations(load_args),
+        split: conversations::split(load_args)?,
         client_threads: load_args.client_threads,
         sampling: traffic::sampling(load_args),
         http: targets.http,
@@ -121,6 +125,15 @@ pub async fn play(
         ..Plan::of(created_at, targets.targets, loads)
     };
     plan.run_id = plan.new_run_id();
+    if plan.split.is_some() && plan.launches() {
+        return refuse(
+            "--models is for a server that already runs, and this one is launched with one model",
+            "harness bench --url http://… --models a,b",
+        );
+    }
+    let units = workload.units(&plan, workload.synthesis(&plan).as_ref())?;
+    conversations::check(load_args, &units)?;
+    plan.conversations.several_turns = !dataset::shaped(units, &plan).single_turns();
     if output.dry_run {
         show_plan(&plan, &ClosedOnDisk::default())?;
         return Ok(ExitCode::SUCCESS);
@@ -248,7 +261,11 @@ fn terminal_width() -> usize {
 pub fn check_output(plan: &Plan, progress: &Progress) -> anyhow::Result<()> {
     let here = std::env::current_dir().context("the working directory cannot be told")?;
     let directory = here.join(&plan.output.directory);
-    let named = [("the output directory", Some(&directory)), ("--ca-file", plan.http.ca_file.as_ref())];
+    let named = [
+        ("the output directory", Some(&directory)),
+        ("--ca-file", plan.http.ca_file.as_ref()),
+        ("--url", plan.http.unix_socket.as_ref()),
+    ];
     for (what, path) in named {
         if let Some(path) = path.filter(|path| path.to_str().is_none()) {
             return refuse(

@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::cli::{SimulateArgs, SimulateEngine};
 use crate::environment::raise_open_files;
-use crate::simulator::{self, Ended, Engine, Fault, LengthRule, Service, Settings, Start};
+use crate::simulator::{self, Ended, Engine, Fault, LengthRule, Service, Settings, Start, Wire};
 
 /// Run a pretend engine until a signal or one of its faults ends it.
 pub fn simulate(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
@@ -60,6 +60,12 @@ pub fn settings(args: &SimulateArgs) -> anyhow::Result<Settings> {
             SimulateEngine::Sglang => Engine::Sglang,
             SimulateEngine::Llamacpp => Engine::Llamacpp,
             SimulateEngine::Tgi => Engine::Tgi,
+            SimulateEngine::Triton => Engine::Other(Wire::Triton),
+            SimulateEngine::Jetstream => Engine::Other(Wire::Jetstream),
+            SimulateEngine::Sax => Engine::Other(Wire::Sax),
+            SimulateEngine::NaiveTransformers => Engine::Other(Wire::NaiveTransformers),
+            SimulateEngine::Lines => Engine::Other(Wire::Lines),
+            SimulateEngine::Events => Engine::Other(Wire::Events),
         },
         host: args.host,
         port: args.port,

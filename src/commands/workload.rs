@@ -6,8 +6,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::cli::LoadArgs;
-use crate::dataset::{self, DEFAULT_MAX_TOKENS, RENEWAL_WORDS, Replay, Source, Synthesis, TextMaker, Tokenizer};
-use crate::schema::plan::{DatasetSource, Plan};
+use crate::dataset::{
+    self, DEFAULT_MAX_TOKENS, RENEWAL_WORDS, Replay, Source, Synthesis, TextMaker, Tokenizer,
+};
+use crate::schema::plan::{DatasetSource, HttpSettings, Plan};
 use crate::schema::refusal::refuse;
 use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic, TokenizerFile};
 use crate::schema::target::{ProtocolName, Target};
@@ -33,8 +35,8 @@ enum Asked {
     Listed(Vec<Prompt>),
     /// Prompts that are made, in the tokens of a tokenizer where one was found.
     Synthetic(Option<Arc<Tokenizer>>),
-    /// Requests of a trace, in the tokens of a tokenizer where one was found.
-    Trace(Box<Replay>, Option<Arc<Tokenizer>>),
+    /// A trace, which brings its times too, in the tokens of a tokenizer where one was found.
+    Replay(Box<Replay>, Option<Arc<Tokenizer>>),
 }
 
 impl Workload {
@@ -49,7 +51,8 @@ impl Workload {
             let replay = dataset::replay(path, &options, traffic::arrival_seed(args))?;
             return Ok(Workload::of_replay(replay, tokenizer, renewed));
         }
-        if let Some(spec) = synthetic::spec(&args.synthetic, (args.seed, args.seed))? {
+        let seeds = traffic::seeds(args);
+        if let Some(spec) = synthetic::spec(&args.synthetic, (seeds.requests, seeds.lengths))? {
             let load = |name: &String| Tokenizer::load(name).map(Arc::new);
             let tokenizer = args.synthetic.tokenizer.as_ref().map(load).transpose()?;
             let prompts = args.requests.map_or(DEFAULT_REQUESTS, |requests| requests as usize);
@@ -63,34 +66,6 @@ impl Workload {
         }
         let (prompts, source) = dataset::load(args.dataset.as_deref())?;
         Ok(Workload { asked: Asked::Listed(prompts), source: DatasetSource { renewed, ..source } })
-    }
-
-    fn of_replay(replay: Replay, tokenizer: Option<Arc<Tokenizer>>, renewed: bool) -> Workload {
-        let trace = replay.source.trace.clone().map(|trace| TraceSource {
-            tokenizer: tokenizer.as_ref().map(|tokenizer| tokenizer.file.clone()),
-            ..trace
-        });
-        let source = DatasetSource { renewed, trace, ..replay.source.clone() };
-        Workload { asked: Asked::Trace(Box::new(replay), tokenizer), source }
-    }
-
-    /// The trace that is played.
-    pub fn replay(&self) -> Option<&Replay> {
-        match &self.asked {
-            Asked::Trace(replay, _) => Some(replay),
-            Asked::Listed(_) | Asked::Synthetic(_) => None,
-        }
-    }
-
-    /// What a person should know of a trace before it is played.
-    pub fn trace_lines(&self) -> Vec<String> {
-        let Some(replay) = self.replay() else { return Vec::new() };
-        let lengths = match self.source.trace.as_ref().and_then(|trace| trace.tokenizer.as_ref()) {
-            Some(file) => format!("exact by {}", file.name),
-            None => "estimates, a word counted as a token (--tokenizer makes them exact)".to_owned(),
-        };
-        let last = format!("trace: prompt lengths are {lengths}; a chat template's tokens come on top");
-        replay.notes.iter().cloned().chain([last]).collect()
     }
 
     fn synthetic(
@@ -112,11 +87,31 @@ impl Workload {
             sha256: hash(&spec),
             prompts,
             passed_over: Vec::new(),
-            trace: None,
             synthetic: Some(spec),
+            trace: None,
             renewed,
         };
         Workload { asked: Asked::Synthetic(tokenizer), source }
+    }
+
+    fn of_replay(replay: Replay, tokenizer: Option<Arc<Tokenizer>>, renewed: bool) -> Workload {
+        let trace = replay.source.trace.clone().map(|trace| TraceSource {
+            tokenizer: tokenizer.as_ref().map(|tokenizer| tokenizer.file.clone()),
+            ..trace
+        });
+        let source = DatasetSource { renewed, trace, ..replay.source.clone() };
+        Workload { asked: Asked::Replay(Box::new(replay), tokenizer), source }
+    }
+
+    /// What a person should know of a trace before it is played.
+    pub fn trace_lines(&self) -> Vec<String> {
+        let Some(replay) = self.replay() else { return Vec::new() };
+        let lengths = match self.source.trace.as_ref().and_then(|trace| trace.tokenizer.as_ref()) {
+            Some(file) => format!("exact by {}", file.name),
+            None => "estimates, a word counted as a token (--tokenizer makes them exact)".to_owned(),
+        };
+        let last = format!("trace: prompt lengths are {lengths}; a chat template's tokens come on top");
+        replay.notes.iter().cloned().chain([last]).collect()
     }
 
     /// That of a plan, read again.
@@ -124,33 +119,28 @@ impl Workload {
         if let Some(spec) = &plan.dataset.synthetic {
             return Workload::of_spec(spec, &plan.dataset);
         }
-        if let Some(trace) = &plan.dataset.trace {
-            return Workload::of_trace(trace, plan);
-        }
         let path = Path::new(&plan.dataset.path);
         let built_in = plan.dataset.path == dataset::BUILT_IN_PATH;
-        let (prompts, source) = dataset::load((!built_in).then_some(path))?;
-        if source.sha256 != plan.dataset.sha256 {
+        let workload = match &plan.dataset.trace {
+            Some(trace) => {
+                let tokenizer = trace.tokenizer.as_ref().map(same_tokenizer).transpose()?;
+                let replay = dataset::replay(path, &trace.options, plan.seed)?;
+                Workload::of_replay(replay, tokenizer, plan.dataset.renewed)
+            }
+            None => {
+                let (prompts, source) = dataset::load((!built_in).then_some(path))?;
+                let renewed = plan.dataset.renewed;
+                Workload { asked: Asked::Listed(prompts), source: DatasetSource { renewed, ..source } }
+            }
+        };
+        if workload.source.sha256 != plan.dataset.sha256 {
             return refuse(
                 format!("the dataset {} is not the one that the plan was made with", plan.dataset.path),
                 "put the old file back, or begin \
                  a new comparison",
             );
         }
-        let source = DatasetSource { renewed: plan.dataset.renewed, ..source };
-        Ok(Workload { asked: Asked::Listed(prompts), source })
-    }
-
-    fn of_trace(trace: &TraceSource, plan: &Plan) -> anyhow::Result<Workload> {
-        let replay = dataset::replay(Path::new(&plan.dataset.path), &trace.options, plan.seed)?;
-        if replay.source.sha256 != plan.dataset.sha256 {
-            return refuse(
-                format!("the trace {} is not the one that the plan was made with", plan.dataset.path),
-                "put the old file back, or begin a new comparison",
-            );
-        }
-        let tokenizer = trace.tokenizer.as_ref().map(same_tokenizer).transpose()?;
-        Ok(Workload::of_replay(replay, tokenizer, plan.dataset.renewed))
+        Ok(workload)
     }
 
     fn of_spec(spec: &Synthetic, source: &DatasetSource) -> anyhow::Result<Workload> {
@@ -162,7 +152,7 @@ impl Workload {
 
     /// Takes the model's own tokenizer where none was named and a target's model lies on this machine with one.
     pub fn find_tokenizer(&mut self, targets: &[Target]) {
-        if let Asked::Trace(replay, None) = &self.asked {
+        if let Asked::Replay(replay, None) = &self.asked {
             let found = targets.iter().find_map(|target| Tokenizer::of_model(&target.model.source));
             *self = Workload::of_replay((**replay).clone(), found.map(Arc::new), self.source.renewed);
             return;
@@ -179,19 +169,27 @@ impl Workload {
         }
     }
 
+    /// The trace that it is.
+    pub fn replay(&self) -> Option<&Replay> {
+        match &self.asked {
+            Asked::Replay(replay, _) => Some(replay),
+            Asked::Listed(_) | Asked::Synthetic(_) => None,
+        }
+    }
+
     /// Units after which it is repeated: requests of a load without a bound.
     pub fn size(&self) -> usize {
         match &self.asked {
             Asked::Listed(prompts) => prompts.len(),
             Asked::Synthetic(_) => DEFAULT_REQUESTS,
-            Asked::Trace(replay, _) => replay.requests(),
+            Asked::Replay(replay, _) => replay.requests(),
         }
     }
 
     /// What makes the units of `plan`, where they are made.
     pub fn synthesis(&self, plan: &Plan) -> Option<Arc<Synthesis>> {
         match &self.asked {
-            Asked::Listed(_) | Asked::Trace(..) => None,
+            Asked::Listed(_) | Asked::Replay(..) => None,
             Asked::Synthetic(tokenizer) => {
                 let max_tokens = plan.sampling.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
                 let spec = plan.dataset.synthetic.clone()?;
@@ -203,14 +201,14 @@ impl Workload {
     /// The units that `plan` plays; `synthesis` is [`Workload::synthesis`]'s.
     pub fn units(&self, plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> anyhow::Result<Units> {
         match (&self.asked, synthesis) {
+            (Asked::Replay(replay, tokenizer), _) => {
+                let maker = tokenizer.clone().map_or_else(TextMaker::estimate, TextMaker::of_tokenizer);
+                let texts = (plan.seeds.requests, plan.dataset.renewed);
+                Ok(replay.units(plan.sampling.max_tokens, texts, maker.into()))
+            }
             (Asked::Synthetic(_), Some(synthesis)) => Ok(synthesis.clone().units()),
             (Asked::Synthetic(_), None) => {
                 refuse("the plan says not how its prompts are made", "make it anew")
-            }
-            (Asked::Trace(replay, tokenizer), _) => {
-                let maker = tokenizer.clone().map_or_else(TextMaker::estimate, TextMaker::of_tokenizer);
-                let seeds = (plan.seeds.requests, plan.dataset.renewed);
-                Ok(replay.units(plan.sampling.max_tokens, seeds, maker.into()))
             }
             (Asked::Listed(prompts), _) => {
                 let units = dataset::units(prompts, plan.sampling.max_tokens, DEFAULT_MAX_TOKENS);
@@ -220,22 +218,29 @@ impl Workload {
         }
     }
 
-    /// Text completions have no room for pictures and other parts.
-    pub fn check_texts(&self, protocol: ProtocolName) -> anyhow::Result<()> {
+    /// Only messages have room for pictures and other parts.
+    pub fn check_texts(&self, http: &HttpSettings) -> anyhow::Result<()> {
         let is_text = |body: &Body| match body {
             Body::Text(_) => true,
             Body::Messages(all) => all.iter().all(|message| message.content.text().is_some()),
         };
         let prompts = match &self.asked {
             Asked::Listed(prompts) => prompts.as_slice(),
-            Asked::Synthetic(_) | Asked::Trace(..) => &[],
+            Asked::Synthetic(_) | Asked::Replay(..) => &[],
         };
-        match (protocol, prompts.iter().find(|prompt| !is_text(&prompt.body))) {
-            (ProtocolName::OpenaiCompletions, Some(prompt)) => refuse(
+        let has_messages = match (http.protocol, &http.template) {
+            (ProtocolName::OpenaiChat, _) => true,
+            (_, Some(template)) => template.body.contains("{messages}"),
+            (_, None) => false,
+        };
+        let is_all_text =
+            |prompt: &&Prompt| is_text(&prompt.body) && prompt.further.iter().all(|turn| is_text(&turn.body));
+        match prompts.iter().find(|prompt| !is_all_text(prompt)) {
+            Some(prompt) if !has_messages => refuse(
                 format!("{}: the messages of `{}` hold more than text", self.source.path, prompt.id),
-                "leave --endpoint completions out",
+                format!("speak another protocol than {}: --protocol openai-chat", http.protocol.endpoint()),
             ),
-            (ProtocolName::OpenaiChat | ProtocolName::OpenaiCompletions, _) => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::schema::unit::{Body, Content, Message};
+use crate::schema::unit::{Body, Content, FurtherTurn, Message};
 
 /// The keys that an entry may have, in the order in which messages name them.
-pub(super) const KEYS: &str = "id, category, prompt, messages, max_tokens";
+pub(super) const KEYS: &str = "id, category, prompt, messages, turns, max_tokens";
 
 /// One entry. What is written as `null` is not there.
 #[derive(Debug, Default)]
@@ -19,32 +19,69 @@ pub(super) struct Entry {
     pub(super) category: Option<String>,
     pub(super) prompt: Option<String>,
     pub(super) messages: Option<Vec<Message>>,
-    pub(super) max_tokens: Option<u32>,
+    turns: Option<Vec<WrittenTurn>>,
+    max_tokens: Option<u32>,
     /// Columns that are no key of ours.
     pub(super) passed_over: Vec<String>,
 }
 
 impl Entry {
-    /// What is sent.
+    /// What is sent: one turn, or several behind each other. A turn without an output limit has the entry's.
     ///
     /// # Errors
     /// What is wrong with it, and the cure.
-    pub(super) fn body(&mut self) -> Result<Body, String> {
-        match (self.prompt.take(), self.messages.take()) {
-            (Some(_), Some(_)) => {
-                Err("the entry has both `prompt` and `messages`: leave one of them out".to_owned())
-            }
-            (Some(prompt), None) if prompt.trim().is_empty() => {
-                Err("`prompt` is empty: write a message or remove the entry".to_owned())
-            }
-            (Some(prompt), None) => Ok(Body::Text(prompt)),
-            (None, Some(messages)) if messages.is_empty() => {
-                Err("`messages` is empty: write a message or remove the entry".to_owned())
-            }
-            (None, Some(messages)) => Ok(Body::Messages(messages)),
-            (None, None) => Err("the entry has no `prompt`: add one".to_owned()),
+    pub(super) fn turns(&mut self) -> Result<Vec<FurtherTurn>, String> {
+        let Some(turns) = self.turns.take() else {
+            let body = body(self.prompt.take(), self.messages.take(), "the entry")?;
+            return Ok(vec![FurtherTurn { body, max_tokens: self.max_tokens, pause_us: 0 }]);
+        };
+        if self.prompt.is_some() || self.messages.is_some() {
+            return Err("the entry has `turns` and a prompt of its own: leave one of them out".to_owned());
         }
+        if turns.is_empty() {
+            return Err("`turns` is empty: write one or remove the entry".to_owned());
+        }
+        let of = |(place, turn): (usize, WrittenTurn)| {
+            let messages = turn.messages.map(|all| all.into_iter().map(|Written(one)| one).collect());
+            let pause_s = turn.pause_s.unwrap_or(0.0);
+            // A year: what is longer is a mistake.
+            if !(0.0..=31_622_400.0).contains(&pause_s) {
+                return Err(format!("turn {}: `pause_s` {pause_s} is no time in seconds", place + 1));
+            }
+            Ok(FurtherTurn {
+                body: body(turn.prompt, messages, &format!("turn {}", place + 1))?,
+                max_tokens: turn.max_tokens.map(|WholeNumber(tokens)| tokens).or(self.max_tokens),
+                pause_us: (pause_s * 1e6).round() as u64,
+            })
+        };
+        turns.into_iter().enumerate().map(of).collect()
     }
+}
+
+/// What a turn says; `of` is what has it, for a message.
+fn body(prompt: Option<String>, messages: Option<Vec<Message>>, of: &str) -> Result<Body, String> {
+    match (prompt, messages) {
+        (Some(_), Some(_)) => Err(format!("{of} has both `prompt` and `messages`: leave one of them out")),
+        (Some(prompt), None) if prompt.trim().is_empty() => {
+            Err("`prompt` is empty: write a message or remove the entry".to_owned())
+        }
+        (Some(prompt), None) => Ok(Body::Text(prompt)),
+        (None, Some(messages)) if messages.is_empty() => {
+            Err("`messages` is empty: write a message or remove the entry".to_owned())
+        }
+        (None, Some(messages)) => Ok(Body::Messages(messages)),
+        (None, None) => Err(format!("{of} has no `prompt`: add one")),
+    }
+}
+
+/// A turn of an entry as it is written.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenTurn {
+    prompt: Option<String>,
+    messages: Option<Vec<Written>>,
+    max_tokens: Option<WholeNumber>,
+    pause_s: Option<f64>,
 }
 
 impl<'de> Deserialize<'de> for Entry {
@@ -74,6 +111,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
                     let messages = read::<Vec<Written>, _>(&mut map, &key)?;
                     entry.messages = messages.map(|all| all.into_iter().map(|Written(one)| one).collect());
                 }
+                "turns" => entry.turns = read(&mut map, &key)?,
                 "max_tokens" => {
                     entry.max_tokens = read::<WholeNumber, _>(&mut map, &key)?.map(|WholeNumber(n)| n);
                 }
@@ -116,6 +154,7 @@ impl<'de> Deserialize<'de> for Id {
 }
 
 /// A message as it is written: a role, its content as a text, as parts or `null`, and whatever else it has.
+#[derive(Debug)]
 struct Written(Message);
 
 impl<'de> Deserialize<'de> for Written {
@@ -148,6 +187,7 @@ fn content(fields: &mut Map<String, Value>) -> Option<Content> {
     }
 }
 
+#[derive(Debug)]
 struct WholeNumber(u32);
 
 impl<'de> Deserialize<'de> for WholeNumber {

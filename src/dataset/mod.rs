@@ -8,6 +8,7 @@ mod parse;
 mod probe_set;
 mod prompt_stats;
 mod renewal;
+mod shaped;
 mod source;
 mod synthetic;
 mod texts;
@@ -27,6 +28,7 @@ use parse::Parsed;
 pub use probe_set::probe_set;
 pub use prompt_stats::{PromptsCounted, prompt_stats};
 pub use renewal::{WORDS as RENEWAL_WORDS, renew};
+pub use shaped::shaped;
 pub use source::Source;
 pub use synthetic::Synthesis;
 pub use texts::TextMaker;
@@ -35,7 +37,7 @@ pub use trace::{Replay, TraceCounted, replay, trace_format, trace_stats};
 pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
-use crate::schema::unit::{Prompt, Turn, Unit};
+use crate::schema::unit::{FurtherTurn, Prompt, Turn, Unit};
 
 /// Output limit where neither a flag nor the dataset gives one, tokens.
 pub const DEFAULT_MAX_TOKENS: u32 = 128;
@@ -87,22 +89,34 @@ fn source(name: &str, path: &str, bytes: &[u8], parsed: &Parsed) -> DatasetSourc
         sha256,
         prompts: parsed.prompts.len(),
         passed_over: parsed.passed_over.clone(),
-        trace: None,
         synthetic: None,
         renewed: true,
+        trace: None,
     }
 }
 
-/// One unit of one turn a prompt, in order. The output limit in tokens is the override, else the entry's own, else
+/// One unit a prompt, in order. The output limit in tokens is the override, else the entry's own, else
 /// the default.
 pub fn units(prompts: &[Prompt], max_tokens_override: Option<u32>, default_max_tokens: u32) -> Vec<Unit> {
     let unit = |prompt: &Prompt| {
-        let max_tokens = max_tokens_override.or(prompt.max_tokens).unwrap_or(default_max_tokens);
+        let limit = |own: Option<u32>| max_tokens_override.or(own).unwrap_or(default_max_tokens);
+        let further = |turn: &FurtherTurn| Turn {
+            body: turn.body.clone(),
+            max_tokens: limit(turn.max_tokens),
+            pause_s: turn.pause_us as f64 / 1e6,
+            prompt_tokens: None,
+        };
+        let first = Turn {
+            body: prompt.body.clone(),
+            max_tokens: limit(prompt.max_tokens),
+            pause_s: 0.0,
+            prompt_tokens: None,
+        };
         Unit {
             id: prompt.id.as_str().into(),
             category: prompt.category.as_str().into(),
             model: None,
-            turns: vec![Turn { body: prompt.body.clone(), max_tokens, pause_s: 0.0, prompt_tokens: None }],
+            turns: std::iter::once(first).chain(prompt.further.iter().map(further)).collect(),
         }
     };
     prompts.iter().map(unit).collect()

@@ -198,22 +198,30 @@ fn entry(
         }
     })?;
     let others: Vec<String> = entry.passed_over.iter().map(|name| clip(name, LONGEST_COLUMN)).collect();
-    let body = entry.body().map_err(|what| match others.as_slice() {
+    let turns = entry.turns().map_err(|what| match others.as_slice() {
         [] => wrong(what),
         others => wrong(format!("{what}; it holds {}, and what is read is {KEYS}", others.join(", "))),
     })?;
     if columns.len() <= MOST_COLUMNS {
         columns.extend(others);
     }
-    if entry.max_tokens == Some(0) {
+    if turns.iter().any(|turn| turn.max_tokens == Some(0)) {
         return Err(wrong("`max_tokens` is 0: ask for at least 1 token or leave it out".to_owned()));
     }
+    let mut turns = turns.into_iter();
+    let Some(first) = turns.next() else { return Err(wrong("`turns` is empty: write one".to_owned())) };
     let id = entry.id.unwrap_or_else(|| position.to_string());
     if id.is_empty() {
         return Err(wrong("`id` is empty: name the entry or leave `id` out".to_owned()));
     }
     let category = clip(&entry.category.unwrap_or_default(), LONGEST_NAME);
-    Ok(Prompt { id: short_id(id, span.line), category, body, max_tokens: entry.max_tokens })
+    Ok(Prompt {
+        id: short_id(id, span.line),
+        category,
+        body: first.body,
+        max_tokens: first.max_tokens,
+        further: turns.collect(),
+    })
 }
 
 /// A long id is cut; its line keeps it apart from others that begin alike.

@@ -113,3 +113,95 @@ fn words(lambda: f64, (letters, letters_sd): (f64, f64), seed: u64) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::schema::synthetic::{Lengths, SharedPrefix};
+
+    fn spec() -> Synthetic {
+        Synthetic {
+            prompts: PromptLaw::Tokens { lengths: Lengths::Uniform { min: 3, max: 40 } },
+            outputs: Some(Lengths::Choices { tokens: vec![5, 9] }),
+            prefix: Some(SharedPrefix { tokens: 12, groups: 3 }),
+            tokenizer: None,
+            counted_by: None,
+            seed_requests: 1,
+            seed_lengths: 2,
+        }
+    }
+
+    fn text(unit: &Unit) -> &str {
+        match &unit.turns[0].body {
+            Body::Text(text) => text,
+            Body::Messages(_) => panic!("not a text"),
+        }
+    }
+
+    fn words(unit: &Unit) -> Vec<&str> {
+        text(unit).split(' ').collect()
+    }
+
+    #[test]
+    fn prefix_and_own_text_have_their_lengths_together_and_groups_share_a_prefix() {
+        let made = Synthesis::new(spec(), 128, None);
+        let units: Vec<Unit> = (0..60).map(|k| made.unit(0, k)).collect();
+        for (k, unit) in units.iter().enumerate() {
+            let turn = &unit.turns[0];
+            assert_eq!(words(unit).len(), turn.prompt_tokens.unwrap() as usize);
+            assert!((15..=52).contains(&turn.prompt_tokens.unwrap()) && [5, 9].contains(&turn.max_tokens));
+            assert_eq!(words(unit)[..12], words(&units[k % 3])[..12], "group {}", k % 3);
+            assert_ne!(words(unit)[12..], words(&units[(k + 3) % 60])[12..]);
+        }
+        assert_ne!(words(&units[0])[..12], words(&units[1])[..12]);
+        assert_eq!(made.counted_by(), Some(CountedBy::Estimate));
+    }
+
+    #[test]
+    fn the_kth_prompt_is_the_same_on_every_thread_and_in_every_order() {
+        let made = Arc::new(Synthesis::new(spec(), 128, None));
+        let forward: Vec<Unit> = (0..200).map(|k| made.unit(0, k)).collect();
+        let threads: Vec<_> = (0..4_u64)
+            .map(|thread| {
+                let made = Arc::new(Synthesis::new(spec(), 128, None));
+                std::thread::spawn(move || {
+                    (0..200)
+                        .rev()
+                        .filter(|k| k % 4 == thread)
+                        .map(|k| (k, made.unit(0, k)))
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        for (k, unit) in threads.into_iter().flat_map(|thread| thread.join().unwrap()) {
+            assert_eq!(unit, forward[k as usize]);
+        }
+    }
+
+    #[test]
+    fn another_pass_has_other_texts_of_the_same_lengths_and_another_seed_of_texts_too() {
+        let made = Synthesis::new(spec(), 128, None);
+        let other = Synthesis::new(Synthetic { seed_requests: 9, ..spec() }, 128, None);
+        for k in 0..50 {
+            let (first, again, other) = (made.unit(0, k), made.unit(1, k), other.unit(0, k));
+            assert_ne!(text(&first), text(&again));
+            assert_ne!(text(&first), text(&other));
+            let lengths = |unit: &Unit| (unit.turns[0].prompt_tokens, unit.turns[0].max_tokens);
+            assert!(lengths(&first) == lengths(&again) && lengths(&first) == lengths(&other));
+        }
+    }
+
+    #[test]
+    fn words_of_letters_are_as_many_and_as_long_as_their_laws_say() {
+        let prompts = PromptLaw::Words { lambda: 15.0, letters: 5.0, letters_sd: 1.0 };
+        let made = Synthesis::new(Synthetic { prompts, prefix: None, ..spec() }, 128, None);
+        let units: Vec<Unit> = (0..4000).map(|k| made.unit(0, k)).collect();
+        let count: usize = units.iter().map(|unit| words(unit).len()).sum();
+        let letters: usize = units.iter().flat_map(words).map(str::len).sum();
+        let (mean_words, mean_letters) = (count as f64 / 4000.0, letters as f64 / count as f64);
+        assert!((mean_words - 15.0).abs() < 0.25, "four standard errors: {mean_words}");
+        assert!((mean_letters - 5.0).abs() < 0.02, "four standard errors: {mean_letters}");
+        assert!(units.iter().all(|unit| unit.turns[0].prompt_tokens.is_none()));
+    }
+}

@@ -67,13 +67,15 @@ fn a_list_keeps_its_order_and_its_own_values() {
                 id: "b".into(),
                 category: "chat".into(),
                 body: Body::Text("one".into()),
-                max_tokens: Some(7)
+                max_tokens: Some(7),
+                further: Vec::new()
             },
             Prompt {
                 id: "a".into(),
                 category: String::new(),
                 body: Body::Text("two".into()),
-                max_tokens: None
+                max_tokens: None,
+                further: Vec::new()
             },
         ]
     );
@@ -278,12 +280,43 @@ fn an_override_wins_over_the_entry_and_the_entry_over_the_default() {
         category: String::new(),
         body: Body::Text("x".into()),
         max_tokens,
+        further: Vec::new(),
     };
     let prompts = [prompt(Some(7)), prompt(None)];
     let limits =
         |over| units(&prompts, over, 64).iter().map(|unit| unit.turns[0].max_tokens).collect::<Vec<_>>();
     assert_eq!(limits(None), [7, 64]);
     assert_eq!(limits(Some(9)), [9, 9]);
+}
+
+#[test]
+fn an_entry_with_turns_is_one_unit_whose_turns_follow_each_other() {
+    let entry = r#"{"id": "a", "max_tokens": 9, "turns": [{"prompt": "one"},
+        {"messages": [{"role": "user", "content": "two"}], "max_tokens": 5, "pause_s": 1.5}, {"prompt": "three"}]}"#;
+    let prompts = parse(&format!("[{entry}]"), Form::List, "f").unwrap().prompts;
+    let [unit] = units(&prompts, None, 64).try_into().unwrap();
+    let said: Vec<(u32, f64)> = unit.turns.iter().map(|turn| (turn.max_tokens, turn.pause_s)).collect();
+    assert_eq!(said, [(9, 0.0), (5, 1.5), (9, 0.0)]);
+    assert_eq!(unit.turns[1].body, Body::Messages(vec![Message::text("user", "two")]));
+    let limits = units(&prompts, Some(3), 64)[0].turns.iter().map(|turn| turn.max_tokens).collect::<Vec<_>>();
+    assert_eq!(limits, [3, 3, 3]);
+}
+
+#[test]
+fn wrong_turns_are_named() {
+    for (entry, why) in [
+        (r#"{"turns": []}"#, "`turns` is empty"),
+        (r#"{"prompt": "a", "turns": [{"prompt": "b"}]}"#, "leave one of them out"),
+        (r#"{"turns": [{"prompt": "a"}, {}]}"#, "turn 2 has no `prompt`"),
+        (r#"{"turns": [{"prompt": "a", "messages": []}]}"#, "turn 1 has both"),
+        (r#"{"turns": [{"prompt": "a", "max_tokens": 0}]}"#, "`max_tokens` is 0"),
+        (r#"{"turns": [{"prompt": "a", "pause_s": -1}]}"#, "turn 1: `pause_s` -1"),
+        (r#"{"turns": [{"prompt": "a", "wait": 1}]}"#, "wait"),
+        (r#"{"turns": "a"}"#, "`turns`"),
+    ] {
+        let said = list_error(&format!("[{entry}]"));
+        assert!(said.contains(why), "{entry}: {said}");
+    }
 }
 
 fn text(unit: &Unit) -> &str {

@@ -216,3 +216,8 @@ fn found(tokenizer: &Tokenizer) -> Option<TextMaker> {
     (next.len() >= LEAST && first.len() >= LEAST)
         .then(|| TextMaker { counted_by: CountedBy::Tokenizer, ..TextMaker::of_words(&first, &next) })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "texts_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! A model's tokenizer, from a file, a directory or the hub: how many tokens a text has.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -92,7 +93,8 @@ impl Tokenizer {
     }
 
     /// The words of its vocabulary that stand behind a space, without it, in the order of their numbers: in most
-    /// tokenizers the frequent ones come first.
+    /// tokenizers the frequent ones come first. Those are left out that could stand behind another word in one token
+    /// with it.
     pub fn words(&self) -> Vec<String> {
         let vocabulary = self.inner.get_vocab(false);
         let mut words: Vec<(u32, &str)> = Vec::new();
@@ -108,8 +110,41 @@ impl Tokenizer {
             };
             words.extend(word.filter(|word| is_word(word)).map(|word| (*id, word)));
         }
+        let joined = Joined::of(vocabulary.keys());
+        words.retain(|(_, word)| !joined.may_hold(word));
         words.sort_unstable();
         words.into_iter().map(|(_, word)| word.to_owned()).collect()
+    }
+}
+
+/// What stands behind a space within tokens, and behind a letter before it: `air` of `▁age▁air`.
+struct Joined<'a> {
+    whole: HashSet<&'a str>,
+    beginnings: HashSet<&'a str>,
+}
+
+impl<'a> Joined<'a> {
+    fn of(tokens: impl Iterator<Item = &'a String>) -> Joined<'a> {
+        let mut joined = Joined { whole: HashSet::new(), beginnings: HashSet::new() };
+        let is_space = |c: char| ['Ġ', '▁', ' '].contains(&c);
+        for token in tokens {
+            let mut behind_letter = false;
+            for (place, sign) in token.char_indices() {
+                let rest = &token[place + sign.len_utf8()..];
+                if is_space(sign) && behind_letter && rest.starts_with(char::is_alphabetic) {
+                    let word = &rest[..rest.find(is_space).unwrap_or(rest.len())];
+                    joined.whole.insert(word);
+                    joined.beginnings.extend(word.char_indices().map(|(end, _)| &word[..end]));
+                }
+                behind_letter = !is_space(sign);
+            }
+        }
+        joined
+    }
+
+    fn may_hold(&self, word: &str) -> bool {
+        let ends = word.char_indices().map(|(end, _)| end).skip(1).chain([word.len()]);
+        self.beginnings.contains(word) || ends.into_iter().any(|end| self.whole.contains(&word[..end]))
     }
 }
 

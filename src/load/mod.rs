@@ -14,17 +14,15 @@ mod schedule;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod wire;
 mod worker;
-
-use crate::schema::target::ProtocolName;
 
 pub use clock::RunClock;
 pub use play::{Job, Played, Stop, open_files_needed, play};
 pub use probe::{ask, check_reachable, probe};
-pub use request::answer::parse_answer;
+pub use request::answer::{parse_answer, parse_text};
 pub use schedule::arrivals::{DueTimes, due_times, due_times_of};
-
-/// The path of a protocol below the server's URL, unless another is asked for.
-pub fn default_path(protocol: ProtocolName) -> &'static str {
-    protocol::Protocol::of(protocol).path()
-}
+pub use wire::{
+    MODEL_IN_PATH, OwnFields, adapt, can_stream, check, default_path, forces_length, is_field, limit_field,
+    names_model, own_fields, sent_fields, whole_path,
+};

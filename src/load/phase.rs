@@ -48,6 +48,8 @@ pub(crate) struct ClosedLoop {
     pub(crate) slots: u64,
     pub(crate) requests: u64,
     pub(crate) next: AtomicU64,
+    /// Waits for further turns, where units have some: the runtime's own timer would be late by up to 1 ms.
+    pub(crate) tickets: Option<Tickets>,
     pub(crate) ramp_us: u64,
     /// The ramp was not measured: it shrinks to half the first request's E2E once that is known.
     pub(crate) ramp_shrinks: bool,

@@ -25,7 +25,7 @@ use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
 use crate::load::player::Player;
 use crate::load::request::in_flight::Client;
 use crate::load::request::messages::{Messages, Requests};
-use crate::load::schedule::pacer::Pacer;
+use crate::load::schedule::pacer::{Pacer, Tickets};
 use crate::load::schedule::slots::Slots;
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
@@ -261,10 +261,15 @@ impl Run {
         let from_us = self.clock.now_us() + lead_us;
         let until_us = load.until.duration_s().map(|seconds| from_us + micros(seconds));
         let (kind, pacer) = match load.traffic {
-            Traffic::Closed { slots, ramp } => (self.closed(slots, ramp, first_e2e_us), None),
+            Traffic::Closed { slots, ramp } if self.job.units.single_turns() => {
+                (self.closed(slots, ramp, first_e2e_us, None), None)
+            }
+            Traffic::Closed { slots, ramp } => {
+                let (pacer, tickets) = start_pacer(self.clock)?;
+                (self.closed(slots, ramp, first_e2e_us, Some(tickets)), Some(pacer))
+            }
             Traffic::Open { arrivals: _, cap } => {
-                let (pacer, tickets) =
-                    Pacer::start(self.clock).context("the pacer's thread cannot be started")?;
+                let (pacer, tickets) = start_pacer(self.clock)?;
                 let slots = cap.map(|cap| Slots::new(cap.get()));
                 (PhaseKind::Open { slots, tickets, ahead_us: lead_us - READING_US }, Some(pacer))
             }
@@ -294,14 +299,21 @@ impl Run {
         })
     }
 
-    fn closed(&self, slots: NonZeroU32, ramp: Ramp, first_e2e_us: Option<u64>) -> PhaseKind {
+    fn closed(
+        &self,
+        slots: NonZeroU32,
+        ramp: Ramp,
+        first_e2e_us: Option<u64>,
+        tickets: Option<Tickets>,
+    ) -> PhaseKind {
         let (ramp_us, shrinks) = match (ramp, first_e2e_us) {
             (Ramp::DurationS(seconds), _) => (micros(seconds), false),
             (Ramp::Automatic, Some(e2e_us)) => (LONGEST_RAMP_US.min(e2e_us / 2), false),
             (Ramp::Automatic, None) => (LONGEST_RAMP_US, true),
         };
         let requests = self.job.load.until.requests().unwrap_or(u64::MAX);
-        PhaseKind::Closed(closed_loop(u64::from(slots.get()), requests, ramp_us, shrinks))
+        let closed = closed_loop(u64::from(slots.get()), requests, ramp_us, shrinks);
+        PhaseKind::Closed(ClosedLoop { tickets, ..closed })
     }
 
     /// Connections to be open when the measured phase begins: as many as are needed, by what the warm-up showed.
@@ -385,11 +397,16 @@ fn at_once(load: &LoadPoint) -> u64 {
     }
 }
 
+fn start_pacer(clock: RunClock) -> anyhow::Result<(Pacer, Tickets)> {
+    Pacer::start(clock).context("the pacer's thread cannot be started")
+}
+
 fn closed_loop(slots: u64, requests: u64, ramp_us: u64, ramp_shrinks: bool) -> ClosedLoop {
     ClosedLoop {
         slots,
         requests,
         next: AtomicU64::new(0),
+        tickets: None,
         ramp_us,
         ramp_shrinks,
         first_end: watch::channel(None).0,

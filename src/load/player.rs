@@ -107,7 +107,13 @@ impl Player {
                     return Some(end);
                 }
                 // Boxed: a unit of one turn carries nothing of it.
-                Some(unit) => Box::pin(self.further_turns(&phase, &unit, ended, tickets.as_ref())).await,
+                Some(unit) => {
+                    let tickets = tickets.as_ref().or(match &phase.kind {
+                        PhaseKind::Closed(closed) => closed.tickets.as_ref(),
+                        PhaseKind::Open { .. } => None,
+                    });
+                    Box::pin(self.further_turns(&phase, &unit, ended, tickets)).await
+                }
             };
             if let Some(slot) = slot {
                 slot.end(end.end_us);
@@ -130,6 +136,7 @@ impl Player {
         for (turn, next) in unit.turns.iter().zip(unit.turns.iter().skip(1)) {
             let (before, end) = (ended.record.turn, UnitEnd::of(&ended.record));
             let (k, completed) = (ended.record.unit, ended.record.outcome == Outcome::Completed);
+            let history = ended.record.tokens.prompt.zip(ended.record.tokens.output);
             self.emit(phase, ended.record);
             if !completed {
                 return end;
@@ -153,6 +160,7 @@ impl Player {
             let is_last = number as usize + 1 == unit.turns.len();
             let mut assignment = self.assignment(phase, unit, k, message, (next.max_tokens, is_last));
             assignment.record.turn = number;
+            assignment.record.history_tokens = history.map(|(prompt, answer)| prompt.saturating_add(answer));
             assignment.record.ready_us = ready_us;
             assignment.slot_free_us = ready_us;
             match exchange::play(&self.client, assignment, None, &phase.cancel).await {
@@ -213,8 +221,9 @@ impl Player {
     ) -> Assignment {
         self.last_issue.0.store(self.client.clock.now_us(), Ordering::Relaxed);
         self.last_issue.1.store(thread_cpu_ns().unwrap_or(0), Ordering::Relaxed);
-        let protocol = phase.requests.messages().protocol();
-        let mut expect = expect(protocol, &self.capabilities, &self.sampling, max_tokens);
+        let messages = phase.requests.messages();
+        let spoken = (messages.protocol(), messages.streams());
+        let mut expect = expect(spoken, &self.capabilities, &self.sampling, max_tokens);
         expect.keep_text = !is_last;
         let index = match phase.requests.single_turns() {
             true => k,

@@ -42,8 +42,9 @@ pub async fn ask(job: &Job, unit: &Unit, timeout: Duration) -> (RequestRecord, O
 
 async fn send(job: &Job, unit: &Unit, timeout: Duration, hold_ack_ms: Option<u16>, keep_text: bool) -> Ended {
     let max_tokens = unit.turns.first().map_or(0, |turn| turn.max_tokens);
-    let protocol = Protocol::of(job.http.protocol);
-    let expect = Expect { keep_text, ..expect(protocol, &job.capabilities, &job.sampling, max_tokens) };
+    let protocol = Protocol::of(&job.http).unwrap_or(Protocol::OpenaiChat);
+    let spoken = (protocol, job.http.stream);
+    let expect = Expect { keep_text, ..expect(spoken, &job.capabilities, &job.sampling, max_tokens) };
     let record = blank_record(0, unit, Phase::Warmup, expect);
     let unsent = record.clone();
     let prepared = async {

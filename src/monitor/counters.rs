@@ -195,11 +195,7 @@ mod tests {
         let wire = HttpSettings {
             protocol: ProtocolName::OpenaiChat,
             path: String::new(),
-            headers: Vec::new(),
-            api_key_env: None,
-            ca_file: None,
-            insecure: false,
-            http2: false,
+            ..HttpSettings::default()
         };
         client(&wire, api_key).unwrap()
     }

@@ -50,7 +50,8 @@ fn units_of(asks: &Asks, plan: &Plan, units: &Units) -> anyhow::Result<Units> {
                 "put the old file back, or begin a new sweep",
             );
         }
-        return Ok(Source::Listed(dataset::units(&prompts, limit, DEFAULT_MAX_TOKENS).into()).units());
+        let units = dataset::units(&prompts, limit, DEFAULT_MAX_TOKENS);
+        return Ok(dataset::shaped(Source::Listed(units.into()).units(), plan));
     }
     if asks.prompts.is_empty() {
         return Ok(limited(units, asks.max_tokens));
@@ -61,7 +62,7 @@ fn units_of(asks: &Asks, plan: &Plan, units: &Units) -> anyhow::Result<Units> {
         Unit::single(id, prompt.clone(), limit)
     };
     let listed: Vec<Unit> = asks.prompts.iter().enumerate().map(unit).collect();
-    Ok(Source::Listed(listed.into()).units())
+    Ok(dataset::shaped(Source::Listed(listed.into()).units(), plan))
 }
 
 /// The same units with another output limit, where one is given.

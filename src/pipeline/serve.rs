@@ -240,7 +240,7 @@ fn probe_failure(record: &RequestRecord, what: String) -> ProbeFailure {
 
 fn probe_result(record: &RequestRecord) -> Result<(), String> {
     match &record.outcome {
-        Outcome::Completed if record.first_token_us.is_some() => Ok(()),
+        Outcome::Completed if record.last_token_us.is_some() => Ok(()),
         Outcome::Completed => Err("the answer held no token".into()),
         Outcome::Failed { kind, detail } => Err(format!("{}: {detail}", kind.name())),
         Outcome::Cancelled | Outcome::Dropped => Err("the request was not finished".into()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::backend::guard::Guard;
-use crate::dataset::{Source, Synthesis, warmup_units};
+use crate::dataset::{self, Source, Synthesis, warmup_units};
 use crate::load;
 use crate::monitor::{self, ServerCounters};
 use crate::schema::environment::Environment;
@@ -60,7 +60,15 @@ impl Session {
     pub fn new(plan: Plan, environment: Environment, units: Units) -> anyhow::Result<Session> {
         let api_key = server_api::api_key(&plan.http)?;
         secrets::keep_wire_from_outputs(&plan.http, api_key.as_deref());
-        let warmup = warmup_units(WARMUP_UNITS, plan.sampling.max_tokens);
+        let mut plan = plan;
+        let units = dataset::shaped(units, &plan);
+        plan.conversations.several_turns = !units.single_turns();
+        let mut warmup = warmup_units(WARMUP_UNITS, plan.sampling.max_tokens);
+        if let Some(split) = &plan.split {
+            // Each model is warmed up alike, however little of the traffic it gets.
+            let models = split.models.iter().cycle();
+            warmup.iter_mut().zip(models).for_each(|(unit, model)| unit.model = Some(model.model.clone()));
+        }
         let warmup = Source::Listed(warmup.into()).units();
         Ok(Session {
             client: server_api::client(&plan.http, api_key.as_deref())?,

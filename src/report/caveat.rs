@@ -75,6 +75,11 @@ pub fn sentence(caveat: &Caveat) -> String {
             sender(*gateway),
             held_back(*whole, *answers, *together_pct)
         ),
+        Caveat::AskedWhole { answers } => format!(
+            "{} came whole, as was asked for: when their tokens came is not known, so there is no TTFT, TPOT or ITL. \
+             Leave --no-stream out where the server can stream.",
+            answers_of(*answers)
+        ),
         Caveat::NoLatency { answers, completed, tokens } => format!(
             "Nothing to time: {}. They are completed and carry no latency, which is that of the others alone. Look at \
              one answer: the model may end at once, or spend all its tokens on what the server does not show.",
@@ -154,6 +159,13 @@ pub fn sentence(caveat: &Caveat) -> String {
             "{} of the prompt tokens came from the server's prefix cache, so TTFT is lower than with new prompts. \
              Use a dataset with more prompts, or turn the server's cache off.",
             percent(*share_pct)
+        ),
+        Caveat::PromptLengthsDiffer { off, requests, largest } => format!(
+            "Prompts were made to a length, and the server counted another for {} of {}, {} at most. Give the tokenizer \
+             of the model that is served (--tokenizer).",
+            count(*off),
+            requests_of(*requests),
+            tokens_off(*largest)
         ),
         Caveat::LengthNotForced { short, completed } if *completed > 0 => format!(
             "Lengths were to be forced (--ignore-eos), and {} of {} ended before their limit: the server does not \
@@ -239,6 +251,7 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::TokensEstimated { .. } => "tokens estimated from chunks".to_owned(),
         Caveat::PaceWithheld { .. } => "TPOT, ITL and TPS a user withheld".to_owned(),
         Caveat::Buffered { .. } => "tokens sent together".to_owned(),
+        Caveat::AskedWhole { answers } => format!("{} whole", answers_of(*answers)),
         Caveat::NoLatency { answers, .. } => format!("no token shown in {} answers", count(*answers)),
         Caveat::CountsImpossible { requests, .. } => {
             format!("impossible token counts in {}", requests_of(*requests))
@@ -254,6 +267,14 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::Partial { reason } => format!("partial: {reason}"),
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
+        Caveat::PromptLengthsDiffer { off, requests, largest } => {
+            format!(
+                "{} of {} have another prompt length, {}",
+                count(*off),
+                requests_of(*requests),
+                tokens_off(*largest)
+            )
+        }
         Caveat::LengthNotForced { short: 0, .. } => "length not forced".to_owned(),
         Caveat::LengthNotForced { short, .. } => format!("{} ended before the limit", requests_of(*short)),
         Caveat::SignMissing { done_marker, finish_reason } => {
@@ -300,6 +321,12 @@ pub fn collected(comparison: &Comparison, words: fn(&Caveat) -> String) -> Vec<S
     lines
 }
 
+/// `3 tokens more`, `1 token fewer`.
+pub fn tokens_off(more: i64) -> String {
+    let tokens = if more.abs() == 1 { "token" } else { "tokens" };
+    format!("{} {tokens} {}", more.abs(), if more < 0 { "fewer" } else { "more" })
+}
+
 /// A doubt in the words that several labels share.
 struct Shared<'a> {
     /// The worst of them.
@@ -320,8 +347,10 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::PaceWithheld { .. } | C::Failures { .. } | C::ClientLimited { .. } | C::Partial { .. } => false,
         C::Buffered { .. } | C::NoLatency { .. } | C::CountsImpossible { .. } => false,
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
+        C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
-        C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } | C::TraceTicks(_) => false,
+        C::PromptLengthsDiffer { .. } | C::TraceTicks(_) => false,
+        C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } => false,
     }
 }
@@ -332,11 +361,13 @@ fn weight(caveat: &Caveat) -> f64 {
     match caveat {
         C::MergedEvents { share_pct } | C::PrefixCacheHits { share_pct } => *share_pct,
         C::Failures { rate_pct } => *rate_pct,
+        C::PromptLengthsDiffer { off, .. } => *off as f64,
         C::PaceWithheld { difference_pct, .. } => *difference_pct,
         C::Buffered { whole, together_pct, .. } => *whole as f64 + *together_pct,
         C::NoLatency { answers, .. } => *answers as f64,
         C::CountsImpossible { requests, .. } | C::LongerThanAsked { requests, .. } => *requests as f64,
         C::OneAtATime { .. } | C::NoSuchCounter { .. } => 0.0,
+        C::AskedWhole { answers } => *answers as f64,
         C::TokensEstimated { requests } => *requests as f64,
         C::ReadStamps { read, .. } => *read as f64,
         C::FewSamples { completed } => -(*completed as f64),

@@ -27,11 +27,20 @@ fn trace_lines(stats: &TraceStats, style: Style) -> Vec<String> {
     lines.extend(row("rows", rows(stats)));
     lines.extend(row(
         "span",
-        format!("{} s from the first to the last, mean {}", fixed(stats.span_s), stats.rate_per_s.map_or(NONE.to_owned(), rate)),
+        format!(
+            "{} s from the first to the last, mean {}",
+            fixed(stats.span_s),
+            stats.rate_per_s.map_or(NONE.to_owned(), rate)
+        ),
     ));
     lines.extend(row(
         "arrivals",
-        format!("{} instants, {} ties, clock in steps of {} s", count(stats.instants), count(stats.ties), fixed(stats.resolution_s)),
+        format!(
+            "{} instants, {} ties, clock in steps of {} s",
+            count(stats.instants),
+            count(stats.ties),
+            fixed(stats.resolution_s)
+        ),
     ));
     if stats.steps_back > 0 {
         let at = stats.first_step_back.unwrap_or_default();
@@ -44,24 +53,24 @@ fn trace_lines(stats: &TraceStats, style: Style) -> Vec<String> {
         lines.extend(row("prefix blocks", blocks_text(blocks)));
     }
     lines.push(String::new());
-    lines.extend(lengths_table(
-        &[
-            ("input tokens", &stats.input),
-            ("output tokens", &stats.output),
-        ],
-        style,
-    ));
+    lines.extend(lengths_table(&[("input tokens", &stats.input), ("output tokens", &stats.output)], style));
     if stats.failed > 0 {
-        lines.extend(lengths_table(
-            &[("input, answered", &stats.answered_input), ("output, answered", &stats.answered_output)],
-            style,
-        ).into_iter().skip(1));
+        lines.extend(
+            lengths_table(
+                &[("input, answered", &stats.answered_input), ("output, answered", &stats.answered_output)],
+                style,
+            )
+            .into_iter()
+            .skip(1),
+        );
     }
     lines.push(String::new());
     lines.extend(dispersion_table(&stats.dispersion, style));
     lines.push(String::new());
     for verdict in &stats.verdicts {
-        lines.extend(wrap(&one_line(verdict), style.columns(), "! ", "  ").iter().map(|line| style.bold(line)));
+        lines.extend(
+            wrap(&one_line(verdict), style.columns(), "! ", "  ").iter().map(|line| style.bold(line)),
+        );
     }
     lines.extend(wrap(
         "Dispersion: variance over mean of the arrivals in windows laid from the first one on, whole windows only; \
@@ -85,7 +94,8 @@ fn rows(stats: &TraceStats) -> String {
 }
 
 fn blocks_text(blocks: &BlockStats) -> String {
-    let of = blocks.tokens.map_or("components of any length".to_owned(), |tokens| format!("of {tokens} tokens"));
+    let of =
+        blocks.tokens.map_or("components of any length".to_owned(), |tokens| format!("of {tokens} tokens"));
     format!(
         "{} {of}, {} distinct, {} hit ({:.1} %) in a cache without a limit",
         count(blocks.blocks),
@@ -154,7 +164,8 @@ fn lengths_table(rows: &[(&str, &Lengths)], _style: Style) -> Vec<String> {
         for value in [lengths.min, lengths.p50, lengths.p90, lengths.p99, lengths.max] {
             line += &format!("{:>width$}", count(value), width = NUMBER_COLUMNS - 1);
         }
-        line += &format!("{:>width$.1}{:>14}", lengths.mean, count(lengths.total), width = NUMBER_COLUMNS - 1);
+        line +=
+            &format!("{:>width$.1}{:>14}", lengths.mean, count(lengths.total), width = NUMBER_COLUMNS - 1);
         lines.push(line);
     }
     lines

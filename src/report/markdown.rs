@@ -10,6 +10,7 @@ use super::fairness;
 use super::limit;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
+use super::slices;
 use super::sweep::load_name;
 use super::verdicts;
 use crate::schema::caveat::Caveat;
@@ -29,6 +30,7 @@ pub fn report_md(file: &ComparisonFile, charts: &[ChartSpec]) -> String {
     head(&mut page, file);
     answer(&mut page, &file.comparison);
     result(&mut page, &file.comparison);
+    parts(&mut page, &file.comparison);
     without_result(&mut page, &file.comparison);
     levelled(&mut page, &file.comparison);
     caveats(&mut page, &file.comparison);
@@ -193,6 +195,25 @@ fn table(view: &View<'_>, rows: &[Row]) -> String {
     lines.join("\n")
 }
 
+/// By turn, model and endpoint, where runs have several.
+fn parts(page: &mut Page, comparison: &Comparison) {
+    let tables = slices::tables(comparison);
+    for table in &tables {
+        page.paragraph(&format!("### {}", table.title));
+        let cells = |cells: &[String]| {
+            let escaped: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
+            format!("| {} |", escaped.join(" | "))
+        };
+        let rules = " --- |".repeat(table.numbers) + &" ---: |".repeat(table.heads.len() - table.numbers);
+        let head = [cells(&table.heads), format!("|{rules}")];
+        let lines: Vec<String> = head.into_iter().chain(table.rows.iter().map(|row| cells(row))).collect();
+        page.paragraph(&lines.join("\n"));
+    }
+    if !tables.is_empty() {
+        page.paragraph(slices::NOTE);
+    }
+}
+
 fn without_result(page: &mut Page, comparison: &Comparison) {
     let entry = |label: &str, why: &str, hint: &str| {
         let hint = if hint.is_empty() { String::new() } else { format!(" Hint: {}", escaped(hint)) };
@@ -323,6 +344,9 @@ pub(super) fn load_words(load: &LoadPoint, plan: &Plan) -> String {
     });
     words.push(format!("timeout {} s", compact(load.timeout_s)));
     words.push(format!("seed {}", plan.seed));
+    words.extend(plan.conversations.most_turns.map(|most| format!("at most {most} turns of a conversation")));
+    words.extend(plan.conversations.think_time.map(|time| format!("think time {time}")));
+    words.extend(plan.split.as_ref().map(|split| format!("models {split}")));
     // Plans of before there were any hold none.
     if plan.seeds != Seeds::of(plan.seed) && plan.seeds != Seeds::default() {
         words.push(format!("of requests {}, of lengths {}", plan.seeds.requests, plan.seeds.lengths));

@@ -24,7 +24,7 @@ fn reason(run: &RunSummary, metric: &str) -> Option<String> {
         let words = if run.duration_s > 0.0 { "an answer without a token count" } else { "no time passed" };
         return Some(words.to_owned());
     }
-    let silent = of_caveats(run, silent);
+    let silent = of_caveats(run, silent).or_else(|| of_caveats(run, whole));
     if silent.is_some() || !figure::PACES.contains(&metric) {
         return silent;
     }
@@ -43,6 +43,11 @@ fn of_caveats(run: &RunSummary, words: fn(&Caveat) -> Option<String>) -> Option<
 fn silent(caveat: &Caveat) -> Option<String> {
     let Caveat::NoLatency { answers, completed, tokens } = caveat else { return None };
     (answers == completed).then(|| nothing_shown(*answers, *completed, *tokens))
+}
+
+/// Answers were asked for whole.
+fn whole(caveat: &Caveat) -> Option<String> {
+    matches!(caveat, Caveat::AskedWhole { .. }).then(|| "answers came whole".to_owned())
 }
 
 /// Answers came whole.

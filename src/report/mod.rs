@@ -18,6 +18,7 @@ mod missing;
 pub mod number;
 pub mod objective;
 pub mod rows;
+pub mod slices;
 mod sweep;
 pub mod terminal;
 pub mod trend;

@@ -15,13 +15,14 @@ use super::missing;
 use super::number::{fixed, one_line, wrap};
 use super::objective;
 use super::rows::{self, Column, Row, View, rows, value};
+use super::slices;
 use super::sweep;
 use super::verdicts::{self, VerdictRow};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{self, Statistic};
 use crate::schema::record::FailureKind;
-use crate::schema::summary::RunSummary;
+use crate::schema::summary::{PromptLengths, RunSummary};
 use crate::schema::verdict::Verdict;
 
 /// How wide and how colourful.
@@ -98,11 +99,32 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     ]);
     lines.extend(objective::block_lines(run));
     lines.extend(missing::end_of_sequence(run).map(|text| ("Tokens", text)));
+    lines.extend(run.prompt_lengths.as_ref().map(|lengths| ("Prompt tokens", prompt_lengths(lengths))));
     lines.extend(
         run.gateway.map(|gateway| ("Answered by", format!("{} (by a response header)", gateway.title()))),
     );
+    lines.extend(slices::block_lines(run));
     lines.extend(client::block_lines(run, width));
     lines
+}
+
+/// Whether prompts that were made have the lengths that were asked for.
+fn prompt_lengths(lengths: &PromptLengths) -> String {
+    let held = match lengths.off {
+        0 => format!("as asked in each of {}", lengths.requests),
+        off => format!(
+            "other than asked in {off} of {}, {}",
+            lengths.requests,
+            caveat::tokens_off(lengths.largest)
+        ),
+    };
+    match lengths.added {
+        0 => held,
+        added => format!(
+            "{held}; the server counts {} in every one, as of a template or BOS",
+            caveat::tokens_off(added)
+        ),
+    }
 }
 
 fn failure_kinds(run: &RunSummary) -> String {

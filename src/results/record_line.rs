@@ -52,6 +52,7 @@ impl<'a> Cursor<'a> {
         record.index = self.number()?;
         record.unit = self.optional(b",\"unit\":", Self::number)?.unwrap_or(0);
         record.turn = self.optional(b",\"turn\":", Self::small)?.unwrap_or(0);
+        record.history_tokens = self.optional(b",\"history_tokens\":", Self::small)?;
         self.expect(b",\"prompt_id\":")?;
         record.prompt_id = texts.share(self.text()?, &record.prompt_id);
         let category = self.optional(b",\"category\":", Self::text)?.unwrap_or("");
@@ -306,7 +307,8 @@ mod tests {
 
     prop_compose! {
         fn any_record()(
-            (index, unit, turn) in (any::<u32>(), any::<u32>(), prop_oneof![Just(0u32), any::<u32>()]),
+            (index, unit, turn, history_tokens) in
+                (any::<u32>(), any::<u32>(), prop_oneof![Just(0u32), any::<u32>()], of(any::<u32>())),
             texts in [any_text(), any_text()],
             stamps in any_stamps(),
             flags in any::<[bool; 4]>(),
@@ -319,7 +321,7 @@ mod tests {
             let [prompt_id, category] = texts.map(Into::into);
             let at = |place: usize| stamps[place];
             RequestRecord {
-                index: index.into(), unit: unit.into(), turn, prompt_id, category,
+                index: index.into(), unit: unit.into(), turn, history_tokens, prompt_id, category,
                 phase: if flags[0] { Phase::Measured } else { Phase::Warmup },
                 due_us: at(0), ready_us: at(1).unwrap_or(0), slot_us: at(2), sent_us: at(3), headers_us: at(4),
                 first_event_us: at(5), first_token_us: at(6), first_answer_us: at(7), chunks,

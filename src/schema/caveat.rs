@@ -84,6 +84,11 @@ pub enum Caveat {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gateway: Option<Gateway>,
     },
+    /// Answers were asked for whole: nothing is known of when their tokens came.
+    AskedWhole {
+        /// Answers that came so.
+        answers: u64,
+    },
     /// Answers that are whole and show no token, so that they carry no latency.
     NoLatency {
         /// Such answers.
@@ -169,6 +174,15 @@ pub enum Caveat {
     PrefixCacheHits {
         /// % of prompt tokens.
         share_pct: f64,
+    },
+    /// Prompts were made to a length, and the server counted another.
+    PromptLengthsDiffer {
+        /// Requests with another length.
+        off: u64,
+        /// Completed requests of which both are known.
+        requests: u64,
+        /// By so many tokens the worst is too long, or with a minus too short.
+        largest: i64,
     },
     /// Lengths were asked for with `--ignore-eos`, and some answers ended before.
     LengthNotForced {
@@ -258,6 +272,7 @@ impl Caveat {
             Caveat::TokensEstimated { .. } => "tokens_estimated",
             Caveat::PaceWithheld { .. } => "pace_withheld",
             Caveat::Buffered { .. } => "buffered",
+            Caveat::AskedWhole { .. } => "asked_whole",
             Caveat::NoLatency { .. } => "no_latency",
             Caveat::CountsImpossible { .. } => "counts_impossible",
             Caveat::LongerThanAsked { .. } => "longer_than_asked",
@@ -271,6 +286,7 @@ impl Caveat {
             Caveat::Partial { .. } => "partial",
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
+            Caveat::PromptLengthsDiffer { .. } => "prompt_lengths_differ",
             Caveat::LengthNotForced { .. } => "length_not_forced",
             Caveat::SignMissing { .. } => "sign_missing",
             Caveat::PassedOver { .. } => "passed_over",
@@ -303,8 +319,10 @@ impl Caveat {
             | Caveat::TraceTicks(_)
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
+            | Caveat::PromptLengthsDiffer { .. }
             | Caveat::ReadStamps { .. }
             | Caveat::OneAtATime { .. }
+            | Caveat::AskedWhole { .. }
             | Caveat::TokensEstimated { .. } => false,
             // A few tokens that share an event leave narrow bounds.
             Caveat::PaceWithheld { difference_pct, .. } => *difference_pct > PACE_DIFFERENCE_PCT,

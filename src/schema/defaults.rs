@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::conversations::Conversations;
 use super::fairness::FairnessMode;
 use super::plan::{
     DatasetSource, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
@@ -47,6 +48,8 @@ impl Plan {
             prices_per_hour: BTreeMap::new(),
             seed: 0,
             seeds: Seeds::default(),
+            conversations: Conversations::default(),
+            split: None,
             client_threads: 1,
             sampling: Sampling::default(),
             http: HttpSettings::default(),
@@ -79,9 +82,9 @@ impl DatasetSource {
             sha256: String::new(),
             prompts,
             passed_over: Vec::new(),
-            trace: None,
             synthetic: None,
             renewed: false,
+            trace: None,
         }
     }
 }
@@ -92,8 +95,12 @@ impl Default for HttpSettings {
         HttpSettings {
             protocol: ProtocolName::OpenaiChat,
             path: "/v1/chat/completions".to_owned(),
+            stream: true,
+            template: None,
+            unix_socket: None,
             headers: Vec::new(),
             api_key_env: None,
+            api_key_file: None,
             ca_file: None,
             insecure: false,
             http2: false,

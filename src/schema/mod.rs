@@ -8,6 +8,7 @@ pub mod check;
 mod chunks;
 pub mod client_figures;
 pub mod comparison;
+pub mod conversations;
 pub mod curves;
 mod defaults;
 pub mod distribution;
@@ -29,6 +30,7 @@ pub mod request_figures;
 pub mod run_key;
 pub mod sample;
 pub mod seeds;
+pub mod slice;
 pub mod summary;
 pub mod synthetic;
 pub mod target;
@@ -40,6 +42,7 @@ pub mod traffic;
 pub mod trend;
 pub mod unit;
 pub mod verdict;
+pub mod wire;
 
 /// Version of every JSON file that this program writes; raised when a reader would misread the new form.
 pub const SCHEMA_VERSION: u32 = 2;

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::conversations::{Conversations, TrafficSplit};
 use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
 pub use super::run_key::RunKey;
@@ -17,6 +18,7 @@ use super::synthetic::Synthetic;
 use super::target::{ProtocolName, Target};
 use super::trace::TraceSource;
 use super::traffic::{Traffic, Until, Warmup};
+use super::wire::BodyTemplate;
 
 /// A resolved plan: no path is still to be looked up, no absent value means "default".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +68,12 @@ pub struct Plan {
     /// Seeds of requests and lengths.
     #[serde(default)]
     pub seeds: Seeds,
+    /// Turns that follow each other.
+    #[serde(default, skip_serializing_if = "Conversations::is_plain")]
+    pub conversations: Conversations,
+    /// Several models behind one URL; none: each target's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<TrafficSplit>,
     /// Threads of the load engine.
     pub client_threads: u32,
     /// What each request asks for.
@@ -185,9 +193,6 @@ pub struct DatasetSource {
     /// Columns that say nothing to us.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<String>,
-    /// The file is a trace, which brings its times too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace: Option<TraceSource>,
     /// Prompts are made by this, and no file holds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<Synthetic>,
@@ -195,6 +200,9 @@ pub struct DatasetSource {
     /// prefix cache answers for the engine.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub renewed: bool,
+    /// The file is a trace, which brings its times too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceSource>,
 }
 
 /// What the requests of one load ask, where that is not what the plan's ask.
@@ -263,14 +271,26 @@ pub struct Sampling {
 pub struct HttpSettings {
     /// How the server is spoken to.
     pub protocol: ProtocolName,
-    /// Path below the server's URL.
+    /// Path below the server's URL; `{model}` in it stands for the target's.
     pub path: String,
+    /// Answers come piece by piece; else whole, and nothing is known of when their tokens came.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub stream: bool,
+    /// Bodies and answers of [`ProtocolName::Template`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<BodyTemplate>,
+    /// A socket in the file system in place of the URL's host: arrivals then bear the stamps of the reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unix_socket: Option<PathBuf>,
     /// Further headers. Values of secret ones are not serialised.
     #[serde(default)]
     pub headers: Vec<Header>,
     /// Environment variable that holds the API key, sent as `Authorization: Bearer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
+    /// File that holds the API key, read anew for each run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
     /// Certificate authorities to trust beside the system's, PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
@@ -279,6 +299,14 @@ pub struct HttpSettings {
     /// Requests go over HTTP/2, which leaves arrivals the stamps of the reads; else over HTTP/1.1.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub http2: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// A request header. Its value may be a key, so it is never written anywhere.

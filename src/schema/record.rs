@@ -21,6 +21,10 @@ pub struct RequestRecord {
     /// Which turn of its unit it is, from 0.
     #[serde(default, skip_serializing_if = "is_first")]
     pub turn: u32,
+    /// Of a further turn: tokens of the prompt and the answer before it, as the server counted them. Its own prompt
+    /// repeats them, and says more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_tokens: Option<u32>,
     /// The `id` of the dataset entry that was sent.
     #[serde(with = "shared_text")]
     #[schemars(with = "String")]

@@ -134,7 +134,8 @@ impl RequestRecord {
     /// Its pace: the tokens that came after the first event, and the time they took.
     pub fn pace_of(&self, counts: &Counts) -> Pace {
         let window_us = self.decode_us().unwrap_or(0);
-        let n = counts.shown.unwrap_or(0);
+        // An answer that came whole has none, however many tokens it holds.
+        let n = if self.came_whole() { 0 } else { counts.shown.unwrap_or(0) };
         let at_first = self.chunks.tokens_at_first();
         let after = counts.in_events.saturating_sub(at_first);
         let came_at_once = n >= 2 && !self.chunks.is_empty() && window_us == 0;
@@ -210,9 +211,10 @@ impl RequestRecord {
         between(Some(self.wanted_us()), self.slot_us).map(milliseconds)
     }
 
-    /// The client's own lateness, ms; none in a closed loop, where nothing is due.
+    /// The client's own lateness, ms. First turns are due in an open loop alone; a further turn is due when its pause
+    /// is over, in any.
     pub fn send_delay_ms(&self) -> Option<f64> {
-        let due_us = self.due_us?;
+        let due_us = self.due_us.or((self.turn > 0).then_some(self.ready_us))?;
         between(self.slot_us.or(Some(due_us)), self.sent_us).map(milliseconds)
     }
 

@@ -14,6 +14,7 @@ use super::interval::Interval;
 use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
+use super::slice::Slice;
 
 /// Ids that [`RunSummary::prompt_tokens_by_id`] holds at most.
 pub const PROMPT_IDS_KEPT: usize = 1_000;
@@ -57,6 +58,9 @@ pub struct RunSummary {
     pub gateway: Option<Gateway>,
     /// [`MetricValue`]s by the names of [`super::figure::METRICS`]; a metric without any value is absent.
     pub metrics: BTreeMap<String, MetricValue>,
+    /// Its parts, where it has several of a kind: by turn, model, endpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<Slice>,
     /// Chunks by how many tokens they carried.
     #[serde(default)]
     pub tokens_per_chunk: BTreeMap<u32, u64>,
@@ -84,6 +88,9 @@ pub struct RunSummary {
     /// the map stays small, and runs of the same requests keep the same ids.
     #[serde(default)]
     pub prompt_tokens_by_id: BTreeMap<String, u32>,
+    /// Whether prompts that were made have the length that was asked for; none where none was, or nobody told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_lengths: Option<PromptLengths>,
     /// What the first failure of each kind said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub first_failures: BTreeMap<FailureKind, String>,
@@ -115,6 +122,19 @@ pub struct Nagle {
     pub on: bool,
     /// Warm-up and probe requests that told so.
     pub requests: u64,
+}
+
+/// Prompt tokens as the server counted them, held against the length that each text was made to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct PromptLengths {
+    /// Completed requests of which both are known.
+    pub requests: u64,
+    /// Those among them that are neither as long as asked nor `added` longer.
+    pub off: u64,
+    /// By so many tokens the worst of them is too long, or with a minus too short, `added` left out.
+    pub largest: i64,
+    /// Tokens that most prompts have more: a chat template's and a BOS.
+    pub added: i64,
 }
 
 /// Counts; `issued = completed + failed + cancelled + dropped`.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::wire::ProtocolName;
+
 /// Stands for the port of the metrics page until the launch, a free one.
 pub const METRICS_PORT: &str = "{metrics_port}";
 /// Stands for an empty directory of the launch's own until the launch; it goes with the server.
@@ -43,6 +45,14 @@ impl Target {
         match self.origin {
             Origin::Launch(_) => true,
             Origin::Url(_) => false,
+        }
+    }
+
+    /// The URLs among which requests are dealt out; none of one that is launched.
+    pub fn endpoints(&self) -> Vec<String> {
+        match &self.origin {
+            Origin::Launch(_) => Vec::new(),
+            Origin::Url(url) => vec![url.clone()],
         }
     }
 }
@@ -265,26 +275,6 @@ impl BodyFields {
     /// Bodies say how many tokens an answer may have.
     pub fn limits(&self) -> bool {
         !self.omits(&self.limit)
-    }
-}
-
-/// How a server is spoken to: which bodies it takes, and which answers it gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ProtocolName {
-    /// OpenAI's `/v1/chat/completions`.
-    OpenaiChat,
-    /// OpenAI's `/v1/completions`.
-    OpenaiCompletions,
-}
-
-impl ProtocolName {
-    /// The word of `--endpoint`, and of the CSV column of that name: `chat`, `completions`.
-    pub fn endpoint(self) -> &'static str {
-        match self {
-            ProtocolName::OpenaiChat => "chat",
-            ProtocolName::OpenaiCompletions => "completions",
-        }
     }
 }
 

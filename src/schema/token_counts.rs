@@ -72,6 +72,10 @@ impl RequestRecord {
             counts.fault = told.unusable.then_some(CountFault::NoNumber);
             return counts;
         };
+        if self.came_whole() {
+            // No event shows what of the count was shown.
+            return counts;
+        }
         counts.fault = self.fault(output, in_events, may_hide_end);
         if let Some(fault) = counts.fault {
             let estimate = match fault {
@@ -98,9 +102,15 @@ impl RequestRecord {
         counts
     }
 
+    /// It came in one piece, as was asked for: nothing is known of when its tokens came.
+    pub fn came_whole(&self) -> bool {
+        self.first_token_us.is_none() && !self.chunks.is_empty()
+    }
+
     /// The model, and no limit, ended the answer, as far as the server says.
     fn ended_by_model(&self) -> bool {
-        let by_limit = ["length", "max_tokens", "max_output_tokens", "content_filter", "abort", "error"];
+        let by_limit =
+            ["length", "limit", "max_tokens", "max_output_tokens", "content_filter", "abort", "error"];
         self.finish_reason.as_deref().is_none_or(|word| !by_limit.contains(&word))
     }
 

@@ -18,6 +18,19 @@ pub struct Prompt {
     pub body: Body,
     /// Output limit in tokens, unless `--max-tokens` overrides it.
     pub max_tokens: Option<u32>,
+    /// What the same user says next, each behind the answer to the one before; empty: nothing.
+    pub further: Vec<FurtherTurn>,
+}
+
+/// A further turn of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FurtherTurn {
+    /// What is new in it.
+    pub body: Body,
+    /// Output limit in tokens, unless `--max-tokens` overrides it.
+    pub max_tokens: Option<u32>,
+    /// Time between the answer before it and this turn, unless `--think-time` overrides it, µs.
+    pub pause_us: u64,
 }
 
 /// Which part of the run a request belongs to.
@@ -179,6 +192,25 @@ impl Units {
             period: None,
             beforehand: self.beforehand,
             single_turns: self.single_turns,
+            due_us: self.due_us,
+        }
+    }
+
+    /// The same units as `change` makes them of each, by k. `by_number`: what it does depends on k, so that they have
+    /// no period any more.
+    pub fn changed(
+        self,
+        single_turns: bool,
+        by_number: bool,
+        change: impl Fn(Unit, u64) -> Unit + Send + Sync + 'static,
+    ) -> Units {
+        let make = self.make;
+        Units {
+            make: Arc::new(move |pass, k| Some(change(make(pass, k)?, k))),
+            pass: self.pass,
+            period: self.period.filter(|_| !by_number),
+            beforehand: self.beforehand,
+            single_turns,
             due_us: self.due_us,
         }
     }

@@ -1,5 +1,5 @@
 //! A pretend engine whose true timings are known: it speaks the wires of vLLM, SGLang, llama.cpp and TGI,
-//! keeps what truly happened, and goes wrong on demand.
+//! and those of Triton and others, keeps what truly happened, and goes wrong on demand.
 //!
 //! It shares no type with the client: it writes its JSON itself, so that a mistake there cannot cancel out
 //! in a test. One thread, raw sockets and one heap of due times keep it from being the bottleneck.
@@ -23,7 +23,7 @@ mod truth;
 
 pub use faults::{Fault, FaultKind};
 pub use server::{Ended, SimulatorError};
-pub use settings::{Engine, LengthRule, Service, Settings, Start};
+pub use settings::{Engine, LengthRule, Service, Settings, Start, Wire};
 
 /// Run a simulated engine on this thread until a signal or a fault on demand ends it. `announce` gets the
 /// bound port (before the engine listens) and the pid of the orphan, if one was asked for.

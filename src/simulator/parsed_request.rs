@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::random::{Random, hash};
-use super::settings::{Engine, LengthRule, Settings};
+use super::settings::{Engine, LengthRule, Settings, Wire};
 use super::text;
 
 /// TGI counts at most so many new tokens against the context.
@@ -99,7 +99,8 @@ impl ParsedRequest {
         let json: Value = serde_json::from_slice(body).map_err(|error| Refusal::BadJson(error.column()))?;
         let engine = settings.engine;
         let prompt = prompt_of(engine, endpoint, &json)?;
-        let own = json.get("parameters").or_else(|| json.get("sampling_params")).unwrap_or(&json);
+        let nested = ["/parameters", "/sampling_params", "/extra_inputs", "/instances/0"];
+        let own = nested.iter().find_map(|place| json.pointer(place)).unwrap_or(&json);
         check_values(engine, endpoint, &json)?;
         let model = json.get("model").and_then(Value::as_str).map(str::to_owned);
         if let (Engine::Vllm, Some(name)) = (engine, &model)
@@ -111,7 +112,13 @@ impl ParsedRequest {
             names.iter().find_map(|name| own.get(name).and_then(Value::as_u64)).map(|n| n.min(1 << 30) as u32)
         };
         let flag = |at: Option<&Value>| at.and_then(Value::as_bool).unwrap_or(false);
-        let asked = number(&["max_completion_tokens", "max_tokens", "n_predict", "max_new_tokens"]);
+        let asked = number(&[
+            "max_completion_tokens",
+            "max_tokens",
+            "n_predict",
+            "max_new_tokens",
+            "per_example_max_decode_steps",
+        ]);
         let levelled = !matches!(engine, Engine::Tgi);
         let options = json.get("stream_options");
         let mut ask = Self {
@@ -131,7 +138,7 @@ impl ParsedRequest {
             limit: 0,
             min_tokens: match engine {
                 Engine::Vllm | Engine::Sglang => number(&["min_tokens", "min_new_tokens"]).unwrap_or(0),
-                Engine::Llamacpp | Engine::Tgi => 0,
+                Engine::Llamacpp | Engine::Tgi | Engine::Other(_) => 0,
             },
             ignore_eos: levelled && flag(own.get("ignore_eos")),
         };
@@ -185,6 +192,9 @@ fn prompt_of(engine: Engine, endpoint: Endpoint, json: &Value) -> Result<Prompt,
         let text = parts.iter().map(|(_, content)| content.as_str()).collect::<Vec<_>>().join("\n");
         return Ok(Prompt { text, tokens });
     }
+    if let Engine::Other(wire) = engine {
+        return prompt_at(json, wire);
+    }
     let names: &[&'static str] = match (engine, endpoint) {
         (Engine::Sglang, Endpoint::Native { .. }) => &["text", "input_ids"],
         (Engine::Tgi, Endpoint::Native { .. }) => &["inputs"],
@@ -206,10 +216,23 @@ fn prompt_of(engine: Engine, endpoint: Endpoint, json: &Value) -> Result<Prompt,
     }
 }
 
+/// The prompt where a wire has it.
+fn prompt_at(json: &Value, wire: Wire) -> Result<Prompt, Refusal> {
+    let (place, name) = match wire {
+        Wire::Triton => ("/text_input", "text_input"),
+        Wire::Jetstream => ("/prompt", "prompt"),
+        Wire::Sax => ("/query", "query"),
+        Wire::NaiveTransformers => ("/instances/0/prompt", "prompt"),
+        Wire::Lines | Wire::Events => ("/input", "input"),
+    };
+    let text = json.pointer(place).and_then(Value::as_str).ok_or(Refusal::Missing(name))?;
+    Ok(Prompt { text: text.to_owned(), tokens: text::tokens(text).len() as u32 })
+}
+
 fn bad_prompt(engine: Engine) -> Refusal {
     Refusal::BadValue(match engine {
         Engine::Tgi => "prompt: data did not match any variant of untagged enum Prompt".into(),
-        Engine::Vllm | Engine::Sglang | Engine::Llamacpp => {
+        Engine::Vllm | Engine::Sglang | Engine::Llamacpp | Engine::Other(_) => {
             "prompt: one text or one list of token ids".into()
         }
     })
@@ -231,6 +254,7 @@ fn content_text(content: &Value) -> String {
 fn check_values(engine: Engine, endpoint: Endpoint, json: &Value) -> Result<(), Refusal> {
     let number = |name: &str| json.get(name).and_then(Value::as_f64);
     match engine {
+        Engine::Other(_) => {}
         Engine::Vllm => {
             let stream = json.get("stream").and_then(Value::as_bool).unwrap_or(false);
             if json.get("stream_options").is_some_and(|options| !options.is_null()) && !stream {
@@ -274,7 +298,7 @@ fn limit_of(settings: &Settings, ask: &ParsedRequest, asked: Option<u32>) -> Res
     let default = match (settings.engine, ask.endpoint) {
         (Engine::Vllm | Engine::Sglang, Endpoint::Completions) => Some(16),
         (Engine::Sglang, Endpoint::Native { .. }) => Some(128),
-        (Engine::Vllm | Engine::Sglang | Engine::Llamacpp | Engine::Tgi, _) => None,
+        (Engine::Vllm | Engine::Sglang | Engine::Llamacpp | Engine::Tgi | Engine::Other(_), _) => None,
     };
     let wanted = asked.or(default);
     let too_long = Err(Refusal::TooLong(ask.prompt_tokens, wanted.unwrap_or(0)));
@@ -289,8 +313,8 @@ fn limit_of(settings: &Settings, ask: &ParsedRequest, asked: Option<u32>) -> Res
             None => Ok(room),
         },
         // A limit of 0 gives one token, -1 none at all.
-        Engine::Llamacpp if room == 0 => too_long,
-        Engine::Llamacpp => Ok(wanted.unwrap_or(room).clamp(1, room)),
+        Engine::Llamacpp | Engine::Other(_) if room == 0 => too_long,
+        Engine::Llamacpp | Engine::Other(_) => Ok(wanted.unwrap_or(room).clamp(1, room)),
         Engine::Tgi => match wanted {
             _ if room == 0 => too_long,
             Some(0) => Err(Refusal::BadValue("`max_new_tokens` must be strictly positive".into())),

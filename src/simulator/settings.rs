@@ -17,6 +17,25 @@ pub enum Engine {
     Llamacpp,
     /// Text Generation Inference.
     Tgi,
+    /// A wire that no engine here is launched for.
+    Other(Wire),
+}
+
+/// A wire that is no launched engine's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// Triton with TensorRT-LLM's fields.
+    Triton,
+    /// GKE's proxy before JetStream.
+    Jetstream,
+    /// GKE's proxy before Sax.
+    Sax,
+    /// Vertex's handler of Hugging Face models.
+    NaiveTransformers,
+    /// `/infer`, which answers in lines of JSON.
+    Lines,
+    /// `/infer`, which answers in server-sent events.
+    Events,
 }
 
 /// When tokens are due.

@@ -27,7 +27,7 @@ use crate::schema::summary::{Distribution, MetricValue, RunSummary};
 use crate::schema::traffic::{Arrivals, Ramp, Traffic};
 use crate::schema::unit::Phase;
 
-use super::{Finish, Summarizer, SummaryInput};
+use super::{Finish, Slicing, Summarizer, SummaryInput};
 
 const MS: u64 = 1_000;
 
@@ -47,6 +47,8 @@ fn input(traffic: Traffic) -> SummaryInput {
         probes: Vec::new(),
         objectives: Vec::new(),
         price_per_hour: None,
+        renewed_from: None,
+        slicing: Slicing::default(),
     }
 }
 
@@ -79,6 +81,7 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
         phase: Phase::Measured,
         due_us: None,
         ready_us: sent_us,
+        history_tokens: None,
         slot_us: Some(sent_us),
         sent_us: Some(sent_us),
         headers_us: first,

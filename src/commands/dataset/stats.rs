@@ -19,7 +19,8 @@ use crate::schema::trace_stats::DatasetStats;
 
 /// `harness dataset stats`
 pub fn stats(args: &StatsArgs) -> anyhow::Result<ExitCode> {
-    let picture = args.picture.as_deref().map(|file| Ok::<_, anyhow::Error>((file, kind(file)?))).transpose()?;
+    let picture =
+        args.picture.as_deref().map(|file| Ok::<_, anyhow::Error>((file, kind(file)?))).transpose()?;
     let (stats, spec) = match args.file.as_deref().filter(|file| is_trace(file, args)) {
         Some(file) => of_trace(file, args)?,
         None => of_prompts(args)?,

@@ -3,8 +3,11 @@
 use serde_json::{Map, Value};
 
 use crate::cli::LoadArgs;
+use crate::load;
 use crate::schema::refusal::{OrRefuse, refuse};
-use crate::schema::target::{BodyFields, Capabilities, Target};
+use crate::schema::target::{BodyFields, Capabilities, ProtocolName, Target};
+
+use crate::commands::resolve::protocol::set_by_flag;
 
 /// Fields that the load engine sends itself, beside those of an engine's file.
 const SENT: [&str; 6] = ["model", "max_tokens", "min_tokens", "temperature", "stream_options", "ignore_eos"];
@@ -15,7 +18,7 @@ const SET_BY_FLAGS: [(&str, &str); 6] = [
     ("prompt", "--dataset FILE"),
     ("max_tokens", "--max-tokens N"),
     ("max_completion_tokens", "--max-tokens N --max-tokens-field max_completion_tokens"),
-    ("stream", "nothing: the times of tokens need a stream"),
+    ("stream", "--no-stream, or its absence"),
 ];
 /// Fields without which there is nothing to time.
 const NEEDED: [&str; 3] = ["messages", "prompt", "stream"];
@@ -24,7 +27,7 @@ const NEEDED: [&str; 3] = ["messages", "prompt", "stream"];
 ///
 /// # Errors
 /// A field that cannot be changed so, or that nobody sends; a label that does not take part; no JSON object.
-pub fn change_bodies(targets: &mut [Target], args: &LoadArgs) -> anyhow::Result<()> {
+pub fn change_bodies(targets: &mut [Target], args: &LoadArgs, protocol: ProtocolName) -> anyhow::Result<()> {
     let limit = args.max_tokens_field.as_deref();
     if let Some(limit) = limit.filter(|limit| !is_a_name(limit) || NEEDED.contains(limit)) {
         return refuse(
@@ -32,14 +35,19 @@ pub fn change_bodies(targets: &mut [Target], args: &LoadArgs) -> anyhow::Result<
             "write --max-tokens-field max_completion_tokens",
         );
     }
-    check_omitted(targets, args)?;
-    let extra =
-        args.extra_body.iter().map(|text| extra_body(text, targets)).collect::<Result<Vec<_>, _>>()?;
+    let places = load::sent_fields(protocol);
+    check_omitted(targets, args, places.as_deref())?;
+    let extra = args
+        .extra_body
+        .iter()
+        .map(|text| extra_body(text, targets, protocol))
+        .collect::<Result<Vec<_>, _>>()?;
+    let limit = limit.map(|limit| load::limit_field(protocol, limit));
     for target in targets {
         let label = target.label.clone();
         let fields: &mut BodyFields = &mut target.capabilities.fields;
-        fields.limit = limit.map_or_else(|| std::mem::take(&mut fields.limit), str::to_owned);
-        fields.omit.extend(args.omit.iter().map(|field| field.trim().to_owned()));
+        fields.limit = limit.clone().unwrap_or_else(|| std::mem::take(&mut fields.limit));
+        fields.omit.extend(args.omit.iter().map(|field| place_of(field.trim(), places.as_deref())));
         // `max_tokens` is the limit, whatever it is called.
         if fields.omits("max_tokens") && fields.limits() {
             fields.omit.push(fields.limit.clone());
@@ -60,18 +68,27 @@ fn is_a_name(field: &str) -> bool {
     !field.is_empty() && field.len() <= 100 && field.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c))
 }
 
-fn check_omitted(targets: &[Target], args: &LoadArgs) -> anyhow::Result<()> {
+/// The whole place of a field, where a protocol has it within another.
+fn place_of(field: &str, places: Option<&[&'static str]>) -> String {
+    let place = places.and_then(|places| places.iter().find(|place| load::is_field(place, field)));
+    place.map_or(field, |place| *place).to_owned()
+}
+
+fn check_omitted(targets: &[Target], args: &LoadArgs, places: Option<&[&'static str]>) -> anyhow::Result<()> {
+    // However it is called, `max_tokens` is the limit.
+    let sent_here = places.unwrap_or(&SENT);
     for field in args.omit.iter().map(|field| field.trim()) {
         if NEEDED.contains(&field) {
             return refuse(format!("--omit {field}: without it there is nothing to time"), "leave it out");
         }
         let limit = args.max_tokens_field.as_deref();
         let of_engine = |capabilities: &Capabilities| capabilities.body.contains_key(field);
-        let sent = SENT.contains(&field)
+        let sent = sent_here.iter().any(|place| load::is_field(place, field))
+            || field == "max_tokens"
             || limit == Some(field)
             || targets.iter().any(|target| of_engine(&target.capabilities));
         if !sent {
-            let mut known: Vec<&str> = SENT.to_vec();
+            let mut known: Vec<&str> = sent_here.to_vec();
             known.extend(
                 targets.iter().flat_map(|target| target.capabilities.body.keys().map(String::as_str)),
             );
@@ -94,7 +111,11 @@ fn check_omitted(targets: &[Target], args: &LoadArgs) -> anyhow::Result<()> {
 }
 
 /// `JSON` for all, `LABEL=JSON` for one.
-fn extra_body(text: &str, targets: &[Target]) -> anyhow::Result<(Option<String>, Map<String, Value>)> {
+fn extra_body(
+    text: &str,
+    targets: &[Target],
+    protocol: ProtocolName,
+) -> anyhow::Result<(Option<String>, Map<String, Value>)> {
     const FORM: &str = "write --extra-body '{\"top_k\": 1}', or LABEL='{…}' for one backend";
     let (name, json) = match text.split_once('=') {
         Some((name, json)) if !name.contains(['{', '"']) => (Some(name.trim()), json),
@@ -110,10 +131,10 @@ fn extra_body(text: &str, targets: &[Target]) -> anyhow::Result<(Option<String>,
     // The text is not repeated: it may hold a key.
     let fields: Map<String, Value> =
         serde_json::from_str(json).or_refuse(|| "--extra-body is no JSON object".to_owned(), FORM)?;
-    for (field, flag) in SET_BY_FLAGS {
-        if fields.contains_key(field) {
-            return refuse(format!("--extra-body cannot set `{field}`"), format!("what sets it is {flag}"));
-        }
+    let of_openai = SET_BY_FLAGS.into_iter().find(|(field, _)| fields.contains_key(*field));
+    let by_flag = of_openai.filter(|_| protocol.is_openai()).or_else(|| set_by_flag(protocol, &fields));
+    if let Some((field, flag)) = by_flag {
+        return refuse(format!("--extra-body cannot set `{field}`"), format!("what sets it is {flag}"));
     }
     if fields.get("n").and_then(Value::as_u64).is_some_and(|n| n > 1) {
         return refuse(
@@ -147,7 +168,7 @@ mod tests {
         };
         let mut targets: Vec<Target> =
             labels.iter().map(|label| url_target(label, None, "http://h", "m")).collect();
-        change_bodies(&mut targets, &args)?;
+        change_bodies(&mut targets, &args, ProtocolName::OpenaiChat)?;
         Ok(targets.into_iter().map(|target| target.capabilities.fields).collect())
     }
 

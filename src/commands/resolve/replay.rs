@@ -50,7 +50,9 @@ pub fn options(args: &LoadArgs) -> anyhow::Result<TraceOptions> {
     if !(1.0 / FASTEST..=FASTEST).contains(&speed) {
         return refuse(format!("--speed {speed} is out of its range"), "give a factor such as 2 or 0.5");
     }
-    for (flag, tokens) in [("--max-input-tokens", max_input_tokens), ("--max-output-tokens", max_output_tokens)] {
+    for (flag, tokens) in
+        [("--max-input-tokens", max_input_tokens), ("--max-output-tokens", max_output_tokens)]
+    {
         if *tokens == Some(0) {
             return refuse(format!("{flag} is 0, so there is nothing to ask"), "give a number above 0");
         }
@@ -99,8 +101,9 @@ fn columns(given: &[String]) -> anyhow::Result<Option<TraceColumns>> {
     }
     let (mut names, mut time_unit) = ([None, None, None], TimeUnit::S);
     for pair in given {
-        let (key, name) =
-            pair.split_once('=').ok_or_else(|| refusal(format!("--columns: '{pair}' names no column"), FORM))?;
+        let (key, name) = pair
+            .split_once('=')
+            .ok_or_else(|| refusal(format!("--columns: '{pair}' names no column"), FORM))?;
         let (key, name) = (key.trim(), name.trim().to_owned());
         match key {
             "time" => names[0] = Some(name),
@@ -124,6 +127,7 @@ fn columns(given: &[String]) -> anyhow::Result<Option<TraceColumns>> {
     Ok(Some(TraceColumns { time, input, output, time_unit }))
 }
 
+const ONE_TURN: &str = "each of its requests is one turn, at its own time";
 const OWN_TIMES: &str = "it brings its own times; --speed makes it faster";
 
 /// Flags that say what a trace says itself.
@@ -136,6 +140,11 @@ pub fn refuse_beside_trace(args: &LoadArgs) -> anyhow::Result<()> {
         ("--ramp-rates", arrivals.ramp_rates.is_some(), OWN_TIMES),
         ("--steps", !arrivals.steps.is_empty(), OWN_TIMES),
         ("--arrival-schedule", arrivals.arrival_schedule.is_some(), OWN_TIMES),
+        ("--prompt-dist", args.synthetic.prompt_dist.is_some(), "it brings its own lengths"),
+        ("--scenarios", !args.scenarios.is_empty(), OWN_TIMES),
+        ("--prompt-dist", args.synthetic.prompt_dist.is_some(), "it brings its own lengths"),
+        ("--turns", args.conversations.turns.is_some(), ONE_TURN),
+        ("--think-time", args.conversations.think_time.is_some(), ONE_TURN),
         ("--dataset", args.dataset.is_some(), "it brings its own prompts"),
         ("--rate", !args.rate.is_empty(), OWN_TIMES),
         ("--arrival", args.arrival.is_some(), OWN_TIMES),
@@ -161,7 +170,10 @@ pub fn loads(args: &LoadArgs, sweeps: bool, replay: &Replay) -> anyhow::Result<V
     let arrivals = replay.arrivals(args.requests, args.duration);
     if arrivals.requests == 0 {
         return refuse(
-            format!("no request of the trace falls due within --duration {:?} s", args.duration.unwrap_or(0.0)),
+            format!(
+                "no request of the trace falls due within --duration {:?} s",
+                args.duration.unwrap_or(0.0)
+            ),
             "give a longer --duration, or a later --window",
         );
     }

@@ -1,5 +1,7 @@
 //! `--url`: a server's address, or a whole endpoint, taken as it is meant or refused with the form that is wanted.
 
+use std::path::PathBuf;
+
 use url::{Position, Url};
 
 use crate::load;
@@ -9,7 +11,7 @@ use crate::secrets::names_a_secret;
 
 /// The form that is wanted.
 const FORM: &str = "write http://HOST:PORT or https://HOST, with a path before /v1 where there is one; \
-                    or the whole endpoint: http://HOST:PORT/v1/chat/completions";
+                    or the whole endpoint: http://HOST:PORT/v1/chat/completions; or unix:PATH";
 /// Ends of a path that are endpoints of other things than a load is played to.
 const OTHER_ENDPOINTS: [&str; 14] = [
     "/v1/models",
@@ -39,11 +41,27 @@ pub struct ServerUrl {
     pub endpoint: Option<(ProtocolName, String)>,
     /// The list of its models.
     pub models: String,
+    /// A socket in the file system, in place of the host.
+    pub socket: Option<PathBuf>,
 }
+
+/// What stands before the path of a socket.
+const UNIX: &str = "unix:";
+/// The host of a server behind a socket, which has none.
+const NO_HOST: &str = "http://localhost";
 
 /// Reads `--url`. A refusal repeats nothing that may hold a password or a key.
 pub fn server_url(text: &str) -> anyhow::Result<ServerUrl> {
+    server_url_of(text, None)
+}
+
+/// The same for a protocol that is named: a whole endpoint is then one of that.
+pub fn server_url_of(text: &str, named: Option<ProtocolName>) -> anyhow::Result<ServerUrl> {
     let text = text.trim();
+    if let Some(path) = text.strip_prefix(UNIX).filter(|path| !path.is_empty() && !path.starts_with("//")) {
+        let models = format!("{NO_HOST}/v1/models");
+        return Ok(ServerUrl { base: NO_HOST.to_owned(), endpoint: None, models, socket: Some(path.into()) });
+    }
     let shown = if text.contains(['@', '?', '#', '%', '\\']) { "…" } else { text };
     // Before it is read as a URL: what is none, or is read in another way, may hold a password all the same.
     if text.contains('@') || text.contains("%40") {
@@ -73,13 +91,17 @@ pub fn server_url(text: &str) -> anyhow::Result<ServerUrl> {
         let before = path.strip_suffix(below)?;
         Some((protocol, before.to_owned(), below, path.strip_suffix(short)?))
     };
-    let protocols = [ProtocolName::OpenaiChat, ProtocolName::OpenaiCompletions];
+    let protocols = match named {
+        Some(named) if !named.is_openai() => return endpoint_of(named, &url),
+        Some(_) | None => [ProtocolName::OpenaiChat, ProtocolName::OpenaiCompletions],
+    };
     let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
     if let Some((protocol, before, below, beside)) = protocols.into_iter().find_map(endpoint) {
         return Ok(ServerUrl {
             base: format!("{origin}{}", before.trim_end_matches('/')),
             endpoint: Some((protocol, format!("{below}{query}"))),
             models: format!("{origin}{beside}/models{query}"),
+            socket: None,
         });
     }
     if let Some(other) = OTHER_ENDPOINTS.iter().find(|other| path.ends_with(**other)) {
@@ -95,7 +117,33 @@ pub fn server_url(text: &str) -> anyhow::Result<ServerUrl> {
         );
     }
     let base = format!("{origin}{}", path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/'));
-    Ok(ServerUrl { models: format!("{base}/v1/models"), base, endpoint: None })
+    Ok(ServerUrl { models: format!("{base}/v1/models"), base, endpoint: None, socket: None })
+}
+
+/// The address of a server that speaks a protocol which is not OpenAI's: a path that ends as the protocol's own, or
+/// any to which the bodies of a template go, is the whole endpoint; another is what stands before it.
+fn endpoint_of(protocol: ProtocolName, url: &Url) -> anyhow::Result<ServerUrl> {
+    let origin = &url[..Position::BeforePath];
+    let path = url.path().trim_end_matches('/');
+    let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
+    let own = [load::default_path(protocol), load::whole_path(protocol)];
+    let is_own = |own: &str| match own.split_once(load::MODEL_IN_PATH) {
+        Some((before, behind)) => path.ends_with(behind) && path.contains(before),
+        None => path.ends_with(own),
+    };
+    let is_endpoint =
+        if protocol == ProtocolName::Template { !path.is_empty() } else { own.into_iter().any(is_own) };
+    let (before, endpoint) = if is_endpoint {
+        // The endpoint is kept whole: what of it lies before the protocol's own part only its server knows.
+        (String::new(), Some((protocol, format!("{path}{query}"))))
+    } else {
+        (path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/').to_owned(), None)
+    };
+    if endpoint.is_none() && !query.is_empty() {
+        return refuse("--url holds a query, and no endpoint that it belongs to", FORM);
+    }
+    let base = format!("{origin}{before}");
+    Ok(ServerUrl { models: format!("{base}/v1/models"), base, endpoint, socket: None })
 }
 
 /// A URL of http or https with a host; without a scheme it is http.

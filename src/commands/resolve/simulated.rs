@@ -118,7 +118,13 @@ fn invented_service(engine: SimulateEngine) -> [(&'static str, String); 3] {
         SimulateEngine::Vllm => ("8000", "8ms", "0.10ms"),
         SimulateEngine::Sglang => ("9000", "9ms", "0.08ms"),
         SimulateEngine::Llamacpp => ("4000", "7ms", "0.25ms"),
-        SimulateEngine::Tgi => ("7000", "10ms", "0.12ms"),
+        SimulateEngine::Tgi
+        | SimulateEngine::Triton
+        | SimulateEngine::Jetstream
+        | SimulateEngine::Sax
+        | SimulateEngine::NaiveTransformers
+        | SimulateEngine::Lines
+        | SimulateEngine::Events => ("7000", "10ms", "0.12ms"),
     };
     [
         ("--prefill-rate", prefill_rate.to_owned()),

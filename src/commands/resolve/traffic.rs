@@ -4,8 +4,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use anyhow::Context;
 
-use crate::cli::{CountOrSeconds, EndpointArg, LoadArgs};
-use crate::load;
+use crate::cli::{CountOrSeconds, LoadArgs};
 use crate::schema::plan::{Header, HttpSettings, LoadPoint, Sampling};
 use crate::schema::refusal::{OrRefuse, refuse};
 use crate::schema::seeds::Seeds;
@@ -14,7 +13,7 @@ use crate::schema::traffic::{Ramp, Traffic, Until, Warmup};
 use crate::secrets::holds_a_secret;
 
 use crate::commands::resolve::arrivals::{self, Law};
-use crate::commands::resolve::ranges;
+use crate::commands::resolve::{protocol, ranges};
 
 /// Requests in flight of a closed loop.
 pub const DEFAULT_CONCURRENCY: u32 = 20;
@@ -178,14 +177,11 @@ pub fn sampling(args: &LoadArgs) -> Sampling {
 
 /// Where and how requests go; `endpoint` is that of `--url` where it was given whole.
 pub fn wire(args: &LoadArgs, endpoint: Option<&(ProtocolName, String)>) -> anyhow::Result<HttpSettings> {
-    let asked = args.endpoint.map(|asked| match asked {
-        EndpointArg::Chat => ProtocolName::OpenaiChat,
-        EndpointArg::Completions => ProtocolName::OpenaiCompletions,
-    });
-    let (protocol, path) = match (endpoint, asked) {
+    let spoken = protocol::spoken(args)?;
+    let (protocol, path) = match (endpoint, spoken.named) {
         (Some((given, _)), Some(asked)) if *given != asked => {
             return refuse(
-                format!("--url ends in another endpoint than that of --endpoint {}", asked.endpoint()),
+                format!("--url ends in another endpoint than that of {}", spoken.by),
                 "leave one of them out",
             );
         }
@@ -195,12 +191,25 @@ pub fn wire(args: &LoadArgs, endpoint: Option<&(ProtocolName, String)>) -> anyho
                 "leave one of them out",
             );
         }
-        (Some((given, path)), _) => (*given, path.clone()),
+        (Some((given, path)), _) => {
+            if *given != ProtocolName::Template {
+                protocol::check_kind(*given, path, protocol::streams(*given, &spoken))?;
+            }
+            (*given, path.clone())
+        }
         (None, asked) => {
             let protocol = asked.unwrap_or(ProtocolName::OpenaiChat);
-            (protocol, load::default_path(protocol).to_owned())
+            let known = protocol::path(protocol, protocol::streams(protocol, &spoken));
+            let Some(path) = known.map(str::to_owned).or(args.endpoint_path.clone()) else {
+                return refuse(
+                    "--request-body-template does not say where its bodies go",
+                    "give the whole endpoint as --url, or its path as --endpoint-path",
+                );
+            };
+            (protocol, path)
         }
     };
+    let stream = protocol::streams(protocol, &spoken);
     let path = args.endpoint_path.clone().unwrap_or(path);
     if !path.starts_with('/') {
         return refuse(
@@ -217,15 +226,24 @@ pub fn wire(args: &LoadArgs, endpoint: Option<&(ProtocolName, String)>) -> anyho
     {
         return refuse(format!("--ca-file {} does not exist", file.display()), "give a PEM file");
     }
-    Ok(HttpSettings {
+    if args.api_key_env.is_some() && args.wire.api_key_file.is_some() {
+        return refuse("--api-key-env and --api-key-file both name a key", "leave one of them out");
+    }
+    let http = HttpSettings {
         protocol,
         path,
+        stream,
+        template: spoken.template,
+        unix_socket: None,
         headers,
         api_key_env: args.api_key_env.clone(),
+        api_key_file: args.wire.api_key_file.clone(),
         ca_file: args.ca_file.clone(),
         insecure: args.insecure,
         http2: args.http2,
-    })
+    };
+    protocol::check(&http)?;
+    Ok(http)
 }
 
 /// The name of a variable, and not the key itself, which would be written into the plan and is not repeated.

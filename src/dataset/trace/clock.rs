@@ -71,7 +71,8 @@ fn number_us(text: &str, unit: TimeUnit) -> Result<u64, String> {
     if wanted > 40 && digits().any(|byte| byte != b'0') {
         return Err(wrong());
     }
-    let rounds_up = usize::try_from(wanted).ok().and_then(|next| digits().nth(next)).is_some_and(|byte| byte >= b'5');
+    let rounds_up =
+        usize::try_from(wanted).ok().and_then(|next| digits().nth(next)).is_some_and(|byte| byte >= b'5');
     let us = us + u64::from(rounds_up);
     if us < LATEST_US { Ok(us) } else { Err(wrong()) }
 }
@@ -102,7 +103,10 @@ mod tests {
         assert_eq!(s("11.836632999999999"), Ok(11_836_633));
         assert_eq!(s("19440110.0"), Ok(19_440_110_000_000));
         assert_eq!(s("1700158546.680590"), Ok(1_700_158_546_680_590));
-        assert_eq!((s("1e3"), s("1.5E-3"), s(".5"), s("7.")), (Ok(1_000_000_000), Ok(1_500), Ok(500_000), Ok(7_000_000)));
+        assert_eq!(
+            (s("1e3"), s("1.5E-3"), s(".5"), s("7.")),
+            (Ok(1_000_000_000), Ok(1_500), Ok(500_000), Ok(7_000_000))
+        );
         assert_eq!((s("0.0000004"), s("0.0000005")), (Ok(0), Ok(1)));
         assert_eq!(s("0e999999999"), Ok(0));
         assert_eq!(time_us("1178625", TimeUnit::Ms), Ok(1_178_625_000));

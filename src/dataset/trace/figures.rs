@@ -121,7 +121,12 @@ fn blocks(rows: &[TraceRow], format: TraceFormat) -> Option<BlockStats> {
         hit += row.blocks.iter().take_while(|id| known.contains(id)).count() as u64;
         known.extend(row.blocks.iter());
     }
-    (blocks > 0).then(|| BlockStats { tokens: format.block_tokens(), blocks, distinct: known.len() as u64, hit })
+    (blocks > 0).then(|| BlockStats {
+        tokens: format.block_tokens(),
+        blocks,
+        distinct: known.len() as u64,
+        hit,
+    })
 }
 
 /// What the figures mean, a sentence each.

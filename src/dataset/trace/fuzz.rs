@@ -123,7 +123,9 @@ fn case(bytes: &[u8], random: &mut ChaCha8Rng) {
         time_unit: [TimeUnit::S, TimeUnit::Ms, TimeUnit::Us, TimeUnit::Ns][random.random_range(0..4)],
     };
     let asked = Asked {
-        format: random.random_bool(0.3).then(|| TraceFormat::ALL[random.random_range(0..TraceFormat::ALL.len())]),
+        format: random
+            .random_bool(0.3)
+            .then(|| TraceFormat::ALL[random.random_range(0..TraceFormat::ALL.len())]),
         columns: random.random_bool(0.3).then_some(&columns),
         skip_bad: random.random(),
     };
@@ -141,7 +143,9 @@ fn case(bytes: &[u8], random: &mut ChaCha8Rng) {
         max_input_tokens: Some(64),
         ..TraceOptions::default()
     };
-    let Ok(replay) = made(again, (Path::new("fuzzed"), String::new()), &options, random.random()) else { return };
+    let Ok(replay) = made(again, (Path::new("fuzzed"), String::new()), &options, random.random()) else {
+        return;
+    };
     let units = replay.units(None, (random.random(), true), TextMaker::estimate().into());
     let due_us = units.due_us().unwrap();
     assert!(due_us.is_sorted() && due_us.len() == replay.requests());

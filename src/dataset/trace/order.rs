@@ -17,11 +17,8 @@ pub(super) struct StepBack {
 
 /// All of them, in order.
 pub(super) fn steps_back(rows: &[TraceRow]) -> impl Iterator<Item = StepBack> + '_ {
-    rows.windows(2).enumerate().filter(|(_, pair)| pair[1].at_us < pair[0].at_us).map(|(before, pair)| StepBack {
-        index: before + 1,
-        line: pair[1].line,
-        from_us: pair[0].at_us,
-        to_us: pair[1].at_us,
+    rows.windows(2).enumerate().filter(|(_, pair)| pair[1].at_us < pair[0].at_us).map(|(before, pair)| {
+        StepBack { index: before + 1, line: pair[1].line, from_us: pair[0].at_us, to_us: pair[1].at_us }
     })
 }
 

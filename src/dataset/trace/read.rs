@@ -243,7 +243,9 @@ struct Keys {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Kind {
-    Object(#[expect(dead_code, reason = "only that it is one")] std::collections::BTreeMap<String, IgnoredAny>),
+    Object(
+        #[expect(dead_code, reason = "only that it is one")] std::collections::BTreeMap<String, IgnoredAny>,
+    ),
     Other(IgnoredAny),
 }
 

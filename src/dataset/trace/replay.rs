@@ -14,7 +14,7 @@ use crate::dataset::texts::TextMaker;
 use crate::schema::plan::DatasetSource;
 use crate::schema::refusal::{refusal, refuse};
 use crate::schema::trace::{Ticks, TraceArrivals, TraceFormat, TraceOptions, TraceRow, TraceSource};
-use crate::schema::unit::{Unit, Units};
+use crate::schema::unit::{Body, Turn, Unit, Units};
 
 /// A clock that is finer than this has no tick over which anything could be spread, µs.
 const FINEST_TICK_US: u64 = 1_000;
@@ -244,7 +244,8 @@ fn of_played(ticks: Ticks, rows: &[TraceRow]) -> Ticks {
 fn busiest(due_us: &[u64]) -> f64 {
     let span_us = due_us.last().zip(due_us.first()).map_or(0, |(last, first)| last - first);
     let stretch_us = BUSIEST_US.min(span_us).max(1);
-    let within = |(place, from): (usize, &u64)| due_us[place..].partition_point(|due_us| due_us - from < stretch_us);
+    let within =
+        |(place, from): (usize, &u64)| due_us[place..].partition_point(|due_us| due_us - from < stretch_us);
     let most = due_us.iter().enumerate().map(within).max().unwrap_or(0);
     most as f64 / (stretch_us as f64 / 1e6)
 }
@@ -265,7 +266,8 @@ impl Replay {
         let within = duration_s.map_or(self.due_us.len(), |duration_s| {
             self.due_us.partition_point(|due_us| (*due_us as f64) < duration_s * 1e6)
         });
-        let count = within.min(requests.and_then(|requests| usize::try_from(requests).ok()).unwrap_or(within));
+        let count =
+            within.min(requests.and_then(|requests| usize::try_from(requests).ok()).unwrap_or(within));
         let of = &self.due_us[..count];
         let span_s = of.last().zip(of.first()).map_or(0.0, |(last, first)| (last - first) as f64 / 1e6);
         TraceArrivals {
@@ -291,9 +293,12 @@ impl Replay {
         let unit = move |pass: u64, k: u64| {
             let row = rows.get(usize::try_from(k).ok()?)?;
             let salt = salt(seed, if renewed { pass } else { 0 });
-            let text = prompts.get(&row.index).cloned().unwrap_or_else(|| parts.prompt(row, &maker, salt));
+            let own = prompts.get(&row.index).cloned();
+            let prompt_tokens = own.is_none().then_some(row.input_tokens.max(1));
+            let text = own.unwrap_or_else(|| parts.prompt(row, &maker, salt));
             let max_tokens = max_tokens_override.unwrap_or(row.output_tokens);
-            Some(Unit::single(row.index.to_string(), text, max_tokens))
+            let turn = Turn { body: Body::Text(text), max_tokens, pause_s: 0.0, prompt_tokens };
+            Some(Unit { turns: vec![turn], ..Unit::single(row.index.to_string(), "", max_tokens) })
         };
         Units::by_pass(true, unit).due_at(self.due_us.clone())
     }
@@ -316,7 +321,10 @@ impl Replay {
             }
         };
         say(trace.failed, "rows without an answer (failed requests) are left out");
-        say(trace.bad, &format!("rows cannot be read and are left out; the first: {}", first_bad.unwrap_or("")));
+        say(
+            trace.bad,
+            &format!("rows cannot be read and are left out; the first: {}", first_bad.unwrap_or("")),
+        );
         say(trace.inputs_cut, "prompts are cut to --max-input-tokens");
         say(trace.outputs_cut, "answers are cut to --max-output-tokens");
         say(trace.moved_s.len() as u64, "further parts are played after the first (--on-step-back append)");
@@ -328,7 +336,8 @@ impl Replay {
             ));
         } else if trace.options.spread_ticks {
             let step_s = clock.ticks.map_or(clock.resolution_us as f64 / 1e6, |ticks| ticks.step_s);
-            lines.push(format!("trace: requests of a tick are spread at random over its {step_s} s (--seed)"));
+            lines
+                .push(format!("trace: requests of a tick are spread at random over its {step_s} s (--seed)"));
         }
         lines
     }

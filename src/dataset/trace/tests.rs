@@ -90,8 +90,18 @@ fn every_slice_gives_the_totals_that_its_readme_tells() {
         let stats = stats(told.file);
         let of = (told.file, stats.format, stats.rows, stats.input.total, stats.output.total);
         assert_eq!(of, (told.file, told.format, told.rows, told.sums.0, told.sums.1));
-        assert_eq!((stats.span_s, stats.ties, stats.steps_back), (told.span_s, told.ties, told.steps_back), "{}", told.file);
-        assert_eq!(((stats.input.min, stats.input.max), (stats.output.min, stats.output.max)), (told.input, told.output), "{}", told.file);
+        assert_eq!(
+            (stats.span_s, stats.ties, stats.steps_back),
+            (told.span_s, told.ties, told.steps_back),
+            "{}",
+            told.file
+        );
+        assert_eq!(
+            ((stats.input.min, stats.input.max), (stats.output.min, stats.output.max)),
+            (told.input, told.output),
+            "{}",
+            told.file
+        );
         // The README counts the last window too, which is only partly covered.
         let all = dispersion(&times(told.file, false), 1, false);
         assert_eq!(format!("{:.4}", all.index.unwrap()), told.dispersion, "{}", told.file);
@@ -113,7 +123,10 @@ fn failed_rows_of_burstgpt_are_told_apart_and_their_totals_are_those_of_the_othe
         let times = times(file, true);
         assert_eq!((times.last().unwrap() - times[0]) as f64 / 1e6, span_s);
         let all = dispersion(&times, 1, false);
-        assert_eq!((format!("{:.4}", all.index.unwrap()).as_str(), (all.windows, all.most)), (index, windows));
+        assert_eq!(
+            (format!("{:.4}", all.index.unwrap()).as_str(), (all.windows, all.most)),
+            (index, windows)
+        );
     }
 }
 
@@ -137,7 +150,13 @@ fn a_log_that_ticks_is_told_and_one_of_true_arrivals_is_not() {
     assert_eq!((conversation.step_s, conversation.instants, conversation.rows), (3.0, 123, 1100));
     let arxiv = stats("mooncake-arxiv-middle.jsonl").ticks.unwrap();
     assert!((arxiv.step_s - 3.05).abs() < 0.01 && arxiv.instants == 3, "{arxiv:?}");
-    for file in ["mooncake-synthetic.jsonl", "azure-llm-2023-code.csv", "azure-llm-2024-code.csv", "burstgpt-1.csv", "ragpulse.jsonl"] {
+    for file in [
+        "mooncake-synthetic.jsonl",
+        "azure-llm-2023-code.csv",
+        "azure-llm-2024-code.csv",
+        "burstgpt-1.csv",
+        "ragpulse.jsonl",
+    ] {
         assert_eq!(stats(file).ticks, None, "{file}");
     }
     let resolution = |file| stats(file).resolution_s;
@@ -158,9 +177,15 @@ fn counted(text: &str) -> TraceStats {
 
 #[test]
 fn rows_that_are_made_up_show_it() {
-    let rows: String = (0..60).map(|at| format!("{at},ChatGPT,{},{},0,API log\n", 100 + at, 10 + at)).collect();
-    let second = counted(&format!("Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n{rows}"));
-    assert!(second.verdicts[0].contains("every row comes 1 s after the one before it: made up?"), "{:?}", second.verdicts);
+    let rows: String =
+        (0..60).map(|at| format!("{at},ChatGPT,{},{},0,API log\n", 100 + at, 10 + at)).collect();
+    let second =
+        counted(&format!("Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n{rows}"));
+    assert!(
+        second.verdicts[0].contains("every row comes 1 s after the one before it: made up?"),
+        "{:?}",
+        second.verdicts
+    );
     let rows: String = (0..60).map(|at| format!("2024-05-10 00:{at:02}:00.0000000,5,5\n")).collect();
     let minute = counted(&format!("TIMESTAMP,ContextTokens,GeneratedTokens\n{rows}"));
     assert!(minute.verdicts[0].contains("every row comes 60 s after"), "{:?}", minute.verdicts);
@@ -197,18 +222,27 @@ fn formats_that_no_slice_shows_are_read() {
 "#;
     let read_back = read(bailian.as_bytes(), Asked::default()).unwrap();
     let sessions: Vec<Option<u32>> = read_back.rows.rows.iter().map(|row| row.session).collect();
-    assert_eq!((read_back.format, sessions), (TraceFormat::Bailian, vec![Some(0), Some(0), Some(0), Some(1)]));
+    assert_eq!(
+        (read_back.format, sessions),
+        (TraceFormat::Bailian, vec![Some(0), Some(0), Some(0), Some(1)])
+    );
     assert_eq!(read_back.rows.rows[0].at_us, 61_114_000);
     let aibrix = r#"{"timestamp": 500, "requests": [{"Prompt Length": 5, "Output Length": 7, "prompt": "Hello."}, {"Prompt Length": 6, "Output Length": 8}]}"#;
     let read_back = read(aibrix.as_bytes(), Asked::default()).unwrap();
-    let rows: Vec<_> = read_back.rows.rows.iter().map(|row| (row.at_us, row.input_tokens, row.output_tokens)).collect();
+    let rows: Vec<_> =
+        read_back.rows.rows.iter().map(|row| (row.at_us, row.input_tokens, row.output_tokens)).collect();
     assert_eq!((read_back.format, rows), (TraceFormat::Aibrix, vec![(500_000, 5, 7), (500_000, 6, 8)]));
     assert_eq!(read_back.rows.prompts[&0], "Hello.");
 }
 
 #[test]
 fn any_table_is_read_by_the_names_of_its_columns() {
-    let columns = TraceColumns { time: "when".into(), input: "in".into(), output: "out".into(), time_unit: TimeUnit::Ms };
+    let columns = TraceColumns {
+        time: "when".into(),
+        input: "in".into(),
+        output: "out".into(),
+        time_unit: TimeUnit::Ms,
+    };
     let asked = Asked { columns: Some(&columns), ..Asked::default() };
     let expected = (TraceFormat::Columns, vec![(1_500, 5, 6), (2_000_000, 7, 8)]);
     let csv = "out,user,when,in\n6,\"a, b\",1.5,5\n8.0,c,2e3,7\n";
@@ -237,7 +271,8 @@ fn a_row_that_cannot_be_used_names_its_line_and_can_be_left_out() {
         assert_eq!((left.rows.rows.len(), left.bad), (2, 1), "{bad}");
         assert!(left.first_bad.unwrap().contains(said));
     }
-    let mooncake = b"{\"timestamp\":0,\"input_length\":1,\"output_length\":1,\"hash_ids\":[]}\n\n{\"timestamp\":0}\n";
+    let mooncake =
+        b"{\"timestamp\":0,\"input_length\":1,\"output_length\":1,\"hash_ids\":[]}\n\n{\"timestamp\":0}\n";
     let error = found(mooncake, Asked::default()).unwrap_err().to_string();
     assert!(error.starts_with("line 3: missing field `input_length`"), "{error}");
 }
@@ -251,7 +286,9 @@ fn a_file_that_is_no_trace_is_told_with_what_it_holds() {
     assert!(unknown(b"").contains("it holds no request"));
     assert!(unknown(b"arrived_at,num_prefill_tokens,num_decode_tokens\n").contains("it holds no request"));
     let asked = Asked { format: Some(TraceFormat::Azure), ..Asked::default() };
-    assert!(found(b"a,b\n1,2\n", asked).unwrap_err().to_string().contains("it is no Azure LLM inference trace"));
+    assert!(
+        found(b"a,b\n1,2\n", asked).unwrap_err().to_string().contains("it is no Azure LLM inference trace")
+    );
     assert_eq!(format_of(&std::fs::read(slice("ragpulse.jsonl")).unwrap()), Some(TraceFormat::RagPulse));
     assert_eq!(format_of(b"\x00\xff"), None);
 }
@@ -274,12 +311,16 @@ fn what_is_played_are_the_rows_of_the_window_at_their_times() {
     let turn = &unit.turns[0];
     let crate::schema::unit::Body::Text(text) = &turn.body else { panic!("{turn:?}") };
     assert_eq!((text.split(' ').count(), turn.max_tokens), (374, 44), "the first row");
-    assert!(whole.units(None, (0, true), TextMaker::estimate().into()).unit(2_000).is_none(), "a trace is not repeated");
+    assert!(
+        whole.units(None, (0, true), TextMaker::estimate().into()).unit(2_000).is_none(),
+        "a trace is not repeated"
+    );
     let twice = played("azure-llm-2023-conv.csv", TraceOptions { speed: 2.0, ..plain() }).unwrap();
     assert!(due(&twice).iter().zip(&expected).all(|(half, whole)| half.abs_diff(whole / 2) <= 1));
     let options = TraceOptions { from_s: 60.0, to_s: Some(120.0), ..plain() };
     let minute = played("azure-llm-2023-conv.csv", options).unwrap();
-    let inside = expected.iter().filter(|at| (60_000_000..120_000_000).contains(*at)).map(|at| at - 60_000_000);
+    let inside =
+        expected.iter().filter(|at| (60_000_000..120_000_000).contains(*at)).map(|at| at - 60_000_000);
     assert_eq!(due(&minute), inside.collect::<Vec<_>>());
     let outside = minute.trace().unwrap().outside;
     assert_eq!(outside as usize + minute.requests(), 2_000);
@@ -287,7 +328,10 @@ fn what_is_played_are_the_rows_of_the_window_at_their_times() {
 
 #[test]
 fn failed_rows_are_left_out_and_long_ones_cut_and_both_are_counted() {
-    let replay = played("burstgpt-1.csv", TraceOptions { max_input_tokens: Some(1_000), max_output_tokens: Some(16), ..plain() });
+    let replay = played(
+        "burstgpt-1.csv",
+        TraceOptions { max_input_tokens: Some(1_000), max_output_tokens: Some(16), ..plain() },
+    );
     let replay = replay.unwrap();
     let trace = replay.trace().unwrap();
     assert_eq!((trace.rows, trace.failed, replay.requests()), (400, 17, 383));
@@ -295,13 +339,20 @@ fn failed_rows_are_left_out_and_long_ones_cut_and_both_are_counted() {
     let units = replay.units(None, (0, true), TextMaker::estimate().into());
     assert!((0..383).all(|k| units.unit(k).unwrap().turns[0].max_tokens <= 16));
     let said = replay.notes.join("\n");
-    assert!(said.contains("17 rows without an answer") && said.contains("cut to --max-input-tokens"), "{said}");
+    assert!(
+        said.contains("17 rows without an answer") && said.contains("cut to --max-input-tokens"),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_step_back_is_refused_with_its_row_and_both_cures_or_put_right() {
     let error = played("ragpulse.jsonl", plain()).unwrap_err();
-    assert!(shown(&error).contains("row 720 of 755 (from 0) steps back, from 604453 s to 0 s"), "{}", shown(&error));
+    assert!(
+        shown(&error).contains("row 720 of 755 (from 0) steps back, from 604453 s to 0 s"),
+        "{}",
+        shown(&error)
+    );
     let cures = cures(&error).join(" ");
     assert!(cures.contains("--on-step-back append") && cures.contains("--on-step-back sort"), "{cures}");
     let with = |on_step_back| played("ragpulse.jsonl", TraceOptions { on_step_back, ..plain() }).unwrap();
@@ -312,7 +363,9 @@ fn a_step_back_is_refused_with_its_row_and_both_cures_or_put_right() {
     let sorted = with(OnStepBack::Sort);
     assert!(due(&sorted).is_sorted());
     assert_eq!(*due(&sorted).last().unwrap(), 604_603_000_000);
-    let ids: Vec<String> = (0..3).map(|k| sorted.units(None, (0, true), TextMaker::estimate().into()).unit(k).unwrap().id.to_string()).collect();
+    let ids: Vec<String> = (0..3)
+        .map(|k| sorted.units(None, (0, true), TextMaker::estimate().into()).unit(k).unwrap().id.to_string())
+        .collect();
     assert_ne!(ids, ["0", "1", "2"], "the second week's first rows are among the first");
 }
 
@@ -326,10 +379,15 @@ fn of_instants(times: &[u64]) -> f64 {
 #[test]
 fn ticks_are_told_or_spread_to_what_longer_windows_show_of_the_arrivals() {
     let literal = played("mooncake-conversation.jsonl", plain()).unwrap();
-    assert!(literal.notes.iter().any(|note| note.contains("bursts that never happened")), "{:?}", literal.notes);
+    assert!(
+        literal.notes.iter().any(|note| note.contains("bursts that never happened")),
+        "{:?}",
+        literal.notes
+    );
     assert_eq!(literal.arrivals(None, None).ticks.unwrap().instants, 123);
     let in_windows = |due_us: &[u64], window_s| dispersion(due_us, window_s, true).index.unwrap();
-    let spread = played("mooncake-conversation.jsonl", TraceOptions { spread_ticks: true, ..plain() }).unwrap();
+    let spread =
+        played("mooncake-conversation.jsonl", TraceOptions { spread_ticks: true, ..plain() }).unwrap();
     assert_eq!(spread.arrivals(None, None).ticks, None);
     let (before, after) = (due(&literal), due(&spread));
     assert!(after.is_sorted() && after.len() == before.len());
@@ -342,12 +400,17 @@ fn ticks_are_told_or_spread_to_what_longer_windows_show_of_the_arrivals() {
     assert!((one - expected).abs() < 0.2, "{one} at 1 s after, {expected} by the counts of ticks");
     let (ten, ten_before) = (in_windows(&after, 10), in_windows(&before, 10));
     assert!((ten - of_tick).abs() < 0.6 && ten < ten_before, "{ten} at 10 s after, {ten_before} before");
-    let refused = played("azure-llm-2023-conv.csv", TraceOptions { spread_ticks: true, ..plain() }).unwrap_err();
+    let refused =
+        played("azure-llm-2023-conv.csv", TraceOptions { spread_ticks: true, ..plain() }).unwrap_err();
     assert!(shown(&refused).contains("its clock does not tick"), "{}", shown(&refused));
 }
 
 #[test]
 fn a_window_without_a_request_is_refused_with_what_the_file_holds() {
     let error = played("azure-llm-2023-conv.csv", TraceOptions { from_s: 3600.0, ..plain() }).unwrap_err();
-    assert!(shown(&error).contains("of 2000 rows over 424.3 s, 2000 are outside the window"), "{}", shown(&error));
+    assert!(
+        shown(&error).contains("of 2000 rows over 424.3 s, 2000 are outside the window"),
+        "{}",
+        shown(&error)
+    );
 }

@@ -102,7 +102,10 @@ mod tests {
         assert!((1_024..1_028).contains(&same), "{same}: two blocks, and chance");
         let cut = parts.prompt(&row(2, 100, &[0, 1, 2]), &TextMaker::estimate(), 0);
         assert_eq!((words(&cut).len(), shared(&first, &cut)), (100, 100));
-        let alone = (Parts::None.prompt(&row(3, 50, &[]), &TextMaker::estimate(), 0), Parts::None.prompt(&row(4, 50, &[]), &TextMaker::estimate(), 0));
+        let alone = (
+            Parts::None.prompt(&row(3, 50, &[]), &TextMaker::estimate(), 0),
+            Parts::None.prompt(&row(4, 50, &[]), &TextMaker::estimate(), 0),
+        );
         assert!(shared(&alone.0, &alone.1) < 4);
     }
 

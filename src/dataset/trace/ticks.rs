@@ -40,7 +40,8 @@ pub(super) fn clock(times: &[u64]) -> Clock {
         instants: instants.len() as u64,
         rows: times.len() as u64,
     });
-    let even = gaps.len() >= 9 && instants.len() == times.len() && gaps.iter().all(|gap| Some(gap) == gaps.first());
+    let even =
+        gaps.len() >= 9 && instants.len() == times.len() && gaps.iter().all(|gap| Some(gap) == gaps.first());
     let even_gap_s = gaps.first().filter(|_| even).map(|gap| *gap as f64 / 1e6);
     Clock { instants: instants.len() as u64, resolution_us, ticks, even_gap_s }
 }

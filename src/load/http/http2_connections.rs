@@ -49,7 +49,8 @@ pub(crate) struct Http2Connections {
 struct Shared {
     sender: SendRequest<Bytes>,
     reads: Arc<Http2Reads>,
-    socket: Arc<TcpStream>,
+    /// None where it is no TCP.
+    socket: Option<Arc<TcpStream>>,
     /// Places taken.
     streams: AtomicUsize,
     /// When the last place became free, µs.
@@ -126,7 +127,7 @@ impl Http2Connections {
 
     async fn open(&self, dialer: &Dialer, clock: &RunClock) -> io::Result<Arc<Shared>> {
         let io = dialer.connect().await?.into_io();
-        let (reads, socket) = (Arc::new(Http2Reads::default()), io.tcp().clone());
+        let (reads, socket) = (Arc::new(Http2Reads::default()), io.tcp().cloned());
         let greeting = greet(Noted::new(io, reads.clone(), *clock));
         let greeted = tokio::time::timeout(self.greeting_limit, greeting).await;
         let host = dialer.host();
@@ -214,7 +215,9 @@ impl Http2Stream {
     /// Sets when what the connection receives is acknowledged: from now on, and after each write.
     pub(crate) fn set_acks(&self, acks: Acks) {
         self.shared.reads.set_acks(acks);
-        acks::set(&self.shared.socket, acks);
+        if let Some(socket) = &self.shared.socket {
+            acks::set(socket, acks);
+        }
     }
 
     /// Sets when what comes after the next writes is acknowledged; to put it off begins at once, since the answer of a

@@ -213,9 +213,11 @@ impl AsyncWrite for Noted {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.io).poll_write(context, bytes);
-        if matches!(polled, Poll::Ready(Ok(_))) {
+        if matches!(polled, Poll::Ready(Ok(_)))
+            && let Some(socket) = self.io.tcp()
+        {
             // The write may have made the kernel put acknowledgements off.
-            acks::set(self.io.tcp(), self.reads.acks());
+            acks::set(socket, self.reads.acks());
         }
         polled
     }

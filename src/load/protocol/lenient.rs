@@ -308,6 +308,86 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
+/// A truth value that is true.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Flag(pub(super) bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Look;
+        impl<'de> Visitor<'de> for Look {
+            type Value = Flag;
+
+            otherwise!(Flag(false); visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+
+            #[inline]
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Flag, E> {
+                Ok(Flag(value))
+            }
+
+            #[inline]
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Flag, A::Error> {
+                skip_list(list).map(|_| Flag(false))
+            }
+
+            #[inline]
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Flag, A::Error> {
+                skip_object(map).map(|_| Flag(false))
+            }
+        }
+        deserializer.deserialize_any(Look)
+    }
+}
+
+/// How long a text is, bytes, or a list, elements; none where it is neither.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Length(pub(super) Option<u32>);
+
+impl Length {
+    /// It is there, and not empty.
+    pub(super) fn is_some(self) -> bool {
+        self.0.is_some_and(|length| length > 0)
+    }
+
+    fn of(length: usize) -> Length {
+        Length(Some(u32::try_from(length).unwrap_or(u32::MAX)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Length {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Look;
+        impl<'de> Visitor<'de> for Look {
+            type Value = Length;
+
+            // A number or a truth value in a text's place is a text of that many signs.
+            otherwise!(Length(Some(1)); visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+
+            #[inline]
+            fn visit_str<E: Error>(self, text: &str) -> Result<Length, E> {
+                Ok(Length::of(text.len()))
+            }
+
+            #[inline]
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Length, A::Error> {
+                let mut elements = 0;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    elements += 1;
+                }
+                Ok(Length::of(elements))
+            }
+
+            #[inline]
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Length, A::Error> {
+                skip_object(map).map(|_| Length(None))
+            }
+        }
+        deserializer.deserialize_any(Look)
+    }
+}
+
 /// Reads past a list; true where it held anything.
 fn skip_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<bool, A::Error> {
     let mut any = false;

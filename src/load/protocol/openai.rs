@@ -6,7 +6,9 @@ use crate::schema::plan::Sampling;
 use crate::schema::target::Capabilities;
 
 use crate::load::http::sse::{Event, Name};
-use crate::load::protocol::openai_event::{answer_text, error_body_text, is_error, read_event};
+use crate::load::protocol::openai_event::{
+    answer_text, error_body_text, is_error, read_event, read_whole, whole_text,
+};
 use crate::load::protocol::terms::{Ask, Lengths, Payload, clip};
 
 /// The data of the last event.
@@ -17,12 +19,17 @@ pub(super) const DONE: &str = "[DONE]";
 const PROMPT_ID: &str = "{prompt_id}";
 
 /// The fields that all requests of a run share.
-pub(super) fn shared_body(capabilities: &Capabilities, sampling: &Sampling) -> Map<String, Value> {
+pub(super) fn shared_body(
+    capabilities: &Capabilities,
+    sampling: &Sampling,
+    streams: bool,
+) -> Map<String, Value> {
     let mut fields = capabilities.body.clone();
     fields.insert("model".to_owned(), json!(capabilities.request_model));
-    fields.insert("stream".to_owned(), json!(true));
+    fields.insert("stream".to_owned(), json!(streams));
     fields.insert("temperature".to_owned(), json!(sampling.temperature));
-    if capabilities.stream_options {
+    // Of a reply that comes whole usage is a part, and the options are refused.
+    if capabilities.stream_options && streams {
         let mut options = Map::from_iter([("include_usage".to_owned(), json!(true))]);
         if sampling.exact_itl && capabilities.continuous_usage {
             options.insert("continuous_usage_stats".to_owned(), json!(true));
@@ -42,7 +49,7 @@ pub(super) fn shared_body(capabilities: &Capabilities, sampling: &Sampling) -> M
 }
 
 /// Puts `more` in; what both hold as an object is merged in turn.
-fn merge(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
+pub(super) fn merge(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
     for (name, value) in more {
         match (fields.get_mut(name), value) {
             (Some(Value::Object(inner)), Value::Object(more)) => merge(inner, more),
@@ -65,24 +72,55 @@ pub(super) fn own_body(shared: &Map<String, Value>, ask: &Ask<'_>, lengths: &Len
     if lengths.least {
         fields.insert("min_tokens".to_owned(), json!(ask.max_tokens));
     }
+    put_id(&mut fields, ask.id);
+    fields
+}
+
+/// Marks the request with its unit's id, where the body asks for it.
+pub(super) fn put_id(fields: &mut Map<String, Value>, id: &str) {
     if let Some(Value::String(user)) = fields.get_mut("user")
         && user == PROMPT_ID
     {
-        ask.id.clone_into(user);
+        id.clone_into(user);
     }
-    fields
 }
 
 /// What an event says; an error, in words, where it is no JSON. The answer's text is appended to `text` where that
 /// is kept.
 pub(super) fn read(event: &Event<'_>, text: Option<&mut String>) -> Result<Payload, String> {
+    read_named(event, |data| {
+        let payload = read_event(data).map_err(|error| no_json(data, &error))?;
+        if let Some(text) = text
+            && payload.answer
+        {
+            answer_text(data, text);
+        }
+        Ok(payload)
+    })
+}
+
+/// The same of a reply that comes whole.
+pub(super) fn read_reply(event: &Event<'_>, text: Option<&mut String>) -> Result<Payload, String> {
+    read_named(event, |data| {
+        if let Some(text) = text {
+            whole_text(data, text);
+        }
+        read_whole(data).map_err(|error| no_json(data, &error))
+    })
+}
+
+/// What an event says: the marker, an error by its name, else what `message` makes of its data.
+pub(super) fn read_named(
+    event: &Event<'_>,
+    message: impl FnOnce(&[u8]) -> Result<Payload, String>,
+) -> Result<Payload, String> {
     let data = event.data;
     if data.trim_ascii() == DONE.as_bytes() {
         return Ok(Payload { done: true, ..Payload::default() });
     }
     match event.name {
         Name::Message if data.trim_ascii().is_empty() => Ok(Payload::passed_over()),
-        Name::Message => read_message(data, text),
+        Name::Message => message(data),
         Name::Error => {
             let message = match error_message(data) {
                 message if message.is_empty() => "an error event without a message".to_owned(),
@@ -95,17 +133,11 @@ pub(super) fn read(event: &Event<'_>, text: Option<&mut String>) -> Result<Paylo
     }
 }
 
-fn read_message(data: &[u8], text: Option<&mut String>) -> Result<Payload, String> {
-    let payload = read_event(data).map_err(|error| {
-        let data = String::from_utf8_lossy(&data[..data.len().min(120)]);
-        format!("an event is not the protocol's JSON ({error}): {data}")
-    })?;
-    if let Some(text) = text
-        && payload.answer
-    {
-        answer_text(data, text);
-    }
-    Ok(payload)
+/// Why an event cannot be read, in words.
+#[cold]
+pub(super) fn no_json(data: &[u8], error: &serde_json::Error) -> String {
+    let data = String::from_utf8_lossy(&data[..data.len().min(120)]);
+    format!("an event is not the protocol's JSON ({error}): {data}")
 }
 
 /// The message of a response body that is an error: nested `error.message`, flat `message`, string

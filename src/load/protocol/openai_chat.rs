@@ -14,13 +14,18 @@ pub(super) const PATH: &str = "/v1/chat/completions";
 /// The conversation so far goes as messages.
 pub(super) fn body(shared: &Map<String, Value>, ask: &Ask<'_>, lengths: &Lengths) -> String {
     let mut fields = openai::own_body(shared, ask, lengths);
+    fields.insert("messages".to_owned(), messages(ask));
+    Value::Object(fields).to_string()
+}
+
+/// The conversation so far, as OpenAI's messages.
+pub(super) fn messages(ask: &Ask<'_>) -> Value {
     let mut messages: Vec<Value> = ask.former.iter().map(message).collect();
     match ask.body {
         Body::Text(text) => messages.push(json!({"role": "user", "content": text})),
         Body::Messages(new) => messages.extend(new.iter().map(message)),
     }
-    fields.insert("messages".to_owned(), Value::Array(messages));
-    Value::Object(fields).to_string()
+    Value::Array(messages)
 }
 
 fn message(message: &Message) -> Value {

@@ -20,6 +20,18 @@ pub(super) fn answer_text(data: &[u8], text: &mut String) {
     }
 }
 
+/// Reads a reply that comes whole; an error where it is no JSON.
+pub(super) fn read_whole(data: &[u8]) -> Result<Payload, serde_json::Error> {
+    Ok(object::<Reply>(data)?.map_or_else(Payload::passed_over, |reply| payload(reply.into())))
+}
+
+/// Appends the text of such a reply.
+pub(super) fn whole_text(data: &[u8], text: &mut String) {
+    if let Ok(Some(TextReply { choices })) = object(data) {
+        text.push_str(&choices.value.0.0);
+    }
+}
+
 /// True where a JSON body has an `error` member, or is a flat error object.
 pub(super) fn is_error(body: &[u8]) -> bool {
     let event = first_object(body).and_then(|value| serde_json::from_value::<Event>(value).ok());
@@ -65,7 +77,8 @@ fn payload(event: Event) -> Payload {
     };
     let passed_over = odd || no_list || odd_counts;
     let error = error.map(|error| clip(&error));
-    Payload { token, answer, finish: word.and_then(finish), usage, error, done: false, passed_over }
+    let finish = word.and_then(finish);
+    Payload { token, answer, finish, usage, so_far: None, error, done: false, passed_over }
 }
 
 /// What usage says, and whether something in it is no count.
@@ -89,7 +102,7 @@ fn counts(usage: Lax<RawUsage>) -> (Option<Usage>, bool) {
 }
 
 /// What a finish reason means; an empty one (TGI) is none.
-fn finish(ErrorText(word): ErrorText) -> Option<Finish> {
+pub(super) fn finish(ErrorText(word): ErrorText) -> Option<Finish> {
     let kind = match word.as_str() {
         "" | "false" => return None,
         "stop" | "eos_token" => FinishKind::Stopped,
@@ -180,6 +193,71 @@ struct Delta {
     tool_calls: Present,
     /// As `tool_calls` were before.
     function_call: Present,
+}
+
+/// A reply that comes whole: a message in place of a delta, and all else as in an event.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Reply {
+    choices: Option<Folded<WholeChoices>>,
+    usage: Lax<RawUsage>,
+    error: Option<ErrorText>,
+    object: IsError,
+    message: Option<ErrorText>,
+    code: Count,
+}
+
+impl From<Reply> for Event {
+    fn from(Reply { choices, usage, error, object, message, code }: Reply) -> Event {
+        let choices = choices.map(|all| Folded { value: all.value.0, odd: all.odd });
+        Event { choices, usage, error, object, message, code }
+    }
+}
+
+#[derive(Default)]
+struct WholeChoices(Choices);
+
+impl Fold<'_> for WholeChoices {
+    type Item = WholeChoice;
+
+    fn take(&mut self, Lax { value, odd }: Lax<WholeChoice>) {
+        let choice =
+            |WholeChoice { message, text, finish_reason }| Choice { delta: message, text, finish_reason };
+        self.0.take(Lax { value: value.map(choice), odd });
+    }
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct WholeChoice {
+    message: Lax<Delta>,
+    text: Present,
+    finish_reason: Option<ErrorText>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct TextReply {
+    choices: Folded<WholeTexts>,
+}
+
+#[derive(Default)]
+struct WholeTexts(Texts);
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct WholeText {
+    text: Scalar,
+    message: Lax<TextDelta>,
+}
+
+impl Fold<'_> for WholeTexts {
+    type Item = WholeText;
+
+    fn take(&mut self, Lax { value, odd }: Lax<WholeText>) {
+        let choice = |WholeText { text, message }| TextChoice { text, delta: message };
+        self.0.take(Lax { value: value.map(choice), odd });
+    }
 }
 
 #[derive(Default, serde::Deserialize)]

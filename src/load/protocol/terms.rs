@@ -1,5 +1,7 @@
 //! What every protocol speaks of: what is asked for, how an answer is cut into events, and what an event says.
 
+use std::borrow::Cow;
+
 use crate::schema::unit::{Body, Message};
 use crate::secrets::from_outside;
 
@@ -16,6 +18,22 @@ pub(crate) struct Ask<'a> {
     pub(crate) max_tokens: u32,
 }
 
+/// What stands between two texts of a conversation, where a protocol has no roles.
+const BETWEEN: &str = "\n\n";
+
+impl Ask<'_> {
+    /// The conversation so far as one text.
+    pub(crate) fn text(&self) -> String {
+        let mut texts: Vec<Cow<'_, str>> =
+            self.former.iter().filter_map(|former| former.content.text()).collect();
+        match self.body {
+            Body::Text(text) => texts.push(text.into()),
+            Body::Messages(new) => texts.extend(new.iter().filter_map(|new| new.content.text())),
+        }
+        texts.join(BETWEEN)
+    }
+}
+
 /// The fields of a body that say how long an answer may be, and how long it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Lengths {
@@ -27,7 +45,6 @@ pub(crate) struct Lengths {
 
 /// How the body of an answer is cut into events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "OpenAI's protocols are event streams; others are not"))]
 pub(crate) enum Framing {
     /// Server-sent events.
     Sse,
@@ -47,6 +64,8 @@ pub(crate) struct Payload {
     /// Why generation ended, where it has.
     pub(crate) finish: Option<Finish>,
     pub(crate) usage: Option<Usage>,
+    /// Its text is the whole so far, of so many bytes: it carries a token where that grew.
+    pub(crate) so_far: Option<u32>,
     /// The message of an error.
     pub(crate) error: Option<String>,
     /// It is the marker that ends the answer.

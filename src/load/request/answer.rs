@@ -1,18 +1,18 @@
 //! One answer as its bytes come: stamps, tokens, usage and how it ended. Pure: no socket and no clock. What the
 //! bytes mean is the protocol's to say.
 
-use crate::schema::plan::Sampling;
+use crate::schema::plan::{HttpSettings, Sampling};
 use crate::schema::record::{
     Chunks, FailureKind, MissingSign, Outcome, RequestRecord, StampKind, TokenCounts,
 };
-use crate::schema::target::{Capabilities, ProtocolName};
+use crate::schema::target::Capabilities;
 use crate::schema::unit::{Phase, Unit};
 
 use crate::load::http::http1::{Content, Head, Part, ResponseParser};
 use crate::load::http::json_stream::JsonStreamParser;
 use crate::load::http::sse::{Event, Name, SseParser};
-use crate::load::protocol::Protocol;
 use crate::load::protocol::terms::{FinishKind, Framing, clip};
+use crate::load::protocol::{End, Protocol};
 use crate::load::request::seen::{Arrival, Expect, Seen, expect};
 use crate::load::request::stamp::Stamp;
 
@@ -81,7 +81,7 @@ enum Events {
 impl Answer {
     /// An answer to a request that was sent at `sent_us`.
     pub(crate) fn new(expect: Expect, sent_us: u64) -> Answer {
-        Answer::framed(expect.protocol.framing(), expect, sent_us)
+        Answer::framed(expect.protocol.framing(expect.streams), expect, sent_us)
     }
 
     /// The same with a framing of its own.
@@ -306,7 +306,7 @@ impl Answer {
         record.status = Some(self.http.head().status).filter(|status| *status != 0);
         record.gateway = self.http.head().gateway;
         record.headers_us = seen.headers.map(Stamp::us);
-        record.first_event_us = seen.first_event.map(Stamp::us);
+        record.first_event_us = seen.first_event.filter(|_| seen.expect.streams).map(Stamp::us);
         record.first_token_us = seen.first_token.map(Stamp::us);
         record.first_answer_us = seen.first_answer.map(Stamp::us);
         record.last_token_us = seen.last_token.map(Stamp::us);
@@ -392,16 +392,37 @@ impl Answer {
                 return failed(FailureKind::ErrorEvent, &format!("finish_reason {}", finish.word));
             }
             Some(_) => {}
-            None if seen.done && seen.is_counted() => {}
-            None => return failed(FailureKind::Truncated, "the stream ended without a finish_reason"),
+            None if self.is_over_without_reason() => {}
+            None => return failed(FailureKind::Truncated, self.nothing_ended_it()),
         }
         seen.short_output().map_or(Outcome::Completed, |detail| failed(FailureKind::ShortOutput, &detail))
+    }
+
+    /// Without a finish reason it is whole where something else says so.
+    fn is_over_without_reason(&self) -> bool {
+        let seen = &self.seen;
+        let whole = matches!(self.events, Events::Whole);
+        match seen.expect.protocol.end() {
+            End::FinishReason => (seen.done || whole) && seen.is_counted(),
+            End::LastEvent => seen.done,
+            End::Body => seen.spoke,
+        }
+    }
+
+    fn nothing_ended_it(&self) -> &'static str {
+        match (&self.events, self.seen.expect.protocol.end()) {
+            (Events::Whole, _) => "the reply holds no answer of this protocol",
+            (_, End::FinishReason) => "the stream ended without a finish_reason",
+            (_, End::LastEvent) => "the stream ended without its last event",
+            (_, End::Body) => "the stream held no answer of this protocol",
+        }
     }
 
     /// What a complete answer lacks of the signs of its end.
     fn missing_sign(&self) -> Option<MissingSign> {
         let has_marker = matches!(self.events, Events::Sse(_)) && self.seen.expect.done_marker;
         match &self.seen.finish {
+            None if self.seen.expect.protocol.end() == End::Body => None,
             None => Some(MissingSign::FinishReason),
             Some(_) if has_marker && !self.seen.done => Some(MissingSign::DoneMarker),
             Some(_) => None,
@@ -424,6 +445,7 @@ pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect
         phase,
         due_us: None,
         ready_us: 0,
+        history_tokens: None,
         slot_us: None,
         sent_us: None,
         headers_us: None,
@@ -453,14 +475,36 @@ pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect
 /// Reads captured bytes as the measured path would: each of `reads` comes 1 ms after the one before,
 /// then the connection closes. Captures of real servers are checked with it.
 pub fn parse_answer<'a>(
-    protocol: ProtocolName,
+    http: &HttpSettings,
     capabilities: &Capabilities,
     sampling: &Sampling,
     max_tokens: u32,
     reads: impl IntoIterator<Item = &'a [u8]>,
 ) -> RequestRecord {
-    let expect = expect(Protocol::of(protocol), capabilities, sampling, max_tokens);
+    parse(http, capabilities, sampling, (max_tokens, false), reads).0
+}
+
+/// The text of such an answer.
+pub fn parse_text<'a>(
+    http: &HttpSettings,
+    capabilities: &Capabilities,
+    sampling: &Sampling,
+    max_tokens: u32,
+    reads: impl IntoIterator<Item = &'a [u8]>,
+) -> String {
+    parse(http, capabilities, sampling, (max_tokens, true), reads).1.unwrap_or_default()
+}
+
+fn parse<'a>(
+    http: &HttpSettings,
+    capabilities: &Capabilities,
+    sampling: &Sampling,
+    (max_tokens, keep_text): (u32, bool),
+    reads: impl IntoIterator<Item = &'a [u8]>,
+) -> (RequestRecord, Option<String>) {
     let unit = Unit::single("capture", "", max_tokens);
+    let protocol = Protocol::of(http).unwrap_or(Protocol::OpenaiChat);
+    let expect = Expect { keep_text, ..expect((protocol, http.stream), capabilities, sampling, max_tokens) };
     let mut record = blank_record(0, &unit, Phase::Measured, expect);
     let mut answer = Answer::new(expect, 0);
     record.sent_us = Some(0);
@@ -481,7 +525,7 @@ pub fn parse_answer<'a>(
             Ending::Broken("the connection closed in the response".to_owned())
         }
     });
-    let asked = format!("POST {}", expect.protocol.path());
-    answer.finish(ending, &asked, &mut record);
-    record
+    let asked = format!("POST {}", http.path);
+    let text = answer.finish(ending, &asked, &mut record);
+    (record, text)
 }

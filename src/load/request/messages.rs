@@ -11,7 +11,8 @@ use crate::schema::target::Capabilities;
 use crate::schema::unit::{Body, Content, Message, Unit, Units};
 
 use crate::load::protocol::Protocol;
-use crate::load::protocol::terms::{Ask, Lengths};
+use crate::load::protocol::terms::{Ask, Framing, Lengths};
+use crate::load::wire::MODEL_IN_PATH;
 
 /// All messages are made beforehand where they take less than this; else each one shortly before it is due.
 const CACHE_LIMIT_BYTES: usize = 32 << 20;
@@ -23,6 +24,8 @@ pub(crate) struct Messages {
     /// Method and path, for a message.
     asked: String,
     protocol: Protocol,
+    /// Answers come piece by piece.
+    streams: bool,
     /// What all bodies share.
     body: Map<String, Value>,
     lengths: Lengths,
@@ -62,8 +65,9 @@ impl Messages {
         capabilities: &Capabilities,
         sampling: &Sampling,
     ) -> anyhow::Result<Messages> {
-        let headers = headers(base_url, wire, api_key)?;
-        let path = path(base_url, &wire.path);
+        let protocol = Protocol::of(wire).map_err(|why| anyhow::anyhow!("the body template: {why}"))?;
+        let headers = headers(base_url, wire, protocol.framing(wire.stream), api_key)?;
+        let path = path(base_url, &of_model(&wire.path, &capabilities.request_model));
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             bail!(
                 "the path {path:?} cannot be sent: it holds a space or another character that a URL may not"
@@ -75,15 +79,14 @@ impl Messages {
         } else {
             Head::Http1(http1_head(&path, &headers)?)
         };
-        let protocol = Protocol::of(wire.protocol);
-        let body = protocol.shared_body(capabilities, sampling);
+        let body = protocol.shared_body(capabilities, sampling, wire.stream);
         let fields = &capabilities.fields;
         let forced = sampling.ignore_eos && capabilities.min_tokens;
         let lengths = Lengths {
             limit: fields.limits().then(|| fields.limit.clone()),
             least: forced && !fields.omits("min_tokens"),
         };
-        Ok(Messages { head, asked, protocol, body, lengths })
+        Ok(Messages { head, asked, protocol, streams: wire.stream, body, lengths })
     }
 
     /// The head of every request, but for its length; none over HTTP/1.1, where messages hold it.
@@ -101,6 +104,11 @@ impl Messages {
 
     pub(crate) fn protocol(&self) -> Protocol {
         self.protocol
+    }
+
+    /// Answers come piece by piece.
+    pub(crate) fn streams(&self) -> bool {
+        self.streams
     }
 
     fn head_bytes(&self) -> usize {
@@ -201,14 +209,19 @@ fn size(message: &Message) -> usize {
 fn headers(
     base_url: &Url,
     wire: &HttpSettings,
+    framing: Framing,
     api_key: Option<&str>,
 ) -> anyhow::Result<Vec<(String, String)>> {
     let host = base_url.host_str().with_context(|| format!("{base_url} names no host"))?;
     let host = base_url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
+    let accept = match framing {
+        Framing::Sse => "text/event-stream",
+        Framing::JsonStream | Framing::Whole => "application/json",
+    };
     let mut headers: Vec<(String, String)> = [
         ("Host", host.as_str()),
         ("User-Agent", concat!("harness/", env!("CARGO_PKG_VERSION"))),
-        ("Accept", "text/event-stream"),
+        ("Accept", accept),
         ("Content-Type", "application/json"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -268,6 +281,16 @@ fn http2_head(base_url: &Url, path: &str, headers: &[(String, String)]) -> anyho
     Ok(request)
 }
 
+/// The path with the model in its place, written as a path has it.
+fn of_model(path: &str, model: &str) -> String {
+    if !path.contains(MODEL_IN_PATH) {
+        return path.to_owned();
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let write = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    path.replace(MODEL_IN_PATH, &model.bytes().map(write).collect::<String>())
+}
+
 /// The endpoint's path below the server's own; a base that already ends in `/v1` does not give it twice.
 fn path(base_url: &Url, endpoint: &str) -> String {
     let base = base_url.path().trim_end_matches('/');
@@ -289,12 +312,8 @@ mod tests {
     fn wire(protocol: ProtocolName) -> HttpSettings {
         HttpSettings {
             protocol,
-            path: Protocol::of(protocol).path().to_owned(),
-            headers: Vec::new(),
-            api_key_env: None,
-            ca_file: None,
-            insecure: false,
-            http2: false,
+            path: crate::load::default_path(protocol).to_owned(),
+            ..HttpSettings::default()
         }
     }
 

@@ -14,6 +14,8 @@ use crate::load::request::stamp::Stamp;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expect {
     pub(crate) protocol: Protocol,
+    /// It comes piece by piece; else whole, and says nothing of when its tokens came.
+    pub(crate) streams: bool,
     pub(crate) max_tokens: u32,
     /// The server was told to ignore the end of sequence.
     pub(crate) forced: bool,
@@ -57,6 +59,10 @@ pub(super) struct Seen {
     pub(super) newest: Option<u32>,
     /// Tokens in chunks so far.
     pub(super) counted: u32,
+    /// Bytes of the text so far, where events repeat all of it.
+    so_far: u32,
+    /// An event said something of the answer, be it that its text is empty.
+    pub(super) spoke: bool,
     /// The first token event told its own count, so that each one's is taken.
     pub(super) by_event: bool,
     pub(super) usage: Option<Usage>,
@@ -92,6 +98,8 @@ impl Seen {
             last_token: None,
             newest: None,
             counted: 0,
+            so_far: 0,
+            spoke: false,
             by_event: false,
             usage: None,
             closing_usage: false,
@@ -134,7 +142,7 @@ impl Seen {
         if self.is_over() || self.unreadable.is_some() {
             return false;
         }
-        match self.expect.protocol.read(event, self.text.as_deref_mut()) {
+        match self.expect.protocol.read(self.expect.streams, event, self.text.as_deref_mut()) {
             Ok(payload) => self.take(payload, event.name, arrival),
             Err(why) => {
                 self.first_event.get_or_insert(Stamp::at(arrival.at_us));
@@ -148,17 +156,25 @@ impl Seen {
     pub(super) fn take_last_event(&mut self, event: &Event<'_>, arrival: Arrival) {
         if !self.is_over()
             && self.unreadable.is_none()
-            && let Ok(payload) = self.expect.protocol.read(event, self.text.as_deref_mut())
+            && let Ok(payload) =
+                self.expect.protocol.read(self.expect.streams, event, self.text.as_deref_mut())
         {
             self.take(payload, event.name, arrival);
         }
     }
 
-    fn take(&mut self, payload: Payload, name: Name, arrival: Arrival) -> bool {
+    fn take(&mut self, mut payload: Payload, name: Name, arrival: Arrival) -> bool {
         if name == Name::Bare && payload.error.is_none() {
             return false;
         }
+        if let Some(bytes) = payload.so_far {
+            // What is shorter than before is another text, and no less new.
+            payload.token &= bytes != self.so_far;
+            payload.answer &= payload.token;
+            self.so_far = bytes;
+        }
         self.first_event.get_or_insert(Stamp::at(arrival.at_us));
+        self.spoke |= !payload.passed_over;
         self.done = payload.done;
         self.passed_over = self.passed_over.saturating_add(u32::from(payload.passed_over));
         // Most events say none of this, and nothing is to be moved for it.
@@ -179,9 +195,11 @@ impl Seen {
             let tokens = self.tokens_of(payload.usage);
             self.counted = self.counted.saturating_add(tokens);
             self.newest = Some(tokens);
-            self.first_token.get_or_insert(Stamp::at(arrival.at_us));
             self.last_token = Some(Stamp::at(arrival.at_us));
-            if payload.answer {
+            if self.expect.streams {
+                self.first_token.get_or_insert(Stamp::at(arrival.at_us));
+            }
+            if payload.answer && self.expect.streams {
                 self.first_answer.get_or_insert(Stamp::at(arrival.at_us));
             }
         }
@@ -190,7 +208,7 @@ impl Seen {
 
     /// The sign of an answer's end that stands in for a finish reason: the server has counted the whole.
     pub(super) fn is_counted(&self) -> bool {
-        self.usage.is_some() && (self.closing_usage || !self.by_event)
+        self.usage.is_some() && (self.closing_usage || !self.by_event || !self.expect.streams)
     }
 
     /// Tokens of an event: what its own usage counts beyond the events before it, where the first event had one.
@@ -198,6 +216,10 @@ impl Seen {
     /// the first text is no count.
     fn tokens_of(&mut self, usage: Option<Usage>) -> u32 {
         let total = usage.and_then(|usage| usage.completion);
+        if !self.expect.streams {
+            // Nobody knows how many came, where the server does not say.
+            return total.unwrap_or(0);
+        }
         if self.chunks.is_empty() && self.newest.is_none() && self.counted == 0 {
             self.by_event = total.is_some_and(|total| total > 0);
         }
@@ -217,7 +239,7 @@ impl Seen {
         let usage = self.usage.unwrap_or_default();
         let (prompt, cached) = (usage.prompt, usage.cached);
         let Some(output) = usage.completion else {
-            let counted = Some(self.counted);
+            let counted = Some(self.counted).filter(|_| self.expect.streams || self.chunks.is_empty());
             return TokenCounts {
                 prompt,
                 asked: None,
@@ -264,17 +286,18 @@ impl Seen {
 
 /// What an answer must hold.
 pub(crate) fn expect(
-    protocol: Protocol,
+    (protocol, streams): (Protocol, bool),
     capabilities: &Capabilities,
     sampling: &Sampling,
     max_tokens: u32,
 ) -> Expect {
     Expect {
         protocol,
+        streams,
         // 0 in a record: no limit was sent.
         max_tokens: if capabilities.fields.limits() { max_tokens } else { 0 },
         forced: sampling.ignore_eos && capabilities.forces_length(),
-        done_marker: capabilities.done_marker,
+        done_marker: capabilities.done_marker && protocol.has_end_marker(),
         eos_in_usage: capabilities.eos_in_usage,
         keep_text: false,
     }

@@ -23,13 +23,25 @@ pub struct DueTimes {
 
 #[derive(Debug, Clone)]
 enum Gaps {
-    Exponential { rate: f64, rng: Box<ChaCha8Rng> },
-    Equal { rate: f64 },
+    Exponential {
+        rate: f64,
+        rng: Box<ChaCha8Rng>,
+    },
+    Equal {
+        rate: f64,
+    },
     /// A trace's own times; without them it has none.
     Listed(Arc<[u64]>),
     None,
-    Gamma { rate: f64, gaps: Gamma<f64>, rng: Box<ChaCha8Rng> },
-    Bursts { size: u64, every_s: f64 },
+    Gamma {
+        rate: f64,
+        gaps: Gamma<f64>,
+        rng: Box<ChaCha8Rng>,
+    },
+    Bursts {
+        size: u64,
+        every_s: f64,
+    },
     Pieces(Box<Course>),
 }
 

@@ -1,11 +1,12 @@
 //! Where connections go, and how they are opened: addresses, socket options, TLS.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -26,6 +27,8 @@ const ALPN_HTTP2: &[u8] = b"h2";
 
 /// Opens connections to one server.
 pub(crate) struct Dialer {
+    /// In place of any address.
+    unix: Option<PathBuf>,
     addresses: Vec<SocketAddr>,
     /// The address that answered last: tried first.
     preferred: AtomicUsize,
@@ -38,6 +41,16 @@ pub(crate) struct Dialer {
 impl Dialer {
     /// Looks the host up and reads certificates, once. An error names the URL or the file.
     pub(crate) async fn new(base_url: &Url, wire: &HttpSettings) -> anyhow::Result<Dialer> {
+        if let Some(path) = &wire.unix_socket {
+            return Ok(Dialer {
+                unix: Some(path.clone()),
+                addresses: Vec::new(),
+                preferred: AtomicUsize::new(0),
+                tls: None,
+                host: path.display().to_string(),
+                http2: wire.http2,
+            });
+        }
         let host = base_url.host_str().with_context(|| format!("{base_url} names no host"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port = base_url.port_or_known_default().with_context(|| format!("{base_url} names no port"))?;
@@ -54,6 +67,7 @@ impl Dialer {
             other => anyhow::bail!("{base_url} is neither http nor https but {other}"),
         };
         Ok(Dialer {
+            unix: None,
             addresses,
             preferred: AtomicUsize::new(0),
             tls,
@@ -64,6 +78,9 @@ impl Dialer {
 
     /// Opens a connection, TLS included.
     pub(crate) async fn connect(&self) -> std::io::Result<Connection> {
+        if let Some(path) = &self.unix {
+            return UnixStream::connect(path).await.map(Connection::unix);
+        }
         let tcp = StampedTcp::new(self.connect_tcp().await?);
         match &self.tls {
             None => Ok(Connection::plain(tcp)),

@@ -1,12 +1,13 @@
 //! Connections whose reads carry the kernel's receive time, where Linux gives it: plain, and beneath TLS.
 
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 use crate::load::socket::acks::{self, Acks};
@@ -34,6 +35,8 @@ pub(crate) struct Connection {
 /// The bytes of a connection.
 pub(crate) enum Io {
     Plain(StampedTcp),
+    /// A socket in the file system: the kernel stamps nothing there.
+    Unix(UnixStream),
     Tls(Box<TlsStream<StampedTcp>>),
 }
 
@@ -42,21 +45,27 @@ impl Connection {
         Connection { io: Io::Plain(tcp), pooled_at_us: None, used: false }
     }
 
+    pub(crate) fn unix(stream: UnixStream) -> Connection {
+        Connection { io: Io::Unix(stream), pooled_at_us: None, used: false }
+    }
+
     pub(crate) fn tls(stream: TlsStream<StampedTcp>) -> Connection {
         Connection { io: Io::Tls(Box::new(stream)), pooled_at_us: None, used: false }
     }
 
-    /// The socket, where bytes may be written to it directly; none under TLS.
+    /// The socket, where bytes may be written to it directly; none under TLS, or where it is no TCP.
     pub(crate) fn socket(&self) -> Option<Arc<TcpStream>> {
         match &self.io {
             Io::Plain(tcp) => Some(tcp.stream.clone()),
-            Io::Tls(_) => None,
+            Io::Unix(_) | Io::Tls(_) => None,
         }
     }
 
     /// Sets when what is received is acknowledged.
     pub(crate) fn set_acks(&self, acks: Acks) {
-        acks::set(self.io.tcp(), acks);
+        if let Some(tcp) = self.io.tcp() {
+            acks::set(tcp, acks);
+        }
     }
 
     /// What HTTP/2 runs over.
@@ -79,6 +88,7 @@ impl Connection {
                 }
                 Ok(())
             }
+            Io::Unix(stream) => stream.write_all(bytes).await,
             Io::Tls(stream) => {
                 stream.write_all(bytes).await?;
                 stream.flush().await
@@ -94,6 +104,12 @@ impl Connection {
     ) -> Poll<io::Result<Received>> {
         match &mut self.io {
             Io::Plain(tcp) => tcp.poll_receive(context, buffer),
+            Io::Unix(stream) => {
+                let mut read = ReadBuf::new(buffer);
+                ready!(Pin::new(stream).poll_read(context, &mut read))?;
+                let length = read.filled().len();
+                Poll::Ready(Ok(Received { length, realtime_ns: None, beyond: false }))
+            }
             Io::Tls(stream) => {
                 let mut read = ReadBuf::new(buffer);
                 ready!(Pin::new(&mut *stream).poll_read(context, &mut read))?;
@@ -106,11 +122,12 @@ impl Connection {
 
     /// The server has not closed it, nor sent anything unasked.
     pub(crate) fn is_quiet(&self) -> bool {
-        let (tcp, tls) = match &self.io {
-            Io::Plain(tcp) => (tcp, false),
-            Io::Tls(stream) => (stream.get_ref().0, true),
+        let (peeked, tls) = match &self.io {
+            Io::Plain(tcp) => (peek(tcp.stream.as_raw_fd()), false),
+            Io::Unix(stream) => (peek(stream.as_raw_fd()), false),
+            Io::Tls(stream) => (peek(stream.get_ref().0.stream.as_raw_fd()), true),
         };
-        match peek(&tcp.stream) {
+        match peeked {
             Ok(0) => false,
             // Session tickets may lie unread beneath TLS.
             Ok(_) => tls,
@@ -228,18 +245,19 @@ impl AsyncWrite for StampedTcp {
 }
 
 impl Io {
-    /// The socket, whatever runs over it.
-    pub(crate) fn tcp(&self) -> &Arc<TcpStream> {
+    /// The TCP socket, whatever runs over it.
+    pub(crate) fn tcp(&self) -> Option<&Arc<TcpStream>> {
         match self {
-            Io::Plain(tcp) => &tcp.stream,
-            Io::Tls(stream) => &stream.get_ref().0.stream,
+            Io::Plain(tcp) => Some(&tcp.stream),
+            Io::Unix(_) => None,
+            Io::Tls(stream) => Some(&stream.get_ref().0.stream),
         }
     }
 
     /// Beneath TLS nothing of a further record has come.
     pub(crate) fn at_seam(&self) -> bool {
         match self {
-            Io::Plain(_) => true,
+            Io::Plain(_) | Io::Unix(_) => true,
             Io::Tls(stream) => stream.get_ref().0.records.at_seam(),
         }
     }
@@ -253,6 +271,7 @@ impl AsyncRead for Io {
     ) -> Poll<io::Result<()>> {
         match &mut *self {
             Io::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Io::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
             Io::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
@@ -266,6 +285,7 @@ impl AsyncWrite for Io {
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
             Io::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Io::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
             Io::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
@@ -273,6 +293,7 @@ impl AsyncWrite for Io {
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Io::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Io::Unix(stream) => Pin::new(stream).poll_flush(context),
             Io::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
@@ -280,6 +301,7 @@ impl AsyncWrite for Io {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
             Io::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Io::Unix(stream) => Pin::new(stream).poll_shutdown(context),
             Io::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
@@ -289,7 +311,6 @@ impl AsyncWrite for Io {
 pub(crate) fn ask_for_stamps(socket: &TcpSocket) {
     #[cfg(target_os = "linux")]
     {
-        use std::os::fd::AsRawFd;
         let on: libc::c_int = 1;
         // SAFETY: the option takes a c_int, which lives through the call.
         unsafe {
@@ -330,7 +351,6 @@ fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Received> {
 /// `recvmsg` with the stamp that SO_TIMESTAMPNS adds.
 #[cfg(target_os = "linux")]
 fn receive_message(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Received> {
-    use std::os::fd::AsRawFd;
     // Room for one stamp, aligned as a control header must be.
     let mut control = [0u64; 8];
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -358,12 +378,11 @@ fn receive_message(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Received
 }
 
 /// Looks for a byte without taking it.
-fn peek(stream: &TcpStream) -> io::Result<usize> {
-    use std::os::fd::AsRawFd;
+fn peek(socket: RawFd) -> io::Result<usize> {
     let mut byte = 0u8;
     let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
     // SAFETY: one byte is read into a byte that lives through the call.
-    let length = unsafe { libc::recv(stream.as_raw_fd(), (&raw mut byte).cast(), 1, flags) };
+    let length = unsafe { libc::recv(socket, (&raw mut byte).cast(), 1, flags) };
     usize::try_from(length).map_err(|_| io::Error::last_os_error())
 }
 

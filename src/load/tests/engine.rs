@@ -187,11 +187,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
         http: HttpSettings {
             protocol: ProtocolName::OpenaiCompletions,
             path: default_path(ProtocolName::OpenaiCompletions).to_owned(),
-            headers: Vec::new(),
-            api_key_env: None,
-            ca_file: None,
-            insecure: false,
-            http2: false,
+            ..HttpSettings::default()
         },
         api_key: None,
         capabilities: Capabilities {

@@ -16,6 +16,7 @@ use crate::schema::unit::{Phase, Unit};
 
 const EXPECT: Expect = Expect {
     protocol: Protocol::OpenaiChat,
+    streams: true,
     max_tokens: 4,
     forced: false,
     done_marker: true,

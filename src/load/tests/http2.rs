@@ -492,7 +492,7 @@ async fn every_capture_of_a_real_server_gives_the_same_record_as_over_http_1() {
     outcomes.check_accounts();
     for (capture, record) in captures.iter().zip(outcomes.measured()) {
         let as_http_1 =
-            parse_answer(job.http.protocol, &job.capabilities, &job.sampling, 3, [capture.bytes.as_slice()]);
+            parse_answer(&job.http, &job.capabilities, &job.sampling, 3, [capture.bytes.as_slice()]);
         assert_eq!(facts(record), facts(&as_http_1), "{}", capture.name);
     }
     assert_eq!(Counts::get(&server.counts.requests), captures.len() as u64);

@@ -9,7 +9,8 @@ use crate::schema::trace_stats::{PromptStats, TraceStats};
 const STRETCHES: f64 = 200.0;
 /// Lengths that a stretch may have, s.
 const STEPS_S: [f64; 16] = [
-    0.001, 0.01, 0.1, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 86_400.0,
+    0.001, 0.01, 0.1, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0,
+    86_400.0,
 ];
 /// Bins of a histogram.
 const BINS: usize = 40;
@@ -32,7 +33,7 @@ pub struct TraceData<'a> {
 /// Arrivals over time, and the lengths of prompts and answers.
 pub fn trace_picture(trace: TraceData<'_>) -> ChartSpec {
     let stats = trace.stats;
-    let lengths = [("prompt", trace.input_tokens), ("answer", trace.output_tokens)];
+    let lengths = [("prompts", trace.input_tokens), ("answers", trace.output_tokens)];
     ChartSpec {
         name: "trace".to_owned(),
         title: "Arrivals and lengths of a trace".to_owned(),
@@ -43,7 +44,7 @@ pub fn trace_picture(trace: TraceData<'_>) -> ChartSpec {
             count(stats.rows)
         ),
         legend_note: None,
-        panels: vec![arrivals(stats, trace.arrivals_s), histogram("tokens", "requests", &lengths)],
+        panels: vec![arrivals(stats, trace.arrivals_s), histogram("tokens", "requests", 1, &lengths)],
         notes: stats.verdicts.iter().take(MOST_NOTES).cloned().collect(),
     }
 }
@@ -56,8 +57,8 @@ pub fn prompts_picture(stats: &PromptStats, characters: &[u64], words: &[u64]) -
         subtitle: format!("{} · {} prompts", stem(&stats.path), count(stats.prompts)),
         legend_note: None,
         panels: vec![
-            histogram("characters", "prompts", &[("prompt", characters)]),
-            histogram("words", "prompts", &[("prompt", words)]),
+            histogram("characters", "prompts", 0, &[("prompts", characters)]),
+            histogram("words", "prompts", 0, &[("prompts", words)]),
         ],
         notes: Vec::new(),
     }
@@ -83,9 +84,10 @@ fn arrivals(stats: &TraceStats, arrivals_s: &[f64]) -> Panel {
     }
     let rates = counts.iter().map(|count| f64::from(*count) / width);
     let highest = rates.clone().fold(0.0, f64::max);
-    let mut points: Vec<(f64, f64)> = rates.enumerate().map(|(place, rate)| (place as f64 * width, rate)).collect();
-    // A stair ends where its last step does.
-    points.extend(points.last().map(|last| (counts.len() as f64 * width, last.1)));
+    let bins = rates
+        .enumerate()
+        .map(|(place, rate)| (place as f64 * width, (place + 1) as f64 * width, rate))
+        .collect();
     let mean = stats.rate_per_s.map(|rate| Reference { at: rate, label: format!("mean {}", compact(rate)) });
     Panel {
         x: Axis {
@@ -101,12 +103,12 @@ fn arrivals(stats: &TraceStats, arrivals_s: &[f64]) -> Panel {
             references: mean.into_iter().collect(),
             ..Axis::default()
         },
-        marks: vec![Mark::Steps { series: series("arrivals", 2), points }],
+        marks: vec![Mark::Histogram { series: series("arrivals", 0), bins }],
     }
 }
 
 /// How many of all are how long; a logarithmic axis begins at 1.
-fn histogram(unit: &str, of: &str, lengths: &[(&str, &[u64])]) -> Panel {
+fn histogram(unit: &str, of: &str, first_style: usize, lengths: &[(&str, &[u64])]) -> Panel {
     let all = || lengths.iter().flat_map(|(_, values)| values.iter()).map(|value| (*value).max(1) as f64);
     let scale = Scale::fitting(all());
     let largest = all().fold(1.0, f64::max);
@@ -117,19 +119,20 @@ fn histogram(unit: &str, of: &str, lengths: &[(&str, &[u64])]) -> Panel {
         if is_log { smallest * (largest / smallest).powf(share) } else { largest * share }
     };
     let place = |value: f64| {
-        let share = if is_log { (value / smallest).ln() / (largest / smallest).ln() } else { value / largest };
+        let share =
+            if is_log { (value / smallest).ln() / (largest / smallest).ln() } else { value / largest };
         ((share * BINS as f64) as usize).min(BINS - 1)
     };
     let mut highest = 0.0f64;
     let mut marks = Vec::new();
-    for (style, (label, values)) in lengths.iter().enumerate() {
+    for (place_of, (label, values)) in lengths.iter().enumerate() {
         let mut counts = [0u64; BINS];
         values.iter().for_each(|value| counts[place((*value).max(1) as f64)] += 1);
         let percent = |count: u64| 100.0 * count as f64 / values.len().max(1) as f64;
         highest = counts.iter().map(|count| percent(*count)).fold(highest, f64::max);
         let bins = counts.iter().enumerate().map(|(bin, count)| (edge(bin), edge(bin + 1), percent(*count)));
         let bins = if values.is_empty() { Vec::new() } else { bins.collect() };
-        marks.push(Mark::Histogram { series: series(label, style), bins });
+        marks.push(Mark::Histogram { series: series(label, first_style + place_of), bins });
     }
     Panel {
         x: Axis { name: "length".to_owned(), unit: unit.to_owned(), scale, ..Axis::default() },

@@ -12,6 +12,7 @@ mod page;
 mod part;
 mod ranking;
 mod runs;
+mod slices;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub fn report_html(input: &PageInput<'_>) -> anyhow::Result<String> {
         figures::without_result(comparison, &labels),
         figures::caveats(comparison),
         fairness::section(comparison, &labels),
+        slices::section(comparison),
         page::charts(input.charts),
         figures::section(comparison),
         runs::section(comparison, &labels),

@@ -3,6 +3,7 @@
 mod llamacpp;
 mod metrics;
 mod openai;
+mod others;
 mod sglang;
 mod tgi;
 mod vllm;
@@ -18,5 +19,6 @@ pub fn of(engine: Engine) -> &'static dyn Dialect {
         Engine::Sglang => &sglang::Sglang,
         Engine::Llamacpp => &llamacpp::Llamacpp,
         Engine::Tgi => &tgi::Tgi,
+        Engine::Other(wire) => others::of(wire),
     }
 }
