@@ -130,8 +130,13 @@ fn sources(run: &RunSummary) -> String {
 /// Failures by that tool's names.
 fn errors(run: &RunSummary) -> Map<String, Value> {
     let mut counts: Map<String, Value> = Map::new();
-    let names =
-        ["ClientConnectorError", "TimeoutError", "ContentTypeError", "ClientOSError", "ServerDisconnectedError"];
+    let names = [
+        "ClientConnectorError",
+        "TimeoutError",
+        "ContentTypeError",
+        "ClientOSError",
+        "ServerDisconnectedError",
+    ];
     for name in names.into_iter().chain(["unknown_error"]) {
         let of = |kind: &FailureKind| run.requests.failures.get(kind).copied().unwrap_or(0);
         let count: u64 = FailureKind::ALL.iter().filter(|kind| error_name(**kind) == name).map(of).sum();
@@ -165,7 +170,8 @@ struct Sets {
 
 impl Sets {
     fn of(requests: &[LpgRequest], run: &RunSummary) -> Sets {
-        let set = |of: &dyn Fn(&LpgRequest) -> Option<f64>| Stats::of(requests.iter().filter_map(of).collect());
+        let set =
+            |of: &dyn Fn(&LpgRequest) -> Option<f64>| Stats::of(requests.iter().filter_map(of).collect());
         let tokens = |count: Option<u32>| count.filter(|count| *count > 0).map(f64::from);
         let ttft: Vec<f64> = requests.iter().filter_map(|request| request.ttft_ms).collect();
         let itl = match run.metrics.get(figure::ITL) {
@@ -302,7 +308,10 @@ mod tests {
         let requests = [request(100.0, 10), request(300.0, 20)];
         let json = lpg_json(&LpgRun { plan: &plan, run, requests: &requests });
         let stats = &json["summary_stats"]["stats"][0];
-        assert_eq!((&stats["tpot"]["mean"], &stats["request_latency"]["median"]), (&json!(12.5), &json!(200.0)));
+        assert_eq!(
+            (&stats["tpot"]["mean"], &stats["request_latency"]["median"]),
+            (&json!(12.5), &json!(200.0))
+        );
         assert_eq!(json["metrics"]["avg_per_token_latency_ms"], json!((5.0 + 10.0) / 2.0));
         assert_eq!(json["metrics"]["total_tokens"], json!(50));
         let came_to = run.requests.issued as f64 / run.duration_s;

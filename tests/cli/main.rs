@@ -6,9 +6,9 @@ mod benching;
 mod calibrating;
 mod causes;
 mod checking;
+mod coming_from;
 #[path = "../common/mod.rs"]
 mod common;
-mod coming_from;
 mod comparing;
 mod containers;
 mod exporting;
@@ -31,6 +31,7 @@ mod plans;
 mod printing;
 mod protocols;
 mod refusing;
+mod replaying;
 mod reporting;
 mod resuming;
 mod scenarios;
