@@ -109,6 +109,20 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_of_its_own_that_comes_again_is_renewed_where_the_plan_says_so() {
+        let mut plan = fixture::plan(&["a"], 1, 1, 1);
+        plan.loads[0].asks = Some(Asks { prompts: vec!["one".into()], ..Asks::default() });
+        let plans = Units::one(Unit::single("a", "Hello.", 3));
+        let second = |plan: &Plan| {
+            let own = OwnUnits::of(plan, &plans, &plans).unwrap();
+            shown(own.units(&plan.loads[0]).unwrap().0, 1).0
+        };
+        assert_eq!(second(&plan), "one");
+        plan.dataset.renewed = true;
+        assert!(second(&plan).ends_with("one") && second(&plan) != "one", "{}", second(&plan));
+    }
+
+    #[test]
     fn a_file_of_prompts_that_changed_since_the_plan_was_made_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine.jsonl");

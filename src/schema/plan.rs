@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::conversations::{Conversations, TrafficSplit};
 use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
+use super::reading::Reading;
 pub use super::run_key::RunKey;
 pub(super) use super::run_key::one;
 use super::seeds::Seeds;
@@ -134,6 +135,24 @@ impl Plan {
         self.loads.get((point as usize).checked_sub(1)?)
     }
 
+    /// Names of the prompts of all points, each once.
+    pub fn dataset_names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for point in (1..).take(self.loads.len()) {
+            let name = self.dataset_name(Some(point));
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Some load sends what the plan's dataset holds.
+    pub fn sends_its_dataset(&self) -> bool {
+        let own = |asks: &Asks| asks.dataset.is_some() || !asks.prompts.is_empty();
+        self.loads.is_empty() || self.loads.iter().any(|load| !load.asks.as_ref().is_some_and(own))
+    }
+
     /// Name of the prompts of a point: its scenario's, where the prompts are the scenario's own.
     pub fn dataset_name(&self, point: Option<u32>) -> &str {
         let load = point.and_then(|point| self.load(point));
@@ -181,6 +200,14 @@ impl Plan {
         self.targets.len() * self.loads.len() * self.rounds as usize * self.repeats as usize
     }
 
+    /// Runs that it takes at most: more than [`Plan::run_count`] where a search adds loads.
+    pub fn most_runs(&self) -> usize {
+        match &self.search {
+            Some(search) => self.targets.len() * search.most_runs() as usize,
+            None => self.run_count(),
+        }
+    }
+
     /// The directory in which the runs are put side by side.
     pub fn folder(&self) -> Option<PathBuf> {
         self.output.folder.then(|| self.output.directory.join(&self.run_id))
@@ -212,6 +239,9 @@ pub struct DatasetSource {
     /// Columns that say nothing to us.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<String>,
+    /// How it was read, where it has another tool's form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
     /// Prompts are made by this, and no file holds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<Synthetic>,
