@@ -79,6 +79,7 @@ Examples:
   harness compare --backend vllm,sglang --model ./Llama-3.1-8B --concurrency 64
   harness compare --backend all --model ./hf --model llamacpp=./model.gguf
   harness compare --backend a=vllm,b=vllm --set b.max_num_batched_tokens=8192
+  harness compare --backend all --prompt-dist lognormal --prompt-tokens 500 --output-dist fixed --output-tokens 99
   harness compare --backend a=vllm,b=vllm --extra-body b='{\"top_k\": 1}'
 
 Three launches of each backend, in alternating order, with two runs on each:
@@ -110,6 +111,7 @@ Examples:
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --rate 10
   harness bench --url http://127.0.0.1:30000 --backend sglang --warmup 0
   harness bench --url https://llm.example.com --http2 --concurrency 64
+  harness bench --url http://127.0.0.1:8000 --prompt-dist uniform --prompt-max-tokens 900
   harness bench --url http://127.0.0.1:8000/v1/completions --model my-model
   harness bench --url http://10.0.0.1 --header 'Host: tiny.models.example'
   harness bench --url http://127.0.0.1:8000 --trace azure.csv --speed 2 --window 10m..20m
