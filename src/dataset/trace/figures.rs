@@ -48,12 +48,10 @@ pub(super) fn counted(found: Found, path: &Path, sha256: String) -> TraceCounted
     let first = times.first().copied().unwrap_or(0);
     let span_us = times.last().map_or(0, |last| last - first);
     let clock = clock(&times);
-    let of = |length: fn(&TraceRow) -> u32, answered: bool| {
-        let of_rows = rows.iter().filter(|row| !(answered && row.failed));
-        of_rows.map(|row| u64::from(length(row))).collect::<Vec<u64>>()
-    };
-    let (input, output): (fn(&TraceRow) -> u32, fn(&TraceRow) -> u32) =
-        (|row| row.input_tokens, |row| row.output_tokens);
+    let [input, answered_input] =
+        [false, true].map(|answered| lengths(&rows, answered, |row| row.input_tokens));
+    let [output, answered_output] =
+        [false, true].map(|answered| lengths(&rows, answered, |row| row.output_tokens));
     let sessions: HashSet<u32> = rows.iter().filter_map(|row| row.session).collect();
     let mut stats = TraceStats {
         path: path.display().to_string(),
@@ -62,10 +60,10 @@ pub(super) fn counted(found: Found, path: &Path, sha256: String) -> TraceCounted
         rows: rows.len() as u64,
         failed: rows.iter().filter(|row| row.failed).count() as u64,
         bad: found.bad,
-        input: Lengths::of(of(input, false)),
-        output: Lengths::of(of(output, false)),
-        answered_input: Lengths::of(of(input, true)),
-        answered_output: Lengths::of(of(output, true)),
+        input: Lengths::of(input),
+        output: Lengths::of(output),
+        answered_input: Lengths::of(answered_input.clone()),
+        answered_output: Lengths::of(answered_output.clone()),
         span_s: span_us as f64 / 1e6,
         rate_per_s: (span_us > 0).then(|| rows.len() as f64 / (span_us as f64 / 1e6)),
         dispersion: WINDOWS_S.iter().map(|window_s| dispersion(&times, *window_s, true)).collect(),
@@ -82,7 +80,12 @@ pub(super) fn counted(found: Found, path: &Path, sha256: String) -> TraceCounted
     };
     stats.verdicts = verdicts(&stats, &clock);
     let arrivals_s = times.iter().map(|at| (at - first) as f64 / 1e6).collect();
-    TraceCounted { stats, arrivals_s, input_tokens: of(input, true), output_tokens: of(output, true) }
+    TraceCounted { stats, arrivals_s, input_tokens: answered_input, output_tokens: answered_output }
+}
+
+/// A length of each row, or of those that were answered.
+fn lengths(rows: &[TraceRow], answered: bool, length: fn(&TraceRow) -> u32) -> Vec<u64> {
+    rows.iter().filter(|row| !(answered && row.failed)).map(|row| u64::from(length(row))).collect()
 }
 
 /// Arrivals in windows laid from the first one on; `times` in order, µs. The last window is only partly covered:
