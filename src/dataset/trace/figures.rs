@@ -8,7 +8,7 @@ use super::read::Found;
 use super::replay::read_file;
 use super::ticks::{Clock, clock};
 use crate::schema::trace::{TraceFormat, TraceOptions, TraceRow};
-use crate::schema::trace_stats::{BlockStats, Dispersion, Lengths, TraceStats};
+use crate::schema::trace_stats::{BlockStats, Dispersion, EvenRun, Lengths, TraceStats};
 
 /// Windows in which arrivals are counted, s.
 const WINDOWS_S: [u64; 3] = [1, 10, 60];
@@ -71,7 +71,7 @@ pub(super) fn counted(found: Found, path: &Path, sha256: String) -> TraceCounted
         instants: clock.instants,
         resolution_s: clock.resolution_us as f64 / 1e6,
         ticks: clock.ticks,
-        even_gap_s: clock.even_gap_s,
+        even: clock.even,
         steps_back: steps_back(&rows).count() as u64,
         first_step_back: steps_back(&rows).next().map(|step| step.index as u64),
         sessions: sessions.len() as u64,
@@ -141,8 +141,12 @@ fn verdicts(stats: &TraceStats, clock: &Clock) -> Vec<String> {
             ticks.instants, ticks.step_s
         ));
     }
-    if let Some(gap_s) = clock.even_gap_s {
-        said.push(format!("every row comes {gap_s} s after the one before it: made up?"));
+    if let Some(EvenRun { gap_s, rows }) = clock.even {
+        said.push(if rows == stats.rows {
+            format!("every row comes {gap_s} s after the one before it: made up?")
+        } else {
+            format!("{rows} rows one after the other come {gap_s} s apart: made up?")
+        });
     }
     if stats.steps_back > 0 {
         let at = stats.first_step_back.unwrap_or_default();
@@ -163,7 +167,7 @@ fn verdicts(stats: &TraceStats, clock: &Clock) -> Vec<String> {
             "arrivals cluster: variance over mean is {index:.1} at {} s, of independent users it is 1",
             told.window_s
         )),
-        (Some(told), Some(index)) if index < EVEN && clock.even_gap_s.is_none() => said.push(format!(
+        (Some(told), Some(index)) if index < EVEN && clock.even.is_none() => said.push(format!(
             "arrivals are more even than independent users make them: variance over mean is {index:.2} at {} s",
             told.window_s
         )),
