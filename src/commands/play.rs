@@ -236,7 +236,7 @@ pub fn show_plan(plan: &Plan, closed: &ClosedOnDisk) -> anyhow::Result<()> {
     let mut json = Vec::new();
     write_json_indented(&mut json, &shown)?;
     print(&String::from_utf8_lossy(&json));
-    if plan.run_count() > 1 {
+    if plan.most_runs() > 1 {
         let progress = Progress::new(false, false);
         for line in show::plan_lines(plan, &visits) {
             progress.say(&line);
@@ -337,7 +337,7 @@ fn exit_code(outcome: &Outcome, strict: bool, fairness: FairnessMode) -> u8 {
         || !comparison.failed.is_empty()
         || comparison.runs.iter().any(|run| run.partial.is_some())
         // A search goes beyond what a server can carry.
-        || (comparison.limits.is_empty() && comparison.runs.iter().any(|run| run.requests.failed > 0))
+        || (comparison.limits.is_empty() && comparison.knees.is_empty() && comparison.runs.iter().any(|run| run.requests.failed > 0))
         || !missed(comparison).is_empty()
         // Nothing measured is no success, whatever became of it instead.
         || comparison.runs.iter().any(|run| run.requests.completed == 0);
@@ -376,6 +376,7 @@ mod tests {
                 rule: None,
                 fairness: None,
                 limits: Vec::new(),
+                knees: Vec::new(),
             };
             exit_code(&Outcome { comparison, interrupted: false, unsaved: false }, strict, FairnessMode::Warn)
         };

@@ -1,7 +1,7 @@
 //! What a load asks: flags or a saved plan → the units and where they come from.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -16,8 +16,9 @@ use crate::schema::target::{ProtocolName, Target};
 use crate::schema::trace::TraceSource;
 use crate::schema::unit::{Body, Prompt, Units};
 
+use crate::commands::reading;
 use crate::commands::resolve::synthetic::{self, DEFAULT_REQUESTS};
-use crate::commands::resolve::{replay, traffic};
+use crate::commands::resolve::{prompts, replay, traffic};
 
 /// Name and path of prompts that are made, in outputs.
 const SYNTHETIC: &str = "synthetic";
@@ -27,6 +28,8 @@ pub struct Workload {
     asked: Asked,
     /// Where it comes from, as the plan keeps it.
     pub source: DatasetSource,
+    /// What makes the units, made once: words are looked for in a tokenizer.
+    made: OnceLock<Arc<Synthesis>>,
 }
 
 /// The kinds of what is asked.
@@ -40,6 +43,10 @@ enum Asked {
 }
 
 impl Workload {
+    fn of(asked: Asked, source: DatasetSource) -> Workload {
+        Workload { asked, source, made: OnceLock::new() }
+    }
+
     /// That of the flags.
     pub fn load(args: &LoadArgs) -> anyhow::Result<Self> {
         let renewed = !args.synthetic.allow_prefix_cache;
@@ -51,8 +58,7 @@ impl Workload {
             let replay = dataset::replay(path, &options, traffic::arrival_seed(args))?;
             return Ok(Workload::of_replay(replay, tokenizer, renewed));
         }
-        let seeds = traffic::seeds(args);
-        if let Some(spec) = synthetic::spec(&args.synthetic, (seeds.requests, seeds.lengths))? {
+        if let Some(spec) = synthetic::spec(&args.synthetic, traffic::seeds(args))? {
             let load = |name: &String| Tokenizer::load(name).map(Arc::new);
             let tokenizer = args.synthetic.tokenizer.as_ref().map(load).transpose()?;
             let prompts = args.requests.map_or(DEFAULT_REQUESTS, |requests| requests as usize);
@@ -64,8 +70,11 @@ impl Workload {
                 "add --prompt-dist, or leave --tokenizer out",
             );
         }
-        let (prompts, source) = dataset::load(args.dataset.as_deref())?;
-        Ok(Workload { asked: Asked::Listed(prompts), source: DatasetSource { renewed, ..source } })
+        let (prompts, source) = match &args.dataset {
+            Some(path) => dataset::load_as(Some(path), &prompts::how(args)?)?,
+            None => dataset::load(None)?,
+        };
+        Ok(Workload::of(Asked::Listed(prompts), DatasetSource { renewed, ..source }))
     }
 
     fn synthetic(
@@ -87,11 +96,12 @@ impl Workload {
             sha256: hash(&spec),
             prompts,
             passed_over: Vec::new(),
+            reading: None,
             synthetic: Some(spec),
             trace: None,
             renewed,
         };
-        Workload { asked: Asked::Synthetic(tokenizer), source }
+        Workload::of(Asked::Synthetic(tokenizer), source)
     }
 
     fn of_replay(replay: Replay, tokenizer: Option<Arc<Tokenizer>>, renewed: bool) -> Workload {
@@ -100,7 +110,7 @@ impl Workload {
             ..trace
         });
         let source = DatasetSource { renewed, trace, ..replay.source.clone() };
-        Workload { asked: Asked::Replay(Box::new(replay), tokenizer), source }
+        Workload::of(Asked::Replay(Box::new(replay), tokenizer), source)
     }
 
     /// What a person should know of a trace before it is played.
@@ -128,9 +138,10 @@ impl Workload {
                 Workload::of_replay(replay, tokenizer, plan.dataset.renewed)
             }
             None => {
-                let (prompts, source) = dataset::load((!built_in).then_some(path))?;
+                let (prompts, source) =
+                    dataset::load_again((!built_in).then_some(path), plan.dataset.reading.as_ref())?;
                 let renewed = plan.dataset.renewed;
-                Workload { asked: Asked::Listed(prompts), source: DatasetSource { renewed, ..source } }
+                Workload::of(Asked::Listed(prompts), DatasetSource { renewed, ..source })
             }
         };
         if workload.source.sha256 != plan.dataset.sha256 {
@@ -145,9 +156,9 @@ impl Workload {
 
     fn of_spec(spec: &Synthetic, source: &DatasetSource) -> anyhow::Result<Workload> {
         let Some(file) = &spec.tokenizer else {
-            return Ok(Workload { asked: Asked::Synthetic(None), source: source.clone() });
+            return Ok(Workload::of(Asked::Synthetic(None), source.clone()));
         };
-        Ok(Workload { asked: Asked::Synthetic(Some(same_tokenizer(file)?)), source: source.clone() })
+        Ok(Workload::of(Asked::Synthetic(Some(same_tokenizer(file)?)), source.clone()))
     }
 
     /// Takes the model's own tokenizer where none was named and a target's model lies on this machine with one.
@@ -193,7 +204,8 @@ impl Workload {
             Asked::Synthetic(tokenizer) => {
                 let max_tokens = plan.sampling.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
                 let spec = plan.dataset.synthetic.clone()?;
-                Some(Arc::new(Synthesis::new(spec, max_tokens, tokenizer.clone())))
+                let make = || Arc::new(Synthesis::new(spec, max_tokens, tokenizer.clone()));
+                Some(self.made.get_or_init(make).clone())
             }
         }
     }
@@ -266,7 +278,7 @@ fn hash(spec: &Synthetic) -> String {
 /// What a person should know of the prompts before they are played.
 pub fn lines(plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> Vec<String> {
     let dataset = &plan.dataset;
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = reading::told(dataset).into_iter().collect();
     if !dataset.passed_over.is_empty() {
         lines.push(format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
     }
@@ -301,6 +313,7 @@ fn repeats(plan: &Plan) -> bool {
         || plan.loads.len() > 1
         || plan.search.is_some()
         || (plan.rounds > 1 && !plan.launches());
-    let more = |requests: Option<u64>| requests.is_none_or(|requests| requests > plan.dataset.prompts as u64);
-    twice || plan.loads.iter().any(|load| more(load.until.requests()))
+    let more =
+        |point: u32, requests: Option<u64>| requests.is_none_or(|requests| requests > plan.prompts_of(point));
+    twice || (1..).zip(&plan.loads).any(|(point, load)| more(point, load.until.requests()))
 }

@@ -35,8 +35,9 @@ pub fn options(args: &LoadArgs) -> anyhow::Result<TraceOptions> {
         ("--max-input-tokens", max_input_tokens.is_some()),
         ("--max-output-tokens", max_output_tokens.is_some()),
         ("--trace-format", format.trace_format.is_some()),
-        ("--columns", !format.columns.is_empty()),
-        ("--skip-bad", format.skip_bad),
+        // They are for a file of prompts as well.
+        ("--columns", !format.columns.is_empty() && args.dataset.is_none()),
+        ("--skip-bad", format.skip_bad && args.dataset.is_none()),
     ];
     if trace.is_none()
         && let Some((flag, _)) = of_trace.iter().find(|(_, given)| *given)
@@ -45,6 +46,9 @@ pub fn options(args: &LoadArgs) -> anyhow::Result<TraceOptions> {
             format!("{flag} is for a trace, and there is no --trace"),
             format!("add --trace FILE, or leave {flag} out"),
         );
+    }
+    if trace.is_none() {
+        return Ok(TraceOptions::default());
     }
     let speed = speed.unwrap_or(1.0);
     if !(1.0 / FASTEST..=FASTEST).contains(&speed) {
