@@ -272,7 +272,7 @@ pub struct SweepArgs {
     pub backend: Vec<String>,
     /// A server that already runs: http://HOST:PORT or https://…
     #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
+    pub url: Vec<String>,
     /// Play what an earlier try left: the directory that it wrote. Its plan is taken as it is
     #[arg(long, value_name = "DIR", conflicts_with_all = ["backend", "url"])]
     pub resume: Option<PathBuf>,
@@ -341,8 +341,9 @@ pub enum FairnessArg {
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// The server: http://HOST:PORT or https://…; the whole endpoint (…/v1/chat/completions) is taken too
+    /// Several (--url A --url B): units are dealt out to all in turn
     #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
+    pub url: Vec<String>,
     /// Its name in the results; a known engine's name also takes what its file says of the protocol
     #[arg(long, value_name = "LABEL")]
     pub backend: Option<String>,
