@@ -108,6 +108,9 @@ Examples:
   harness bench --url https://llm.example.com --http2 --concurrency 64
   harness bench --url http://127.0.0.1:8000/v1/completions --model my-model
   harness bench --url http://10.0.0.1 --header 'Host: tiny.models.example'
+  harness bench --url http://127.0.0.1:8000 --dataset talks.jsonl --think-time exp:2s
+  harness bench --url http://127.0.0.1:8000 --models a,b --traffic-split 0.9,0.1
+  harness bench --url http://10.0.0.1:8000 --url http://10.0.0.2:8000
   harness bench --url http://127.0.0.1:8000 --trace azure.csv --speed 2 --window 10m..20m
 
 Servers that refuse a field of the body, or want a further one:
@@ -340,7 +343,7 @@ pub enum FairnessArg {
 /// `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The server: http://HOST:PORT or https://…; the whole endpoint (…/v1/chat/completions) is taken too
+    /// The server: http://HOST:PORT or https://…; the whole endpoint (…/v1/chat/completions) is taken too.
     /// Several (--url A --url B): units are dealt out to all in turn
     #[arg(long, value_name = "URL")]
     pub url: Vec<String>,

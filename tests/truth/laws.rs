@@ -57,7 +57,8 @@ const LAWS: [Law; 6] = [
     // 4 a second rising to 36 in 10 s: 4 t + 1.6 t².
     ("--ramp-rates 4..36 --duration 10s --seed 2", 200, |at| {
         let due: Vec<f64> = at.iter().map(|at_s| 4.0 * at_s + 1.6 * at_s * at_s).collect();
-        distance(gaps(&due), |gap| -(-gap).exp_m1())
+        let gaps = distance(gaps(&due), |gap| -(-gap).exp_m1());
+        gaps.max(distance(due.iter().map(|due| due / 200.0).collect(), |share| share))
     }),
     ("--arrival constant --steps 10@5s,30@5s", 200, |at| {
         late(at, |k| if k < 50 { k as f64 / 10.0 } else { 5.0 + (k - 50) as f64 / 30.0 })
