@@ -12,6 +12,7 @@ mod launched;
 mod laws;
 mod nagle;
 mod played;
+mod protocols;
 mod stops;
 mod tampered;
 

@@ -140,6 +140,7 @@ fn what_is_wrong_is_named_with_the_scenario_and_the_key() {
         ("a: 1", "no list of scenarios"),
         ("[]", "holds no scenario"),
         ("- {name: x, temperature: 1}", "`temperature` is no key of a scenario"),
+        ("- {name: x, seed_arrivals: 1}", "`seed_arrivals` is no key of a scenario"),
         ("- {name: x, requests: many}", "scenario `x`: invalid value 'many'"),
         ("- {name: x, concurrency: 0}", "--concurrency is 0"),
         ("- {name: x, concurrency: [1, 2], rate: [1, 2]}", "both hold several values"),
