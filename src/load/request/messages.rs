@@ -44,9 +44,12 @@ enum Head {
 #[derive(Debug)]
 pub(crate) struct Requests {
     messages: Arc<Messages>,
+    /// Of further endpoints: units are dealt out to all in turn.
+    others: Vec<Arc<Messages>>,
     units: Units,
-    /// The first of them, made beforehand where they are few; none where they are many, or made as they come.
-    made: Option<Vec<First>>,
+    /// The first of them for each endpoint, made beforehand where they are few; none where they are many, or made as
+    /// they come.
+    made: Option<Vec<Vec<First>>>,
 }
 
 /// A unit whose first turn is ready to be sent.
@@ -143,26 +146,41 @@ impl Messages {
 
 impl Requests {
     /// Makes the messages now that may be made beforehand, where they are few.
-    pub(crate) fn new(messages: Arc<Messages>, units: Units) -> Requests {
+    /// Of several endpoints the k-th unit goes to the one of that number, in turn.
+    pub(crate) fn new(messages: Arc<Messages>, others: Vec<Arc<Messages>>, units: Units) -> Requests {
         let mut room = CACHE_LIMIT_BYTES;
-        let made = (0..units.beforehand()).map(|k| {
-            let unit = units.unit(k)?;
-            room = room.checked_sub(messages.head_bytes() + bytes(&unit) * 9 / 8 + 256)?;
-            First::of(&messages, unit)
-        });
-        let made = made.collect::<Option<Vec<First>>>().filter(|made| !made.is_empty());
-        Requests { messages, units, made }
+        let mut made_for = |messages: &Arc<Messages>| {
+            let made = (0..units.beforehand()).map(|k| {
+                let unit = units.unit(k)?;
+                room = room.checked_sub(messages.head_bytes() + bytes(&unit) * 9 / 8 + 256)?;
+                First::of(messages, unit)
+            });
+            made.collect::<Option<Vec<First>>>().filter(|made| !made.is_empty())
+        };
+        let made = std::iter::once(&messages).chain(&others).map(&mut made_for).collect();
+        Requests { messages, others, units, made }
     }
 
     /// The k-th unit and the message of its first turn; none where there is none.
     pub(crate) fn first(&self, k: u64) -> Option<First> {
         let place = self.units.period().map_or(Some(k), |period| k.checked_rem(period));
-        let made =
-            self.made.as_ref().zip(place).and_then(|(made, place)| made.get(usize::try_from(place).ok()?));
+        let of_endpoint = self.made.as_ref().and_then(|made| made.get(self.endpoint(k)));
+        let made = of_endpoint.zip(place).and_then(|(made, place)| made.get(usize::try_from(place).ok()?));
         match made {
             Some(first) => Some(first.clone()),
-            None => First::of(&self.messages, self.units.unit(k)?),
+            None => First::of(self.messages_of(k), self.units.unit(k)?),
         }
+    }
+
+    /// The endpoint of the k-th unit, from 0.
+    fn endpoint(&self, k: u64) -> usize {
+        (k % (self.others.len() as u64 + 1)) as usize
+    }
+
+    /// What makes the messages of the k-th unit.
+    pub(crate) fn messages_of(&self, k: u64) -> &Messages {
+        let other = self.endpoint(k).checked_sub(1).and_then(|place| self.others.get(place));
+        other.unwrap_or(&self.messages)
     }
 
     pub(crate) fn messages(&self) -> &Messages {
@@ -457,19 +475,19 @@ mod tests {
             let unit = |k: u64| Unit::single(k.to_string(), "x", 1);
             Units::repeating(count, true, move |k| k.checked_rem(count).map(unit))
         };
-        let requests = Requests::new(messages.clone(), list(2));
+        let requests = Requests::new(messages.clone(), Vec::new(), list(2));
         assert_eq!(requests.first(5).unwrap().unit.id.as_ref(), "1");
         assert!(Arc::ptr_eq(&requests.first(1).unwrap().message, &requests.first(3).unwrap().message));
-        assert!(Requests::new(messages.clone(), list(0)).first(0).is_none());
+        assert!(Requests::new(messages.clone(), Vec::new(), list(0)).first(0).is_none());
         let large = Units::repeating(2, true, |k| Some(Unit::single(k.to_string(), "x".repeat(20 << 20), 1)));
-        let large = Requests::new(messages, large);
+        let large = Requests::new(messages, Vec::new(), large);
         assert!(large.made.is_none() && large.first(2).unwrap().unit.id.as_ref() == "2");
     }
 
     #[test]
     fn a_million_distinct_units_leave_nothing_behind() {
         let units = Units::made_by(true, |k| Some(Unit::single(format!("p{k}"), format!("Say {k}."), 1)));
-        let requests = Requests::new(messages(ProtocolName::OpenaiCompletions), units);
+        let requests = Requests::new(messages(ProtocolName::OpenaiCompletions), Vec::new(), units);
         assert!(requests.made.is_none(), "nothing is made beforehand");
         let mut last = None;
         for k in 0..1_000_000u64 {
