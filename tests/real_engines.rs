@@ -152,6 +152,35 @@ fn counts_agree(engine: &str, requests: u64, concurrency: u32, forced_length: Op
     assert_nothing_lives(&run);
 }
 
+/// Plays 200 prompts that were made to lengths of 1 to 48 tokens by the model's tokenizer: each has as many at the server.
+fn lengths_are_exact(engine: &str) {
+    if !installed(engine) {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let tokenizer = data_dir().unwrap().join("models/SmolLM2-135M-Instruct/hf").display().to_string();
+    let law = "--prompt-dist uniform --prompt-max-tokens 48 --requests 200 --max-tokens 1 --endpoint completions";
+    let setting = "--concurrency 8 --max-batch 8 --context-length 512 --warmup 1 --fairness off";
+    let args = ["run", "--backend", engine, "--tokenizer", &tokenizer];
+    let args: Vec<&str> = args.into_iter().chain(law.split(' ')).chain(setting.split(' ')).collect();
+    let run = harness(&args);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    let lengths = &run.summary()["prompt_lengths"];
+    assert_eq!(*lengths, serde_json::json!({"requests": 200, "off": 0, "largest": 0, "added": 0}));
+    assert!(run.stdout.contains("as asked in each of 200"), "{}", run.stdout);
+    assert_nothing_lives(&run);
+}
+
+#[test]
+fn llamacpp_gets_prompts_of_exactly_the_tokens_that_were_asked_for() {
+    lengths_are_exact("llamacpp");
+}
+
+#[test]
+fn vllm_gets_prompts_of_exactly_the_tokens_that_were_asked_for() {
+    lengths_are_exact("vllm");
+}
+
 #[test]
 fn llamacpp_counts_agree_with_its_own_when_lengths_are_forced() {
     counts_agree("llamacpp", 56, 8, Some(24));

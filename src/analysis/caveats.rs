@@ -32,6 +32,8 @@ pub(super) struct Facts {
     /// `--ignore-eos` was asked for, and so many answers ended before their limit.
     pub(super) short: u64,
     pub(super) oddities: Oddities,
+    /// The arrivals are those of a log's clock.
+    pub(super) ticks: Option<Caveat>,
 }
 
 /// The caveats of a run, the worst first.
@@ -46,11 +48,13 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         summary.partial.as_ref().map(|why| Caveat::Partial { reason: reason(why) }),
         above(summary.requests.error_rate_pct(), FAILURES_PCT).map(|rate_pct| Caveat::Failures { rate_pct }),
         summary.client.client_limited.as_ref().map(|why| Caveat::ClientLimited { reason: reason(why) }),
+        saturated(summary),
         no_such_counter(summary),
         server_difference(summary).map(|what| Caveat::ServerCountsDiffer { what }),
     ];
     let then = [
         facts.buffered,
+        facts.ticks,
         read_stamps(summary),
         above(merged_pct, MERGED_PCT).map(|share_pct| Caveat::MergedEvents { share_pct }),
         estimated.map(|requests| Caveat::TokensEstimated { requests }),
@@ -66,6 +70,12 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
     ];
     let some = |doubts: Vec<Option<Caveat>>| doubts.into_iter().flatten();
     some(first.into()).chain(facts.counts).chain(some(then.into())).collect()
+}
+
+/// The server did not keep up with what the client sent; how late the client was itself is taken off.
+fn saturated(summary: &RunSummary) -> Option<Caveat> {
+    let flow = summary.flow.filter(|flow| flow.saturated)?;
+    Some(Caveat::Saturated { offered_rps: flow.offered_rps, achieved_rps: flow.achieved_rps })
 }
 
 /// Stamps that a late reader makes late, too.

@@ -7,6 +7,7 @@ mod conversations;
 mod dataset;
 mod goals;
 mod output;
+mod prompts;
 mod replay;
 mod report;
 mod scenarios;
@@ -29,13 +30,15 @@ pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
 pub use conversations::{ConversationArgs, ThinkTimeArg};
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
+pub use dataset::{FormatArg, LimitFromArg, TurnsArg};
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
-pub use replay::ReplayArgs;
+pub use prompts::PromptArgs;
+pub use replay::{OnStepBackArg, ReplayArgs, TraceFormatArg, TraceFormatArgs};
 pub use report::{ReportArgs, TtftArg, WindowArg};
 pub use scenarios::{ScenarioArgs, ScenarioLoad};
 pub use schema::{SchemaArgs, SchemaOf};
-pub use search::SearchArgs;
+pub use search::{AutoArg, SearchArgs};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
@@ -109,6 +112,7 @@ Examples:
   harness bench --url https://llm.example.com --http2 --concurrency 64
   harness bench --url http://127.0.0.1:8000/v1/completions --model my-model
   harness bench --url http://10.0.0.1 --header 'Host: tiny.models.example'
+  harness bench --url http://127.0.0.1:8000 --trace azure.csv --speed 2 --window 10m..20m
 
 Servers that refuse a field of the body, or want a further one:
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --model o5 \\
@@ -130,6 +134,9 @@ Examples:
   harness sweep --backend vllm,sglang --rates 1,2,4,8,inf --rounds 3
   harness sweep --url http://127.0.0.1:8000 --rates 1,2,4 --duration 30s
   harness sweep --backend all --simulate --concurrency 1,4,16
+The curve of each around its knee, with loads that it finds itself:
+  harness sweep --backend all --auto
+  harness sweep --url http://127.0.0.1:8000 --auto concurrency --points 10
 The highest rate of each that keeps its promises, with its interval:
   harness sweep --backend all --find-max-rate --slo ttft_p90=500ms,tpot_p90=50ms
 Named loads from a file, one curve each; numbers of requests; numbers in flight:

@@ -96,7 +96,8 @@ async fn model(
         Some(_) => "start the server, or check the address",
         None => "start the server, or check the address; --model NAME is needed where a server lists none",
     };
-    let shown = url.socket.as_ref().map_or_else(|| url.base.clone(), |path| format!("unix:{}", path.display()));
+    let shown =
+        url.socket.as_ref().map_or_else(|| url.base.clone(), |path| format!("unix:{}", path.display()));
     let absent = || format!("{shown} cannot be measured");
     if wire.http2 {
         load::check_reachable(&url.base, wire).await.or_refuse(absent, cure)?;

@@ -28,7 +28,9 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
-use crate::commands::resolve::{body, conversations, objectives, protocol, scenarios, search, traffic};
+use crate::commands::resolve::{
+    body, conversations, objectives, protocol, replay, scenarios, search, traffic,
+};
 use crate::commands::show::{self, Show};
 use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
@@ -66,15 +68,22 @@ pub async fn play(
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
-    protocol::adapt(&mut targets.targets, targets.http.protocol, load_args)?;
+    protocol::adapt(&mut targets.targets, &targets.http, load_args)?;
     body::change_bodies(&mut targets.targets, load_args, targets.http.protocol)?;
     workload.check_texts(&targets.http)?;
     workload.find_tokenizer(&targets.targets);
     let sweeps = targets.title == title::SWEEP;
-    let loads = match &targets.search {
-        Some(search) => vec![search::first_load(search, load_args, workload.size())?],
-        None if !load_args.scenarios.is_empty() => scenarios::loads(load_args, workload.size())?,
-        None => traffic::loads(load_args, sweeps, workload.size())?,
+    let loads = match (&targets.search, workload.replay()) {
+        (Some(_), Some(_)) => {
+            return refuse(
+                "a search sets the rate, and --trace brings its own times",
+                "leave --trace out, or play it at several --speed",
+            );
+        }
+        (None, Some(replayed)) => replay::loads(load_args, sweeps, replayed)?,
+        (Some(search), None) => vec![search::first_load(search, load_args, workload.size())?],
+        (None, None) if !load_args.scenarios.is_empty() => scenarios::loads(load_args, workload.size())?,
+        (None, None) => traffic::loads(load_args, sweeps, workload.size())?,
     };
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
     let labels: Vec<String> = targets.targets.iter().map(|target| target.label.clone()).collect();
@@ -189,6 +198,9 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     for line in workload::lines(&parts.plan, synthesis.as_ref()) {
         progress.say(&line);
     }
+    for note in parts.workload.replay().into_iter().flat_map(|replay| &replay.notes) {
+        progress.say(note);
+    }
     let session = Session {
         program: Some(std::env::current_exe().context("cannot tell where this program lies")?),
         probe_running_server: parts.probe,
@@ -221,7 +233,7 @@ pub fn show_plan(plan: &Plan, closed: &ClosedOnDisk) -> anyhow::Result<()> {
     let mut json = Vec::new();
     write_json_indented(&mut json, &shown)?;
     print(&String::from_utf8_lossy(&json));
-    if plan.run_count() > 1 {
+    if plan.most_runs() > 1 {
         let progress = Progress::new(false, false);
         for line in show::plan_lines(plan, &visits) {
             progress.say(&line);
@@ -246,7 +258,11 @@ fn terminal_width() -> usize {
 pub fn check_output(plan: &Plan, progress: &Progress) -> anyhow::Result<()> {
     let here = std::env::current_dir().context("the working directory cannot be told")?;
     let directory = here.join(&plan.output.directory);
-    let named = [("the output directory", Some(&directory)), ("--ca-file", plan.http.ca_file.as_ref()), ("--url", plan.http.unix_socket.as_ref())];
+    let named = [
+        ("the output directory", Some(&directory)),
+        ("--ca-file", plan.http.ca_file.as_ref()),
+        ("--url", plan.http.unix_socket.as_ref()),
+    ];
     for (what, path) in named {
         if let Some(path) = path.filter(|path| path.to_str().is_none()) {
             return refuse(
@@ -318,7 +334,7 @@ fn exit_code(outcome: &Outcome, strict: bool, fairness: FairnessMode) -> u8 {
         || !comparison.failed.is_empty()
         || comparison.runs.iter().any(|run| run.partial.is_some())
         // A search goes beyond what a server can carry.
-        || (comparison.limits.is_empty() && comparison.runs.iter().any(|run| run.requests.failed > 0))
+        || (comparison.limits.is_empty() && comparison.knees.is_empty() && comparison.runs.iter().any(|run| run.requests.failed > 0))
         || !missed(comparison).is_empty()
         // Nothing measured is no success, whatever became of it instead.
         || comparison.runs.iter().any(|run| run.requests.completed == 0);
@@ -357,6 +373,7 @@ mod tests {
                 rule: None,
                 fairness: None,
                 limits: Vec::new(),
+                knees: Vec::new(),
             };
             exit_code(&Outcome { comparison, interrupted: false, unsaved: false }, strict, FairnessMode::Warn)
         };

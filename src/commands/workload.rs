@@ -1,19 +1,21 @@
 //! What a load asks: flags or a saved plan → the units and where they come from.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
 use crate::cli::LoadArgs;
-use crate::dataset::{self, DEFAULT_MAX_TOKENS, RENEWAL_WORDS, Source, Synthesis, Tokenizer};
+use crate::dataset::{self, DEFAULT_MAX_TOKENS, RENEWAL_WORDS, Replay, Source, Synthesis, Tokenizer};
 use crate::schema::plan::{DatasetSource, HttpSettings, Plan};
 use crate::schema::refusal::refuse;
 use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic};
 use crate::schema::target::{ProtocolName, Target};
 use crate::schema::unit::{Body, Prompt, Units};
 
+use crate::commands::reading;
 use crate::commands::resolve::synthetic::{self, DEFAULT_REQUESTS};
+use crate::commands::resolve::{prompts, replay, traffic};
 
 /// Name and path of prompts that are made, in outputs.
 const SYNTHETIC: &str = "synthetic";
@@ -23,6 +25,8 @@ pub struct Workload {
     asked: Asked,
     /// Where it comes from, as the plan keeps it.
     pub source: DatasetSource,
+    /// What makes the units, made once: words are looked for in a tokenizer.
+    made: OnceLock<Arc<Synthesis>>,
 }
 
 /// The kinds of what is asked.
@@ -31,13 +35,24 @@ enum Asked {
     Listed(Vec<Prompt>),
     /// Prompts that are made, in the tokens of a tokenizer where one was found.
     Synthetic(Option<Arc<Tokenizer>>),
+    /// A trace, which brings its times too.
+    Replay(Box<Replay>),
 }
 
 impl Workload {
+    fn of(asked: Asked, source: DatasetSource) -> Workload {
+        Workload { asked, source, made: OnceLock::new() }
+    }
+
     /// That of the flags.
     pub fn load(args: &LoadArgs) -> anyhow::Result<Self> {
+        let options = replay::options(args)?;
+        if let Some(path) = &args.replay.trace {
+            replay::refuse_beside_trace(args)?;
+            return Ok(Workload::of_replay(dataset::replay(path, &options, traffic::arrival_seed(args))?));
+        }
         let renewed = !args.synthetic.allow_prefix_cache;
-        if let Some(spec) = synthetic::spec(&args.synthetic, (args.seed, args.seed))? {
+        if let Some(spec) = synthetic::spec(&args.synthetic, traffic::seeds(args))? {
             let load = |name: &String| Tokenizer::load(name).map(Arc::new);
             let tokenizer = args.synthetic.tokenizer.as_ref().map(load).transpose()?;
             let prompts = args.requests.map_or(DEFAULT_REQUESTS, |requests| requests as usize);
@@ -49,8 +64,11 @@ impl Workload {
                 "add --prompt-dist, or leave --tokenizer out",
             );
         }
-        let (prompts, source) = dataset::load(args.dataset.as_deref())?;
-        Ok(Workload { asked: Asked::Listed(prompts), source: DatasetSource { renewed, ..source } })
+        let (prompts, source) = match &args.dataset {
+            Some(path) => dataset::load_as(Some(path), &prompts::how(args)?)?,
+            None => dataset::load(None)?,
+        };
+        Ok(Workload::of(Asked::Listed(prompts), DatasetSource { renewed, ..source }))
     }
 
     fn synthetic(
@@ -72,10 +90,17 @@ impl Workload {
             sha256: hash(&spec),
             prompts,
             passed_over: Vec::new(),
+            reading: None,
             synthetic: Some(spec),
+            trace: None,
             renewed,
         };
-        Workload { asked: Asked::Synthetic(tokenizer), source }
+        Workload::of(Asked::Synthetic(tokenizer), source)
+    }
+
+    fn of_replay(replay: Replay) -> Self {
+        let source = replay.source.clone();
+        Workload::of(Asked::Replay(Box::new(replay)), source)
     }
 
     /// That of a plan, read again.
@@ -85,21 +110,28 @@ impl Workload {
         }
         let path = Path::new(&plan.dataset.path);
         let built_in = plan.dataset.path == dataset::BUILT_IN_PATH;
-        let (prompts, source) = dataset::load((!built_in).then_some(path))?;
-        if source.sha256 != plan.dataset.sha256 {
+        let workload = match &plan.dataset.trace {
+            Some(trace) => Workload::of_replay(dataset::replay(path, &trace.options, plan.seed)?),
+            None => {
+                let (prompts, source) =
+                    dataset::load_again((!built_in).then_some(path), plan.dataset.reading.as_ref())?;
+                let renewed = plan.dataset.renewed;
+                Workload::of(Asked::Listed(prompts), DatasetSource { renewed, ..source })
+            }
+        };
+        if workload.source.sha256 != plan.dataset.sha256 {
             return refuse(
                 format!("the dataset {} is not the one that the plan was made with", plan.dataset.path),
                 "put the old file back, or begin \
                  a new comparison",
             );
         }
-        let source = DatasetSource { renewed: plan.dataset.renewed, ..source };
-        Ok(Workload { asked: Asked::Listed(prompts), source })
+        Ok(workload)
     }
 
     fn of_spec(spec: &Synthetic, source: &DatasetSource) -> anyhow::Result<Workload> {
         let Some(file) = &spec.tokenizer else {
-            return Ok(Workload { asked: Asked::Synthetic(None), source: source.clone() });
+            return Ok(Workload::of(Asked::Synthetic(None), source.clone()));
         };
         let tokenizer = Tokenizer::load(&file.name)?;
         if tokenizer.file.sha256 != file.sha256 {
@@ -108,7 +140,7 @@ impl Workload {
                 "put the old one back, or begin a new comparison",
             );
         }
-        Ok(Workload { asked: Asked::Synthetic(Some(Arc::new(tokenizer))), source: source.clone() })
+        Ok(Workload::of(Asked::Synthetic(Some(Arc::new(tokenizer))), source.clone()))
     }
 
     /// Takes the model's own tokenizer where none was named and a target's model lies on this machine with one.
@@ -125,22 +157,32 @@ impl Workload {
         }
     }
 
+    /// The trace that it is.
+    pub fn replay(&self) -> Option<&Replay> {
+        match &self.asked {
+            Asked::Replay(replay) => Some(replay),
+            Asked::Listed(_) | Asked::Synthetic(_) => None,
+        }
+    }
+
     /// Units after which it is repeated: requests of a load without a bound.
     pub fn size(&self) -> usize {
         match &self.asked {
             Asked::Listed(prompts) => prompts.len(),
             Asked::Synthetic(_) => DEFAULT_REQUESTS,
+            Asked::Replay(replay) => replay.requests(),
         }
     }
 
     /// What makes the units of `plan`, where they are made.
     pub fn synthesis(&self, plan: &Plan) -> Option<Arc<Synthesis>> {
         match &self.asked {
-            Asked::Listed(_) => None,
+            Asked::Listed(_) | Asked::Replay(_) => None,
             Asked::Synthetic(tokenizer) => {
                 let max_tokens = plan.sampling.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
                 let spec = plan.dataset.synthetic.clone()?;
-                Some(Arc::new(Synthesis::new(spec, max_tokens, tokenizer.clone())))
+                let make = || Arc::new(Synthesis::new(spec, max_tokens, tokenizer.clone()));
+                Some(self.made.get_or_init(make).clone())
             }
         }
     }
@@ -148,6 +190,7 @@ impl Workload {
     /// The units that `plan` plays; `synthesis` is [`Workload::synthesis`]'s.
     pub fn units(&self, plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> anyhow::Result<Units> {
         match (&self.asked, synthesis) {
+            (Asked::Replay(replay), _) => Ok(replay.units(plan.sampling.max_tokens, plan.seeds.requests)),
             (Asked::Synthetic(_), Some(synthesis)) => Ok(synthesis.clone().units()),
             (Asked::Synthetic(_), None) => {
                 refuse("the plan says not how its prompts are made", "make it anew")
@@ -168,7 +211,7 @@ impl Workload {
         };
         let prompts = match &self.asked {
             Asked::Listed(prompts) => prompts.as_slice(),
-            Asked::Synthetic(_) => &[],
+            Asked::Synthetic(_) | Asked::Replay(_) => &[],
         };
         let has_messages = match (http.protocol, &http.template) {
             (ProtocolName::OpenaiChat, _) => true,
@@ -196,7 +239,7 @@ fn hash(spec: &Synthetic) -> String {
 /// What a person should know of the prompts before they are played.
 pub fn lines(plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> Vec<String> {
     let dataset = &plan.dataset;
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = reading::told(dataset).into_iter().collect();
     if !dataset.passed_over.is_empty() {
         lines.push(format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
     }
@@ -231,6 +274,8 @@ fn repeats(plan: &Plan) -> bool {
         || plan.loads.len() > 1
         || plan.search.is_some()
         || (plan.rounds > 1 && !plan.launches());
-    let more = |requests: Option<u64>| requests.is_none_or(|requests| requests > plan.dataset.prompts as u64);
-    twice || plan.loads.iter().any(|load| more(load.until.requests()))
+    let more = |point: u32, requests: Option<u64>| {
+        requests.is_none_or(|requests| requests > plan.prompts_of(point))
+    };
+    twice || (1..).zip(&plan.loads).any(|(point, load)| more(point, load.until.requests()))
 }

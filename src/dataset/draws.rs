@@ -120,10 +120,14 @@ mod tests {
 
         let choices = drawn(&Lengths::Choices { tokens: vec![32, 64, 128] }, 30_000);
         let of = |tokens: f64| choices.iter().filter(|value| **value == tokens).count() as f64;
-        assert!([32.0, 64.0, 128.0].iter().all(|tokens| (of(*tokens) - 1e4).abs() < 330.0), "four deviations");
+        assert!(
+            [32.0, 64.0, 128.0].iter().all(|tokens| (of(*tokens) - 1e4).abs() < 330.0),
+            "four deviations"
+        );
 
         // Standard errors of a mean of 100,000: 0.16, 0.32 and 0.03; of a deviation, about 0.7 of it and more in a tail.
-        let (mean, sd) = mean_and_deviation(&drawn(&Lengths::Normal { mean: 400.0, sd: 50.0, min: 1, max: 800 }, 100_000));
+        let (mean, sd) =
+            mean_and_deviation(&drawn(&Lengths::Normal { mean: 400.0, sd: 50.0, min: 1, max: 800 }, 100_000));
         assert!((mean - 400.0).abs() < 0.64 && (sd - 50.0).abs() < 0.5, "normal {mean} {sd}");
         let long = Lengths::Lognormal { mean: 200.0, sd: 100.0, min: 1, max: 1_000_000 };
         let (mean, sd) = mean_and_deviation(&drawn(&long, 100_000));
@@ -145,7 +149,12 @@ mod tests {
     fn draws_of_different_ends_passes_and_seeds_are_others() {
         let one = seed_of(1, Purpose::Text, 0, 5);
         assert_eq!(one, seed_of(1, Purpose::Text, 0, 5));
-        for other in [(2, Purpose::Text, 0, 5), (1, Purpose::Prefix, 0, 5), (1, Purpose::Text, 1, 5), (1, Purpose::Text, 0, 6)] {
+        for other in [
+            (2, Purpose::Text, 0, 5),
+            (1, Purpose::Prefix, 0, 5),
+            (1, Purpose::Text, 1, 5),
+            (1, Purpose::Text, 0, 6),
+        ] {
             assert_ne!(one, seed_of(other.0, other.1, other.2, other.3), "{other:?}");
         }
     }

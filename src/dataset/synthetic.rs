@@ -166,7 +166,11 @@ mod tests {
             .map(|thread| {
                 let made = Arc::new(Synthesis::new(spec(), 128, None));
                 std::thread::spawn(move || {
-                    (0..200).rev().filter(|k| k % 4 == thread).map(|k| (k, made.unit(0, k))).collect::<Vec<_>>()
+                    (0..200)
+                        .rev()
+                        .filter(|k| k % 4 == thread)
+                        .map(|k| (k, made.unit(0, k)))
+                        .collect::<Vec<_>>()
                 })
             })
             .collect();

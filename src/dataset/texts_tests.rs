@@ -16,7 +16,11 @@ fn signs() -> Vec<String> {
 fn numbered(tokens: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
     let mut all: Vec<String> = Vec::new();
     let mut seen = BTreeSet::new();
-    tokens.into_iter().for_each(|token| if seen.insert(token.clone()) { all.push(token) });
+    tokens.into_iter().for_each(|token| {
+        if seen.insert(token.clone()) {
+            all.push(token)
+        }
+    });
     all.into_iter().enumerate().map(|(id, token)| (token, id)).collect()
 }
 
@@ -77,9 +81,14 @@ fn unsplit(more: &[(&str, &str)]) -> Arc<Tokenizer> {
 fn unigram() -> Arc<Tokenizer> {
     let words = common().map(|word| json!([format!("▁{word}"), -8.0]));
     let signs = signs().into_iter().map(|sign| json!([sign, -12.0]));
-    let vocab: Vec<Value> = [json!(["<unk>", 0.0]), json!(["▁", -5.0])].into_iter().chain(words).chain(signs).collect();
+    let vocab: Vec<Value> =
+        [json!(["<unk>", 0.0]), json!(["▁", -5.0])].into_iter().chain(words).chain(signs).collect();
     let split = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true});
-    tokenizer(Value::Null, split, json!({"type": "Unigram", "unk_id": 0, "vocab": vocab, "byte_fallback": false}))
+    tokenizer(
+        Value::Null,
+        split,
+        json!({"type": "Unigram", "unk_id": 0, "vocab": vocab, "byte_fallback": false}),
+    )
 }
 
 /// As BERT does.
@@ -133,7 +142,13 @@ fn tokenizers_of_every_kind_have_words_that_join_and_the_others_are_fitted() {
 fn a_word_that_some_token_holds_behind_another_is_not_used() {
     let (_, tokenizer, maker) = ALL.iter().find(|(name, _, _)| *name == "over spaces").unwrap();
     assert_eq!(tokenizer.count("age air"), Some(1));
-    assert!((0..400).all(|seed| maker.text(seed, 50).split(' ').skip(1).all(|word| word != "air" && word != "all")));
+    assert!(
+        (0..400).all(|seed| maker
+            .text(seed, 50)
+            .split(' ')
+            .skip(1)
+            .all(|word| word != "air" && word != "all"))
+    );
 }
 
 #[test]

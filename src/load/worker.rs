@@ -17,7 +17,7 @@ use crate::schema::plan::LoadPoint;
 use crate::load::clock::thread_cpu_ns;
 use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
 use crate::load::player::{Begun, Player, UnitEnd, wait_by_pacer};
-use crate::load::schedule::arrivals::{DueTimes, due_times};
+use crate::load::schedule::arrivals::{DueTimes, due_times_of};
 use crate::load::schedule::pacer::Tickets;
 use crate::load::schedule::slots::{Slot, Slots};
 
@@ -154,7 +154,7 @@ impl Worker {
             }
             PhaseKind::Open { slots, tickets, ahead_us } => {
                 let mut tasks = JoinSet::new();
-                if let Some(dues) = due_times(&self.load, self.seed) {
+                if let Some(dues) = due_times_of(&self.load, self.seed, phase.requests.due_us()) {
                     self.open_loop(phase, dues, *ahead_us, (slots.as_ref(), tickets), &mut tasks).await;
                 }
                 self.drain(phase, tasks).await;

@@ -50,8 +50,7 @@ fn units_of(asks: &Asks, plan: &Plan, units: &Units) -> anyhow::Result<Units> {
                 "put the old file back, or begin a new sweep",
             );
         }
-        let units = dataset::units(&prompts, limit, DEFAULT_MAX_TOKENS);
-        return Ok(dataset::shaped(Source::Listed(units.into()).units(), plan));
+        return Ok(listed(dataset::units(&prompts, limit, DEFAULT_MAX_TOKENS), plan));
     }
     if asks.prompts.is_empty() {
         return Ok(limited(units, asks.max_tokens));
@@ -62,23 +61,22 @@ fn units_of(asks: &Asks, plan: &Plan, units: &Units) -> anyhow::Result<Units> {
         Unit::single(id, prompt.clone(), limit)
     };
     let listed: Vec<Unit> = asks.prompts.iter().enumerate().map(unit).collect();
-    Ok(dataset::shaped(Source::Listed(listed.into()).units(), plan))
+    Ok(self::listed(listed, plan))
+}
+
+/// Units of a list, as the plan wants them.
+fn listed(list: Vec<Unit>, plan: &Plan) -> Units {
+    let units = Source::Listed(list.into()).units();
+    dataset::shaped(if plan.dataset.renewed { units.renewed(dataset::renew) } else { units }, plan)
 }
 
 /// The same units with another output limit, where one is given.
 fn limited(units: &Units, max_tokens: Option<u32>) -> Units {
     let Some(max_tokens) = max_tokens else { return units.clone() };
-    let (period, single_turns) = (units.period(), units.single_turns());
-    let inner = units.clone();
-    let make = move |k| {
-        let mut unit = inner.unit(k)?;
+    units.clone().changed(units.single_turns(), false, move |mut unit, _| {
         unit.turns.iter_mut().for_each(|turn| turn.max_tokens = max_tokens);
-        Some(unit)
-    };
-    match period {
-        Some(period) => Units::repeating(period, single_turns, make),
-        None => Units::made_by(single_turns, make),
-    }
+        unit
+    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::schema::figure;
 use crate::schema::gateway::Gateway;
 use crate::schema::report_settings::{TtftOf, WindowOf};
 use crate::schema::token_counts::CountFault;
+use crate::schema::trace::Ticks;
 
 /// What a doubt means and what to do about it, as one or two sentences.
 pub fn sentence(caveat: &Caveat) -> String {
@@ -145,6 +146,14 @@ pub fn sentence(caveat: &Caveat) -> String {
             "The client, and not the server, set these numbers: {reason}. \
              Lower the load, give the client more CPU, or send from another machine."
         ),
+        Caveat::Saturated { offered_rps, achieved_rps } => format!(
+            "SATURATED: offered {} rps, achieved {}: the queue grew by {} requests a second while they came. TTFT, E2E \
+             and NTPOT of this run say how long it ran, not how fast the server is; its throughput is what it carries at \
+             most. Lower the rate to compare latencies.",
+            compact(*offered_rps),
+            compact(*achieved_rps),
+            compact(offered_rps - achieved_rps)
+        ),
         Caveat::Partial { reason } => {
             format!(
                 "The run did not reach its end ({reason}): the numbers cover only the part that was measured."
@@ -214,6 +223,13 @@ pub fn sentence(caveat: &Caveat) -> String {
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
              (--full tries more loads).",
         ),
+        Caveat::TraceTicks(Ticks { step_s, instants, rows }) => format!(
+            "{} of the trace sit on {} instants {step_s} s apart: that is the tick of the log that they were read from, \
+             so these are bursts that never happened, and waits and TTFT are those of bursts. --spread-ticks spreads \
+             them over the tick.",
+            requests_of(*rows),
+            count(*instants)
+        ),
     }
 }
 
@@ -256,11 +272,19 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::ReadStamps { read, .. } => format!("{} with read stamps", requests_of(*read)),
         Caveat::MergedEvents { share_pct } => format!("{} of stamps merged", percent(*share_pct)),
         Caveat::ClientLimited { .. } => "limited by the client".to_owned(),
+        Caveat::Saturated { offered_rps, achieved_rps } => {
+            format!("saturated: offered {} rps, achieved {}", compact(*offered_rps), compact(*achieved_rps))
+        }
         Caveat::Partial { reason } => format!("partial: {reason}"),
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
         Caveat::PromptLengthsDiffer { off, requests, largest } => {
-            format!("{} of {} have another prompt length, {}", count(*off), requests_of(*requests), tokens_off(*largest))
+            format!(
+                "{} of {} have another prompt length, {}",
+                count(*off),
+                requests_of(*requests),
+                tokens_off(*largest)
+            )
         }
         Caveat::LengthNotForced { short: 0, .. } => "length not forced".to_owned(),
         Caveat::LengthNotForced { short, .. } => format!("{} ended before the limit", requests_of(*short)),
@@ -275,6 +299,7 @@ pub fn short(caveat: &Caveat) -> String {
         }
         Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
+        Caveat::TraceTicks(ticks) => format!("bursts of a log's tick of {} s", ticks.step_s),
     }
 }
 
@@ -335,9 +360,9 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
-        C::PromptLengthsDiffer { .. } => false,
+        C::PromptLengthsDiffer { .. } | C::TraceTicks(_) => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
-        C::Drift { .. } | C::FirstRoundDiffers { .. } => false,
+        C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
     }
 }
 
@@ -347,6 +372,7 @@ fn weight(caveat: &Caveat) -> f64 {
     match caveat {
         C::MergedEvents { share_pct } | C::PrefixCacheHits { share_pct } => *share_pct,
         C::Failures { rate_pct } => *rate_pct,
+        C::Saturated { offered_rps, achieved_rps } => offered_rps - achieved_rps,
         C::PromptLengthsDiffer { off, .. } => *off as f64,
         C::PaceWithheld { difference_pct, .. } => *difference_pct,
         C::Buffered { whole, together_pct, .. } => *whole as f64 + *together_pct,
@@ -365,6 +391,7 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
         C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
+        C::TraceTicks(_) => 0.0,
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::gateway::Gateway;
 use super::report_settings::{TtftOf, WindowOf};
 use super::token_counts::CountFault;
+use super::trace::Ticks;
 
 /// A doubt about a result, typed so that reports and `--strict` can act on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -159,6 +160,13 @@ pub enum Caveat {
         /// Why.
         reason: String,
     },
+    /// More requests came than the server answers, so that its queue grew for as long as they came.
+    Saturated {
+        /// Requests a second that were due.
+        offered_rps: f64,
+        /// Requests a second that ended.
+        achieved_rps: f64,
+    },
     /// The run did not reach its end.
     Partial {
         /// Why.
@@ -234,6 +242,8 @@ pub enum Caveat {
         /// `1000 in flight, exact up to 250`
         what: String,
     },
+    /// The arrivals of a trace sit on the ticks of a log's clock.
+    TraceTicks(Ticks),
 }
 
 /// A count that cannot be, with what speaks against it.
@@ -280,6 +290,7 @@ impl Caveat {
             Caveat::ReadStamps { .. } => "read_stamps",
             Caveat::MergedEvents { .. } => "merged_events",
             Caveat::ClientLimited { .. } => "client_limited",
+            Caveat::Saturated { .. } => "saturated",
             Caveat::Partial { .. } => "partial",
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
@@ -291,6 +302,7 @@ impl Caveat {
             Caveat::Drift { .. } => "drift",
             Caveat::FirstRoundDiffers { .. } => "first_round_differs",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
+            Caveat::TraceTicks(_) => "trace_ticks",
         }
     }
 
@@ -310,8 +322,11 @@ impl Caveat {
             | Caveat::SignMissing { .. }
             | Caveat::PassedOver { .. }
             | Caveat::Drift { .. }
+            // What the server carries then is known well, and a sweep goes there on purpose.
+            | Caveat::Saturated { .. }
             | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
+            | Caveat::TraceTicks(_)
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::PromptLengthsDiffer { .. }

@@ -82,8 +82,10 @@ impl DatasetSource {
             sha256: String::new(),
             prompts,
             passed_over: Vec::new(),
+            reading: None,
             synthetic: None,
             renewed: false,
+            trace: None,
         }
     }
 }

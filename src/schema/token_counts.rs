@@ -109,7 +109,8 @@ impl RequestRecord {
 
     /// The model, and no limit, ended the answer, as far as the server says.
     fn ended_by_model(&self) -> bool {
-        let by_limit = ["length", "limit", "max_tokens", "max_output_tokens", "content_filter", "abort", "error"];
+        let by_limit =
+            ["length", "limit", "max_tokens", "max_output_tokens", "content_filter", "abort", "error"];
         self.finish_reason.as_deref().is_none_or(|word| !by_limit.contains(&word))
     }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rate_course::{self, Gaps, Piece};
+use super::trace::TraceArrivals;
 
 /// When requests start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -110,6 +111,18 @@ pub enum Arrivals {
     ///   0 └──────────────── time
     /// ```
     AllAtOnce,
+    /// As a trace has it: `t(k)` is the time of its k-th request after its first, over the speed. The units bring the
+    /// times: [`Units::due_us`](super::unit::Units::due_us).
+    ///
+    /// ```text
+    /// requests due
+    ///   4 │        ┌─────
+    ///   3 │        │
+    ///   2 │      ┌─┘
+    ///   1 ├──────┘
+    ///   0 └──────────────── time
+    /// ```
+    Trace(TraceArrivals),
     /// Gamma gaps: `t(k) = t(k-1) + G/(burstiness*rate)`, `G` gamma of shape `burstiness` and scale 1, from the seed.
     /// The mean rate is `rate` whatever the burstiness; the gaps' coefficient of variation is
     /// `1/sqrt(burstiness)`. 1 is Poisson, less is burstier, more is more even. As vLLM's benchmark defines it.
@@ -178,6 +191,7 @@ impl Arrivals {
                 Some(pieces.iter().map(Piece::requests).sum::<f64>() / seconds)
             }
             Arrivals::AllAtOnce => None,
+            Arrivals::Trace(trace) => trace.rate_per_s,
         }
     }
 
@@ -193,6 +207,7 @@ impl Arrivals {
             | Arrivals::Gamma { .. }
             | Arrivals::Bursts { .. }
             | Arrivals::AllAtOnce => self.mean_rate(),
+            Arrivals::Trace(trace) => trace.peak_per_s,
         }
     }
 
@@ -209,13 +224,14 @@ impl Arrivals {
                 Some(pieces.iter().map(size).max().unwrap_or(1))
             }
             Arrivals::AllAtOnce => None,
+            Arrivals::Trace(trace) => Some(trace.at_once),
         }
     }
 
-    /// The same law at another mean rate; where all are due at once, Poisson.
+    /// The same law at another mean rate; where all are due at once, and of a trace, Poisson.
     pub fn at_rate(&self, rate: f64) -> Arrivals {
         match self {
-            Arrivals::Poisson { .. } | Arrivals::AllAtOnce => Arrivals::Poisson { rate },
+            Arrivals::Poisson { .. } | Arrivals::AllAtOnce | Arrivals::Trace(_) => Arrivals::Poisson { rate },
             Arrivals::Constant { .. } => Arrivals::Constant { rate },
             Arrivals::Gamma { burstiness, .. } => Arrivals::Gamma { rate, burstiness: *burstiness },
             Arrivals::Bursts { size, .. } => {
@@ -241,6 +257,7 @@ impl std::fmt::Display for Arrivals {
             Arrivals::Poisson { rate } => write!(f, "Poisson {rate}/s"),
             Arrivals::Constant { rate } => write!(f, "constant {rate}/s"),
             Arrivals::AllAtOnce => f.write_str("all at once"),
+            Arrivals::Trace(trace) => write!(f, "{trace}"),
             Arrivals::Gamma { rate, burstiness } => write!(f, "gamma {rate}/s of burstiness {burstiness}"),
             Arrivals::Bursts { size, every_s } => write!(f, "bursts of {size} every {every_s} s"),
             Arrivals::Pieces { pieces } => rate_course::words(pieces, f),

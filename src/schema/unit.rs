@@ -149,6 +149,7 @@ pub struct Units {
     period: Option<u64>,
     beforehand: u64,
     single_turns: bool,
+    due_us: Option<Arc<[u64]>>,
 }
 
 impl Units {
@@ -163,7 +164,7 @@ impl Units {
         single_turns: bool,
         make: impl Fn(u64, u64) -> Option<Unit> + Send + Sync + 'static,
     ) -> Units {
-        Units { make: Arc::new(make), pass: 0, period: None, beforehand: 0, single_turns }
+        Units { make: Arc::new(make), pass: 0, period: None, beforehand: 0, single_turns, due_us: None }
     }
 
     /// Units that are the same again after `period` of them: their requests can be made beforehand.
@@ -173,7 +174,7 @@ impl Units {
         make: impl Fn(u64) -> Option<Unit> + Send + Sync + 'static,
     ) -> Units {
         let make = Arc::new(move |_, k| make(k));
-        Units { make, pass: 0, period: Some(period), beforehand: period, single_turns }
+        Units { make, pass: 0, period: Some(period), beforehand: period, single_turns, due_us: None }
     }
 
     /// The same units where a server has not seen them yet, else what `renew` makes of them, by the pass and k: then
@@ -191,6 +192,7 @@ impl Units {
             period: None,
             beforehand: self.beforehand,
             single_turns: self.single_turns,
+            due_us: self.due_us,
         }
     }
 
@@ -209,6 +211,7 @@ impl Units {
             period: self.period.filter(|_| !by_number),
             beforehand: self.beforehand,
             single_turns,
+            due_us: self.due_us,
         }
     }
 
@@ -221,6 +224,17 @@ impl Units {
     pub fn one(unit: Unit) -> Units {
         let single_turns = unit.turns.len() <= 1;
         Units::repeating(1, single_turns, move |_| Some(unit.clone()))
+    }
+
+    /// The k-th unit is due at the k-th of these times, µs after the start, never falling; where they end, the load
+    /// does. They are those of [`Arrivals::Trace`](super::traffic::Arrivals::Trace).
+    pub fn due_at(self, due_us: Arc<[u64]>) -> Units {
+        Units { due_us: Some(due_us), ..self }
+    }
+
+    /// When each unit is due, of a trace.
+    pub fn due_us(&self) -> Option<&Arc<[u64]>> {
+        self.due_us.as_ref()
     }
 
     /// The k-th unit, from 0.

@@ -112,7 +112,13 @@ impl ParsedRequest {
             names.iter().find_map(|name| own.get(name).and_then(Value::as_u64)).map(|n| n.min(1 << 30) as u32)
         };
         let flag = |at: Option<&Value>| at.and_then(Value::as_bool).unwrap_or(false);
-        let asked = number(&["max_completion_tokens", "max_tokens", "n_predict", "max_new_tokens", "per_example_max_decode_steps"]);
+        let asked = number(&[
+            "max_completion_tokens",
+            "max_tokens",
+            "n_predict",
+            "max_new_tokens",
+            "per_example_max_decode_steps",
+        ]);
         let levelled = !matches!(engine, Engine::Tgi);
         let options = json.get("stream_options");
         let mut ask = Self {

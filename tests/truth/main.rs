@@ -5,6 +5,7 @@
 mod accounts;
 #[path = "../common/mod.rs"]
 mod common;
+mod conversations;
 mod faults;
 mod identity;
 mod launched;

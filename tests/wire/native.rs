@@ -56,7 +56,10 @@ fn check(native: &Native<'_>) {
     // Of a whole answer only its end is known.
     let has_events = native.http.stream && !native.events.is_empty();
     assert_eq!(whole.first_token_us.is_some(), has_events);
-    assert_eq!((whole.ttft_ms().is_some(), whole.e2e_ms().is_some()), (has_events, !native.events.is_empty()));
+    assert_eq!(
+        (whole.ttft_ms().is_some(), whole.e2e_ms().is_some()),
+        (has_events, !native.events.is_empty())
+    );
     let of = |(record, text): &(RequestRecord, String)| (facts(record), text.clone());
     let expected = of(&(whole, text));
     for cut in 0..=native.bytes.len() {
@@ -188,7 +191,11 @@ fn openai_s_whole_answers_have_their_usage() {
         let record = parse_answer(&http, &protocol(capture), &sampling, 32, [bytes.as_slice()]);
         let tokens = record.tokens;
         assert_eq!(record.outcome, Outcome::Completed, "{capture}");
-        assert_eq!((tokens.prompt, tokens.output, tokens.delivered), (Some(prompt), Some(output), Some(delivered)), "{capture}");
+        assert_eq!(
+            (tokens.prompt, tokens.output, tokens.delivered),
+            (Some(prompt), Some(output), Some(delivered)),
+            "{capture}"
+        );
         assert_eq!(record.finish_reason.as_deref(), Some(finish), "{capture}");
         let kept = parse_text(&http, &protocol(capture), &sampling, 32, [bytes.as_slice()]);
         assert!(!kept.is_empty() && text.is_none_or(|text| text == kept), "{capture}: {kept}");
@@ -197,17 +204,22 @@ fn openai_s_whole_answers_have_their_usage() {
 
 /// The head of an answer without a length, which ends with its connection.
 fn answered(content_type: &str, body: &str) -> Vec<u8> {
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body.as_bytes()].concat()
 }
 
 /// As GKE's proxy writes it: indented objects with nothing between them.
 #[test]
 fn jetstream_s_objects_follow_each_other_without_a_separator() {
-    let piece = |text: &str| format!("{{\n  \"id\": \"1\",\n  \"time_created\": 17.5,\n  \"text\": \"{text}\"\n}}");
+    let piece =
+        |text: &str| format!("{{\n  \"id\": \"1\",\n  \"time_created\": 17.5,\n  \"text\": \"{text}\"\n}}");
     check(&Native {
         http: settings(ProtocolName::Jetstream, true),
-        bytes: answered("application/json", &[piece(" a"), piece(" {b}"), piece(""), piece("\\n\\\"c")].concat()),
+        bytes: answered(
+            "application/json",
+            &[piece(" a"), piece(" {b}"), piece(""), piece("\\n\\\"c")].concat(),
+        ),
         events: &[1; 3],
         tokens: (None, Some(3), Some(3)),
         finish: None,
@@ -247,7 +259,11 @@ fn sax_and_the_naive_handler_answer_whole() {
     let bytes = answered("application/json", "{\"detail\": \"no query\"}");
     let http = settings(ProtocolName::Sax, false);
     let record = parse_answer(&http, &capabilities(&http), &Sampling::default(), 8, [bytes.as_slice()]);
-    assert!(matches!(record.outcome, Outcome::Failed { kind: FailureKind::Truncated, .. }), "{:?}", record.outcome);
+    assert!(
+        matches!(record.outcome, Outcome::Failed { kind: FailureKind::Truncated, .. }),
+        "{:?}",
+        record.outcome
+    );
 }
 
 /// JetStream's own server, by a template.
@@ -264,7 +280,9 @@ fn a_template_reads_any_stream_by_its_paths() {
         ..HttpSettings::default()
     };
     let piece = |text: &str, n: u32| {
-        format!("{{\n  \"streamContent\": {{\"samples\": [{{\"text\": \"{text}\", \"tokenIds\": [{n}]}}]}}, \"n\": {n}\n}}")
+        format!(
+            "{{\n  \"streamContent\": {{\"samples\": [{{\"text\": \"{text}\", \"tokenIds\": [{n}]}}]}}, \"n\": {n}\n}}"
+        )
     };
     let pieces = [piece(" a", 1), piece(" b c", 3), piece("", 4)];
     check(&Native {
@@ -276,7 +294,8 @@ fn a_template_reads_any_stream_by_its_paths() {
         text: " a b c",
         outcome: Ok(()),
     });
-    let events: String = pieces.iter().map(|piece| format!("data: {}\n\n", piece.replace('\n', ""))).collect();
+    let events: String =
+        pieces.iter().map(|piece| format!("data: {}\n\n", piece.replace('\n', ""))).collect();
     check(&Native {
         http: template(ReplyFraming::Sse, Some("$.n")),
         bytes: answered("text/event-stream", &events),
@@ -302,11 +321,23 @@ fn a_template_reads_any_stream_by_its_paths() {
 #[test]
 fn sglang_s_text_is_taken_as_it_is_meant() {
     let event = |text: &str, ids: &str, count: u32, finish: &str| {
-        format!("data: {{\"text\":\"{text}\",\"output_ids\":{ids},\"meta_info\":{{\"finish_reason\":{finish},\"prompt_tokens\":3,\"completion_tokens\":{count}}}}}\n\n")
+        format!(
+            "data: {{\"text\":\"{text}\",\"output_ids\":{ids},\"meta_info\":{{\"finish_reason\":{finish},\"prompt_tokens\":3,\"completion_tokens\":{count}}}}}\n\n"
+        )
     };
     let stop = "{\"type\":\"stop\",\"matched\":2}";
-    let disjoint = [event(" a", "[5]", 1, "null"), event(" b", "[6]", 2, "null"), event(" a", "[5]", 3, "null"), event("", "[2]", 4, stop)];
-    let whole = [event(" a", "[5]", 1, "null"), event(" a b", "[5,6]", 2, "null"), event(" a b a", "[5,6,5]", 3, "null"), event(" a b a", "[5,6,5,2]", 4, stop)];
+    let disjoint = [
+        event(" a", "[5]", 1, "null"),
+        event(" b", "[6]", 2, "null"),
+        event(" a", "[5]", 3, "null"),
+        event("", "[2]", 4, stop),
+    ];
+    let whole = [
+        event(" a", "[5]", 1, "null"),
+        event(" a b", "[5,6]", 2, "null"),
+        event(" a b a", "[5,6,5]", 3, "null"),
+        event(" a b a", "[5,6,5,2]", 4, stop),
+    ];
     for events in [disjoint, whole] {
         check(&Native {
             http: settings(ProtocolName::Sglang, true),
@@ -318,7 +349,8 @@ fn sglang_s_text_is_taken_as_it_is_meant() {
             outcome: Ok(()),
         });
     }
-    let abort = event(" a", "[5]", 1, "{\"type\":\"abort\",\"message\":\"out of memory\",\"status_code\":500}");
+    let abort =
+        event(" a", "[5]", 1, "{\"type\":\"abort\",\"message\":\"out of memory\",\"status_code\":500}");
     check(&Native {
         http: settings(ProtocolName::Sglang, true),
         bytes: answered("text/event-stream", &abort),
@@ -333,11 +365,14 @@ fn sglang_s_text_is_taken_as_it_is_meant() {
 #[test]
 fn tgi_s_end_of_sequence_is_no_token() {
     let token = |index: u32, text: &str, special: bool, rest: &str| {
-        format!("data:{{\"index\":{index},\"token\":{{\"id\":5,\"text\":\"{text}\",\"logprob\":-1.0,\"special\":{special}}},{rest}}}\n\n")
+        format!(
+            "data:{{\"index\":{index},\"token\":{{\"id\":5,\"text\":\"{text}\",\"logprob\":-1.0,\"special\":{special}}},{rest}}}\n\n"
+        )
     };
     let none = "\"generated_text\":null,\"details\":null";
     let end = "\"generated_text\":\" a b\",\"details\":{\"finish_reason\":\"eos_token\",\"generated_tokens\":3,\"seed\":null}";
-    let events = [token(1, " a", false, none), token(2, " b", false, none), token(3, "<|im_end|>", true, end)];
+    let events =
+        [token(1, " a", false, none), token(2, " b", false, none), token(3, "<|im_end|>", true, end)];
     check(&Native {
         http: settings(ProtocolName::Tgi, true),
         bytes: answered("text/event-stream", &events.concat()),

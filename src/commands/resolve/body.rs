@@ -27,11 +27,7 @@ const NEEDED: [&str; 3] = ["messages", "prompt", "stream"];
 ///
 /// # Errors
 /// A field that cannot be changed so, or that nobody sends; a label that does not take part; no JSON object.
-pub fn change_bodies(
-    targets: &mut [Target],
-    args: &LoadArgs,
-    protocol: ProtocolName,
-) -> anyhow::Result<()> {
+pub fn change_bodies(targets: &mut [Target], args: &LoadArgs, protocol: ProtocolName) -> anyhow::Result<()> {
     let limit = args.max_tokens_field.as_deref();
     if let Some(limit) = limit.filter(|limit| !is_a_name(limit) || NEEDED.contains(limit)) {
         return refuse(
@@ -78,11 +74,7 @@ fn place_of(field: &str, places: Option<&[&'static str]>) -> String {
     place.map_or(field, |place| *place).to_owned()
 }
 
-fn check_omitted(
-    targets: &[Target],
-    args: &LoadArgs,
-    places: Option<&[&'static str]>,
-) -> anyhow::Result<()> {
+fn check_omitted(targets: &[Target], args: &LoadArgs, places: Option<&[&'static str]>) -> anyhow::Result<()> {
     // However it is called, `max_tokens` is the limit.
     let sent_here = places.unwrap_or(&SENT);
     for field in args.omit.iter().map(|field| field.trim()) {

@@ -148,7 +148,10 @@ fn template(args: &LoadArgs) -> anyhow::Result<Option<BodyTemplate>> {
     };
     let framing = match (wire.response_framing, wire.no_stream) {
         (Some(FramingArg::Sse | FramingArg::JsonStream), true) => {
-            return refuse("--no-stream asks for whole answers, and --response-framing for others", "leave one of them out");
+            return refuse(
+                "--no-stream asks for whole answers, and --response-framing for others",
+                "leave one of them out",
+            );
         }
         (Some(FramingArg::Whole), _) | (None, true) => ReplyFraming::Whole,
         (Some(FramingArg::JsonStream), false) => ReplyFraming::JsonStream,
@@ -203,7 +206,16 @@ pub fn unlisted_model(http: &HttpSettings) -> Option<&'static str> {
 ///
 /// # Errors
 /// An engine that does not speak it; `--ignore-eos` where it cannot be said.
-pub fn adapt(targets: &mut [Target], protocol: ProtocolName, args: &LoadArgs) -> anyhow::Result<()> {
+pub fn adapt(targets: &mut [Target], http: &HttpSettings, args: &LoadArgs) -> anyhow::Result<()> {
+    let protocol = http.protocol;
+    // Over HTTP/2 all requests share the path of one head.
+    let names_models = load::names_model(http) && !(http.http2 && http.path.contains(load::MODEL_IN_PATH));
+    if args.conversations.models.len() > 1 && !names_models {
+        return refuse(
+            format!("--models: requests of the protocol {} do not name their model", protocol.endpoint()),
+            "measure each model by itself, or speak another protocol",
+        );
+    }
     if protocol.is_openai() {
         return Ok(());
     }
@@ -278,7 +290,10 @@ pub fn check_kind(protocol: ProtocolName, path: &str, streams: bool) -> anyhow::
         } else {
             ("a whole answer", "leave --no-stream out")
         };
-        return refuse(format!("--url ends in {other}, which does not give {asked}"), format!("{cure}, or end it in {own}"));
+        return refuse(
+            format!("--url ends in {other}, which does not give {asked}"),
+            format!("{cure}, or end it in {own}"),
+        );
     }
     Ok(())
 }

@@ -131,7 +131,8 @@ fn endpoint_of(protocol: ProtocolName, url: &Url) -> anyhow::Result<ServerUrl> {
         Some((before, behind)) => path.ends_with(behind) && path.contains(before),
         None => path.ends_with(own),
     };
-    let is_endpoint = if protocol == ProtocolName::Template { !path.is_empty() } else { own.into_iter().any(is_own) };
+    let is_endpoint =
+        if protocol == ProtocolName::Template { !path.is_empty() } else { own.into_iter().any(is_own) };
     let (before, endpoint) = if is_endpoint {
         // The endpoint is kept whole: what of it lies before the protocol's own part only its server knows.
         (String::new(), Some((protocol, format!("{path}{query}"))))

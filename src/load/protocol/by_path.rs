@@ -16,15 +16,15 @@ pub(super) struct Places<'a> {
 }
 
 /// What an event says; an error, in words, where it is no JSON.
-pub(super) fn read(event: &Event<'_>, places: Places<'_>, text: Option<&mut String>) -> Result<Payload, String> {
+pub(super) fn read(
+    event: &Event<'_>,
+    places: Places<'_>,
+    text: Option<&mut String>,
+) -> Result<Payload, String> {
     read_named(event, |data| message(data, places, text).map_err(|error| no_json(data, &error)))
 }
 
-fn message(
-    data: &[u8],
-    places: Places<'_>,
-    text: Option<&mut String>,
-) -> Result<Payload, serde_json::Error> {
+fn message(data: &[u8], places: Places<'_>, text: Option<&mut String>) -> Result<Payload, serde_json::Error> {
     let mut payload = Payload::passed_over();
     for path in places.text {
         if let Some(present) = follow::<Present>(path, data)? {

@@ -5,7 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{
-    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
 };
 
 use crate::load::protocol::tame::tamed;
@@ -67,7 +68,10 @@ fn bracketed(inside: &str) -> Option<Step> {
 }
 
 /// What lies at the end of a path; none where nothing does. An error where the bytes are no JSON.
-pub(super) fn follow<T: DeserializeOwned>(path: &[Step], data: &[u8]) -> Result<Option<T>, serde_json::Error> {
+pub(super) fn follow<T: DeserializeOwned>(
+    path: &[Step],
+    data: &[u8],
+) -> Result<Option<T>, serde_json::Error> {
     attempt(path, data).or_else(|error| attempt(path, &tamed(data)).map_err(|_| error))
 }
 

@@ -221,7 +221,8 @@ impl Fold<'_> for WholeChoices {
     type Item = WholeChoice;
 
     fn take(&mut self, Lax { value, odd }: Lax<WholeChoice>) {
-        let choice = |WholeChoice { message, text, finish_reason }| Choice { delta: message, text, finish_reason };
+        let choice =
+            |WholeChoice { message, text, finish_reason }| Choice { delta: message, text, finish_reason };
         self.0.take(Lax { value: value.map(choice), odd });
     }
 }

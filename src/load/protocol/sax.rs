@@ -19,9 +19,6 @@ pub(super) const LAYOUT: Layout = Layout {
 
 /// The second is what Google's inference-benchmark looks for.
 pub(super) const PLACES: Places<'_> = Places {
-    text: &[
-        &[Step::Index(0), Step::Index(0)],
-        &[Step::key("choices"), Step::Index(0), Step::key("text")],
-    ],
+    text: &[&[Step::Index(0), Step::Index(0)], &[Step::key("choices"), Step::Index(0), Step::key("text")]],
     tokens: None,
 };

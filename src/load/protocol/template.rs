@@ -56,7 +56,10 @@ pub(super) fn known(source: &BodyTemplate) -> Result<TemplateId, String> {
             Some(_) => {}
             None => {
                 let template = read_template(source)?;
-                return place.set(template).map(|()| id).map_err(|_| "it was read twice at a time".to_owned());
+                return place
+                    .set(template)
+                    .map(|()| id)
+                    .map_err(|_| "it was read twice at a time".to_owned());
             }
         }
     }
@@ -65,13 +68,16 @@ pub(super) fn known(source: &BodyTemplate) -> Result<TemplateId, String> {
 
 fn read_template(source: &BodyTemplate) -> Result<Template, String> {
     let parts = parts(&source.body)?;
-    let path = |name: &str, path: &str| json_path::parse(path).map_err(|why| format!("{name} {path:?}: {why}"));
+    let path =
+        |name: &str, path: &str| json_path::parse(path).map_err(|why| format!("{name} {path:?}: {why}"));
     let text = path("the path to the text", &source.text_path)?;
-    let tokens = source.tokens_path.as_deref().map(|tokens| path("the path to the tokens", tokens)).transpose()?;
+    let tokens =
+        source.tokens_path.as_deref().map(|tokens| path("the path to the tokens", tokens)).transpose()?;
     let template = Template { source: source.clone(), parts, text, tokens };
     // Texts that would break a body that is put together carelessly.
     for text in ["", "a \"b\" \\ {prompt} {max_tokens}\n\u{1}é"] {
-        let ask = Ask { id: "p\"1", model: None, former: &[], body: &Body::Text(text.to_owned()), max_tokens: 7 };
+        let ask =
+            Ask { id: "p\"1", model: None, former: &[], body: &Body::Text(text.to_owned()), max_tokens: 7 };
         let filled = template.fill(&Map::from_iter([(MODEL.to_owned(), json!("m\"/"))]), &ask);
         serde_json::from_str::<Value>(&filled)
             .map_err(|error| format!("filled in it is no JSON ({error}): {filled}"))?;
@@ -167,7 +173,9 @@ mod tests {
 
     #[test]
     fn what_a_user_says_is_never_taken_for_a_template() {
-        let template = of(r#"{"input":"Say: {prompt}!","n":{max_tokens},"m":"{model}","t":{temperature},"s":{stream},"all":{messages},"raw":{prompt},"id":"{prompt_id}"}"#);
+        let template = of(
+            r#"{"input":"Say: {prompt}!","n":{max_tokens},"m":"{model}","t":{temperature},"s":{stream},"all":{messages},"raw":{prompt},"id":"{prompt_id}"}"#,
+        );
         let prompt = r#"{max_tokens} "{prompt}" \ {nobody}"#;
         let body: Value = serde_json::from_str(&filled(&template, prompt)).unwrap();
         let all = json!([{"role": "user", "content": prompt}]);

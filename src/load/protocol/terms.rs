@@ -24,7 +24,8 @@ const BETWEEN: &str = "\n\n";
 impl Ask<'_> {
     /// The conversation so far as one text.
     pub(crate) fn text(&self) -> String {
-        let mut texts: Vec<Cow<'_, str>> = self.former.iter().filter_map(|former| former.content.text()).collect();
+        let mut texts: Vec<Cow<'_, str>> =
+            self.former.iter().filter_map(|former| former.content.text()).collect();
         match self.body {
             Body::Text(text) => texts.push(text.into()),
             Body::Messages(new) => texts.extend(new.iter().filter_map(|new| new.content.text())),

@@ -91,7 +91,8 @@ impl Reply {
         let is_last = generated_text.0.is_some() || details.value.is_some();
         let says_nothing = token.value.is_none() && !is_last;
         let details = details.value.unwrap_or_default();
-        let completion = if details.generated_tokens == Count::default() { index } else { details.generated_tokens };
+        let completion =
+            if details.generated_tokens == Count::default() { index } else { details.generated_tokens };
         let odd = completion.odd || details.input_length.odd;
         let told = completion.value.is_some() || completion.odd || details.input_length.value.is_some();
         let usage = Usage {

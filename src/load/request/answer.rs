@@ -11,8 +11,8 @@ use crate::schema::unit::{Phase, Unit};
 use crate::load::http::http1::{Content, Head, Part, ResponseParser};
 use crate::load::http::json_stream::JsonStreamParser;
 use crate::load::http::sse::{Event, Name, SseParser};
-use crate::load::protocol::{End, Protocol};
 use crate::load::protocol::terms::{FinishKind, Framing, clip};
+use crate::load::protocol::{End, Protocol};
 use crate::load::request::seen::{Arrival, Expect, Seen, expect};
 use crate::load::request::stamp::Stamp;
 

@@ -156,7 +156,8 @@ impl Seen {
     pub(super) fn take_last_event(&mut self, event: &Event<'_>, arrival: Arrival) {
         if !self.is_over()
             && self.unreadable.is_none()
-            && let Ok(payload) = self.expect.protocol.read(self.expect.streams, event, self.text.as_deref_mut())
+            && let Ok(payload) =
+                self.expect.protocol.read(self.expect.streams, event, self.text.as_deref_mut())
         {
             self.take(payload, event.name, arrival);
         }

@@ -1,5 +1,7 @@
 //! When requests start: traffic and a seed make due times, before any clock runs.
 
+use std::sync::Arc;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1, Gamma};
@@ -21,11 +23,25 @@ pub struct DueTimes {
 
 #[derive(Debug, Clone)]
 enum Gaps {
-    Exponential { rate: f64, rng: Box<ChaCha8Rng> },
-    Equal { rate: f64 },
+    Exponential {
+        rate: f64,
+        rng: Box<ChaCha8Rng>,
+    },
+    Equal {
+        rate: f64,
+    },
+    /// A trace's own times; without them it has none.
+    Listed(Arc<[u64]>),
     None,
-    Gamma { rate: f64, gaps: Gamma<f64>, rng: Box<ChaCha8Rng> },
-    Bursts { size: u64, every_s: f64 },
+    Gamma {
+        rate: f64,
+        gaps: Gamma<f64>,
+        rng: Box<ChaCha8Rng>,
+    },
+    Bursts {
+        size: u64,
+        every_s: f64,
+    },
     Pieces(Box<Course>),
 }
 
@@ -38,6 +54,11 @@ pub(super) fn gamma(burstiness: f64) -> Option<Gamma<f64>> {
 ///
 /// All at once without a number of requests is nothing that could end: it has no due times.
 pub fn due_times(load: &LoadPoint, seed: u64) -> Option<DueTimes> {
+    due_times_of(load, seed, None)
+}
+
+/// The same; `listed` are the times that the units of a trace bring, µs.
+pub fn due_times_of(load: &LoadPoint, seed: u64, listed: Option<&Arc<[u64]>>) -> Option<DueTimes> {
     let Traffic::Open { arrivals, .. } = &load.traffic else { return None };
     let endless = if *arrivals == Arrivals::AllAtOnce { 0 } else { u64::MAX };
     let rng = || Box::new(ChaCha8Rng::seed_from_u64(seed));
@@ -45,6 +66,7 @@ pub fn due_times(load: &LoadPoint, seed: u64) -> Option<DueTimes> {
         Arrivals::Poisson { rate } => Gaps::Exponential { rate: *rate, rng: rng() },
         Arrivals::Constant { rate } => Gaps::Equal { rate: *rate },
         Arrivals::AllAtOnce => Gaps::None,
+        Arrivals::Trace(_) => Gaps::Listed(listed.cloned().unwrap_or_default()),
         Arrivals::Gamma { rate, burstiness } => {
             Gaps::Gamma { rate: *rate, gaps: gamma(*burstiness)?, rng: rng() }
         }
@@ -77,6 +99,10 @@ impl Iterator for DueTimes {
             // From the index and not from a sum, so that no error piles up over a long run.
             Gaps::Equal { rate } => self.next_index as f64 / *rate,
             Gaps::None => 0.0,
+            Gaps::Listed(due_us) => {
+                let place = usize::try_from(self.next_index).ok()?;
+                *due_us.get(place)? as f64 / 1e6
+            }
             Gaps::Gamma { rate, gaps, rng } => {
                 self.elapsed_s += gaps.sample(rng) / *rate;
                 self.elapsed_s

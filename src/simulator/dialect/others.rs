@@ -40,7 +40,9 @@ impl Other {
         match self.0 {
             Wire::Triton => push_text(
                 out,
-                format_args!("data: {{\"model_name\":{model},\"model_version\":\"1\",\"text_output\":\"{text}\"}}\n\n"),
+                format_args!(
+                    "data: {{\"model_name\":{model},\"model_version\":\"1\",\"text_output\":\"{text}\"}}\n\n"
+                ),
             ),
             Wire::Jetstream => push_text(
                 out,
@@ -50,7 +52,9 @@ impl Other {
                 ),
             ),
             Wire::Sax | Wire::NaiveTransformers => {}
-            Wire::Lines => push_text(out, format_args!("{{\"outputs\":[{{\"text\":\"{text}\"}}],\"n\":{n}}}\n")),
+            Wire::Lines => {
+                push_text(out, format_args!("{{\"outputs\":[{{\"text\":\"{text}\"}}],\"n\":{n}}}\n"))
+            }
             Wire::Events => {
                 push_text(out, format_args!("data: {{\"outputs\":[{{\"text\":\"{text}\"}}],\"n\":{n}}}\n\n"));
             }
