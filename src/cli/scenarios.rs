@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::traffic::LoadArgs;
-
 /// Scenarios of a sweep.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Scenarios")]
@@ -38,17 +36,4 @@ pub struct ScenarioArgs {
     /// What is to be said of the file before it is played: set after parsing.
     #[arg(skip)]
     pub notes: Vec<String>,
-}
-
-/// A scenario: its loads as flags, and what it sends. Made after parsing, from the file and the command line.
-#[derive(Debug)]
-pub struct ScenarioLoad {
-    /// Its name; none of `--compare`.
-    pub name: Option<String>,
-    /// The flags of the command line with those of the scenario.
-    pub load: LoadArgs,
-    /// Prompts of its own.
-    pub prompts: Vec<String>,
-    /// A file of prompts of its own.
-    pub dataset: Option<PathBuf>,
 }

@@ -3,7 +3,7 @@
 use super::common::*;
 
 const PAGE: &str = include_str!("../../docs/coming-from.md");
-/// A count of the page is cut to this, a time to a second: the rule by which it is cut short.
+/// A count of the page is cut to this, a time to five seconds: the rule by which it is cut short.
 const MOST: u64 = 6;
 /// Commands that are run side by side.
 const AT_A_TIME: usize = 4;
@@ -61,9 +61,11 @@ fn cut(list: &str, most: u64) -> String {
     list.split(',').map(cut).collect::<Vec<_>>().join(",")
 }
 
-/// Pretend engines: the one that most commands speak to, one of another protocol and one that only a template describes.
+/// Pretend engines: the one that most commands speak to, one that takes any model's name, one of another protocol and one
+/// that only a template describes.
 struct Servers {
     vllm: Simulator,
+    sglang: Simulator,
     tgi: Simulator,
     plain: Simulator,
 }
@@ -71,15 +73,16 @@ struct Servers {
 impl Servers {
     fn start() -> Servers {
         let start = |engine| Simulator::start(engine, &["--ttft", "2ms", "--itl", "1ms", "--output-tokens", "6"]);
-        Servers { vllm: start("vllm"), tgi: start("tgi"), plain: start("events") }
+        Servers { vllm: start("vllm"), sglang: start("sglang"), tgi: start("tgi"), plain: start("events") }
     }
 
     fn of(&self, words: &[String]) -> &Simulator {
         let has = |text: &str| words.iter().any(|word| word == text);
-        match (has("tgi"), has("--request-body-template")) {
-            (true, _) => &self.tgi,
-            (false, true) => &self.plain,
-            (false, false) => &self.vllm,
+        match (has("tgi"), has("--request-body-template"), has("--models")) {
+            (true, _, _) => &self.tgi,
+            (false, true, _) => &self.plain,
+            (false, false, true) => &self.sglang,
+            (false, false, false) => &self.vllm,
         }
     }
 }
@@ -99,7 +102,7 @@ fn adapted(command: &str, servers: &Servers) -> Vec<String> {
                 format!("{}{path}", server.url())
             }
             "--model" if !launches => "smollm2".to_owned(),
-            "--duration" => "1s".to_owned(),
+            "--duration" => "5s".to_owned(),
             "--rate" | "--rates" => cut(&word, 50),
             flag if COUNTS.contains(&flag) => cut(&word, MOST),
             flag if LENGTHS.contains(&flag) => cut(&word, 64),
