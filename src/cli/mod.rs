@@ -7,6 +7,7 @@ mod conversations;
 mod dataset;
 mod goals;
 mod output;
+mod prompts;
 mod replay;
 mod report;
 mod scenarios;
@@ -29,13 +30,15 @@ pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
 pub use conversations::{ConversationArgs, ThinkTimeArg};
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
+pub use dataset::{FormatArg, LimitFromArg, TurnsArg};
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
+pub use prompts::PromptArgs;
 pub use replay::{OnStepBackArg, ReplayArgs, TraceFormatArg, TraceFormatArgs};
 pub use report::{ExportArg, ReportArgs, TtftArg, WindowArg};
 pub use scenarios::ScenarioArgs;
 pub use schema::{SchemaArgs, SchemaOf};
-pub use search::SearchArgs;
+pub use search::{AutoArg, SearchArgs};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
@@ -96,6 +99,7 @@ Examples:
   harness run --backend vllm --burst-size 20 --burst-every 10s --requests 200
   harness run --backend vllm --ramp-rates 1..20 --duration 5m
   harness run --backend vllm --arrival constant --steps 1@30s,5@60s,0@10s
+  harness run --backend llamacpp --protocol llamacpp
   harness run --backend ./mine.yaml
   harness run --backend vllm --simulate --extra-args vllm=\"--ttft 30ms\"")]
     Run(CompareArgs),
@@ -113,7 +117,15 @@ Examples:
 Servers that refuse a field of the body, or want a further one:
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --model o5 \\
     --max-tokens-field max_completion_tokens --omit temperature
-  harness bench --url http://127.0.0.1:8000 --extra-body '{\"top_k\": 1}'")]
+  harness bench --url http://127.0.0.1:8000 --extra-body '{\"top_k\": 1}'
+
+Other protocols, and a server that speaks none that is known:
+  harness bench --url http://127.0.0.1:3000 --protocol tgi
+  harness bench --url http://127.0.0.1:8000 --protocol triton-trtllm --model ensemble
+  harness bench --url http://127.0.0.1:8000 --protocol llamacpp --no-stream
+  harness bench --url http://127.0.0.1:9000/infer --response-text-path '$.outputs[0].text' \\
+    --request-body-template '{\"input\":\"{prompt}\",\"max_new_tokens\":{max_tokens}}'
+  harness bench --url unix:/run/llm.sock --api-key-file ./key")]
     Bench(BenchArgs),
     /// Several loads on each backend or on one server: rising concurrency or rate
     #[command(after_help = "\
@@ -122,6 +134,9 @@ Examples:
   harness sweep --backend vllm,sglang --rates 1,2,4,8,inf --rounds 3
   harness sweep --url http://127.0.0.1:8000 --rates 1,2,4 --duration 30s
   harness sweep --backend all --simulate --concurrency 1,4,16
+The curve of each around its knee, with loads that it finds itself:
+  harness sweep --backend all --auto
+  harness sweep --url http://127.0.0.1:8000 --auto concurrency --points 10
 The highest rate of each that keeps its promises, with its interval:
   harness sweep --backend all --find-max-rate --slo ttft_p90=500ms,tpot_p90=50ms
 Named loads from a file, one curve each; numbers of requests; numbers in flight:

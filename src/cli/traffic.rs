@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::arrivals::{ArrivalArg, ArrivalArgs};
 use super::conversations::ConversationArgs;
+use super::prompts::PromptArgs;
 use super::replay::ReplayArgs;
 use super::synthetic::SyntheticArgs;
 use super::units::{CountOrSeconds, count_or_seconds, seconds};
@@ -15,7 +16,8 @@ use super::wire::WireArgs;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
-    /// Prompts: a JSON list or JSON lines of {id, category, prompt, max_tokens} [default: built in]
+    /// Prompts: a JSON list or JSON lines of {id, category, prompt, max_tokens}; or ShareGPT, an OpenAI batch,
+    /// MT-bench, CSV, Parquet or text, as `dataset import` reads them [default: built in]
     #[arg(long, value_name = "FILE")]
     pub dataset: Option<PathBuf>,
     /// Requests in flight [default: 20; with --rate: no cap]. sweep takes several: 1,2,4,8
@@ -105,6 +107,9 @@ pub struct LoadArgs {
     /// Prompts that are made.
     #[command(flatten)]
     pub synthetic: SyntheticArgs,
+    /// How the file of `--dataset` is read.
+    #[command(flatten)]
+    pub prompts: PromptArgs,
     /// A trace that is played again.
     #[command(flatten)]
     pub replay: ReplayArgs,

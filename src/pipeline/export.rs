@@ -35,13 +35,18 @@ pub fn export_lpg(paths: &[PathBuf], output: &Path, listen: Listener<'_>) -> any
         found.extend(there.runs);
     }
     let mut seen: Vec<PathBuf> = Vec::new();
-    found.retain(|run| !run.living && !seen.contains(&run.files.json()) && {
-        seen.push(run.files.json());
-        true
+    found.retain(|run| {
+        !run.living && !seen.contains(&run.files.json()) && {
+            seen.push(run.files.json());
+            true
+        }
     });
     if found.is_empty() {
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        return refuse(format!("no run in {}", names.join(", ")), "give a results directory or a file of a run");
+        return refuse(
+            format!("no run in {}", names.join(", ")),
+            "give a results directory or a file of a run",
+        );
     }
     std::fs::create_dir_all(output).with_context(|| format!("cannot make {}", output.display()))?;
     let mut taken: BTreeMap<String, u32> = BTreeMap::new();

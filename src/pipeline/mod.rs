@@ -46,6 +46,7 @@ mod session;
 mod side;
 mod sure;
 mod trend;
+mod turns;
 mod visits;
 
 pub use calibrate::calibrate;

@@ -60,7 +60,14 @@ fn units_of(asks: &Asks, plan: &Plan, units: &Units) -> anyhow::Result<Units> {
         let id = format!("scenario-{}", place + 1);
         Unit::single(id, prompt.clone(), limit)
     };
-    Ok(listed(asks.prompts.iter().enumerate().map(unit).collect(), plan))
+    let listed: Vec<Unit> = asks.prompts.iter().enumerate().map(unit).collect();
+    Ok(self::listed(listed, plan))
+}
+
+/// Units of a list, as the plan wants them.
+fn listed(list: Vec<Unit>, plan: &Plan) -> Units {
+    let units = Source::Listed(list.into()).units();
+    dataset::shaped(if plan.dataset.renewed { units.renewed(dataset::renew) } else { units }, plan)
 }
 
 /// The same units with another output limit, where one is given.
@@ -70,13 +77,6 @@ fn limited(units: &Units, max_tokens: Option<u32>) -> Units {
         unit.turns.iter_mut().for_each(|turn| turn.max_tokens = max_tokens);
         unit
     })
-}
-
-/// Units of prompts of its own as the plan wants them.
-fn listed(units: Vec<Unit>, plan: &Plan) -> Units {
-    let units = Source::Listed(units.into()).units();
-    let units = if plan.dataset.renewed { units.renewed(dataset::renew) } else { units };
-    dataset::shaped(units, plan)
 }
 
 #[cfg(test)]

@@ -200,7 +200,8 @@ struct Sets {
 impl Sets {
     fn of(part: &LpgPart) -> Sets {
         let requests = &part.completed;
-        let set = |of: &dyn Fn(&LpgRequest) -> Option<f64>| Stats::of(requests.iter().filter_map(of).collect());
+        let set =
+            |of: &dyn Fn(&LpgRequest) -> Option<f64>| Stats::of(requests.iter().filter_map(of).collect());
         let tokens = |count: Option<u32>| count.filter(|count| *count > 0).map(f64::from);
         let ttft: Vec<f64> = requests.iter().filter_map(|request| request.ttft_ms).collect();
         Sets {
@@ -336,13 +337,19 @@ mod tests {
         let of = LpgRun { plan: &plan, run, part: &part };
         let json = lpg_json(&of);
         let stats = &json["summary_stats"]["stats"][0];
-        assert_eq!((&stats["tpot"]["mean"], &stats["request_latency"]["median"]), (&json!(12.5), &json!(200.0)));
+        assert_eq!(
+            (&stats["tpot"]["mean"], &stats["request_latency"]["median"]),
+            (&json!(12.5), &json!(200.0))
+        );
         assert_eq!(json["metrics"]["avg_per_token_latency_ms"], json!((5.0 + 10.0) / 2.0));
         assert_eq!(json["metrics"]["total_tokens"], json!(50));
         let came_to = run.requests.issued as f64 / run.duration_s;
         assert_eq!(json["metrics"]["request_rate"], json!(came_to));
         let count = |name: &str| json["metrics"][name].as_u64().unwrap();
-        assert_eq!((count("ServerDisconnectedError"), count("unknown_error"), count("TimeoutError")), (3, 1, 0));
+        assert_eq!(
+            (count("ServerDisconnectedError"), count("unknown_error"), count("TimeoutError")),
+            (3, 1, 0)
+        );
         let name = file_name(&of);
         assert!(name.contains("-infqps-") && name.ends_with("-a-b.json"), "{name}");
     }

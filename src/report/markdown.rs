@@ -7,6 +7,7 @@ use super::caveat;
 use super::chart::ChartSpec;
 use super::client;
 use super::fairness;
+use super::knee;
 use super::limit;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
@@ -112,6 +113,10 @@ fn result(page: &mut Page, comparison: &Comparison) {
     if let Some(head) = limit::head(comparison) {
         page.paragraph(&format!("{}:", escaped(&head)));
         page.list(comparison.limits.iter().map(|limit| escaped(&limit::line(limit))));
+    }
+    if !comparison.knees.is_empty() {
+        page.paragraph(&format!("{}:", knee::HEAD));
+        page.list(comparison.knees.iter().map(|knee| escaped(&knee::line(knee))));
     }
     let views = View::all(comparison);
     for (point, view) in &views {

@@ -12,6 +12,7 @@ pub mod fairness;
 pub mod github;
 pub mod html;
 pub mod junit;
+pub mod knee;
 pub mod limit;
 pub mod lpg;
 pub mod markdown;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::conversations::{Conversations, TrafficSplit};
 use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
+use super::reading::Reading;
 pub use super::run_key::RunKey;
 pub(super) use super::run_key::one;
 use super::seeds::Seeds;
@@ -166,39 +167,45 @@ impl Plan {
         own.unwrap_or(&self.dataset.name)
     }
 
-    /// How many times over a server has had the units when a run begins: 0 where it is the first since its launch. Not
-    /// a count but a number for each such run; the same for every target, whichever of its runs were played.
+    /// Whether a server has had a run's prompts before: 0 where it is the first time since its launch, else a number of
+    /// that run's own. The same for every target, whichever of its runs were played.
     pub fn pass(&self, key: &RunKey) -> u64 {
         let place = |number: u32| u64::from(number.saturating_sub(1));
+        let point = (1..key.point).filter(|point| self.own_prompts(*point) == self.own_prompts(key.point));
+        let point = point.count() as u64;
         // A launch begins a round; a server that already runs stays.
         let round = if self.launches() { 0 } else { place(key.round) };
-        let point = if self.is_first_of_its_prompts(key.point) { 0 } else { place(key.point) };
         if self.dataset.renewed { round << 44 | point << 22 | place(key.repeat) } else { 0 }
     }
 
-    /// No load before this one sends the same prompts.
-    fn is_first_of_its_prompts(&self, point: u32) -> bool {
-        let sent = |load: Option<&LoadPoint>| {
-            let asks = load.and_then(|load| load.asks.clone()).unwrap_or_default();
-            (asks.prompts, asks.dataset)
-        };
-        let own = sent(self.load(point));
-        (1..point).all(|earlier| sent(self.load(earlier)) != own)
+    /// Prompts that a load has for itself; none where it sends the plan's.
+    fn own_prompts(&self, point: u32) -> Option<(&[String], Option<&DatasetSource>)> {
+        let asks = self.load(point)?.asks.as_ref()?;
+        let has_own = asks.dataset.is_some() || !asks.prompts.is_empty();
+        has_own.then_some((asks.prompts.as_slice(), asks.dataset.as_ref()))
     }
 
-    /// Prompts that the runs of a point have.
-    pub fn prompts(&self, point: u32) -> usize {
-        let asks = self.load(point).and_then(|load| load.asks.as_ref());
-        match asks {
-            Some(Asks { dataset: Some(own), .. }) => own.prompts,
-            Some(Asks { prompts, .. }) if !prompts.is_empty() => prompts.len(),
-            Some(_) | None => self.dataset.prompts,
-        }
+    /// How many prompts the load of a point has.
+    pub fn prompts_of(&self, point: u32) -> u64 {
+        let count = match self.own_prompts(point) {
+            Some((_, Some(dataset))) => dataset.prompts,
+            Some((prompts, None)) => prompts.len(),
+            None => self.dataset.prompts,
+        };
+        count as u64
     }
 
     /// Runs that the whole plan has.
     pub fn run_count(&self) -> usize {
         self.targets.len() * self.loads.len() * self.rounds as usize * self.repeats as usize
+    }
+
+    /// Runs that it takes at most: more than [`Plan::run_count`] where a search adds loads.
+    pub fn most_runs(&self) -> usize {
+        match &self.search {
+            Some(search) => self.targets.len() * search.most_runs() as usize,
+            None => self.run_count(),
+        }
     }
 
     /// The directory in which the runs are put side by side.
@@ -232,6 +239,9 @@ pub struct DatasetSource {
     /// Columns that say nothing to us.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<String>,
+    /// How it was read, where it has another tool's form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
     /// Prompts are made by this, and no file holds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<Synthetic>,

@@ -13,7 +13,8 @@ const PLAYS: [&str; 4] = ["bench", "run", "compare", "sweep"];
 const COUNTS: [&str; 7] =
     ["--requests", "--compare", "--concurrency", "--concurrent-tests", "--count", "--max-tokens", "--rounds"];
 /// Prompt lengths: a pretend engine has a context of its own.
-const LENGTHS: [&str; 4] = ["--prompt-tokens", "--prompt-max-tokens", "--shared-prefix-tokens", "--choices-tokens"];
+const LENGTHS: [&str; 4] =
+    ["--prompt-tokens", "--prompt-max-tokens", "--shared-prefix-tokens", "--choices-tokens"];
 
 /// Blocks of a fence, in order, with the fence's language.
 fn blocks() -> Vec<(&'static str, String)> {
@@ -57,7 +58,8 @@ fn words(command: &str) -> Vec<String> {
 }
 
 fn cut(list: &str, most: u64) -> String {
-    let cut = |value: &str| value.parse::<u64>().map_or(value.to_owned(), |value| value.min(most).to_string());
+    let cut =
+        |value: &str| value.parse::<u64>().map_or(value.to_owned(), |value| value.min(most).to_string());
     list.split(',').map(cut).collect::<Vec<_>>().join(",")
 }
 
@@ -72,7 +74,8 @@ struct Servers {
 
 impl Servers {
     fn start() -> Servers {
-        let start = |engine| Simulator::start(engine, &["--ttft", "2ms", "--itl", "1ms", "--output-tokens", "6"]);
+        let start =
+            |engine| Simulator::start(engine, &["--ttft", "2ms", "--itl", "1ms", "--output-tokens", "6"]);
         Servers { vllm: start("vllm"), sglang: start("sglang"), tgi: start("tgi"), plain: start("events") }
     }
 
@@ -124,7 +127,11 @@ fn adapted(command: &str, servers: &Servers) -> Vec<String> {
         let defaults = [
             ("--warmup", "1", has(&["--warmup"])),
             ("--max-tokens", "6", has(&["--max-tokens"])),
-            ("--requests", if searches { "20" } else { "6" }, has(&["--requests", "--compare", "--scenarios"])),
+            (
+                "--requests",
+                if searches { "20" } else { "6" },
+                has(&["--requests", "--compare", "--scenarios"]),
+            ),
             ("--most-runs", "3", !searches),
         ];
         for (flag, value, is_there) in defaults {
@@ -170,7 +177,13 @@ fn every_command_of_another_tool_has_one_of_ours_beside_it() {
         (theirs, ours) = (theirs + 1, ours + 1);
     }
     assert!(theirs >= 40 && ours == theirs, "{theirs} {ours}");
-    for section in ["InferX", "Poisson generator", "LLM inference benchmark", "vLLM's tools", "Google's inference-benchmark"] {
+    for section in [
+        "InferX",
+        "Poisson generator",
+        "LLM inference benchmark",
+        "vLLM's tools",
+        "Google's inference-benchmark",
+    ] {
         assert!(PAGE.lines().any(|line| line.starts_with("## ") && line.contains(section)), "{section}");
     }
 }
@@ -212,8 +225,9 @@ fn every_command_of_ours_runs_against_the_pretend_engine() {
 
 #[test]
 fn a_command_is_read_as_a_shell_reads_it() {
-    assert_eq!(words("harness bench \\\n  --extra-body '{\"top_p\": 0.75}' --x \"a b\""), [
-        "harness", "bench", "--extra-body", "{\"top_p\": 0.75}", "--x", "a b"
-    ]);
+    assert_eq!(
+        words("harness bench \\\n  --extra-body '{\"top_p\": 0.75}' --x \"a b\""),
+        ["harness", "bench", "--extra-body", "{\"top_p\": 0.75}", "--x", "a b"]
+    );
     assert_eq!(cut("1,50,inf", 8), "1,8,inf");
 }

@@ -8,16 +8,35 @@ use super::common::*;
 
 const STATISTICS: [&str; 7] = ["avg", "median", "sd", "min", "max", "p90", "p99"];
 const SETS: [&str; 7] = [
-    "per_token_latency_ms", "TTFT_ms", "ITL_ms", "latency_ms", "normalized_time_per_output_token_ms", "input_len",
+    "per_token_latency_ms",
+    "TTFT_ms",
+    "ITL_ms",
+    "latency_ms",
+    "normalized_time_per_output_token_ms",
+    "input_len",
     "output_len",
 ];
 const NUMBERS: [&str; 13] = [
-    "num_prompts_attempted", "num_prompts_succeeded", "request_rate", "queries_per_second", "server_metrics",
-    "benchmark_time", "throughput_rps", "throughput", "total_output_token", "total_input_tokens", "input_tokens_per_sec",
-    "total_tokens", "tokens_per_sec",
+    "num_prompts_attempted",
+    "num_prompts_succeeded",
+    "request_rate",
+    "queries_per_second",
+    "server_metrics",
+    "benchmark_time",
+    "throughput_rps",
+    "throughput",
+    "total_output_token",
+    "total_input_tokens",
+    "input_tokens_per_sec",
+    "total_tokens",
+    "tokens_per_sec",
 ];
 const ERRORS: [&str; 6] = [
-    "ClientConnectorError", "TimeoutError", "ContentTypeError", "ClientOSError", "ServerDisconnectedError",
+    "ClientConnectorError",
+    "TimeoutError",
+    "ContentTypeError",
+    "ClientOSError",
+    "ServerDisconnectedError",
     "unknown_error",
 ];
 
@@ -26,7 +45,8 @@ fn keys(value: &Value) -> BTreeSet<String> {
 }
 
 fn exported(place: &Place) -> Vec<(String, Value)> {
-    let mut files: Vec<_> = std::fs::read_dir(place.path("lpg")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(place.path("lpg")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let name = |path: &std::path::Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     files.iter().map(|path| (name(path), json(path))).collect()
@@ -37,7 +57,8 @@ fn a_run_is_written_with_the_keys_and_meanings_of_that_tool() {
     let place = Place::new();
     let server = Simulator::start("vllm", &["--ttft", "20ms", "--itl", "2ms", "--output-tokens", "11"]);
     let url = server.url();
-    let args = ["bench", "--url", &url, "--backend", "vllm", "--rate", "50", "--requests", "12", "--warmup", "2"];
+    let args =
+        ["bench", "--url", &url, "--backend", "vllm", "--rate", "50", "--requests", "12", "--warmup", "2"];
     place.run(&[&args[..], &["--ignore-eos", "--max-tokens", "11"]].concat()).expect(0);
     place.run(&["report", "results", "--export", "lpg-json", "--output", "lpg"]).expect(0);
     let [(name, file)] = exported(&place).try_into().unwrap();
@@ -58,14 +79,22 @@ fn a_run_is_written_with_the_keys_and_meanings_of_that_tool() {
     assert!(["date", "backend", "model_id", "tokenizer_id"].iter().all(|key| dimensions.contains_key(*key)));
     let stats = &file["summary_stats"]["stats"][0];
     let of_stats = [
-        "request_rate", "request_latency", "input_length", "output_length", "tpot", "throughput", "model_server_metrics",
+        "request_rate",
+        "request_latency",
+        "input_length",
+        "output_length",
+        "tpot",
+        "throughput",
+        "model_server_metrics",
     ];
     assert_eq!(keys(stats), of_stats.map(str::to_owned).into());
 
     let run = &place.run_json("vllm")["summary"];
     let metrics = &file["metrics"];
     let number = |value: &Value| value.as_f64().unwrap();
-    let near = |left: f64, right: f64| assert!((left - right).abs() <= 1e-6 * right.abs().max(1.0), "{left} {right}");
+    let near = |left: f64, right: f64| {
+        assert!((left - right).abs() <= 1e-6 * right.abs().max(1.0), "{left} {right}")
+    };
     assert_eq!((number(&metrics["num_prompts_attempted"]), number(&metrics["request_rate"])), (12.0, 50.0));
     near(number(&metrics["avg_TTFT_ms"]), number(&run["metrics"]["ttft_ms"]["mean"]));
     near(number(&metrics["avg_latency_ms"]), number(&run["metrics"]["e2e_ms"]["mean"]));
@@ -73,7 +102,10 @@ fn a_run_is_written_with_the_keys_and_meanings_of_that_tool() {
     assert_eq!(number(&metrics["avg_output_len"]), 11.0);
     // Each answer has eleven tokens, so the mean of latency ÷ tokens is that of the latencies ÷ 11.
     near(number(&stats["tpot"]["mean"]), number(&metrics["avg_latency_ms"]) / 11.0);
-    assert!(number(&stats["tpot"]["mean"]) > number(&run["metrics"]["tpot_ms"]["mean"]), "the first token is in it");
+    assert!(
+        number(&stats["tpot"]["mean"]) > number(&run["metrics"]["tpot_ms"]["mean"]),
+        "the first token is in it"
+    );
 }
 
 #[test]
@@ -81,7 +113,19 @@ fn each_load_is_a_file_of_its_own_and_failures_bear_that_tools_names() {
     let place = Place::new();
     let server = Simulator::start("vllm", &["--ttft", "2ms", "--itl", "1ms", "--fault", "500:at=2"]);
     let url = server.url();
-    let args = ["sweep", "--url", &url, "--concurrency", "1,2", "--requests", "4", "--warmup", "0", "--max-tokens", "4"];
+    let args = [
+        "sweep",
+        "--url",
+        &url,
+        "--concurrency",
+        "1,2",
+        "--requests",
+        "4",
+        "--warmup",
+        "0",
+        "--max-tokens",
+        "4",
+    ];
     place.run(&args).expect(1);
     let folder = place.result("sweep_", "").display().to_string();
     for _ in 0..2 {

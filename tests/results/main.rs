@@ -82,6 +82,7 @@ fn plan(run_id: &str) -> Plan {
             sha256: "00".into(),
             prompts: 18,
             passed_over: Vec::new(),
+            reading: None,
             synthetic: None,
             renewed: false,
             trace: None,

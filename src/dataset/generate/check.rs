@@ -116,7 +116,8 @@ pub(super) fn check(candidate: &str, bounds: Bounds, asked: &str) -> Result<Stri
 /// A piece of JSON that could not be read: `{"type": …`, `"id": "7"`, `],`.
 fn is_json(prompt: &str) -> bool {
     let key = || prompt.strip_prefix('"').and_then(|rest| rest.split_once('"'));
-    prompt.starts_with(['{', '}', '[', ']']) || key().is_some_and(|(_, after)| after.trim_start().starts_with(':'))
+    prompt.starts_with(['{', '}', '[', ']'])
+        || key().is_some_and(|(_, after)| after.trim_start().starts_with(':'))
 }
 
 fn refuses(begin: &str) -> bool {

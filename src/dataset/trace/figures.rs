@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::order::steps_back;
+use super::read::Found;
 use super::replay::read_file;
 use super::ticks::{Clock, clock};
 use crate::schema::trace::{TraceFormat, TraceOptions, TraceRow};
@@ -36,6 +37,11 @@ pub struct TraceCounted {
 /// The file is no trace, or a row cannot be used; one line with its cure.
 pub fn trace_stats(path: &Path, options: &TraceOptions) -> anyhow::Result<TraceCounted> {
     let (found, sha256) = read_file(path, options)?;
+    Ok(counted(found, path, sha256))
+}
+
+/// What is in the rows of a file.
+pub(super) fn counted(found: Found, path: &Path, sha256: String) -> TraceCounted {
     let rows = found.rows.rows;
     let mut times: Vec<u64> = rows.iter().map(|row| row.at_us).collect();
     times.sort_unstable();
@@ -76,7 +82,7 @@ pub fn trace_stats(path: &Path, options: &TraceOptions) -> anyhow::Result<TraceC
     };
     stats.verdicts = verdicts(&stats, &clock);
     let arrivals_s = times.iter().map(|at| (at - first) as f64 / 1e6).collect();
-    Ok(TraceCounted { stats, arrivals_s, input_tokens: of(input, true), output_tokens: of(output, true) })
+    TraceCounted { stats, arrivals_s, input_tokens: of(input, true), output_tokens: of(output, true) }
 }
 
 /// Arrivals in windows laid from the first one on; `times` in order, µs. The last window is only partly covered:

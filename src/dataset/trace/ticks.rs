@@ -36,7 +36,7 @@ pub(super) fn clock(times: &[u64]) -> Clock {
     let tied = 1.0 - instants.len() as f64 / times.len().max(1) as f64;
     let step_us = if tied >= LEAST_TIED { step(&gaps) } else { None };
     let ticks = step_us.map(|step_us| Ticks {
-        step_s: (step_us / 1e3).round() / 1e3,
+        step_s: shown_s(step_us),
         instants: instants.len() as u64,
         rows: times.len() as u64,
     });
@@ -44,6 +44,11 @@ pub(super) fn clock(times: &[u64]) -> Clock {
         gaps.len() >= 9 && instants.len() == times.len() && gaps.iter().all(|gap| Some(gap) == gaps.first());
     let even_gap_s = gaps.first().filter(|_| even).map(|gap| *gap as f64 / 1e6);
     Clock { instants: instants.len() as u64, resolution_us, ticks, even_gap_s }
+}
+
+/// Seconds of a step, to the ms; of a short one to the µs.
+fn shown_s(step_us: f64) -> f64 {
+    if step_us < 1e5 { step_us.round() / 1e6 } else { (step_us / 1e3).round() / 1e3 }
 }
 
 /// The step of which most gaps are whole numbers, µs.

@@ -2,7 +2,9 @@
 
 use super::escape::text;
 use super::part::Section;
-use crate::report::markdown::{SCENARIOS_OWN, launch_command, load_words, machine, sampling_words, shell_words};
+use crate::report::markdown::{
+    SCENARIOS_OWN, launch_command, load_words, machine, sampling_words, shell_words,
+};
 use crate::schema::files::ComparisonFile;
 use crate::schema::target::{Origin, Target};
 
@@ -17,7 +19,8 @@ pub fn section(file: &ComparisonFile) -> Option<Section> {
         text(&dataset.path),
         text(&dataset.sha256)
     );
-    let mut facts = vec![("Dataset", if plan.sends_its_dataset() { plans } else { SCENARIOS_OWN.to_owned() })];
+    let mut facts =
+        vec![("Dataset", if plan.sends_its_dataset() { plans } else { SCENARIOS_OWN.to_owned() })];
     let loads: Vec<String> = plan.loads.iter().map(|load| text(&load_words(load, plan))).collect();
     facts.push((if loads.len() == 1 { "Load" } else { "Loads" }, loads.join("<br>")));
     facts.push(("Order", order_words(plan.rounds, plan.repeats)));
