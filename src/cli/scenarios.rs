@@ -14,7 +14,7 @@ pub struct ScenarioArgs {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["compare", "concurrent_tests", "trace", "find_max_rate", "find_max_concurrency"]
+        conflicts_with_all = ["compare", "concurrent_tests", "trace", "auto", "find_max_rate", "find_max_concurrency"]
     )]
     pub scenarios: Option<PathBuf>,
     /// Numbers of requests, a load each: 10,50,100,200
@@ -22,7 +22,7 @@ pub struct ScenarioArgs {
         long,
         value_name = "N,…",
         value_delimiter = ',',
-        conflicts_with_all = ["trace", "find_max_rate", "find_max_concurrency"]
+        conflicts_with_all = ["trace", "auto", "find_max_rate", "find_max_concurrency"]
     )]
     pub compare: Vec<u64>,
     /// Requests in flight, a load each: 5,10,20,50; the same as --concurrency 5,10,20,50

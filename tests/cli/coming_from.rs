@@ -90,6 +90,10 @@ impl Servers {
     }
 }
 
+fn has_begin(words: &[String], begin: &str) -> bool {
+    words.iter().any(|word| word.starts_with(begin))
+}
+
 /// The command with the simulator in the place of its server, cut short.
 fn adapted(command: &str, servers: &Servers) -> Vec<String> {
     let words = words(command);
@@ -119,20 +123,21 @@ fn adapted(command: &str, servers: &Servers) -> Vec<String> {
     if launches {
         more.push("--simulate".to_owned());
     }
-    if adapted[0] == "dataset" {
+    if adapted[..2] == ["dataset", "generate"] {
         more.extend(["--url".to_owned(), server.url()]);
     }
     if PLAYS.contains(&adapted[0].as_str()) {
-        let searches = adapted.iter().any(|word| word.starts_with("--find-max"));
+        let searches = has_begin(&adapted, "--find-max");
         let defaults = [
             ("--warmup", "1", has(&["--warmup"])),
-            ("--max-tokens", "6", has(&["--max-tokens"])),
+            ("--max-tokens", "6", has(&["--max-tokens", "--trace"])),
             (
                 "--requests",
-                if searches { "20" } else { "6" },
+                if searches || has(&["--auto"]) { "20" } else { "6" },
                 has(&["--requests", "--compare", "--scenarios"]),
             ),
             ("--most-runs", "3", !searches),
+            ("--points", "3", !has(&["--auto"])),
         ];
         for (flag, value, is_there) in defaults {
             if !is_there {
@@ -151,6 +156,14 @@ fn place(server: &Simulator) -> Place {
     for name in ["data.jsonl", "story.jsonl"] {
         place.write(name, prompt);
     }
+    place.write("prompts.txt", "Name a colour.\nCount to ten.\n");
+    let turn = |from: &str, value: &str| serde_json::json!({"from": from, "value": value});
+    let talk = [turn("human", "Name three rivers of Europe."), turn("gpt", "Rhine, Danube and Elbe.")];
+    let talks = serde_json::json!([{"id": "a", "conversations": talk}, {"id": "b", "conversations": talk}]);
+    place.write("ShareGPT_V3_unfiltered_cleaned_split.json", &talks.to_string());
+    let head = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n";
+    let rows: String = (0..6).map(|row| format!("{row},ChatGPT,20,5,25,Conversation log\n")).collect();
+    place.write("BurstGPT_without_fails_2.csv", &format!("{head}{rows}"));
     place.write("my_prompts.json", "[{\"prompt\": \"Hello.\"}, {\"prompt\": \"Name a colour.\"}]");
     let config = serde_json::json!({
         "server": {"url": format!("{}/v1/chat/completions", server.url()), "model": "smollm2", "auth_token": "token-abc123"},
