@@ -43,7 +43,7 @@ impl OwnUnits {
 fn units_of(asks: &Asks, plan: &Plan, units: &Units) -> anyhow::Result<Units> {
     let limit = asks.max_tokens.or(plan.sampling.max_tokens);
     if let Some(source) = &asks.dataset {
-        let (prompts, read) = dataset::load(Some(Path::new(&source.path)))?;
+        let (prompts, read) = dataset::load_again(Some(Path::new(&source.path)), source.reading.as_ref())?;
         if read.sha256 != source.sha256 {
             return refuse(
                 format!("the dataset {} is not the one that the plan was made with", source.path),

@@ -2,14 +2,15 @@
 //! it. Names and meanings of the keys are that tool's (commit c29b163a), not ours: `tpot` is latency ÷ output tokens,
 //! `per_token_latency_ms` latency ÷ (prompt + output tokens), a standard deviation is over n.
 
+use std::collections::BTreeMap;
+
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::number::one_line;
-use crate::schema::figure;
 use crate::schema::plan::Plan;
 use crate::schema::record::FailureKind;
-use crate::schema::summary::{Distribution, MetricValue, RunSummary};
+use crate::schema::summary::{Distribution, RunSummary};
 use crate::schema::traffic::{Arrivals, Traffic};
 
 /// One measured request that completed.
@@ -25,58 +26,58 @@ pub struct LpgRequest {
     pub ttft_ms: Option<f64>,
 }
 
-/// A run to be written.
+/// The requests of one model of a run, or of all of them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LpgPart {
+    /// The model's name; `weighted` of all of several.
+    pub model: String,
+    /// Measured requests whose turn came.
+    pub issued: u64,
+    /// Of them, those that failed.
+    pub failures: BTreeMap<FailureKind, u64>,
+    /// Of them, those that completed.
+    pub completed: Vec<LpgRequest>,
+    /// Gaps between tokens, of a part that is the whole run.
+    pub itl_ms: Option<Distribution>,
+}
+
+/// The whole of several models.
+pub const WEIGHTED: &str = "weighted";
+
+/// What is written into one file.
 #[derive(Debug, Clone, Copy)]
 pub struct LpgRun<'a> {
     /// Its plan.
     pub plan: &'a Plan,
     /// Its figures.
     pub run: &'a RunSummary,
-    /// Its completed requests.
-    pub requests: &'a [LpgRequest],
+    /// Its requests.
+    pub part: &'a LpgPart,
 }
 
 /// `benchmark-{label}-{rate}qps-{YYYYmmdd-HHMMSS, UTC}-{model}.json`; `inf` where the load has no rate.
-pub fn file_name(plan: &Plan, run: &RunSummary) -> String {
-    let rate = rate(plan, run).map_or_else(|| "inf".to_owned(), |rate| format!("{rate:?}"));
-    let part = |text: &str| one_line(text).replace(['/', '\\'], "-");
-    format!("benchmark-{}-{rate}qps-{}-{}.json", part(&run.key.label), stamp(run), part(&run.model))
+pub fn file_name(of: &LpgRun<'_>) -> String {
+    let rate = rate(of.plan, of.run).map_or_else(|| "inf".to_owned(), |rate| format!("{rate:?}"));
+    let name = |text: &str| one_line(text).replace(['/', '\\'], "-");
+    let (label, model) = (name(&of.run.key.label), name(&of.part.model));
+    format!("benchmark-{label}-{rate}qps-{}-{model}.json", stamp(of.run))
 }
 
 /// The file's contents. `request_rate` is the offered rate; of a load without one, the requests a second that it came
 /// to, since JSON knows no infinity.
 pub fn lpg_json(of: &LpgRun<'_>) -> Value {
-    let LpgRun { plan, run, requests } = *of;
-    let seconds = run.duration_s.max(f64::MIN_POSITIVE);
-    let issued_rate = run.requests.issued as f64 / seconds;
-    let rate = rate(plan, run).unwrap_or(issued_rate);
-    let lengths = |of: fn(&LpgRequest) -> Option<u32>| requests.iter().filter_map(of).map(f64::from);
-    let output: f64 = lengths(|request| request.output_tokens).sum();
-    let input: f64 = lengths(|request| request.prompt_tokens).sum();
-    let mut metrics = Map::new();
-    let mut put = |name: &str, value: Value| drop(metrics.insert(name.to_owned(), value));
-    put("num_prompts_attempted", json!(run.requests.issued));
-    put("num_prompts_succeeded", json!(run.requests.completed));
-    put("request_rate", json!(rate));
-    put("queries_per_second", json!(issued_rate));
-    put("server_metrics", json!({}));
-    put("benchmark_time", json!(run.duration_s));
-    put("throughput_rps", json!(issued_rate));
-    put("throughput", json!(output / seconds));
-    put("total_output_token", json!(output as u64));
-    put("total_input_tokens", json!(input as u64));
-    put("input_tokens_per_sec", json!(input / seconds));
-    put("total_tokens", json!((input + output) as u64));
-    put("tokens_per_sec", json!((input + output) / seconds));
-    let sets = Sets::of(requests, run);
+    let LpgRun { plan, run, part } = *of;
+    let sets = Sets::of(part);
+    let rate = rate(plan, run).unwrap_or_else(|| per_second(run.requests.issued as f64, run));
+    let mut metrics = totals(run, part, rate);
     for (name, stats) in sets.named() {
         metrics.extend(stats.flat(name));
     }
-    metrics.extend(errors(run));
+    metrics.extend(errors(&part.failures));
     let stats = json!({
         "request_rate": rate,
         "request_latency": sets.latency.nested(),
-        "throughput": {"mean": output / seconds},
+        "throughput": {"mean": metrics.get("throughput")},
         "input_length": sets.input.nested(),
         "output_length": sets.output.nested(),
         "tpot": sets.normalized.nested(),
@@ -88,7 +89,7 @@ pub fn lpg_json(of: &LpgRun<'_>) -> Value {
         "dimensions": {
             "date": stamp(run),
             "backend": run.key.label,
-            "model_id": run.model,
+            "model_id": part.model,
             "tokenizer_id": sources(run),
             "harness_run_id": plan.run_id,
             "engine": run.engine,
@@ -97,8 +98,8 @@ pub fn lpg_json(of: &LpgRun<'_>) -> Value {
             "repeat": run.key.repeat.to_string(),
         },
         "config": {
-            "model": run.model,
-            "num_models": 1,
+            "model": part.model,
+            "num_models": plan.split.as_ref().map_or(1, |split| split.models.len()),
             "model_server": run.engine,
             "start_time": {
                 "seconds": at.div_euclid(1_000_000_000) as i64,
@@ -107,6 +108,36 @@ pub fn lpg_json(of: &LpgRun<'_>) -> Value {
         },
         "summary_stats": {"stats": [stats]},
     })
+}
+
+/// Counts and rates.
+fn totals(run: &RunSummary, part: &LpgPart, rate: f64) -> Map<String, Value> {
+    let sum = |of: fn(&LpgRequest) -> Option<u32>| -> f64 {
+        part.completed.iter().filter_map(of).map(f64::from).sum()
+    };
+    let output = sum(|request| request.output_tokens);
+    let input = sum(|request| request.prompt_tokens);
+    let of_issued = per_second(part.issued as f64, run);
+    let all = json!({
+        "num_prompts_attempted": part.issued,
+        "num_prompts_succeeded": part.completed.len(),
+        "request_rate": rate,
+        "queries_per_second": of_issued,
+        "server_metrics": {},
+        "benchmark_time": run.duration_s,
+        "throughput_rps": of_issued,
+        "throughput": per_second(output, run),
+        "total_output_token": output as u64,
+        "total_input_tokens": input as u64,
+        "input_tokens_per_sec": per_second(input, run),
+        "total_tokens": (input + output) as u64,
+        "tokens_per_sec": per_second(input + output, run),
+    });
+    all.as_object().cloned().unwrap_or_default()
+}
+
+fn per_second(count: f64, run: &RunSummary) -> f64 {
+    if run.duration_s > 0.0 { count / run.duration_s } else { 0.0 }
 }
 
 /// The offered rate; none of a closed loop, and where all requests are due at once.
@@ -128,21 +159,19 @@ fn sources(run: &RunSummary) -> String {
 }
 
 /// Failures by that tool's names.
-fn errors(run: &RunSummary) -> Map<String, Value> {
-    let mut counts: Map<String, Value> = Map::new();
+fn errors(failures: &BTreeMap<FailureKind, u64>) -> Map<String, Value> {
     let names = [
         "ClientConnectorError",
         "TimeoutError",
         "ContentTypeError",
         "ClientOSError",
         "ServerDisconnectedError",
+        "unknown_error",
     ];
-    for name in names.into_iter().chain(["unknown_error"]) {
-        let of = |kind: &FailureKind| run.requests.failures.get(kind).copied().unwrap_or(0);
-        let count: u64 = FailureKind::ALL.iter().filter(|kind| error_name(**kind) == name).map(of).sum();
-        counts.insert(name.to_owned(), count.into());
-    }
-    counts
+    let count = |name: &str| -> u64 {
+        failures.iter().filter(|(kind, _)| error_name(**kind) == name).map(|(_, count)| count).sum()
+    };
+    names.into_iter().map(|name| (name.to_owned(), count(name).into())).collect()
 }
 
 fn error_name(kind: FailureKind) -> &'static str {
@@ -169,22 +198,19 @@ struct Sets {
 }
 
 impl Sets {
-    fn of(requests: &[LpgRequest], run: &RunSummary) -> Sets {
+    fn of(part: &LpgPart) -> Sets {
+        let requests = &part.completed;
         let set =
             |of: &dyn Fn(&LpgRequest) -> Option<f64>| Stats::of(requests.iter().filter_map(of).collect());
         let tokens = |count: Option<u32>| count.filter(|count| *count > 0).map(f64::from);
         let ttft: Vec<f64> = requests.iter().filter_map(|request| request.ttft_ms).collect();
-        let itl = match run.metrics.get(figure::ITL) {
-            Some(MetricValue::Distribution(held)) => Some(Stats::from(held)),
-            Some(MetricValue::Scalar(_)) | None => None,
-        };
         Sets {
             per_token: set(&|request| {
                 let all = request.prompt_tokens.map(f64::from)? + tokens(request.output_tokens)?;
                 Some(request.latency_ms / all)
             }),
             ttft: (!ttft.is_empty()).then(|| Stats::of(ttft)),
-            itl,
+            itl: part.itl_ms.as_ref().map(Stats::from),
             latency: set(&|request| Some(request.latency_ms)),
             normalized: set(&|request| Some(request.latency_ms / tokens(request.output_tokens)?)),
             input: set(&|request| request.prompt_tokens.map(f64::from)),
@@ -305,8 +331,11 @@ mod tests {
             latency_ms,
             ttft_ms: Some(5.0),
         };
-        let requests = [request(100.0, 10), request(300.0, 20)];
-        let json = lpg_json(&LpgRun { plan: &plan, run, requests: &requests });
+        let completed = vec![request(100.0, 10), request(300.0, 20)];
+        let failures = BTreeMap::from([(FailureKind::Truncated, 3), (FailureKind::Status, 1)]);
+        let part = LpgPart { model: "a/b".to_owned(), issued: 6, failures, completed, itl_ms: None };
+        let of = LpgRun { plan: &plan, run, part: &part };
+        let json = lpg_json(&of);
         let stats = &json["summary_stats"]["stats"][0];
         assert_eq!(
             (&stats["tpot"]["mean"], &stats["request_latency"]["median"]),
@@ -316,6 +345,12 @@ mod tests {
         assert_eq!(json["metrics"]["total_tokens"], json!(50));
         let came_to = run.requests.issued as f64 / run.duration_s;
         assert_eq!(json["metrics"]["request_rate"], json!(came_to));
-        assert!(file_name(&plan, run).contains("-infqps-"), "{}", file_name(&plan, run));
+        let count = |name: &str| json["metrics"][name].as_u64().unwrap();
+        assert_eq!(
+            (count("ServerDisconnectedError"), count("unknown_error"), count("TimeoutError")),
+            (3, 1, 0)
+        );
+        let name = file_name(&of);
+        assert!(name.contains("-infqps-") && name.ends_with("-a-b.json"), "{name}");
     }
 }

@@ -3,7 +3,7 @@
 use super::common::*;
 
 const PAGE: &str = include_str!("../../docs/coming-from.md");
-/// A count of the page is cut to this, a time to a second: the rule by which it is cut short.
+/// A count of the page is cut to this, a time to five seconds: the rule by which it is cut short.
 const MOST: u64 = 6;
 /// Commands that are run side by side.
 const AT_A_TIME: usize = 4;
@@ -63,9 +63,11 @@ fn cut(list: &str, most: u64) -> String {
     list.split(',').map(cut).collect::<Vec<_>>().join(",")
 }
 
-/// Pretend engines: the one that most commands speak to, one of another protocol and one that only a template describes.
+/// Pretend engines: the one that most commands speak to, one that takes any model's name, one of another protocol and one
+/// that only a template describes.
 struct Servers {
     vllm: Simulator,
+    sglang: Simulator,
     tgi: Simulator,
     plain: Simulator,
 }
@@ -74,17 +76,22 @@ impl Servers {
     fn start() -> Servers {
         let start =
             |engine| Simulator::start(engine, &["--ttft", "2ms", "--itl", "1ms", "--output-tokens", "6"]);
-        Servers { vllm: start("vllm"), tgi: start("tgi"), plain: start("events") }
+        Servers { vllm: start("vllm"), sglang: start("sglang"), tgi: start("tgi"), plain: start("events") }
     }
 
     fn of(&self, words: &[String]) -> &Simulator {
         let has = |text: &str| words.iter().any(|word| word == text);
-        match (has("tgi"), has("--request-body-template")) {
-            (true, _) => &self.tgi,
-            (false, true) => &self.plain,
-            (false, false) => &self.vllm,
+        match (has("tgi"), has("--request-body-template"), has("--models")) {
+            (true, _, _) => &self.tgi,
+            (false, true, _) => &self.plain,
+            (false, false, true) => &self.sglang,
+            (false, false, false) => &self.vllm,
         }
     }
+}
+
+fn has_begin(words: &[String], begin: &str) -> bool {
+    words.iter().any(|word| word.starts_with(begin))
 }
 
 /// The command with the simulator in the place of its server, cut short.
@@ -102,7 +109,7 @@ fn adapted(command: &str, servers: &Servers) -> Vec<String> {
                 format!("{}{path}", server.url())
             }
             "--model" if !launches => "smollm2".to_owned(),
-            "--duration" => "1s".to_owned(),
+            "--duration" => "5s".to_owned(),
             "--rate" | "--rates" => cut(&word, 50),
             flag if COUNTS.contains(&flag) => cut(&word, MOST),
             flag if LENGTHS.contains(&flag) => cut(&word, 64),
@@ -116,20 +123,21 @@ fn adapted(command: &str, servers: &Servers) -> Vec<String> {
     if launches {
         more.push("--simulate".to_owned());
     }
-    if adapted[0] == "dataset" {
+    if adapted[..2] == ["dataset", "generate"] {
         more.extend(["--url".to_owned(), server.url()]);
     }
     if PLAYS.contains(&adapted[0].as_str()) {
-        let searches = adapted.iter().any(|word| word.starts_with("--find-max"));
+        let searches = has_begin(&adapted, "--find-max");
         let defaults = [
             ("--warmup", "1", has(&["--warmup"])),
-            ("--max-tokens", "6", has(&["--max-tokens"])),
+            ("--max-tokens", "6", has(&["--max-tokens", "--trace"])),
             (
                 "--requests",
-                if searches { "20" } else { "6" },
+                if searches || has(&["--auto"]) { "20" } else { "6" },
                 has(&["--requests", "--compare", "--scenarios"]),
             ),
             ("--most-runs", "3", !searches),
+            ("--points", "3", !has(&["--auto"])),
         ];
         for (flag, value, is_there) in defaults {
             if !is_there {
@@ -148,6 +156,14 @@ fn place(server: &Simulator) -> Place {
     for name in ["data.jsonl", "story.jsonl"] {
         place.write(name, prompt);
     }
+    place.write("prompts.txt", "Name a colour.\nCount to ten.\n");
+    let turn = |from: &str, value: &str| serde_json::json!({"from": from, "value": value});
+    let talk = [turn("human", "Name three rivers of Europe."), turn("gpt", "Rhine, Danube and Elbe.")];
+    let talks = serde_json::json!([{"id": "a", "conversations": talk}, {"id": "b", "conversations": talk}]);
+    place.write("ShareGPT_V3_unfiltered_cleaned_split.json", &talks.to_string());
+    let head = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n";
+    let rows: String = (0..6).map(|row| format!("{row},ChatGPT,20,5,25,Conversation log\n")).collect();
+    place.write("BurstGPT_without_fails_2.csv", &format!("{head}{rows}"));
     place.write("my_prompts.json", "[{\"prompt\": \"Hello.\"}, {\"prompt\": \"Name a colour.\"}]");
     let config = serde_json::json!({
         "server": {"url": format!("{}/v1/chat/completions", server.url()), "model": "smollm2", "auth_token": "token-abc123"},
