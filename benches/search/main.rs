@@ -1,12 +1,14 @@
 //! What a search for the highest rate costs: ours, and doubling-then-binary (the way of vLLM's
 //! `vllm bench sweep serve_sla`) with as many repeats as it needs for the same hit rate, over the same server.
 //!
-//! `cargo bench --bench search`, or with `-- --quick` for 20 seeds of one objective. The truth is the rate at which the
+//! `cargo bench --bench search`, or with `-- --quick` for 20 seeds of one objective, or `-- --saturation` for how often a
+//! run is called saturated. The truth is the rate at which the
 //! statistic of a run of 400,000 requests equals the limit. A hit is an interval of ± 5 % that holds it.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 mod doubling;
 mod ours;
+mod saturation;
 mod server;
 
 use ours::Objective;
@@ -67,7 +69,30 @@ fn row(name: &str, score: &Score) {
     );
 }
 
+/// Rates against lengths of runs: % of the runs that are called saturated.
+fn print_saturation(seeds: u64) {
+    let (burst, took_s) = SERVER.play(f64::INFINITY, 100_000, &mut Random(20_261_128));
+    let most = burst.len() as f64 / took_s;
+    println!(
+        "saturation: the server carries {most:.2} requests a second; % of {seeds} runs called saturated"
+    );
+    let shares = [0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 1.0, 1.05, 1.1, 1.2, 1.5, 3.0, 10.0];
+    let heads: Vec<String> = shares.iter().map(|share| format!("{:>5.0}%", 100.0 * share)).collect();
+    println!("  requests, rate over that  {}", heads.join(" "));
+    for requests in [60, 100, 200, 400, 1000, 4000] {
+        let cell = |share: &f64| {
+            let called = saturation::saturated(&SERVER, share * most, requests, seeds);
+            format!("{:>6.1}", 100.0 * called as f64 / seeds as f64)
+        };
+        let cells: Vec<String> = shares.iter().map(cell).collect();
+        println!("  {requests:>24}  {}", cells.join(" "));
+    }
+}
+
 fn main() {
+    if std::env::args().any(|argument| argument == "--saturation") {
+        return print_saturation(400);
+    }
     let quick = std::env::args().any(|argument| argument == "--quick");
     let (seeds, objectives) = if quick { (20, &OBJECTIVES[..1]) } else { (SEEDS, &OBJECTIVES[..]) };
     for objective in objectives {

@@ -30,6 +30,9 @@ pub const SERVER: Server = Server {
 pub struct Times {
     pub ttft: f64,
     pub tpot: f64,
+    /// When it was due and when its last token came, s.
+    pub due: f64,
+    pub end: f64,
 }
 
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
@@ -110,6 +113,8 @@ impl Server {
                 times.push(Times {
                     ttft: (running.first - request.arrival) * 1e3,
                     tpot: decode * 1e3 / (request.output - 1.0).max(1.0),
+                    due: request.arrival,
+                    end: now,
                 });
                 false
             });

@@ -48,6 +48,7 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         summary.partial.as_ref().map(|why| Caveat::Partial { reason: reason(why) }),
         above(summary.requests.error_rate_pct(), FAILURES_PCT).map(|rate_pct| Caveat::Failures { rate_pct }),
         summary.client.client_limited.as_ref().map(|why| Caveat::ClientLimited { reason: reason(why) }),
+        saturated(summary),
         no_such_counter(summary),
         server_difference(summary).map(|what| Caveat::ServerCountsDiffer { what }),
     ];
@@ -69,6 +70,12 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
     ];
     let some = |doubts: Vec<Option<Caveat>>| doubts.into_iter().flatten();
     some(first.into()).chain(facts.counts).chain(some(then.into())).collect()
+}
+
+/// The server did not keep up with what the client sent; how late the client was itself is taken off.
+fn saturated(summary: &RunSummary) -> Option<Caveat> {
+    let flow = summary.flow.filter(|flow| flow.saturated)?;
+    Some(Caveat::Saturated { offered_rps: flow.offered_rps, achieved_rps: flow.achieved_rps })
 }
 
 /// Stamps that a late reader makes late, too.

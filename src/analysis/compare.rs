@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, FailedTarget, Group, Over};
-use crate::schema::figure::metric;
+use crate::schema::figure::{Metric, metric};
 use crate::schema::plan::Plan;
 use crate::schema::summary::RunSummary;
 use crate::schema::target::Target;
@@ -13,7 +13,7 @@ use super::fairness::answers::LENGTHS_PCT;
 use super::fairness::{fairness, reasons};
 use super::first_round;
 use super::groups::groups;
-use super::search::limits;
+use super::search::{knees, limits};
 use super::side::{sides, takes_part};
 use super::verdicts::{Judged, judge};
 
@@ -35,6 +35,7 @@ pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison 
     let judged = judged(input, &runs);
     let mut groups = groups(plan, &runs, &judged);
     keep_comparable_bests(plan, &runs, &mut groups);
+    drop_saturated_bests(&runs, &mut groups);
     Comparison {
         run_id: plan.run_id.clone(),
         loads: plan.loads.clone(),
@@ -44,6 +45,7 @@ pub fn compare(input: ComparisonInput<'_>, runs: Vec<RunSummary>) -> Comparison 
         rule: judged.rule,
         fairness: fairness(plan, &runs),
         limits: limits(plan, &runs),
+        knees: knees(plan, &runs),
         groups,
         failed: input.failed.to_vec(),
         skipped: plan.skipped.clone(),
@@ -70,6 +72,16 @@ fn keep_comparable_bests(plan: &Plan, runs: &[RunSummary], groups: &mut [Group])
             group.best.retain(|name, statistic| {
                 metric(name).is_none_or(|metric| !figures.contains(&metric.column(*statistic)))
             });
+        }
+    }
+}
+
+/// Beside a queue that grows a latency is as long as the run made it: the best of nothing. Others may still be better
+/// than it, which it is the worse for.
+fn drop_saturated_bests(runs: &[RunSummary], groups: &mut [Group]) {
+    for group in groups.iter_mut().filter(|group| !group.best.is_empty()) {
+        if runs.iter().any(|run| group.runs.contains(&run.key) && run.is_saturated()) {
+            group.best.retain(|name, _| !metric(name).is_some_and(Metric::holds_queue));
         }
     }
 }

@@ -13,11 +13,10 @@ use crate::schema::record::RequestRecord;
 use crate::schema::summary::{MetricValue, SteadyState};
 use crate::schema::verdict::Interval;
 
+use super::bins::Bins;
 use super::side::median;
 use super::student::normal_tail;
 
-/// Most bins that a series of requests is kept in; twice as wide ones where there are more.
-const MOST_BINS: usize = 128;
 /// Fewer values than this have no course.
 const VALUES_LEAST: usize = 20;
 /// Fewer blocks than this say nothing of a trend.
@@ -102,65 +101,6 @@ fn whole_seconds(tokens_by_second: &[u64], steady: &SteadyState) -> Vec<f64> {
     let from = steady.from_s.ceil().max(0.0) as usize;
     let to = (steady.to_s.floor().max(0.0) as usize).min(tokens_by_second.len());
     tokens_by_second.get(from..to).unwrap_or_default().iter().map(|tokens| *tokens as f64).collect()
-}
-
-/// Sums over equal spans of requests: whole numbers, so that the order of the records changes nothing.
-#[derive(Debug)]
-struct Bins {
-    width: u64,
-    bins: Vec<(u64, u64)>,
-}
-
-impl Default for Bins {
-    fn default() -> Self {
-        Bins { width: 1, bins: Vec::new() }
-    }
-}
-
-impl Bins {
-    fn add(&mut self, index: u64, us: u64) {
-        while index / self.width >= MOST_BINS as u64 {
-            self.widen();
-        }
-        let bin = (index / self.width) as usize;
-        if bin >= self.bins.len() {
-            self.bins.resize(bin + 1, (0, 0));
-        }
-        if let Some((sum, count)) = self.bins.get_mut(bin) {
-            *sum = sum.saturating_add(us);
-            *count += 1;
-        }
-    }
-
-    fn widen(&mut self) {
-        self.width *= 2;
-        let pairs = self.bins.chunks(2);
-        self.bins =
-            pairs.map(|pair| pair.iter().fold((0, 0), |(sum, count), (s, c)| (sum + s, count + c))).collect();
-    }
-
-    fn merge(&mut self, mut other: Bins) {
-        while self.width < other.width {
-            self.widen();
-        }
-        while other.width < self.width {
-            other.widen();
-        }
-        if self.bins.len() < other.bins.len() {
-            self.bins.resize(other.bins.len(), (0, 0));
-        }
-        for ((sum, count), (more, requests)) in self.bins.iter_mut().zip(other.bins) {
-            *sum = sum.saturating_add(more);
-            *count += requests;
-        }
-    }
-
-    /// The means of the bins behind the first `ramp` requests; those that are not half full are left out.
-    fn means(&self, ramp: u64) -> Vec<f64> {
-        let first = ramp.div_ceil(self.width) as usize;
-        let full = |(_, count): &&(u64, u64)| *count * 2 > self.width;
-        self.bins.iter().skip(first).filter(full).map(|(sum, count)| *sum as f64 / *count as f64).collect()
-    }
 }
 
 /// A series with the length of block that makes its means independent.
@@ -316,17 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn bins_widen_and_lose_nothing_whatever_the_order() {
-        let mut bins = Bins::default();
-        for index in (0..1000).rev() {
-            bins.add(index, index);
-        }
-        assert!(bins.bins.len() <= MOST_BINS);
-        assert_eq!(
-            bins.bins.iter().fold((0, 0), |(s, c), (sum, count)| (s + sum, c + count)),
-            (499_500, 1000)
-        );
-        assert!(bins.means(0).is_sorted());
+    fn a_short_series_and_one_that_stays_equal_have_no_trend() {
         assert!(
             Blocks::of(&[1.0; 19]).is_none()
                 && Blocks::of(&[1.0; 40]).is_some_and(|b| b.trend_pct().is_none())

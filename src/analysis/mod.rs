@@ -1,5 +1,6 @@
 //! Records → [`RunSummary`](crate::schema::summary::RunSummary) → [`Comparison`](crate::schema::comparison::Comparison): pure, one record at a time.
 
+mod bins;
 mod caveats;
 mod client;
 mod compare;
@@ -27,6 +28,7 @@ mod prompts;
 pub mod ratio;
 mod regression;
 mod rule;
+mod saturation;
 mod search;
 pub mod sequential;
 mod series;

@@ -39,6 +39,11 @@ impl Side<'_> {
         self.by_round.is_empty()
     }
 
+    /// A run of it is one under which the queue grew.
+    pub(super) fn is_saturated(&self) -> bool {
+        self.by_round.values().flatten().any(|run| run.is_saturated())
+    }
+
     /// One value a round, the median of its repeats; a round in which no run has the figure is left out.
     pub(super) fn values(&self, metric: &Metric, statistic: Statistic) -> BTreeMap<u32, f64> {
         let of = |run: &&RunSummary| run.metrics.get(metric.name).and_then(|value| statistic.of(value));

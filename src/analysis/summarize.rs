@@ -29,6 +29,7 @@ use super::nagle::LateAcks;
 use super::oddities::Oddities;
 use super::pace::Paces;
 use super::prompt_lengths::Lengths;
+use super::saturation::Stairs;
 use super::served_alone::ServedAlone;
 use super::slices::{Slices, Slicing};
 use super::tokens::Tokens;
@@ -108,7 +109,7 @@ impl SummaryInput {
 
 /// Prompts that come again begin with words of their own: theirs are not the token counts of the dataset's prompts.
 fn renewed_from(plan: &Plan, key: &RunKey) -> Option<u64> {
-    let first = if plan.pass(key) == 0 { plan.dataset.prompts as u64 } else { 0 };
+    let first = if plan.pass(key) == 0 { plan.prompts_of(key.point) } else { 0 };
     (plan.dataset.renewed && plan.dataset.synthetic.is_none()).then_some(first)
 }
 
@@ -178,6 +179,7 @@ pub struct Summarizer {
     late_acks: LateAcks,
     curves: Curves,
     goodput: Goodput,
+    stairs: Stairs,
     prompt_lengths: Lengths,
     slices: Slices,
 }
@@ -207,6 +209,7 @@ impl Summarizer {
             course: Course::default(),
             late_acks,
             curves: Curves::default(),
+            stairs: Stairs::default(),
             prompt_lengths: Lengths::default(),
         }
     }
@@ -238,6 +241,7 @@ impl Summarizer {
         self.served_alone.add(record);
         self.oddities.add(record);
         self.curves.add(record);
+        self.stairs.add(record);
         self.slices.add(record);
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
@@ -276,6 +280,7 @@ impl Summarizer {
         self.course.merge(other.course);
         self.curves.merge(other.curves);
         self.goodput.merge(&other.goodput);
+        self.stairs.merge(other.stairs);
         self.prompt_lengths.merge(other.prompt_lengths);
         self.slices.merge(other.slices);
     }
@@ -353,7 +358,9 @@ impl Summarizer {
         let objectives = judged(&self.input.objectives, &self.goodput, &metrics);
         let ramp =
             if self.input.traffic.is_open() { 0 } else { u64::from(self.input.concurrency.unwrap_or(1)) };
+        let flow = self.stairs.flow(self.input.traffic.rate());
         let mut summary = blank(self.input, whole, finish.partial);
+        summary.flow = flow;
         summary.objectives = objectives;
         summary.slices = slices;
         summary.requests = totals.requests;
@@ -405,6 +412,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         ready_s: input.ready_s,
         duration_s: whole.map_or(0.0, Whole::duration_s),
         steady: None,
+        flow: None,
         tokens: TokenTotals::default(),
         gateway: None,
         metrics: BTreeMap::new(),

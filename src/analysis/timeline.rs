@@ -93,6 +93,28 @@ impl Timeline {
         }
     }
 
+    /// Events in all.
+    pub(super) fn total(&self) -> u64 {
+        self.bins.iter().copied().map(u64::from).sum()
+    }
+
+    /// When the events of these places came, from 0 and rising, seconds from the run's start: of several in one bin
+    /// each has its share of it. Places behind the last event are left out.
+    pub(super) fn moments_s(&self, places: &[u64]) -> Vec<f64> {
+        let mut moments = Vec::with_capacity(places.len());
+        let mut wanted = places.iter().copied().peekable();
+        let mut before = 0;
+        for (bin, count) in self.bins.iter().enumerate().filter(|(_, count)| **count > 0) {
+            let held = u64::from(*count);
+            while let Some(place) = wanted.next_if(|place| *place < before + held) {
+                let share = ((place - before) as f64 + 0.5) / held as f64;
+                moments.push((bin as f64 + share) * self.width_us as f64 / 1e6);
+            }
+            before += held;
+        }
+        moments
+    }
+
     /// Events by second since `from_us`, up to `to_us` or the last event, whichever is later; the
     /// seconds begin with the bin that holds `from_us`, so they are off by less than a bin's width.
     pub(super) fn by_second(&self, from_us: u64, to_us: u64) -> Vec<u64> {

@@ -146,6 +146,10 @@ fn tested(
     if !side.carries(metric, statistic) || !other.carries(metric, statistic) {
         return None;
     }
+    // How long the runs were decides by how much.
+    if metric.holds_queue() && side.is_saturated() && other.is_saturated() {
+        return None;
+    }
     let spread = Spread::of_log_ratios(&side.values(metric, statistic), &other.values(metric, statistic))?;
     Some(Tested {
         point: side.point,

@@ -8,7 +8,6 @@ use super::arrivals::{ArrivalArg, ArrivalArgs};
 use super::conversations::ConversationArgs;
 use super::prompts::PromptArgs;
 use super::replay::ReplayArgs;
-use super::scenarios::ScenarioLoad;
 use super::synthetic::SyntheticArgs;
 use super::units::{CountOrSeconds, count_or_seconds, seconds};
 use super::wire::WireArgs;
@@ -31,7 +30,7 @@ pub struct LoadArgs {
     /// Gaps between the starts of an open loop, or what their rate follows [default: poisson]
     #[arg(long, value_enum)]
     pub arrival: Option<ArrivalArg>,
-    /// End after N requests [default: each prompt once, unless --duration]
+    /// End after N requests; a conversation counts once [default: each prompt once, unless --duration]
     #[arg(long, value_name = "N")]
     pub requests: Option<u64>,
     /// End after this time
@@ -123,6 +122,19 @@ pub struct LoadArgs {
     /// Scenarios of a sweep in place of the one load: set after parsing.
     #[arg(skip)]
     pub scenarios: Vec<ScenarioLoad>,
+}
+
+/// A scenario: its loads as flags, and what it sends. Made after parsing, from the file and the command line.
+#[derive(Debug)]
+pub struct ScenarioLoad {
+    /// Its name; none of `--compare`.
+    pub name: Option<String>,
+    /// The flags of the command line with those of the scenario.
+    pub load: LoadArgs,
+    /// Prompts of its own.
+    pub prompts: Vec<String>,
+    /// A file of prompts of its own.
+    pub dataset: Option<PathBuf>,
 }
 
 /// Which OpenAI endpoint.

@@ -14,6 +14,7 @@ use crate::pipeline::{
 use crate::progress::{Activity, Goal, LoadLine, Progress, print};
 use crate::report::terminal::{self, Style};
 use crate::schema::comparison::Comparison;
+use crate::schema::objective::{LimitOf, Search, Strategy};
 use crate::schema::plan::{LoadPoint, Plan, RunKey};
 
 /// Shows the events of a plan.
@@ -125,15 +126,19 @@ impl Show {
 
     fn planned(&self, plan: &Plan, visits: &[Visit]) {
         let runs: usize = visits.iter().map(|visit| visit.runs.len()).sum();
-        if plan.run_count() < 2 {
+        if plan.most_runs() < 2 {
             return;
         }
         let mut state = self.state.borrow_mut();
         state.counts = true;
-        state.at_most = plan.until_sure_pct.is_some();
+        state.at_most = plan.until_sure_pct.is_some() || plan.search.is_some();
         let at_most = state.at_most;
         for line in plan_lines(plan, visits) {
             self.progress.say(&line);
+        }
+        // How many runs a search takes, and at which loads, nobody knows.
+        if plan.search.is_some() {
+            state.forecast = None;
         }
         let Some(forecast) = &mut state.forecast else { return };
         forecast.begin(visits);
@@ -215,6 +220,9 @@ pub fn plan_lines(plan: &Plan, visits: &[Visit]) -> Vec<String> {
         .filter(|(count, _)| *count > 1)
         .map(|(count, noun)| format!("{count} {noun}s"))
         .collect();
+    if let Some(search) = &plan.search {
+        return search_lines(plan, search);
+    }
     let all = plan.run_count();
     let left = if runs == all { String::new() } else { format!("{runs} left of ") };
     let most = if plan.until_sure_pct.is_some() { "at most " } else { "" };
@@ -237,6 +245,36 @@ pub fn plan_lines(plan: &Plan, visits: &[Visit]) -> Vec<String> {
         if by_round.len() > SHOWN_ROUNDS {
             lines.push(format!("  and so on, {} rounds in all", by_round.len()));
         }
+    }
+    lines
+}
+
+/// What a search is going to play.
+fn search_lines(plan: &Plan, search: &Search) -> Vec<String> {
+    let (what, unit) = match search.of {
+        LimitOf::Rate => ("rate", "requests a second"),
+        LimitOf::Concurrency => ("concurrency", "requests in flight"),
+    };
+    let each = if plan.targets.len() > 1 { " of each backend" } else { "" };
+    let most = search.most_runs();
+    let mut lines = match search.strategy {
+        Strategy::Limit { .. } => {
+            vec![format!("plan: the highest {what} that meets the objectives, at most {most} runs{each}")]
+        }
+        Strategy::Curve { points, .. } => {
+            let first = match search.of {
+                LimitOf::Rate => "a burst, then the rate is doubled until a queue grows",
+                LimitOf::Concurrency => "one stream, then four times as many until throughput stops to grow",
+            };
+            vec![
+                format!("plan: the curve around the knee, at most {points} loads ({unit}){each}"),
+                format!("  {first}, then loads where the curve bends; all on one grid"),
+            ]
+        }
+    };
+    if plan.targets.len() > 1 {
+        let labels: Vec<&str> = plan.targets.iter().map(|target| target.label.as_str()).collect();
+        lines.push(format!("  backends in turn: {}", labels.join(", ")));
     }
     lines
 }

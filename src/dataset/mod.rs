@@ -30,7 +30,7 @@ pub use learn::learn;
 pub use parse::DatasetError;
 use parse::Parsed;
 pub use probe_set::probe_set;
-pub use prompt_stats::prompt_stats;
+pub use prompt_stats::{PromptsCounted, prompt_stats};
 pub use renewal::{WORDS as RENEWAL_WORDS, renew};
 pub use shaped::shaped;
 pub use source::Source;

@@ -55,7 +55,7 @@ impl<'a> Closed<'a> {
         self.rows.put_run(&run);
         self.runs.push(run);
         if let Some(run) = self.runs.last() {
-            let closed = (self.runs.len(), stage.session.plan.run_count());
+            let closed = (self.runs.len(), stage.session.plan.most_runs());
             (stage.listen)(Event::RunClosed { run: &run.file, path: &run.files.json(), closed });
         }
     }

@@ -20,6 +20,7 @@ mod check;
 mod closed;
 mod derive;
 mod event;
+mod export;
 mod facts;
 mod failure;
 #[cfg(test)]
@@ -45,11 +46,13 @@ mod session;
 mod side;
 mod sure;
 mod trend;
+mod turns;
 mod visits;
 
 pub use calibrate::calibrate;
 pub use check::{Asked, LabelPair, check};
 pub use event::{Event, Listener};
+pub use export::export_lpg;
 pub use failure::Failure;
 pub use other_report::report_otherwise;
 pub use own_units::OwnUnits;

@@ -18,13 +18,12 @@ use crate::schema::unit::Unit;
 
 use super::closed::Closed;
 use super::event::{Event, Listener};
-use super::failure::{Failure, Reach};
-use super::measure::{CutShort, Standing};
-use super::one_run;
+use super::failure::Failure;
+use super::measure::Standing;
 use super::probe_set::send_probe_set;
 use super::record::ReportedTokens;
-use super::search;
 use super::session::{Session, Stage};
+use super::turns;
 use super::visits::Visit;
 
 /// Time that the readiness probe's one token may take: a first request may compile kernels.
@@ -62,41 +61,9 @@ pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed<'_>) ->
         }
     };
     send_probe_set(stage, target, load, &mut standing).await;
-    let played = match &plan.search {
-        Some(_) => search::play(stage, visit, target, &mut standing, closed).await,
-        None => play(stage, visit, target, &mut standing, closed).await,
-    };
+    let played = turns::play(stage, visit, target, &mut standing, closed).await;
     stop(stage.listen, target, standing.server).await;
     played
-}
-
-async fn play(
-    stage: &Stage<'_>,
-    visit: &Visit,
-    target: &Target,
-    standing: &mut Standing,
-    closed: &mut Closed<'_>,
-) -> Result<(), Failure> {
-    let mut left = visit.runs.len();
-    for key in &visit.runs {
-        if *stage.shutdown.borrow() {
-            return Ok(());
-        }
-        let cut = one_run::one(stage, target, standing, key, closed).await?;
-        left -= 1;
-        match cut {
-            None | Some(CutShort::NotPlayed(_)) => {}
-            Some(CutShort::Interrupted | CutShort::NotSaved) => return Ok(()),
-            Some(cut @ (CutShort::ServerDied(_) | CutShort::GuardDied)) if left > 0 => {
-                let reach =
-                    if matches!(cut, CutShort::GuardDied) { Reach::Everything } else { Reach::Target };
-                let what = format!("{}; {left} more of its runs could not be played", cut.reason());
-                return Err(Failure { reach, ..Failure::of_target(what) });
-            }
-            Some(CutShort::ServerDied(_) | CutShort::GuardDied) => {}
-        }
-    }
-    Ok(())
 }
 
 /// Where a server's log goes: into the plan's own directory, or beside the run's files.

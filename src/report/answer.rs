@@ -1,6 +1,7 @@
 //! The answer in sentences: who serves how much more than whom, and how sure that is.
 
 use super::fairness;
+use super::knee;
 use super::number::one_line;
 use super::sweep::load_name;
 use super::verdicts::{self, Words, percent_up, times};
@@ -18,6 +19,7 @@ pub fn sentences(comparison: &Comparison) -> Vec<String> {
     }
     let mut sentences: Vec<String> = Vec::new();
     sentences.extend(limits(comparison));
+    sentences.extend(knees(comparison));
     for point in points(comparison) {
         let at = at_load(comparison, point);
         sentences.extend(throughput(comparison, point).map(|text| format!("{at}{text}")));
@@ -200,7 +202,8 @@ fn until_sure(comparison: &Comparison) -> Option<String> {
 
 /// A target that is compared with nothing.
 fn alone(comparison: &Comparison) -> Vec<String> {
-    if !comparison.pairs.is_empty() {
+    // The table of a curve has every load.
+    if !comparison.pairs.is_empty() || !comparison.knees.is_empty() {
         return Vec::new();
     }
     let mut labels: Vec<&str> = comparison.groups.iter().map(|group| group.label.as_str()).collect();
@@ -241,6 +244,13 @@ fn limits(comparison: &Comparison) -> Option<String> {
     };
     let parts: Vec<String> = comparison.limits.iter().map(of).collect();
     (!parts.is_empty()).then(|| format!("Within the objectives {}.", parts.join("; ")))
+}
+
+/// Where the curves bend, in one sentence.
+fn knees(comparison: &Comparison) -> Option<String> {
+    let parts: Vec<String> =
+        comparison.knees.iter().map(|knee| format!("{} {}", knee.label, knee::bend(knee))).collect();
+    (!parts.is_empty()).then(|| format!("{}.", parts.join("; ")))
 }
 
 fn turned(ratio: Ratio) -> Ratio {

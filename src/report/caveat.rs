@@ -146,6 +146,14 @@ pub fn sentence(caveat: &Caveat) -> String {
             "The client, and not the server, set these numbers: {reason}. \
              Lower the load, give the client more CPU, or send from another machine."
         ),
+        Caveat::Saturated { offered_rps, achieved_rps } => format!(
+            "SATURATED: offered {} rps, achieved {}: the queue grew by {} requests a second while they came. TTFT, E2E \
+             and NTPOT of this run say how long it ran, not how fast the server is; its throughput is what it carries at \
+             most. Lower the rate to compare latencies.",
+            compact(*offered_rps),
+            compact(*achieved_rps),
+            compact(offered_rps - achieved_rps)
+        ),
         Caveat::Partial { reason } => {
             format!(
                 "The run did not reach its end ({reason}): the numbers cover only the part that was measured."
@@ -264,6 +272,9 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::ReadStamps { read, .. } => format!("{} with read stamps", requests_of(*read)),
         Caveat::MergedEvents { share_pct } => format!("{} of stamps merged", percent(*share_pct)),
         Caveat::ClientLimited { .. } => "limited by the client".to_owned(),
+        Caveat::Saturated { offered_rps, achieved_rps } => {
+            format!("saturated: offered {} rps, achieved {}", compact(*offered_rps), compact(*achieved_rps))
+        }
         Caveat::Partial { reason } => format!("partial: {reason}"),
         Caveat::ServerCountsDiffer { .. } => "server counts differ".to_owned(),
         Caveat::PrefixCacheHits { share_pct } => format!("{} prefix cache hits", percent(*share_pct)),
@@ -351,7 +362,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
         C::PromptLengthsDiffer { .. } | C::TraceTicks(_) => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
-        C::Drift { .. } | C::FirstRoundDiffers { .. } => false,
+        C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
     }
 }
 
@@ -361,6 +372,7 @@ fn weight(caveat: &Caveat) -> f64 {
     match caveat {
         C::MergedEvents { share_pct } | C::PrefixCacheHits { share_pct } => *share_pct,
         C::Failures { rate_pct } => *rate_pct,
+        C::Saturated { offered_rps, achieved_rps } => offered_rps - achieved_rps,
         C::PromptLengthsDiffer { off, .. } => *off as f64,
         C::PaceWithheld { difference_pct, .. } => *difference_pct,
         C::Buffered { whole, together_pct, .. } => *whole as f64 + *together_pct,

@@ -70,6 +70,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         ready_s: Some(21.5),
         duration_s: 12.45 * pace,
         steady: None,
+        flow: None,
         tokens: TokenTotals::default(),
         gateway: None,
         slices: Vec::new(),
@@ -160,6 +161,7 @@ pub fn comparison(runs: Vec<RunSummary>) -> Comparison {
         rule: None,
         fairness: None,
         limits: Vec::new(),
+        knees: Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, Estimate, Group, Over};
 use crate::schema::figure::{self, Better, Metric, Shape, Statistic};
 use crate::schema::summary::RunSummary;
+use crate::schema::traffic::Traffic;
 
 /// One point of a comparison: its groups side by side.
 #[derive(Debug, Clone)]
@@ -32,11 +33,26 @@ impl<'a> View<'a> {
         View { columns: comparison.at(point).map(column).filter(|column| !column.runs.is_empty()).collect() }
     }
 
-    /// The points that have a group, in their order, each with its number.
+    /// The points that have a group, each with its number: in the order of the plan, but those of a curve, which were
+    /// played as they were found, by their load.
     pub fn all(comparison: &'a Comparison) -> Vec<(u32, Self)> {
         let points: BTreeSet<u32> = comparison.groups.iter().map(|group| group.point).collect();
+        let mut points: Vec<u32> = points.into_iter().collect();
+        if !comparison.knees.is_empty() {
+            points.sort_by(|one, other| load_of(comparison, *one).total_cmp(&load_of(comparison, *other)));
+        }
         points.into_iter().map(|point| (point, View::of(comparison, point))).collect()
     }
+}
+
+/// Requests a second or in flight; a burst is more than any of them.
+fn load_of(comparison: &Comparison, point: u32) -> f64 {
+    let load = (point as usize).checked_sub(1).and_then(|place| comparison.loads.get(place));
+    let load = load.and_then(|load| match &load.traffic {
+        Traffic::Closed { slots, .. } => Some(f64::from(slots.get())),
+        Traffic::Open { arrivals, .. } => arrivals.mean_rate(),
+    });
+    load.unwrap_or(f64::INFINITY)
 }
 
 impl Column<'_> {

@@ -7,6 +7,7 @@ use super::rows::{View, range};
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{self, Statistic};
 use crate::schema::plan::LoadPoint;
+use crate::schema::summary::RunSummary;
 
 /// The figures across, with the statistic of each.
 const SHOWN: &[(&str, Statistic)] = &[
@@ -135,7 +136,10 @@ fn rows(comparison: &Comparison, views: &[(u32, View<'_>)], label: &str) -> Vec<
             let range = range(estimate).map(|range| format!("\n{range}")).unwrap_or_default();
             Some(format!("{}{mark}{range}", compact(estimate.value)))
         });
-        rows.push(std::iter::once(one_line(&load_name(comparison, *point))).chain(figures).collect());
+        let saturated = comparison.runs_of(column.group).any(RunSummary::is_saturated);
+        let mark = if saturated { ", saturated" } else { "" };
+        let name = format!("{}{mark}", one_line(&load_name(comparison, *point)));
+        rows.push(std::iter::once(name).chain(figures).collect());
     }
     rows
 }

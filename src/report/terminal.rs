@@ -10,6 +10,7 @@ use super::answer;
 use super::caveat;
 use super::client;
 use super::fairness;
+use super::knee;
 use super::limit;
 use super::missing;
 use super::number::{fixed, one_line, wrap};
@@ -21,6 +22,7 @@ use super::verdicts::{self, VerdictRow};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{self, Statistic};
+use crate::schema::flow::Flow;
 use crate::schema::record::FailureKind;
 use crate::schema::summary::{PromptLengths, RunSummary};
 use crate::schema::verdict::Verdict;
@@ -97,6 +99,7 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
         ("TPOT (ms)", one(run, figure::TPOT, Statistic::Mean)),
         ("ITL P99 (ms)", one(run, figure::ITL, Statistic::P99)),
     ]);
+    lines.extend(run.flow.as_ref().map(|flow| ("Offered rate", flow_words(run, flow))));
     lines.extend(objective::block_lines(run));
     lines.extend(missing::end_of_sequence(run).map(|text| ("Tokens", text)));
     lines.extend(run.prompt_lengths.as_ref().map(|lengths| ("Prompt tokens", prompt_lengths(lengths))));
@@ -106,6 +109,16 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     lines.extend(slices::block_lines(run));
     lines.extend(client::block_lines(run, width));
     lines
+}
+
+/// `12 rps | Achieved: 9.4 rps | SATURATED: the queue grew by 2.6 requests a second`.
+fn flow_words(run: &RunSummary, flow: &Flow) -> String {
+    let grew = run.is_saturated().then(|| {
+        let by = fixed(flow.growth_rps);
+        format!(" | SATURATED: the queue grew by {by} requests a second, so latencies say how long it ran")
+    });
+    let rates = format!("{} rps | Achieved: {} rps", fixed(flow.offered_rps), fixed(flow.achieved_rps));
+    format!("{rates}{}", grew.unwrap_or_default())
 }
 
 /// Whether prompts that were made have the lengths that were asked for.
@@ -168,6 +181,7 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
         lines.extend(verdict_lines(comparison, style));
     }
     lines.extend(limits(comparison, style));
+    lines.extend(knees(comparison, style));
     lines.extend(without_result(comparison, style));
     lines.extend(levelled(comparison, style));
     lines.extend(caveats(comparison, style));
@@ -182,6 +196,18 @@ fn limits(comparison: &Comparison, style: Style) -> Vec<String> {
     for limit in &comparison.limits {
         lines.extend(wrap(&limit::line(limit), style.columns(), "  ", "    "));
     }
+    lines
+}
+
+/// Where each curve bends, where that was searched for.
+fn knees(comparison: &Comparison, style: Style) -> Vec<String> {
+    if comparison.knees.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new(), style.bold(&format!("{}:", knee::HEAD))];
+    lines.extend(
+        comparison.knees.iter().flat_map(|knee| wrap(&knee::line(knee), style.columns(), "  ", "    ")),
+    );
     lines
 }
 

@@ -160,6 +160,13 @@ pub enum Caveat {
         /// Why.
         reason: String,
     },
+    /// More requests came than the server answers, so that its queue grew for as long as they came.
+    Saturated {
+        /// Requests a second that were due.
+        offered_rps: f64,
+        /// Requests a second that ended.
+        achieved_rps: f64,
+    },
     /// The run did not reach its end.
     Partial {
         /// Why.
@@ -283,6 +290,7 @@ impl Caveat {
             Caveat::ReadStamps { .. } => "read_stamps",
             Caveat::MergedEvents { .. } => "merged_events",
             Caveat::ClientLimited { .. } => "client_limited",
+            Caveat::Saturated { .. } => "saturated",
             Caveat::Partial { .. } => "partial",
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
             Caveat::PrefixCacheHits { .. } => "prefix_cache_hits",
@@ -314,6 +322,8 @@ impl Caveat {
             | Caveat::SignMissing { .. }
             | Caveat::PassedOver { .. }
             | Caveat::Drift { .. }
+            // What the server carries then is known well, and a sweep goes there on purpose.
+            | Caveat::Saturated { .. }
             | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
             | Caveat::TraceTicks(_)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::caveat::Caveat;
 use super::fairness::Fairness;
 use super::figure::Statistic;
-use super::objective::Limit;
+use super::objective::{Knee, Limit};
 use super::plan::{LoadPoint, RunKey, Skipped};
 use super::summary::RunSummary;
 use super::verdict::{Interval, Pair, VerdictRule};
@@ -47,6 +47,9 @@ pub struct Comparison {
     /// The highest load of each target that meets the objectives, where that was searched for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<Limit>,
+    /// Where the curve of each target bends, where that was searched for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub knees: Vec<Knee>,
     /// Doubts about the comparison itself; each run has its own.
     #[serde(default)]
     pub caveats: Vec<Caveat>,

@@ -110,6 +110,11 @@ impl Metric {
         PACES.contains(&self.name)
     }
 
+    /// A queue at the server is part of it: it grows for as long as the queue does.
+    pub fn holds_queue(&self) -> bool {
+        [TTFT, E2E, NTPOT, TTFT_FROM_DUE, E2E_FROM_DUE].contains(&self.name)
+    }
+
     /// Its CSV column for a statistic: `ttft_ms_p99`, or the bare name for one number.
     pub fn column(&self, statistic: Statistic) -> String {
         match self.shape() {

@@ -17,6 +17,7 @@ pub mod fairness;
 pub mod figure;
 pub mod figure_name;
 pub mod files;
+pub mod flow;
 pub mod gateway;
 pub mod interval;
 pub mod live;

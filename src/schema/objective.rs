@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::distribution::Statistic;
 use super::run_key::RunKey;
+use super::traffic::Until;
 
 /// `ttft_p99=500ms`: a statistic of a metric has a limit. A request meets it where its own value is within the limit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,18 +57,69 @@ pub struct Judged {
     pub of: Option<u64>,
 }
 
-/// A search for the highest load that meets the objectives. The plan's first load is its first guess, or the burst
-/// that gives one; each further run appends a load, and its seed is the plan's plus its point.
+/// Loads that follow from the runs before. The plan's first load is the first guess, or the burst that gives one; each
+/// further one is appended to the plan, and its seed is the plan's plus its point.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Search {
     /// What is raised.
     pub of: LimitOf,
-    /// Half the width of the interval that is wanted, as a share of the value.
-    pub precision: f64,
-    /// Requests of the shortest run.
-    pub shortest: u64,
-    /// Runs of a target at most.
-    pub most_runs: u32,
+    /// What is looked for.
+    #[serde(flatten)]
+    pub strategy: Strategy,
+}
+
+/// What a search looks for. A file tells them apart by their fields.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Strategy {
+    /// The highest load that meets the objectives.
+    Limit {
+        /// Half the width of the interval that is wanted, as a share of the value.
+        precision: f64,
+        /// Requests of the shortest run.
+        shortest: u64,
+        /// Runs of a target at most.
+        most_runs: u32,
+    },
+    /// The curve of throughput and latency around the load at which throughput stops to grow.
+    Curve {
+        /// Loads of a target at most.
+        points: u32,
+        /// When a run ends; none: after as long as ten answers take, and no sooner than after 100 requests.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Until>,
+    },
+}
+
+impl Search {
+    /// Runs of a target at most; the burst that gives the first rate of a curve is one.
+    pub fn most_runs(&self) -> u32 {
+        match (self.strategy, self.of) {
+            (Strategy::Limit { most_runs, .. }, _) => most_runs,
+            (Strategy::Curve { points, .. }, LimitOf::Rate) => points + 1,
+            (Strategy::Curve { points, .. }, LimitOf::Concurrency) => points,
+        }
+    }
+}
+
+/// Where the curve of one target bends: up to where it keeps up with the load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Knee {
+    /// The target's label.
+    pub label: String,
+    /// What was raised.
+    pub of: LimitOf,
+    /// The highest load that it keeps up with: no queue grows (requests a second), or throughput still grew (requests
+    /// in flight); none where it kept up with none.
+    pub carries: Option<f64>,
+    /// The lowest load above that which is too much; none where none was found.
+    pub beyond: Option<f64>,
+    /// The most requests a second that it completed.
+    pub most_rps: Option<f64>,
+    /// Runs of the curve.
+    pub runs: u32,
+    /// Requests of these runs.
+    pub requests: u64,
 }
 
 /// The highest load of one target that meets all objectives, with what is not known of it.

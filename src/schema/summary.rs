@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::caveat::Caveat;
 pub use super::distribution::{Distribution, MetricValue};
 use super::fairness::ProbeReply;
+use super::flow::Flow;
 use super::gateway::Gateway;
 use super::interval::Interval;
 use super::objective::Judged;
@@ -51,6 +52,9 @@ pub struct RunSummary {
     /// Ramp and drain cut off, where enough is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steady: Option<SteadyState>,
+    /// Offered and achieved rate of an open loop; none of a closed one, and of a run that is too short to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
     /// Token totals of completed requests.
     pub tokens: TokenTotals,
     /// What stands between the client and the server, where a response header told.
@@ -106,6 +110,11 @@ impl RunSummary {
     /// The objectives that it did not meet, those among them of which nobody can say it.
     pub fn missed(&self) -> impl Iterator<Item = &Judged> {
         self.objectives.iter().filter(|judged| !judged.met)
+    }
+
+    /// The server did not keep up with the offered rate: its latencies say how long the run was.
+    pub fn is_saturated(&self) -> bool {
+        self.caveats.iter().any(|caveat| matches!(caveat, Caveat::Saturated { .. }))
     }
 
     /// TPOT, ITL and TPS a user are withheld, for a stated reason.

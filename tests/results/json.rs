@@ -29,6 +29,7 @@ fn a_run_and_a_comparison_are_read_back_whole() {
             rule: None,
             fairness: None,
             limits: Vec::new(),
+            knees: Vec::new(),
             run_id: "compare_x".into(),
             runs: vec![run.summary],
             loads: Vec::new(),

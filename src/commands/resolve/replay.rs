@@ -131,6 +131,7 @@ fn columns(given: &[String]) -> anyhow::Result<Option<TraceColumns>> {
     Ok(Some(TraceColumns { time, input, output, time_unit }))
 }
 
+const ONE_TURN: &str = "each of its requests is one turn, at its own time";
 const OWN_TIMES: &str = "it brings its own times; --speed makes it faster";
 
 /// Flags that say what a trace says itself.
@@ -145,6 +146,9 @@ pub fn refuse_beside_trace(args: &LoadArgs) -> anyhow::Result<()> {
         ("--arrival-schedule", arrivals.arrival_schedule.is_some(), OWN_TIMES),
         ("--prompt-dist", args.synthetic.prompt_dist.is_some(), "it brings its own lengths"),
         ("--scenarios", !args.scenarios.is_empty(), OWN_TIMES),
+        ("--prompt-dist", args.synthetic.prompt_dist.is_some(), "it brings its own lengths"),
+        ("--turns", args.conversations.turns.is_some(), ONE_TURN),
+        ("--think-time", args.conversations.think_time.is_some(), ONE_TURN),
         ("--dataset", args.dataset.is_some(), "it brings its own prompts"),
         ("--rate", !args.rate.is_empty(), OWN_TIMES),
         ("--arrival", args.arrival.is_some(), OWN_TIMES),

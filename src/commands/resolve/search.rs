@@ -1,12 +1,12 @@
-//! `--find-max-rate` and `--find-max-concurrency` → the search of a plan and its first load.
+//! `--auto`, `--find-max-rate` and `--find-max-concurrency` → the search of a plan and its first load.
 
 use std::num::{NonZeroU32, NonZeroU64};
 
 use crate::analysis::allowed_share;
-use crate::cli::{LoadArgs, SweepArgs};
+use crate::cli::{AutoArg, LoadArgs, SweepArgs};
 use crate::commands::resolve::objectives;
 use crate::commands::resolve::traffic;
-use crate::schema::objective::{LimitOf, Objective, Search};
+use crate::schema::objective::{LimitOf, Objective, Search, Strategy};
 use crate::schema::plan::LoadPoint;
 use crate::schema::refusal::refuse;
 use crate::schema::traffic::{Arrivals, Traffic, Until};
@@ -16,6 +16,8 @@ const SHORTEST: u64 = 100;
 const SHORTEST_MOST: f64 = 1000.0;
 /// Requests in flight of the first run.
 const FIRST_CONCURRENCY: u32 = 8;
+/// Loads of a curve where nothing is said.
+const POINTS: u32 = 8;
 
 /// The search that is asked for; none where none is.
 ///
@@ -23,6 +25,9 @@ const FIRST_CONCURRENCY: u32 = 8;
 /// It has no objective, or is given what would contradict it.
 pub fn asked(args: &SweepArgs) -> anyhow::Result<Option<Search>> {
     let search = &args.search;
+    if let Some(of) = search.auto {
+        return curve(args, of).map(Some);
+    }
     let (of, flag) = match (search.find_max_rate, search.find_max_concurrency) {
         (false, false) => return Ok(None),
         (true, _) => (LimitOf::Rate, "--find-max-rate"),
@@ -64,7 +69,34 @@ pub fn asked(args: &SweepArgs) -> anyhow::Result<Option<Search>> {
         );
     }
     let shortest = args.load.requests.unwrap_or_else(|| shortest(&objectives));
-    Ok(Some(Search { of, precision: precision(&search.precision)?, shortest, most_runs: search.most_runs }))
+    let strategy =
+        Strategy::Limit { precision: precision(&search.precision)?, shortest, most_runs: search.most_runs };
+    Ok(Some(Search { of, strategy }))
+}
+
+/// `--auto`: a curve over the rate, or over the requests in flight.
+fn curve(args: &SweepArgs, of: AutoArg) -> anyhow::Result<Search> {
+    if args.runs.rounds > 1 || args.runs.repeats > 1 {
+        return refuse(
+            "--auto plays each load once, so --rounds and --repeats would do nothing",
+            "leave them out; sweep the loads that it found again with --rates 2,4,8 --rounds 3",
+        );
+    }
+    if !args.load.rate.is_empty() || args.load.concurrency.len() > 1 {
+        return refuse("--auto finds its own loads", "leave --rate out, and give one --concurrency or none");
+    }
+    let of = match of {
+        AutoArg::Rate => LimitOf::Rate,
+        AutoArg::Concurrency if args.load.concurrency.is_empty() => LimitOf::Concurrency,
+        AutoArg::Concurrency => {
+            return refuse("--auto concurrency finds its own loads", "leave --concurrency out");
+        }
+    };
+    let until = match (args.load.requests.and_then(NonZeroU64::new), args.load.duration) {
+        (None, None) => None,
+        (requests, duration_s) => Some(Until::new(requests, duration_s)?),
+    };
+    Ok(Search { of, strategy: Strategy::Curve { points: args.search.points.unwrap_or(POINTS), until } })
 }
 
 /// So many requests that on average one may be above the limit of the rarest percentile.
@@ -85,10 +117,19 @@ fn precision(text: &str) -> anyhow::Result<f64> {
 /// # Errors
 /// As those of [`traffic::loads`].
 pub fn first_load(search: &Search, args: &LoadArgs, prompts: usize) -> anyhow::Result<LoadPoint> {
-    let until = NonZeroU64::new(search.shortest).map(Until::after_requests);
+    let requests = match search.strategy {
+        Strategy::Limit { shortest, .. } => shortest,
+        // A burst is over when its requests are.
+        Strategy::Curve { until, .. } => until.and_then(Until::requests).unwrap_or(SHORTEST),
+    };
+    let until = NonZeroU64::new(requests).map(Until::after_requests);
     let loads = traffic::loads(args, true, prompts)?;
     let (Some(load), Some(until)) = (loads.into_iter().next(), until) else {
         return refuse("--requests is 0, so there is nothing to measure", "give a number above 0");
+    };
+    let until = match (search.of, search.strategy) {
+        (LimitOf::Concurrency, Strategy::Curve { until: Some(given), .. }) => given,
+        (LimitOf::Rate | LimitOf::Concurrency, Strategy::Curve { .. } | Strategy::Limit { .. }) => until,
     };
     let is_given = !args.concurrency.is_empty();
     let traffic = match (search.of, load.traffic) {
@@ -96,7 +137,10 @@ pub fn first_load(search: &Search, args: &LoadArgs, prompts: usize) -> anyhow::R
             Traffic::Open { arrivals: Arrivals::AllAtOnce, cap: is_given.then_some(slots) }
         }
         (LimitOf::Concurrency, Traffic::Closed { slots, ramp }) => {
-            let first = NonZeroU32::new(FIRST_CONCURRENCY).filter(|_| !is_given);
+            let first = match search.strategy {
+                Strategy::Limit { .. } => NonZeroU32::new(FIRST_CONCURRENCY).filter(|_| !is_given),
+                Strategy::Curve { .. } => Some(NonZeroU32::MIN),
+            };
             Traffic::Closed { slots: first.unwrap_or(slots), ramp }
         }
         (_, open @ Traffic::Open { .. }) => open,

@@ -1,12 +1,14 @@
 //! Throughput against latency: the curve of each backend over a sweep's loads, and who is beaten by nobody.
 
 use super::context::ChartInput;
+use super::curve::{SATURATED_NOTE, saturated};
 use super::load_axis::{LoadAxis, curve_label};
 use super::scale::Scale;
 use super::spec::{Axis, ChartSpec, Corner, Mark, Panel, Series};
 use crate::report::rows::View;
 use crate::schema::comparison::Estimate;
 use crate::schema::figure::{self, Better, Metric, Statistic};
+use crate::schema::summary::RunSummary;
 
 /// The file's stem of the curves.
 pub const CURVES_NAME: &str = "throughput_against_latency";
@@ -30,6 +32,13 @@ struct Point {
     load: String,
     throughput: Estimate,
     latency: Estimate,
+    saturated: bool,
+}
+
+impl Point {
+    fn at(&self) -> (f64, f64) {
+        (self.throughput.value, self.latency.value)
+    }
 }
 
 /// p50, p90 and p99 of TTFT, and below them of TPOT, or of E2E where no TPOT is known.
@@ -54,7 +63,8 @@ pub fn pareto(input: &ChartInput<'_>) -> ChartSpec {
     let Some(latency) = figure::metric(figure::E2E).filter(|_| points().count() > 1) else {
         return input.context.spec(PARETO_NAME, PARETO_TITLE, Vec::new());
     };
-    let all: Vec<(f64, f64)> = points().map(|point| (point.throughput.value, point.latency.value)).collect();
+    // A latency that grows with the run is nobody's best.
+    let all: Vec<(f64, f64)> = points().filter(|point| !point.saturated).map(Point::at).collect();
     let mut marks = vec![Mark::Frontier {
         name: FRONTIER.to_owned(),
         points: frontier(&all),
@@ -65,12 +75,14 @@ pub fn pareto(input: &ChartInput<'_>) -> ChartSpec {
         marks.push(whiskers(series, points));
         marks.push(Mark::Points {
             series: series.clone(),
-            points: points.iter().map(|point| (point.throughput.value, point.latency.value)).collect(),
+            points: points.iter().map(Point::at).collect(),
+            hollow: false,
             names: points
                 .iter()
                 .map(|point| if one_load { series.label.clone() } else { point.load.clone() })
                 .collect(),
         });
+        marks.extend(hollow(series, points));
     }
     let panels = vec![panel(latency, Statistic::P50, &curves, marks)];
     let legend_note = note(&panels);
@@ -99,7 +111,8 @@ fn gathered(input: &ChartInput<'_>, metric: &str, statistic: Statistic) -> Vec<C
             let found = found.zip(column.estimate(latency, statistic).filter(finite));
             if let (Some((throughput, latency)), Some(curve)) = (found, curves.get_mut(place)) {
                 let load = load.map(|load| axis.beside(load)).unwrap_or_default();
-                curve.points.push(Point { load, throughput: *throughput, latency: *latency });
+                let saturated = input.comparison.runs_of(column.group).any(RunSummary::is_saturated);
+                curve.points.push(Point { load, throughput: *throughput, latency: *latency, saturated });
             }
         }
     }
@@ -111,13 +124,17 @@ fn lines(curves: &[Curve]) -> Vec<Mark> {
     let whiskers = curves.iter().map(|curve| whiskers(&curve.series, &curve.points));
     let mut marks: Vec<Mark> = whiskers.collect();
     for Curve { series, points } in curves {
-        let places: Vec<(f64, f64)> =
-            points.iter().map(|point| (point.throughput.value, point.latency.value)).collect();
+        let places: Vec<(f64, f64)> = points.iter().map(Point::at).collect();
         marks.push(Mark::Line { series: series.clone(), points: places.clone() });
         let names = points.iter().map(|point| point.load.clone()).collect();
-        marks.push(Mark::Points { series: series.clone(), points: places, names });
+        marks.push(Mark::Points { series: series.clone(), points: places, names, hollow: false });
+        marks.extend(hollow(series, points));
     }
     marks
+}
+
+fn hollow(series: &Series, points: &[Point]) -> Option<Mark> {
+    saturated(series.clone(), points.iter().filter(|point| point.saturated).map(Point::at))
 }
 
 /// From the lowest to the highest of several runs, both ways.
@@ -171,7 +188,11 @@ fn note(panels: &[Panel]) -> Option<String> {
         | Mark::Bars { .. }
         | Mark::Ranges { .. } => false,
     });
-    some.then(|| "whiskers: 95 % interval over rounds (below three: lowest to highest)".to_owned())
+    let whiskers = some.then_some("whiskers: 95 % interval over rounds (below three: lowest to highest)");
+    let is_hollow = |mark: &Mark| matches!(mark, Mark::Points { hollow: true, .. });
+    let hollow = panels.iter().flat_map(|panel| &panel.marks).any(is_hollow).then_some(SATURATED_NOTE);
+    let notes: Vec<&str> = whiskers.into_iter().chain(hollow).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// The points that no other one beats: as much throughput at less latency, or more at as much. By throughput.

@@ -7,6 +7,7 @@ use super::spec::ChartSpec;
 use crate::report::rows::View;
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{self, Metric, Statistic};
+use crate::schema::summary::RunSummary;
 
 /// Output tokens a second over the loads.
 pub fn output_tps(input: &ChartInput<'_>) -> ChartSpec {
@@ -64,6 +65,7 @@ fn curves(comparison: &Comparison, axis: LoadAxis, metric: &Metric, statistic: S
                 low: estimate.low,
                 high: estimate.high,
                 rounds: estimate.n as usize,
+                saturated: comparison.runs_of(column.group).any(RunSummary::is_saturated),
             };
             match curves.iter_mut().find(|curve| curve.label == label) {
                 Some(curve) => curve.points.push(drawn),

@@ -2,7 +2,7 @@
 
 use super::context::ChartContext;
 use super::scale::Scale;
-use super::spec::{Axis, ChartSpec, Mark, Panel};
+use super::spec::{Axis, ChartSpec, Mark, Panel, Series};
 use crate::schema::figure::Metric;
 
 /// What is drawn over which load.
@@ -44,6 +44,8 @@ pub struct CurvePoint {
     pub high: f64,
     /// Runs that these stand for.
     pub rounds: usize,
+    /// The queue grew in one of them.
+    pub saturated: bool,
 }
 
 /// More loads than this get round numbers along their axis.
@@ -62,7 +64,14 @@ pub fn curve_over_points(input: &Curves<'_>, context: &ChartContext) -> ChartSpe
         let band = points.iter().map(|point| (point.x, point.low, point.high)).collect();
         marks.push(Mark::Band { series: series.clone(), points: band });
         lines.push(Mark::Line { series: series.clone(), points: middles.clone() });
-        lines.push(Mark::Points { series, points: middles, names: Vec::new() });
+        lines.push(Mark::Points {
+            series: series.clone(),
+            points: middles,
+            names: Vec::new(),
+            hollow: false,
+        });
+        let over = points.iter().filter(|point| point.saturated).map(|point| (point.x, point.median));
+        lines.extend(saturated(series, over));
     }
     marks.extend(lines);
     let points = || curves.iter().flatten();
@@ -88,10 +97,19 @@ pub fn curve_over_points(input: &Curves<'_>, context: &ChartContext) -> ChartSpe
         name: format!("{}{}_by_load", input.metric.name, statistic.replace(' ', "_")),
         title: format!("{title} over the {}", input.load),
         subtitle: context.subtitle.clone(),
-        legend_note: None,
+        legend_note: points().any(|point| point.saturated).then(|| SATURATED_NOTE.to_owned()),
         panels: vec![Panel { x, y, marks }],
         notes: context.notes.clone(),
     }
+}
+
+/// What a hollow marker means.
+pub const SATURATED_NOTE: &str = "hollow: saturated, so latencies say how long the run was";
+
+/// Hollow markers over the points of saturated runs; none without one.
+pub fn saturated(series: Series, points: impl Iterator<Item = (f64, f64)>) -> Option<Mark> {
+    let points: Vec<(f64, f64)> = points.collect();
+    (!points.is_empty()).then_some(Mark::Points { series, points, names: Vec::new(), hollow: true })
 }
 
 /// The loads themselves, where they are few enough to be written.

@@ -33,9 +33,10 @@ pub fn draw_mark(frame: &Frame<'_>, scene: &mut Scene, mark: &Mark) {
             scene.line(&frame.places(&steps.collect::<Vec<_>>()), Look(series.style));
             draw_markers(scene, &frame.places(points), Look(series.style));
         }
-        Mark::Points { series, points, names } => {
+        Mark::Points { series, points, names, hollow } => {
             let places = frame.places(points);
-            places.iter().for_each(|place| scene.marker(*place, Look(series.style)));
+            let draw = if *hollow { Scene::hollow_marker } else { Scene::marker };
+            places.iter().for_each(|place| draw(scene, *place, Look(series.style)));
             for (place, name) in places.iter().zip(names) {
                 draw_name(frame, scene, name, *place);
             }

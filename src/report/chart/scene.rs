@@ -1,6 +1,6 @@
 //! Shapes that have their places: all that is left is to paint them.
 
-use plotters::style::{Color, RGBAColor, RGBColor};
+use plotters::style::{Color, RGBAColor, RGBColor, WHITE};
 
 use super::text::Lettering;
 
@@ -132,12 +132,22 @@ impl Scene {
     }
 
     /// A series' marker.
-    pub fn marker(&mut self, (x, y): Place, look: Look) {
+    pub fn marker(&mut self, place: Place, look: Look) {
+        self.marker_of(place, look, 1.0, look.colour());
+    }
+
+    /// Its outline alone.
+    pub fn hollow_marker(&mut self, place: Place, look: Look) {
+        self.marker_of(place, look, 1.25, look.colour());
+        self.marker_of(place, look, 0.7, WHITE);
+    }
+
+    fn marker_of(&mut self, (x, y): Place, look: Look, scale: f64, colour: RGBColor) {
         let corners = |count: usize, turn: f64, size: f64| -> Vec<Place> {
             let step = std::f64::consts::TAU / count as f64;
             (0..count)
                 .map(|corner| (corner as f64 + turn) * step)
-                .map(|angle| (x + 4.5 * size * angle.sin(), y - 4.5 * size * angle.cos()))
+                .map(|angle| (x + 4.5 * scale * size * angle.sin(), y - 4.5 * scale * size * angle.cos()))
                 .collect()
         };
         let corners = match look.turn() {
@@ -149,7 +159,7 @@ impl Scene {
             5 => corners(6, 0.0, 1.1),
             _ => corners(5, 0.0, 1.2),
         };
-        self.fill(corners, look.colour().to_rgba());
+        self.fill(corners, colour.to_rgba());
     }
 
     /// A text where it lies on no other one and leaves no panel; true where it was placed.

@@ -24,7 +24,7 @@
 //! | --- | --- | --- |
 //! | `line` | `points: [[x, y]…]` in the order of the line, x may run back | a line, with markers |
 //! | `steps` | `points: [[x, y]…]` by x | a stair: 0 before the first x, then each y up to the next x |
-//! | `points` | `points: [[x, y]…]`, `names: ["8"…]` or no names | a marker each, its name beside it |
+//! | `points` | `points: [[x, y]…]`, `names: ["8"…]` or no names, `hollow` or not | a marker each, its name beside it |
 //! | `band` | `points: [[x, low, high]…]` by x; two of one x are a step | a pale area |
 //! | `whiskers` | `points: [[x, x_low, x_high, y, y_low, y_high]…]` | a thin cross |
 //! | `histogram` | `bins: [[from, to, %]…]` by x | a pale area with an outline |
@@ -175,6 +175,9 @@ pub enum Mark {
         /// What stands beside each of them; empty where nothing does.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         names: Vec<String>,
+        /// Only their outline: of runs that are not like the others.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hollow: bool,
     },
     /// The area between two values: `[x, low, high]`.
     Band {

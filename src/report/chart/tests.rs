@@ -462,7 +462,7 @@ fn curves(labels: &[&str], points: &[(f64, f64)]) -> Curves<'static> {
     let point = |turn: usize| {
         move |(x, median): &(f64, f64)| {
             let median = median * (1.0 + 0.3 * turn as f64);
-            CurvePoint { x: *x, median, low: median * 0.8, high: median * 1.2, rounds: 3 }
+            CurvePoint { x: *x, median, low: median * 0.8, high: median * 1.2, rounds: 3, saturated: false }
         }
     };
     let curve = |(turn, label): (usize, &&str)| Curve {
@@ -496,7 +496,7 @@ fn a_curve_is_the_median_in_the_order_of_load_with_its_band_below() {
         [
             Mark::Band { series: series.clone(), points: vec![(1.0, 8.0, 12.0), (8.0, 16.0, 24.0)] },
             Mark::Line { series: series.clone(), points: points.clone() },
-            Mark::Points { series, points, names: Vec::new() },
+            Mark::Points { series, points, names: Vec::new(), hollow: false },
         ]
     );
     let words = texts(&svg(&spec, "plain"));

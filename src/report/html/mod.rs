@@ -30,6 +30,7 @@ pub fn report_html(input: &PageInput<'_>) -> anyhow::Result<String> {
     let sections: Vec<Section> = [
         ranking::section(comparison, &labels),
         ranking::limits(comparison, &input.file.plan.objectives, &labels),
+        ranking::knees(comparison, &labels),
         figures::without_result(comparison, &labels),
         figures::caveats(comparison),
         fairness::section(comparison, &labels),

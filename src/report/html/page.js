@@ -271,7 +271,11 @@ function paintMark(context, place, mark, panel, box, ratio) {
       return true;
     }
     case "points":
-      for (const point of points) marker(context, look.marker, ...place(point), 4 * ratio);
+      for (const point of points) marker(context, look.marker, ...place(point), (mark.hollow ? 5 : 4) * ratio);
+      if (mark.hollow) {
+        context.fillStyle = colour("page");
+        for (const point of points) marker(context, look.marker, ...place(point), 2.8 * ratio);
+      }
       names(context, points.map(place), mark.names || [], box, ratio);
       return true;
     case "band":

@@ -3,6 +3,7 @@
 use super::escape::text;
 use super::part::{Labels, Section};
 use super::table::{Cell, Head, Table};
+use crate::report::knee;
 use crate::report::number::{NONE, compact, count};
 use crate::report::objective;
 use crate::report::rows::{self, Column, View};
@@ -10,7 +11,7 @@ use crate::report::sweep::load_name;
 use crate::report::verdicts;
 use crate::schema::comparison::{Comparison, Estimate};
 use crate::schema::figure::{self, Metric, Statistic};
-use crate::schema::objective::{Limit, LimitOf, Objective};
+use crate::schema::objective::{Knee, Limit, LimitOf, Objective};
 use crate::schema::verdict::{Pair, Ratio, VERDICT_FIGURES, Verdict};
 
 /// Figures behind those that carry a verdict, where a run has them.
@@ -238,6 +239,30 @@ pub fn limits(comparison: &Comparison, objectives: &[Objective], labels: &Labels
     };
     let table = Table { caption, heads, rows, sortable: true };
     Some(Section { id: "limits", title: "Limits", body: table.html() })
+}
+
+/// Where the curves bend.
+pub fn knees(comparison: &Comparison, labels: &Labels) -> Option<Section> {
+    let of = comparison.knees.first()?.of;
+    let (carried, beyond) = match of {
+        LimitOf::Rate => ("Keeps up with, requests/s", "Not with"),
+        LimitOf::Concurrency => ("Serves more up to, in flight", "No more with"),
+    };
+    let mut heads = vec![Head::words("Backend")];
+    heads.extend([carried, beyond, "Most, requests/s", "Loads", "Requests"].map(Head::number));
+    let row = |knee: &Knee| {
+        vec![
+            labels.cell(&knee.label),
+            Cell::number(knee.carries),
+            Cell::number(knee.beyond),
+            Cell::number(knee.most_rps),
+            Cell::count(u64::from(knee.runs)),
+            Cell::count(knee.requests),
+        ]
+    };
+    let rows = comparison.knees.iter().map(row).collect();
+    let table = Table { caption: knee::HEAD.to_owned(), heads, rows, sortable: true };
+    Some(Section { id: "knees", title: "Knees", body: table.html() })
 }
 
 fn limit_row(limit: &Limit, labels: &Labels) -> Vec<Cell> {
