@@ -26,7 +26,8 @@ fn main() {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let count: u64 = variable("HARNESS_PROMPTS").map_or(1_000_000, |count| count.parse().unwrap());
     let smollm2 = data_dir().unwrap().join("models/SmolLM2-135M-Instruct/hf");
-    let named = variable("HARNESS_TOKENIZER").or_else(|| smollm2.is_dir().then(|| smollm2.display().to_string()));
+    let named =
+        variable("HARNESS_TOKENIZER").or_else(|| smollm2.is_dir().then(|| smollm2.display().to_string()));
     let tokenizer = Arc::new(match named {
         Some(name) => Tokenizer::load(&name).unwrap(),
         None => made(),
@@ -82,7 +83,9 @@ fn measure(lengths: Lengths, count: u64, tokenizer: &Arc<Tokenizer>) {
 fn is_exact(made: &Synthesis, k: u64, tokenizer: &Tokenizer) -> bool {
     let unit = made.unit(0, k);
     match &unit.turns[0].body {
-        Body::Text(text) => tokenizer.count(text) == unit.turns[0].prompt_tokens.map(|tokens| tokens as usize),
+        Body::Text(text) => {
+            tokenizer.count(text) == unit.turns[0].prompt_tokens.map(|tokens| tokens as usize)
+        }
         Body::Messages(_) => false,
     }
 }

@@ -159,7 +159,8 @@ fn lengths_are_exact(engine: &str) {
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let tokenizer = data_dir().unwrap().join("models/SmolLM2-135M-Instruct/hf").display().to_string();
-    let law = "--prompt-dist uniform --prompt-max-tokens 48 --requests 200 --max-tokens 1 --endpoint completions";
+    let law =
+        "--prompt-dist uniform --prompt-max-tokens 48 --requests 200 --max-tokens 1 --endpoint completions";
     let setting = "--concurrency 8 --max-batch 8 --context-length 512 --warmup 1 --fairness off";
     let args = ["run", "--backend", engine, "--tokenizer", &tokenizer];
     let args: Vec<&str> = args.into_iter().chain(law.split(' ')).chain(setting.split(' ')).collect();
@@ -218,7 +219,8 @@ fn llamacpp_s_own_protocol_counts_what_the_server_counts() {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let common = ["run", "--backend", "llamacpp", "--protocol", "llamacpp", "--requests", "12", "--concurrency", "2"];
+    let common =
+        ["run", "--backend", "llamacpp", "--protocol", "llamacpp", "--requests", "12", "--concurrency", "2"];
     let length = ["--warmup", "2", "--context-length", "2048", "--ignore-eos", "--max-tokens", "16"];
     for whole in [false, true] {
         let flags: &[&str] = if whole { &["--no-stream"] } else { &[] };

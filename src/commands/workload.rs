@@ -274,8 +274,7 @@ fn repeats(plan: &Plan) -> bool {
         || plan.loads.len() > 1
         || plan.search.is_some()
         || (plan.rounds > 1 && !plan.launches());
-    let more = |point: u32, requests: Option<u64>| {
-        requests.is_none_or(|requests| requests > plan.prompts_of(point))
-    };
+    let more =
+        |point: u32, requests: Option<u64>| requests.is_none_or(|requests| requests > plan.prompts_of(point));
     twice || (1..).zip(&plan.loads).any(|(point, load)| more(point, load.until.requests()))
 }

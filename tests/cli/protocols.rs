@@ -29,26 +29,53 @@ fn what_contradicts_itself_is_refused_before_anything_is_sent() {
         (vec!["--endpoint", "chat", "--protocol", "openai-completions"], &["contradict"]),
         (vec!["--response-text-path", "$.a"], &["--response-text-path", "--request-body-template"]),
         (template.to_vec(), &["--response-text-path", "'$.outputs[0].text'"]),
-        ([&template[..], &["--response-text-path", "$.text"]].concat(), &["where its bodies go", "--endpoint-path"]),
+        (
+            [&template[..], &["--response-text-path", "$.text"]].concat(),
+            &["where its bodies go", "--endpoint-path"],
+        ),
         (with(&["--protocol", "tgi"]), &["--protocol tgi", "leave one of them out"]),
         (with(&["--endpoint", "chat"]), &["--endpoint chat", "leave one of them out"]),
         (with(&["--no-stream", "--response-framing", "sse"]), &["--no-stream", "--response-framing"]),
         (with(&["--omit", "temperature"]), &["--omit", "into the template"]),
         (
-            vec!["--request-body-template", r#"{"i":"{promt}"}"#, "--response-text-path", "a", "--endpoint-path", "/"],
+            vec![
+                "--request-body-template",
+                r#"{"i":"{promt}"}"#,
+                "--response-text-path",
+                "a",
+                "--endpoint-path",
+                "/",
+            ],
             &["{promt}", "{prompt}, {messages}, {max_tokens}, {model}, {temperature}, {stream}, {prompt_id}"],
         ),
         (
-            vec!["--request-body-template", r#"{"i":"{prompt}""#, "--response-text-path", "a", "--endpoint-path", "/"],
+            vec![
+                "--request-body-template",
+                r#"{"i":"{prompt}""#,
+                "--response-text-path",
+                "a",
+                "--endpoint-path",
+                "/",
+            ],
             &["no JSON"],
         ),
         (
-            vec!["--request-body-template", r#"{"i":"{prompt}"}"#, "--response-text-path", "a[", "--endpoint-path", "/"],
+            vec![
+                "--request-body-template",
+                r#"{"i":"{prompt}"}"#,
+                "--response-text-path",
+                "a[",
+                "--endpoint-path",
+                "/",
+            ],
             &["a[", "bracket"],
         ),
         (vec!["--no-stream", "--exact-itl"], &["--exact-itl", "--no-stream"]),
         (vec!["--api-key-env", "PATH", "--api-key-file", "key"], &["--api-key-env", "--api-key-file"]),
-        (vec!["--api-key-file", "no-such-file"], &["--api-key-file no-such-file", "the key and nothing else"]),
+        (
+            vec!["--api-key-file", "no-such-file"],
+            &["--api-key-file no-such-file", "the key and nothing else"],
+        ),
         (vec!["--model", "m", "--protocol", "tgi", "--ignore-eos", "--dry-run"], &["--ignore-eos", "tgi"]),
     ];
     for (args, texts) in cases {
@@ -57,7 +84,11 @@ fn what_contradicts_itself_is_refused_before_anything_is_sent() {
     place.write("key", "two words\n");
     refused(&place, &["--api-key-file", "key"], &["holds no key"]);
     let extra = ["--model", "m", "--dry-run", "--extra-body", r#"{"parameters":{"max_new_tokens":5}}"#];
-    refused(&place, &[&extra[..], &["--protocol", "tgi"]].concat(), &["parameters.max_new_tokens", "--max-tokens"]);
+    refused(
+        &place,
+        &[&extra[..], &["--protocol", "tgi"]].concat(),
+        &["parameters.max_new_tokens", "--max-tokens"],
+    );
     let omit = ["--model", "m", "--dry-run", "--protocol", "sglang", "--omit", "topp"];
     refused(&place, &omit, &["topp", "sampling_params.temperature"]);
 }
@@ -79,7 +110,14 @@ fn an_engine_is_not_asked_in_another_engine_s_protocol() {
 #[test]
 fn nested_fields_are_left_out_named_and_added() {
     let place = Place::new();
-    let flags = ["--omit", "temperature", "--max-tokens-field", "max_length", "--extra-body", r#"{"parameters":{"top_k":5}}"#];
+    let flags = [
+        "--omit",
+        "temperature",
+        "--max-tokens-field",
+        "max_length",
+        "--extra-body",
+        r#"{"parameters":{"top_k":5}}"#,
+    ];
     let bench = ["bench", "--url", "http://127.0.0.1:9", "--model", "m", "--dry-run", "--protocol", "tgi"];
     let ran = place.run(&[&bench[..], &flags].concat()).expect(0);
     let plan: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -87,7 +125,10 @@ fn nested_fields_are_left_out_named_and_added() {
     assert_eq!(fields["limit"], "parameters.max_length");
     assert_eq!(fields["omit"][0], "parameters.temperature");
     assert_eq!(fields["extra"]["parameters"]["top_k"], 5);
-    assert_eq!((&plan["http"]["protocol"], &plan["http"]["path"]), (&"tgi".into(), &"/generate_stream".into()));
+    assert_eq!(
+        (&plan["http"]["protocol"], &plan["http"]["path"]),
+        (&"tgi".into(), &"/generate_stream".into())
+    );
 }
 
 /// A socket in the file system before the server at `port`: what comes in is kept.
@@ -162,7 +203,10 @@ fn a_template_and_its_paths_are_in_the_plan_and_a_prompt_in_braces_stays_text() 
     let simulator = Simulator::start("lines", &["--ttft", "5ms", "--itl", "1ms"]);
     let template = r#"{"input":"Q: {prompt}","max_new_tokens":{max_tokens},"stream":{stream}}"#;
     place.write("body.json", template);
-    place.write("prompts.jsonl", "{\"id\":\"a\",\"category\":\"c\",\"prompt\":\"{max_tokens} \\\"{nobody}\\\" \\\\\"}\n");
+    place.write(
+        "prompts.jsonl",
+        "{\"id\":\"a\",\"category\":\"c\",\"prompt\":\"{max_tokens} \\\"{nobody}\\\" \\\\\"}\n",
+    );
     let url = format!("{}/infer", simulator.url());
     let args = ["bench", "--url", &url, "--dataset", "prompts.jsonl", "--requests", "4", "--max-tokens", "5"];
     let how = ["--request-body-template", "@body.json", "--response-text-path", "outputs[0].text"];
@@ -170,7 +214,10 @@ fn a_template_and_its_paths_are_in_the_plan_and_a_prompt_in_braces_stays_text() 
     place.run(&[&args[..], &how, &framing].concat()).expect(0);
     let run = place.run_json("server");
     assert_eq!(run["plan"]["http"]["template"]["body"], template);
-    assert_eq!((&run["summary"]["tokens"]["output"], &run["summary"]["requests"]["completed"]), (&20.into(), &4.into()));
+    assert_eq!(
+        (&run["summary"]["tokens"]["output"], &run["summary"]["requests"]["completed"]),
+        (&20.into(), &4.into())
+    );
     assert_eq!(run["summary"]["model"], "unnamed");
     assert_eq!(place.summary_rows()[0]["endpoint"], "template");
 }

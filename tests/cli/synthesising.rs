@@ -16,7 +16,12 @@ fn bench(place: &Place, url: &str, more: &[&str]) -> Ran {
 }
 
 fn caveats(run: &Value) -> Vec<&str> {
-    run["summary"]["caveats"].as_array().unwrap().iter().map(|caveat| caveat["code"].as_str().unwrap()).collect()
+    run["summary"]["caveats"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|caveat| caveat["code"].as_str().unwrap())
+        .collect()
 }
 
 /// Answers every POST with one token and keeps its body, until the test's process ends.
@@ -63,7 +68,8 @@ const WORDS: &str = r###"{"version": "1.0", "truncation": null, "padding": null,
     "model": {"type": "WordLevel", "vocab": VOCABULARY, "unk_token": "[UNK]"}}"###;
 
 fn write_tokenizer(place: &Place) {
-    let words = (b'a'..=b'z').flat_map(|one| (b'a'..=b'z').map(move |two| format!("{}{}", one as char, two as char)));
+    let words =
+        (b'a'..=b'z').flat_map(|one| (b'a'..=b'z').map(move |two| format!("{}{}", one as char, two as char)));
     let vocabulary: BTreeMap<String, usize> =
         ["[UNK]".to_owned()].into_iter().chain(words).enumerate().map(|(id, word)| (word, id)).collect();
     place.write("tokenizer.json", &WORDS.replace("VOCABULARY", &serde_json::to_string(&vocabulary).unwrap()));
@@ -83,7 +89,8 @@ fn lengths_are_exact_in_the_tokens_of_a_tokenizer_and_a_template_is_named() {
     let lengths = &run["summary"]["prompt_lengths"];
     assert_eq!(*lengths, serde_json::json!({"requests": 60, "off": 0, "largest": 0, "added": 0}));
     let records = lines(&place.result("plain_2", "_records.jsonl.zst"));
-    let records: Vec<Value> = records[1..=60].iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let records: Vec<Value> =
+        records[1..=60].iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     let asked: BTreeSet<u64> =
         records.iter().map(|record| record["tokens"]["asked"].as_u64().unwrap()).collect();
     assert!(asked.len() > 20 && asked.iter().all(|tokens| (3..=90).contains(tokens)), "{asked:?}");
@@ -102,7 +109,8 @@ fn without_a_tokenizer_the_servers_own_word_is_taken_and_else_lengths_are_estima
     let place = Place::new();
     for engine in ["vllm", "sglang", "llamacpp", "tgi"] {
         let server = Simulator::start(engine, &[]);
-        let law = ["--prompt-dist", "fixed", "--prompt-tokens", "33", "--requests", "12", "--backend", engine];
+        let law =
+            ["--prompt-dist", "fixed", "--prompt-tokens", "33", "--requests", "12", "--backend", engine];
         bench(&place, &server.url(), &[&law[..], &FEW, &["--endpoint", "completions"]].concat())
             .expect(0)
             .says(&["by its own tokenize endpoint"]);
@@ -148,12 +156,19 @@ fn a_dry_run_shows_the_spec_and_the_seeds_and_every_law_has_its_flags() {
         plan["dataset"]["synthetic"].clone()
     };
     let normal = spec("--prompt-dist normal --prompt-tokens 100 --output-dist uniform --output-max-tokens 9");
-    assert_eq!(normal["prompts"]["lengths"], serde_json::json!({"law": "normal", "mean": 100.0, "sd": 25.0, "min": 1, "max": 300}));
+    assert_eq!(
+        normal["prompts"]["lengths"],
+        serde_json::json!({"law": "normal", "mean": 100.0, "sd": 25.0, "min": 1, "max": 300})
+    );
     assert_eq!(normal["outputs"], serde_json::json!({"law": "uniform", "min": 1, "max": 9}));
     assert_eq!((&normal["seed_requests"], &normal["seed_lengths"]), (&8.into(), &7.into()));
     let words = spec("--prompt-dist poisson");
-    assert_eq!(words["prompts"], serde_json::json!({"of": "words", "lambda": 15.0, "letters": 5.0, "letters_sd": 2.0}));
-    let shared = spec("--prompt-dist lognormal --prompt-tokens 9 --shared-prefix-tokens 50 --prefix-groups 4");
+    assert_eq!(
+        words["prompts"],
+        serde_json::json!({"of": "words", "lambda": 15.0, "letters": 5.0, "letters_sd": 2.0})
+    );
+    let shared =
+        spec("--prompt-dist lognormal --prompt-tokens 9 --shared-prefix-tokens 50 --prefix-groups 4");
     assert_eq!(shared["prefix"], serde_json::json!({"tokens": 50, "groups": 4}));
     for (flags, says) in [
         ("--prompt-dist uniform --max-tokens 9", "--max-tokens is the output limit"),
@@ -173,23 +188,27 @@ fn a_dry_run_shows_the_spec_and_the_seeds_and_every_law_has_its_flags() {
 #[test]
 fn a_prompt_that_comes_again_begins_with_words_of_its_own_unless_the_prefix_cache_may_answer() {
     let place = Place::new();
-    place.write("two.jsonl", "{\"id\": \"a\", \"prompt\": \"Say one.\"}\n{\"id\": \"b\", \"prompt\": \"Say two.\"}\n");
+    place.write(
+        "two.jsonl",
+        "{\"id\": \"a\", \"prompt\": \"Say one.\"}\n{\"id\": \"b\", \"prompt\": \"Say two.\"}\n",
+    );
     let prompts = |more: &[&str]| {
         let (url, bodies) = keep_bodies();
-        let load = ["--dataset", "two.jsonl", "--requests", "6", "--repeats", "2", "--endpoint", "completions"];
+        let load =
+            ["--dataset", "two.jsonl", "--requests", "6", "--repeats", "2", "--endpoint", "completions"];
         let ran = bench(&place, &url, &[&load[..], &FEW, more].concat()).expect(0);
-        let all: Vec<String> = bodies
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|body| body["prompt"].as_str().unwrap().to_owned())
-            .collect();
+        let all: Vec<String> =
+            bodies.lock().unwrap().iter().map(|body| body["prompt"].as_str().unwrap().to_owned()).collect();
         (all, ran)
     };
     let (all, ran) = prompts(&[]);
     ran.says(&["begins with 4 words of its own"]);
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 12, "{all:?}");
-    assert_eq!(all.iter().filter(|prompt| prompt.starts_with("Say ")).count(), 2, "the first time they are as they are");
+    assert_eq!(
+        all.iter().filter(|prompt| prompt.starts_with("Say ")).count(),
+        2,
+        "the first time they are as they are"
+    );
     assert!(all.iter().all(|prompt| prompt.ends_with("Say one.") || prompt.ends_with("Say two.")));
     // Each backend and each try gets the same.
     let sorted = |mut all: Vec<String>| {
@@ -213,7 +232,8 @@ fn groups_share_prefixes_and_repeats_send_others_of_the_same_lengths() {
     let prompts: Vec<Vec<&str>> =
         bodies.iter().map(|body| body["prompt"].as_str().unwrap().split(' ').collect()).collect();
     assert!(prompts.len() == 24 && prompts.iter().all(|words| words.len() == 25));
-    let prefixes = |prompts: &[Vec<&str>]| prompts.iter().map(|words| words[..20].join(" ")).collect::<BTreeSet<_>>();
+    let prefixes =
+        |prompts: &[Vec<&str>]| prompts.iter().map(|words| words[..20].join(" ")).collect::<BTreeSet<_>>();
     let (first, again) = (prefixes(&prompts[..12]), prefixes(&prompts[12..]));
     assert_eq!((first.len(), again.len()), (3, 3));
     assert!(first.is_disjoint(&again), "a cache that stayed warm would answer the second time");
@@ -224,14 +244,16 @@ fn groups_share_prefixes_and_repeats_send_others_of_the_same_lengths() {
 fn a_resumed_plan_makes_the_same_prompts_and_refuses_another_tokenizer() {
     let place = Place::new();
     write_tokenizer(&place);
-    let load = "--prompt-dist uniform --prompt-max-tokens 40 --tokenizer tokenizer.json --requests 8 --seed 3";
+    let load =
+        "--prompt-dist uniform --prompt-max-tokens 40 --tokenizer tokenizer.json --requests 8 --seed 3";
     let load: Vec<&str> = load.split(' ').chain(["--fairness", "off"]).chain(FEW).collect();
     place.compare(TWO, &load).expect(0);
     let folder = place.result("compare_", "").display().to_string();
     let asked = |label: &str| -> BTreeMap<u64, u64> {
         let all = lines(&place.result(&format!("{label}_2"), "_records.jsonl.zst"));
         let all = all[1..=8].iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        all.map(|record| (record["unit"].as_u64().unwrap(), record["tokens"]["asked"].as_u64().unwrap())).collect()
+        all.map(|record| (record["unit"].as_u64().unwrap(), record["tokens"]["asked"].as_u64().unwrap()))
+            .collect()
     };
     let before = asked("b");
     assert_eq!(before, asked("a"), "each backend gets the same");
@@ -245,5 +267,8 @@ fn a_resumed_plan_makes_the_same_prompts_and_refuses_another_tokenizer() {
     }
     let other = place.read("tokenizer.json").replace("[UNK]", "[NONE]");
     place.write("tokenizer.json", &other);
-    place.run(&["compare", "--resume", &folder]).expect(2).says(&["is not the one that the plan was made with"]);
+    place
+        .run(&["compare", "--resume", &folder])
+        .expect(2)
+        .says(&["is not the one that the plan was made with"]);
 }

@@ -10,7 +10,8 @@ const TOKENS: u64 = 6;
 /// How a wire is asked: the engine of the simulator, and flags.
 type Asked<'a> = (&'a str, &'a [&'a str]);
 
-const TEMPLATE: &str = r#"{"input":"{prompt}","max_new_tokens":{max_tokens},"stream":{stream},"user":"{prompt_id}"}"#;
+const TEMPLATE: &str =
+    r#"{"input":"{prompt}","max_new_tokens":{max_tokens},"stream":{stream},"user":"{prompt_id}"}"#;
 const LINES: [&str; 8] = [
     "--request-body-template",
     TEMPLATE,
@@ -37,7 +38,8 @@ fn played((engine, flags): Asked<'_>, more: &[&str]) -> (Played, Truth) {
     let place = Place::marked();
     let simulator = Simulator::start(engine, &PACE);
     let url = simulator.url();
-    let fixed = ["bench", "--url", &url, "--dataset", "prompts.jsonl", "--max-tokens", "6", "--requests", "12"];
+    let fixed =
+        ["bench", "--url", &url, "--dataset", "prompts.jsonl", "--max-tokens", "6", "--requests", "12"];
     let mark: &[&str] =
         if flags.contains(&TEMPLATE) { &[] } else { &["--extra-body", r#"{"user":"{prompt_id}"}"#] };
     let load = ["--concurrency", "3", "--warmup", "2", "--quiet"];
@@ -72,9 +74,14 @@ fn every_protocol_s_stream_has_the_server_s_own_times_and_tokens() {
         ("vllm", &["--protocol", "openai-completions"]),
         ("events", &EVENTS),
     ];
-    let counted: [Asked<'_>; 3] =
-        [("triton", &["--protocol", "triton-trtllm"]), ("jetstream", &["--protocol", "jetstream"]), ("lines", &LINES)];
-    for (asked, source) in told.into_iter().map(|asked| (asked, "usage")).chain(counted.map(|asked| (asked, "chunks"))) {
+    let counted: [Asked<'_>; 3] = [
+        ("triton", &["--protocol", "triton-trtllm"]),
+        ("jetstream", &["--protocol", "jetstream"]),
+        ("lines", &LINES),
+    ];
+    for (asked, source) in
+        told.into_iter().map(|asked| (asked, "usage")).chain(counted.map(|asked| (asked, "chunks")))
+    {
         let (played, truth) = played(asked, &[]);
         let engine = asked.0;
         for record in &played.records {
@@ -90,7 +97,8 @@ fn every_protocol_s_stream_has_the_server_s_own_times_and_tokens() {
         let tpot = figure(&played, "tpot_ms", "p50").unwrap();
         assert!((39.0..60.0).contains(&ttft), "{engine}: TTFT {ttft} ms");
         assert!((9.0..12.0).contains(&tpot), "{engine}: TPOT {tpot} ms");
-        let late = median(played.records.iter().map(|record| lateness_ms(record, truth.last_of(record))).collect());
+        let late =
+            median(played.records.iter().map(|record| lateness_ms(record, truth.last_of(record))).collect());
         assert!(late.abs() < 1.0, "{engine}: tokens {late} ms after the server's own times");
     }
 }

@@ -226,12 +226,60 @@ mod tests {
 
     /// What templates are made of, and what breaks them.
     const WORDS: [&str; 28] = [
-        "{", "}", "[", "]", "\"", "\\", ":", ",", "{prompt}", "\"{prompt}\"", "{max_tokens}", "{messages}", "{model}",
-        "{temperature}", "{stream}", "{prompt_id}", "{nobody}", "\"a\":", "\"b\":{", "é", "\\u007b", "{{prompt}}", "1", "-", ".5",
-        " ", "\n", "null",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "\\",
+        ":",
+        ",",
+        "{prompt}",
+        "\"{prompt}\"",
+        "{max_tokens}",
+        "{messages}",
+        "{model}",
+        "{temperature}",
+        "{stream}",
+        "{prompt_id}",
+        "{nobody}",
+        "\"a\":",
+        "\"b\":{",
+        "é",
+        "\\u007b",
+        "{{prompt}}",
+        "1",
+        "-",
+        ".5",
+        " ",
+        "\n",
+        "null",
     ];
     const PROMPTS: [&str; 14] = [
-        "{prompt}", "{max_tokens}", "\"", "\\", "\n", "\u{0}", "\u{1f}", "é", "🦀", "\u{2028}", "\",\"x\":\"", "}", "MARK", "a",
+        "{prompt}",
+        "{max_tokens}",
+        "\"",
+        "\\",
+        "\n",
+        "\u{0}",
+        "\u{1f}",
+        "é",
+        "🦀",
+        "\u{2028}",
+        "\",\"x\":\"",
+        "}",
+        "MARK",
+        "a",
+    ];
+    const VALUES: [&str; 8] = [
+        "{prompt},",
+        "{messages},",
+        "1{max_tokens},",
+        "{\"k\":{temperature}},",
+        "\"{prompt_id}{prompt}\",",
+        "[{stream}],",
+        "\"\\u007bprompt}\",",
+        "{\"{model}\":\"{prompt}{prompt}\"},",
     ];
     const MARK: &str = "MARK9876";
 
@@ -243,7 +291,9 @@ mod tests {
     fn replaced(value: Value, prompt: &str) -> Option<Value> {
         Some(match value {
             Value::String(text) => Value::String(text.replace(MARK, prompt)),
-            Value::Array(list) => list.into_iter().map(|item| replaced(item, prompt)).collect::<Option<_>>()?,
+            Value::Array(list) => {
+                list.into_iter().map(|item| replaced(item, prompt)).collect::<Option<_>>()?
+            }
             Value::Object(fields) => {
                 let field = |(key, value): (String, Value)| {
                     if key.contains(MARK) { None } else { Some((key, replaced(value, prompt)?)) }
@@ -258,7 +308,10 @@ mod tests {
     fn case(random: &mut ChaCha8Rng) -> bool {
         let mut body = joined(&WORDS, 12, random);
         if random.random_bool(0.7) {
-            body = format!("{{\"in\":\"{}{{prompt}}{}\",\"r\":[{{prompt}},{body}]}}", joined(&["x", "é", " ", "{model}"], 3, random), "");
+            let before = joined(&["x", "é", " ", "{model}", "\\n", "{max_tokens}"], 3, random);
+            let values = joined(&VALUES, 5, random);
+            let more = if random.random_bool(0.2) { body } else { "null".to_owned() };
+            body = format!("{{\"in\":\"{before}{{prompt}}\",\"r\":[{values}{more}]}}");
         }
         let Ok(template) = read_template(&of(&body)) else { return false };
         let shared = Map::from_iter([(MODEL.to_owned(), json!("m")), (TEMPERATURE.to_owned(), json!(0.5))]);
@@ -270,7 +323,8 @@ mod tests {
         let max_tokens = random.random_range(1..100_000);
         let marked = serde_json::from_str::<Value>(&fill(MARK, max_tokens)).expect(&body);
         let filled = fill(&prompt, max_tokens);
-        let filled = serde_json::from_str::<Value>(&filled).unwrap_or_else(|error| panic!("{error}: {filled}"));
+        let filled =
+            serde_json::from_str::<Value>(&filled).unwrap_or_else(|error| panic!("{error}: {filled}"));
         if let Some(expected) = replaced(marked, &prompt) {
             assert_eq!(filled, expected, "{body}");
         }
