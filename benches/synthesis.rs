@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use harness::dataset::{Synthesis, Tokenizer};
 use harness::directories::data_dir;
+use harness::schema::seeds::Seeds;
 use harness::schema::synthetic::{Lengths, PromptLaw, Synthetic};
 use harness::schema::unit::Body;
 use rustix::time::{ClockId, clock_gettime};
@@ -52,11 +53,9 @@ fn measure(lengths: Lengths, count: u64, tokenizer: &Arc<Tokenizer>) {
         prefix: None,
         tokenizer: None,
         counted_by: None,
-        seed_requests: 1,
-        seed_lengths: 2,
     };
     let prepared = cpu();
-    let made = Synthesis::new(spec, 128, Some(tokenizer.clone()));
+    let made = Synthesis::new(spec, Seeds::of(1), 128, Some(tokenizer.clone()));
     let prepared = cpu() - prepared;
     let (cpu_from, from) = (cpu(), Instant::now());
     let mut tokens = 0;

@@ -79,6 +79,7 @@ Examples:
   harness compare --backend vllm,sglang --model ./Llama-3.1-8B --concurrency 64
   harness compare --backend all --model ./hf --model llamacpp=./model.gguf
   harness compare --backend a=vllm,b=vllm --set b.max_num_batched_tokens=8192
+  harness compare --backend all --prompt-dist lognormal --prompt-tokens 500 --output-dist fixed --output-tokens 99
   harness compare --backend a=vllm,b=vllm --extra-body b='{\"top_k\": 1}'
 
 Three launches of each backend, in alternating order, with two runs on each:
@@ -110,8 +111,12 @@ Examples:
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --rate 10
   harness bench --url http://127.0.0.1:30000 --backend sglang --warmup 0
   harness bench --url https://llm.example.com --http2 --concurrency 64
+  harness bench --url http://127.0.0.1:8000 --prompt-dist uniform --prompt-max-tokens 900
   harness bench --url http://127.0.0.1:8000/v1/completions --model my-model
   harness bench --url http://10.0.0.1 --header 'Host: tiny.models.example'
+  harness bench --url http://127.0.0.1:8000 --dataset talks.jsonl --think-time exp:2s
+  harness bench --url http://127.0.0.1:8000 --models a,b --traffic-split 0.9,0.1
+  harness bench --url http://10.0.0.1:8000 --url http://10.0.0.2:8000
   harness bench --url http://127.0.0.1:8000 --trace azure.csv --speed 2 --window 10m..20m
 
 Servers that refuse a field of the body, or want a further one:
@@ -289,7 +294,7 @@ pub struct SweepArgs {
     pub backend: Vec<String>,
     /// A server that already runs: http://HOST:PORT or https://…
     #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
+    pub url: Vec<String>,
     /// Play what an earlier try left: the directory that it wrote. Its plan is taken as it is
     #[arg(long, value_name = "DIR", conflicts_with_all = ["backend", "url"])]
     pub resume: Option<PathBuf>,
@@ -357,9 +362,10 @@ pub enum FairnessArg {
 /// `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The server: http://HOST:PORT or https://…; the whole endpoint (…/v1/chat/completions) is taken too
+    /// The server: http://HOST:PORT or https://…; the whole endpoint (…/v1/chat/completions) is taken too.
+    /// Several (--url A --url B): units are dealt out to all in turn
     #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
+    pub url: Vec<String>,
     /// Its name in the results; a known engine's name also takes what its file says of the protocol
     #[arg(long, value_name = "LABEL")]
     pub backend: Option<String>,

@@ -30,7 +30,7 @@ pub struct LoadArgs {
     /// Gaps between the starts of an open loop, or what their rate follows [default: poisson]
     #[arg(long, value_enum)]
     pub arrival: Option<ArrivalArg>,
-    /// End after N requests [default: each prompt once, unless --duration]
+    /// End after N requests; a conversation counts once [default: each prompt once, unless --duration]
     #[arg(long, value_name = "N")]
     pub requests: Option<u64>,
     /// End after this time

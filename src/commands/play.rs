@@ -68,10 +68,10 @@ pub async fn play(
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
-    protocol::adapt(&mut targets.targets, targets.http.protocol, load_args)?;
+    protocol::adapt(&mut targets.targets, &targets.http, load_args)?;
     body::change_bodies(&mut targets.targets, load_args, targets.http.protocol)?;
     workload.check_texts(&targets.http)?;
-    workload.find_tokenizer(&targets.targets);
+    workload.find_tokenizer(&targets.targets, traffic::seeds(load_args));
     let sweeps = targets.title == title::SWEEP;
     let loads = match (&targets.search, workload.replay()) {
         (Some(_), Some(_)) => {

@@ -11,6 +11,7 @@ use crate::dataset::{
 };
 use crate::schema::plan::{DatasetSource, HttpSettings, Plan};
 use crate::schema::refusal::refuse;
+use crate::schema::seeds::Seeds;
 use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic, TokenizerFile};
 use crate::schema::target::{ProtocolName, Target};
 use crate::schema::trace::TraceSource;
@@ -58,11 +59,11 @@ impl Workload {
             let replay = dataset::replay(path, &options, traffic::arrival_seed(args))?;
             return Ok(Workload::of_replay(replay, tokenizer, renewed));
         }
-        if let Some(spec) = synthetic::spec(&args.synthetic, traffic::seeds(args))? {
+        if let Some(spec) = synthetic::spec(&args.synthetic)? {
             let load = |name: &String| Tokenizer::load(name).map(Arc::new);
             let tokenizer = args.synthetic.tokenizer.as_ref().map(load).transpose()?;
             let prompts = args.requests.map_or(DEFAULT_REQUESTS, |requests| requests as usize);
-            return Ok(Workload::synthetic(spec, tokenizer, (prompts, renewed)));
+            return Ok(Workload::synthetic((spec, traffic::seeds(args)), tokenizer, (prompts, renewed)));
         }
         if args.synthetic.tokenizer.is_some() {
             return refuse(
@@ -78,7 +79,7 @@ impl Workload {
     }
 
     fn synthetic(
-        spec: Synthetic,
+        (spec, seeds): (Synthetic, Seeds),
         tokenizer: Option<Arc<Tokenizer>>,
         (prompts, renewed): (usize, bool),
     ) -> Workload {
@@ -93,7 +94,7 @@ impl Workload {
         let source = DatasetSource {
             name: SYNTHETIC.to_owned(),
             path: SYNTHETIC.to_owned(),
-            sha256: hash(&spec),
+            sha256: hash(&spec, seeds),
             prompts,
             passed_over: Vec::new(),
             reading: None,
@@ -162,7 +163,7 @@ impl Workload {
     }
 
     /// Takes the model's own tokenizer where none was named and a target's model lies on this machine with one.
-    pub fn find_tokenizer(&mut self, targets: &[Target]) {
+    pub fn find_tokenizer(&mut self, targets: &[Target], seeds: Seeds) {
         if let Asked::Replay(replay, None) = &self.asked {
             let found = targets.iter().find_map(|target| Tokenizer::of_model(&target.model.source));
             *self = Workload::of_replay((**replay).clone(), found.map(Arc::new), self.source.renewed);
@@ -176,7 +177,7 @@ impl Workload {
         let found = targets.iter().find_map(|target| Tokenizer::of_model(&target.model.source));
         if let Some(tokenizer) = found {
             let (prompts, renewed) = (self.source.prompts, self.source.renewed);
-            *self = Workload::synthetic(spec, Some(Arc::new(tokenizer)), (prompts, renewed));
+            *self = Workload::synthetic((spec, seeds), Some(Arc::new(tokenizer)), (prompts, renewed));
         }
     }
 
@@ -204,7 +205,7 @@ impl Workload {
             Asked::Synthetic(tokenizer) => {
                 let max_tokens = plan.sampling.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
                 let spec = plan.dataset.synthetic.clone()?;
-                let make = || Arc::new(Synthesis::new(spec, max_tokens, tokenizer.clone()));
+                let make = || Arc::new(Synthesis::new(spec, plan.seeds, max_tokens, tokenizer.clone()));
                 Some(self.made.get_or_init(make).clone())
             }
         }
@@ -269,9 +270,9 @@ fn same_tokenizer(file: &TokenizerFile) -> anyhow::Result<Arc<Tokenizer>> {
     Ok(Arc::new(tokenizer))
 }
 
-/// SHA-256 of a spec, in the place of a file's.
-fn hash(spec: &Synthetic) -> String {
-    let bytes = serde_json::to_vec(spec).unwrap_or_default();
+/// SHA-256 of a spec and its seeds, in the place of a file's.
+fn hash(spec: &Synthetic, seeds: Seeds) -> String {
+    let bytes = serde_json::to_vec(&(spec, seeds)).unwrap_or_default();
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -440,7 +440,7 @@ fn launched(page: &mut Page, plan: &Plan) {
 
 fn how_reached(target: &Target) -> String {
     match &target.origin {
-        Origin::Url(url) => format!("A server that already ran at `{}`.", code(url)),
+        Origin::Url(_) => format!("A server that already ran at `{}`.", code(&target.endpoints().join(", "))),
         Origin::Launch(launch) => format!("```sh\n{}\n```", launch_command(launch)),
     }
 }

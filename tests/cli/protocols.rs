@@ -103,8 +103,8 @@ fn an_engine_is_not_asked_in_another_engine_s_protocol() {
     for engine in ["llamacpp", "tgi", "sglang"] {
         place.run(&[&["run", "--backend", engine, "--protocol", engine][..], &load].concat()).expect(0);
     }
-    let endpoints: Vec<String> = place.summary_rows().iter().map(|row| row["endpoint"].clone()).collect();
-    assert_eq!(endpoints, ["llamacpp", "tgi", "sglang"]);
+    let protocols: Vec<_> = place.runs().iter().map(|run| run["plan"]["http"]["protocol"].clone()).collect();
+    assert_eq!(protocols, ["llamacpp", "sglang", "tgi"]);
 }
 
 #[test]
@@ -219,4 +219,5 @@ fn a_template_and_its_paths_are_in_the_plan_and_a_prompt_in_braces_stays_text() 
         (&20.into(), &4.into())
     );
     assert_eq!(run["summary"]["model"], "unnamed");
+    assert_eq!(place.summary_rows()[0]["endpoint"], "template");
 }

@@ -153,6 +153,7 @@ fn a_dry_run_shows_the_spec_and_the_seeds_and_every_law_has_its_flags() {
     };
     let spec = |flags: &str| {
         let plan: Value = serde_json::from_str(&dry(flags).expect(0).stdout).unwrap();
+        assert_eq!(plan["seeds"], serde_json::json!({"requests": 8, "lengths": 7}));
         plan["dataset"]["synthetic"].clone()
     };
     let normal = spec("--prompt-dist normal --prompt-tokens 100 --output-dist uniform --output-max-tokens 9");
@@ -161,7 +162,6 @@ fn a_dry_run_shows_the_spec_and_the_seeds_and_every_law_has_its_flags() {
         serde_json::json!({"law": "normal", "mean": 100.0, "sd": 25.0, "min": 1, "max": 300})
     );
     assert_eq!(normal["outputs"], serde_json::json!({"law": "uniform", "min": 1, "max": 9}));
-    assert_eq!((&normal["seed_requests"], &normal["seed_lengths"]), (&8.into(), &7.into()));
     let words = spec("--prompt-dist poisson");
     assert_eq!(
         words["prompts"],
@@ -271,4 +271,45 @@ fn a_resumed_plan_makes_the_same_prompts_and_refuses_another_tokenizer() {
         .run(&["compare", "--resume", &folder])
         .expect(2)
         .says(&["is not the one that the plan was made with"]);
+}
+
+#[test]
+fn a_hub_id_is_fetched_once_and_then_found_here() {
+    let place = Place::new();
+    write_tokenizer(&place);
+    let hub = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", hub.local_addr().unwrap());
+    let file = place.read("tokenizer.json");
+    // It answers one request, and is gone then.
+    let served = std::thread::spawn(move || {
+        let (mut stream, _) = hub.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let head: Vec<String> =
+            lines.by_ref().map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{file}",
+            file.len()
+        )
+        .unwrap();
+        head
+    });
+    let dry = || {
+        let args = "bench --url http://127.0.0.1:9 --model m --dry-run --prompt-dist fixed --prompt-tokens 9 --tokenizer owner/name";
+        let args: Vec<&str> = args.split(' ').collect();
+        let mut command = place.command(&args);
+        command.env("HF_ENDPOINT", &url).env("HF_TOKEN", "hf_secret");
+        Running::of(command).wait()
+    };
+    let first = dry().expect(0);
+    let head = served.join().unwrap();
+    assert_eq!(head[0], "GET /owner/name/resolve/main/tokenizer.json HTTP/1.1");
+    assert!(head.iter().any(|line| line.eq_ignore_ascii_case("authorization: Bearer hf_secret")), "{head:?}");
+    assert!(
+        !first.stdout.contains("hf_secret") && first.stdout.contains("\"name\": \"owner/name\""),
+        "{}",
+        first.stdout
+    );
+    let plan = |ran: &Ran| serde_json::from_str::<Value>(&ran.stdout).unwrap()["dataset"]["sha256"].clone();
+    assert_eq!(plan(&dry().expect(0)), plan(&first), "by then nobody serves it any more");
 }

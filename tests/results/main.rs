@@ -65,6 +65,7 @@ fn target(label: &str) -> Target {
         metrics: ServerMetrics::default(),
         not_level: Vec::new(),
         origin: Origin::Url("http://127.0.0.1:8000".into()),
+        more_urls: Vec::new(),
     }
 }
 

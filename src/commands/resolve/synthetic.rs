@@ -2,7 +2,6 @@
 
 use crate::cli::{OutputDistArg, PromptDistArg, SyntheticArgs};
 use crate::schema::refusal::refuse;
-use crate::schema::seeds::Seeds;
 use crate::schema::synthetic::{Lengths, PromptLaw, SharedPrefix, Synthetic};
 
 /// Prompts that are made where neither --requests nor --duration says how many.
@@ -20,7 +19,7 @@ const DEVIATIONS: f64 = 8.0;
 ///
 /// # Errors
 /// Flags that contradict each other or lie out of their range.
-pub fn spec(args: &SyntheticArgs, seeds: Seeds) -> anyhow::Result<Option<Synthetic>> {
+pub fn spec(args: &SyntheticArgs) -> anyhow::Result<Option<Synthetic>> {
     let Some(law) = args.prompt_dist else { return Ok(None) };
     let prompts = match law {
         PromptDistArg::Poisson => words(args)?,
@@ -40,8 +39,6 @@ pub fn spec(args: &SyntheticArgs, seeds: Seeds) -> anyhow::Result<Option<Synthet
         outputs,
         tokenizer: None,
         counted_by: None,
-        seed_requests: seeds.requests,
-        seed_lengths: seeds.lengths,
     }))
 }
 

@@ -191,7 +191,10 @@ fn rows_that_are_made_up_show_it() {
     assert!(minute.verdicts[0].contains("every row comes 60 s after"), "{:?}", minute.verdicts);
 }
 
-fn found(text: &[u8], asked: Asked<'_>) -> Result<(TraceFormat, Vec<(u64, u32, u32)>), TraceError> {
+/// Its format; time, input and output of its rows.
+type Seen = (TraceFormat, Vec<(u64, u32, u32)>);
+
+fn found(text: &[u8], asked: Asked<'_>) -> Result<Seen, TraceError> {
     let found = read(text, asked)?;
     let rows = found.rows.rows.iter().map(|row| (row.at_us, row.input_tokens, row.output_tokens));
     Ok((found.format, rows.collect()))

@@ -88,7 +88,12 @@ fn server(target: &Target) -> String {
         .map(|own| format!(" {} instead of {} {}.", text(&own.own), text(&own.setting), text(&own.shared)))
         .collect();
     let reached = match &target.origin {
-        Origin::Url(url) => format!("<p>A server that already ran at <code>{}</code>.</p>\n", text(url)),
+        Origin::Url(_) => {
+            format!(
+                "<p>A server that already ran at <code>{}</code>.</p>\n",
+                text(&target.endpoints().join(", "))
+            )
+        }
         Origin::Launch(launch) => shell(&launch_command(launch)),
     };
     format!(
