@@ -42,7 +42,9 @@
 //! `pipeline`: the one composer of stages, silent: visits, serve, measure, record, derive, reports; and all of it
 //! again from the raw records. What happens is told as events to whoever listens.
 //!
-//! `dataset`: files → the k-th unit, a pure function of k.
+//! `dataset`: files, traces and laws of lengths → the k-th unit, a pure function of k. `dataset::tokenizer` counts tokens,
+//! `dataset::texts` makes texts of exactly so many.
+//! `dataset::trace` reads traces, a file a format, and makes them into requests at their own times.
 //!
 //! `load`: units × traffic → records. `load::schedule` says when a request is due, `load::request` what is
 //! sent and what came of it, `load::protocol` what bodies and events mean, a file a protocol; `load::http` is the bytes, `load::socket`

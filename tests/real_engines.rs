@@ -152,6 +152,36 @@ fn counts_agree(engine: &str, requests: u64, concurrency: u32, forced_length: Op
     assert_nothing_lives(&run);
 }
 
+/// Plays 200 prompts that were made to lengths of 1 to 48 tokens by the model's tokenizer: each has as many at the server.
+fn lengths_are_exact(engine: &str) {
+    if !installed(engine) {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let tokenizer = data_dir().unwrap().join("models/SmolLM2-135M-Instruct/hf").display().to_string();
+    let law =
+        "--prompt-dist uniform --prompt-max-tokens 48 --requests 200 --max-tokens 1 --endpoint completions";
+    let setting = "--concurrency 8 --max-batch 8 --context-length 512 --warmup 1 --fairness off";
+    let args = ["run", "--backend", engine, "--tokenizer", &tokenizer];
+    let args: Vec<&str> = args.into_iter().chain(law.split(' ')).chain(setting.split(' ')).collect();
+    let run = harness(&args);
+    assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+    let lengths = &run.summary()["prompt_lengths"];
+    assert_eq!(*lengths, serde_json::json!({"requests": 200, "off": 0, "largest": 0, "added": 0}));
+    assert!(run.stdout.contains("as asked in each of 200"), "{}", run.stdout);
+    assert_nothing_lives(&run);
+}
+
+#[test]
+fn llamacpp_gets_prompts_of_exactly_the_tokens_that_were_asked_for() {
+    lengths_are_exact("llamacpp");
+}
+
+#[test]
+fn vllm_gets_prompts_of_exactly_the_tokens_that_were_asked_for() {
+    lengths_are_exact("vllm");
+}
+
 #[test]
 fn llamacpp_counts_agree_with_its_own_when_lengths_are_forced() {
     counts_agree("llamacpp", 56, 8, Some(24));
@@ -180,4 +210,30 @@ fn sglang_counts_agree_with_its_own_when_lengths_are_forced() {
 #[test]
 fn sglang_counts_agree_with_its_own_when_answers_end_by_themselves() {
     counts_agree("sglang", 16, 4, None);
+}
+
+/// llama-server's own protocol: each event tells its tokens, streamed and whole, and the counts are the server's own.
+#[test]
+fn llamacpp_s_own_protocol_counts_what_the_server_counts() {
+    if !installed("llamacpp") {
+        return;
+    }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let common =
+        ["run", "--backend", "llamacpp", "--protocol", "llamacpp", "--requests", "12", "--concurrency", "2"];
+    let length = ["--warmup", "2", "--context-length", "2048", "--ignore-eos", "--max-tokens", "16"];
+    for whole in [false, true] {
+        let flags: &[&str] = if whole { &["--no-stream"] } else { &[] };
+        let run = harness(&[&common[..], &length, flags].concat());
+        assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
+        let summary = run.summary();
+        assert_eq!(summary["requests"]["completed"], 12, "{summary}");
+        assert_eq!(summary["tokens"]["output"], 12 * 16, "{summary}");
+        assert_eq!(summary["tokens"]["sources"]["usage"], 12, "{summary}");
+        let metrics = &summary["metrics"];
+        assert_eq!(metrics["ttft_ms"].is_null(), whole, "{metrics}");
+        assert!(metrics["e2e_ms"]["p50"].as_f64().unwrap() > 0.0, "{metrics}");
+        assert!(!summary["caveats"].to_string().contains("server_counts_differ"), "{summary}");
+        assert_nothing_lives(&run);
+    }
 }

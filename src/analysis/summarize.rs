@@ -109,7 +109,7 @@ impl SummaryInput {
 
 /// Prompts that come again begin with words of their own: theirs are not the token counts of the dataset's prompts.
 fn renewed_from(plan: &Plan, key: &RunKey) -> Option<u64> {
-    let first = if plan.pass(key) == 0 { plan.dataset.prompts as u64 } else { 0 };
+    let first = if plan.pass(key) == 0 { plan.prompts_of(key.point) } else { 0 };
     (plan.dataset.renewed && plan.dataset.synthetic.is_none()).then_some(first)
 }
 

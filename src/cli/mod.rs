@@ -7,6 +7,7 @@ mod conversations;
 mod dataset;
 mod goals;
 mod output;
+mod prompts;
 mod replay;
 mod report;
 mod scenarios;
@@ -29,17 +30,19 @@ pub use calibrate::CalibrateArgs;
 pub use check::CheckArgs;
 pub use conversations::{ConversationArgs, ThinkTimeArg};
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
+pub use dataset::{FormatArg, LimitFromArg, TurnsArg};
 pub use goals::GoalArgs;
 pub use output::OutputArgs;
+pub use prompts::PromptArgs;
 pub use replay::{OnStepBackArg, ReplayArgs, TraceFormatArg, TraceFormatArgs};
-pub use report::{ReportArgs, TtftArg, WindowArg};
-pub use scenarios::{ScenarioArgs, ScenarioLoad};
+pub use report::{ExportArg, ReportArgs, TtftArg, WindowArg};
+pub use scenarios::ScenarioArgs;
 pub use schema::{SchemaArgs, SchemaOf};
 pub use search::{AutoArg, SearchArgs};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
-pub use traffic::{EndpointArg, LoadArgs};
+pub use traffic::{EndpointArg, LoadArgs, ScenarioLoad};
 pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
 pub use wire::{FramingArg, ProtocolArg, WireArgs};
@@ -76,6 +79,7 @@ Examples:
   harness compare --backend vllm,sglang --model ./Llama-3.1-8B --concurrency 64
   harness compare --backend all --model ./hf --model llamacpp=./model.gguf
   harness compare --backend a=vllm,b=vllm --set b.max_num_batched_tokens=8192
+  harness compare --backend all --prompt-dist lognormal --prompt-tokens 500 --output-dist fixed --output-tokens 99
   harness compare --backend a=vllm,b=vllm --extra-body b='{\"top_k\": 1}'
 
 Three launches of each backend, in alternating order, with two runs on each:
@@ -96,6 +100,7 @@ Examples:
   harness run --backend vllm --burst-size 20 --burst-every 10s --requests 200
   harness run --backend vllm --ramp-rates 1..20 --duration 5m
   harness run --backend vllm --arrival constant --steps 1@30s,5@60s,0@10s
+  harness run --backend llamacpp --protocol llamacpp
   harness run --backend ./mine.yaml
   harness run --backend vllm --simulate --extra-args vllm=\"--ttft 30ms\"")]
     Run(CompareArgs),
@@ -106,14 +111,26 @@ Examples:
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --rate 10
   harness bench --url http://127.0.0.1:30000 --backend sglang --warmup 0
   harness bench --url https://llm.example.com --http2 --concurrency 64
+  harness bench --url http://127.0.0.1:8000 --prompt-dist uniform --prompt-max-tokens 900
   harness bench --url http://127.0.0.1:8000/v1/completions --model my-model
   harness bench --url http://10.0.0.1 --header 'Host: tiny.models.example'
+  harness bench --url http://127.0.0.1:8000 --dataset talks.jsonl --think-time exp:2s
+  harness bench --url http://127.0.0.1:8000 --models a,b --traffic-split 0.9,0.1
+  harness bench --url http://10.0.0.1:8000 --url http://10.0.0.2:8000
   harness bench --url http://127.0.0.1:8000 --trace azure.csv --speed 2 --window 10m..20m
 
 Servers that refuse a field of the body, or want a further one:
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --model o5 \\
     --max-tokens-field max_completion_tokens --omit temperature
-  harness bench --url http://127.0.0.1:8000 --extra-body '{\"top_k\": 1}'")]
+  harness bench --url http://127.0.0.1:8000 --extra-body '{\"top_k\": 1}'
+
+Other protocols, and a server that speaks none that is known:
+  harness bench --url http://127.0.0.1:3000 --protocol tgi
+  harness bench --url http://127.0.0.1:8000 --protocol triton-trtllm --model ensemble
+  harness bench --url http://127.0.0.1:8000 --protocol llamacpp --no-stream
+  harness bench --url http://127.0.0.1:9000/infer --response-text-path '$.outputs[0].text' \\
+    --request-body-template '{\"input\":\"{prompt}\",\"max_new_tokens\":{max_tokens}}'
+  harness bench --url unix:/run/llm.sock --api-key-file ./key")]
     Bench(BenchArgs),
     /// Several loads on each backend or on one server: rising concurrency or rate
     #[command(after_help = "\
@@ -146,7 +163,9 @@ Another report of the same records, in a directory of its own:
   harness report results/compare_20260201_143000 --window 10s..60s --output cut
   harness report results --ttft first-event --baseline sglang --output other
 Several results side by side, NOT PAIRED:
-  harness report monday/ tuesday/ --output both")]
+  harness report monday/ tuesday/ --output both
+What Google's inference-benchmark would have written, for its analyze.py:
+  harness report results --export lpg-json --output lpg && python analyze.py lpg")]
     Report(ReportArgs),
     /// Tell whether a result is worse than an earlier one, for CI
     #[command(after_help = "\
@@ -275,7 +294,7 @@ pub struct SweepArgs {
     pub backend: Vec<String>,
     /// A server that already runs: http://HOST:PORT or https://…
     #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
+    pub url: Vec<String>,
     /// Play what an earlier try left: the directory that it wrote. Its plan is taken as it is
     #[arg(long, value_name = "DIR", conflicts_with_all = ["backend", "url"])]
     pub resume: Option<PathBuf>,
@@ -343,9 +362,10 @@ pub enum FairnessArg {
 /// `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The server: http://HOST:PORT or https://…; the whole endpoint (…/v1/chat/completions) is taken too
+    /// The server: http://HOST:PORT or https://…; the whole endpoint (…/v1/chat/completions) is taken too.
+    /// Several (--url A --url B): units are dealt out to all in turn
     #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
+    pub url: Vec<String>,
     /// Its name in the results; a known engine's name also takes what its file says of the protocol
     #[arg(long, value_name = "LABEL")]
     pub backend: Option<String>,

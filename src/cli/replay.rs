@@ -45,7 +45,7 @@ pub struct TraceFormatArgs {
     #[arg(long, value_enum, value_name = "NAME")]
     pub trace_format: Option<TraceFormatArg>,
     /// Columns of a CSV (keys of JSON lines) that no format describes:
-    /// time=…,input=…,output=…[,time_unit=s|ms|us|ns]
+    /// time=…,input=…,output=…[,time_unit=s|ms|us|ns]. With --dataset: prompt=…,max_tokens=…,id=…
     #[arg(long, value_name = "KEY=NAME,…", value_delimiter = ',')]
     pub columns: Vec<String>,
     /// Count rows that cannot be read and leave them out

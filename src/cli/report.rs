@@ -13,8 +13,8 @@ pub struct ReportArgs {
     /// side; a label that two of them have gets a suffix
     #[arg(value_name = "RESULTS", required = true)]
     pub results: Vec<PathBuf>,
-    /// Write one report of all results into this directory, and leave their own files as they are. --baseline, --window
-    /// and --ttft need it
+    /// Write one report of all results into this directory, and leave their own files as they are. --baseline, --window,
+    /// --ttft and --export need it
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Hold the others against this label
@@ -27,6 +27,16 @@ pub struct ReportArgs {
     /// What TTFT is [default: first-token]
     #[arg(long, value_enum, value_name = "STAMP", requires = "output")]
     pub ttft: Option<TtftArg>,
+    /// Write the runs into --output in another tool's form in place of a report
+    #[arg(long, value_enum, value_name = "FORM", requires = "output", conflicts_with_all = ["baseline", "window", "ttft"])]
+    pub export: Option<ExportArg>,
+}
+
+/// Another tool's form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportArg {
+    /// That of Google's inference-benchmark, for its analyze.py: a JSON file a run
+    LpgJson,
 }
 
 /// A part of each run.

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::traffic::LoadArgs;
-
 /// Scenarios of a sweep.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Scenarios")]
@@ -16,7 +14,7 @@ pub struct ScenarioArgs {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["compare", "concurrent_tests", "find_max_rate", "find_max_concurrency"]
+        conflicts_with_all = ["compare", "concurrent_tests", "trace", "auto", "find_max_rate", "find_max_concurrency"]
     )]
     pub scenarios: Option<PathBuf>,
     /// Numbers of requests, a load each: 10,50,100,200
@@ -24,7 +22,7 @@ pub struct ScenarioArgs {
         long,
         value_name = "N,…",
         value_delimiter = ',',
-        conflicts_with_all = ["find_max_rate", "find_max_concurrency"]
+        conflicts_with_all = ["trace", "auto", "find_max_rate", "find_max_concurrency"]
     )]
     pub compare: Vec<u64>,
     /// Requests in flight, a load each: 5,10,20,50; the same as --concurrency 5,10,20,50
@@ -38,17 +36,4 @@ pub struct ScenarioArgs {
     /// What is to be said of the file before it is played: set after parsing.
     #[arg(skip)]
     pub notes: Vec<String>,
-}
-
-/// A scenario: its loads as flags, and what it sends. Made after parsing, from the file and the command line.
-#[derive(Debug)]
-pub struct ScenarioLoad {
-    /// Its name; none of `--compare`.
-    pub name: Option<String>,
-    /// The flags of the command line with those of the scenario.
-    pub load: LoadArgs,
-    /// Prompts of its own.
-    pub prompts: Vec<String>,
-    /// A file of prompts of its own.
-    pub dataset: Option<PathBuf>,
 }

@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 
 use super::arrivals::{ArrivalArg, ArrivalArgs};
 use super::conversations::ConversationArgs;
+use super::prompts::PromptArgs;
 use super::replay::ReplayArgs;
-use super::scenarios::ScenarioLoad;
 use super::synthetic::SyntheticArgs;
 use super::units::{CountOrSeconds, count_or_seconds, seconds};
 use super::wire::WireArgs;
@@ -16,7 +16,8 @@ use super::wire::WireArgs;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
-    /// Prompts: a JSON list or JSON lines of {id, category, prompt, max_tokens} [default: built in]
+    /// Prompts: a JSON list or JSON lines of {id, category, prompt, max_tokens}; or ShareGPT, an OpenAI batch,
+    /// MT-bench, CSV, Parquet or text, as `dataset import` reads them [default: built in]
     #[arg(long, value_name = "FILE")]
     pub dataset: Option<PathBuf>,
     /// Requests in flight [default: 20; with --rate: no cap]. sweep takes several: 1,2,4,8
@@ -29,7 +30,7 @@ pub struct LoadArgs {
     /// Gaps between the starts of an open loop, or what their rate follows [default: poisson]
     #[arg(long, value_enum)]
     pub arrival: Option<ArrivalArg>,
-    /// End after N requests [default: each prompt once, unless --duration]
+    /// End after N requests; a conversation counts once [default: each prompt once, unless --duration]
     #[arg(long, value_name = "N")]
     pub requests: Option<u64>,
     /// End after this time
@@ -106,6 +107,9 @@ pub struct LoadArgs {
     /// Prompts that are made.
     #[command(flatten)]
     pub synthetic: SyntheticArgs,
+    /// How the file of `--dataset` is read.
+    #[command(flatten)]
+    pub prompts: PromptArgs,
     /// A trace that is played again.
     #[command(flatten)]
     pub replay: ReplayArgs,
@@ -118,6 +122,19 @@ pub struct LoadArgs {
     /// Scenarios of a sweep in place of the one load: set after parsing.
     #[arg(skip)]
     pub scenarios: Vec<ScenarioLoad>,
+}
+
+/// A scenario: its loads as flags, and what it sends. Made after parsing, from the file and the command line.
+#[derive(Debug)]
+pub struct ScenarioLoad {
+    /// Its name; none of `--compare`.
+    pub name: Option<String>,
+    /// The flags of the command line with those of the scenario.
+    pub load: LoadArgs,
+    /// Prompts of its own.
+    pub prompts: Vec<String>,
+    /// A file of prompts of its own.
+    pub dataset: Option<PathBuf>,
 }
 
 /// Which OpenAI endpoint.

@@ -11,6 +11,7 @@ use crate::progress::Progress;
 use crate::schema::objective::Search;
 use crate::schema::plan::HttpSettings;
 use crate::schema::refusal::{OrRefuse, refuse};
+use crate::schema::target::Target;
 use crate::secrets;
 use crate::server_api::{self, NoAnswer};
 
@@ -35,13 +36,8 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
 /// Measures a server that already runs.
 pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::Result<ExitCode> {
     crate::commands::block_on(async {
-        let Some(url) = &args.url else {
-            return refuse(
-                format!("{title} needs a server"),
-                format!("harness {title} --url http://127.0.0.1:8000"),
-            );
-        };
-        let url = server_url_of(url, protocol::spoken(&args.load)?.named)?;
+        let urls = urls(&args, title)?;
+        let (url, others) = (&urls.0, &urls.1);
         let mut wire = traffic::wire(&args.load, url.endpoint.as_ref())?;
         wire.unix_socket.clone_from(&url.socket);
         if url.base.starts_with("http://") && (wire.insecure || wire.ca_file.is_some()) {
@@ -56,10 +52,22 @@ pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::
         let label = args.backend.clone().unwrap_or_else(|| PLAIN_LABEL.to_owned());
         choices::check_label(&label)?;
         let progress = Progress::new(args.output.quiet, args.output.verbose);
-        let model = model(&args, &url, &wire, &progress).await?;
+        let model = model(&args, url, &wire, &progress).await?;
+        for other in others {
+            same_model(&args, other, &wire, (&model, &progress)).await?;
+        }
+        if !others.is_empty() {
+            progress.say(&format!(
+                "{} servers, each unit to the next in turn; probes and the metrics page are those of {}",
+                others.len() + 1,
+                url.base
+            ));
+        }
+        let more_urls = others.iter().map(|other| other.base.clone()).collect();
+        let target = url_target(&label, definitions.get(&label), &url.base, &model);
         let targets = Targets {
             title: title.to_owned(),
-            targets: vec![url_target(&label, definitions.get(&label), &url.base, &model)],
+            targets: vec![Target { more_urls, ..target }],
             http: wire,
             skipped: Vec::new(),
             launching: None,
@@ -69,6 +77,58 @@ pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::
         };
         play::play(targets, &args.load, &args.runs, &args.output, workload, environment).await
     })
+}
+
+/// The servers' addresses, the first apart: all with one endpoint.
+fn urls(args: &BenchArgs, title: &str) -> anyhow::Result<(ServerUrl, Vec<ServerUrl>)> {
+    let Some((first, others)) = args.url.split_first() else {
+        return refuse(
+            format!("{title} needs a server"),
+            format!("harness {title} --url http://127.0.0.1:8000"),
+        );
+    };
+    let named = protocol::spoken(&args.load)?.named;
+    let first = server_url_of(first, named)?;
+    let others =
+        others.iter().map(|other| server_url_of(other, named)).collect::<anyhow::Result<Vec<_>>>()?;
+    for other in &others {
+        if other.endpoint != first.endpoint {
+            return refuse(
+                format!("{} and {} are addresses with different endpoints", first.base, other.base),
+                "give all as http://HOST:PORT, and the endpoint by --endpoint or --endpoint-path",
+            );
+        }
+        if first.socket.is_some() || other.socket.is_some() {
+            return refuse("several --url, and one is a socket", "give one --url unix:PATH, or none");
+        }
+        if other.base.starts_with("https") != first.base.starts_with("https") {
+            return refuse("some --url are http and some https", "give all of one kind");
+        }
+    }
+    Ok((first, others))
+}
+
+/// A further server must be there, and where it says which models it has, have the one that is asked for.
+async fn same_model(
+    args: &BenchArgs,
+    url: &ServerUrl,
+    wire: &HttpSettings,
+    (model, progress): (&str, &Progress),
+) -> anyhow::Result<()> {
+    if args.output.dry_run {
+        return Ok(());
+    }
+    let cure = "start the server, or check the address";
+    let absent = || format!("{} cannot be measured", url.base);
+    load::check_reachable(&url.base, wire).await.or_refuse(absent, cure)?;
+    let client = server_api::client(wire, server_api::api_key(wire)?.as_deref())?;
+    match tokio::time::timeout(COURTESY, server_api::models(&client, &url.models)).await {
+        Ok(Ok(listed)) if !listed.iter().any(|other| other == model) => {
+            progress.say(&format!("{}: {}", url.base, served_model::chosen_line(model, &listed)));
+        }
+        Ok(Ok(_) | Err(_)) | Err(_) => {}
+    }
+    Ok(())
 }
 
 /// The models that are named: that of --model, or those of --models.

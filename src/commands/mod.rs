@@ -19,6 +19,7 @@ mod hints;
 mod install;
 mod interrupt;
 mod play;
+mod reading;
 mod report;
 pub mod resolve;
 mod resume;

@@ -68,10 +68,10 @@ pub async fn play(
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
-    protocol::adapt(&mut targets.targets, targets.http.protocol, load_args)?;
+    protocol::adapt(&mut targets.targets, &targets.http, load_args)?;
     body::change_bodies(&mut targets.targets, load_args, targets.http.protocol)?;
     workload.check_texts(&targets.http)?;
-    workload.find_tokenizer(&targets.targets);
+    workload.find_tokenizer(&targets.targets, traffic::seeds(load_args));
     let sweeps = targets.title == title::SWEEP;
     let loads = match (&targets.search, workload.replay()) {
         (Some(_), Some(_)) => {
@@ -79,6 +79,9 @@ pub async fn play(
                 "a search sets the rate, and --trace brings its own times",
                 "leave --trace out, or play it at several --speed",
             );
+        }
+        (None, Some(_)) if !load_args.scenarios.is_empty() => {
+            return refuse("--scenarios and --trace both say what is played", "leave one of them out");
         }
         (None, Some(replayed)) => replay::loads(load_args, sweeps, replayed)?,
         (Some(search), None) => vec![search::first_load(search, load_args, workload.size())?],
@@ -198,8 +201,8 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     for line in workload::lines(&parts.plan, synthesis.as_ref()) {
         progress.say(&line);
     }
-    for note in parts.workload.replay().into_iter().flat_map(|replay| &replay.notes) {
-        progress.say(note);
+    for line in parts.workload.trace_lines() {
+        progress.say(&line);
     }
     let session = Session {
         program: Some(std::env::current_exe().context("cannot tell where this program lies")?),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::backend::leftovers;
-use crate::cli::{ReportArgs, TtftArg, WindowArg};
+use crate::cli::{ExportArg, ReportArgs, TtftArg, WindowArg};
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::schema::report_settings::{ReportSettings, TtftOf, WindowOf};
@@ -20,9 +20,12 @@ pub fn report(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         false => path.parent().map_or_else(PathBuf::new, Path::to_owned),
     };
     leftovers::clean_logs(&args.results.iter().map(directory).collect::<Vec<_>>());
-    let trouble = match &args.output {
-        None => pipeline::rebuild(&args.results, &|event| show.event(event))?,
-        Some(output) => {
+    let trouble = match (&args.output, args.export) {
+        (Some(output), Some(ExportArg::LpgJson)) => {
+            pipeline::export_lpg(&args.results, output, &|event| show.event(event))?
+        }
+        (None, _) => pipeline::rebuild(&args.results, &|event| show.event(event))?,
+        (Some(output), None) => {
             pipeline::report_otherwise(&args.results, &settings(args), output, &|event| show.event(event))?
         }
     };

@@ -41,7 +41,11 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     plan.strict |= args.output.strict;
     for target in &plan.targets {
         match &target.origin {
-            Origin::Url(url) => drop(server_url(url)?),
+            Origin::Url(_) => {
+                for url in target.endpoints() {
+                    server_url(&url)?;
+                }
+            }
             Origin::Launch(_) => {}
         }
     }

@@ -17,7 +17,7 @@ pub fn sweep(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
         progress.say(note);
     }
     args.load.concurrency.append(&mut args.scenarios.concurrent_tests);
-    match (&args.url, args.backend.is_empty() && args.resume.is_none()) {
+    match (args.url.first(), args.backend.is_empty() && args.resume.is_none()) {
         (Some(_), _) => {
             let search = search::asked(&args)?;
             bench::measure(bench_args(args)?, title::SWEEP, search)

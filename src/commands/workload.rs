@@ -1,20 +1,25 @@
 //! What a load asks: flags or a saved plan → the units and where they come from.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
 use crate::cli::LoadArgs;
-use crate::dataset::{self, DEFAULT_MAX_TOKENS, RENEWAL_WORDS, Replay, Source, Synthesis, Tokenizer};
+use crate::dataset::{
+    self, DEFAULT_MAX_TOKENS, RENEWAL_WORDS, Replay, Source, Synthesis, TextMaker, Tokenizer,
+};
 use crate::schema::plan::{DatasetSource, HttpSettings, Plan};
 use crate::schema::refusal::refuse;
-use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic};
+use crate::schema::seeds::Seeds;
+use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic, TokenizerFile};
 use crate::schema::target::{ProtocolName, Target};
+use crate::schema::trace::TraceSource;
 use crate::schema::unit::{Body, Prompt, Units};
 
+use crate::commands::reading;
 use crate::commands::resolve::synthetic::{self, DEFAULT_REQUESTS};
-use crate::commands::resolve::{replay, traffic};
+use crate::commands::resolve::{prompts, replay, traffic};
 
 /// Name and path of prompts that are made, in outputs.
 const SYNTHETIC: &str = "synthetic";
@@ -24,6 +29,8 @@ pub struct Workload {
     asked: Asked,
     /// Where it comes from, as the plan keeps it.
     pub source: DatasetSource,
+    /// What makes the units, made once: words are looked for in a tokenizer.
+    made: OnceLock<Arc<Synthesis>>,
 }
 
 /// The kinds of what is asked.
@@ -32,25 +39,31 @@ enum Asked {
     Listed(Vec<Prompt>),
     /// Prompts that are made, in the tokens of a tokenizer where one was found.
     Synthetic(Option<Arc<Tokenizer>>),
-    /// A trace, which brings its times too.
-    Replay(Box<Replay>),
+    /// A trace, which brings its times too, in the tokens of a tokenizer where one was found.
+    Replay(Box<Replay>, Option<Arc<Tokenizer>>),
 }
 
 impl Workload {
+    fn of(asked: Asked, source: DatasetSource) -> Workload {
+        Workload { asked, source, made: OnceLock::new() }
+    }
+
     /// That of the flags.
     pub fn load(args: &LoadArgs) -> anyhow::Result<Self> {
+        let renewed = !args.synthetic.allow_prefix_cache;
         let options = replay::options(args)?;
         if let Some(path) = &args.replay.trace {
             replay::refuse_beside_trace(args)?;
-            return Ok(Workload::of_replay(dataset::replay(path, &options, traffic::arrival_seed(args))?));
+            let load = |name: &String| Tokenizer::load(name).map(Arc::new);
+            let tokenizer = args.synthetic.tokenizer.as_ref().map(load).transpose()?;
+            let replay = dataset::replay(path, &options, traffic::arrival_seed(args))?;
+            return Ok(Workload::of_replay(replay, tokenizer, renewed));
         }
-        let renewed = !args.synthetic.allow_prefix_cache;
-        let seeds = traffic::seeds(args);
-        if let Some(spec) = synthetic::spec(&args.synthetic, (seeds.requests, seeds.lengths))? {
+        if let Some(spec) = synthetic::spec(&args.synthetic)? {
             let load = |name: &String| Tokenizer::load(name).map(Arc::new);
             let tokenizer = args.synthetic.tokenizer.as_ref().map(load).transpose()?;
             let prompts = args.requests.map_or(DEFAULT_REQUESTS, |requests| requests as usize);
-            return Ok(Workload::synthetic(spec, tokenizer, (prompts, renewed)));
+            return Ok(Workload::synthetic((spec, traffic::seeds(args)), tokenizer, (prompts, renewed)));
         }
         if args.synthetic.tokenizer.is_some() {
             return refuse(
@@ -58,12 +71,15 @@ impl Workload {
                 "add --prompt-dist, or leave --tokenizer out",
             );
         }
-        let (prompts, source) = dataset::load(args.dataset.as_deref())?;
-        Ok(Workload { asked: Asked::Listed(prompts), source: DatasetSource { renewed, ..source } })
+        let (prompts, source) = match &args.dataset {
+            Some(path) => dataset::load_as(Some(path), &prompts::how(args)?)?,
+            None => dataset::load(None)?,
+        };
+        Ok(Workload::of(Asked::Listed(prompts), DatasetSource { renewed, ..source }))
     }
 
     fn synthetic(
-        spec: Synthetic,
+        (spec, seeds): (Synthetic, Seeds),
         tokenizer: Option<Arc<Tokenizer>>,
         (prompts, renewed): (usize, bool),
     ) -> Workload {
@@ -78,18 +94,35 @@ impl Workload {
         let source = DatasetSource {
             name: SYNTHETIC.to_owned(),
             path: SYNTHETIC.to_owned(),
-            sha256: hash(&spec),
+            sha256: hash(&spec, seeds),
             prompts,
             passed_over: Vec::new(),
+            reading: None,
             synthetic: Some(spec),
             trace: None,
             renewed,
         };
-        Workload { asked: Asked::Synthetic(tokenizer), source }
+        Workload::of(Asked::Synthetic(tokenizer), source)
     }
 
-    fn of_replay(replay: Replay) -> Self {
-        Workload { source: replay.source.clone(), asked: Asked::Replay(Box::new(replay)) }
+    fn of_replay(replay: Replay, tokenizer: Option<Arc<Tokenizer>>, renewed: bool) -> Workload {
+        let trace = replay.source.trace.clone().map(|trace| TraceSource {
+            tokenizer: tokenizer.as_ref().map(|tokenizer| tokenizer.file.clone()),
+            ..trace
+        });
+        let source = DatasetSource { renewed, trace, ..replay.source.clone() };
+        Workload::of(Asked::Replay(Box::new(replay), tokenizer), source)
+    }
+
+    /// What a person should know of a trace before it is played.
+    pub fn trace_lines(&self) -> Vec<String> {
+        let Some(replay) = self.replay() else { return Vec::new() };
+        let lengths = match self.source.trace.as_ref().and_then(|trace| trace.tokenizer.as_ref()) {
+            Some(file) => format!("exact by {}", file.name),
+            None => "estimates, a word counted as a token (--tokenizer makes them exact)".to_owned(),
+        };
+        let last = format!("trace: prompt lengths are {lengths}; a chat template's tokens come on top");
+        replay.notes.iter().cloned().chain([last]).collect()
     }
 
     /// That of a plan, read again.
@@ -100,11 +133,16 @@ impl Workload {
         let path = Path::new(&plan.dataset.path);
         let built_in = plan.dataset.path == dataset::BUILT_IN_PATH;
         let workload = match &plan.dataset.trace {
-            Some(trace) => Workload::of_replay(dataset::replay(path, &trace.options, plan.seed)?),
+            Some(trace) => {
+                let tokenizer = trace.tokenizer.as_ref().map(same_tokenizer).transpose()?;
+                let replay = dataset::replay(path, &trace.options, plan.seed)?;
+                Workload::of_replay(replay, tokenizer, plan.dataset.renewed)
+            }
             None => {
-                let (prompts, source) = dataset::load((!built_in).then_some(path))?;
+                let (prompts, source) =
+                    dataset::load_again((!built_in).then_some(path), plan.dataset.reading.as_ref())?;
                 let renewed = plan.dataset.renewed;
-                Workload { asked: Asked::Listed(prompts), source: DatasetSource { renewed, ..source } }
+                Workload::of(Asked::Listed(prompts), DatasetSource { renewed, ..source })
             }
         };
         if workload.source.sha256 != plan.dataset.sha256 {
@@ -119,20 +157,18 @@ impl Workload {
 
     fn of_spec(spec: &Synthetic, source: &DatasetSource) -> anyhow::Result<Workload> {
         let Some(file) = &spec.tokenizer else {
-            return Ok(Workload { asked: Asked::Synthetic(None), source: source.clone() });
+            return Ok(Workload::of(Asked::Synthetic(None), source.clone()));
         };
-        let tokenizer = Tokenizer::load(&file.name)?;
-        if tokenizer.file.sha256 != file.sha256 {
-            return refuse(
-                format!("the tokenizer {} is not the one that the plan was made with", file.name),
-                "put the old one back, or begin a new comparison",
-            );
-        }
-        Ok(Workload { asked: Asked::Synthetic(Some(Arc::new(tokenizer))), source: source.clone() })
+        Ok(Workload::of(Asked::Synthetic(Some(same_tokenizer(file)?)), source.clone()))
     }
 
     /// Takes the model's own tokenizer where none was named and a target's model lies on this machine with one.
-    pub fn find_tokenizer(&mut self, targets: &[Target]) {
+    pub fn find_tokenizer(&mut self, targets: &[Target], seeds: Seeds) {
+        if let Asked::Replay(replay, None) = &self.asked {
+            let found = targets.iter().find_map(|target| Tokenizer::of_model(&target.model.source));
+            *self = Workload::of_replay((**replay).clone(), found.map(Arc::new), self.source.renewed);
+            return;
+        }
         let Some(spec) = self.source.synthetic.clone() else { return };
         if !matches!(self.asked, Asked::Synthetic(None)) || !matches!(spec.prompts, PromptLaw::Tokens { .. })
         {
@@ -141,14 +177,14 @@ impl Workload {
         let found = targets.iter().find_map(|target| Tokenizer::of_model(&target.model.source));
         if let Some(tokenizer) = found {
             let (prompts, renewed) = (self.source.prompts, self.source.renewed);
-            *self = Workload::synthetic(spec, Some(Arc::new(tokenizer)), (prompts, renewed));
+            *self = Workload::synthetic((spec, seeds), Some(Arc::new(tokenizer)), (prompts, renewed));
         }
     }
 
     /// The trace that it is.
     pub fn replay(&self) -> Option<&Replay> {
         match &self.asked {
-            Asked::Replay(replay) => Some(replay),
+            Asked::Replay(replay, _) => Some(replay),
             Asked::Listed(_) | Asked::Synthetic(_) => None,
         }
     }
@@ -158,18 +194,19 @@ impl Workload {
         match &self.asked {
             Asked::Listed(prompts) => prompts.len(),
             Asked::Synthetic(_) => DEFAULT_REQUESTS,
-            Asked::Replay(replay) => replay.requests(),
+            Asked::Replay(replay, _) => replay.requests(),
         }
     }
 
     /// What makes the units of `plan`, where they are made.
     pub fn synthesis(&self, plan: &Plan) -> Option<Arc<Synthesis>> {
         match &self.asked {
-            Asked::Listed(_) | Asked::Replay(_) => None,
+            Asked::Listed(_) | Asked::Replay(..) => None,
             Asked::Synthetic(tokenizer) => {
                 let max_tokens = plan.sampling.max_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
                 let spec = plan.dataset.synthetic.clone()?;
-                Some(Arc::new(Synthesis::new(spec, max_tokens, tokenizer.clone())))
+                let make = || Arc::new(Synthesis::new(spec, plan.seeds, max_tokens, tokenizer.clone()));
+                Some(self.made.get_or_init(make).clone())
             }
         }
     }
@@ -177,7 +214,11 @@ impl Workload {
     /// The units that `plan` plays; `synthesis` is [`Workload::synthesis`]'s.
     pub fn units(&self, plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> anyhow::Result<Units> {
         match (&self.asked, synthesis) {
-            (Asked::Replay(replay), _) => Ok(replay.units(plan.sampling.max_tokens, plan.seeds.requests)),
+            (Asked::Replay(replay, tokenizer), _) => {
+                let maker = tokenizer.clone().map_or_else(TextMaker::estimate, TextMaker::of_tokenizer);
+                let texts = (plan.seeds.requests, plan.dataset.renewed);
+                Ok(replay.units(plan.sampling.max_tokens, texts, maker.into()))
+            }
             (Asked::Synthetic(_), Some(synthesis)) => Ok(synthesis.clone().units()),
             (Asked::Synthetic(_), None) => {
                 refuse("the plan says not how its prompts are made", "make it anew")
@@ -198,7 +239,7 @@ impl Workload {
         };
         let prompts = match &self.asked {
             Asked::Listed(prompts) => prompts.as_slice(),
-            Asked::Synthetic(_) | Asked::Replay(_) => &[],
+            Asked::Synthetic(_) | Asked::Replay(..) => &[],
         };
         let has_messages = match (http.protocol, &http.template) {
             (ProtocolName::OpenaiChat, _) => true,
@@ -217,16 +258,28 @@ impl Workload {
     }
 }
 
-/// SHA-256 of a spec, in the place of a file's.
-fn hash(spec: &Synthetic) -> String {
-    let bytes = serde_json::to_vec(spec).unwrap_or_default();
+/// The tokenizer of a plan, read again.
+fn same_tokenizer(file: &TokenizerFile) -> anyhow::Result<Arc<Tokenizer>> {
+    let tokenizer = Tokenizer::load(&file.name)?;
+    if tokenizer.file.sha256 != file.sha256 {
+        return refuse(
+            format!("the tokenizer {} is not the one that the plan was made with", file.name),
+            "put the old one back, or begin a new comparison",
+        );
+    }
+    Ok(Arc::new(tokenizer))
+}
+
+/// SHA-256 of a spec and its seeds, in the place of a file's.
+fn hash(spec: &Synthetic, seeds: Seeds) -> String {
+    let bytes = serde_json::to_vec(&(spec, seeds)).unwrap_or_default();
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a person should know of the prompts before they are played.
 pub fn lines(plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> Vec<String> {
     let dataset = &plan.dataset;
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = reading::told(dataset).into_iter().collect();
     if !dataset.passed_over.is_empty() {
         lines.push(format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
     }
@@ -238,7 +291,7 @@ pub fn lines(plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> Vec<String> {
                     .to_owned(),
             );
         }
-    } else if dataset.renewed && repeats(plan) {
+    } else if dataset.trace.is_none() && dataset.renewed && repeats(plan) {
         lines.push(format!(
             "a prompt that comes again begins with {RENEWAL_WORDS} words of its own, some {} tokens, so that no prefix \
              cache answers (--allow-prefix-cache sends it as it is)",
@@ -261,6 +314,7 @@ fn repeats(plan: &Plan) -> bool {
         || plan.loads.len() > 1
         || plan.search.is_some()
         || (plan.rounds > 1 && !plan.launches());
-    let more = |requests: Option<u64>| requests.is_none_or(|requests| requests > plan.dataset.prompts as u64);
-    twice || plan.loads.iter().any(|load| more(load.until.requests()))
+    let more =
+        |point: u32, requests: Option<u64>| requests.is_none_or(|requests| requests > plan.prompts_of(point));
+    twice || (1..).zip(&plan.loads).any(|(point, load)| more(point, load.until.requests()))
 }

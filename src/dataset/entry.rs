@@ -136,7 +136,7 @@ fn read<'de, T: Deserialize<'de>, M: MapAccess<'de>>(map: &mut M, key: &str) -> 
 }
 
 /// A text, or a whole number of any size: read from its digits, so that none is lost.
-struct Id(String);
+pub(super) struct Id(pub(super) String);
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
@@ -155,7 +155,7 @@ impl<'de> Deserialize<'de> for Id {
 
 /// A message as it is written: a role, its content as a text, as parts or `null`, and whatever else it has.
 #[derive(Debug)]
-struct Written(Message);
+pub(super) struct Written(pub(super) Message);
 
 impl<'de> Deserialize<'de> for Written {
     fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
@@ -188,7 +188,7 @@ fn content(fields: &mut Map<String, Value>) -> Option<Content> {
 }
 
 #[derive(Debug)]
-struct WholeNumber(u32);
+pub(super) struct WholeNumber(pub(super) u32);
 
 impl<'de> Deserialize<'de> for WholeNumber {
     fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {

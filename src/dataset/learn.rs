@@ -55,3 +55,37 @@ pub async fn learn(count: impl AsyncFn(&str) -> Option<u64>) -> Option<TextMaker
     }
     Some(maker)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::schema::synthetic::CountedBy;
+
+    /// A server that takes some words for two tokens each, and puts a BOS before every text.
+    fn counted(text: &str) -> u64 {
+        let of = |word: &str| if word.len() % 5 == 0 { 2 } else { 1 };
+        1 + text.split(' ').map(of).sum::<u64>()
+    }
+
+    #[tokio::test]
+    async fn words_that_a_server_counts_as_one_token_are_learnt_in_some_hundred_questions() {
+        let asked = Cell::new(0);
+        let maker = learn(async |text: &str| {
+            asked.set(asked.get() + 1);
+            Some(counted(text))
+        });
+        let maker = maker.await.unwrap();
+        assert_eq!(maker.counted_by(), CountedBy::Server);
+        assert!((0..50).all(|seed| counted(&maker.text(seed, 40)) == 41));
+        assert!(asked.get() < 500, "{}", asked.get());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_tell_or_counts_letters_is_none() {
+        assert!(learn(async |_: &str| None).await.is_none());
+        assert!(learn(async |text: &str| Some(text.len() as u64)).await.is_none());
+    }
+}

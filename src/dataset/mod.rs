@@ -2,7 +2,9 @@
 
 mod draws;
 mod entry;
+mod foreign;
 pub mod generate;
+pub mod import;
 mod learn;
 mod parse;
 mod probe_set;
@@ -22,11 +24,13 @@ use std::path::Path;
 use anyhow::Context;
 use sha2::{Digest, Sha256};
 
+use foreign::Kind;
+use import::Import;
 pub use learn::learn;
 pub use parse::DatasetError;
 use parse::Parsed;
 pub use probe_set::probe_set;
-pub use prompt_stats::prompt_stats;
+pub use prompt_stats::{PromptsCounted, prompt_stats};
 pub use renewal::{WORDS as RENEWAL_WORDS, renew};
 pub use shaped::shaped;
 pub use source::Source;
@@ -37,6 +41,7 @@ pub use trace::{Replay, TraceCounted, replay, trace_format, trace_stats};
 pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
+use crate::schema::reading::Reading;
 use crate::schema::unit::{FurtherTurn, Prompt, Turn, Unit};
 
 /// Output limit where neither a flag nor the dataset gives one, tokens.
@@ -49,24 +54,63 @@ const BUILT_IN_NAME: &str = "benchmark_dataset";
 /// The path that stands for the built-in prompts in a plan.
 pub const BUILT_IN_PATH: &str = "built-in";
 
-/// Reads a dataset, or the built-in one where `path` is none: a JSON list, or one object a line in a `.jsonl` file.
+/// Reads a dataset, or the built-in one where `path` is none: our own form, a JSON list or one object a line, or that
+/// of another tool where it is plain.
 ///
 /// # Errors
 /// One line that names the file, the line in it and the cure.
 pub fn load(path: Option<&Path>) -> anyhow::Result<(Vec<Prompt>, DatasetSource)> {
+    load_as(path, &Import::default())
+}
+
+/// The same of a file that was read before, in the same way.
+///
+/// # Errors
+/// As [`load`]'s.
+pub fn load_again(
+    path: Option<&Path>,
+    read: Option<&Reading>,
+) -> anyhow::Result<(Vec<Prompt>, DatasetSource)> {
+    let how = read.map(foreign::how_of).transpose()?;
+    load_as(path, &how.unwrap_or_default())
+}
+
+/// The same, read as `how` says. Nothing is selected.
+///
+/// # Errors
+/// As [`load`]'s.
+pub fn load_as(path: Option<&Path>, how: &Import) -> anyhow::Result<(Vec<Prompt>, DatasetSource)> {
     let Some(path) = path else {
         let parsed = parse::parse(BUILT_IN, parse::Form::List, "built-in")?;
         let source = source(BUILT_IN_NAME, BUILT_IN_PATH, BUILT_IN.as_bytes(), &parsed);
         return Ok((parsed.prompts, source));
     };
     let shown = path.display().to_string();
+    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    let form = match foreign::kind(path, how)? {
+        Kind::Own(form) => form,
+        Kind::Foreign(format) => {
+            let (prompts, reading, passed_over) = foreign::read(path, format, how)?;
+            let source = DatasetSource {
+                name: name.into_owned(),
+                path: shown,
+                sha256: hash(path)?,
+                prompts: prompts.len(),
+                passed_over,
+                reading: Some(reading),
+                synthetic: None,
+                trace: None,
+                renewed: true,
+            };
+            return Ok((prompts, source));
+        }
+    };
     let bytes = read(path, &shown)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| DatasetError::NotUtf8 {
         file: shown.clone(),
         line: 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count(),
     })?;
-    let parsed = parse::parse(text, parse::Form::of(path), &shown)?;
-    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+    let parsed = parse::parse(text, form, &shown)?;
     let source = source(&name, &shown, &bytes, &parsed);
     Ok((parsed.prompts, source))
 }
@@ -81,14 +125,28 @@ fn read(path: &Path, shown: &str) -> anyhow::Result<Vec<u8>> {
     }
 }
 
+/// SHA-256 of a file that need not fit into memory.
+fn hash(path: &Path) -> anyhow::Result<String> {
+    let cannot = || format!("cannot read dataset {}", path.display());
+    let mut file = std::fs::File::open(path).with_context(cannot)?;
+    let mut digest = Sha256::new();
+    std::io::copy(&mut file, &mut digest).with_context(cannot)?;
+    Ok(hexadecimal(&digest.finalize()))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn source(name: &str, path: &str, bytes: &[u8], parsed: &Parsed) -> DatasetSource {
-    let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hexadecimal(&Sha256::digest(bytes));
     DatasetSource {
         name: name.to_owned(),
         path: path.to_owned(),
         sha256,
         prompts: parsed.prompts.len(),
         passed_over: parsed.passed_over.clone(),
+        reading: None,
         synthetic: None,
         renewed: true,
         trace: None,

@@ -10,11 +10,11 @@ use super::entry::{Entry, KEYS};
 use crate::schema::unit::Prompt;
 
 /// Longer ids and categories are cut: they stand in every row, characters.
-const LONGEST_NAME: usize = 300;
+pub(super) const LONGEST_NAME: usize = 300;
 /// A column's name is longer than this only by mistake, characters.
-const LONGEST_COLUMN: usize = 60;
+pub(super) const LONGEST_COLUMN: usize = 60;
 /// The most columns that are named as passed over.
-const MOST_COLUMNS: usize = 20;
+pub(super) const MOST_COLUMNS: usize = 20;
 
 /// How a file holds its entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,12 +120,17 @@ pub(super) fn parse(text: &str, form: Form, file: &str) -> Result<Parsed, Datase
         }
         prompts.push(prompt);
     }
-    let mut passed_over: Vec<String> = columns.into_iter().collect();
-    if passed_over.len() > MOST_COLUMNS {
-        passed_over.truncate(MOST_COLUMNS);
-        passed_over.push("…".to_owned());
+    Ok(Parsed { prompts, passed_over: named_once(columns) })
+}
+
+/// The names of columns, and a sign that there are more.
+pub(super) fn named_once(columns: BTreeSet<String>) -> Vec<String> {
+    let mut names: Vec<String> = columns.into_iter().collect();
+    if names.len() > MOST_COLUMNS {
+        names.truncate(MOST_COLUMNS);
+        names.push("…".to_owned());
     }
-    Ok(Parsed { prompts, passed_over })
+    names
 }
 
 /// The text of one entry and where it starts.
@@ -226,15 +231,19 @@ fn entry(
 
 /// A long id is cut; its line keeps it apart from others that begin alike.
 fn short_id(id: String, line: usize) -> String {
+    cut_id(id, &format!("…line {line}"))
+}
+
+/// A long id ends in `end` instead.
+pub(super) fn cut_id(id: String, line: &str) -> String {
     if id.chars().count() <= LONGEST_NAME {
         return id;
     }
-    let line = format!("…line {line}");
     let begin: String = id.chars().take(LONGEST_NAME - line.chars().count()).collect();
-    begin + &line
+    begin + line
 }
 
-fn clip(text: &str, longest: usize) -> String {
+pub(super) fn clip(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {
         None => text.to_owned(),
         Some(_) => text.chars().take(longest - 1).chain(['…']).collect(),
@@ -249,6 +258,11 @@ fn malformed(error: &serde_json::Error, first_line: usize, indent: usize, file: 
         column: if in_line == 1 { indent + error.column() } else { error.column() },
         what: clip(&message(error), LONGEST_NAME),
     }
+}
+
+/// serde_json's words, not without end.
+pub(super) fn clipped_message(error: &serde_json::Error) -> String {
+    clip(&message(error), LONGEST_NAME)
 }
 
 /// serde_json's words without its own position, which counts from the entry and not from the file.

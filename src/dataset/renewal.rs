@@ -1,6 +1,8 @@
 //! A prompt that a server has had already becomes another one: words of its own before it, so that no prefix cache
 //! answers for the engine. The same for every backend, since it follows from the pass and k alone.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 use super::draws::{Purpose, seed_of};
@@ -39,7 +41,9 @@ fn put_before(message: &mut Message, words: &str) {
 /// The digits of a number in words, the lowest first, so that prompts that follow each other part at once. Within a
 /// pass numbers follow each other, and passes begin far apart.
 fn words(pass: u64, k: u64) -> String {
-    let all: Vec<&str> = common().collect();
+    // Called for each request while a load is played: the list is cut into its words once.
+    static ALL: LazyLock<Vec<&'static str>> = LazyLock::new(|| common().collect());
+    let all = &*ALL;
     let mut rest = seed_of(0, Purpose::Nonce, pass, 0).wrapping_add(k);
     let base = all.len() as u64;
     let digit = |_| {

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::draws::{Purpose, length, normal, poisson, seed_of};
 use super::texts::TextMaker;
 use super::tokenizer::Tokenizer;
+use crate::schema::seeds::Seeds;
 use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic};
 use crate::schema::unit::{Body, Turn, Unit, Units};
 
@@ -16,6 +17,7 @@ use crate::schema::unit::{Body, Turn, Unit, Units};
 #[derive(Debug)]
 pub struct Synthesis {
     spec: Synthetic,
+    seeds: Seeds,
     /// Output limit where the spec has no law of it, tokens.
     max_tokens: u32,
     maker: OnceLock<TextMaker>,
@@ -24,12 +26,17 @@ pub struct Synthesis {
 impl Synthesis {
     /// By a spec, in the tokens of a tokenizer where there is one. `max_tokens` is the output limit where the spec
     /// has no law of it.
-    pub fn new(spec: Synthetic, max_tokens: u32, tokenizer: Option<Arc<Tokenizer>>) -> Synthesis {
+    pub fn new(
+        spec: Synthetic,
+        seeds: Seeds,
+        max_tokens: u32,
+        tokenizer: Option<Arc<Tokenizer>>,
+    ) -> Synthesis {
         let maker = OnceLock::new();
         if let (PromptLaw::Tokens { .. }, Some(tokenizer)) = (&spec.prompts, tokenizer) {
             let _ = maker.set(TextMaker::of_tokenizer(tokenizer));
         }
-        Synthesis { spec, max_tokens, maker }
+        Synthesis { spec, seeds, max_tokens, maker }
     }
 
     /// The spec, with what its lengths are counted by where that is settled.
@@ -63,26 +70,26 @@ impl Synthesis {
     /// The k-th unit of a pass: in each pass other texts of the same lengths.
     pub fn unit(&self, pass: u64, k: u64) -> Unit {
         let spec = &self.spec;
-        let text_seed = seed_of(spec.seed_requests, Purpose::Text, pass, k);
+        let text_seed = seed_of(self.seeds.requests, Purpose::Text, pass, k);
         let (text, asked) = match &spec.prompts {
             PromptLaw::Words { lambda, letters, letters_sd } => {
                 (words(*lambda, (*letters, *letters_sd), text_seed), None)
             }
             PromptLaw::Tokens { lengths } => {
                 let maker = self.maker.get_or_init(TextMaker::estimate);
-                let own = length(lengths, spec.seed_lengths, Purpose::PromptLength, k);
+                let own = length(lengths, self.seeds.lengths, Purpose::PromptLength, k);
                 let shared = spec.prefix.map_or(0, |prefix| prefix.tokens);
                 let mut text = String::with_capacity((own + shared) as usize * 7 + 16);
                 if let Some(prefix) = spec.prefix {
                     let group = k % u64::from(prefix.groups.max(1));
-                    let seed = seed_of(spec.seed_requests, Purpose::Prefix, pass, group);
+                    let seed = seed_of(self.seeds.requests, Purpose::Prefix, pass, group);
                     maker.extend(&mut text, seed, prefix.tokens);
                 }
                 maker.extend(&mut text, text_seed, own);
                 (text, Some(own + shared))
             }
         };
-        let limit = |law| length(law, spec.seed_lengths, Purpose::OutputLength, k);
+        let limit = |law| length(law, self.seeds.lengths, Purpose::OutputLength, k);
         let max_tokens = spec.outputs.as_ref().map_or(self.max_tokens, limit);
         Unit {
             id: format!("synthetic-{k}").into(),
@@ -127,10 +134,10 @@ mod tests {
             prefix: Some(SharedPrefix { tokens: 12, groups: 3 }),
             tokenizer: None,
             counted_by: None,
-            seed_requests: 1,
-            seed_lengths: 2,
         }
     }
+
+    const SEEDS: Seeds = Seeds { requests: 1, lengths: 2 };
 
     fn text(unit: &Unit) -> &str {
         match &unit.turns[0].body {
@@ -145,7 +152,7 @@ mod tests {
 
     #[test]
     fn prefix_and_own_text_have_their_lengths_together_and_groups_share_a_prefix() {
-        let made = Synthesis::new(spec(), 128, None);
+        let made = Synthesis::new(spec(), SEEDS, 128, None);
         let units: Vec<Unit> = (0..60).map(|k| made.unit(0, k)).collect();
         for (k, unit) in units.iter().enumerate() {
             let turn = &unit.turns[0];
@@ -160,11 +167,11 @@ mod tests {
 
     #[test]
     fn the_kth_prompt_is_the_same_on_every_thread_and_in_every_order() {
-        let made = Arc::new(Synthesis::new(spec(), 128, None));
+        let made = Arc::new(Synthesis::new(spec(), SEEDS, 128, None));
         let forward: Vec<Unit> = (0..200).map(|k| made.unit(0, k)).collect();
         let threads: Vec<_> = (0..4_u64)
             .map(|thread| {
-                let made = Arc::new(Synthesis::new(spec(), 128, None));
+                let made = Arc::new(Synthesis::new(spec(), SEEDS, 128, None));
                 std::thread::spawn(move || {
                     (0..200)
                         .rev()
@@ -181,8 +188,8 @@ mod tests {
 
     #[test]
     fn another_pass_has_other_texts_of_the_same_lengths_and_another_seed_of_texts_too() {
-        let made = Synthesis::new(spec(), 128, None);
-        let other = Synthesis::new(Synthetic { seed_requests: 9, ..spec() }, 128, None);
+        let made = Synthesis::new(spec(), SEEDS, 128, None);
+        let other = Synthesis::new(spec(), Seeds { requests: 9, ..SEEDS }, 128, None);
         for k in 0..50 {
             let (first, again, other) = (made.unit(0, k), made.unit(1, k), other.unit(0, k));
             assert_ne!(text(&first), text(&again));
@@ -195,7 +202,7 @@ mod tests {
     #[test]
     fn words_of_letters_are_as_many_and_as_long_as_their_laws_say() {
         let prompts = PromptLaw::Words { lambda: 15.0, letters: 5.0, letters_sd: 1.0 };
-        let made = Synthesis::new(Synthetic { prompts, prefix: None, ..spec() }, 128, None);
+        let made = Synthesis::new(Synthetic { prompts, prefix: None, ..spec() }, SEEDS, 128, None);
         let units: Vec<Unit> = (0..4000).map(|k| made.unit(0, k)).collect();
         let count: usize = units.iter().map(|unit| words(unit).len()).sum();
         let letters: usize = units.iter().flat_map(words).map(str::len).sum();

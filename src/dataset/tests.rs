@@ -190,7 +190,7 @@ fn further_columns_are_passed_over_and_named_once() {
     assert_eq!(
         lines_error("{\"conversations\": [], \"source\": \"own\"}"),
         "mine.jsonl, line 1: the entry has no `prompt`: add one; it holds conversations, source, and what is read is \
-         id, category, prompt, messages, max_tokens"
+         id, category, prompt, messages, turns, max_tokens"
     );
     let many: String = (0..99).map(|column| format!(", \"c{column:02}{}\": 1", "x".repeat(9_000))).collect();
     let parsed = parse(&format!("{{\"prompt\": \"a\"{many}}}"), Form::Lines, "mine.jsonl").unwrap();

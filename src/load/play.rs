@@ -55,6 +55,8 @@ const LONGEST_BURST_LEAD_US: u64 = 1_400_000;
 pub struct Job {
     /// The server: scheme, host, port and any path before the endpoint's.
     pub base_url: String,
+    /// Further servers like it: units are dealt out to all in turn, the k-th to the one of that number.
+    pub more_urls: Vec<String>,
     /// Endpoint, headers, certificates.
     pub http: HttpSettings,
     /// Sent as `Authorization: Bearer`; never recorded.
@@ -124,6 +126,37 @@ struct Workers {
     commands: Vec<mpsc::UnboundedSender<Command>>,
     ended: Vec<oneshot::Receiver<()>>,
     messages: Arc<Messages>,
+    /// Of further endpoints.
+    others: Vec<Arc<Messages>>,
+}
+
+/// What is the same for all requests to one server.
+struct Endpoint {
+    messages: Arc<Messages>,
+    dialer: Arc<Dialer>,
+}
+
+impl Endpoint {
+    async fn of(job: &Job, url: &str) -> anyhow::Result<Endpoint> {
+        let base_url = base_url(url)?;
+        let messages =
+            Messages::new(&base_url, &job.http, job.api_key.as_deref(), &job.capabilities, &job.sampling)?;
+        let dialer = Dialer::new(&base_url, &job.http).await?;
+        Ok(Endpoint { messages: Arc::new(messages), dialer: Arc::new(dialer) })
+    }
+
+    /// What one thread has for it.
+    fn client(&self, clock: RunClock, live: &Arc<LiveCounters>) -> Client {
+        Client {
+            clock,
+            offset: RealtimeOffset::measure(&clock),
+            dialer: self.dialer.clone(),
+            pool: Pool::default(),
+            asked: self.messages.asked().to_owned(),
+            http2: self.messages.http2_head().map(Http2Connections::new),
+            live: live.clone(),
+        }
+    }
 }
 
 impl Workers {
@@ -133,23 +166,22 @@ impl Workers {
         records: &Sender<RequestRecord>,
         live: &Arc<LiveCounters>,
     ) -> anyhow::Result<Workers> {
-        let base_url = base_url(&job.base_url)?;
-        let messages =
-            Messages::new(&base_url, &job.http, job.api_key.as_deref(), &job.capabilities, &job.sampling)?;
-        let dialer = Arc::new(Dialer::new(&base_url, &job.http).await?);
+        let endpoint = Endpoint::of(job, &job.base_url).await?;
+        let mut others = Vec::new();
+        for url in &job.more_urls {
+            others.push(Endpoint::of(job, url).await?);
+        }
         let threads = u64::from(job.client_threads.max(1));
-        let mut workers = Workers { commands: Vec::new(), ended: Vec::new(), messages: Arc::new(messages) };
+        let mut workers = Workers {
+            commands: Vec::new(),
+            ended: Vec::new(),
+            messages: endpoint.messages.clone(),
+            others: others.iter().map(|other| other.messages.clone()).collect(),
+        };
         for number in 0..threads {
             let player = Player {
-                client: Client {
-                    clock,
-                    offset: RealtimeOffset::measure(&clock),
-                    dialer: dialer.clone(),
-                    pool: Pool::default(),
-                    asked: workers.messages.asked().to_owned(),
-                    http2: workers.messages.http2_head().map(Http2Connections::new),
-                    live: live.clone(),
-                },
+                client: endpoint.client(clock, live),
+                others: others.iter().map(|other| other.client(clock, live)).collect(),
                 sampling: job.sampling,
                 capabilities: job.capabilities.clone(),
                 timeout_us: micros(job.load.timeout_s),
@@ -174,6 +206,11 @@ impl Workers {
             workers.ended.push(ended);
         }
         Ok(workers)
+    }
+
+    /// The requests of a phase.
+    fn requests(&self, units: Units) -> Requests {
+        Requests::new(self.messages.clone(), self.others.clone(), units)
     }
 
     /// Gives each thread a command and waits for all: what it took of them.
@@ -230,7 +267,7 @@ impl Run {
 
     /// Plays the warm-up: E2E of its first completed request, µs, where there is one.
     async fn warm_up(&mut self) -> anyhow::Result<Option<u64>> {
-        let warmup = Requests::new(self.workers.messages.clone(), self.job.warmup.clone());
+        let warmup = self.workers.requests(self.job.warmup.clone());
         let from_us = self.clock.now_us();
         let (requests, until_us) = match self.job.load.warmup {
             Warmup::Requests(requests) => (requests, None),
@@ -255,7 +292,7 @@ impl Run {
     async fn measure(&mut self, first_e2e_us: Option<u64>) -> anyhow::Result<EngineFigures> {
         let load = self.job.load.clone();
         // Made before the start is fixed, and before connections are opened that would age meanwhile.
-        let requests = Requests::new(self.workers.messages.clone(), self.job.units.clone());
+        let requests = self.workers.requests(self.job.units.clone());
         self.connect(self.connections_ahead(first_e2e_us)).await?;
         let lead_us = lead_us(&load);
         let from_us = self.clock.now_us() + lead_us;

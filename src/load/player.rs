@@ -26,6 +26,8 @@ use crate::load::schedule::slots::Slot;
 /// What plays the units of one thread.
 pub(crate) struct Player {
     pub(crate) client: Client,
+    /// Those of further endpoints, among which units are dealt out in turn.
+    pub(crate) others: Vec<Client>,
     pub(crate) sampling: Sampling,
     pub(crate) capabilities: Capabilities,
     /// One whole request may take so long, µs.
@@ -83,6 +85,18 @@ fn e2e_us(record: &RequestRecord) -> Option<u64> {
 }
 
 impl Player {
+    /// All that it has, one an endpoint.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &Client> {
+        std::iter::once(&self.client).chain(&self.others)
+    }
+
+    /// The one of the k-th unit's endpoint: all turns of a unit go to the same.
+    fn client_of(&self, k: u64) -> &Client {
+        let place = k % (self.others.len() as u64 + 1);
+        let other = place.checked_sub(1).and_then(|place| self.others.get(place as usize));
+        other.unwrap_or(&self.client)
+    }
+
     /// Plays a unit: its turns in order, one record each. It holds its slot to the end of its last turn. None
     /// where it was cancelled before it was due. Not an `async fn`: that would keep the first request beside
     /// what is made of it.
@@ -95,7 +109,8 @@ impl Player {
         let Begun { first, further } = begun;
         let (tickets, slot) = open.map_or((None, None), |(tickets, slot)| (Some(tickets), slot));
         async move {
-            let ended = exchange::play(&self.client, unboxed(first), tickets.as_ref(), &phase.cancel).await?;
+            let client = self.client_of(first.record.unit);
+            let ended = exchange::play(client, unboxed(first), tickets.as_ref(), &phase.cancel).await?;
             let end = match further {
                 None => {
                     let end = UnitEnd::of(&ended.record);
@@ -152,7 +167,7 @@ impl Player {
                 body: &next.body,
                 max_tokens: next.max_tokens,
             };
-            let message = phase.requests.messages().make(&ask);
+            let message = phase.requests.messages_of(k).make(&ask);
             if !self.wait_for_turn(phase, ready_us, tickets).await {
                 return end;
             }
@@ -163,7 +178,7 @@ impl Player {
             assignment.record.history_tokens = history.map(|(prompt, answer)| prompt.saturating_add(answer));
             assignment.record.ready_us = ready_us;
             assignment.slot_free_us = ready_us;
-            match exchange::play(&self.client, assignment, None, &phase.cancel).await {
+            match exchange::play(self.client_of(k), assignment, None, &phase.cancel).await {
                 Some(next) => ended = next,
                 None => return end,
             }

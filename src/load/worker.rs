@@ -17,6 +17,7 @@ use crate::schema::plan::LoadPoint;
 use crate::load::clock::thread_cpu_ns;
 use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
 use crate::load::player::{Begun, Player, UnitEnd, wait_by_pacer};
+use crate::load::request::in_flight::Client;
 use crate::load::schedule::arrivals::{DueTimes, due_times_of};
 use crate::load::schedule::pacer::Tickets;
 use crate::load::schedule::slots::{Slot, Slots};
@@ -101,6 +102,28 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
     }
 }
 
+/// Opens connections to one endpoint until so many are idle.
+async fn connect_to(client: &Client, count: usize) {
+    let all = async {
+        if let Some(connections) = &client.http2 {
+            let _ = connections.open_for(count, &client.dialer, &client.clock).await;
+            return;
+        }
+        poll_fn(|context| {
+            client.pool.settle_tails(context, client.clock.now_us());
+            Poll::Ready(())
+        })
+        .await;
+        for _ in client.pool.len()..count {
+            match client.dialer.connect().await {
+                Ok(connection) => client.pool.put(connection, client.clock.now_us()),
+                Err(_) => return,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(CONNECT_AHEAD_LIMIT, all).await;
+}
+
 impl Worker {
     /// What the phase took that began at `from_us`, when the thread had used `before_ns` of CPU time.
     fn cpu_use(&self, from_us: u64, before_ns: u64) -> CpuUse {
@@ -112,35 +135,22 @@ impl Worker {
     }
 
     fn each_second(&self) {
-        self.player.client.offset.refresh(&self.player.client.clock);
-        let now_us = self.player.client.clock.now_us();
-        self.player.client.pool.drop_stale(now_us);
-        if let Some(connections) = &self.player.client.http2 {
-            connections.drop_stale(now_us);
+        for client in self.player.clients() {
+            client.offset.refresh(&client.clock);
+            let now_us = client.clock.now_us();
+            client.pool.drop_stale(now_us);
+            if let Some(connections) = &client.http2 {
+                connections.drop_stale(now_us);
+            }
         }
     }
 
     /// Failures, and a server that is slow to accept, are left to the requests that need a connection.
     async fn connect(&self, count: usize) {
-        let client = &self.player.client;
-        let all = async {
-            if let Some(connections) = &client.http2 {
-                let _ = connections.open_for(count, &client.dialer, &client.clock).await;
-                return;
-            }
-            poll_fn(|context| {
-                client.pool.settle_tails(context, client.clock.now_us());
-                Poll::Ready(())
-            })
-            .await;
-            for _ in client.pool.len()..count {
-                match client.dialer.connect().await {
-                    Ok(connection) => client.pool.put(connection, client.clock.now_us()),
-                    Err(_) => return,
-                }
-            }
-        };
-        let _ = tokio::time::timeout(CONNECT_AHEAD_LIMIT, all).await;
+        let each = count.div_ceil(self.player.others.len() + 1);
+        for client in self.player.clients() {
+            connect_to(client, each).await;
+        }
     }
 
     async fn play(self: &Arc<Self>, phase: &Arc<PhaseRun>) {

@@ -44,9 +44,9 @@ pub fn may_differ(baseline: &Cell<'_>, now: &Cell<'_>) -> Vec<Difference> {
             cell.fact(|_, run, _| run.engine_version.clone().unwrap_or_else(|| "unknown".to_owned()))
         }),
         of("started from", &|cell| {
-            cell.fact(|_, _, target| match target.map(|target| &target.origin) {
-                Some(Origin::Url(url)) => url.clone(),
-                Some(Origin::Launch(_)) | None => "a launch".to_owned(),
+            cell.fact(|_, _, target| match target.map(|target| (&target.origin, target.endpoints())) {
+                Some((Origin::Url(_), endpoints)) => endpoints.join(", "),
+                Some((Origin::Launch(_), _)) | None => "a launch".to_owned(),
             })
         }),
         of("driver", &|cell| {

@@ -20,6 +20,7 @@ mod check;
 mod closed;
 mod derive;
 mod event;
+mod export;
 mod facts;
 mod failure;
 #[cfg(test)]
@@ -51,6 +52,7 @@ mod visits;
 pub use calibrate::calibrate;
 pub use check::{Asked, LabelPair, check};
 pub use event::{Event, Listener};
+pub use export::export_lpg;
 pub use failure::Failure;
 pub use other_report::report_otherwise;
 pub use own_units::OwnUnits;

@@ -43,15 +43,14 @@ impl OwnUnits {
 fn units_of(asks: &Asks, plan: &Plan, units: &Units) -> anyhow::Result<Units> {
     let limit = asks.max_tokens.or(plan.sampling.max_tokens);
     if let Some(source) = &asks.dataset {
-        let (prompts, read) = dataset::load(Some(Path::new(&source.path)))?;
+        let (prompts, read) = dataset::load_again(Some(Path::new(&source.path)), source.reading.as_ref())?;
         if read.sha256 != source.sha256 {
             return refuse(
                 format!("the dataset {} is not the one that the plan was made with", source.path),
                 "put the old file back, or begin a new sweep",
             );
         }
-        let units = dataset::units(&prompts, limit, DEFAULT_MAX_TOKENS);
-        return Ok(dataset::shaped(Source::Listed(units.into()).units(), plan));
+        return Ok(listed(dataset::units(&prompts, limit, DEFAULT_MAX_TOKENS), plan));
     }
     if asks.prompts.is_empty() {
         return Ok(limited(units, asks.max_tokens));
@@ -62,23 +61,22 @@ fn units_of(asks: &Asks, plan: &Plan, units: &Units) -> anyhow::Result<Units> {
         Unit::single(id, prompt.clone(), limit)
     };
     let listed: Vec<Unit> = asks.prompts.iter().enumerate().map(unit).collect();
-    Ok(dataset::shaped(Source::Listed(listed.into()).units(), plan))
+    Ok(self::listed(listed, plan))
+}
+
+/// Units of a list, as the plan wants them.
+fn listed(list: Vec<Unit>, plan: &Plan) -> Units {
+    let units = Source::Listed(list.into()).units();
+    dataset::shaped(if plan.dataset.renewed { units.renewed(dataset::renew) } else { units }, plan)
 }
 
 /// The same units with another output limit, where one is given.
 fn limited(units: &Units, max_tokens: Option<u32>) -> Units {
     let Some(max_tokens) = max_tokens else { return units.clone() };
-    let (period, single_turns) = (units.period(), units.single_turns());
-    let inner = units.clone();
-    let make = move |k| {
-        let mut unit = inner.unit(k)?;
+    units.clone().changed(units.single_turns(), false, move |mut unit, _| {
         unit.turns.iter_mut().for_each(|turn| turn.max_tokens = max_tokens);
-        Some(unit)
-    };
-    match period {
-        Some(period) => Units::repeating(period, single_turns, make),
-        None => Units::made_by(single_turns, make),
-    }
+        unit
+    })
 }
 
 #[cfg(test)]
@@ -108,6 +106,20 @@ mod tests {
         assert_eq!(shown(prompts, 3), ("two".to_owned(), DEFAULT_MAX_TOKENS));
         let (short, warmup) = own.units(&plan.loads[2]).unwrap();
         assert_eq!((shown(short, 5), shown(warmup, 0)), (("Hello.".to_owned(), 7), ("Hello.".to_owned(), 7)));
+    }
+
+    #[test]
+    fn a_prompt_of_its_own_that_comes_again_is_renewed_where_the_plan_says_so() {
+        let mut plan = fixture::plan(&["a"], 1, 1, 1);
+        plan.loads[0].asks = Some(Asks { prompts: vec!["one".into()], ..Asks::default() });
+        let plans = Units::one(Unit::single("a", "Hello.", 3));
+        let second = |plan: &Plan| {
+            let own = OwnUnits::of(plan, &plans, &plans).unwrap();
+            shown(own.units(&plan.loads[0]).unwrap().0, 1).0
+        };
+        assert_eq!(second(&plan), "one");
+        plan.dataset.renewed = true;
+        assert!(second(&plan).ends_with("one") && second(&plan) != "one", "{}", second(&plan));
     }
 
     #[test]

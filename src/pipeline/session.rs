@@ -103,6 +103,7 @@ impl Session {
         let (units, warmup) = self.own_units.units(load).unwrap_or((&self.units, &self.warmup));
         load::Job {
             base_url: url.to_owned(),
+            more_urls: target.more_urls.clone(),
             http: self.plan.http.clone(),
             api_key: self.api_key.clone(),
             capabilities: target.capabilities.clone(),

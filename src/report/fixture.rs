@@ -344,6 +344,7 @@ pub fn plan() -> Plan {
             sha256: "0123456789abcdef".repeat(4),
             prompts: 18,
             passed_over: Vec::new(),
+            reading: None,
             synthetic: None,
             renewed: false,
             trace: None,

@@ -305,13 +305,17 @@ fn method(page: &mut Page, file: &ComparisonFile) {
     let dataset = &plan.dataset;
     page.list(
         [
-            format!(
-                "Dataset: {} ({} prompts, {}, SHA-256 `{}`)",
-                escaped(&dataset.name),
-                dataset.prompts,
-                escaped(&dataset.path),
-                code(&dataset.sha256)
-            ),
+            if plan.sends_its_dataset() {
+                format!(
+                    "Dataset: {} ({} prompts, {}, SHA-256 `{}`)",
+                    escaped(&dataset.name),
+                    dataset.prompts,
+                    escaped(&dataset.path),
+                    code(&dataset.sha256)
+                )
+            } else {
+                format!("Dataset: {SCENARIOS_OWN}")
+            },
             format!(
                 "Load: {}",
                 plan.loads.iter().map(|load| escaped(&load_words(load, plan))).collect::<Vec<_>>().join("; ")
@@ -335,7 +339,10 @@ fn method(page: &mut Page, file: &ComparisonFile) {
     );
 }
 
-/// A load in words, its traffic first.
+/// In the place of a dataset that no load sends.
+pub(super) const SCENARIOS_OWN: &str = "each scenario's own prompts";
+
+/// A load in words: its name, and its traffic.
 pub(super) fn load_words(load: &LoadPoint, plan: &Plan) -> String {
     let mut words: Vec<String> = load.name.iter().map(|name| one_line(name)).collect();
     words.push(load.traffic.to_string());
@@ -433,7 +440,7 @@ fn launched(page: &mut Page, plan: &Plan) {
 
 fn how_reached(target: &Target) -> String {
     match &target.origin {
-        Origin::Url(url) => format!("A server that already ran at `{}`.", code(url)),
+        Origin::Url(_) => format!("A server that already ran at `{}`.", code(&target.endpoints().join(", "))),
         Origin::Launch(launch) => format!("```sh\n{}\n```", launch_command(launch)),
     }
 }

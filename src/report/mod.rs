@@ -14,6 +14,7 @@ pub mod html;
 pub mod junit;
 pub mod knee;
 pub mod limit;
+pub mod lpg;
 pub mod markdown;
 mod missing;
 pub mod number;

@@ -82,6 +82,7 @@ impl DatasetSource {
             sha256: String::new(),
             prompts,
             passed_over: Vec::new(),
+            reading: None,
             synthetic: None,
             renewed: false,
             trace: None,

@@ -24,6 +24,7 @@ pub mod live;
 pub mod objective;
 pub mod plan;
 pub mod rate_course;
+pub mod reading;
 pub mod record;
 pub mod refusal;
 pub mod report_settings;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::conversations::{Conversations, TrafficSplit};
 use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
+use super::reading::Reading;
 pub use super::run_key::RunKey;
 pub(super) use super::run_key::one;
 use super::seeds::Seeds;
@@ -134,6 +135,24 @@ impl Plan {
         self.loads.get((point as usize).checked_sub(1)?)
     }
 
+    /// Names of the prompts of all points, each once.
+    pub fn dataset_names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        for point in (1..).take(self.loads.len()) {
+            let name = self.dataset_name(Some(point));
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Some load sends what the plan's dataset holds.
+    pub fn sends_its_dataset(&self) -> bool {
+        let own = |asks: &Asks| asks.dataset.is_some() || !asks.prompts.is_empty();
+        self.loads.is_empty() || self.loads.iter().any(|load| !load.asks.as_ref().is_some_and(own))
+    }
+
     /// Name of the prompts of a point: its scenario's, where the prompts are the scenario's own.
     pub fn dataset_name(&self, point: Option<u32>) -> &str {
         let load = point.and_then(|point| self.load(point));
@@ -148,13 +167,32 @@ impl Plan {
         own.unwrap_or(&self.dataset.name)
     }
 
-    /// How many times over a server has had the units when a run begins: 0 where it is the first since its launch. Not
-    /// a count but a number for each such run; the same for every target, whichever of its runs were played.
+    /// Whether a server has had a run's prompts before: 0 where it is the first time since its launch, else a number of
+    /// that run's own. The same for every target, whichever of its runs were played.
     pub fn pass(&self, key: &RunKey) -> u64 {
         let place = |number: u32| u64::from(number.saturating_sub(1));
+        let point = (1..key.point).filter(|point| self.own_prompts(*point) == self.own_prompts(key.point));
+        let point = point.count() as u64;
         // A launch begins a round; a server that already runs stays.
         let round = if self.launches() { 0 } else { place(key.round) };
-        if self.dataset.renewed { round << 44 | place(key.point) << 22 | place(key.repeat) } else { 0 }
+        if self.dataset.renewed { round << 44 | point << 22 | place(key.repeat) } else { 0 }
+    }
+
+    /// Prompts that a load has for itself; none where it sends the plan's.
+    fn own_prompts(&self, point: u32) -> Option<(&[String], Option<&DatasetSource>)> {
+        let asks = self.load(point)?.asks.as_ref()?;
+        let has_own = asks.dataset.is_some() || !asks.prompts.is_empty();
+        has_own.then_some((asks.prompts.as_slice(), asks.dataset.as_ref()))
+    }
+
+    /// How many prompts the load of a point has.
+    pub fn prompts_of(&self, point: u32) -> u64 {
+        let count = match self.own_prompts(point) {
+            Some((_, Some(dataset))) => dataset.prompts,
+            Some((prompts, None)) => prompts.len(),
+            None => self.dataset.prompts,
+        };
+        count as u64
     }
 
     /// Runs that the whole plan has.
@@ -201,6 +239,9 @@ pub struct DatasetSource {
     /// Columns that say nothing to us.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<String>,
+    /// How it was read, where it has another tool's form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
     /// Prompts are made by this, and no file holds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<Synthetic>,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Prompts that are made, and not read. The k-th is a pure function of this and k.
+/// Prompts that are made, and not read. The k-th is a pure function of this, the plan's seeds and k.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Synthetic {
     /// Lengths of the prompts.
@@ -20,10 +20,6 @@ pub struct Synthetic {
     /// What the lengths rest on. In a plan that is still to be played it may not be known: then it is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_by: Option<CountedBy>,
-    /// Seed of the texts.
-    pub seed_requests: u64,
-    /// Seed of the lengths.
-    pub seed_lengths: u64,
 }
 
 /// How long prompts are, and what of.

@@ -37,6 +37,9 @@ pub struct Target {
     pub not_level: Vec<NotLevel>,
     /// Launched by us, or already there.
     pub origin: Origin,
+    /// Of a server that already runs: further URLs, among which units are dealt out in turn with its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_urls: Vec<String>,
 }
 
 impl Target {
@@ -52,7 +55,7 @@ impl Target {
     pub fn endpoints(&self) -> Vec<String> {
         match &self.origin {
             Origin::Launch(_) => Vec::new(),
-            Origin::Url(url) => vec![url.clone()],
+            Origin::Url(url) => std::iter::once(url).chain(&self.more_urls).cloned().collect(),
         }
     }
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::synthetic::TokenizerFile;
+
 /// One request of a trace.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TraceRow {
@@ -214,6 +216,9 @@ pub struct TraceSource {
     pub inputs_cut: u64,
     /// Answers that were cut.
     pub outputs_cut: u64,
+    /// The tokenizer in whose tokens prompts have their lengths; none: a word counts as a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<TokenizerFile>,
     /// Seconds by which parts that began before the end of the one before them were moved: one a part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub moved_s: Vec<f64>,

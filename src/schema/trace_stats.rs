@@ -54,8 +54,8 @@ pub struct TraceStats {
     pub resolution_s: f64,
     /// The tick of the log's clock, where requests sit on it.
     pub ticks: Option<Ticks>,
-    /// Every request comes so long after the one before it, s.
-    pub even_gap_s: Option<f64>,
+    /// The most requests one after the other with equal gaps, where they are more than chance makes.
+    pub even: Option<EvenRun>,
     /// Rows that are earlier than the one before.
     pub steps_back: u64,
     /// The first of them, from 0.
@@ -121,6 +121,15 @@ pub struct Dispersion {
     pub most: u64,
     /// Windows without an arrival.
     pub empty: u64,
+}
+
+/// Requests one after the other with equal gaps between them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EvenRun {
+    /// The gap, s.
+    pub gap_s: f64,
+    /// Requests.
+    pub rows: u64,
 }
 
 /// Parts of prompts that rows share.

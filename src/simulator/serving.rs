@@ -182,6 +182,7 @@ impl Server {
             number,
             id: request.id.clone(),
             user: None,
+            model: None,
             path: request.path.clone(),
             connection: connection.number,
             arrival_ns: first.arrival_ns,
@@ -238,6 +239,7 @@ impl Server {
         };
         truth.stream = ask.stream;
         truth.user = ask.user.clone();
+        truth.model = ask.model.clone();
         truth.prompt_tokens = ask.prompt_tokens;
         // llama-server's queue has no limit.
         let bounded = self.settings.engine != Engine::Llamacpp;

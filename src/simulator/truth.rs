@@ -26,6 +26,8 @@ pub struct Truth {
     pub id: Option<String>,
     /// `user` in the body.
     pub user: Option<String>,
+    /// `model` in the body.
+    pub model: Option<String>,
     /// Path.
     pub path: String,
     /// Connection, from 0 in the order of acceptance.
@@ -70,7 +72,7 @@ impl Truth {
             .map(|w| [w.due_ns, w.before_ns, w.before_ns + u64::from(w.took_ns), u64::from(w.tokens)])
             .collect();
         json!({
-            "number": self.number, "id": self.id, "user": self.user, "path": self.path,
+            "number": self.number, "id": self.id, "user": self.user, "model": self.model, "path": self.path,
             "connection": self.connection, "stream": self.stream, "status": self.status,
             "outcome": self.outcome, "fault": self.fault,
             "arrival_mono_ns": self.arrival_ns, "arrival_unix_ns": unix(self.arrival_ns),
@@ -170,6 +172,7 @@ mod tests {
             number,
             id: Some(format!("r{number}")),
             user: None,
+            model: None,
             path: "/v1/completions".into(),
             connection: 0,
             arrival_ns: 5,

@@ -11,7 +11,7 @@ const KEY: &str = "sk-or-v1-0123456789abcdef";
 
 /// Answers of a few words, of which some are nearly the same.
 fn writer(more: &[&str]) -> Simulator {
-    let words = ["--ttft", "1ms", "--itl", "1ms", "--output-tokens", "5"];
+    let words = ["--itl", "1ms", "--output-tokens", "5"];
     Simulator::start("vllm", &[&words[..], more].concat())
 }
 
@@ -95,7 +95,7 @@ fn a_busy_server_is_asked_again_and_one_that_refuses_is_not() {
 #[test]
 fn ctrl_c_keeps_what_is_there() {
     let place = Place::new();
-    let slow = writer(&["--ttft", "300ms"]);
+    let slow = writer(&["--ttft", "500ms"]);
     let mut running = generate(&place, &slow, &["--count", "400", "--categories", "chat"]);
     running.wait_for("a prompt", || {
         std::fs::read_to_string(place.path("new.jsonl")).is_ok_and(|text| !text.is_empty())

@@ -65,6 +65,7 @@ fn target(label: &str) -> Target {
         metrics: ServerMetrics::default(),
         not_level: Vec::new(),
         origin: Origin::Url("http://127.0.0.1:8000".into()),
+        more_urls: Vec::new(),
     }
 }
 
@@ -82,6 +83,7 @@ fn plan(run_id: &str) -> Plan {
             sha256: "00".into(),
             prompts: 18,
             passed_over: Vec::new(),
+            reading: None,
             synthetic: None,
             renewed: false,
             trace: None,

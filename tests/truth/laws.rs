@@ -46,26 +46,27 @@ fn gaps(values: &[f64]) -> Vec<f64> {
 type Law = (&'static str, usize, fn(&[f64]) -> f64);
 
 const LAWS: [Law; 6] = [
-    ("--rate 100 --requests 200", 200, |at| distance(gaps(at), |gap| -(-100.0 * gap).exp_m1())),
+    ("--rate 20 --requests 200", 200, |at| distance(gaps(at), |gap| -(-20.0 * gap).exp_m1())),
     // The distribution of a gamma of shape 1/2 is the error function of the root: P(1/2, x) = erf(√x).
-    ("--rate 100 --burstiness 0.5 --requests 200", 200, |at| {
-        distance(gaps(at), |gap| statrs::function::erf::erf((50.0 * gap).max(0.0).sqrt()))
+    ("--rate 20 --burstiness 0.5 --requests 200", 200, |at| {
+        distance(gaps(at), |gap| statrs::function::erf::erf((10.0 * gap).max(0.0).sqrt()))
     }),
-    // Evenly: times against the line, in ms.
-    ("--rate 100 --arrival constant --duration 2s", 200, |at| late_ms(at, |k| k as f64 / 100.0)),
-    ("--burst-size 20 --burst-every 250ms --requests 200", 200, |at| late_ms(at, |k| (k / 20) as f64 / 4.0)),
-    // 20 a second rising to 180: t + 40 t² hundreds.
-    ("--ramp-rates 20..180 --duration 2s --seed 2", 190, |at| {
-        let due: Vec<f64> = at.iter().map(|at_s| 20.0 * at_s + 40.0 * at_s * at_s).collect();
-        distance(gaps(&due), |gap| -(-gap).exp_m1())
+    // Evenly: times against the line.
+    ("--rate 20 --arrival constant --duration 10s", 200, |at| late(at, |k| k as f64 / 20.0)),
+    ("--burst-size 20 --burst-every 1s --requests 200", 200, |at| late(at, |k| (k / 20) as f64)),
+    // 4 a second rising to 36 in 10 s: 4 t + 1.6 t².
+    ("--ramp-rates 4..36 --duration 10s --seed 2", 200, |at| {
+        let due: Vec<f64> = at.iter().map(|at_s| 4.0 * at_s + 1.6 * at_s * at_s).collect();
+        let gaps = distance(gaps(&due), |gap| -(-gap).exp_m1());
+        gaps.max(distance(due.iter().map(|due| due / 200.0).collect(), |share| share))
     }),
-    ("--arrival constant --steps 50@1s,150@1s", 200, |at| {
-        late_ms(at, |k| if k < 50 { k as f64 / 50.0 } else { 1.0 + (k - 50) as f64 / 150.0 })
+    ("--arrival constant --steps 10@5s,30@5s", 200, |at| {
+        late(at, |k| if k < 50 { k as f64 / 10.0 } else { 5.0 + (k - 50) as f64 / 30.0 })
     }),
 ];
 
 /// The median lateness behind the times of a law, in units of 10 ms: near 0 where they are kept.
-fn late_ms(at: &[f64], due_s: fn(usize) -> f64) -> f64 {
+fn late(at: &[f64], due_s: fn(usize) -> f64) -> f64 {
     let mut late: Vec<f64> =
         at.iter().enumerate().map(|(k, at_s)| (at_s - at[0] - due_s(k)).abs() * 100.0).collect();
     late.sort_unstable_by(f64::total_cmp);

@@ -5,12 +5,14 @@
 mod accounts;
 #[path = "../common/mod.rs"]
 mod common;
+mod conversations;
 mod faults;
 mod identity;
 mod launched;
 mod laws;
 mod nagle;
 mod played;
+mod protocols;
 mod stops;
 mod tampered;
 

@@ -51,8 +51,9 @@ fn engines(one: &Facts<'_>, other: &Facts<'_>) -> Held {
 }
 
 fn launched(facts: &Facts<'_>) -> Option<String> {
-    Some(match &facts.target?.origin {
-        Origin::Url(url) => url.clone(),
+    let target = facts.target?;
+    Some(match &target.origin {
+        Origin::Url(_) => target.endpoints().join(", "),
         Origin::Launch(spec) => {
             let image = match &spec.launcher {
                 Launcher::Process => None,

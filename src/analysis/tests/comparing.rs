@@ -41,6 +41,7 @@ pub(super) fn target(label: &str, not_level: Vec<NotLevel>) -> Target {
         metrics: ServerMetrics::default(),
         not_level,
         origin: Origin::Url("http://127.0.0.1:1".into()),
+        more_urls: Vec::new(),
     }
 }
 

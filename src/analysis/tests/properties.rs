@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::schema::conversations::{ModelShare, TrafficSplit};
 use crate::schema::curves::RunCurves;
 use crate::schema::figure::{self, Statistic};
 use crate::schema::objective::Objective;
+use crate::schema::slice::{Slice, SliceBy};
 
 /// With objectives of a request's one value and of its many, of a pace, and of the run alone.
 fn wanting(open_loop: bool) -> SummaryInput {
@@ -18,7 +20,14 @@ fn wanting(open_loop: bool) -> SummaryInput {
         objective(figure::ITL, Statistic::P90, 90.0),
         objective(figure::TPOT, Statistic::Mean, 80.0),
     ];
-    SummaryInput { objectives, ..input }
+    let share = |model: &str, share| ModelShare { model: model.to_owned(), share };
+    let slicing = Slicing {
+        turns: true,
+        split: Some(TrafficSplit { models: vec![share("a", 0.7), share("b", 0.3)] }),
+        endpoints: ["one", "two", "three"].map(str::to_owned).to_vec(),
+        ..Slicing::default()
+    };
+    SummaryInput { objectives, slicing, ..input }
 }
 
 fn with_curves(input: SummaryInput, records: &[RequestRecord]) -> (RunSummary, RunCurves) {
@@ -29,7 +38,9 @@ fn with_curves(input: SummaryInput, records: &[RequestRecord]) -> (RunSummary, R
 
 /// In their order, so far apart that the order of sending is kept in blocks.
 fn number(records: &mut [RequestRecord]) {
-    (0..).zip(records).for_each(|(number, record)| record.index = 331 * number);
+    for (number, record) in (0..).zip(records) {
+        (record.index, record.unit) = (331 * number, number);
+    }
 }
 
 prop_compose! {
@@ -56,6 +67,8 @@ prop_compose! {
         record.prompt_id = format!("p{}", sent_ms % 7).into();
         record.category = ["", "chat", "code"][sent_ms as usize % 3].into();
         record.tokens.prompt = prompt;
+        record.turn = (sent_ms % 3) as u32;
+        record.history_tokens = prompt.filter(|_| record.turn > 0).map(|prompt| prompt * 3 / 4);
         record.tokens.output = record.tokens.output.map(|output| output + extra);
         record.due_us = open.then(|| (sent_ms * MS).saturating_sub(wait_us));
         record.ready_us = record.due_us.unwrap_or(record.ready_us);
@@ -117,6 +130,14 @@ proptest! {
             prop_assert_eq!(counts.failures.values().sum::<u64>(), counts.failed);
         }
         prop_assert_eq!(run.requests.issued + run.warmup.issued, records.len() as u64);
+        let parts = summarize(wanting(false), &records, Finish::default()).slices;
+        for by in SliceBy::ALL {
+            let of = |count: fn(&Slice) -> u64| parts.iter().filter(|part| part.by == by).map(count).sum::<u64>();
+            prop_assert_eq!(of(|part| part.requests.issued), run.requests.issued);
+            prop_assert_eq!(of(|part| part.requests.completed), run.requests.completed);
+            prop_assert_eq!(of(|part| part.output_tokens), run.tokens.output);
+            prop_assert_eq!(of(|part| part.prompt_tokens), run.tokens.prompt);
+        }
     }
 
     #[test]

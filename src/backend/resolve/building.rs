@@ -306,6 +306,7 @@ impl<'a> Building<'a> {
             metrics: file.metrics.to_schema(),
             not_level: self.not_level,
             origin: Origin::Launch(Box::new(spec)),
+            more_urls: Vec::new(),
         })
     }
 }

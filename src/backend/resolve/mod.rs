@@ -133,6 +133,7 @@ pub fn url_target(label: &str, definition: Option<&Definition>, url: &str, model
         metrics,
         not_level: Vec::new(),
         origin: Origin::Url(url.to_owned()),
+        more_urls: Vec::new(),
     }
 }
 

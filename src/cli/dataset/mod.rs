@@ -7,7 +7,7 @@ mod stats;
 use clap::{Args, Subcommand};
 
 pub use generate::GenerateArgs;
-pub use import::ImportArgs;
+pub use import::{FormatArg, ImportArgs, LimitFromArg, TurnsArg};
 pub use stats::StatsArgs;
 
 /// `dataset`.

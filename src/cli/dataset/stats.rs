@@ -15,6 +15,12 @@ pub struct StatsArgs {
     /// How a trace is read.
     #[command(flatten)]
     pub format: TraceFormatArgs,
+    /// In whose tokens prompts are counted: a tokenizer.json, a directory that holds one, or a hub id
+    #[arg(long, value_name = "FILE|DIR|ID")]
+    pub tokenizer: Option<String>,
+    /// Draw it into this file, .png or .svg: arrivals over time, and lengths
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

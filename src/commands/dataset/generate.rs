@@ -6,13 +6,14 @@ use crate::cli::GenerateArgs;
 use crate::commands::interrupt::{self, INTERRUPTED};
 use crate::commands::resolve::served_model;
 use crate::commands::resolve::server_url::server_url;
+use crate::commands::resolve::traffic::check_variable;
 use crate::commands::runtime::block_on;
 use crate::dataset::generate::{
     self as stage, Bounds, CATEGORIES, ChatEndpoint, End, Progress as Reached, Told, Wanted,
 };
 use crate::progress::{Activity, Progress, print};
 use crate::schema::plan::HttpSettings;
-use crate::schema::refusal::refuse;
+use crate::schema::refusal::{refusal, refuse, shown};
 use crate::schema::target::ProtocolName;
 use crate::secrets;
 use crate::server_api;
@@ -40,11 +41,12 @@ pub fn generate(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
             End::Whole => ExitCode::SUCCESS,
             End::Interrupted => ExitCode::from(INTERRUPTED),
             End::Exhausted => {
-                progress.error(&format!(
-                    "{} gives no new prompts any more: {} of {} are there\n\
-                     hint: another --model, --seed or --temperature, or more --categories; the file stays and counts",
-                    endpoint.model, reached.held, wanted.count
-                ));
+                let (held, count) = (reached.held, wanted.count);
+                let few = refusal(
+                    format!("{} gives no new prompts any more: {held} of {count} are there", endpoint.model),
+                    "another --model, --seed or --temperature, or more --categories; the file stays and counts",
+                );
+                progress.error(&format!("error: {}", shown(&few)));
                 ExitCode::FAILURE
             }
         })
@@ -107,7 +109,7 @@ async fn endpoint(args: &GenerateArgs, progress: &Progress) -> anyhow::Result<Ch
     let is_openrouter = url.base == OPENROUTER || url.base.starts_with(&format!("{OPENROUTER}/"));
     let api_key_env = args.api_key_env.clone().or_else(|| is_openrouter.then(|| OPENROUTER_KEY.to_owned()));
     if let Some(name) = &args.api_key_env {
-        crate::commands::resolve::traffic::check_variable(name)?;
+        check_variable(name)?;
     }
     let wire = HttpSettings { path: path.clone(), api_key_env, ..HttpSettings::default() };
     let api_key = server_api::api_key(&wire)?;

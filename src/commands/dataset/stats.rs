@@ -3,24 +3,31 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use crate::cli::StatsArgs;
 use crate::commands::play;
 use crate::commands::resolve::replay;
-use crate::dataset;
+use crate::dataset::{self, Tokenizer};
+use crate::directories::write_atomic;
 use crate::progress::print;
+use crate::report::chart::{self, ChartSpec, TraceData, prompts_picture, trace_picture};
 use crate::report::dataset_stats::stats_table;
+use crate::schema::refusal::{refusal, refuse};
 use crate::schema::text::write_json_indented;
 use crate::schema::trace_stats::DatasetStats;
 
 /// `harness dataset stats`
 pub fn stats(args: &StatsArgs) -> anyhow::Result<ExitCode> {
-    let stats = match args.file.as_deref().filter(|file| is_trace(file, args)) {
-        Some(file) => DatasetStats::Trace(dataset::trace_stats(file, &replay::reading(&args.format)?)?.stats),
-        None => {
-            let (prompts, source) = dataset::load(args.file.as_deref())?;
-            DatasetStats::Prompts(dataset::prompt_stats(&prompts, &source))
-        }
+    let picture =
+        args.picture.as_deref().map(|file| Ok::<_, anyhow::Error>((file, kind(file)?))).transpose()?;
+    let (stats, spec) = match args.file.as_deref().filter(|file| is_trace(file, args)) {
+        Some(file) => of_trace(file, args)?,
+        None => of_prompts(args)?,
     };
+    if let Some((file, kind)) = picture {
+        draw(&spec, file, kind)?;
+    }
     if args.json {
         let mut json = Vec::new();
         write_json_indented(&mut json, &stats)?;
@@ -35,4 +42,59 @@ pub fn stats(args: &StatsArgs) -> anyhow::Result<ExitCode> {
 fn is_trace(file: &Path, args: &StatsArgs) -> bool {
     let told = args.format.trace_format.is_some() || !args.format.columns.is_empty();
     told || matches!(dataset::trace_format(file), Ok(Some(_)))
+}
+
+fn of_trace(file: &Path, args: &StatsArgs) -> anyhow::Result<(DatasetStats, ChartSpec)> {
+    if args.tokenizer.is_some() {
+        return refuse("--tokenizer counts texts, and a trace tells lengths alone", "leave --tokenizer out");
+    }
+    let counted = dataset::trace_stats(file, &replay::reading(&args.format)?)?;
+    let spec = trace_picture(TraceData {
+        stats: &counted.stats,
+        arrivals_s: &counted.arrivals_s,
+        input_tokens: &counted.input_tokens,
+        output_tokens: &counted.output_tokens,
+    });
+    Ok((DatasetStats::Trace(counted.stats), spec))
+}
+
+fn of_prompts(args: &StatsArgs) -> anyhow::Result<(DatasetStats, ChartSpec)> {
+    if args.format.skip_bad {
+        return refuse("--skip-bad is for a trace, and this is none", "leave it out, or correct the file");
+    }
+    let tokenizer = args.tokenizer.as_deref().map(Tokenizer::load).transpose()?;
+    let (prompts, source) = dataset::load(args.file.as_deref())?;
+    let counted = dataset::prompt_stats(&prompts, &source, tokenizer.as_ref());
+    let spec = prompts_picture(&counted.stats, &counted.characters, &counted.words);
+    Ok((DatasetStats::Prompts(counted.stats), spec))
+}
+
+/// How a picture is written.
+#[derive(Clone, Copy)]
+enum Kind {
+    Png,
+    Svg,
+}
+
+fn kind(file: &Path) -> anyhow::Result<Kind> {
+    let extension = file.extension().unwrap_or_default();
+    if extension.eq_ignore_ascii_case("png") {
+        Ok(Kind::Png)
+    } else if extension.eq_ignore_ascii_case("svg") {
+        Ok(Kind::Svg)
+    } else {
+        Err(refusal(
+            format!("--picture {}: its name tells no form", file.display()),
+            "end it in .png or .svg",
+        ))
+    }
+}
+
+fn draw(spec: &ChartSpec, file: &Path, kind: Kind) -> anyhow::Result<()> {
+    let drawn = chart::draw(spec)?;
+    let bytes = match kind {
+        Kind::Png => drawn.png,
+        Kind::Svg => drawn.svg.into_bytes(),
+    };
+    write_atomic(file, &bytes).with_context(|| format!("cannot write {}", file.display()))
 }

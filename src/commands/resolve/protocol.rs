@@ -206,7 +206,16 @@ pub fn unlisted_model(http: &HttpSettings) -> Option<&'static str> {
 ///
 /// # Errors
 /// An engine that does not speak it; `--ignore-eos` where it cannot be said.
-pub fn adapt(targets: &mut [Target], protocol: ProtocolName, args: &LoadArgs) -> anyhow::Result<()> {
+pub fn adapt(targets: &mut [Target], http: &HttpSettings, args: &LoadArgs) -> anyhow::Result<()> {
+    let protocol = http.protocol;
+    // Over HTTP/2 all requests share the path of one head.
+    let names_models = load::names_model(http) && !(http.http2 && http.path.contains(load::MODEL_IN_PATH));
+    if args.conversations.models.len() > 1 && !names_models {
+        return refuse(
+            format!("--models: requests of the protocol {} do not name their model", protocol.endpoint()),
+            "measure each model by itself, or speak another protocol",
+        );
+    }
     if protocol.is_openai() {
         return Ok(());
     }

@@ -35,8 +35,9 @@ pub fn options(args: &LoadArgs) -> anyhow::Result<TraceOptions> {
         ("--max-input-tokens", max_input_tokens.is_some()),
         ("--max-output-tokens", max_output_tokens.is_some()),
         ("--trace-format", format.trace_format.is_some()),
-        ("--columns", !format.columns.is_empty()),
-        ("--skip-bad", format.skip_bad),
+        // They are for a file of prompts as well.
+        ("--columns", !format.columns.is_empty() && args.dataset.is_none()),
+        ("--skip-bad", format.skip_bad && args.dataset.is_none()),
     ];
     if trace.is_none()
         && let Some((flag, _)) = of_trace.iter().find(|(_, given)| *given)
@@ -45,6 +46,9 @@ pub fn options(args: &LoadArgs) -> anyhow::Result<TraceOptions> {
             format!("{flag} is for a trace, and there is no --trace"),
             format!("add --trace FILE, or leave {flag} out"),
         );
+    }
+    if trace.is_none() {
+        return Ok(TraceOptions::default());
     }
     let speed = speed.unwrap_or(1.0);
     if !(1.0 / FASTEST..=FASTEST).contains(&speed) {
@@ -127,6 +131,7 @@ fn columns(given: &[String]) -> anyhow::Result<Option<TraceColumns>> {
     Ok(Some(TraceColumns { time, input, output, time_unit }))
 }
 
+const ONE_TURN: &str = "each of its requests is one turn, at its own time";
 const OWN_TIMES: &str = "it brings its own times; --speed makes it faster";
 
 /// Flags that say what a trace says itself.
@@ -141,6 +146,9 @@ pub fn refuse_beside_trace(args: &LoadArgs) -> anyhow::Result<()> {
         ("--arrival-schedule", arrivals.arrival_schedule.is_some(), OWN_TIMES),
         ("--prompt-dist", args.synthetic.prompt_dist.is_some(), "it brings its own lengths"),
         ("--scenarios", !args.scenarios.is_empty(), OWN_TIMES),
+        ("--prompt-dist", args.synthetic.prompt_dist.is_some(), "it brings its own lengths"),
+        ("--turns", args.conversations.turns.is_some(), ONE_TURN),
+        ("--think-time", args.conversations.think_time.is_some(), ONE_TURN),
         ("--dataset", args.dataset.is_some(), "it brings its own prompts"),
         ("--rate", !args.rate.is_empty(), OWN_TIMES),
         ("--arrival", args.arrival.is_some(), OWN_TIMES),

@@ -90,6 +90,7 @@ impl Simulation {
             version: Some(SIMULATED.to_owned()),
             model: Model { name: name.clone(), source: name, precision: SIMULATED.to_owned() },
             origin: Origin::Launch(Box::new(spec)),
+            more_urls: Vec::new(),
             ..asked
         };
         Ok(Pretended { target, without_effect })

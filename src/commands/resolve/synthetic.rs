@@ -19,7 +19,7 @@ const DEVIATIONS: f64 = 8.0;
 ///
 /// # Errors
 /// Flags that contradict each other or lie out of their range.
-pub fn spec(args: &SyntheticArgs, (requests, lengths): (u64, u64)) -> anyhow::Result<Option<Synthetic>> {
+pub fn spec(args: &SyntheticArgs) -> anyhow::Result<Option<Synthetic>> {
     let Some(law) = args.prompt_dist else { return Ok(None) };
     let prompts = match law {
         PromptDistArg::Poisson => words(args)?,
@@ -39,8 +39,6 @@ pub fn spec(args: &SyntheticArgs, (requests, lengths): (u64, u64)) -> anyhow::Re
         outputs,
         tokenizer: None,
         counted_by: None,
-        seed_requests: requests,
-        seed_lengths: lengths,
     }))
 }
 

@@ -71,6 +71,8 @@ const ANSWERS: [&str; 26] = [
     "feel free to",
     "prompts:",
 ];
+/// Words of the shortest prompt.
+const LEAST_WORDS: usize = 3;
 /// Share of its shingles that a text may have in common with what was asked.
 const MOST_ECHO: f64 = 0.5;
 /// A text of so many words and more is looked at for loops.
@@ -89,7 +91,9 @@ pub(super) fn check(candidate: &str, bounds: Bounds, asked: &str) -> Result<Stri
         return Err(Rejection::Unsafe);
     }
     let length = prompt.chars().count();
-    if length < bounds.least {
+    // Scripts that put no spaces between words have long ones.
+    let is_title = prompt.is_ascii() && prompt.split_whitespace().count() < LEAST_WORDS;
+    if length < bounds.least || is_title {
         return Err(Rejection::TooShort);
     }
     if length > bounds.most {
@@ -100,13 +104,20 @@ pub(super) fn check(candidate: &str, bounds: Bounds, asked: &str) -> Result<Stri
         return Err(Rejection::Refusal);
     }
     let heading = prompt.ends_with(':') && !prompt.contains('\n');
-    if heading || ANSWERS.iter().any(|answer| begin.starts_with(answer)) {
+    if heading || is_json(&prompt) || ANSWERS.iter().any(|answer| begin.starts_with(answer)) {
         return Err(Rejection::NotAPrompt);
     }
     if echoes(&prompt, asked) {
         return Err(Rejection::Echo);
     }
     if loops(&prompt) { Err(Rejection::Repetition) } else { Ok(prompt) }
+}
+
+/// A piece of JSON that could not be read: `{"type": …`, `"id": "7"`, `],`.
+fn is_json(prompt: &str) -> bool {
+    let key = || prompt.strip_prefix('"').and_then(|rest| rest.split_once('"'));
+    prompt.starts_with(['{', '}', '[', ']'])
+        || key().is_some_and(|(_, after)| after.trim_start().starts_with(':'))
 }
 
 fn refuses(begin: &str) -> bool {

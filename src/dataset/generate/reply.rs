@@ -20,7 +20,7 @@ pub(super) fn candidates(text: &str, cut: bool) -> Vec<String> {
     let numbered: Vec<String> = lines
         .iter()
         .filter(|line| without_number(line).len() < line.len())
-        .map(|line| without_number(line).to_owned())
+        .map(|line| without_number(line).trim().to_owned())
         .collect();
     // What stands before and behind a list is no part of it.
     let found = if numbered.len() >= 2 { numbered } else { lines.into_iter().map(str::to_owned).collect() };

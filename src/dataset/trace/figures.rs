@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::order::steps_back;
+use super::read::Found;
 use super::replay::read_file;
 use super::ticks::{Clock, clock};
 use crate::schema::trace::{TraceFormat, TraceOptions, TraceRow};
-use crate::schema::trace_stats::{BlockStats, Dispersion, Lengths, TraceStats};
+use crate::schema::trace_stats::{BlockStats, Dispersion, EvenRun, Lengths, TraceStats};
 
 /// Windows in which arrivals are counted, s.
 const WINDOWS_S: [u64; 3] = [1, 10, 60];
@@ -36,18 +37,21 @@ pub struct TraceCounted {
 /// The file is no trace, or a row cannot be used; one line with its cure.
 pub fn trace_stats(path: &Path, options: &TraceOptions) -> anyhow::Result<TraceCounted> {
     let (found, sha256) = read_file(path, options)?;
+    Ok(counted(found, path, sha256))
+}
+
+/// What is in the rows of a file.
+pub(super) fn counted(found: Found, path: &Path, sha256: String) -> TraceCounted {
     let rows = found.rows.rows;
     let mut times: Vec<u64> = rows.iter().map(|row| row.at_us).collect();
     times.sort_unstable();
     let first = times.first().copied().unwrap_or(0);
     let span_us = times.last().map_or(0, |last| last - first);
     let clock = clock(&times);
-    let of = |length: fn(&TraceRow) -> u32, answered: bool| {
-        let of_rows = rows.iter().filter(|row| !(answered && row.failed));
-        of_rows.map(|row| u64::from(length(row))).collect::<Vec<u64>>()
-    };
-    let (input, output): (fn(&TraceRow) -> u32, fn(&TraceRow) -> u32) =
-        (|row| row.input_tokens, |row| row.output_tokens);
+    let [input, answered_input] =
+        [false, true].map(|answered| lengths(&rows, answered, |row| row.input_tokens));
+    let [output, answered_output] =
+        [false, true].map(|answered| lengths(&rows, answered, |row| row.output_tokens));
     let sessions: HashSet<u32> = rows.iter().filter_map(|row| row.session).collect();
     let mut stats = TraceStats {
         path: path.display().to_string(),
@@ -56,10 +60,10 @@ pub fn trace_stats(path: &Path, options: &TraceOptions) -> anyhow::Result<TraceC
         rows: rows.len() as u64,
         failed: rows.iter().filter(|row| row.failed).count() as u64,
         bad: found.bad,
-        input: Lengths::of(of(input, false)),
-        output: Lengths::of(of(output, false)),
-        answered_input: Lengths::of(of(input, true)),
-        answered_output: Lengths::of(of(output, true)),
+        input: Lengths::of(input),
+        output: Lengths::of(output),
+        answered_input: Lengths::of(answered_input.clone()),
+        answered_output: Lengths::of(answered_output.clone()),
         span_s: span_us as f64 / 1e6,
         rate_per_s: (span_us > 0).then(|| rows.len() as f64 / (span_us as f64 / 1e6)),
         dispersion: WINDOWS_S.iter().map(|window_s| dispersion(&times, *window_s, true)).collect(),
@@ -67,7 +71,7 @@ pub fn trace_stats(path: &Path, options: &TraceOptions) -> anyhow::Result<TraceC
         instants: clock.instants,
         resolution_s: clock.resolution_us as f64 / 1e6,
         ticks: clock.ticks,
-        even_gap_s: clock.even_gap_s,
+        even: clock.even,
         steps_back: steps_back(&rows).count() as u64,
         first_step_back: steps_back(&rows).next().map(|step| step.index as u64),
         sessions: sessions.len() as u64,
@@ -76,7 +80,12 @@ pub fn trace_stats(path: &Path, options: &TraceOptions) -> anyhow::Result<TraceC
     };
     stats.verdicts = verdicts(&stats, &clock);
     let arrivals_s = times.iter().map(|at| (at - first) as f64 / 1e6).collect();
-    Ok(TraceCounted { stats, arrivals_s, input_tokens: of(input, true), output_tokens: of(output, true) })
+    TraceCounted { stats, arrivals_s, input_tokens: answered_input, output_tokens: answered_output }
+}
+
+/// A length of each row, or of those that were answered.
+fn lengths(rows: &[TraceRow], answered: bool, length: fn(&TraceRow) -> u32) -> Vec<u64> {
+    rows.iter().filter(|row| !(answered && row.failed)).map(|row| u64::from(length(row))).collect()
 }
 
 /// Arrivals in windows laid from the first one on; `times` in order, µs. The last window is only partly covered:
@@ -132,8 +141,12 @@ fn verdicts(stats: &TraceStats, clock: &Clock) -> Vec<String> {
             ticks.instants, ticks.step_s
         ));
     }
-    if let Some(gap_s) = clock.even_gap_s {
-        said.push(format!("every row comes {gap_s} s after the one before it: made up?"));
+    if let Some(EvenRun { gap_s, rows }) = clock.even {
+        said.push(if rows == stats.rows {
+            format!("every row comes {gap_s} s after the one before it: made up?")
+        } else {
+            format!("{rows} rows one after the other come {gap_s} s apart: made up?")
+        });
     }
     if stats.steps_back > 0 {
         let at = stats.first_step_back.unwrap_or_default();
@@ -154,7 +167,7 @@ fn verdicts(stats: &TraceStats, clock: &Clock) -> Vec<String> {
             "arrivals cluster: variance over mean is {index:.1} at {} s, of independent users it is 1",
             told.window_s
         )),
-        (Some(told), Some(index)) if index < EVEN && clock.even_gap_s.is_none() => said.push(format!(
+        (Some(told), Some(index)) if index < EVEN && clock.even.is_none() => said.push(format!(
             "arrivals are more even than independent users make them: variance over mean is {index:.2} at {} s",
             told.window_s
         )),

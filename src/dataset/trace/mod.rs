@@ -20,6 +20,9 @@ mod vidur;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod fuzz;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 pub use figures::{TraceCounted, trace_stats};

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use super::order::{StepBack, put_in_order};
 use super::read::{Asked, Found, Summed, TraceError, format_of, read};
-use super::text::Parts;
+use super::text::{Parts, salt};
 use super::ticks::{Clock, clock, spread};
+use crate::dataset::texts::TextMaker;
 use crate::schema::plan::DatasetSource;
 use crate::schema::refusal::{refusal, refuse};
 use crate::schema::trace::{Ticks, TraceArrivals, TraceFormat, TraceOptions, TraceRow, TraceSource};
-use crate::schema::unit::{Unit, Units};
+use crate::schema::unit::{Body, Turn, Unit, Units};
 
 /// A clock that is finer than this has no tick over which anything could be spread, µs.
 const FINEST_TICK_US: u64 = 1_000;
@@ -91,6 +92,16 @@ fn refused(shown: &str, error: TraceError) -> anyhow::Error {
 /// The file is no trace, a row cannot be used or steps back, or nothing is left to play; one line with its cure.
 pub fn replay(path: &Path, options: &TraceOptions, seed: u64) -> anyhow::Result<Replay> {
     let (found, sha256) = read_file(path, options)?;
+    made(found, (path, sha256), options, seed)
+}
+
+/// What is played of the rows of a file.
+pub(super) fn made(
+    found: Found,
+    (path, sha256): (&Path, String),
+    options: &TraceOptions,
+    seed: u64,
+) -> anyhow::Result<Replay> {
     let shown = path.display().to_string();
     let options = TraceOptions { format: Some(found.format), ..options.clone() };
     let mut rows = found.rows.rows;
@@ -114,6 +125,7 @@ pub fn replay(path: &Path, options: &TraceOptions, seed: u64) -> anyhow::Result<
         outside: 0,
         inputs_cut: 0,
         outputs_cut: 0,
+        tokenizer: None,
         moved_s: moved.iter().map(|us| *us as f64 / 1e6).collect(),
         options,
     };
@@ -269,16 +281,26 @@ impl Replay {
         }
     }
 
-    /// Its units: the k-th is the k-th row, with its time. Texts are made from `seed`.
-    pub fn units(&self, max_tokens_override: Option<u32>, seed: u64) -> Units {
+    /// Its units: the k-th is the k-th row, with its time. Texts are made from the seed; with `renewed` those of another
+    /// pass are others, so that no prefix cache answers for the engine: within a pass rows share what they shared.
+    pub fn units(
+        &self,
+        max_tokens_override: Option<u32>,
+        (seed, renewed): (u64, bool),
+        maker: Arc<TextMaker>,
+    ) -> Units {
         let (rows, parts, prompts) = (self.rows.clone(), self.parts.clone(), self.prompts.clone());
-        let unit = move |k: u64| {
+        let unit = move |pass: u64, k: u64| {
             let row = rows.get(usize::try_from(k).ok()?)?;
-            let text = prompts.get(&row.index).cloned().unwrap_or_else(|| parts.prompt(row, seed));
+            let salt = salt(seed, if renewed { pass } else { 0 });
+            let own = prompts.get(&row.index).cloned();
+            let prompt_tokens = own.is_none().then_some(row.input_tokens.max(1));
+            let text = own.unwrap_or_else(|| parts.prompt(row, &maker, salt));
             let max_tokens = max_tokens_override.unwrap_or(row.output_tokens);
-            Some(Unit::single(row.index.to_string(), text, max_tokens))
+            let turn = Turn { body: Body::Text(text), max_tokens, pause_s: 0.0, prompt_tokens };
+            Some(Unit { turns: vec![turn], ..Unit::single(row.index.to_string(), "", max_tokens) })
         };
-        Units::made_by(true, unit).due_at(self.due_us.clone())
+        Units::by_pass(true, unit).due_at(self.due_us.clone())
     }
 
     /// What is to be said before it is played.
@@ -317,9 +339,6 @@ impl Replay {
             lines
                 .push(format!("trace: requests of a tick are spread at random over its {step_s} s (--seed)"));
         }
-        lines.push(
-            "trace: prompt lengths are estimates: words of one token each in most vocabularies".to_owned(),
-        );
         lines
     }
 }

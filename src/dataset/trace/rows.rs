@@ -7,6 +7,9 @@ use crate::schema::trace::{TraceFormat, TraceRow};
 /// The most rows of a file: each has a number of 32 bits.
 const MOST_ROWS: usize = u32::MAX as usize;
 
+/// A length beyond this is a mistake: a prompt of it would be 100 MB, tokens.
+const MOST_TOKENS: u32 = 1 << 24;
+
 /// What a file shows of itself: the names of its first line's columns, or the keys of its first object.
 #[derive(Debug)]
 pub(super) struct Head {
@@ -88,6 +91,11 @@ impl Rows {
     pub(super) fn push(&mut self, raw: Raw<'_>) -> Result<(), String> {
         if self.rows.len() >= MOST_ROWS {
             return Err("the file has more rows than can be counted".to_owned());
+        }
+        for tokens in [raw.input_tokens, raw.output_tokens] {
+            if tokens > MOST_TOKENS {
+                return Err(format!("{tokens} tokens are more than any model takes"));
+            }
         }
         let index = self.rows.len() as u32;
         let session = (!raw.session.is_empty()).then(|| self.session(raw.session));

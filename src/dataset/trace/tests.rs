@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::figures::{dispersion, trace_stats};
 use super::read::{Asked, TraceError, format_of, read};
 use super::replay::{Replay, replay};
+use crate::dataset::texts::TextMaker;
 use crate::schema::refusal::{cures, shown};
 use crate::schema::trace::{OnStepBack, TimeUnit, TraceColumns, TraceFormat, TraceOptions};
 use crate::schema::trace_stats::{BlockStats, TraceStats};
@@ -190,7 +191,10 @@ fn rows_that_are_made_up_show_it() {
     assert!(minute.verdicts[0].contains("every row comes 60 s after"), "{:?}", minute.verdicts);
 }
 
-fn found(text: &[u8], asked: Asked<'_>) -> Result<(TraceFormat, Vec<(u64, u32, u32)>), TraceError> {
+/// Its format; time, input and output of its rows.
+type Seen = (TraceFormat, Vec<(u64, u32, u32)>);
+
+fn found(text: &[u8], asked: Asked<'_>) -> Result<Seen, TraceError> {
     let found = read(text, asked)?;
     let rows = found.rows.rows.iter().map(|row| (row.at_us, row.input_tokens, row.output_tokens));
     Ok((found.format, rows.collect()))
@@ -297,7 +301,7 @@ fn played(file: &str, options: TraceOptions) -> anyhow::Result<Replay> {
 }
 
 fn due(replay: &Replay) -> Vec<u64> {
-    replay.units(None, 0).due_us().unwrap().to_vec()
+    replay.units(None, (0, true), TextMaker::estimate().into()).due_us().unwrap().to_vec()
 }
 
 #[test]
@@ -306,11 +310,14 @@ fn what_is_played_are_the_rows_of_the_window_at_their_times() {
     let times = times("azure-llm-2023-conv.csv", false);
     let expected: Vec<u64> = times.iter().map(|at| at - times[0]).collect();
     assert_eq!(due(&whole), expected);
-    let unit = whole.units(None, 0).unit(0).unwrap();
+    let unit = whole.units(None, (0, true), TextMaker::estimate().into()).unit(0).unwrap();
     let turn = &unit.turns[0];
     let crate::schema::unit::Body::Text(text) = &turn.body else { panic!("{turn:?}") };
     assert_eq!((text.split(' ').count(), turn.max_tokens), (374, 44), "the first row");
-    assert!(whole.units(None, 0).unit(2_000).is_none(), "a trace is not repeated");
+    assert!(
+        whole.units(None, (0, true), TextMaker::estimate().into()).unit(2_000).is_none(),
+        "a trace is not repeated"
+    );
     let twice = played("azure-llm-2023-conv.csv", TraceOptions { speed: 2.0, ..plain() }).unwrap();
     assert!(due(&twice).iter().zip(&expected).all(|(half, whole)| half.abs_diff(whole / 2) <= 1));
     let options = TraceOptions { from_s: 60.0, to_s: Some(120.0), ..plain() };
@@ -332,7 +339,7 @@ fn failed_rows_are_left_out_and_long_ones_cut_and_both_are_counted() {
     let trace = replay.trace().unwrap();
     assert_eq!((trace.rows, trace.failed, replay.requests()), (400, 17, 383));
     assert!(trace.inputs_cut > 0 && trace.outputs_cut > 0);
-    let units = replay.units(None, 0);
+    let units = replay.units(None, (0, true), TextMaker::estimate().into());
     assert!((0..383).all(|k| units.unit(k).unwrap().turns[0].max_tokens <= 16));
     let said = replay.notes.join("\n");
     assert!(
@@ -359,7 +366,9 @@ fn a_step_back_is_refused_with_its_row_and_both_cures_or_put_right() {
     let sorted = with(OnStepBack::Sort);
     assert!(due(&sorted).is_sorted());
     assert_eq!(*due(&sorted).last().unwrap(), 604_603_000_000);
-    let ids: Vec<String> = (0..3).map(|k| sorted.units(None, 0).unit(k).unwrap().id.to_string()).collect();
+    let ids: Vec<String> = (0..3)
+        .map(|k| sorted.units(None, (0, true), TextMaker::estimate().into()).unit(k).unwrap().id.to_string())
+        .collect();
     assert_ne!(ids, ["0", "1", "2"], "the second week's first rows are among the first");
 }
 

@@ -2,156 +2,17 @@
 
 use std::collections::HashMap;
 
+use crate::dataset::texts::TextMaker;
 use crate::schema::trace::TraceRow;
 
-/// Short English words: each is one token, with the space before it, in the vocabularies of GPT-2 and of its children.
-const WORDS: [&str; 128] = [
-    "time",
-    "year",
-    "people",
-    "way",
-    "day",
-    "man",
-    "thing",
-    "woman",
-    "life",
-    "child",
-    "world",
-    "school",
-    "state",
-    "family",
-    "student",
-    "group",
-    "country",
-    "problem",
-    "hand",
-    "part",
-    "place",
-    "case",
-    "week",
-    "company",
-    "system",
-    "program",
-    "question",
-    "work",
-    "government",
-    "number",
-    "night",
-    "point",
-    "home",
-    "water",
-    "room",
-    "mother",
-    "area",
-    "money",
-    "story",
-    "fact",
-    "month",
-    "lot",
-    "right",
-    "study",
-    "book",
-    "eye",
-    "job",
-    "word",
-    "business",
-    "issue",
-    "side",
-    "kind",
-    "head",
-    "house",
-    "service",
-    "friend",
-    "father",
-    "power",
-    "hour",
-    "game",
-    "line",
-    "end",
-    "member",
-    "law",
-    "car",
-    "city",
-    "community",
-    "name",
-    "president",
-    "team",
-    "minute",
-    "idea",
-    "kid",
-    "body",
-    "information",
-    "back",
-    "parent",
-    "face",
-    "others",
-    "level",
-    "office",
-    "door",
-    "health",
-    "person",
-    "art",
-    "war",
-    "history",
-    "party",
-    "result",
-    "change",
-    "morning",
-    "reason",
-    "research",
-    "girl",
-    "guy",
-    "moment",
-    "air",
-    "teacher",
-    "force",
-    "education",
-    "foot",
-    "boy",
-    "age",
-    "policy",
-    "music",
-    "market",
-    "sense",
-    "plan",
-    "college",
-    "interest",
-    "death",
-    "experience",
-    "effect",
-    "use",
-    "class",
-    "control",
-    "care",
-    "field",
-    "development",
-    "role",
-    "effort",
-    "rate",
-    "heart",
-    "drug",
-    "show",
-    "leader",
-    "light",
-    "voice",
-];
-
-/// Text of about so many tokens; the same for the same seed. Another seed gives other text from its first word on.
-pub(super) fn text_of(tokens: u32, seed: u64) -> String {
-    let mut text = String::with_capacity(tokens as usize * 7);
-    let mut state = seed;
-    for place in 0..tokens {
-        if place > 0 {
-            text.push(' ');
-        }
-        // splitmix64
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        text.push_str(WORDS[(mixed(state) % WORDS.len() as u64) as usize]);
-    }
-    text
+/// What makes the texts of a pass their own.
+pub(super) fn salt(seed: u64, pass: u64) -> u64 {
+    mixed(seed ^ mixed(pass))
 }
 
-fn mixed(mut state: u64) -> u64 {
+/// SplitMix64's finaliser.
+fn mixed(state: u64) -> u64 {
+    let mut state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     state ^ (state >> 31)
@@ -183,8 +44,7 @@ impl Parts {
     }
 
     /// A row's parts: tokens and seed of each. They add up to its length.
-    fn of(&self, row: &TraceRow, seed: u64) -> Vec<(u32, u64)> {
-        let salt = mixed(seed);
+    fn of(&self, row: &TraceRow, salt: u64) -> Vec<(u32, u64)> {
         let mut left = row.input_tokens.max(1);
         let mut parts = Vec::with_capacity(row.blocks.len() + 1);
         let length = |id: &u64| match self {
@@ -206,10 +66,12 @@ impl Parts {
     }
 
     /// A row's prompt.
-    pub(super) fn prompt(&self, row: &TraceRow, seed: u64) -> String {
-        let parts: Vec<String> =
-            self.of(row, seed).into_iter().map(|(tokens, seed)| text_of(tokens, seed)).collect();
-        parts.join(" ")
+    pub(super) fn prompt(&self, row: &TraceRow, maker: &TextMaker, salt: u64) -> String {
+        let mut text = String::with_capacity(row.input_tokens as usize * 7 + 16);
+        for (tokens, seed) in self.of(row, salt) {
+            maker.extend(&mut text, seed, tokens);
+        }
+        text
     }
 }
 
@@ -233,14 +95,17 @@ mod tests {
     #[test]
     fn rows_with_the_same_blocks_share_as_many_tokens_and_no_more() {
         let parts = Parts::Blocks(512);
-        let first = parts.prompt(&row(0, 1_300, &[0, 1, 2]), 0);
-        let second = parts.prompt(&row(1, 1_600, &[0, 1, 3, 4]), 0);
+        let first = parts.prompt(&row(0, 1_300, &[0, 1, 2]), &TextMaker::estimate(), 0);
+        let second = parts.prompt(&row(1, 1_600, &[0, 1, 3, 4]), &TextMaker::estimate(), 0);
         assert_eq!((words(&first).len(), words(&second).len()), (1_300, 1_600));
         let same = shared(&first, &second);
         assert!((1_024..1_028).contains(&same), "{same}: two blocks, and chance");
-        let cut = parts.prompt(&row(2, 100, &[0, 1, 2]), 0);
+        let cut = parts.prompt(&row(2, 100, &[0, 1, 2]), &TextMaker::estimate(), 0);
         assert_eq!((words(&cut).len(), shared(&first, &cut)), (100, 100));
-        let alone = (Parts::None.prompt(&row(3, 50, &[]), 0), Parts::None.prompt(&row(4, 50, &[]), 0));
+        let alone = (
+            Parts::None.prompt(&row(3, 50, &[]), &TextMaker::estimate(), 0),
+            Parts::None.prompt(&row(4, 50, &[]), &TextMaker::estimate(), 0),
+        );
         assert!(shared(&alone.0, &alone.1) < 4);
     }
 
@@ -248,7 +113,7 @@ mod tests {
     fn components_are_the_same_text_in_every_row_and_fit_into_each() {
         let rows = [row(0, 90, &[7, 8, 9]), row(1, 40, &[7, 10]), row(2, 200, &[])];
         let parts = Parts::components(&rows);
-        let prompts = rows.each_ref().map(|row| parts.prompt(row, 0));
+        let prompts = rows.each_ref().map(|row| parts.prompt(row, &TextMaker::estimate(), 0));
         assert_eq!(prompts.each_ref().map(|prompt| words(prompt).len()), [90, 40, 200]);
         assert!((20..24).contains(&shared(&prompts[0], &prompts[1])));
     }

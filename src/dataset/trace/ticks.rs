@@ -4,11 +4,15 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::schema::trace::Ticks;
+use crate::schema::trace_stats::EvenRun;
 
 /// Fewer arrivals at an instant already taken than this share are chance, or a few batches.
 const LEAST_TIED: f64 = 0.1;
 /// So many of the gaps between instants must be whole numbers of steps.
 const LEAST_REGULAR: f64 = 0.9;
+/// A run of equal gaps is told where fewer than one in so many files would have it, if each gap had an even chance to
+/// be as long as the one before: of users, whose times were cut to whole seconds, it has less.
+const FILES_WITHOUT: f64 = 1_000.0;
 /// How far a gap may lie from a whole number of steps: of the gap, and at most of a step.
 const OFF_THE_GAP: f64 = 0.02;
 const OFF_THE_STEP: f64 = 0.2;
@@ -22,8 +26,8 @@ pub(super) struct Clock {
     pub(super) resolution_us: u64,
     /// Requests sit on its ticks.
     pub(super) ticks: Option<Ticks>,
-    /// Every request comes as long after the one before it as the next one, s.
-    pub(super) even_gap_s: Option<f64>,
+    /// The most requests one after the other with equal gaps, where they are more than chance makes.
+    pub(super) even: Option<EvenRun>,
 }
 
 /// That of times in order, µs.
@@ -36,14 +40,25 @@ pub(super) fn clock(times: &[u64]) -> Clock {
     let tied = 1.0 - instants.len() as f64 / times.len().max(1) as f64;
     let step_us = if tied >= LEAST_TIED { step(&gaps) } else { None };
     let ticks = step_us.map(|step_us| Ticks {
-        step_s: (step_us / 1e3).round() / 1e3,
+        step_s: shown_s(step_us),
         instants: instants.len() as u64,
         rows: times.len() as u64,
     });
-    let even =
-        gaps.len() >= 9 && instants.len() == times.len() && gaps.iter().all(|gap| Some(gap) == gaps.first());
-    let even_gap_s = gaps.first().filter(|_| even).map(|gap| *gap as f64 / 1e6);
-    Clock { instants: instants.len() as u64, resolution_us, ticks, even_gap_s }
+    let even = even_run(times);
+    Clock { instants: instants.len() as u64, resolution_us, ticks, even }
+}
+
+/// The longest run of equal gaps between requests.
+fn even_run(times: &[u64]) -> Option<EvenRun> {
+    let gaps: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let longest = gaps.chunk_by(|a, b| a == b).filter(|run| run[0] > 0).max_by_key(|run| run.len())?;
+    let run = EvenRun { gap_s: longest[0] as f64 / 1e6, rows: longest.len() as u64 + 1 };
+    (longest.len() as f64 > (FILES_WITHOUT * times.len() as f64).log2()).then_some(run)
+}
+
+/// Seconds of a step, to the ms; of a short one to the µs.
+fn shown_s(step_us: f64) -> f64 {
+    if step_us < 1e5 { step_us.round() / 1e6 } else { (step_us / 1e3).round() / 1e3 }
 }
 
 /// The step of which most gaps are whole numbers, µs.
@@ -109,10 +124,15 @@ mod tests {
     }
 
     #[test]
-    fn one_row_a_second_is_even_and_users_are_not() {
-        let even: Vec<u64> = (0..30).map(|row| row * 1_000_000).collect();
-        assert_eq!(clock(&even).even_gap_s, Some(1.0));
-        assert_eq!(clock(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11]).even_gap_s, None);
+    fn rows_that_come_evenly_are_told_also_where_they_are_a_part_of_the_file() {
+        let even = |times: &[u64]| clock(times).even.map(|run| (run.gap_s, run.rows));
+        let seconds: Vec<u64> = (0..30).map(|row| row * 1_000_000).collect();
+        assert_eq!(even(&seconds), Some((1.0, 30)));
+        let then = (1..=20).map(|row| 9_000_000 + row * 3_000_000);
+        let then: Vec<u64> = [0, 700_000, 5_000_000].into_iter().chain(then).collect();
+        assert_eq!(even(&then), Some((3.0, 20)));
+        assert_eq!(even(&seconds[..11]), None);
+        assert_eq!(even(&[5; 40]), None, "at one instant");
         assert_eq!((clock(&[5]).resolution_us, clock(&[]).instants), (0, 0));
     }
 

@@ -149,6 +149,8 @@ impl TemplateId {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rand::{Rng as _, SeedableRng as _};
+    use rand_chacha::ChaCha8Rng;
 
     use super::*;
     use crate::load::http::sse::Name;
@@ -220,6 +222,127 @@ mod tests {
         assert!(read(r#"{"outputs":[{"text":""}]}"#) == (Payload::default(), String::new()));
         assert!(read(r#"{"other":1}"#).0.passed_over);
         assert_eq!(read(r#"{"error":"no"}"#).0.error.as_deref(), Some("no"));
+    }
+
+    /// What templates are made of, and what breaks them.
+    const WORDS: [&str; 28] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "\\",
+        ":",
+        ",",
+        "{prompt}",
+        "\"{prompt}\"",
+        "{max_tokens}",
+        "{messages}",
+        "{model}",
+        "{temperature}",
+        "{stream}",
+        "{prompt_id}",
+        "{nobody}",
+        "\"a\":",
+        "\"b\":{",
+        "é",
+        "\\u007b",
+        "{{prompt}}",
+        "1",
+        "-",
+        ".5",
+        " ",
+        "\n",
+        "null",
+    ];
+    const PROMPTS: [&str; 14] = [
+        "{prompt}",
+        "{max_tokens}",
+        "\"",
+        "\\",
+        "\n",
+        "\u{0}",
+        "\u{1f}",
+        "é",
+        "🦀",
+        "\u{2028}",
+        "\",\"x\":\"",
+        "}",
+        "MARK",
+        "a",
+    ];
+    const MARK: &str = "MARK9876";
+
+    fn joined(words: &[&str], most: usize, random: &mut ChaCha8Rng) -> String {
+        (0..random.random_range(0..most)).map(|_| words[random.random_range(0..words.len())]).collect()
+    }
+
+    /// The value with the mark in it replaced; none where a key holds it, which two prompts may make the same.
+    fn replaced(value: Value, prompt: &str) -> Option<Value> {
+        Some(match value {
+            Value::String(text) => Value::String(text.replace(MARK, prompt)),
+            Value::Array(list) => {
+                list.into_iter().map(|item| replaced(item, prompt)).collect::<Option<_>>()?
+            }
+            Value::Object(fields) => {
+                let field = |(key, value): (String, Value)| {
+                    if key.contains(MARK) { None } else { Some((key, replaced(value, prompt)?)) }
+                };
+                Value::Object(fields.into_iter().map(field).collect::<Option<_>>()?)
+            }
+            other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
+        })
+    }
+
+    /// One case: a template that is taken is JSON with each prompt, and holds exactly that. True where it was taken.
+    fn case(random: &mut ChaCha8Rng) -> bool {
+        let mut body = joined(&WORDS, 12, random);
+        if random.random_bool(0.7) {
+            body = format!(
+                "{{\"in\":\"{}{{prompt}}{}\",\"r\":[{{prompt}},{body}]}}",
+                joined(&["x", "é", " ", "{model}"], 3, random),
+                ""
+            );
+        }
+        let Ok(template) = read_template(&of(&body)) else { return false };
+        let shared = Map::from_iter([(MODEL.to_owned(), json!("m")), (TEMPERATURE.to_owned(), json!(0.5))]);
+        let fill = |prompt: &str, max_tokens| {
+            let body = Body::Text(prompt.to_owned());
+            template.fill(&shared, &Ask { id: "p1", model: None, former: &[], body: &body, max_tokens })
+        };
+        let prompt = joined(&PROMPTS, 10, random);
+        let max_tokens = random.random_range(1..100_000);
+        let marked = serde_json::from_str::<Value>(&fill(MARK, max_tokens)).expect(&body);
+        let filled = fill(&prompt, max_tokens);
+        let filled =
+            serde_json::from_str::<Value>(&filled).unwrap_or_else(|error| panic!("{error}: {filled}"));
+        if let Some(expected) = replaced(marked, &prompt) {
+            assert_eq!(filled, expected, "{body}");
+        }
+        true
+    }
+
+    #[test]
+    fn ten_thousand_templates_hold_exactly_what_is_asked() {
+        let mut random = ChaCha8Rng::seed_from_u64(10);
+        let taken = (0..10_000).filter(|_| case(&mut random)).count();
+        assert!(taken > 500, "{taken} were templates");
+    }
+
+    /// As that of answers, in `load/tests/fuzz.rs`.
+    #[test]
+    #[ignore = "it runs for as long as HARNESS_FUZZ_S says"]
+    #[allow(clippy::print_stderr)]
+    fn for_as_long_as_was_asked_for_no_prompt_breaks_a_template() {
+        let seconds = std::env::var("HARNESS_FUZZ_S").map_or(60, |text| text.parse().unwrap());
+        let (seed, began) = (rand::random(), std::time::Instant::now());
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (mut cases, mut taken) = (0u64, 0u64);
+        while began.elapsed() < std::time::Duration::from_secs(seconds) {
+            cases += 1;
+            taken += u64::from(case(&mut random));
+        }
+        eprintln!("seed {seed}: {cases} cases, {taken} of them templates");
     }
 
     proptest! {

@@ -21,6 +21,9 @@ const CACHE_LIMIT_BYTES: usize = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Messages {
     head: Head,
+    /// Where the path names the model: the path with its place in it, and what follows the first line. A request for
+    /// another model than the target's has a head of its own.
+    by_model: Option<(String, Vec<u8>)>,
     /// Method and path, for a message.
     asked: String,
     protocol: Protocol,
@@ -44,9 +47,12 @@ enum Head {
 #[derive(Debug)]
 pub(crate) struct Requests {
     messages: Arc<Messages>,
+    /// Of further endpoints: units are dealt out to all in turn.
+    others: Vec<Arc<Messages>>,
     units: Units,
-    /// The first of them, made beforehand where they are few; none where they are many, or made as they come.
-    made: Option<Vec<First>>,
+    /// The first of them for each endpoint, made beforehand where they are few; none where they are many, or made as
+    /// they come.
+    made: Option<Vec<Vec<First>>>,
 }
 
 /// A unit whose first turn is ready to be sent.
@@ -67,7 +73,8 @@ impl Messages {
     ) -> anyhow::Result<Messages> {
         let protocol = Protocol::of(wire).map_err(|why| anyhow::anyhow!("the body template: {why}"))?;
         let headers = headers(base_url, wire, protocol.framing(wire.stream), api_key)?;
-        let path = path(base_url, &of_model(&wire.path, &capabilities.request_model));
+        let any_path = path(base_url, &wire.path);
+        let path = of_model(&any_path, &capabilities.request_model);
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             bail!(
                 "the path {path:?} cannot be sent: it holds a space or another character that a URL may not"
@@ -77,7 +84,11 @@ impl Messages {
         let head = if wire.http2 {
             Head::Http2(Box::new(http2_head(base_url, &path, &headers)?))
         } else {
-            Head::Http1(http1_head(&path, &headers)?)
+            Head::Http1([first_line(&path).as_bytes(), &header_lines(&headers)?].concat())
+        };
+        let by_model = match any_path.contains(MODEL_IN_PATH) && !wire.http2 {
+            true => Some((any_path, header_lines(&headers)?)),
+            false => None,
         };
         let body = protocol.shared_body(capabilities, sampling, wire.stream);
         let fields = &capabilities.fields;
@@ -86,7 +97,7 @@ impl Messages {
             limit: fields.limits().then(|| fields.limit.clone()),
             least: forced && !fields.omits("min_tokens"),
         };
-        Ok(Messages { head, asked, protocol, streams: wire.stream, body, lengths })
+        Ok(Messages { head, by_model, asked, protocol, streams: wire.stream, body, lengths })
     }
 
     /// The head of every request, but for its length; none over HTTP/1.1, where messages hold it.
@@ -129,9 +140,13 @@ impl Messages {
     /// The whole message of one request.
     pub(crate) fn make(&self, ask: &Ask<'_>) -> Arc<[u8]> {
         let body = self.protocol.body(&self.body, ask, &self.lengths);
-        let head = match &self.head {
-            Head::Http1(head) => head,
-            Head::Http2(_) => return body.into_bytes().into(),
+        let own = self.by_model.as_ref().zip(ask.model).map(|((path, lines), model)| {
+            [first_line(&of_model(path, model)).as_bytes(), lines].concat()
+        });
+        let head = match (&own, &self.head) {
+            (Some(own), _) => own,
+            (None, Head::Http1(head)) => head,
+            (None, Head::Http2(_)) => return body.into_bytes().into(),
         };
         let mut message = Vec::with_capacity(head.len() + body.len() + 32);
         message.extend_from_slice(head);
@@ -143,26 +158,41 @@ impl Messages {
 
 impl Requests {
     /// Makes the messages now that may be made beforehand, where they are few.
-    pub(crate) fn new(messages: Arc<Messages>, units: Units) -> Requests {
+    /// Of several endpoints the k-th unit goes to the one of that number, in turn.
+    pub(crate) fn new(messages: Arc<Messages>, others: Vec<Arc<Messages>>, units: Units) -> Requests {
         let mut room = CACHE_LIMIT_BYTES;
-        let made = (0..units.beforehand()).map(|k| {
-            let unit = units.unit(k)?;
-            room = room.checked_sub(messages.head_bytes() + bytes(&unit) * 9 / 8 + 256)?;
-            First::of(&messages, unit)
-        });
-        let made = made.collect::<Option<Vec<First>>>().filter(|made| !made.is_empty());
-        Requests { messages, units, made }
+        let mut made_for = |messages: &Arc<Messages>| {
+            let made = (0..units.beforehand()).map(|k| {
+                let unit = units.unit(k)?;
+                room = room.checked_sub(messages.head_bytes() + bytes(&unit) * 9 / 8 + 256)?;
+                First::of(messages, unit)
+            });
+            made.collect::<Option<Vec<First>>>().filter(|made| !made.is_empty())
+        };
+        let made = std::iter::once(&messages).chain(&others).map(&mut made_for).collect();
+        Requests { messages, others, units, made }
     }
 
     /// The k-th unit and the message of its first turn; none where there is none.
     pub(crate) fn first(&self, k: u64) -> Option<First> {
         let place = self.units.period().map_or(Some(k), |period| k.checked_rem(period));
-        let made =
-            self.made.as_ref().zip(place).and_then(|(made, place)| made.get(usize::try_from(place).ok()?));
+        let of_endpoint = self.made.as_ref().and_then(|made| made.get(self.endpoint(k)));
+        let made = of_endpoint.zip(place).and_then(|(made, place)| made.get(usize::try_from(place).ok()?));
         match made {
             Some(first) => Some(first.clone()),
-            None => First::of(&self.messages, self.units.unit(k)?),
+            None => First::of(self.messages_of(k), self.units.unit(k)?),
         }
+    }
+
+    /// The endpoint of the k-th unit, from 0.
+    fn endpoint(&self, k: u64) -> usize {
+        (k % (self.others.len() as u64 + 1)) as usize
+    }
+
+    /// What makes the messages of the k-th unit.
+    pub(crate) fn messages_of(&self, k: u64) -> &Messages {
+        let other = self.endpoint(k).checked_sub(1).and_then(|place| self.others.get(place));
+        other.unwrap_or(&self.messages)
     }
 
     pub(crate) fn messages(&self) -> &Messages {
@@ -241,8 +271,12 @@ fn headers(
     Ok(headers)
 }
 
-fn http1_head(path: &str, headers: &[(String, String)]) -> anyhow::Result<Vec<u8>> {
-    let mut head = format!("POST {path} HTTP/1.1\r\n");
+fn first_line(path: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\n")
+}
+
+fn header_lines(headers: &[(String, String)]) -> anyhow::Result<Vec<u8>> {
+    let mut head = String::new();
     for (name, value) in headers {
         let token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
         if !token || value.contains(['\r', '\n', '\0']) {
@@ -391,6 +425,53 @@ mod tests {
     }
 
     #[test]
+    fn a_path_names_the_model_of_its_request() {
+        let wire = wire(ProtocolName::TritonTrtllm);
+        let url = Url::parse("http://h/p").unwrap();
+        let messages = Messages::new(&url, &wire, None, &protocol(), &PLAIN).unwrap();
+        let first = |model: Option<&str>| {
+            let unit = Unit { model: model.map(Into::into), ..Unit::single("p", "a", 7) };
+            let text = String::from_utf8(messages.first(&unit).unwrap().to_vec()).unwrap();
+            assert!(text.contains("\r\nHost: h\r\n") && text.ends_with('}'), "{text}");
+            text.lines().next().unwrap().to_owned()
+        };
+        assert_eq!(first(None), "POST /p/v2/models/m/generate_stream HTTP/1.1");
+        assert_eq!(first(Some("a/b c")), "POST /p/v2/models/a%2Fb%20c/generate_stream HTTP/1.1");
+    }
+
+    #[test]
+    fn each_protocol_s_body_has_its_fields_where_the_server_looks_for_them() {
+        let forced = Sampling { ignore_eos: true, temperature: 0.5, ..PLAIN };
+        let body = |name: ProtocolName, sampling: &Sampling| {
+            let mut capabilities = protocol();
+            crate::load::adapt(&mut capabilities, name);
+            message(&wire(name), &capabilities, sampling).1
+        };
+        let text = "a \"b\"\né";
+        let tgi = |parameters: Value| json!({"inputs": text, "parameters": parameters});
+        assert_eq!(
+            body(ProtocolName::Tgi, &PLAIN),
+            tgi(json!({"max_new_tokens": 7, "do_sample": false, "details": true}))
+        );
+        assert_eq!(
+            body(ProtocolName::Tgi, &forced),
+            tgi(json!({"max_new_tokens": 7, "do_sample": true, "temperature": 0.5, "details": true}))
+        );
+        let parameters = json!({"max_new_tokens": 7, "temperature": 0.5, "ignore_eos": true, "min_new_tokens": 7});
+        let sglang = json!({"text": text, "stream": true, "sampling_params": parameters});
+        assert_eq!(body(ProtocolName::Sglang, &forced), sglang);
+        let llamacpp = json!({"prompt": text, "stream": true, "n_predict": 7, "temperature": 0.5, "ignore_eos": true, "model": "m"});
+        assert_eq!(body(ProtocolName::Llamacpp, &forced), llamacpp);
+        let triton = json!({"text_input": text, "max_tokens": 7, "temperature": 0.0, "stream": true, "bad_words": "", "stop_words": ""});
+        assert_eq!(body(ProtocolName::TritonTrtllm, &PLAIN), triton);
+        assert_eq!(body(ProtocolName::Jetstream, &PLAIN), json!({"prompt": text, "max_tokens": 7, "stream": true}));
+        let inputs = json!({"temperature": 0.0, "per_example_max_decode_steps": 7});
+        assert_eq!(body(ProtocolName::Sax, &PLAIN), json!({"model": "m", "query": text, "extra_inputs": inputs}));
+        let instances = json!([{"prompt": text, "max_tokens": 7, "temperature": 0.0}]);
+        assert_eq!(body(ProtocolName::NaiveTransformers, &PLAIN), json!({"instances": instances}));
+    }
+
+    #[test]
     fn a_request_bears_its_prompts_id_where_the_body_asks_for_it() {
         let with_user = |user: &str| {
             let body = Map::from_iter([("user".to_owned(), json!(user))]);
@@ -457,19 +538,19 @@ mod tests {
             let unit = |k: u64| Unit::single(k.to_string(), "x", 1);
             Units::repeating(count, true, move |k| k.checked_rem(count).map(unit))
         };
-        let requests = Requests::new(messages.clone(), list(2));
+        let requests = Requests::new(messages.clone(), Vec::new(), list(2));
         assert_eq!(requests.first(5).unwrap().unit.id.as_ref(), "1");
         assert!(Arc::ptr_eq(&requests.first(1).unwrap().message, &requests.first(3).unwrap().message));
-        assert!(Requests::new(messages.clone(), list(0)).first(0).is_none());
+        assert!(Requests::new(messages.clone(), Vec::new(), list(0)).first(0).is_none());
         let large = Units::repeating(2, true, |k| Some(Unit::single(k.to_string(), "x".repeat(20 << 20), 1)));
-        let large = Requests::new(messages, large);
+        let large = Requests::new(messages, Vec::new(), large);
         assert!(large.made.is_none() && large.first(2).unwrap().unit.id.as_ref() == "2");
     }
 
     #[test]
     fn a_million_distinct_units_leave_nothing_behind() {
         let units = Units::made_by(true, |k| Some(Unit::single(format!("p{k}"), format!("Say {k}."), 1)));
-        let requests = Requests::new(messages(ProtocolName::OpenaiCompletions), units);
+        let requests = Requests::new(messages(ProtocolName::OpenaiCompletions), Vec::new(), units);
         assert!(requests.made.is_none(), "nothing is made beforehand");
         let mut last = None;
         for k in 0..1_000_000u64 {

@@ -184,6 +184,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
     };
     Job {
         base_url: url.to_owned(),
+        more_urls: Vec::new(),
         http: HttpSettings {
             protocol: ProtocolName::OpenaiCompletions,
             path: default_path(ProtocolName::OpenaiCompletions).to_owned(),

@@ -11,8 +11,11 @@ use crate::load::protocol::Protocol;
 use crate::load::protocol::terms::Framing;
 use crate::load::request::answer::{Answer, Ending, Progress, blank_record};
 use crate::load::request::seen::{Arrival, Expect};
+use crate::schema::plan::HttpSettings;
 use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::target::ProtocolName;
 use crate::schema::unit::{Phase, Unit};
+use crate::schema::wire::{BodyTemplate, ReplyFraming};
 
 const EXPECT: Expect = Expect {
     protocol: Protocol::OpenaiChat,
@@ -164,7 +167,15 @@ proptest! {
 }
 
 /// What answers are made of, and what breaks them.
-const WORDS: [&[u8]; 36] = [
+const WORDS: [&[u8]; 44] = [
+    b"\"text\":\"a\"",
+    b"\"text_output\":",
+    b"\"output_ids\":[1,2]",
+    b"\"meta_info\":{\"completion_tokens\":2}",
+    b"\"special\":true",
+    b"\"stop\":true",
+    b"\"generated_text\":\"\"",
+    b"\"finish_reason\":{\"type\":\"abort\",\"message\":\"m\"}",
     b"data:",
     b"data: ",
     b"event: error\n",
@@ -224,6 +235,35 @@ fn mutated(mut bytes: Vec<u8>, corpus: &[Vec<u8>], random: &mut ChaCha8Rng) -> V
     bytes
 }
 
+/// Every protocol, streamed and whole.
+fn spoken(random: &mut ChaCha8Rng) -> (Protocol, bool) {
+    let templates = [("$.outputs[0].text", Some("n")), ("choices.0.delta.content", None), ("$", None)];
+    let (text_path, tokens_path) = templates[random.random_range(0..templates.len())];
+    let template = HttpSettings {
+        protocol: ProtocolName::Template,
+        template: Some(BodyTemplate {
+            body: "[{prompt}]".to_owned(),
+            framing: ReplyFraming::Sse,
+            text_path: text_path.to_owned(),
+            tokens_path: tokens_path.map(str::to_owned),
+        }),
+        ..HttpSettings::default()
+    };
+    let protocols = [
+        Protocol::OpenaiChat,
+        Protocol::OpenaiChat,
+        Protocol::Tgi,
+        Protocol::Sglang,
+        Protocol::Llamacpp,
+        Protocol::TritonTrtllm,
+        Protocol::Jetstream,
+        Protocol::Sax,
+        Protocol::NaiveTransformers,
+        Protocol::of(&template).unwrap(),
+    ];
+    (protocols[random.random_range(0..protocols.len())], random.random_bool(0.8))
+}
+
 /// Captures, the short ones, and answers made by hand.
 fn corpus() -> Vec<Vec<u8>> {
     let marker = b"<<< RESPONSE (raw bytes)\n";
@@ -240,6 +280,15 @@ fn corpus() -> Vec<Vec<u8>> {
     corpus.extend([1, 7, 1_000].map(|bytes| stream(&events, "\n", bytes)));
     let error = "HTTP/1.1 200 OK\r\n\r\n{\"error\":{\"message\":\"no\"}}\n";
     corpus.push(error.as_bytes().to_vec());
+    // GKE's JetStream and JetStream's own, which no capture has.
+    let pieces = [
+        "{\n  \"id\": \"1\",\n  \"text\": \" a\"\n}{\n  \"id\": \"1\",\n  \"text\": \"\\\"{}\"\n}",
+        "{\"streamContent\": {\"samples\": [{\"text\": \" a\", \"tokenIds\": [5]}]}}\n{\"initialContent\": {}}",
+        "{\"outputs\":[{\"text\":\" a\"}],\"n\":1}\n{\"outputs\":[{\"text\":\" b\"}],\"n\":3}\n",
+        "{\"predictions\": [\"Prompt:\\na\\nOutput:\\nb\"]}",
+        "[[\" a\", -0.5]]",
+    ];
+    corpus.extend(pieces.map(|body| format!("HTTP/1.1 200 OK\r\n\r\n{body}").into_bytes()));
     corpus
 }
 
@@ -247,7 +296,8 @@ fn corpus() -> Vec<Vec<u8>> {
 fn case(bytes: &[u8], random: &mut ChaCha8Rng) {
     let framing = [Framing::Sse, Framing::Sse, Framing::Sse, Framing::JsonStream, Framing::Whole]
         [random.random_range(0..5)];
-    let expect = Expect { forced: random.random(), ..EXPECT };
+    let (protocol, streams) = spoken(random);
+    let expect = Expect { protocol, streams, forced: random.random(), ..EXPECT };
     // By the thread's own account: the machine may be busy with other things.
     let used_ns = || thread_cpu_ns().unwrap_or(0);
     let began_ns = used_ns();

@@ -135,6 +135,7 @@ fn play_stalled_by(
 
 async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>) -> Worker {
     let player = Player {
+        others: Vec::new(),
         client: Client {
             clock,
             offset: RealtimeOffset::measure(&clock),
@@ -158,7 +159,7 @@ fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
     let messages = Messages::new(&url, &job.http, None, &job.capabilities, &job.sampling).unwrap();
     PhaseRun {
         phase: Phase::Measured,
-        requests: Requests::new(Arc::new(messages), job.units.clone()),
+        requests: Requests::new(Arc::new(messages), Vec::new(), job.units.clone()),
         cancel: Cancel::default(),
         from_us,
         until_us: None,

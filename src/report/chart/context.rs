@@ -87,7 +87,7 @@ impl ChartContext {
             if plan.simulated { "SIMULATED".to_owned() } else { String::new() },
             models.join(", "),
             loads_words(plan),
-            format!("dataset {}", one_line(&plan.dataset.name)),
+            dataset_words(plan),
             completed_words(comparison),
             times_words(plan),
         ];
@@ -125,6 +125,15 @@ fn loads_words(plan: &Plan) -> String {
     match plan.loads.as_slice() {
         [load] => load.traffic.to_string(),
         loads => format!("{} loads", loads.len()),
+    }
+}
+
+/// The prompts; of several scenarios that they are the scenarios' own.
+fn dataset_words(plan: &Plan) -> String {
+    match plan.dataset_names().as_slice() {
+        [one] => format!("dataset {}", one_line(one)),
+        [] => format!("dataset {}", one_line(&plan.dataset.name)),
+        [..] => "prompts of each scenario".to_owned(),
     }
 }
 

@@ -10,6 +10,7 @@ mod by_request;
 mod comparison;
 mod context;
 mod curve;
+mod dataset;
 mod distribution;
 mod evenly;
 mod frame;
@@ -35,6 +36,7 @@ use anyhow::Context;
 
 pub use self::context::{ChartContext, ChartInput, DrawnRun};
 pub use self::curve::{Curve, CurvePoint, Curves, curve_over_points};
+pub use self::dataset::{TraceData, prompts_picture, trace_picture};
 pub use self::scale::Scale;
 pub use self::spec::{Axis, ChartSpec, Corner, Mark, Panel, Reference, Series};
 pub use self::style::{Style, style};

@@ -2,7 +2,9 @@
 
 use super::escape::text;
 use super::part::Section;
-use crate::report::markdown::{launch_command, load_words, machine, sampling_words, shell_words};
+use crate::report::markdown::{
+    SCENARIOS_OWN, launch_command, load_words, machine, sampling_words, shell_words,
+};
 use crate::schema::files::ComparisonFile;
 use crate::schema::target::{Origin, Target};
 
@@ -10,16 +12,15 @@ use crate::schema::target::{Origin, Target};
 pub fn section(file: &ComparisonFile) -> Option<Section> {
     let plan = &file.plan;
     let dataset = &plan.dataset;
-    let mut facts = vec![(
-        "Dataset",
-        format!(
-            "{} ({} prompts, {}, SHA-256 <code>{}</code>)",
-            text(&dataset.name),
-            dataset.prompts,
-            text(&dataset.path),
-            text(&dataset.sha256)
-        ),
-    )];
+    let plans = format!(
+        "{} ({} prompts, {}, SHA-256 <code>{}</code>)",
+        text(&dataset.name),
+        dataset.prompts,
+        text(&dataset.path),
+        text(&dataset.sha256)
+    );
+    let mut facts =
+        vec![("Dataset", if plan.sends_its_dataset() { plans } else { SCENARIOS_OWN.to_owned() })];
     let loads: Vec<String> = plan.loads.iter().map(|load| text(&load_words(load, plan))).collect();
     facts.push((if loads.len() == 1 { "Load" } else { "Loads" }, loads.join("<br>")));
     facts.push(("Order", order_words(plan.rounds, plan.repeats)));
@@ -87,7 +88,12 @@ fn server(target: &Target) -> String {
         .map(|own| format!(" {} instead of {} {}.", text(&own.own), text(&own.setting), text(&own.shared)))
         .collect();
     let reached = match &target.origin {
-        Origin::Url(url) => format!("<p>A server that already ran at <code>{}</code>.</p>\n", text(url)),
+        Origin::Url(_) => {
+            format!(
+                "<p>A server that already ran at <code>{}</code>.</p>\n",
+                text(&target.endpoints().join(", "))
+            )
+        }
         Origin::Launch(launch) => shell(&launch_command(launch)),
     };
     format!(

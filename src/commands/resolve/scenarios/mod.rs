@@ -100,7 +100,9 @@ fn flag_of(key: &str) -> Option<String> {
     let long = key.replace('_', "-");
     let long = if long == "rates" { "rate".to_owned() } else { long };
     let arrivals = ArrivalArgs::augment_args(clap::Command::new("arrivals"));
-    let is_arrivals = arrivals.get_arguments().any(|arg| arg.get_long() == Some(long.as_str()));
+    // Seeds are the plan's.
+    let is_arrivals = !long.starts_with("seed")
+        && arrivals.get_arguments().any(|arg| arg.get_long() == Some(long.as_str()));
     (KEYS.contains(&long.as_str()) || is_arrivals).then_some(long)
 }
 

@@ -98,7 +98,7 @@ fn the_config_of_the_vllm_tools_is_taken_as_it_is() {
     ];
     assert_eq!(words(&loads), expected);
     assert_eq!(loads[0].timeout_s, 3600.0);
-    assert_eq!(args.url.as_deref(), Some("http://localhost:63455/v1/chat/completions"));
+    assert_eq!(args.url, ["http://localhost:63455/v1/chat/completions"]);
     assert_eq!(args.launch.model, ["Qwen/Qwen3-1.7B"]);
     assert_eq!(args.load.header, ["Authorization: Bearer token-abc123"]);
     assert!(!args.output.command.join(" ").contains("token-abc123"), "{:?}", args.output.command);
@@ -108,7 +108,7 @@ fn the_config_of_the_vllm_tools_is_taken_as_it_is() {
 fn its_server_and_key_are_passed_over_where_the_command_line_names_a_server() {
     let text = VLLM_TOOLS.replace("\"default_prompt\"", "\"retries\": 3, \"default_prompt\"");
     let (args, loads) = sweep("benchmark_config.json", &text, &URL).unwrap();
-    assert_eq!((args.url.as_deref(), loads.len()), (Some("http://127.0.0.1:1"), 3));
+    assert_eq!((args.url, loads.len()), (vec!["http://127.0.0.1:1".to_owned()], 3));
     assert!(args.load.header.is_empty() && args.launch.model.is_empty());
     let notes = args.scenarios.notes.join("\n");
     assert!(notes.contains("benchmark.retries") && notes.contains("its server is passed over"), "{notes}");
@@ -140,6 +140,7 @@ fn what_is_wrong_is_named_with_the_scenario_and_the_key() {
         ("a: 1", "no list of scenarios"),
         ("[]", "holds no scenario"),
         ("- {name: x, temperature: 1}", "`temperature` is no key of a scenario"),
+        ("- {name: x, seed_arrivals: 1}", "`seed_arrivals` is no key of a scenario"),
         ("- {name: x, requests: many}", "scenario `x`: invalid value 'many'"),
         ("- {name: x, concurrency: 0}", "--concurrency is 0"),
         ("- {name: x, concurrency: [1, 2], rate: [1, 2]}", "both hold several values"),

@@ -1,0 +1,99 @@
+//! Which column of a file stands for which of our keys.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::dataset::parse::clip;
+use crate::schema::refusal::refuse;
+
+/// What a column may stand for.
+pub(super) const OURS: [&str; 6] = ["prompt", "messages", "max_tokens", "category", "id", "reply"];
+
+/// Our keys, each with the column that stands for it. A key that is not named here is a column of its own name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Columns {
+    by_key: BTreeMap<String, String>,
+}
+
+impl Columns {
+    /// From `[("prompt", "question"), …]`.
+    ///
+    /// # Errors
+    /// A key that is none of ours, one that stands twice, or a column without a name.
+    pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Columns> {
+        let mut by_key = BTreeMap::new();
+        for (key, column) in pairs {
+            if !OURS.contains(&key.as_str()) {
+                return refuse(
+                    format!("--columns: `{key}` is nothing that a column can stand for"),
+                    format!("write {}=COLUMN", OURS.join("=COLUMN, ")),
+                );
+            }
+            if column.is_empty() {
+                return refuse(format!("--columns: `{key}` has no column"), format!("write {key}=COLUMN"));
+            }
+            if by_key.insert(key.clone(), column).is_some() {
+                return refuse(format!("--columns: `{key}` stands twice"), "leave one of them out");
+            }
+        }
+        Ok(Columns { by_key })
+    }
+
+    /// None was named.
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    /// As they were named.
+    pub fn named(&self) -> &BTreeMap<String, String> {
+        &self.by_key
+    }
+
+    /// The key for which a column was named to stand.
+    pub(super) fn stands_for(&self, column: &str) -> Option<&'static str> {
+        OURS.into_iter().find(|key| self.by_key.get(*key).is_some_and(|named| named == column))
+    }
+
+    /// The key of a column: what it was named to stand for, else its own name where that is a key of ours and no
+    /// other column was named for it.
+    pub(super) fn key(&self, column: &str) -> Option<&'static str> {
+        self.stands_for(column).or_else(|| {
+            OURS.into_iter().find(|key| *key == column && *key != "reply" && !self.by_key.contains_key(*key))
+        })
+    }
+
+    /// Refuses columns that are not there, and tables without a prompt.
+    ///
+    /// # Errors
+    /// What is missing, and the columns that are there.
+    pub(super) fn check(&self, file: &str, names: &[String], keys: &[Option<&'static str>]) -> Result<()> {
+        let there = || short(&names.join(", "));
+        for (key, column) in &self.by_key {
+            if !names.contains(column) {
+                return refuse(
+                    format!("{file} has no column `{}` for {key}", short(column)),
+                    format!("its columns are {}", there()),
+                );
+            }
+        }
+        for key in OURS {
+            if keys.iter().filter(|found| **found == Some(key)).count() > 1 {
+                return refuse(format!("{file}: two columns stand for {key}"), "rename one of them");
+            }
+        }
+        if !keys.iter().flatten().any(|key| matches!(*key, "prompt" | "messages")) {
+            return refuse(
+                format!("{file}: no column stands for the prompt"),
+                format!("name it: --columns prompt=COLUMN; there are {}", there()),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A column's name, or several, not without end.
+fn short(text: &str) -> String {
+    const LONGEST: usize = 400;
+    clip(text, LONGEST)
+}
