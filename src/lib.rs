@@ -44,6 +44,7 @@
 //!
 //! `dataset`: files, traces and laws of lengths → the k-th unit, a pure function of k. `dataset::tokenizer` counts tokens,
 //! `dataset::texts` makes texts of exactly so many.
+//! `dataset::import` reads the prompts of other tools, a file a format, record by record.
 //! `dataset::trace` reads traces, a file a format, and makes them into requests at their own times.
 //!
 //! `load`: units × traffic → records. `load::schedule` says when a request is due, `load::request` what is

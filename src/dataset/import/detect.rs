@@ -8,7 +8,7 @@ use crate::schema::reading::PromptFormat;
 
 /// What a file was taken for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::dataset) enum Detected {
+pub(crate) enum Detected {
     Prompts(PromptFormat),
     /// Times and lengths, no prompts; its columns.
     Trace(Vec<String>),

@@ -18,13 +18,13 @@ const PACKED_READ: usize = 128 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An opened file.
-pub(in crate::dataset) struct Input {
+pub(crate) struct Input {
     /// Its first bytes, unpacked, without a byte order mark.
     pub(super) head: Vec<u8>,
     /// The head is all of it.
     pub(super) whole: bool,
     /// How it is packed.
-    pub(in crate::dataset) packed: Option<&'static str>,
+    pub(crate) packed: Option<&'static str>,
     /// Bytes of the file, as it lies on the disk.
     pub(super) size: Option<u64>,
     taken: Arc<AtomicU64>,

@@ -27,7 +27,7 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context as _, Result};
 
 pub use columns::Columns;
-pub(in crate::dataset) use detect::Detected;
+pub(crate) use detect::Detected;
 use input::Input;
 pub use place::{Fault, Place};
 use row::{Context, Parsed};

@@ -90,7 +90,7 @@ proptest! {
 
 #[test]
 fn a_quote_behind_an_even_number_of_backslashes_ends_a_string() {
-    let text = r#"["a\","b\"]","\\",{""":"}"}]"#;
+    let text = r#"["a\\","b\\\"]","\\\\",{"\"":"}"}]"#;
     let told = cut(text.as_bytes(), &[1], Container::List, 1, 1 << 20);
     assert_eq!(told.len(), 4, "{told:?}");
     assert!(told.iter().all(|record| record.contains("(record ")), "{told:?}");
