@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::figures::{dispersion, trace_stats};
-use super::read::{Asked, TraceError, format_of, read};
+use super::lines::TraceError;
+use super::read::{Asked, format_of, read};
 use super::replay::{Replay, replay};
 use crate::dataset::texts::TextMaker;
 use crate::schema::refusal::{cures, shown};
