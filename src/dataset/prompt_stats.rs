@@ -41,6 +41,7 @@ pub fn prompt_stats(
         path: source.path.clone(),
         sha256: source.sha256.clone(),
         prompts: prompts.len() as u64,
+        turns: prompts.iter().map(|prompt| 1 + prompt.further.len() as u64).sum(),
         duplicates: known().filter(|text| !seen.insert(text.as_str())).count() as u64,
         not_text: texts.iter().filter(|text| text.is_none()).count() as u64,
         categories,

@@ -109,6 +109,9 @@ fn prompt_lines(stats: &PromptStats, style: Style) -> Vec<String> {
     let row = |name: &str, text: String| row(name, &text, style);
     let mut lines = head(&stats.path, style);
     lines.extend(row("prompts", count(stats.prompts)));
+    if stats.turns > stats.prompts {
+        lines.extend(row("turns", format!("{}; lengths are those of the first", count(stats.turns))));
+    }
     lines.extend(row("duplicates", count(stats.duplicates)));
     if stats.not_text > 0 {
         lines.extend(row("not only text", count(stats.not_text)));

@@ -154,6 +154,8 @@ pub struct PromptStats {
     pub sha256: String,
     /// Prompts.
     pub prompts: u64,
+    /// Their turns: one each, and those that follow in conversations.
+    pub turns: u64,
     /// Prompts whose text stands in the file before.
     pub duplicates: u64,
     /// Prompts that hold more than text.

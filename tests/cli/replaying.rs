@@ -146,7 +146,11 @@ fn a_trace_that_is_resumed_has_the_same_times_and_another_file_is_refused() {
     let text = fs::read_to_string(place.path("trace.csv")).unwrap();
     fs::write(place.path("trace.csv"), text.replacen(",374,44", ",374,45", 1)).unwrap();
     let refused = place.run(&["compare", "--resume", &folder]).expect(2);
-    assert!(refused.stderr.contains("the trace trace.csv is not the one"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("trace.csv is not the one that the plan was made with"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]

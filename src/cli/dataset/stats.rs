@@ -9,7 +9,7 @@ use crate::cli::replay::TraceFormatArgs;
 /// `dataset stats`.
 #[derive(Debug, Args)]
 pub struct StatsArgs {
-    /// A file of prompts, or a trace; none: the prompts that are built in
+    /// A file of prompts in any form that --dataset takes, or a trace; none: the prompts that are built in
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// How a trace is read.

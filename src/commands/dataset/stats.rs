@@ -7,7 +7,8 @@ use anyhow::Context;
 
 use crate::cli::StatsArgs;
 use crate::commands::play;
-use crate::commands::resolve::replay;
+use crate::commands::resolve::{prompts, replay};
+use crate::dataset::import::Import;
 use crate::dataset::{self, Tokenizer};
 use crate::directories::write_atomic;
 use crate::progress::print;
@@ -40,7 +41,8 @@ pub fn stats(args: &StatsArgs) -> anyhow::Result<ExitCode> {
 
 /// It is told to be one, or looks like one. What cannot be read is an error of whoever reads it whole.
 fn is_trace(file: &Path, args: &StatsArgs) -> bool {
-    let told = args.format.trace_format.is_some() || !args.format.columns.is_empty();
+    let of_trace = |pair: &String| pair.trim_start().starts_with("time=");
+    let told = args.format.trace_format.is_some() || args.format.columns.iter().any(of_trace);
     told || matches!(dataset::trace_format(file), Ok(Some(_)))
 }
 
@@ -59,11 +61,13 @@ fn of_trace(file: &Path, args: &StatsArgs) -> anyhow::Result<(DatasetStats, Char
 }
 
 fn of_prompts(args: &StatsArgs) -> anyhow::Result<(DatasetStats, ChartSpec)> {
-    if args.format.skip_bad {
-        return refuse("--skip-bad is for a trace, and this is none", "leave it out, or correct the file");
-    }
+    let how = Import {
+        columns: prompts::columns(&args.format.columns)?,
+        skip_bad: args.format.skip_bad,
+        ..Import::default()
+    };
     let tokenizer = args.tokenizer.as_deref().map(Tokenizer::load).transpose()?;
-    let (prompts, source) = dataset::load(args.file.as_deref())?;
+    let (prompts, source) = dataset::load_as(args.file.as_deref(), &how)?;
     let counted = dataset::prompt_stats(&prompts, &source, tokenizer.as_ref());
     let spec = prompts_picture(&counted.stats, &counted.characters, &counted.words);
     Ok((DatasetStats::Prompts(counted.stats), spec))

@@ -8,8 +8,19 @@ use crate::schema::refusal::refuse;
 /// How the file of `--dataset` is read.
 pub fn how(args: &LoadArgs) -> anyhow::Result<Import> {
     let given = &args.replay.format;
-    let mut columns = Vec::with_capacity(given.columns.len());
-    for pair in &given.columns {
+    Ok(Import {
+        format: args.prompts.dataset_format.and_then(format),
+        turns: args.prompts.dataset_turns.map(turns).unwrap_or_default(),
+        columns: columns(&given.columns)?,
+        skip_bad: given.skip_bad,
+        ..Import::default()
+    })
+}
+
+/// `prompt=question,max_tokens=limit`
+pub fn columns(given: &[String]) -> anyhow::Result<Columns> {
+    let mut columns = Vec::with_capacity(given.len());
+    for pair in given {
         match pair.split_once('=') {
             Some((ours, column)) => columns.push((ours.trim().to_owned(), column.trim().to_owned())),
             None => {
@@ -20,13 +31,7 @@ pub fn how(args: &LoadArgs) -> anyhow::Result<Import> {
             }
         }
     }
-    Ok(Import {
-        format: args.prompts.dataset_format.and_then(format),
-        turns: args.prompts.dataset_turns.map(turns).unwrap_or_default(),
-        columns: Columns::new(columns)?,
-        skip_bad: given.skip_bad,
-        ..Import::default()
-    })
+    Columns::new(columns)
 }
 
 /// None: by the content.

@@ -7,6 +7,7 @@ mod burstgpt;
 mod clock;
 mod figures;
 mod formats;
+mod lines;
 mod mooncake;
 mod order;
 mod ragpulse;

@@ -6,8 +6,9 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::lines::TraceError;
 use super::order::{StepBack, put_in_order};
-use super::read::{Asked, Found, Summed, TraceError, format_of, read};
+use super::read::{Asked, Found, Summed, format_of, read};
 use super::text::{Parts, salt};
 use super::ticks::{Clock, clock, spread};
 use crate::dataset::texts::TextMaker;

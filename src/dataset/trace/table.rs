@@ -6,7 +6,7 @@ use std::io::BufRead;
 use serde_json::value::RawValue;
 
 use super::clock::time_us;
-use super::read::{Lines, Taken, TraceError};
+use super::lines::{Lines, Taken, TraceError};
 use super::rows::{Head, Names, Raw, Rows, clip, tokens};
 use crate::schema::trace::{TimeUnit, TraceColumns};
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::figures::{dispersion, trace_stats};
-use super::read::{Asked, TraceError, format_of, read};
+use super::lines::TraceError;
+use super::read::{Asked, format_of, read};
 use super::replay::{Replay, replay};
 use crate::dataset::texts::TextMaker;
 use crate::schema::refusal::{cures, shown};
@@ -416,4 +417,38 @@ fn a_window_without_a_request_is_refused_with_what_the_file_holds() {
         "{}",
         shown(&error)
     );
+}
+
+/// A whole file as its own project has it: name; rows; inputs and outputs; span, s; instants; blocks, different ones.
+type Whole = (&'static str, u64, (u64, u64), f64, u64, Option<(u64, u64)>);
+
+#[rustfmt::skip]
+const WHOLE: &[Whole] = &[
+    ("AzureLLMInferenceTrace_code.csv", 8_819, (18_059_974, 245_896), 3_435.948_056, 8_819, None),
+    ("AzureLLMInferenceTrace_conv.csv", 19_366, (22_361_870, 4_088_665), 3_501.721_937, 19_366, None),
+    ("splitwise_conv.csv", 19_366, (22_361_870, 4_088_665), 3_501.721_937, 19_366, None),
+    ("conversation_trace.jsonl", 12_031, (144_793_823, 4_122_048), 3_536.999, 1_180, Some((288_500, 182_790))),
+    ("synthetic_trace.jsonl", 3_993, (61_194_628, 595_432), 1_022.025, 3_982, Some((121_877, 43_924))),
+    ("0_trace.jsonl", 7_106, (20_917_099, 2_012_676), 604_603.0, 7_016, Some((71_583, 21_857))),
+];
+
+/// `HARNESS_WHOLE_TRACES=DIR cargo test --lib whole_files -- --ignored --nocapture`
+#[test]
+#[ignore = "it needs the whole files in HARNESS_WHOLE_TRACES"]
+#[allow(clippy::print_stderr)]
+fn whole_files_give_what_is_known_of_them() {
+    let folder = std::env::var("HARNESS_WHOLE_TRACES").map(PathBuf::from);
+    let folder = folder.expect("HARNESS_WHOLE_TRACES names no directory");
+    for (name, rows, sums, span_s, instants, blocks) in WHOLE {
+        let path = folder.join(name);
+        if !path.is_file() {
+            eprintln!("SKIPPED: {name} is not there");
+            continue;
+        }
+        let stats = trace_stats(&path, &plain()).unwrap().stats;
+        assert_eq!((stats.rows, stats.input.total, stats.output.total), (*rows, sums.0, sums.1), "{name}");
+        assert_eq!((stats.span_s, stats.instants), (*span_s, *instants), "{name}");
+        assert_eq!(stats.blocks.map(|told| (told.blocks, told.distinct)), *blocks, "{name}");
+        eprintln!("{name}: as known");
+    }
 }
