@@ -140,9 +140,10 @@ impl Messages {
     /// The whole message of one request.
     pub(crate) fn make(&self, ask: &Ask<'_>) -> Arc<[u8]> {
         let body = self.protocol.body(&self.body, ask, &self.lengths);
-        let own = self.by_model.as_ref().zip(ask.model).map(|((path, lines), model)| {
-            [first_line(&of_model(path, model)).as_bytes(), lines].concat()
-        });
+        let own =
+            self.by_model.as_ref().zip(ask.model).map(|((path, lines), model)| {
+                [first_line(&of_model(path, model)).as_bytes(), lines].concat()
+            });
         let head = match (&own, &self.head) {
             (Some(own), _) => own,
             (None, Head::Http1(head)) => head,
@@ -457,16 +458,23 @@ mod tests {
             body(ProtocolName::Tgi, &forced),
             tgi(json!({"max_new_tokens": 7, "do_sample": true, "temperature": 0.5, "details": true}))
         );
-        let parameters = json!({"max_new_tokens": 7, "temperature": 0.5, "ignore_eos": true, "min_new_tokens": 7});
+        let parameters =
+            json!({"max_new_tokens": 7, "temperature": 0.5, "ignore_eos": true, "min_new_tokens": 7});
         let sglang = json!({"text": text, "stream": true, "sampling_params": parameters});
         assert_eq!(body(ProtocolName::Sglang, &forced), sglang);
         let llamacpp = json!({"prompt": text, "stream": true, "n_predict": 7, "temperature": 0.5, "ignore_eos": true, "model": "m"});
         assert_eq!(body(ProtocolName::Llamacpp, &forced), llamacpp);
         let triton = json!({"text_input": text, "max_tokens": 7, "temperature": 0.0, "stream": true, "bad_words": "", "stop_words": ""});
         assert_eq!(body(ProtocolName::TritonTrtllm, &PLAIN), triton);
-        assert_eq!(body(ProtocolName::Jetstream, &PLAIN), json!({"prompt": text, "max_tokens": 7, "stream": true}));
+        assert_eq!(
+            body(ProtocolName::Jetstream, &PLAIN),
+            json!({"prompt": text, "max_tokens": 7, "stream": true})
+        );
         let inputs = json!({"temperature": 0.0, "per_example_max_decode_steps": 7});
-        assert_eq!(body(ProtocolName::Sax, &PLAIN), json!({"model": "m", "query": text, "extra_inputs": inputs}));
+        assert_eq!(
+            body(ProtocolName::Sax, &PLAIN),
+            json!({"model": "m", "query": text, "extra_inputs": inputs})
+        );
         let instances = json!([{"prompt": text, "max_tokens": 7, "temperature": 0.0}]);
         assert_eq!(body(ProtocolName::NaiveTransformers, &PLAIN), json!({"instances": instances}));
     }
