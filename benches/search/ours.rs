@@ -9,6 +9,8 @@ pub struct Objective {
     pub name: &'static str,
     pub of: fn(&Times) -> f64,
     pub share: f64,
+    /// It holds a wait in a queue.
+    pub waits: bool,
     pub limit: f64,
 }
 
@@ -48,7 +50,12 @@ pub fn search(objective: &Objective, seed: u64) -> (f64, f64, u64) {
                 let (times, _) = SERVER.play(load, requests as usize, &mut random);
                 total += requests;
                 let of = requests as f64;
-                let seen = Seen::Share { above: objective.above(&times), of, allowed: 1.0 - objective.share };
+                let seen = Seen::Share {
+                    above: objective.above(&times),
+                    of,
+                    allowed: 1.0 - objective.share,
+                    waits: objective.waits,
+                };
                 tried.push(Tried { load, requests, seen: vec![seen] });
             }
         }

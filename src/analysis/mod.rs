@@ -4,6 +4,7 @@ mod bins;
 mod caveats;
 mod client;
 mod compare;
+mod counts;
 mod course;
 mod curve_points;
 mod curves;

@@ -10,8 +10,8 @@ use crate::schema::seeds::Seeds;
 use crate::schema::slice::{Slice, SliceBy};
 use crate::schema::summary::RequestCounts;
 
+use super::counts::{add_counts, count};
 use super::distribution::Samples;
-use super::summarize::count;
 
 /// Latencies that a part keeps exactly.
 const EXACT_LATENCIES: usize = 10_000;
@@ -165,7 +165,7 @@ impl Part {
     }
 
     fn merge(&mut self, other: Part) {
-        super::summarize::add_counts(&mut self.requests, &other.requests);
+        add_counts(&mut self.requests, &other.requests);
         self.prompt_tokens += other.prompt_tokens;
         self.output_tokens += other.output_tokens;
         self.history = (self.history.0 + other.history.0, self.history.1 + other.history.1);

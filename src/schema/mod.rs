@@ -28,6 +28,7 @@ pub mod reading;
 pub mod record;
 pub mod refusal;
 pub mod report_settings;
+pub mod request_counts;
 pub mod request_figures;
 pub mod run_key;
 pub mod sample;

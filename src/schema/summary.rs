@@ -15,6 +15,7 @@ use super::interval::Interval;
 use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
+pub use super::request_counts::RequestCounts;
 use super::slice::Slice;
 
 /// Ids that [`RunSummary::prompt_tokens_by_id`] holds at most.
@@ -144,31 +145,6 @@ pub struct PromptLengths {
     pub largest: i64,
     /// Tokens that most prompts have more: a chat template's and a BOS.
     pub added: i64,
-}
-
-/// Counts; `issued = completed + failed + cancelled + dropped`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct RequestCounts {
-    /// Requests whose turn came.
-    pub issued: u64,
-    /// Whole answers.
-    pub completed: u64,
-    /// Failures.
-    pub failed: u64,
-    /// In flight at the end.
-    pub cancelled: u64,
-    /// Never sent.
-    pub dropped: u64,
-    /// Failures by kind.
-    #[serde(default)]
-    pub failures: BTreeMap<FailureKind, u64>,
-}
-
-impl RequestCounts {
-    /// Failed share of issued requests, %; none without any request.
-    pub fn error_rate_pct(&self) -> Option<f64> {
-        (self.issued > 0).then(|| 100.0 * self.failed as f64 / self.issued as f64)
-    }
 }
 
 /// The part of the run between ramp and drain.

@@ -68,26 +68,40 @@ fn a_bad_row_ends_the_import_and_leaves_no_file() {
 
 #[test]
 fn a_file_of_another_tool_is_played_as_it_is() {
-    let place = Place::new();
     let simulator = Simulator::start("vllm", &["--ttft", "1ms", "--itl", "10us"]);
-    let play = |name: &str, more: &[&str]| {
+    let play = |place: &Place, name: &str, more: &[&str]| {
         let (url, file) = (simulator.url(), slice(name));
         let bench = ["bench", "--url", &url, "--warmup", "0", "--requests", "4", "--dataset", &file];
         place.run(&[&bench[..], more].concat()).expect(0)
     };
-    play("openai-batch-aibrix.jsonl", &["--max-tokens", "4"])
+    play(&Place::new(), "openai-batch-aibrix.jsonl", &["--max-tokens", "4"])
         .says(&["read as openai-batch, 10 prompts", "columns passed over: body.model"]);
-    play("sharegpt-fastchat-dummy.json", &[])
+    let place = Place::new();
+    play(&place, "sharegpt-fastchat-dummy.json", &[])
         .says(&["read as sharegpt, 120 prompts", "output limits are estimated"]);
-    let run = place.run_json("server_2");
+    let run = place.run_json("server");
     assert_eq!(run["plan"]["dataset"]["reading"]["format"], "sharegpt");
     assert_eq!(run["summary"]["requests"]["completed"], 4);
+    place.write("table.csv", "question,more\nName a river.,1\nName a hill.,2\nshort\n");
+    let url = simulator.url();
+    let table =
+        ["bench", "--url", &url, "--dataset", "table.csv", "--columns", "prompt=question", "--dry-run"];
+    place.run(&table).expect(2).says(&["table.csv, line 4: it has 1 cells", "--skip-bad"]);
+    let plan = place.run(&[&table[..], &["--skip-bad"]].concat()).expect(0).stdout;
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(
+        (&plan["dataset"]["prompts"], &plan["dataset"]["reading"]["skip_bad"]),
+        (&2.into(), &true.into())
+    );
     let dataset = slice("sharegpt-v3-masked.json");
     let dry = ["bench", "--url", &simulator.url(), "--model", "m", "--dataset", &dataset, "--dry-run"];
     let plan: Value = serde_json::from_str(&place.run(&dry).expect(0).stdout).unwrap();
     assert_eq!(plan["dataset"]["reading"]["left_out"]["no turn"], 2);
     place.write("trace.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n");
-    place.run(&["dataset", "import", "trace.csv", "--output", "out.jsonl"]).expect(2).says(&["is a trace"]);
+    place
+        .run(&["dataset", "import", "trace.csv", "--output", "out.jsonl"])
+        .expect(2)
+        .says(&["is a trace", "--trace FILE"]);
 }
 
 #[test]

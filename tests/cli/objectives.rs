@@ -1,5 +1,6 @@
 //! `--slo`, `--price-per-hour`, and the search for the highest load that meets the objectives.
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::common::*;
@@ -88,7 +89,7 @@ const SEARCH: [&str; 17] = [
     "--precision",
     "25%",
     "--requests",
-    "40",
+    "30",
     "--max-tokens",
     "4",
     "--scrape-interval",
@@ -119,6 +120,29 @@ fn the_highest_rate_is_found_with_its_interval_and_report_makes_the_same_of_the_
     assert_eq!(loads[0]["traffic"]["arrivals"]["pattern"], "all_at_once", "a burst gives the first guess");
     place.run(&["report", "results"]);
     assert_eq!(comparison(&place)["comparison"]["limits"][0], *limit);
+    place.assert_nothing_lives();
+}
+
+#[test]
+fn a_search_that_is_stopped_goes_on_to_its_end() {
+    let place = Place::new();
+    let loud: Vec<&str> = SEARCH.iter().copied().filter(|word| *word != "--quiet").collect();
+    let mut running = place.start(&[&loud[..], &[BATCHING]].concat());
+    running.wait_for_stderr("2 of at most 25 runs");
+    running.signal(Signal::INT);
+    running.wait().expect(130).says(&["plan: the highest rate that meets the objectives, at most 25 runs"]);
+    let stopped = comparison(&place);
+    let limit = &stopped["comparison"]["limits"][0];
+    assert!(limit["unfinished"].as_str().unwrap().contains("stopped"), "{limit}");
+    let folder = place.result("sweep_", "").display().to_string();
+    place.run(&["sweep", "--resume", &folder]).expect(0);
+    let limit = &comparison(&place)["comparison"]["limits"][0];
+    assert!(limit["unfinished"].is_null(), "{limit}");
+    let (low, high) = (limit["low"].as_f64().unwrap(), limit["high"].as_f64().unwrap());
+    assert!(high / low <= 1.25f64.powi(2) * 1.001, "{limit}");
+    let keys = limit["runs"].as_array().unwrap();
+    let points: Vec<u64> = keys.iter().map(|key| key["point"].as_u64().unwrap()).collect();
+    assert_eq!(points, (1..=points.len() as u64).collect::<Vec<_>>(), "what was cut short is played again");
     place.assert_nothing_lives();
 }
 

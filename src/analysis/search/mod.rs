@@ -9,7 +9,7 @@ mod steps;
 use std::num::NonZeroU64;
 
 use crate::schema::caveat::Caveat;
-use crate::schema::figure::{self, Statistic};
+use crate::schema::figure::{self, Metric, Statistic};
 use crate::schema::objective::{Judged, Knee, Limit, LimitOf, Objective, Search, Strategy};
 use crate::schema::plan::{LoadPoint, Plan, RunKey};
 use crate::schema::summary::RunSummary;
@@ -204,7 +204,8 @@ fn seen(run: &RunSummary) -> Vec<Seen> {
         |judged: &Judged| match (judged.value, judged.above, judged.of, allowed_share(&judged.objective)) {
             _ if lost_pct > allowed_pct => Seen::Beyond,
             (Some(_), Some(above), Some(of), Some(allowed)) if of > 0 => {
-                Seen::Share { above: above as f64, of: of as f64, allowed }
+                let waits = figure::metric(&judged.objective.metric).is_some_and(Metric::holds_queue);
+                Seen::Share { above: above as f64, of: of as f64, allowed, waits }
             }
             (Some(value), _, of, _) if value > 0.0 => {
                 let of = of.unwrap_or(run.requests.completed).max(1) as f64;

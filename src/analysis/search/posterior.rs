@@ -1,11 +1,17 @@
 //! What runs tell of the load at which an objective is just met: a Bayesian inverse regression on a grid.
 //!
 //! An objective `ttft_p99=500ms` is just met where 1 % of the requests take longer than 500 ms. So each run says
-//! how many of its requests did. That share has no bias in a short run, as its p99 has, and it is about that limit
-//! alone. Around the root ρ (a logarithm of a load) it is logistic in the logarithm of the load r:
-//! logit share = logit 0.01 + b·(ln r − ρ). Requests of a run are no independent draws: who waits in one queue waits
-//! together, so that the count is beta-binomial with n/φ effective draws of n. Far from the root no such line
-//! holds: the misfit, with a standard deviation of [`BEND`]·b·(ln r − ρ)² in logits, takes effective draws away.
+//! how many of its requests did, which is about that limit alone. Around the root ρ (a logarithm of a load) that share is
+//! logistic in the logarithm of the load r: logit share = logit 0.01 + b·(ln r − ρ).
+//!
+//! Requests of a run are no independent draws: who waits in one queue waits together, so that n of them are worth n/φ.
+//! Counts are then overdispersed by φ, taken by their extended quasi-likelihood (Nelder and Pregibon, Biometrika 74,
+//! 1987), which costs two logarithms a run. The same φ says how long a queue takes to fill: a run that begins at an empty
+//! server shows share·(1 − (1 − e^(−n/φ))·φ/n), as a process does whose correlation decays at that pace. Of a wait φ is
+//! large and hardly to be seen in a few runs (65 for a p90 of TTFT near saturation in benches/search), of a pace small.
+//!
+//! No line holds far from the root: its misfit, with a standard deviation of b·([`TILT`]·|ln r − ρ| + [`BEND`]·(ln r − ρ)²)
+//! in logits, is what a run there does not know however long it is.
 //!
 //! A mean has no share. Of such an objective y = limit / mean is taken, 1 at the root: y = 1 − b·(ln r − ρ), the
 //! reciprocal because a wait grows as 1/(capacity − r), whose reciprocal is a straight line. Its noise is c·y/√n
@@ -14,22 +20,24 @@
 //! Slope and noise are integrated over, so that the interval holds what is not known of them too.
 //! (Waeber, Frazier and Henderson, *Bisection search with noisy responses*, SIAM J. Control Optim. 51, 2013, keep
 //! a distribution of the root likewise and know of a run only whether it lay above; how far it lay is what saves the
-//! runs here. Beta-binomial: Skellam, J. R. Stat. Soc. B 10, 1948. Inverse regression: Hoadley, JASA 65, 1970.)
+//! runs here. Inverse regression: Hoadley, JASA 65, 1970.)
 
 /// Points of the grid over the root, and of the coarse one before it.
-const ROOTS: usize = 120;
-const COARSE: usize = 60;
-/// Slopes of a share, in logits, and the effective draws that one request is not, 1/φ.
+const ROOTS: usize = 80;
+const COARSE: usize = 40;
+/// Slopes of a share, in logits, and the requests that make one independent draw, φ.
 const SHARE_SLOPES: (f64, f64, usize) = (1.0, 256.0, 9);
 const CLUMPS: (f64, f64, usize) = (1.0, 256.0, 7);
-/// Middle and width (of the logarithm) of what is believed of the clumps before a run.
-const CLUMPS_BELIEF: (f64, f64) = (5.0, 1.2);
+/// Middle and width (of the logarithm) of what is believed of φ before a run: of a pace, of a wait.
+const PACE_CLUMPS: (f64, f64) = (8.0, 1.0);
+const WAIT_CLUMPS: (f64, f64) = (80.0, 0.5);
 /// Slopes of a reciprocal: from a TPOT that hardly feels the load to a queue at the edge of saturation.
 const MEAN_SLOPES: (f64, f64, usize) = (0.25, 64.0, 9);
 /// Noise of a mean over one request, as a share of it: 1 for an exponential and independent requests.
 const NOISES: (f64, f64, usize) = (0.2, 25.0, 7);
 const NOISES_BELIEF: (f64, f64) = (4.0, 0.8);
-/// How far the curve bends away from a line: at a tenth from the root by 0.02·b.
+/// How far the curve leaves a line: its slope elsewhere may be half as much more or less, and it bends.
+const TILT: f64 = 0.5;
 const BEND: f64 = 2.0;
 /// Degrees of freedom of the errors of a mean.
 const FREEDOM: f64 = 5.0;
@@ -47,6 +55,8 @@ pub enum Seen {
         of: f64,
         /// Share that may be above: 0.01 for a p99.
         allowed: f64,
+        /// The values hold a wait in a queue.
+        waits: bool,
     },
     /// A statistic that is no percentile: limit over statistic, and the values that it is over.
     Ratio {
@@ -97,18 +107,22 @@ fn on_grid(points: &[Point], low: f64, high: f64, count: usize) -> Posterior {
     let step = (high - low) / (count - 1) as f64;
     let roots: Vec<f64> = (0..count).map(|place| low + step * place as f64).collect();
     let is_mean = points.iter().any(|point| matches!(point.seen, Seen::Ratio { .. }));
-    let (slopes, noises, belief) = match is_mean {
-        true => (MEAN_SLOPES, NOISES, NOISES_BELIEF),
-        false => (SHARE_SLOPES, CLUMPS, CLUMPS_BELIEF),
+    let waits = points.iter().any(|point| matches!(point.seen, Seen::Share { waits: true, .. }));
+    let (slopes, noises, belief) = match (is_mean, waits) {
+        (true, _) => (MEAN_SLOPES, NOISES, NOISES_BELIEF),
+        (false, true) => (SHARE_SLOPES, CLUMPS, WAIT_CLUMPS),
+        (false, false) => (SHARE_SLOPES, CLUMPS, PACE_CLUMPS),
     };
     let cells: Vec<(f64, f64)> =
         logarithmic(slopes).flat_map(|slope| logarithmic(noises).map(move |noise| (slope, noise))).collect();
     let mut logs = Vec::with_capacity(count * cells.len());
     for root in &roots {
-        for (slope, noise) in &cells {
-            let off = (noise / belief.0).ln() / belief.1;
-            let seen: f64 = points.iter().map(|point| log_likelihood(point, *root, *slope, *noise)).sum();
-            logs.push(seen - 0.5 * off * off);
+        for slope in logarithmic(slopes) {
+            let fits: Vec<Fit> = points.iter().map(|point| Fit::of(point, *root, slope)).collect();
+            logs.extend(logarithmic(noises).map(|noise| {
+                let off = (noise / belief.0).ln() / belief.1;
+                fits.iter().map(|fit| fit.log_likelihood(noise)).sum::<f64>() - 0.5 * off * off
+            }));
         }
     }
     let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -125,44 +139,53 @@ fn on_grid(points: &[Point], low: f64, high: f64, count: usize) -> Posterior {
     Posterior { roots, below, spread: spread / sum }
 }
 
-fn log_likelihood(point: &Point, root: f64, slope: f64, noise: f64) -> f64 {
-    let away = point.x - root;
-    let bend = BEND * slope * away * away;
-    match point.seen {
-        // A soft step: the root lies below the load.
-        Seen::Beyond => -(1.0 + (-away / FAILED_WIDTH).exp()).ln(),
-        Seen::Ratio { ratio, of } => {
-            let own = noise * ratio.clamp(0.3, 3.0) / of.sqrt();
-            let variance = own * own + bend * bend;
-            let off = ratio - (1.0 - slope * away);
-            -0.5 * (FREEDOM + 1.0) * (1.0 + off * off / variance / FREEDOM).ln() - 0.5 * variance.ln()
-        }
-        Seen::Share { above, of, allowed } => {
-            let logit = (allowed / (1.0 - allowed)).ln() + slope * away;
-            let share = (1.0 / (1.0 + (-logit).exp())).clamp(1e-9, 1.0 - 1e-9);
-            let draws = 1.0 / (noise / of + share * (1.0 - share) * bend * bend);
-            let (a, b) = (share * draws, (1.0 - share) * draws);
-            ln_beta(above + a, of - above + b) - ln_beta(a, b)
-        }
-    }
+/// A run against one root and one slope: what does not depend on the noise.
+struct Fit {
+    seen: Seen,
+    /// The share or the reciprocal that the line says; the logarithm of the likelihood of a run that lies beyond.
+    expected: f64,
+    /// Misfit of the line there, one standard deviation.
+    misfit: f64,
 }
 
-fn ln_beta(a: f64, b: f64) -> f64 {
-    ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b)
-}
-
-/// Stirling's series after eight steps of the recurrence: exact to 1e-10 (Abramowitz and Stegun, 6.1.41).
-fn ln_gamma(x: f64) -> f64 {
-    let (mut x, mut product) = (x, 1.0);
-    while x < 8.0 {
-        product *= x;
-        x += 1.0;
+impl Fit {
+    fn of(point: &Point, root: f64, slope: f64) -> Fit {
+        let away = point.x - root;
+        let misfit = slope * (TILT * away.abs() + BEND * away * away);
+        let expected = match point.seen {
+            // A soft step: the root lies below the load.
+            Seen::Beyond => -(1.0 + (-away / FAILED_WIDTH).exp()).ln(),
+            Seen::Ratio { .. } => 1.0 - slope * away,
+            Seen::Share { allowed, .. } => {
+                let logit = (allowed / (1.0 - allowed)).ln() + slope * away;
+                (1.0 / (1.0 + (-logit).exp())).clamp(1e-9, 1.0 - 1e-9)
+            }
+        };
+        Fit { seen: point.seen, expected, misfit }
     }
-    let inverse = 1.0 / x;
-    let squared = inverse * inverse;
-    let series =
-        inverse * (1.0 / 12.0 - squared * (1.0 / 360.0 - squared * (1.0 / 1260.0 - squared / 1680.0)));
-    (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series - product.ln()
+
+    fn log_likelihood(&self, noise: f64) -> f64 {
+        match self.seen {
+            Seen::Beyond => self.expected,
+            Seen::Ratio { ratio, of } => {
+                let own = noise * ratio.clamp(0.3, 3.0) / of.sqrt();
+                let variance = own * own + self.misfit * self.misfit;
+                let off = ratio - self.expected;
+                -0.5 * (FREEDOM + 1.0) * (1.0 + off * off / variance / FREEDOM).ln() - 0.5 * variance.ln()
+            }
+            Seen::Share { above, of, .. } => {
+                let ages = of / noise;
+                let share = self.expected * (1.0 - (1.0 - (-ages).exp()) / ages);
+                let spread = noise + of * share * (1.0 - share) * self.misfit * self.misfit;
+                let part = |count: f64, share: f64| match count > 0.0 {
+                    true => count * (count / (of * share)).ln(),
+                    false => 0.0,
+                };
+                let deviance = 2.0 * (part(above, share) + part(of - above, 1.0 - share));
+                -0.5 * spread.ln() - 0.5 * deviance / spread
+            }
+        }
+    }
 }
 
 impl Posterior {

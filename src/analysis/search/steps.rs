@@ -59,17 +59,18 @@ pub struct Found {
 
 /// The interval between these is given as one of 95 %: what is over makes up for a curve that is no line and for
 /// stopping where it happens to be narrow. benches/search.rs counts how often it holds the truth.
-const LOW: f64 = 0.015;
-const HIGH: f64 = 0.985;
+const LOW: f64 = 0.0075;
+const HIGH: f64 = 0.9925;
 /// Runs within this of the median tell of the root, logarithm.
 const NEAR: f64 = 0.25;
 /// Runs that must lie near before a search ends: two are a line without an error.
 const NEAR_RUNS: usize = 3;
-/// A run is at most so many times as long as the shortest.
-const LONGEST: f64 = 10.0;
+/// Near the root a run is at least and at most so many times as long as the shortest: one that begins at an empty server
+/// tells the less of its tail the shorter it is.
+const LENGTHS: (f64, f64) = (3.0, 20.0);
 /// How far beside the median the next run is played, as a share of half the interval: a line is known best where its
 /// points lie apart, and the curve least far from a line where they lie close.
-const ASIDE: f64 = 0.9;
+const ASIDE: f64 = 0.7;
 const ASIDE_LEAST: f64 = 0.03;
 const ASIDE_MOST: f64 = 0.2;
 /// How far the grid goes beyond the loads that were tried, logarithm: a factor of 8.
@@ -124,7 +125,7 @@ fn playable(aim: &Aim, load: f64) -> f64 {
 
 fn is_met(run: &Tried) -> bool {
     run.seen.iter().all(|seen| match seen {
-        Seen::Share { above, of, allowed } => *above <= *allowed * *of,
+        Seen::Share { above, of, allowed, waits: _ } => *above <= *allowed * *of,
         Seen::Ratio { ratio, .. } => *ratio >= 1.0,
         Seen::Beyond => false,
     })
@@ -149,7 +150,7 @@ fn length(aim: &Aim, known: &Posterior, wide: f64) -> u64 {
     let needed = |half: f64| (2.17 * known.spread / half).powi(2);
     let missing = needed((1.0 + aim.precision).ln()) - needed(wide);
     let shortest = aim.shortest as f64;
-    (0.5 * missing).clamp(shortest, LONGEST * shortest).round() as u64
+    (0.5 * missing).clamp(LENGTHS.0 * shortest, LENGTHS.1 * shortest).round() as u64
 }
 
 /// What all runs tell of the root that comes first; none without a run.

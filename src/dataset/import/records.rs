@@ -3,12 +3,12 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter};
 
 use super::place::{Fault, Place};
 
 /// Bytes of one read.
-const READ: usize = 1 << 20;
+const READ: usize = 1 << 18;
 /// The longest record, bytes: the longest prompts in use have a few million.
 const LONGEST: usize = 64 << 20;
 
@@ -308,30 +308,28 @@ impl<R: Read> Records<R> {
 
     /// Looks for the end of the value that begins at `start`.
     fn scan(&mut self) -> io::Result<Scan> {
-        let (mut at, mut depth, mut in_string) = (0, 0_usize, false);
+        // Of an open string its first byte: most have line ends in them, written as escapes, and few have quotes.
+        let (mut at, mut depth, mut string) = (0, 0_usize, None);
         loop {
             let bytes = &self.buffer[self.start..self.end];
             while at < bytes.len() {
-                if in_string {
-                    let Some(found) = memchr2(b'"', b'\\', &bytes[at..]) else {
+                if let Some(from) = string {
+                    let Some(found) = memchr(b'"', &bytes[at..]) else {
                         at = bytes.len();
                         break;
                     };
-                    at += found;
-                    if bytes[at] == b'\\' {
-                        // The byte behind it may be one that is not read yet.
-                        at += 2;
+                    at += found + 1;
+                    if is_escaped(&bytes[from..at - 1]) {
                         continue;
                     }
-                    in_string = false;
-                    at += 1;
+                    string = None;
                     if depth == 0 {
                         return Ok(Scan::Whole(at));
                     }
                     continue;
                 }
                 match bytes[at] {
-                    b'"' => in_string = true,
+                    b'"' => string = Some(at + 1),
                     b'{' | b'[' => depth += 1,
                     b'}' | b']' if depth > 1 => depth -= 1,
                     b'}' | b']' => return Ok(Scan::Whole(at + depth)),
@@ -343,7 +341,7 @@ impl<R: Read> Records<R> {
             match self.fill()? {
                 Fill::More => {}
                 Fill::TooLong => return Ok(Scan::TooLong),
-                Fill::End => return Ok(Scan::Ended { in_string }),
+                Fill::End => return Ok(Scan::Ended { in_string: string.is_some() }),
             }
         }
     }
@@ -373,4 +371,9 @@ impl<R: Read> Records<R> {
             }
         }
     }
+}
+
+/// A quote behind these bytes of a string is part of it: an odd number of backslashes stands before it.
+fn is_escaped(string: &[u8]) -> bool {
+    string.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }

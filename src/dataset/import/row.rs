@@ -93,6 +93,8 @@ pub(super) struct Context {
     pub(super) turns: Turns,
     pub(super) columns: Columns,
     pub(super) passed_over: Names,
+    /// Records whose form wants them counted.
+    pub(super) records: u64,
 }
 
 /// Columns that say nothing to us, each once, and not without end.

@@ -271,6 +271,16 @@ mod tests {
         "MARK",
         "a",
     ];
+    const VALUES: [&str; 8] = [
+        "{prompt},",
+        "{messages},",
+        "1{max_tokens},",
+        "{\"k\":{temperature}},",
+        "\"{prompt_id}{prompt}\",",
+        "[{stream}],",
+        "\"\\u007bprompt}\",",
+        "{\"{model}\":\"{prompt}{prompt}\"},",
+    ];
     const MARK: &str = "MARK9876";
 
     fn joined(words: &[&str], most: usize, random: &mut ChaCha8Rng) -> String {
@@ -298,11 +308,10 @@ mod tests {
     fn case(random: &mut ChaCha8Rng) -> bool {
         let mut body = joined(&WORDS, 12, random);
         if random.random_bool(0.7) {
-            body = format!(
-                "{{\"in\":\"{}{{prompt}}{}\",\"r\":[{{prompt}},{body}]}}",
-                joined(&["x", "é", " ", "{model}"], 3, random),
-                ""
-            );
+            let before = joined(&["x", "é", " ", "{model}", "\\n", "{max_tokens}"], 3, random);
+            let values = joined(&VALUES, 5, random);
+            let more = if random.random_bool(0.2) { body } else { "null".to_owned() };
+            body = format!("{{\"in\":\"{before}{{prompt}}\",\"r\":[{values}{more}]}}");
         }
         let Ok(template) = read_template(&of(&body)) else { return false };
         let shared = Map::from_iter([(MODEL.to_owned(), json!("m")), (TEMPERATURE.to_owned(), json!(0.5))]);

@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1, Gamma};
 
-use crate::load::schedule::course::Course;
+use crate::load::schedule::course::{Course, gamma};
 use crate::schema::plan::LoadPoint;
 use crate::schema::traffic::{Arrivals, Traffic};
 
@@ -43,11 +43,6 @@ enum Gaps {
         every_s: f64,
     },
     Pieces(Box<Course>),
-}
-
-/// Gamma gaps of mean 1; none of a burstiness that is none.
-pub(super) fn gamma(burstiness: f64) -> Option<Gamma<f64>> {
-    Gamma::new(burstiness, 1.0 / burstiness).ok()
 }
 
 /// The due times that a load asks for; none for a closed loop, whose requests start when a slot is free.

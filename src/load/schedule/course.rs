@@ -1,13 +1,17 @@
 //! Due times under a rate that changes with time, by the integral of the rate turned round.
 
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Exp1};
+use rand_distr::{Distribution, Exp1, Gamma};
 
-use super::arrivals::gamma;
 use crate::schema::rate_course::{Gaps, Piece};
 
 /// Requests by which two sums that are the same may differ: what is due within that of a piece's end is due behind it.
 const GRAIN: f64 = 1e-9;
+
+/// Gamma gaps of mean 1; none of a burstiness that is none.
+pub(super) fn gamma(burstiness: f64) -> Option<Gamma<f64>> {
+    Gamma::new(burstiness, 1.0 / burstiness).ok()
+}
 
 /// Due times of pieces, in order.
 #[derive(Debug, Clone)]

@@ -89,6 +89,14 @@ proptest! {
 }
 
 #[test]
+fn a_quote_behind_an_even_number_of_backslashes_ends_a_string() {
+    let text = r#"["a\","b\"]","\\",{""":"}"}]"#;
+    let told = cut(text.as_bytes(), &[1], Container::List, 1, 1 << 20);
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told.iter().all(|record| record.contains("(record ")), "{told:?}");
+}
+
+#[test]
 fn a_record_that_does_not_end_is_given_up_at_its_limit() {
     let endless = format!("[{{\"prompt\":\"{}", "x".repeat(1 << 20));
     let told = cut(endless.as_bytes(), &[], Container::List, 64, 4096);

@@ -86,6 +86,20 @@ fn roles_go_by_their_names_and_an_answer_is_no_prompt() {
 }
 
 #[test]
+fn what_stands_behind_the_turns_that_are_taken_is_not_read() {
+    let pair = r#"{"from":"human","value":"One?"},{"from":"gpt","value":"Two"}"#;
+    let text = format!(r#"[{{"id":"a","conversations":[{pair},{{"from":nothing}}],"later":"]}}"}}]"#);
+    let (tally, prompts) = import_text(&text, &Import::default()).unwrap();
+    assert_eq!((texts(&prompts), tally.kept), (vec!["One?".to_owned()], 1));
+    let all = refused(import_text(&text, &Import { turns: Turns::All, ..Import::default() }));
+    assert!(all.contains("malformed JSON"), "{all}");
+    // An id that stands behind them is read, and so is all before it.
+    let text = format!(r#"[{{"conversations":[{pair}],"more":1,"id":"b"}}]"#);
+    let (tally, prompts) = import_text(&text, &Import::default()).unwrap();
+    assert_eq!((prompts[0].id.as_str(), tally.passed_over), ("b", vec!["more".to_owned()]));
+}
+
+#[test]
 fn a_bad_row_names_its_line_and_what_is_wrong() {
     let cases = [
         (
