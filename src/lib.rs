@@ -31,10 +31,12 @@
 //!
 //! The order in which to open them. (tests/architecture.rs holds the map to what is there.)
 //!
-//! `cli`: what may be typed. No logic, no I/O.
+//! `cli`: what may be typed. No logic, no I/O. `cli::dataset` is `harness dataset`.
 //!
 //! `commands`: a file a sub-command: arguments → a Plan → a call → what is printed. `commands::resolve` makes
 //! the Plan; errors are printed in one place, with their hints.
+//! `commands::dataset` is a file for each of what `harness dataset` does; `commands::resolve::scenarios` makes the loads of
+//! `sweep --scenarios`.
 //!
 //! `schema`: the nouns, and the file formats made of them. Begin with `schema::plan` and `schema::record`.
 //! `schema::refusal` is the error that a person reads; `schema::text` keeps text from outside from acting.
@@ -46,6 +48,7 @@
 //! `dataset::texts` makes texts of exactly so many.
 //! `dataset::import` reads the prompts of other tools, a file a format, record by record.
 //! `dataset::trace` reads traces, a file a format, and makes them into requests at their own times.
+//! `dataset::generate` asks a model for new prompts.
 //!
 //! `load`: units × traffic → records. `load::schedule` says when a request is due, `load::request` what is
 //! sent and what came of it, `load::protocol` what bodies and events mean, a file a protocol; `load::http` is the bytes, `load::socket`
@@ -62,7 +65,8 @@
 //! same work; `analysis::search` is the search for the highest load: runs so far → the next one.
 //!
 //! `report`: a comparison → bytes. Pure. `report::csv` is columns, each a name with its cell; `report::chart` makes
-//! specs and draws them; `report::html` is a page of its own, with its program and a chart library in it.
+//! specs and draws them; `report::html` is a page of its own, with its program and a chart library in it;
+//! `report::lpg` is what Google's analyze.py reads.
 //!
 //! `results`: the results directory ⇄ schema.
 //!
