@@ -66,7 +66,7 @@ mod tests {
 
     /// A server that takes some words for two tokens each, and puts a BOS before every text.
     fn counted(text: &str) -> u64 {
-        let of = |word: &str| if word.len() % 5 == 0 { 2 } else { 1 };
+        let of = |word: &str| if word.len().is_multiple_of(5) { 2 } else { 1 };
         1 + text.split(' ').map(of).sum::<u64>()
     }
 

@@ -78,7 +78,7 @@ fn pieces(rows: &[Row], name: &str, gaps: Gaps, duration: Option<f64>) -> anyhow
             time(row, "for").and_then(|for_s| piece(row, for_s, gaps))
         } else {
             begins(row, place, &mut pieces)
-                .and_then(|from_s| Ok(length(row, from_s, rows.get(place + 1), duration)?))
+                .and_then(|from_s| length(row, from_s, rows.get(place + 1), duration))
                 .and_then(|for_s| piece(row, for_s, gaps))
         };
         match made {

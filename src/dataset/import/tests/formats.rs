@@ -260,11 +260,11 @@ fn parquet_is_read_by_its_columns() {
     writer.close().unwrap();
 
     let how = columns(&[("prompt", "question"), ("max_tokens", "len")]);
-    let (tally, prompts) = import_files(&[path.clone()], &how).unwrap();
+    let (tally, prompts) = import_files(std::slice::from_ref(&path), &how).unwrap();
     assert_eq!(texts(&prompts), ["Why?", "Hów?"]);
     assert_eq!(prompts.iter().map(|prompt| prompt.max_tokens).collect::<Vec<_>>(), [Some(5), None]);
     assert_eq!((tally.passed_over, tally.format), (vec!["more".to_owned()], Some(PromptFormat::Parquet)));
-    let error = refused(import_files(&[path.clone()], &Import::default()));
+    let error = refused(import_files(std::slice::from_ref(&path), &Import::default()));
     assert!(
         error.contains("no column stands for the prompt") && error.contains("question, len, more"),
         "{error}"
