@@ -1,8 +1,8 @@
 //! What a search for the highest rate costs: ours, and doubling-then-binary (the way of vLLM's
 //! `vllm bench sweep serve_sla`) with as many repeats as it needs for the same hit rate, over the same server.
 //!
-//! `cargo bench --bench search`, or with `-- --quick` for 20 seeds of one objective, or `-- --saturation` for how often a
-//! run is called saturated. The truth is the rate at which the
+//! `cargo bench --bench search`, or with `-- --quick` for 20 seeds of one objective, `-- --saturation` for how often a
+//! run is called saturated, or `-- --from 1000` for other seeds. The truth is the rate at which the
 //! statistic of a run of 400,000 requests equals the limit. A hit is an interval of ± 5 % that holds it.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
@@ -32,7 +32,7 @@ struct Score {
 }
 
 fn score(seeds: u64, truth: f64, search: impl Fn(u64) -> (f64, f64, u64)) -> Score {
-    let found: Vec<(f64, f64, u64)> = (0..seeds).map(search).collect();
+    let found: Vec<(f64, f64, u64)> = (from()..from() + seeds).map(search).collect();
     let held = |(low, high, _): &&(f64, f64, u64)| {
         (*low..=*high).contains(&truth) && high / low <= 1.05 / 0.95 * 1.001
     };
@@ -43,6 +43,12 @@ fn score(seeds: u64, truth: f64, search: impl Fn(u64) -> (f64, f64, u64)) -> Sco
         mean: requests.iter().sum::<f64>() / requests.len() as f64,
         median: percentile(&mut requests, 0.5),
     }
+}
+
+/// The first seed: `-- --from 1000` takes others than those that the search was made with.
+fn from() -> u64 {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--from");
+    arguments.nth(1).map_or(0, |first| first.parse().unwrap())
 }
 
 /// The rate at which the statistic of a long run equals the limit.

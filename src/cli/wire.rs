@@ -18,7 +18,7 @@ pub struct WireArgs {
     /// {max_tokens}, {model}, {temperature}, {stream}, {prompt_id} in it, or @FILE
     #[arg(long, value_name = "JSON|@FILE")]
     pub request_body_template: Option<String>,
-    /// Where in each piece of an answer its text lies, with --request-body-template: $.outputs[0].text
+    /// Where in each piece of an answer its text lies, with --request-body-template: `$.outputs[0].text`
     #[arg(long, value_name = "PATH")]
     pub response_text_path: Option<String>,
     /// Where each piece says how many output tokens there are so far [default: pieces are counted]

@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Poisson};
 use statrs::distribution::{ContinuousCDF, Normal};
 
+use crate::schema::seeds::finalised;
 use crate::schema::synthetic::Lengths;
 
 /// What a draw is for: draws for different ends have nothing to do with each other.
@@ -25,14 +26,9 @@ pub enum Purpose {
 
 /// A number of 64 bits for the k-th draw: SplitMix64's finaliser over each part in turn.
 pub fn seed_of(seed: u64, purpose: Purpose, pass: u64, k: u64) -> u64 {
-    [purpose as u64, pass, k].into_iter().fold(mixed(seed), |state, part| mixed(state ^ mixed(part)))
-}
-
-fn mixed(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
+    [purpose as u64, pass, k]
+        .into_iter()
+        .fold(finalised(seed), |state, part| finalised(state ^ finalised(part)))
 }
 
 /// The k-th length by a law, tokens.

@@ -152,12 +152,12 @@ impl TextMaker {
                 return;
             }
             if count > aim {
-                // A word is at least one token, so that no more than this go too many.
-                let cut = if count - aim > 16 { (count - aim) / 8 } else { 1 };
-                (0..cut).for_each(|_| cut_word(text, begin));
                 if text.len() == begin {
                     return;
                 }
+                // A word is at least one token, so that no more than this go too many.
+                let cut = if count - aim > 16 { (count - aim) / 8 } else { 1 };
+                (0..cut).for_each(|_| cut_word(text, begin));
             } else if aim - count > 16 {
                 self.append(text, random, ((aim - count) / 8) as u32);
             } else if !add_filler(tokenizer, text, count, aim) {

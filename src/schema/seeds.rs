@@ -55,7 +55,8 @@ pub fn unit_interval(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-fn finalised(bits: u64) -> u64 {
+/// SplitMix64's step and finaliser: bits that follow each other become bits that say nothing of each other.
+pub fn finalised(bits: u64) -> u64 {
     let bits = bits.wrapping_add(STEP);
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -95,7 +95,7 @@ fn urls_without_a_server() {
 fn flags_that_contradict_each_other() {
     let place = Place::new();
     compare_refused(&place, &["--arrival", "constant"], &["--arrival", "--rate"]);
-    compare_refused(&place, &["--rate", "2", "--ramp", "1s"], &["--ramp", "--rate"]);
+    compare_refused(&place, &["--rate", "2", "--ramp", "1s"], &["--ramp is for a closed loop", "is open"]);
     compare_refused(&place, &["--requests", "0"], &["--requests is 0", "give a number above 0"]);
     compare_refused(&place, &["--rate", "0"], &["--rate 0", "above 0"]);
     refused(

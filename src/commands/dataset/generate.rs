@@ -22,7 +22,7 @@ use crate::server_api;
 const OPENROUTER: &str = "https://openrouter.ai";
 const OPENROUTER_KEY: &str = "OPENROUTER_API_KEY";
 /// What is said at the first Ctrl-C.
-const STOPPING: &str = "interrupted: what is in the file stays, and counts the next time";
+const STOPPING: &str = "interrupted: ending (again: at once)";
 
 /// `harness dataset generate`
 pub fn generate(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
@@ -39,7 +39,10 @@ pub fn generate(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
         print(&summary(&reached, &wanted));
         Ok(match end {
             End::Whole => ExitCode::SUCCESS,
-            End::Interrupted => ExitCode::from(INTERRUPTED),
+            End::Interrupted => {
+                progress.say("interrupted: what is in the file stays, and counts the next time");
+                ExitCode::from(INTERRUPTED)
+            }
             End::Exhausted => {
                 let (held, count) = (reached.held, wanted.count);
                 let few = refusal(
