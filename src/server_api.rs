@@ -134,6 +134,10 @@ const LONGEST_KEY: u64 = 64 << 10;
 fn key_in(file: &Path) -> anyhow::Result<String> {
     const CURE: &str = "give a file that holds the key and nothing else";
     let named = || format!("--api-key-file {}", file.display());
+    // It is read more than once.
+    if !std::fs::metadata(file).or_refuse(named, CURE)?.is_file() {
+        return refuse(format!("{} is no file", named()), "write the key into a file, or use --api-key-env");
+    }
     let is_short = |file: &Path| std::fs::metadata(file).map(|about| about.len() <= LONGEST_KEY);
     if !is_short(file).or_refuse(named, CURE)? {
         return refuse(format!("{} is no key: it is too long", named()), CURE);

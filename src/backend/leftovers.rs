@@ -227,12 +227,15 @@ fn remove_stale(file: &Path) {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
     use crate::backend::guard::KeptServer;
 
     fn state(processes: Vec<Process>) -> StateFile {
-        let dead = Process { pid: 4_000_000, start_time: 1 };
+        // A guard of its own for each test: what bears another one's mark is not its family.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let dead = Process { pid: 4_000_000, start_time: NEXT.fetch_add(1, Ordering::Relaxed) };
         StateFile {
             boot_id: process::boot_id(),
             pid_namespace: process::pid_namespace(),

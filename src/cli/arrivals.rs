@@ -20,7 +20,7 @@ pub struct ArrivalArgs {
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     pub burst_every: Option<f64>,
     /// A rate that rises or falls: from A to B requests per second over --duration, or over the time that
-    /// --requests N take
+    /// --requests N take on average, so that about N are due
     #[arg(long, value_name = "A..B", value_parser = rate_range)]
     pub ramp_rates: Option<RateRange>,
     /// How it gets there [default: linear]

@@ -125,6 +125,7 @@ pub async fn play(
         ..Plan::of(created_at, targets.targets, loads)
     };
     plan.run_id = plan.new_run_id();
+    objectives::refuse_unknowable(&plan)?;
     if plan.split.is_some() && plan.launches() {
         return refuse(
             "--models is for a server that already runs, and this one is launched with one model",

@@ -10,8 +10,9 @@ use crate::pipeline;
 use crate::progress::Progress;
 use crate::results;
 use crate::schema::environment::Environment;
-use crate::schema::plan::HttpSettings;
+use crate::schema::plan::{HttpSettings, Plan};
 use crate::schema::refusal::{OrRefuse, refuse};
+use crate::schema::synthetic::PromptLaw;
 use crate::schema::target::Origin;
 use crate::server_api;
 
@@ -55,6 +56,7 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     // Held before it is looked at: who still plays the plan would close a run meanwhile.
     let _held = (!args.output.dry_run).then(|| pipeline::hold_folder(folder)).transpose()?;
     let closed = pipeline::closed_on_disk(&plan)?;
+    refuse_unknown_words(&plan, !closed.keys.is_empty())?;
     if args.output.dry_run {
         play::show_plan(&plan, &closed)?;
         return Ok(ExitCode::SUCCESS);
@@ -69,6 +71,19 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     pipeline::make_room(&closed, &plan, folder, &|what| progress.error(what))?;
     let parts = Parts { plan, environment, workload, probe: false, closed };
     play::carry_out(parts, progress).await
+}
+
+/// Where the first server that stood told how it counts tokens, another one may stand first now, and the prompts
+/// would be others than those of the runs that are closed.
+fn refuse_unknown_words(plan: &Plan, any_closed: bool) -> anyhow::Result<()> {
+    let Some(spec) = plan.dataset.synthetic.as_ref().filter(|_| any_closed) else { return Ok(()) };
+    match (&spec.prompts, &spec.tokenizer) {
+        (PromptLaw::Tokens { .. }, None) => refuse(
+            "the lengths of its prompts were counted by a server, which may count otherwise now",
+            "begin a new comparison, with --tokenizer FILE where it should be resumable",
+        ),
+        (PromptLaw::Tokens { .. } | PromptLaw::Words { .. }, _) => Ok(()),
+    }
 }
 
 /// Runs of two machines in one comparison would compare the machines.

@@ -42,6 +42,7 @@ pub use warmup::warmup_units;
 
 use crate::schema::plan::DatasetSource;
 use crate::schema::reading::Reading;
+use crate::schema::refusal::refuse;
 use crate::schema::unit::{FurtherTurn, Prompt, Turn, Unit};
 
 /// Output limit where neither a flag nor the dataset gives one, tokens.
@@ -128,6 +129,13 @@ fn read(path: &Path, shown: &str) -> anyhow::Result<Vec<u8>> {
 /// SHA-256 of a file that need not fit into memory.
 fn hash(path: &Path) -> anyhow::Result<String> {
     let cannot = || format!("cannot read dataset {}", path.display());
+    // It is read a second time, and a pipe gives nothing then.
+    if !std::fs::metadata(path).with_context(cannot)?.is_file() {
+        return refuse(
+            format!("dataset {} is no file", path.display()),
+            "save what it gives: harness dataset import reads it and writes a file",
+        );
+    }
     let mut file = std::fs::File::open(path).with_context(cannot)?;
     let mut digest = Sha256::new();
     std::io::copy(&mut file, &mut digest).with_context(cannot)?;

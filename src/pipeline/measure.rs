@@ -302,6 +302,10 @@ async fn settled(stage: &Stage<'_>, target: &Target, url: &str) -> Option<Server
 /// counted from here on.
 async fn server_counts(stage: &Stage<'_>, target: &Target, standing: &mut Standing) -> Option<ServerCounts> {
     let before = standing.before.take()?;
+    // The page is that of the first server, and the requests went to all of them.
+    if !target.more_urls.is_empty() {
+        return None;
+    }
     let reported = std::mem::take(&mut standing.reported);
     if reported.uncounted > 0 {
         return None;

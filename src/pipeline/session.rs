@@ -65,8 +65,10 @@ impl Session {
         plan.conversations.several_turns = !units.single_turns();
         let mut warmup = warmup_units(WARMUP_UNITS, plan.sampling.max_tokens);
         if let Some(split) = &plan.split {
-            // Each model is warmed up alike, however little of the traffic it gets.
-            let models = split.models.iter().cycle();
+            // Each model is warmed up alike, however little of the traffic it gets: at each server, which take the
+            // units in turn.
+            let servers = plan.targets.iter().map(|target| 1 + target.more_urls.len()).max().unwrap_or(1);
+            let models = split.models.iter().cycle().flat_map(|model| std::iter::repeat_n(model, servers));
             warmup.iter_mut().zip(models).for_each(|(unit, model)| unit.model = Some(model.model.clone()));
         }
         let warmup = Source::Listed(warmup.into()).units();

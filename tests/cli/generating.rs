@@ -123,3 +123,14 @@ fn what_cannot_be_asked_is_refused_before_anything_is_sent() {
     refused(&["--url", "http://127.0.0.1:1"], &["/v1/models", "name one with --model"]);
     refused(&["--url", "http://127.0.0.1:1", "--categories", "a,a"], &["holds one twice"]);
 }
+
+#[test]
+fn a_file_of_something_else_is_kept_as_it_is() {
+    let place = Place::new();
+    for notes in ["my notes in one line", "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}"] {
+        std::fs::write(place.path("new.jsonl"), notes).unwrap();
+        let generate = ["dataset", "generate", "--url", "http://127.0.0.1:9", "--model", "m", "--tries", "1"];
+        place.run(&[&generate[..], &["--count", "2", "--output", "new.jsonl"]].concat()).expect(2);
+        assert_eq!(place.read("new.jsonl"), notes);
+    }
+}

@@ -103,6 +103,11 @@ fn flags_that_contradict_each_other() {
         &["bench", "--url", "http://h", "--insecure"],
         &["--insecure", "https", "leave them out"],
     );
+    refused(
+        &place,
+        &["compare", "--backend", "vllm", "--simulate", "--no-stream", "--slo", "ttft_p90=1s"],
+        &["--slo ttft_p90", "come whole"],
+    );
     compare_refused(&place, &["--endpoint-path", "v1"], &["--endpoint-path v1", "begin it with a slash"]);
     compare_refused(
         &place,

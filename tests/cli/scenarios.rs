@@ -127,3 +127,18 @@ fn lists_of_requests_and_of_requests_in_flight_are_a_row_each() {
     let chart = place.results("sweep_", "").into_iter().next().unwrap().join("plots/output_tps_by_load.svg");
     assert!(std::fs::read_to_string(chart).unwrap().contains("length of the run"));
 }
+
+#[test]
+fn a_key_goes_before_the_default_of_its_flag_however_spelt_and_no_load_stands_twice() {
+    let place = Place::new();
+    let loads = |file: &str, more: &[&str]| {
+        std::fs::write(place.path("s.yaml"), file).unwrap();
+        let sweep = ["sweep", "--backend", "vllm", "--simulate", "--scenarios", "s.yaml", "--dry-run"];
+        let ran = place.run(&[&sweep[..], more].concat()).expect(0);
+        serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()["loads"].as_array().unwrap().len()
+    };
+    let spelt = "defaults: {rate: [1, 2], requests: 10}\nscenarios:\n  - {name: a, rates: [8]}\n";
+    assert_eq!(loads(spelt, &[]), 1);
+    let counts = "scenarios:\n  - {name: a, concurrency: 1, requests: [10, 20]}\n";
+    assert_eq!((loads(counts, &[]), loads(counts, &["--requests", "5"])), (2, 1));
+}

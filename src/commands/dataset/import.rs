@@ -23,7 +23,7 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     check_output(args)?;
     let how = how(args)?;
     let progress = Progress::new(args.quiet, false);
-    let stop = interrupt::watch_saying(progress.clone(), "interrupted: nothing is written")?;
+    let stop = interrupt::watch_saying(progress.clone(), "interrupted: ending (again: at once)")?;
     let mut file = AtomicFile::create(&args.output)?;
     let mut live = Live { progress: &progress, began: Instant::now(), line: None };
     let mut listener = |event: Event<'_>| {
@@ -37,6 +37,7 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let tally = import::import(&args.files, &how, count, &mut listener, &mut sink)?;
     drop(live);
     let Some(tally) = tally.filter(|_| !*stop.borrow()) else {
+        progress.say("interrupted: nothing is written");
         return Ok(ExitCode::from(interrupt::INTERRUPTED));
     };
     for fault in &tally.faults {

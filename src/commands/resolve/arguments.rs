@@ -33,7 +33,7 @@ pub fn parse(argv: Vec<OsString>) -> Result<Cli, Refused> {
     let mut matches = cli::command().try_get_matches_from(argv.clone()).map_err(Refused::Usage)?;
     let scenarios = scenarios::asked(&matches).map_err(Refused::Plan)?;
     if let Some(file) = scenarios.as_ref().filter(|file| !file.server.is_empty()) {
-        argv.extend(file.server.iter().map(OsString::from));
+        argv.extend(scenarios::server_flags(&matches, file).into_iter().map(OsString::from));
         matches = cli::command().try_get_matches_from(argv.clone()).map_err(Refused::Usage)?;
     }
     refuse_idle_launch_flags(&matches).map_err(Refused::Plan)?;

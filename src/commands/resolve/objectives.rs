@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::cli;
 use crate::schema::figure::{self, Better, METRICS, Metric, Shape, Statistic};
 use crate::schema::objective::{DEFAULT_ERRORS_PCT, ERRORS, Objective};
+use crate::schema::plan::Plan;
 use crate::schema::refusal::refuse;
 
 /// The objectives, in the order in which they are given; an error rate is one of them wherever there is any.
@@ -153,6 +154,19 @@ pub fn prices(given: &[String], labels: &[String]) -> anyhow::Result<BTreeMap<St
         }
     }
     Ok(prices)
+}
+
+/// Of an answer that comes whole nobody knows when its tokens came.
+pub fn refuse_unknowable(plan: &Plan) -> anyhow::Result<()> {
+    const KNOWN: [&str; 4] = [figure::E2E, figure::E2E_FROM_DUE, figure::NTPOT, figure::ERROR_RATE];
+    let unknown = |objective: &&Objective| !KNOWN.contains(&objective.metric.as_str());
+    match plan.objectives.iter().find(unknown) {
+        Some(objective) if !plan.http.stream => refuse(
+            format!("--slo {}: answers come whole here, which tells nothing of it", objective.name()),
+            "ask for e2e_p90, ntpot_p90 or errors, or for answers that stream",
+        ),
+        Some(_) | None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,12 @@ pub fn asked(args: &SweepArgs) -> anyhow::Result<Option<Search>> {
             "leave them out",
         );
     }
+    if of == LimitOf::Concurrency && own.burst_every.is_some() {
+        return refuse(
+            format!("{flag} is about a closed loop, and --burst-every makes an open one"),
+            "leave it out",
+        );
+    }
     if args.load.rate.len() > 1 || args.load.concurrency.len() > 1 {
         return refuse(format!("{flag} finds its own loads"), "give one --rate or --concurrency, or none");
     }
@@ -84,6 +90,14 @@ fn curve(args: &SweepArgs, of: AutoArg) -> anyhow::Result<Search> {
     }
     if !args.load.rate.is_empty() || args.load.concurrency.len() > 1 {
         return refuse("--auto finds its own loads", "leave --rate out, and give one --concurrency or none");
+    }
+    let own = &args.load.arrivals;
+    let is_fixed = own.burst_every.is_some() || own.ramp_rates.is_some();
+    if is_fixed || !own.steps.is_empty() || own.arrival_schedule.is_some() {
+        return refuse(
+            "--auto finds its own loads, and bursts, --ramp-rates, --steps and --arrival-schedule are loads",
+            "leave them out",
+        );
     }
     let of = match of {
         AutoArg::Rate => LimitOf::Rate,

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::schema::refusal::{refusal, refuse};
@@ -65,7 +66,7 @@ impl PromptFile {
             match entry(line) {
                 Some(Some((id, category, prompt))) => self.hold(&id, category, prompt),
                 Some(None) => {}
-                None if !ended => {
+                None if !ended && is_begun(line) => {
                     self.torn = true;
                     return self.file.set_len(whole).context("the torn line cannot be taken away");
                 }
@@ -132,6 +133,12 @@ impl PromptFile {
         self.hold(&id, category.to_owned(), prompt.to_owned());
         Ok(())
     }
+}
+
+/// An object that is cut off, as a line of this program may be. Anything else may be somebody's own.
+fn is_begun(line: &[u8]) -> bool {
+    let ends_early = |error: serde_json::Error| error.is_eof();
+    line.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(line).is_err_and(ends_early)
 }
 
 /// Id, category and prompt of a line; none inside where the line is blank, none where it is something else.

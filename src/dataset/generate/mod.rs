@@ -10,6 +10,8 @@ mod reply;
 mod seen;
 mod wanted;
 
+use std::collections::BTreeMap;
+
 use tokio::sync::watch;
 
 pub use chat::ChatEndpoint;
@@ -23,7 +25,7 @@ use seen::Seen;
 
 /// Prompts that one request asks for at most.
 const MOST_A_REQUEST: usize = 8;
-/// Requests in a row that may give no new prompt of any category; after them the model has no more to give.
+/// Requests in a row that may give no new prompt of a category; after them the model has no more of it to give.
 const MOST_IDLE: u32 = 12;
 
 /// Categories where nobody names any: those of the built-in prompts.
@@ -60,9 +62,11 @@ pub async fn generate(
         seen.add(prompt);
     }
     let mut progress = Progress { held: file.held(), ..Progress::default() };
-    let mut idle = 0;
+    let mut idle: BTreeMap<&str, u32> = BTreeMap::new();
     while progress.held < wanted.count {
-        let (category, missing) = most_missing(&file, wanted);
+        let Some((category, missing)) = most_missing(&file, wanted, &idle) else {
+            return Ok((progress, End::Exhausted));
+        };
         let ask = Ask::new(
             category,
             missing.min(MOST_A_REQUEST),
@@ -78,18 +82,15 @@ pub async fn generate(
             Tried::Answered(asked) => asked,
             Tried::TooLong(what) => {
                 tell(Told::Note(&what));
-                idle += 1;
                 Asked::default()
             }
         };
         progress.requests += 1;
         let before = progress.new;
         take(&text, cut, &ask, category, missing, (wanted, &mut file, &mut seen, &mut progress))?;
-        idle = if progress.new > before { 0 } else { idle + 1 };
+        let fruitless = idle.entry(category).or_default();
+        *fruitless = if progress.new > before { 0 } else { *fruitless + 1 };
         tell(Told::Reached(&progress));
-        if idle >= MOST_IDLE {
-            return Ok((progress, End::Exhausted));
-        }
     }
     Ok((progress, End::Whole))
 }
@@ -129,19 +130,22 @@ fn take(
     Ok(())
 }
 
-/// The category that lacks most of its share, the first of several, and what it lacks.
-fn most_missing<'a>(file: &PromptFile, wanted: &'a Wanted) -> (&'a str, usize) {
+/// The category that lacks most of its share, the first of several, and what it lacks; none where no category gives
+/// new prompts any more.
+fn most_missing<'a>(
+    file: &PromptFile,
+    wanted: &'a Wanted,
+    idle: &BTreeMap<&str, u32>,
+) -> Option<(&'a str, usize)> {
     let categories = wanted.categories.len().max(1);
     let lacks = wanted.categories.iter().enumerate().map(|(place, category)| {
         let share = wanted.count / categories + usize::from(place < wanted.count % categories);
         (category.as_str(), share.saturating_sub(file.held_of(category)))
     });
-    let most = lacks.rev().max_by_key(|(_, lacks)| *lacks);
+    let gives = |(category, _): &(&str, usize)| idle.get(category).is_none_or(|idle| *idle < MOST_IDLE);
+    let most = lacks.rev().filter(gives).max_by_key(|(_, lacks)| *lacks);
     // A file that was begun with other categories may hold more than its share of one: then any does.
-    match most {
-        Some((category, lacks)) => (category, lacks.max(1)),
-        None => ("", 1),
-    }
+    most.map(|(category, lacks)| (category, lacks.max(1)))
 }
 
 #[cfg(test)]

@@ -129,11 +129,19 @@ fn categories_are_dealt_evenly_and_the_one_that_lacks_most_comes_first() {
         send_seed: false,
         tries: 1,
     };
-    assert_eq!(most_missing(&file, &wanted), ("chat", 3));
+    assert_eq!(most_missing(&file, &wanted, &BTreeMap::new()), Some(("chat", 3)));
     for prompt in ["a", "b"] {
         file.append("chat", prompt, 1).unwrap();
     }
-    assert_eq!(most_missing(&file, &wanted), ("code", 2));
+    assert_eq!(most_missing(&file, &wanted, &BTreeMap::new()), Some(("code", 2)));
+    let tired = BTreeMap::from([("code", MOST_IDLE)]);
+    assert_eq!(
+        most_missing(&file, &wanted, &tired).map(|(category, _)| category),
+        Some("chat"),
+        "it refuses code"
+    );
+    let all = BTreeMap::from([("code", MOST_IDLE), ("chat", MOST_IDLE)]);
+    assert_eq!(most_missing(&file, &wanted, &all), None);
 }
 
 #[test]

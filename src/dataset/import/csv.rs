@@ -111,6 +111,9 @@ fn row(record: &ByteRecord, keys: &[Option<&'static str>]) -> Result<Parsed, Wro
         }
         match *key {
             "prompt" if text.trim().is_empty() => {}
+            "prompt" | "messages" if body.is_some() => {
+                return Err("the row has both `prompt` and `messages`: leave one of them out".into());
+            }
             "prompt" => body = Some(Body::Text(text.to_owned())),
             "messages" => body = Some(messages(text)?),
             "reply" => reply = Some(text.to_owned()),

@@ -1,6 +1,6 @@
 //! Which rows are kept, and what prompts they become.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::Result;
@@ -270,6 +270,8 @@ impl<'a> Selector<'a> {
 #[derive(Default)]
 struct Ids {
     seen: HashSet<u64>,
+    /// The last number behind each id that came again.
+    copies: HashMap<u64, u64>,
     renamed: u64,
 }
 
@@ -280,23 +282,29 @@ impl Ids {
             return picked;
         }
         self.renamed += 1;
-        let mut copy = 2_u64;
+        let named = hash(&picked.prompt.id);
+        let mut copy = self.copies.get(&named).copied().unwrap_or(1);
         loop {
+            copy += 1;
             let end = format!("#{copy}");
             let room = LONGEST_NAME - end.len();
             let begin: String = picked.prompt.id.chars().take(room).collect();
             let id = begin + &end;
             if self.is_new(&id) {
+                self.copies.insert(named, copy);
                 picked.prompt.id = id;
                 return picked;
             }
-            copy += 1;
         }
     }
 
     fn is_new(&mut self, id: &str) -> bool {
-        let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
-        self.seen.insert(hasher.finish())
+        self.seen.insert(hash(id))
     }
+}
+
+fn hash(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
 }

@@ -40,7 +40,8 @@ fn rows(line: &[u8], rows: &mut Rows) -> Result<(), String> {
     let known: Option<Vec<(u32, u32)>> = line.requests.iter().map(lengths).collect();
     let known = known.ok_or("a request without `Prompt Length` or `Output Length`")?;
     for ((input_tokens, output_tokens), request) in known.into_iter().zip(line.requests) {
-        rows.push(Raw { at_us, input_tokens, output_tokens, prompt: request.prompt, ..Raw::default() })?;
+        let prompt = request.prompt.filter(|prompt| !prompt.trim().is_empty());
+        rows.push(Raw { at_us, input_tokens, output_tokens, prompt, ..Raw::default() })?;
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ fn message(data: &[u8], places: Places<'_>, text: Option<&mut String>) -> Result
         }
     }
     if let Some(path) = places.tokens
-        && let Some(count) = follow::<Count>(path, data)?
+        && let Some(count) = follow::<Count>(path, data)?.filter(|count| count.value.is_some() || count.odd)
     {
         payload.passed_over = count.odd;
         payload.usage = Some(Usage { completion: count.value, odd: count.odd, ..Usage::default() });

@@ -126,6 +126,15 @@ impl Protocol {
         }
     }
 
+    /// The field of the least length; none where a protocol has none, or a template's user knows.
+    pub(crate) fn least(self) -> Option<&'static str> {
+        match self.bodies() {
+            Bodies::Chat | Bodies::Completions => Some("min_tokens"),
+            Bodies::By(layout) => layout.least,
+            Bodies::Of(_) => None,
+        }
+    }
+
     /// The fields of a body that all requests of a run share.
     pub(crate) fn shared_body(
         self,

@@ -95,7 +95,7 @@ impl Messages {
         let forced = sampling.ignore_eos && capabilities.min_tokens;
         let lengths = Lengths {
             limit: fields.limits().then(|| fields.limit.clone()),
-            least: forced && !fields.omits("min_tokens"),
+            least: forced && !protocol.least().is_some_and(|place| fields.omits(place)),
         };
         Ok(Messages { head, by_model, asked, protocol, streams: wire.stream, body, lengths })
     }

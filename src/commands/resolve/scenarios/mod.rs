@@ -157,6 +157,20 @@ fn fill_slots(load: &mut LoadArgs) {
     load.concurrency.iter_mut().for_each(|slots| *slots = (*slots).min(most));
 }
 
+/// The flags of the file's server, but for what the command line or the environment says itself: a model, a key.
+pub fn server_flags(matches: &ArgMatches, file: &File) -> Vec<String> {
+    let headers = matches.subcommand().and_then(|(_, sub)| sub.get_many::<String>("header"));
+    let is_key = |header: &String| header.to_ascii_lowercase().starts_with("authorization");
+    let has_key = ["api-key-env", "api-key-file"].iter().any(|long| is_given(matches, long))
+        || headers.into_iter().flatten().any(is_key);
+    let stays = |flag: &&String| match flag.split_once('=').map_or(flag.as_str(), |(long, _)| long) {
+        "--model" => !is_given(matches, "model"),
+        "--header" => !has_key,
+        _ => true,
+    };
+    file.server.iter().filter(stays).cloned().collect()
+}
+
 fn is_given(matches: &ArgMatches, long: &str) -> bool {
     let Some((name, sub)) = matches.subcommand() else { return false };
     let command = cli::command();
@@ -172,11 +186,16 @@ fn is_given(matches: &ArgMatches, long: &str) -> bool {
 /// # Errors
 /// As those of [`traffic::loads`], with the scenario's name; a file of prompts that cannot be read.
 pub fn loads(args: &LoadArgs, prompts: usize) -> anyhow::Result<Vec<LoadPoint>> {
-    let mut loads = Vec::new();
+    let mut loads: Vec<LoadPoint> = Vec::new();
     for scenario in &args.scenarios {
         let shown = || format!("scenario `{}`", scenario.name.as_deref().unwrap_or_default());
         let own = of_scenario(scenario, args, prompts);
-        loads.extend(if scenario.name.is_some() { own.with_context(shown)? } else { own? });
+        for load in if scenario.name.is_some() { own.with_context(shown)? } else { own? } {
+            // Capped slots and a --requests of the command line can make two of them one.
+            if !loads.contains(&load) {
+                loads.push(load);
+            }
+        }
     }
     Ok(loads)
 }

@@ -30,6 +30,8 @@ pub(super) fn read(
             // Prompts are one thing, however they are given.
             keys.retain(|key, _| !OURS[1..].contains(&key.as_str()));
         }
+        // A key of its own goes before the same one of the defaults, however each is spelt.
+        keys.retain(|key, _| !own.keys().any(|other| plain(other) == plain(key)));
         keys.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
         let name = match keys.get("name") {
             Some(name) => text(name, &format!("{whose}: name"))?,
@@ -40,6 +42,12 @@ pub(super) fn read(
         read.names.push(name);
     }
     Ok(read)
+}
+
+/// The flag that a key stands for, in one spelling.
+fn plain(key: &str) -> String {
+    let key = key.replace('-', "_");
+    if key == "rates" { "rate".to_owned() } else { key }
 }
 
 fn parts<'a>(value: &'a Value, file: &str) -> anyhow::Result<(Map<String, Value>, &'a [Value])> {
