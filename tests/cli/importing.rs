@@ -117,11 +117,14 @@ fn an_interrupted_import_leaves_no_file() {
         let mut pipe = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
         let began = Instant::now();
         let line = "{\"prompt\":\"x\"}\n".repeat(100);
+        let mut interrupted = false;
         while began.elapsed() < Duration::from_secs(60) {
             if std::io::Write::write_all(&mut pipe, line.as_bytes()).is_err() {
                 return;
             }
-            if began.elapsed() > Duration::from_secs(1) {
+            // Once: the second one would end it at once.
+            if !interrupted && began.elapsed() > Duration::from_secs(1) {
+                interrupted = true;
                 let _ = std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status();
             }
         }

@@ -123,7 +123,7 @@ fn a_whole_answer_has_its_end_and_its_count_and_no_first_token() {
         (("llamacpp", &["--protocol", "llamacpp"]), true),
         (("triton", &["--protocol", "triton-trtllm"]), false),
         (("jetstream", &["--protocol", "jetstream"]), false),
-        (("sax", &["--protocol", "sax"]), false),
+        (("sax", &["--protocol", "sax", "--model", "simulated"]), false),
         (("naive-transformers", &["--protocol", "naive-transformers"]), false),
     ];
     for (asked, counts) in asked {
