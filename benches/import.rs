@@ -12,14 +12,16 @@
 //! wall time. Speeds are megabytes of the file a second of CPU time: one core, were it ours alone.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod whole_process;
+
 use std::ffi::OsString;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use whole_process::{Cost, cost};
 
 /// Real conversations, masked: their lengths, roles and escapes are what the cost depends on.
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/workloads/sharegpt-v3-masked.json");
@@ -71,35 +73,6 @@ fn main() {
         );
     }
     println!("memory: {:.4} of Python's", least[0].peak_mb / least[2].peak_mb);
-}
-
-struct Cost {
-    wall_s: f64,
-    cpu_s: f64,
-    peak_mb: f64,
-}
-
-/// Runs a program to its end.
-#[allow(clippy::zombie_processes)]
-fn cost(program: &OsString, arguments: &[OsString]) -> Cost {
-    let begun = Instant::now();
-    let child =
-        Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    let mut status = 0;
-    // SAFETY: a plain C struct that the kernel fills in; the child is ours and waited for once.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        assert_eq!(libc::wait4(child.id() as i32, &raw mut status, 0, &raw mut usage), child.id() as i32);
-        usage
-    };
-    let wall_s = begun.elapsed().as_secs_f64();
-    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{program:?} {arguments:?}: {status}");
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    Cost {
-        wall_s,
-        cpu_s: seconds(usage.ru_utime) + seconds(usage.ru_stime),
-        peak_mb: usage.ru_maxrss as f64 / 1e3,
-    }
 }
 
 /// A list as the real file is: an indent of 2, escapes, roles; the kept conversations in an order drawn, each with an

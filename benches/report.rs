@@ -11,12 +11,12 @@
 //! machine can only add to it.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod whole_process;
+
 use std::collections::BinaryHeap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use harness::results::{RecordReader, RecordWriter};
 use harness::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
@@ -25,6 +25,8 @@ use harness::schema::traffic::{Ramp, Traffic, Until};
 use harness::schema::unit::Phase;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use whole_process::{Cost, cost};
 
 const SLOTS: u64 = 64;
 const KEPT: &str = concat!(
@@ -103,36 +105,6 @@ fn measure(requests: u64, tokens: u64, times: usize, old: Option<&OsString>, pyt
     }
     if std::env::var_os("HARNESS_KEEP").is_none() {
         std::fs::remove_dir_all(folder).unwrap();
-    }
-}
-
-#[derive(Clone)]
-struct Cost {
-    wall_s: f64,
-    cpu_s: f64,
-    peak_mb: f64,
-}
-
-/// Runs a program to its end.
-#[allow(clippy::zombie_processes)]
-fn cost(program: &OsString, arguments: &[OsString]) -> Cost {
-    let begun = Instant::now();
-    let child =
-        Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    let mut status = 0;
-    // SAFETY: a plain C struct that the kernel fills in; the child is ours and waited for once.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        assert_eq!(libc::wait4(child.id() as i32, &raw mut status, 0, &raw mut usage), child.id() as i32);
-        usage
-    };
-    let wall_s = begun.elapsed().as_secs_f64();
-    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "{program:?} {arguments:?}: {status}");
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    Cost {
-        wall_s,
-        cpu_s: seconds(usage.ru_utime) + seconds(usage.ru_stime),
-        peak_mb: usage.ru_maxrss as f64 / 1e3,
     }
 }
 

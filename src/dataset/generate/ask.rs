@@ -1,5 +1,7 @@
 //! What the model is asked.
 
+use crate::schema::seeds::finalised;
+
 /// What a category is, for the model; and the output limit of its prompts, tokens.
 const KNOWN: [(&str, &str, u32); 11] = [
     ("chat", "everyday questions and requests to a friendly assistant", 128),
@@ -96,9 +98,9 @@ impl Ask {
     pub(super) fn new(category: &str, count: usize, seed: u64, number: u64, held: &[&str]) -> Ask {
         let kind = KNOWN.iter().find(|known| known.0 == category).map_or(category, |known| known.1);
         let mut subjects: Vec<&str> = Vec::new();
-        let mut state = mixed(seed ^ mixed(number));
+        let mut state = finalised(seed ^ finalised(number));
         while subjects.len() < SUBJECTS_A_REQUEST {
-            state = mixed(state);
+            state = finalised(state);
             let subject = SUBJECTS[(state % SUBJECTS.len() as u64) as usize];
             if !subjects.contains(&subject) {
                 subjects.push(subject);
@@ -133,12 +135,4 @@ fn begin(prompt: &str) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014): the next number of a sequence.
-fn mixed(state: u64) -> u64 {
-    let mut z = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

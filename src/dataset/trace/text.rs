@@ -3,19 +3,12 @@
 use std::collections::HashMap;
 
 use crate::dataset::texts::TextMaker;
+use crate::schema::seeds::finalised;
 use crate::schema::trace::TraceRow;
 
 /// What makes the texts of a pass their own.
 pub(super) fn salt(seed: u64, pass: u64) -> u64 {
-    mixed(seed ^ mixed(pass))
-}
-
-/// SplitMix64's finaliser.
-fn mixed(state: u64) -> u64 {
-    let mut state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    state ^ (state >> 31)
+    finalised(seed ^ finalised(pass))
 }
 
 /// How long the parts of prompts are.
@@ -56,11 +49,11 @@ impl Parts {
             let tokens = length(id).min(left);
             left -= tokens;
             if tokens > 0 {
-                parts.push((tokens, mixed(*id ^ salt)));
+                parts.push((tokens, finalised(*id ^ salt)));
             }
         }
         if left > 0 {
-            parts.push((left, mixed(!u64::from(row.index) ^ salt)));
+            parts.push((left, finalised(!u64::from(row.index) ^ salt)));
         }
         parts
     }
