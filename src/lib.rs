@@ -39,6 +39,7 @@
 //! `sweep --scenarios`.
 //!
 //! `schema`: the nouns, and the file formats made of them. Begin with `schema::plan` and `schema::record`.
+//! `schema::series` is the table of what can be sensed, a file a source.
 //! `schema::refusal` is the error that a person reads; `schema::text` keeps text from outside from acting.
 //!
 //! `pipeline`: the one composer of stages, silent: visits, serve, measure, record, derive, reports; and all of it
@@ -59,7 +60,7 @@
 //! `backend::launch` starts and proves a server, `backend::guard` is the process that outlives us and leaves
 //! nothing behind. `backend::managed` is what install and find share.
 //!
-//! `monitor`: what the server counts and what is sensed meanwhile.
+//! `monitor`: what the server counts and what is sensed meanwhile. `monitor::gpu` reads GPUs, a file a library.
 //!
 //! `analysis`: records → a summary → a comparison. Pure. `analysis::fairness` is the levelling table: whether servers did the
 //! same work; `analysis::search` is the search for the highest load: runs so far → the next one.

@@ -4,7 +4,7 @@
 use harness::schema::client_figures::CLIENT;
 use harness::schema::figure::METRICS;
 use harness::schema::record::FailureKind;
-use harness::schema::sample::SERIES;
+use harness::schema::series;
 use harness::schema::summary::{ClientStats, Distribution};
 
 #[test]
@@ -53,7 +53,7 @@ fn every_figure_of_the_client_and_every_doubt_that_it_raises_is_explained() {
 #[test]
 fn every_series_that_is_sensed_is_explained() {
     let text = include_str!("../docs/metrics.md");
-    for series in SERIES {
+    for series in series::all() {
         assert!(
             text.contains(&format!("`{}`", series.name)),
             "docs/metrics.md does not explain {}",

@@ -7,11 +7,11 @@ use crate::schema::sample::{Sample, Source};
 /// Points that a series keeps at most: half an hour of seconds.
 pub const MOST_POINTS: usize = 2000;
 
-/// The series of one source by their names, each thinned to [`MOST_POINTS`]: seconds from the run's start
+/// The series of one device of one source by their names, each thinned to [`MOST_POINTS`]: seconds from the run's start
 /// (the middle of each reading) and value.
-pub fn series(samples: &[Sample], source: Source) -> BTreeMap<String, Vec<(f64, f64)>> {
+pub fn series(samples: &[Sample], source: Source, device: Option<u32>) -> BTreeMap<String, Vec<(f64, f64)>> {
     let mut series: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
-    for sample in samples.iter().filter(|sample| sample.source == source) {
+    for sample in samples.iter().filter(|sample| (sample.source, sample.device) == (source, device)) {
         for (name, value) in &sample.values {
             series.entry(name.clone()).or_default().push((sample.middle_s(), *value));
         }
@@ -72,13 +72,14 @@ mod tests {
     #[test]
     fn a_series_holds_the_middles_of_the_readings_that_show_it() {
         let sample = |at_us, values: &[(&str, f64)]| Sample {
+            device: None,
             at_us,
             took_us: 500_000,
             source: Source::Server,
             values: values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         };
         let samples = [sample(0, &[("a", 1.0)]), sample(1_000_000, &[("a", 2.0), ("b", 0.5)])];
-        let series = series(&samples, Source::Server);
+        let series = series(&samples, Source::Server, None);
         assert_eq!(series["a"], [(0.25, 1.0), (1.25, 2.0)]);
         assert_eq!(series["b"], [(1.25, 0.5)]);
     }

@@ -401,6 +401,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
     let from_us = whole.map_or(0, |whole| whole.from_us);
     let offset = SignedDuration::from_micros(i64::try_from(from_us).unwrap_or(i64::MAX));
     RunSummary {
+        gpu: None,
         key: input.key,
         engine: input.engine,
         engine_version: input.engine_version,

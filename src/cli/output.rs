@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::live::LiveArgs;
+
 /// Where results go, and what is said meanwhile.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
@@ -26,6 +28,9 @@ pub struct OutputArgs {
     /// Print launched commands and the servers' log lines too
     #[arg(long, short)]
     pub verbose: bool,
+    /// What shows it while it runs.
+    #[command(flatten)]
+    pub live: LiveArgs,
     /// The command line as it may be given again: set after parsing, from it, the environment and the plan file.
     #[arg(skip)]
     pub command: Vec<String>,

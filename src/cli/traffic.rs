@@ -8,6 +8,7 @@ use super::arrivals::{ArrivalArg, ArrivalArgs};
 use super::conversations::ConversationArgs;
 use super::prompts::PromptArgs;
 use super::replay::ReplayArgs;
+use super::sensing::SensingArgs;
 use super::synthetic::SyntheticArgs;
 use super::units::{CountOrSeconds, count_or_seconds, seconds};
 use super::wire::WireArgs;
@@ -98,9 +99,9 @@ pub struct LoadArgs {
     /// Threads of the load engine
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub client_threads: u32,
-    /// Time between two readings of the server's metrics page during a run; 0: it is not read
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = seconds)]
-    pub scrape_interval: f64,
+    /// What is sensed meanwhile.
+    #[command(flatten)]
+    pub sensing: SensingArgs,
     /// When requests of an open loop start.
     #[command(flatten)]
     pub arrivals: ArrivalArgs,

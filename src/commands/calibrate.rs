@@ -23,6 +23,7 @@ use crate::schema::plan::{
     DatasetSource, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
 };
 use crate::schema::refusal::{refusal, refuse};
+use crate::schema::sensing::Sensing;
 use crate::schema::target::{ProtocolName, Target};
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 use crate::schema::unit::{Unit, Units};
@@ -218,6 +219,7 @@ fn session(
         launching: Some(Launching { shared, startup_timeout_s: 60.0 }),
         // The truth is asked afterwards; nothing else is to touch the engine.
         scrape_interval_s: 0.0,
+        sensing: Sensing::OFF,
         output: Output { directory: folder.to_owned(), folder: false },
         simulated: true,
         ..Plan::of(environment.taken_at, vec![target], vec![shape.load_point()])

@@ -23,6 +23,7 @@ use crate::schema::fairness::{FairnessMode, Finding};
 use crate::schema::objective::{Limit, Search};
 use crate::schema::plan::{HttpSettings, Launching, Output, Plan, Skipped};
 use crate::schema::refusal::refuse;
+use crate::schema::sensing::Sensing;
 use crate::schema::summary::{RequestCounts, RunSummary};
 use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
@@ -101,7 +102,11 @@ pub async fn play(
         http: targets.http,
         dataset: workload.source.clone(),
         launching: targets.launching,
-        scrape_interval_s: load_args.scrape_interval,
+        scrape_interval_s: load_args.sensing.scrape_interval,
+        sensing: Sensing {
+            gpu_interval_s: load_args.sensing.gpu_interval,
+            host_interval_s: load_args.sensing.host_interval,
+        },
         output: Output {
             directory: output.output.clone(),
             folder: sweeps || targets.title == title::COMPARE || runs_of_one > 1,

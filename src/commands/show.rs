@@ -56,8 +56,8 @@ impl Show {
                 self.progress.detail(&format!("{label}: {}", command.join(" ")));
                 self.forecast(|forecast| forecast.launched(label, after));
             }
-            Event::Loading { key, load, live, ttft } => {
-                let line = self.progress.load(&key.label, goal(load), live, move || ttft.p50_ms());
+            Event::Loading { key, load, live, figures } => {
+                let line = self.progress.load(&key.label, goal(load), live, move || figures.ttft_p50_ms());
                 self.state.borrow_mut().load = Some(line);
             }
             Event::Loaded => self.state.borrow_mut().load = None,

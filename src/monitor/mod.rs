@@ -1,6 +1,7 @@
 //! What the server says of itself: its models, what it counted, and what is sensed while a run goes.
 
 mod counters;
+pub mod gpu;
 pub mod prometheus;
 mod reading;
 mod sampler;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-/// What a sensor showed.
+/// What a sensor showed, of one device where it has several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
-    /// Values by the names of [`crate::schema::sample::SERIES`].
+    /// Which of several devices.
+    pub device: Option<u32>,
+    /// Values by the names of [`crate::schema::series::all`].
     pub values: BTreeMap<String, f64>,
     /// Lines of a page that could not be read.
     pub broken_lines: u64,

@@ -29,9 +29,10 @@ impl Sensor {
         }
     }
 
-    async fn read(&mut self) -> anyhow::Result<Reading> {
+    /// One reading a device.
+    async fn read(&mut self) -> anyhow::Result<Vec<Reading>> {
         match self {
-            Sensor::ServerPage(page) => page.read().await,
+            Sensor::ServerPage(page) => Ok(vec![page.read().await?]),
         }
     }
 }
@@ -44,23 +45,21 @@ pub struct Sampler<W> {
 }
 
 impl<W: Send + 'static> Sampler<W> {
-    /// Reads each sensor at once, then at `zero` + k × `interval`, and gives each sample to `write`. A time
+    /// Reads each sensor at once, then at `zero` + k × its interval, and gives each sample to `write`. A time
     /// that passes while an earlier reading still takes is left out. A reading that fails is counted and
     /// tried again at the next time.
     ///
     /// # Errors
     /// No thread can be started.
     pub fn start(
-        sensors: Vec<Sensor>,
+        sensors: Vec<(Sensor, Duration)>,
         zero: Instant,
-        interval: Duration,
         writer: W,
         write: fn(&mut W, &Sample) -> anyhow::Result<()>,
     ) -> anyhow::Result<Sampler<W>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
-        let times = Times { zero, interval };
-        let work = move || runtime.block_on(sample(sensors, times, stopped, writer, write));
+        let work = move || runtime.block_on(sample(sensors, zero, stopped, writer, write));
         let thread = std::thread::Builder::new().name("sampler".into()).spawn(work)?;
         Ok(Sampler { stop, thread })
     }
@@ -96,14 +95,16 @@ impl Times {
 }
 
 async fn sample<W>(
-    sensors: Vec<Sensor>,
-    times: Times,
+    sensors: Vec<(Sensor, Duration)>,
+    zero: Instant,
     stopped: watch::Receiver<bool>,
     mut writer: W,
     write: fn(&mut W, &Sample) -> anyhow::Result<()>,
 ) -> anyhow::Result<(W, Vec<SensorTally>)> {
     let (sender, mut samples) = mpsc::unbounded_channel();
-    let follow = |sensor| tokio::spawn(follow(sensor, times, sender.clone(), stopped.clone()));
+    let follow = |(sensor, interval)| {
+        tokio::spawn(follow(sensor, Times { zero, interval }, sender.clone(), stopped.clone()))
+    };
     let followed: Vec<_> = sensors.into_iter().map(follow).collect();
     drop(sender);
     while let Some(sample) = samples.recv().await {
@@ -141,13 +142,15 @@ async fn follow(
         let took = asked.elapsed();
         let late = || anyhow::anyhow!("no answer within {} s", READING_TIMEOUT.as_secs());
         match read.unwrap_or_else(|_| Err(late())) {
-            Ok(reading) => {
+            Ok(readings) => {
                 tally.samples += 1;
-                tally.broken_lines += reading.broken_lines;
-                let at_us = asked.saturating_duration_since(times.zero).as_micros() as u64;
+                let at_us = asked.saturating_duration_since(times.zero).as_micros() as i64;
                 let took_us = took.as_micros() as u64;
-                // Nobody listens any more where a sample could not be written.
-                let _ = samples.send(Sample { at_us, took_us, source, values: reading.values });
+                for Reading { device, values, broken_lines } in readings {
+                    tally.broken_lines += broken_lines;
+                    // Nobody listens any more where a sample could not be written.
+                    let _ = samples.send(Sample { at_us, took_us, source, device, values });
+                }
             }
             Err(error) => {
                 tally.failed += 1;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::schema::sample::{SERVER_RUNNING, SERVER_WAITING};
+use crate::schema::series::server::{SERVER_RUNNING, SERVER_WAITING};
 use crate::schema::target::ServerMetrics;
 
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -71,7 +71,7 @@ fn keep(kept: &mut Kept, sample: &Sample) -> anyhow::Result<()> {
 fn sampled(answer: Answer, enough: fn(&[Sample], u64) -> bool) -> (Vec<Sample>, SensorTally) {
     let (url, asked) = serve(answer);
     let kept = Kept::default();
-    let sampler = Sampler::start(vec![sensor(&url)], Instant::now(), INTERVAL, kept.clone(), keep).unwrap();
+    let sampler = Sampler::start(vec![(sensor(&url), INTERVAL)], Instant::now(), kept.clone(), keep).unwrap();
     let began = Instant::now();
     while !enough(&kept.lock().unwrap(), asked.load(Ordering::SeqCst)) {
         assert!(began.elapsed() < Duration::from_secs(60), "{:?}", kept.lock().unwrap());
@@ -89,11 +89,11 @@ fn samples_lie_on_the_times_of_an_absolute_grid() {
         |_| page("old:running{e=\"0\"} 3\nold:running{e=\"1\"} 4\nx:waiting 2\nbroken"),
         |samples, _| samples.len() >= 8,
     );
-    let numbers: Vec<u64> = samples.iter().map(|sample| sample.at_us / 50_000).collect();
+    let numbers: Vec<i64> = samples.iter().map(|sample| sample.at_us / 50_000).collect();
     assert!(numbers.is_sorted_by(|left, right| left < right), "{numbers:?}");
     // A delay moves one sample and none after it: on the grid they are, however busy the machine is.
     let last = *numbers.last().unwrap();
-    assert_eq!(last - numbers[0] + 1, samples.len() as u64 + tally.skipped, "{numbers:?} {tally:?}");
+    assert_eq!(last - numbers[0] + 1, (samples.len() as u64 + tally.skipped) as i64, "{numbers:?} {tally:?}");
     for sample in &samples {
         assert_eq!((sample.values[SERVER_RUNNING], sample.values[SERVER_WAITING]), (7.0, 2.0));
         assert_eq!(sample.values.len(), 2, "{sample:?}");
@@ -108,7 +108,7 @@ fn a_slow_page_skips_times_and_is_never_asked_twice_at_once() {
     assert!(samples.iter().all(|sample| sample.took_us >= 170_000), "{samples:?}");
     assert!(tally.skipped >= 3 * samples.len() as u64, "{tally:?}");
     for pair in samples.windows(2) {
-        assert!(pair[1].at_us >= pair[0].at_us + pair[0].took_us, "{pair:?}");
+        assert!(pair[1].at_us >= pair[0].at_us + pair[0].took_us as i64, "{pair:?}");
     }
 }
 
@@ -155,7 +155,7 @@ fn a_server_that_never_answers_does_not_hold_up_the_end() {
     let (samples, tally) = {
         let (url, asked) = serve(silent);
         let sampler =
-            Sampler::start(vec![sensor(&url)], Instant::now(), INTERVAL, Kept::default(), keep).unwrap();
+            Sampler::start(vec![(sensor(&url), INTERVAL)], Instant::now(), Kept::default(), keep).unwrap();
         while asked.load(Ordering::SeqCst) == 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -171,7 +171,7 @@ fn a_server_that_never_answers_does_not_hold_up_the_end() {
 fn a_sample_that_cannot_be_written_ends_the_sampling_with_the_reason() {
     let (url, _) = serve(|_| page("x:waiting 1"));
     let full = |(): &mut (), _: &Sample| Err(anyhow::anyhow!("disk full"));
-    let sampler = Sampler::start(vec![sensor(&url)], Instant::now(), INTERVAL, (), full).unwrap();
+    let sampler = Sampler::start(vec![(sensor(&url), INTERVAL)], Instant::now(), (), full).unwrap();
     let began = Instant::now();
     while !sampler.thread.is_finished() {
         assert!(began.elapsed() < Duration::from_secs(60));

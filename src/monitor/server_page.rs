@@ -1,10 +1,10 @@
-//! The server's own metrics page: fetched, and read for the series of [`crate::schema::sample::SERIES`].
+//! The server's own metrics page: fetched, and read for the series of [`crate::schema::series::all`].
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 
-use crate::schema::sample::{
+use crate::schema::series::server::{
     SERVER_GENERATED_TOKENS, SERVER_KV_CACHE_USE, SERVER_PROMPT_TOKENS, SERVER_RUNNING, SERVER_WAITING,
 };
 use crate::schema::target::ServerMetrics;
@@ -58,7 +58,7 @@ impl ServerPage {
         if values.is_empty() {
             bail!("the page at {} shows none of the names that the backend's file gives", self.place);
         }
-        Ok(Reading { values, broken_lines: page.broken_lines as u64 })
+        Ok(Reading { device: None, values, broken_lines: page.broken_lines as u64 })
     }
 }
 

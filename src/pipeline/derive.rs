@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats, series};
+use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats};
 use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
@@ -13,8 +13,10 @@ use crate::schema::curves::RunCurves;
 use crate::schema::files::{RecordsFooter, RecordsHeader, RunFile};
 use crate::schema::plan::RunKey;
 use crate::schema::record::RequestRecord;
-use crate::schema::sample::{SensedSeries, Source};
+use crate::schema::sample::Source;
 use crate::schema::summary::RunSummary;
+
+use super::sensed::Sensed;
 
 /// One run, made from its records.
 pub struct Derived {
@@ -195,6 +197,7 @@ pub(super) fn run_file(
 ) -> RunFile {
     let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
+    let sensed = Sensed::read(files);
     RunFile {
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),
@@ -202,7 +205,11 @@ pub(super) fn run_file(
         environment: header.environment,
         summary,
         launched: header.launched,
-        server: sensed(files, Source::Server),
+        server: sensed.as_ref().and_then(|sensed| sensed.of(Source::Server)),
+        gpus: sensed.as_ref().map(Sensed::gpus).unwrap_or_default(),
+        server_processes: sensed.as_ref().and_then(|sensed| sensed.of(Source::ServerProcesses)),
+        client: sensed.as_ref().and_then(|sensed| sensed.of(Source::Client)),
+        host: sensed.as_ref().and_then(|sensed| sensed.of(Source::Host)),
         curves,
     }
 }
@@ -240,25 +247,4 @@ fn cannot_write(path: &Path) -> String {
 fn records_path(files: &RunFiles) -> PathBuf {
     let closed = files.closed_records();
     if closed.exists() { closed } else { files.records() }
-}
-
-/// The series of one sensor, from the samples' file; none where nothing was sensed. A file that cannot be
-/// read costs its series, not the run.
-fn sensed(files: &RunFiles, source: Source) -> Option<SensedSeries> {
-    let path = [files.closed_samples(), files.samples()].into_iter().find(|path| path.exists())?;
-    let read = match results::read_samples(&path) {
-        Ok(read) => read,
-        Err(error) => {
-            return Some(SensedSeries { trouble: Some(format!("{error:#}")), ..SensedSeries::default() });
-        }
-    };
-    let tally = read.footer.iter().flat_map(|footer| &footer.sensors).find(|tally| tally.source == source);
-    Some(SensedSeries {
-        interval_s: read.header.interval_s,
-        samples: read.samples.iter().filter(|sample| sample.source == source).count() as u64,
-        skipped: tally.map(|tally| tally.skipped),
-        failed: tally.map(|tally| tally.failed),
-        trouble: read.broken.or_else(|| tally.and_then(|tally| tally.trouble.clone())),
-        series: series(&read.samples, source),
-    })
 }

@@ -12,7 +12,7 @@ use crate::schema::live::LiveCounters;
 use crate::schema::plan::{LoadPoint, Plan, RunKey};
 
 use super::failure::Failure;
-use super::record::LiveTtft;
+use super::live_figures::LiveFigures;
 use super::visits::Visit;
 
 /// Something that happened.
@@ -48,8 +48,8 @@ pub enum Event<'a> {
         load: &'a LoadPoint,
         /// Counters that go on while it is played.
         live: Arc<LiveCounters>,
-        /// The newest TTFTs.
-        ttft: LiveTtft,
+        /// What is known of it by now.
+        figures: LiveFigures,
     },
     /// The load of a run is over.
     Loaded,

@@ -2,6 +2,7 @@
 
 use crate::backend::resolve::url_target;
 use crate::schema::plan::{LoadPoint, Output, Plan};
+use crate::schema::sensing::Sensing;
 use crate::schema::traffic::{Ramp, Traffic, Until, Warmup};
 
 /// A plan of servers that already run, though none is there.
@@ -19,6 +20,7 @@ pub fn plan(labels: &[&str], points: usize, rounds: u32, repeats: u32) -> Plan {
         rounds,
         repeats,
         scrape_interval_s: 0.0,
+        sensing: Sensing::OFF,
         output: Output { directory: "results".into(), folder: true },
         ..Plan::of("2026-02-01T14:30:00Z".parse().unwrap(), targets, vec![load; points])
     }

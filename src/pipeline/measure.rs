@@ -23,7 +23,8 @@ use crate::secrets::from_outside;
 use super::event::Event;
 use super::failure::Failure;
 use super::lengths;
-use super::record::{self, LiveTtft, Recorder, ReportedTokens};
+use super::live_figures::LiveFigures;
+use super::record::{self, Recorder, ReportedTokens};
 use super::sample::Sampling;
 use super::session::{Session, Stage};
 
@@ -114,12 +115,12 @@ pub async fn measure(
     let header = records_header((plan, session), target, standing, key, &clock);
     let writer = RecordWriter::create(&session.plan.output.directory, &stem(&session.plan, key), &header)?;
     let files = writer.files().clone();
-    let sampling = Sampling::start(stage, (target, key), &standing.url, &files, &clock);
-    let ttft = LiveTtft::default();
+    let figures = LiveFigures::default();
+    let sampling = Sampling::start(stage, (target, key), &standing.url, &files, (&clock, &figures));
     let (sender, receiver) = std::sync::mpsc::channel();
-    let recorder = Recorder::start(receiver, writer, ttft.clone());
+    let recorder = Recorder::start(receiver, writer, figures.clone());
     let live = Arc::new(LiveCounters::default());
-    (stage.listen)(Event::Loading { key, load, live: live.clone(), ttft });
+    (stage.listen)(Event::Loading { key, load, live: live.clone(), figures });
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
     let mut job = session.job(target, &standing.url, load);
     job.units = job.units.in_pass(session.plan.pass(key));

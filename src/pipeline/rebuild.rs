@@ -231,6 +231,10 @@ fn only_in(known: &ComparisonFile, runs: &[Derived]) -> Vec<Derived> {
         file: RunFile {
             summary: run.clone(),
             server: None,
+            gpus: Vec::new(),
+            server_processes: None,
+            client: None,
+            host: None,
             curves: curves_of_figures(run, Vec::new()),
             ..first.file.clone()
         },

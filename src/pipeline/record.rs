@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,13 +10,12 @@ use tokio::sync::watch;
 use crate::results::{self, RecordWriter, RunFiles};
 use crate::schema::record::{Outcome, RequestRecord, TokenSource};
 use crate::schema::refusal::OrRefuse;
-use crate::schema::unit::Phase;
 use crate::secrets::from_outside;
+
+use super::live_figures::LiveFigures;
 
 /// A record is on disk at most this long after its request ended.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
-/// TTFTs that the live median is taken from.
-const LIVE_SAMPLES: usize = 512;
 
 /// Tokens that the server reported, over every request that it answered whole.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,29 +55,6 @@ impl ReportedTokens {
     }
 }
 
-/// The newest TTFTs of measured requests, ms.
-#[derive(Debug, Clone, Default)]
-pub struct LiveTtft(Arc<Mutex<Vec<f64>>>);
-
-impl LiveTtft {
-    fn add(&self, record: &RequestRecord) {
-        let (Some(ttft_ms), Phase::Measured) = (record.ttft_ms(), record.phase) else { return };
-        if let Ok(mut samples) = self.0.lock() {
-            if samples.len() == LIVE_SAMPLES {
-                samples.remove(0);
-            }
-            samples.push(ttft_ms);
-        }
-    }
-
-    /// Their median.
-    pub fn p50_ms(&self) -> Option<f64> {
-        let mut samples = self.0.lock().ok()?.clone();
-        samples.sort_by(f64::total_cmp);
-        samples.get(samples.len() / 2).copied()
-    }
-}
-
 /// A record's words of the server as every file and output may hold them. Whoever makes a failure's words cleans them
 /// too, before they are cut to length; this is the one gate that all of them pass.
 fn keep_safe(record: &mut RequestRecord) {
@@ -103,7 +78,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Writes records until every sender is gone, or until they cannot be written.
-    pub fn start(records: Receiver<RequestRecord>, writer: RecordWriter, live: LiveTtft) -> Self {
+    pub fn start(records: Receiver<RequestRecord>, writer: RecordWriter, live: LiveFigures) -> Self {
         let (tell, broken) = watch::channel(false);
         let thread = std::thread::spawn(move || {
             let files = writer.files().clone();
@@ -133,7 +108,7 @@ impl Recorder {
 fn record(
     records: &Receiver<RequestRecord>,
     mut writer: RecordWriter,
-    live: &LiveTtft,
+    live: &LiveFigures,
 ) -> anyhow::Result<(RecordWriter, ReportedTokens)> {
     let mut reported = ReportedTokens::default();
     loop {

@@ -1,21 +1,25 @@
 //! Senses a server while a run goes, and keeps what was sensed beside the run's records.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::load::RunClock;
 use crate::monitor::{Sampler, Sensor, ServerPage};
 use crate::results::{RunFiles, SampleWriter};
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::plan::RunKey;
-use crate::schema::sample::{SERIES, SamplesHeader, SensorTally, Series, SeriesHead};
+use crate::schema::plan::{Plan, RunKey};
+use crate::schema::sample::{Sample, SamplesHeader, SensorTally, SeriesHead, Source};
+use crate::schema::sensing::Sensing;
+use crate::schema::series::{self, Series};
 use crate::schema::target::Target;
 
 use super::event::{Event, Listener};
+use super::live_figures::LiveFigures;
 use super::session::{Session, Stage};
 
 /// The sensors of one run. None of their troubles touches the run; each is said once.
 pub struct Sampling<'a> {
-    sampler: Option<Sampler<SampleWriter>>,
+    sampler: Option<Sampler<Sink>>,
     label: &'a str,
     listen: Listener<'a>,
 }
@@ -27,18 +31,23 @@ impl<'a> Sampling<'a> {
         (target, key): (&Target, &'a RunKey),
         url: &str,
         files: &RunFiles,
-        clock: &RunClock,
+        (clock, figures): (&RunClock, &LiveFigures),
     ) -> Sampling<'a> {
         let session = stage.session;
         let mut sampling = Sampling { sampler: None, label: &key.label, listen: stage.listen };
-        let interval = Duration::try_from_secs_f64(session.plan.scrape_interval_s).unwrap_or_default();
-        let page = ServerPage::new(session.client.clone(), url, &target.metrics);
-        let sensors: Vec<Sensor> = [page.map(Sensor::ServerPage)].into_iter().flatten().collect();
-        if sensors.is_empty() || interval.is_zero() {
+        let page = ServerPage::new(session.client.clone(), url, &target.metrics).map(Sensor::ServerPage);
+        let wanted = [(page, session.plan.scrape_interval_s)];
+        let timed = |(sensor, interval_s): (Option<Sensor>, f64)| {
+            let interval = Duration::try_from_secs_f64(interval_s).ok().filter(|time| !time.is_zero())?;
+            Some((sensor?, interval))
+        };
+        let sensors: Vec<(Sensor, Duration)> = wanted.into_iter().filter_map(timed).collect();
+        if sensors.is_empty() {
             return sampling;
         }
         let started = SampleWriter::create(files, &header(session, key, clock)).and_then(|writer| {
-            Sampler::start(sensors, clock.instant(0), interval, writer, SampleWriter::write)
+            let sink = Sink { writer, figures: figures.clone() };
+            Sampler::start(sensors, clock.instant(0), sink, Sink::take)
         });
         match started {
             Ok(sampler) => sampling.sampler = Some(sampler),
@@ -50,7 +59,7 @@ impl<'a> Sampling<'a> {
     /// Ends it; the samples' file is closed.
     pub fn stop(mut self) {
         let Some(sampler) = self.sampler.take() else { return };
-        let closed = sampler.stop().and_then(|(writer, tallies)| {
+        let closed = sampler.stop().and_then(|(Sink { writer, .. }, tallies)| {
             for tally in tallies.iter().filter(|tally| tally.failed > 0) {
                 self.say(&trouble(tally));
             }
@@ -64,6 +73,19 @@ impl<'a> Sampling<'a> {
 
     fn say(&self, what: &str) {
         (self.listen)(Event::Note(&format!("{}: {what}", self.label)));
+    }
+}
+
+/// Where samples go: to the file, and to whoever shows the run.
+struct Sink {
+    writer: SampleWriter,
+    figures: LiveFigures,
+}
+
+impl Sink {
+    fn take(&mut self, sample: &Sample) -> anyhow::Result<()> {
+        self.figures.sense(sample);
+        self.writer.write(sample)
     }
 }
 
@@ -86,6 +108,20 @@ fn header(session: &Session, key: &RunKey, clock: &RunClock) -> SamplesHeader {
         run_id: session.plan.run_id.clone(),
         started_at: clock.started_at(),
         interval_s: session.plan.scrape_interval_s,
-        series: SERIES.iter().map(head).collect(),
+        intervals_s: intervals_s(&session.plan),
+        series: series::all().map(head).collect(),
     }
+}
+
+/// Seconds between two readings of each sensor.
+fn intervals_s(plan: &Plan) -> BTreeMap<Source, f64> {
+    let Sensing { gpu_interval_s, host_interval_s } = plan.sensing;
+    [
+        (Source::Server, plan.scrape_interval_s),
+        (Source::Gpu, gpu_interval_s),
+        (Source::ServerProcesses, host_interval_s),
+        (Source::Client, host_interval_s),
+        (Source::Host, host_interval_s),
+    ]
+    .into()
 }

@@ -58,6 +58,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         (figure::ERROR_RATE, MetricValue::Scalar(0.0)),
     ];
     RunSummary {
+        gpu: None,
         key: RunKey::first(label),
         engine: label.to_owned(),
         engine_version: Some("0.11.0".to_owned()),

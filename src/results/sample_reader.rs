@@ -64,7 +64,7 @@ pub fn read_samples(path: &Path) -> Result<ReadSamples> {
         }
         let is_whole = line.ends_with(b"\n");
         match (serde_json::from_slice::<Sample>(&line), serde_json::from_slice::<SamplesFooter>(&line)) {
-            (Ok(sample), _) if sample.at_us > LATEST_US => {
+            (Ok(sample), _) if sample.at_us.unsigned_abs() > LATEST_US => {
                 read.broken = Some(format!("{name}:{number}: a time of more than a year"));
                 break;
             }

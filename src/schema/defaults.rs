@@ -11,6 +11,7 @@ use super::plan::{
     DatasetSource, HttpSettings, Launching, LoadPoint, Output, Plan, Sampling, SharedSettings,
 };
 use super::seeds::Seeds;
+use super::sensing::Sensing;
 use super::target::{ProtocolName, Target};
 use super::traffic::{Traffic, Until, Warmup};
 
@@ -55,6 +56,7 @@ impl Plan {
             http: HttpSettings::default(),
             launching: launches.then(Launching::default),
             scrape_interval_s: 1.0,
+            sensing: Sensing::default(),
             output: Output { directory: PathBuf::from("results"), folder: false },
             strict: false,
             simulated: false,

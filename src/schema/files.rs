@@ -9,7 +9,7 @@ use super::environment::Environment;
 use super::fairness::ProbeReply;
 use super::plan::{LoadPoint, Plan, RunKey};
 use super::record::LateAck;
-use super::sample::SensedSeries;
+use super::sample::{DeviceSeries, SensedSeries};
 use super::summary::RunSummary;
 
 /// `{backend}_{YYYYMMDD_HHMMSS}.json`: one run, whole.
@@ -31,6 +31,18 @@ pub struct RunFile {
     /// What the server's own page showed while the run went.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<SensedSeries>,
+    /// What its GPUs showed, one each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<DeviceSeries>,
+    /// What the server's processes used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_processes: Option<SensedSeries>,
+    /// What this program used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<SensedSeries>,
+    /// What the machine did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<SensedSeries>,
     /// What charts are drawn from.
     #[serde(default, skip_serializing_if = "RunCurves::is_empty")]
     pub curves: RunCurves,

@@ -15,6 +15,7 @@ use super::reading::Reading;
 pub use super::run_key::RunKey;
 pub(super) use super::run_key::one;
 use super::seeds::Seeds;
+use super::sensing::Sensing;
 use super::synthetic::Synthetic;
 use super::target::{ProtocolName, Target};
 use super::trace::TraceSource;
@@ -87,6 +88,9 @@ pub struct Plan {
     /// Seconds between two readings of the server's own page; 0: it is not read during a run.
     #[serde(default)]
     pub scrape_interval_s: f64,
+    /// What is sensed of the machine meanwhile.
+    #[serde(default)]
+    pub sensing: Sensing,
     /// Where the results go.
     pub output: Output,
     /// A result that is not valid makes the exit code 1.

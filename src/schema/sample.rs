@@ -11,13 +11,16 @@ use super::plan::RunKey;
 /// What a sensor read at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
-    /// When the sensor was asked, µs from the run's start.
-    pub at_us: u64,
+    /// When the sensor was asked, µs from the run's start; below 0 before it, while the server was launched.
+    pub at_us: i64,
     /// How long the answer took, µs: the values are of some moment within it.
     pub took_us: u64,
     /// Which sensor.
     pub source: Source,
-    /// Values by the names of [`SERIES`]; what the sensor does not show is absent.
+    /// Which of several devices, as its library numbers them; none where the sensor has but one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<u32>,
+    /// Values by the names of [`super::series::all`]; what the sensor does not show is absent.
     pub values: BTreeMap<String, f64>,
 }
 
@@ -29,11 +32,19 @@ impl Sample {
 }
 
 /// A sensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The server's own metrics page.
     Server,
+    /// The GPUs that the server uses.
+    Gpu,
+    /// The server's processes.
+    ServerProcesses,
+    /// The harness's own process.
+    Client,
+    /// The whole machine.
+    Host,
 }
 
 impl Source {
@@ -41,48 +52,13 @@ impl Source {
     pub fn title(self) -> &'static str {
         match self {
             Source::Server => "the server's metrics page",
+            Source::Gpu => "the GPUs",
+            Source::ServerProcesses => "the server's processes",
+            Source::Client => "this program's process",
+            Source::Host => "the machine",
         }
     }
 }
-
-/// A series' row in the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Series {
-    /// Key in files.
-    pub name: &'static str,
-    /// Short name in heads and axes.
-    pub title: &'static str,
-    /// `requests`, `share`, `tok`
-    pub unit: &'static str,
-    /// Whose it is.
-    pub source: Source,
-    /// What it is.
-    pub about: &'static str,
-}
-
-/// Requests that the server works on.
-pub const SERVER_RUNNING: &str = "server_running";
-/// Requests that wait at the server.
-pub const SERVER_WAITING: &str = "server_waiting";
-/// Used part of the KV cache.
-pub const SERVER_KV_CACHE_USE: &str = "server_kv_cache_use";
-/// Prompt tokens since the server's start.
-pub const SERVER_PROMPT_TOKENS: &str = "server_prompt_tokens";
-/// Generated tokens since the server's start.
-pub const SERVER_GENERATED_TOKENS: &str = "server_generated_tokens";
-
-const fn server(name: &'static str, title: &'static str, unit: &'static str, about: &'static str) -> Series {
-    Series { name, title, unit, source: Source::Server, about }
-}
-
-/// Every series that can be sensed.
-pub const SERIES: &[Series] = &[
-    server(SERVER_RUNNING, "Running", "requests", "requests that the server works on"),
-    server(SERVER_WAITING, "Waiting", "requests", "requests in the server's queue"),
-    server(SERVER_KV_CACHE_USE, "KV cache", "share", "used part of the KV cache, 0 to 1; mean over engines"),
-    server(SERVER_PROMPT_TOKENS, "Prompt tokens", "tok", "prompt tokens since the server's start"),
-    server(SERVER_GENERATED_TOKENS, "Generated tokens", "tok", "generated tokens since the server's start"),
-];
 
 /// First line of a samples file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -98,8 +74,11 @@ pub struct SamplesHeader {
     pub run_id: String,
     /// Wall time of the run's start, µs 0 of the samples.
     pub started_at: Timestamp,
-    /// Seconds between two readings.
+    /// Seconds between two readings, of a sensor that `intervals_s` does not name.
     pub interval_s: f64,
+    /// Seconds between two readings of each sensor.
+    #[serde(default)]
+    pub intervals_s: BTreeMap<Source, f64>,
     /// The series that its sensors can show.
     pub series: Vec<SeriesHead>,
 }
@@ -131,7 +110,7 @@ pub struct SamplesFooter {
 pub struct SensorTally {
     /// Which.
     pub source: Source,
-    /// Samples.
+    /// Readings, of all its devices at once.
     pub samples: u64,
     /// Times that passed while an earlier reading still took: they were left out.
     pub skipped: u64,
@@ -160,6 +139,23 @@ pub struct SensedSeries {
     /// What went wrong first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
-    /// By the names of [`SERIES`]: seconds from the run's start and value, thinned to a bound.
+    /// By the names of [`super::series::all`]: seconds from the run's start and value, thinned to a bound.
     pub series: BTreeMap<String, Vec<(f64, f64)>>,
+}
+
+impl SamplesHeader {
+    /// Seconds between two readings of a sensor.
+    pub fn interval_of(&self, source: Source) -> f64 {
+        self.intervals_s.get(&source).copied().unwrap_or(self.interval_s)
+    }
+}
+
+/// One GPU's series, as a run's JSON holds them.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceSeries {
+    /// The device's number, as its library counts.
+    pub device: u32,
+    /// What was sensed of it.
+    #[serde(flatten)]
+    pub sensed: SensedSeries,
 }

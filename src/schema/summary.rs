@@ -11,6 +11,7 @@ pub use super::distribution::{Distribution, MetricValue};
 use super::fairness::ProbeReply;
 use super::flow::Flow;
 use super::gateway::Gateway;
+use super::gpu::GpuSummary;
 use super::interval::Interval;
 use super::objective::Judged;
 use super::plan::RunKey;
@@ -82,6 +83,9 @@ pub struct RunSummary {
     /// What the server counted itself over the run, warm-up included; readiness too where no probe set was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerCounts>,
+    /// Its GPUs; none where none was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuSummary>,
     /// What the server made of the probe set before the load; empty where none was sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<ProbeReply>,

@@ -44,6 +44,10 @@ fn a_run_whose_records_are_gone_is_found_by_its_json() {
         summary: summary(&three(), None),
         launched: Vec::new(),
         server: None,
+        gpus: Vec::new(),
+        server_processes: None,
+        client: None,
+        host: None,
         curves: RunCurves::default(),
     };
     let path = results.path().join("vllm_20260201_143000.json");

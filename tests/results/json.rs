@@ -13,6 +13,10 @@ fn a_run_and_a_comparison_are_read_back_whole() {
         summary: summary(&three(), Some("interrupted")),
         launched: Vec::new(),
         server: None,
+        gpus: Vec::new(),
+        server_processes: None,
+        client: None,
+        host: None,
         curves: RunCurves::default(),
     };
     let run_path = directory.path().join("run.json");

@@ -7,9 +7,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::results::{ReadSamples, read_samples};
-use harness::schema::sample::{
+use harness::schema::sample::Source;
+use harness::schema::series::server::{
     SERVER_GENERATED_TOKENS, SERVER_KV_CACHE_USE, SERVER_PROMPT_TOKENS, SERVER_RUNNING, SERVER_WAITING,
-    Source,
 };
 use serde_json::Value;
 
@@ -126,7 +126,11 @@ fn each_engine_s_page_is_read_at_its_times_and_shows_the_load() {
         let tally = &read.footer.unwrap().sensors[0];
         assert_eq!((tally.samples, tally.failed), (read.samples.len() as u64, 0), "{engine}");
         let last = read.samples.last().unwrap().at_us / 100_000;
-        assert_eq!(last + 1, tally.samples + tally.skipped, "{engine}: every time is read or counted");
+        assert_eq!(
+            last + 1,
+            (tally.samples + tally.skipped) as i64,
+            "{engine}: every time is read or counted"
+        );
     }
 }
 

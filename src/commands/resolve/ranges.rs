@@ -31,7 +31,9 @@ pub fn check(args: &LoadArgs, concurrency: Option<u32>, rate: Option<f64>) -> an
         ("--drain", Some(args.drain), 0.0),
         ("--ramp", args.ramp, 0.0),
         ("--warmup", warmup_s, 0.0),
-        ("--scrape-interval", Some(args.scrape_interval), 0.0),
+        ("--scrape-interval", Some(args.sensing.scrape_interval), 0.0),
+        ("--gpu-interval", Some(args.sensing.gpu_interval), 0.0),
+        ("--host-interval", Some(args.sensing.host_interval), 0.0),
     ];
     for (flag, seconds, least) in times {
         if seconds.is_some_and(|seconds| !(least..=LONGEST_S).contains(&seconds)) {

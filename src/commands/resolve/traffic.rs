@@ -20,7 +20,7 @@ pub const DEFAULT_CONCURRENCY: u32 = 20;
 /// Requests that a point of a sweep has at least for each that it keeps in flight, where nobody says how many.
 const LEAST_REQUESTS_A_SLOT: u64 = 4;
 /// The shortest time between two readings of a server's page, s.
-const SHORTEST_SCRAPE_S: f64 = 0.01;
+const SHORTEST_SENSING_S: f64 = 0.01;
 /// The most threads that a load engine can use to any good.
 const MOST_CLIENT_THREADS: u32 = 256;
 
@@ -123,11 +123,22 @@ fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> 
     if !(args.temperature.is_finite() && args.temperature >= 0.0) {
         return refuse(format!("--temperature {} is not a temperature", args.temperature), "give 0 or more");
     }
-    if args.scrape_interval != 0.0 && args.scrape_interval < SHORTEST_SCRAPE_S {
+    let sensing = &args.sensing;
+    if sensing.scrape_interval != 0.0 && sensing.scrape_interval < SHORTEST_SENSING_S {
         return refuse(
-            format!("--scrape-interval {} s would load the server", args.scrape_interval),
+            format!("--scrape-interval {} s would load the server", sensing.scrape_interval),
             "give 10ms or more, or 0 to leave its page alone",
         );
+    }
+    for (flag, interval_s) in
+        [("--gpu-interval", sensing.gpu_interval), ("--host-interval", sensing.host_interval)]
+    {
+        if interval_s != 0.0 && interval_s < SHORTEST_SENSING_S {
+            return refuse(
+                format!("{flag} {interval_s} s would load the machine"),
+                "give 10ms or more, or 0 to leave it alone",
+            );
+        }
     }
     let zeros = [
         ("--concurrency", values.concurrency == Some(0)),

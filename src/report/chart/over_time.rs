@@ -5,7 +5,7 @@ use super::evenly::{Step, averaged, mean_over_runs};
 use super::scale::Scale;
 use super::spec::{Axis, ChartSpec, Mark, Panel};
 use crate::schema::figure::{self, Better};
-use crate::schema::sample::SERVER_WAITING;
+use crate::schema::series::server::SERVER_WAITING;
 use crate::schema::summary::MetricValue;
 
 /// The file's stem of the throughput's.

@@ -1,0 +1,128 @@
+//! GPUs: what their sensors read at one time, and what a run made of them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::interval::Interval;
+
+/// What one GPU showed at one time. A sensor that it does not have is none.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GpuReading {
+    /// Number as its library counts (NVML, amd-smi), not as CUDA does.
+    pub index: u32,
+    /// Its name for good: `GPU-8a6c…`, `MIG-…`.
+    pub uuid: String,
+    /// `NVIDIA H200`
+    pub name: String,
+    /// Values by the names of [`super::series::gpu`], those of processes left out.
+    pub values: BTreeMap<&'static str, f64>,
+    /// Age of the energy counter's value when it was read, s; none where its last change was not seen.
+    pub energy_age_s: Option<f64>,
+    /// Memory in all, bytes.
+    pub memory_bytes: Option<u64>,
+    /// Limit of power, W.
+    pub power_limit_w: Option<f64>,
+    /// Processes that hold memory on it; none where the driver does not say (another PID namespace, no permission).
+    pub processes: Option<Vec<GpuProcess>>,
+}
+
+/// A process that holds memory on a GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GpuProcess {
+    /// Its id, as this process sees it.
+    pub pid: u32,
+    /// Its program's name; none where it cannot be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Memory that it holds, bytes; none where the driver does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+}
+
+/// The GPUs of a run: figures over the measured window, each device's and together.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct GpuSummary {
+    /// How they were read: `nvml`, `nvidia-smi`, `amd-smi`, `rocm-smi`.
+    pub read_by: String,
+    /// Each of them.
+    pub devices: Vec<GpuDevice>,
+    /// Energy of all of them over the measured window, J; none where one of them does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_j: Option<f64>,
+    /// The same from sampled instant power, J: the cross-check. None for windows below 2 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_integrated_j: Option<f64>,
+    /// Energy an output token that arrived in the window, J.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_per_token_j: Option<f64>,
+    /// Output tokens a joule: its inverse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_j: Option<f64>,
+    /// Power of all of them with the server loaded and waiting, before the load, W.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_loaded_w: Option<f64>,
+    /// Power of all of them without the server, before its launch, W.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_machine_w: Option<f64>,
+    /// Peak of memory in use above that of the loaded server before the load, over the most requests in flight, bytes.
+    /// Engines that take their cache at the start show next to nothing here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_per_request_bytes: Option<f64>,
+}
+
+/// One GPU over the measured window of a run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct GpuDevice {
+    /// Number as its library counts.
+    pub index: u32,
+    /// Its name for good.
+    pub uuid: String,
+    /// `NVIDIA H200`
+    pub name: String,
+    /// Memory in all, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Limit of power, W.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_limit_w: Option<f64>,
+    /// By the names of [`super::series::gpu`]: mean over time and the extremes. A sensor that it does not have is absent.
+    pub figures: BTreeMap<String, Spread>,
+    /// Energy over the measured window, J: the difference of the counter at its two ends, each moved to the window's end
+    /// by the power there, as the counter changes every 100 ms only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_j: Option<f64>,
+    /// Integral of instant power over the window, J.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_integrated_j: Option<f64>,
+    /// Reasons for lower clocks that were seen in the window, in words, with the share of samples that showed them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clock_reasons: BTreeMap<String, f64>,
+    /// Processes on it that are not the server's, seen in the window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<GpuProcess>,
+}
+
+/// A sensor's values over a window.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Spread {
+    /// Mean over time.
+    pub mean: f64,
+    /// The lowest.
+    pub min: f64,
+    /// The highest.
+    pub max: f64,
+    /// Samples.
+    pub samples: u64,
+}
+
+/// Energy an output token of one label over its rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EnergyPerToken {
+    /// J, mean over rounds.
+    pub j: f64,
+    /// Its 95 % interval over rounds; none below three.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+}
