@@ -11,7 +11,7 @@ use crate::dataset;
 use crate::environment;
 use crate::load;
 use crate::pipeline::forecast::Forecast;
-use crate::pipeline::{self, ClosedOnDisk, Outcome, Session};
+use crate::pipeline::{self, ClosedOnDisk, Event, Outcome, Session};
 use crate::progress::{Progress, print};
 use crate::report::objective;
 use crate::report::terminal::Style;
@@ -32,7 +32,9 @@ use crate::server_api;
 use crate::commands::resolve::{
     body, conversations, objectives, protocol, replay, scenarios, search, traffic,
 };
+use crate::commands::course::Course;
 use crate::commands::show::{self, Show};
+use crate::commands::tui::Tui;
 use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
 
@@ -161,7 +163,8 @@ pub async fn play(
     for skipped in &plan.skipped {
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
-    let parts = Parts { plan, environment, workload, probe: targets.probe, closed: ClosedOnDisk::default() };
+    let (closed, tui) = (ClosedOnDisk::default(), output.live.tui);
+    let parts = Parts { plan, environment, workload, probe: targets.probe, closed, tui };
     carry_out(parts, progress).await
 }
 
@@ -198,6 +201,8 @@ pub struct Parts {
     pub probe: bool,
     /// What an earlier try closed.
     pub closed: ClosedOnDisk,
+    /// `--tui`
+    pub tui: bool,
 }
 
 /// Plays a plan, shows it, and says how it went.
@@ -219,8 +224,24 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     };
     let shutdown = interrupt::watch(progress.clone())?;
     let past = pipeline::past_runs(&session.plan).unwrap_or_default();
-    let show = Show::new(progress, style(), Some(Forecast::new(&session.plan, &past)));
-    let outcome = pipeline::run(&session, &|event| show.event(event), shutdown).await?;
+    let forecast = Forecast::new(&session.plan, &past);
+    let tui = match parts.tui {
+        true => {
+            let course = Course::new(Some(forecast.clone()));
+            Some(Tui::start(&session.plan, &session.environment, course, shutdown.clone())?)
+        }
+        false => None,
+    };
+    let progress = if tui.is_some() { progress.without_live_lines() } else { progress };
+    let show = Show::new(progress, style(), Some(forecast));
+    let listen = |event: Event<'_>| {
+        tui.iter().for_each(|tui| tui.event(&event));
+        show.event(event);
+    };
+    let outcome = pipeline::run(&session, &listen, shutdown).await;
+    // The picture gives the terminal back, whatever came of it.
+    drop(tui);
+    let outcome = outcome?;
     let nothing = |requests: &RequestCounts| requests.completed == 0 && requests.failed == 0;
     for run in outcome.comparison.runs.iter().filter(|run| nothing(&run.requests)) {
         let (label, requests) = (&run.key.label, &run.requests);

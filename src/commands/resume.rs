@@ -69,7 +69,8 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     play::check_output(&plan, &progress)?;
     play::end_leftovers(&progress)?;
     pipeline::make_room(&closed, &plan, folder, &|what| progress.error(what))?;
-    let parts = Parts { plan, environment, workload, probe: false, closed };
+    let tui = args.output.live.tui;
+    let parts = Parts { plan, environment, workload, probe: false, closed, tui };
     play::carry_out(parts, progress).await
 }
 

@@ -53,6 +53,7 @@ pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed<'_>) ->
     let mut standing = match (&target.origin, stage.guard) {
         (Origin::Launch(spec), Some(guard)) => {
             let log = server_log(plan, visit)?;
+            (stage.listen)(Event::Starting { label: &target.label, log: &log });
             start(stage, target, load, spec, (guard, &log)).await?
         }
         (Origin::Url(url), _) => attach(stage, target, load, url).await?,
