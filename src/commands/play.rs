@@ -29,6 +29,7 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
+use crate::commands::live::Live;
 use crate::commands::resolve::{
     body, conversations, objectives, protocol, replay, scenarios, search, traffic,
 };
@@ -150,6 +151,7 @@ pub async fn play(
     server_api::api_key(&plan.http)?;
     let progress = Progress::new(output.quiet, output.verbose);
     check_output(&plan, &progress)?;
+    let live = Live::start(&output.live, &environment, &progress)?;
     end_leftovers(&progress)?;
     let mut _taken = None;
     if plan.output.folder {
@@ -164,7 +166,7 @@ pub async fn play(
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
     let (closed, tui) = (ClosedOnDisk::default(), output.live.tui);
-    let parts = Parts { plan, environment, workload, probe: targets.probe, closed, tui };
+    let parts = Parts { plan, environment, workload, probe: targets.probe, closed, tui, live };
     carry_out(parts, progress).await
 }
 
@@ -203,6 +205,8 @@ pub struct Parts {
     pub closed: ClosedOnDisk,
     /// `--tui`
     pub tui: bool,
+    /// What tells of it while it runs.
+    pub live: Option<Live>,
 }
 
 /// Plays a plan, shows it, and says how it went.
@@ -235,6 +239,9 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     let progress = if tui.is_some() { progress.without_live_lines() } else { progress };
     let show = Show::new(progress, style(), Some(forecast));
     let listen = |event: Event<'_>| {
+        if let Some(live) = &parts.live {
+            live.event(&event);
+        }
         tui.iter().for_each(|tui| tui.event(&event));
         show.event(event);
     };

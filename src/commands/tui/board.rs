@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::launch::LaunchEvent;
@@ -9,12 +10,12 @@ use crate::pipeline::{Event, Visit};
 use crate::schema::environment::Environment;
 use crate::schema::figure;
 use crate::schema::figure::Statistic;
+use crate::schema::live_snapshot::LiveSnapshot;
 use crate::schema::plan::{Plan, RunKey};
 use crate::schema::summary::RunSummary;
-use crate::schema::target::Target;
 use crate::schema::text::plain;
 
-use super::run_now::{RunNow, Snapshot};
+use super::run_now::RunNow;
 use crate::commands::course::{Course, which_run};
 
 /// Lines of talk that are kept.
@@ -23,10 +24,11 @@ const MOST_LINES: usize = 300;
 /// All that is known of a plan that is played.
 #[derive(Debug, Clone)]
 pub struct Board {
-    plan: Plan,
-    course: Course,
+    // Copied for each picture: what is large is shared.
+    plan: Arc<Plan>,
+    course: Arc<Course>,
     /// The machine that it is played on.
-    pub environment: Environment,
+    pub environment: Arc<Environment>,
     /// Since the picture began.
     pub now: Duration,
     /// A stop was asked for.
@@ -142,9 +144,9 @@ impl Board {
         });
         Board {
             rows: targets.chain(absent).collect(),
-            plan: plan.clone(),
-            course,
-            environment: environment.clone(),
+            plan: Arc::new(plan.clone()),
+            course: Arc::new(course),
+            environment: Arc::new(environment.clone()),
             now: Duration::ZERO,
             stopping: false,
             runs: (0, plan.run_count()),
@@ -156,7 +158,7 @@ impl Board {
 
     /// Takes an event in; what is said beside it comes by [`Board::say`].
     pub fn event(&mut self, event: &Event<'_>) {
-        self.course.hear(event);
+        Arc::make_mut(&mut self.course).hear(event);
         let since = self.now;
         match event {
             Event::Planned { plan, visits } => self.planned(plan, visits),
@@ -174,7 +176,9 @@ impl Board {
                     self.set(&label, State::Saving);
                 }
             }
-            Event::RunClosed { run, closed, .. } => self.closed(&run.summary, *closed),
+            Event::RunClosed { run, closed, .. } => {
+                self.closed(&run.summary.key, Headline::of(&run.summary), *closed);
+            }
             Event::Stopping { label } => self.set(label, State::Stopping { since }),
             Event::Stopped { label, .. } => self.stopped(label),
             Event::Failed { label, failure } => {
@@ -189,7 +193,7 @@ impl Board {
     }
 
     /// Takes in what is known of the run that is played.
-    pub fn observe(&mut self, snapshot: Snapshot) {
+    pub fn observe(&mut self, snapshot: LiveSnapshot) {
         if let Some(run) = self.run.as_mut().filter(|run| run.ended.is_none()) {
             run.observe(self.now, snapshot);
         }
@@ -290,13 +294,14 @@ impl Board {
         self.set(label, State::Launching { since, step: plain(&step).into_owned() });
     }
 
-    fn closed(&mut self, run: &RunSummary, closed: (usize, usize)) {
+    /// A run's files are whole.
+    pub(super) fn closed(&mut self, key: &RunKey, headline: Headline, closed: (usize, usize)) {
         self.runs = closed;
-        let launched = self.plan.targets.iter().any(|target| is(target, &run.key) && target.is_launched());
+        let launched = self.plan.targets.iter().any(|target| target.label == key.label && target.is_launched());
         let since = self.now;
-        if let Some(row) = self.row(&run.key.label) {
+        if let Some(row) = self.row(&key.label) {
             row.runs.0 += 1;
-            row.headline = Some(Headline::of(run));
+            row.headline = Some(headline);
             let last = row.runs.1.is_some_and(|all| row.runs.0 >= all);
             row.state = if last && !launched { State::Done } else { State::Ready { since } };
         }
@@ -321,10 +326,6 @@ impl Board {
             row.state = state;
         }
     }
-}
-
-fn is(target: &Target, key: &RunKey) -> bool {
-    target.label == key.label
 }
 
 /// A warning or worse.

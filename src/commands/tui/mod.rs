@@ -27,7 +27,7 @@ use crate::schema::plan::Plan;
 use crate::schema::refusal::refuse;
 
 use board::Board;
-use painter::{Shared, Source, paint};
+use painter::{Shared, paint};
 use screen::Tty;
 
 const WITHOUT: &str = "run it in a terminal, or leave --tui out: a run tells of itself in lines then";
@@ -96,12 +96,13 @@ impl Tui {
 
     /// Takes an event in.
     pub fn event(&self, event: &Event<'_>) {
-        self.shared.change(|board, source| {
-            if let Event::Loading { live, figures, .. } = event {
-                *source = Some(Source { live: live.clone(), figures: figures.clone() });
+        self.shared.change(|board, known| {
+            if let Event::Loading { figures, .. } = event {
+                figures.keep_latencies();
+                *known = Some(figures.clone());
             }
             if let Event::Loaded = event {
-                *source = None;
+                *known = None;
             }
             board.event(event);
         });

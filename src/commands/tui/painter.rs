@@ -12,13 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
 use crate::pipeline::LiveFigures;
-use crate::schema::live::LiveCounters;
 
 use super::board::Board;
 use super::draw::{self, View};
 use super::keys::{Key, keys};
 use super::log_tail::LogTail;
-use super::run_now::Snapshot;
 use super::screen::{Tty, TtyBackend};
 
 /// How often the picture is drawn.
@@ -28,19 +26,10 @@ const LISTENING: Duration = Duration::from_millis(50);
 /// Drawing takes at most one part in so many of the time.
 const SHARE: u32 = 10;
 
-/// Counters and figures of the run that is played.
-#[derive(Debug, Clone)]
-pub struct Source {
-    /// Written by the load.
-    pub live: Arc<LiveCounters>,
-    /// Written by recorder and sampler.
-    pub figures: LiveFigures,
-}
-
 /// What the listener and the painter share.
 #[derive(Debug)]
 pub struct Shared {
-    board: Mutex<(Board, Option<Source>)>,
+    board: Mutex<(Board, Option<LiveFigures>)>,
     began: Instant,
     /// The plan is over.
     pub over: Notify,
@@ -54,25 +43,30 @@ impl Shared {
         Shared { board, began: Instant::now(), over: Notify::new(), shutdown }
     }
 
-    fn lock(&self) -> MutexGuard<'_, (Board, Option<Source>)> {
+    fn lock(&self) -> MutexGuard<'_, (Board, Option<LiveFigures>)> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the board.
-    pub fn change(&self, change: impl FnOnce(&mut Board, &mut Option<Source>)) {
-        let (board, source) = &mut *self.lock();
+    pub fn change(&self, change: impl FnOnce(&mut Board, &mut Option<LiveFigures>)) {
+        let (board, figures) = &mut *self.lock();
         board.now = self.began.elapsed();
-        change(board, source);
+        change(board, figures);
     }
 
     /// The board as it is now. It is a copy: nobody waits while it is drawn.
     fn look(&self) -> Board {
-        let source = self.lock().1.clone();
-        let snapshot = source.map(|source| Snapshot::take(&source.live, &source.figures));
+        let since = |board: &Board| board.run.as_ref().map(|run| run.since);
+        let (figures, run) = {
+            let (board, figures) = &*self.lock();
+            (figures.clone(), since(board))
+        };
+        let snapshot = figures.map(|figures| figures.snapshot());
         let (board, _) = &mut *self.lock();
         board.now = self.began.elapsed();
         board.stopping = *self.shutdown.borrow();
-        if let Some(snapshot) = snapshot {
+        // Another run may have begun meanwhile.
+        if let Some(snapshot) = snapshot.filter(|_| since(board) == run) {
             board.observe(snapshot);
         }
         board.clone()

@@ -3,11 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::pipeline::LiveFigures;
-use crate::schema::live::LiveCounters;
+use crate::schema::live_snapshot::{LiveLatencies, LiveLatency, LivePercentiles, LiveSnapshot};
 use crate::schema::plan::{LoadPoint, RunKey};
-use crate::schema::record::FailureKind;
-use crate::schema::sample::Sample;
 
 use super::machine::Machine;
 
@@ -15,63 +12,6 @@ use super::machine::Machine;
 pub const MINUTE: usize = 60;
 /// Rates are of so long a time.
 const RATE_OVER: Duration = Duration::from_secs(2);
-
-/// Percentiles over the last seconds, ms.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moving {
-    /// Median.
-    pub p50: f64,
-    /// 90th percentile.
-    pub p90: f64,
-    /// 99th percentile.
-    pub p99: f64,
-}
-
-/// What is known of a run at one time.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Snapshot {
-    /// Requests whose turn came.
-    pub issued: u64,
-    /// Requests completed.
-    pub completed: u64,
-    /// Requests failed.
-    pub failed: u64,
-    /// Requests sent and not ended.
-    pub in_flight: u64,
-    /// Token-carrying events.
-    pub chunks: u64,
-    /// Warm-up requests ended.
-    pub warmup_done: u64,
-    /// The measured phase has begun.
-    pub measuring: bool,
-    /// Time to first token.
-    pub ttft: Option<Moving>,
-    /// Between two tokens.
-    pub itl: Option<Moving>,
-    /// Failures by kind.
-    pub failures: Vec<(FailureKind, u64)>,
-    /// The newest sample of each sensor and device.
-    pub sensed: Vec<Sample>,
-}
-
-impl Snapshot {
-    /// Reads the counters and figures of a run.
-    pub fn take(live: &LiveCounters, figures: &LiveFigures) -> Self {
-        Snapshot {
-            issued: LiveCounters::get(&live.issued),
-            completed: LiveCounters::get(&live.completed),
-            failed: LiveCounters::get(&live.failed),
-            in_flight: LiveCounters::get(&live.in_flight),
-            chunks: LiveCounters::get(&live.chunks),
-            warmup_done: LiveCounters::get(&live.warmup_done),
-            measuring: LiveCounters::get(&live.measured_from_us) > 0,
-            ttft: figures.ttft_p50_ms().map(|p50| Moving { p50, p90: p50, p99: p50 }),
-            itl: None,
-            failures: Vec::new(),
-            sensed: figures.sensed(),
-        }
-    }
-}
 
 /// A second of the small charts.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -102,7 +42,7 @@ pub struct RunNow {
     /// When its load ended.
     pub ended: Option<Duration>,
     /// What is known of it.
-    pub last: Snapshot,
+    pub last: LiveSnapshot,
     /// Requests that ended a second.
     pub requests_s: f64,
     /// Token-carrying events a second.
@@ -128,7 +68,7 @@ impl RunNow {
             since,
             measuring_since: None,
             ended: None,
-            last: Snapshot::default(),
+            last: LiveSnapshot::default(),
             requests_s: 0.0,
             tokens_s: 0.0,
             seconds: VecDeque::new(),
@@ -139,13 +79,13 @@ impl RunNow {
     }
 
     /// Takes in what is known at `now`.
-    pub fn observe(&mut self, now: Duration, snapshot: Snapshot) {
+    pub fn observe(&mut self, now: Duration, snapshot: LiveSnapshot) {
         if snapshot.measuring && self.measuring_since.is_none() {
             self.measuring_since = Some(now);
             self.looks.clear();
         }
-        let ended = snapshot.completed + snapshot.failed;
-        self.looks.push_back((now, ended, snapshot.chunks));
+        let ended = snapshot.completed + snapshot.failed();
+        self.looks.push_back((now, ended, snapshot.token_events));
         // One look lies at or before the beginning of the time that rates are of.
         while self.looks.get(1).is_some_and(|(at, _, _)| *at + RATE_OVER <= now) {
             self.looks.pop_front();
@@ -155,7 +95,7 @@ impl RunNow {
         {
             let seconds = (now - *at).as_secs_f64();
             self.requests_s = ended.saturating_sub(*before) as f64 / seconds;
-            self.tokens_s = snapshot.chunks.saturating_sub(*chunks) as f64 / seconds;
+            self.tokens_s = snapshot.token_events.saturating_sub(*chunks) as f64 / seconds;
         }
         self.machine.observe(&snapshot.sensed);
         self.last = snapshot;
@@ -168,8 +108,8 @@ impl RunNow {
     fn fill_seconds(&mut self, whole: usize) {
         let second = Second {
             tokens_s: self.tokens_s,
-            ttft_p99: self.last.ttft.map(|ttft| ttft.p99),
-            itl_p99: self.last.itl.map(|itl| itl.p99),
+            ttft_p99: self.recent(|latencies| &latencies.ttft).map(|ttft| ttft.p99_ms),
+            itl_p99: self.recent(|latencies| &latencies.itl).map(|itl| itl.p99_ms),
         };
         let filled = self.filled;
         for _ in filled..whole.min(filled + MINUTE) {
@@ -181,9 +121,14 @@ impl RunNow {
         self.filled = whole.max(filled);
     }
 
+    /// A latency's percentiles over the last seconds.
+    pub fn recent(&self, of: impl FnOnce(&LiveLatencies) -> &LiveLatency) -> Option<LivePercentiles> {
+        self.last.latencies.as_ref().and_then(|latencies| of(latencies).recent)
+    }
+
     /// How far it is, 0 to 1, at `now`; none where nothing ends it.
     pub fn progress(&self, now: Duration) -> Option<f64> {
-        let ended = self.last.completed + self.last.failed;
+        let ended = self.last.completed + self.last.failed();
         let requests = self.most_requests.map(|most| ended as f64 / most.max(1) as f64);
         let time = self.most_s.map(|most| self.measured_s(now) / most);
         let shares = [requests, time].into_iter().flatten();

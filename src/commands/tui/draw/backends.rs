@@ -8,7 +8,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use super::below_rule;
+use super::frame::below_rule;
 use super::words::{BAD, BUSY, DOUBT, FAINT, GOOD, clock, cut, fit, ms, or_dash, rate};
 use crate::commands::tui::board::{Board, Headline, Row, State};
 

@@ -56,7 +56,7 @@ pub fn footer(buffer: &mut Buffer, area: Rect, board: &Board, view: &View) {
 }
 
 /// `── name ───────── about ──`
-pub fn rule(buffer: &mut Buffer, area: Rect, name: &str, about: &str) {
+fn rule(buffer: &mut Buffer, area: Rect, name: &str, about: &str) {
     let width = usize::from(area.width);
     let line = "─".repeat(width);
     buffer.set_stringn(area.x, area.y, line, width, FAINT);
@@ -67,6 +67,15 @@ pub fn rule(buffer: &mut Buffer, area: Rect, name: &str, about: &str) {
     if about.len() > 2 && end + wide + 4 <= area.right() {
         buffer.set_stringn(area.right() - wide - 1, area.y, about, width, FAINT);
     }
+}
+
+/// A rule with what stands below it, where there is room for it: the area below.
+pub fn below_rule(buffer: &mut Buffer, area: Rect, lines: u16, (name, about): (&str, &str)) -> Rect {
+    if area.height <= lines.min(2) {
+        return area;
+    }
+    rule(buffer, Rect { height: 1, ..area }, name, about);
+    Rect { y: area.y + 1, height: area.height - 1, ..area }
 }
 
 const KEYS: [(&str, &str); 8] = [

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::below_rule;
+use super::frame::below_rule;
 use super::view::View;
 use super::words::{BAD, DOUBT, FAINT, clock, cut};
 use crate::commands::tui::board::Board;

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::below_rule;
+use super::frame::below_rule;
 use super::words::{BUSY, DOUBT, FAINT, GOOD, bar, gib};
 use crate::commands::tui::board::Board;
 use crate::commands::tui::machine::{GpuNow, Machine};

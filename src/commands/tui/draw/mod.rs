@@ -9,7 +9,6 @@ mod view;
 mod words;
 
 use ratatui::Frame;
-use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 pub use view::View;
@@ -89,13 +88,4 @@ fn heights(height: u16, board: &Board) -> [u16; 6] {
         }
     }
     heights
-}
-
-/// A rule with what stands below it, where there is room for it: the area below.
-fn below_rule(buffer: &mut Buffer, area: Rect, lines: u16, (name, about): (&str, &str)) -> Rect {
-    if area.height <= lines.min(2) {
-        return area;
-    }
-    frame::rule(buffer, Rect { height: 1, ..area }, name, about);
-    Rect { y: area.y + 1, height: area.height - 1, ..area }
 }

@@ -7,10 +7,11 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Sparkline, SparklineBar, Widget};
 
-use super::below_rule;
+use super::frame::below_rule;
 use super::words::{BAD, BUSY, DOUBT, FAINT, GOOD, bar, clock, ms, rate, spread};
 use crate::commands::tui::board::Board;
-use crate::commands::tui::run_now::{MINUTE, Moving, RunNow, Second};
+use crate::commands::tui::run_now::{MINUTE, RunNow, Second};
+use crate::schema::live_snapshot::LivePercentiles;
 
 /// Columns of a chart's numbers.
 const NUMBERS: u16 = 46;
@@ -25,7 +26,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board) {
     let Some(run) = &board.run else { return };
     let words = if run.words.is_empty() { String::new() } else { format!(" · {}", run.words) };
     let name = format!("{}{words}", run.key.label);
-    let area = below_rule(buffer, area, 5, (&name, "charts: the last minute"));
+    let area = below_rule(buffer, area, 5, (&name, "latencies of the last 10 s; charts of the last minute"));
     buffer.set_line(area.x, area.y, &progress(run, board, area.width), area.width);
     if area.height > 1 {
         buffer.set_line(area.x, area.y + 1, &rates(run, area.width), area.width);
@@ -33,9 +34,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board) {
     // Charts as high as there is room for.
     let left = area.height.saturating_sub(2);
     let high = if left >= 6 { 2 } else { 1 };
-    let charts: [(&str, Option<Moving>, fn(&Second) -> Option<f64>); 2] = [
-        ("TTFT", run.last.ttft, |second| second.ttft_p99),
-        ("ITL", run.last.itl, |second| second.itl_p99),
+    let charts: [(&str, Option<LivePercentiles>, fn(&Second) -> Option<f64>); 2] = [
+        ("TTFT", run.recent(|latencies| &latencies.ttft), |second| second.ttft_p99),
+        ("ITL", run.recent(|latencies| &latencies.itl), |second| second.itl_p99),
     ];
     let mut y = area.y + 2;
     for (name, moving, of) in charts {
@@ -63,7 +64,7 @@ fn progress(run: &RunNow, board: &Board, width: u16) -> Line<'static> {
         let words = format!(" warming up, {} requests done · {since}", run.last.warmup_done);
         return Line::styled(words, BUSY);
     }
-    let ended = run.last.completed + run.last.failed;
+    let ended = run.last.completed + run.last.failed();
     let time = clock(Duration::from_secs_f64(run.measured_s(board.now)));
     let time = match run.most_s {
         Some(most) => format!("{time} of {}", clock(Duration::try_from_secs_f64(most).unwrap_or_default())),
@@ -92,21 +93,22 @@ fn rates(run: &RunNow, width: u16) -> Line<'static> {
     spans.extend(number(rate(run.requests_s), " req/s   "));
     spans.extend(number(rate(run.tokens_s), " tok/s   "));
     spans.extend(number(run.last.in_flight.to_string(), " in flight   "));
-    let failed = if run.last.failed > 0 { BAD } else { FAINT };
-    spans.push(Span::styled(format!("{} failed", run.last.failed), failed));
+    let failed = run.last.failed();
+    let style = if failed > 0 { BAD } else { FAINT };
+    spans.push(Span::styled(format!("{failed} failed"), style));
     let kinds: Vec<String> =
         run.last.failures.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
     let kinds = if kinds.is_empty() { Line::default() } else { Line::styled(kinds.join(", "), DOUBT) };
     spread(Line::from(spans), kinds, width)
 }
 
-fn percentiles(name: &str, moving: Option<Moving>) -> Line<'static> {
+fn percentiles(name: &str, moving: Option<LivePercentiles>) -> Line<'static> {
     let mut spans = vec![Span::styled(format!(" {:<7}", format!("{name} ms")), FAINT)];
     let Some(moving) = moving else {
         spans.push(Span::styled("        –", FAINT));
         return Line::from(spans);
     };
-    for (name, value) in [(" p50", moving.p50), ("  p90", moving.p90), ("  p99", moving.p99)] {
+    for (name, value) in [(" p50", moving.p50_ms), ("  p90", moving.p90_ms), ("  p99", moving.p99_ms)] {
         spans.push(Span::styled(name, FAINT));
         spans.push(Span::raw(format!("{:>7}", ms(value))));
     }
