@@ -1,5 +1,7 @@
 //! How far a plan is, and how long what is left of it may take.
 
+use std::time::Duration;
+
 use crate::pipeline::Event;
 use crate::pipeline::forecast::{Forecast, Left};
 use crate::schema::plan::{Plan, RunKey};
@@ -21,8 +23,8 @@ impl Course {
         Course { forecast, several: false, at_most: false }
     }
 
-    /// Takes an event in.
-    pub fn hear(&mut self, event: &Event<'_>) {
+    /// Takes an event in; true: what is left is known anew.
+    pub fn hear(&mut self, event: &Event<'_>) -> bool {
         match event {
             Event::Planned { plan, visits } => {
                 self.several = plan.most_runs() > 1;
@@ -60,8 +62,9 @@ impl Course {
             | Event::Note(_)
             | Event::Detail(_)
             | Event::Looked { .. }
-            | Event::Compared { .. } => {}
+            | Event::Compared { .. } => return false,
         }
+        true
     }
 
     /// Somebody may know how long it takes.
@@ -69,9 +72,12 @@ impl Course {
         self.forecast.is_some()
     }
 
-    /// `about 12 min`, of what was left when the last event came; none where nothing is known.
-    pub fn left(&self) -> Option<String> {
-        time_words(self.forecast.as_ref()?.left()?, self.at_most)
+    /// `about 12 min`: what was left at the last event that told of it, less the time since; none where nothing is known,
+    /// or nothing of it is left.
+    pub fn left(&self, since: Duration) -> Option<String> {
+        let left = self.forecast.as_ref()?.left()?;
+        let time = left.time.checked_sub(since)?;
+        time_words(Left { time, ..left }, self.at_most)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::backend::launch::LaunchEvent;
 use crate::commands::course::{Course, which_run};
@@ -121,7 +122,7 @@ impl Show {
             self.progress.say(&line);
         }
         if state.course.is_forecast() && visits.iter().any(|visit| !visit.runs.is_empty()) {
-            self.progress.say(&match state.course.left() {
+            self.progress.say(&match state.course.left(Duration::ZERO) {
                 Some(words) => format!("  time: {words}"),
                 None => "  time: known when the first run is over".to_owned(),
             });
@@ -133,7 +134,7 @@ impl Show {
         if !course.several || closed >= all {
             return;
         }
-        let time = course.left().map(|words| format!(", {words} left"));
+        let time = course.left(Duration::ZERO).map(|words| format!(", {words} left"));
         let most = if course.at_most { "at most " } else { "" };
         self.progress.say(&format!("{closed} of {most}{all} runs{}", time.unwrap_or_default()));
     }

@@ -29,6 +29,8 @@ pub struct Board {
     course: Arc<Course>,
     /// The machine that it is played on.
     pub environment: Arc<Environment>,
+    /// When what is left was known anew.
+    told: Duration,
     /// Since the picture began.
     pub now: Duration,
     /// A stop was asked for.
@@ -147,6 +149,7 @@ impl Board {
             plan: Arc::new(plan.clone()),
             course: Arc::new(course),
             environment: Arc::new(environment.clone()),
+            told: Duration::ZERO,
             now: Duration::ZERO,
             stopping: false,
             runs: (0, plan.run_count()),
@@ -158,7 +161,9 @@ impl Board {
 
     /// Takes an event in; what is said beside it comes by [`Board::say`].
     pub fn event(&mut self, event: &Event<'_>) {
-        Arc::make_mut(&mut self.course).hear(event);
+        if Arc::make_mut(&mut self.course).hear(event) {
+            self.told = self.now;
+        }
         let since = self.now;
         match event {
             Event::Planned { plan, visits } => self.planned(plan, visits),
@@ -224,33 +229,33 @@ impl Board {
             loads if self.plan.search.is_none() => format!("{} loads", loads.len()),
             _ => "search".to_owned(),
         };
-        let simulated = if self.plan.simulated { "simulated · " } else { "" };
-        (&self.plan.title, plain(&format!("{simulated}{model} · {load}")).into_owned())
+        let what = if self.plan.simulated { "simulated engines".to_owned() } else { model };
+        (&self.plan.title, plain(&format!("{what} · {load}")).into_owned())
     }
 
-    /// `run 4 of 9 · round 2 of 3`.
+    /// `run 4 of 9`.
     pub fn place(&self) -> String {
         let (closed, all) = self.runs;
         let playing = self.run.as_ref().is_some_and(|run| run.ended.is_none());
-        let mut parts = Vec::new();
-        if self.plan.search.is_some() {
-            parts.push(format!("run {}", closed + usize::from(playing)));
-        } else if all > 1 {
-            let most = if self.course.at_most { "at most " } else { "" };
-            parts.push(match playing {
-                true => format!("run {} of {most}{all}", (closed + 1).min(all)),
-                false => format!("{closed} of {most}{all} runs done"),
-            });
+        let most = if self.course.at_most { "at most " } else { "" };
+        match (self.plan.search.is_some(), playing) {
+            (true, _) => format!("run {}", closed + usize::from(playing)),
+            (false, _) if all < 2 => String::new(),
+            (false, true) => format!("run {} of {most}{all}", (closed + 1).min(all)),
+            (false, false) => format!("{closed} of {most}{all} runs done"),
         }
-        if let Some(run) = self.run.as_ref().filter(|_| self.plan.rounds > 1) {
-            parts.push(format!("round {} of {}", run.key.round, self.plan.rounds));
-        }
-        parts.join(" · ")
     }
 
-    /// `about 12 min left`.
+    /// `round 2 of 3`; none where there is but one.
+    pub fn round(&self) -> Option<String> {
+        let run = self.run.as_ref().filter(|_| self.plan.rounds > 1)?;
+        Some(format!("round {} of {}", run.key.round, self.plan.rounds))
+    }
+
+    /// `about 12 min left`, of what was known at the last event less what has passed since.
     pub fn left(&self) -> Option<String> {
-        self.course.left().map(|words| format!("{words} left"))
+        let since = self.now.saturating_sub(self.told);
+        self.course.left(since).map(|words| format!("{words} left"))
     }
 
     /// Errors and warnings among the lines of talk.

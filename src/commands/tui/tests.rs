@@ -208,7 +208,7 @@ fn a_backend_goes_from_state_to_state_as_events_come() {
     at(&mut board, 4.0, Event::Launching { label: "vllm", event: LaunchEvent::Probing });
     assert_eq!(state(&board), State::Probing { since });
     load(&mut board, "vllm", 1, 40.0);
-    assert_eq!((state(&board), board.place().as_str()), (State::Loaded, "run 1 of 4 · round 1 of 2"));
+    assert_eq!((state(&board), board.place().as_str()), (State::Loaded, "run 1 of 4"));
     close(&mut board, "vllm", 1, 60.0);
     assert_eq!((board.rows[0].runs, board.runs), ((1, Some(2)), (1, 4)));
     at(&mut board, 61.0, Event::Stopping { label: "vllm" });

@@ -15,15 +15,17 @@ use crate::commands::tui::board::{Board, Headline, Row, State};
 /// The columns of figures, from the one that is left out last: head, width, cell.
 type Column = (&'static str, usize, fn(&Headline) -> String);
 const COLUMNS: [Column; 5] = [
-    ("out tok/s", 11, |headline| or_dash(headline.output_tps, rate)),
-    ("TTFT p50", 10, |headline| or_dash(headline.ttft_p50, ms)),
-    ("p99", 8, |headline| or_dash(headline.ttft_p99, ms)),
-    ("TPOT p50", 10, |headline| or_dash(headline.tpot_p50, ms)),
-    ("failed", 8, |headline| headline.failed.to_string()),
+    ("tok/s", 8, |headline| or_dash(headline.output_tps, rate)),
+    ("TTFT p50", 9, |headline| or_dash(headline.ttft_p50, ms)),
+    ("p99", 7, |headline| or_dash(headline.ttft_p99, ms)),
+    ("TPOT p50", 9, |headline| or_dash(headline.tpot_p50, ms)),
+    ("fails", 6, |headline| headline.failed.to_string()),
 ];
 /// State and runs need so many columns.
-const STATE: usize = 18;
-const RUNS: usize = 7;
+const STATE: usize = 15;
+const RUNS: usize = 5;
+/// A wide table gives the states more, up to so many.
+const WIDEST_STATE: usize = 32;
 
 /// Lines of the whole table.
 pub fn lines(board: &Board) -> u16 {
@@ -32,7 +34,7 @@ pub fn lines(board: &Board) -> u16 {
 
 /// Draws it.
 pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board) {
-    let about = "figures of each one's newest run; latencies in ms";
+    let about = "figures: newest run, output tokens, latencies in ms";
     let area = below_rule(buffer, area, lines(board), ("Backends", about));
     let width = usize::from(area.width);
     let widest = board.rows.iter().map(|row| row.label.width()).max().unwrap_or(0);
@@ -44,7 +46,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board) {
         columns.push(column);
         left = rest;
     }
-    let room = Room { label, state: STATE + left, columns, width };
+    let room = Room { label, state: (STATE + left).min(WIDEST_STATE), columns, width };
     let head = area.height > 2 || usize::from(area.height) > board.rows.len();
     let mut place = area.y;
     if head {
@@ -92,8 +94,9 @@ impl Room {
             Span::styled(fit(&row.label, self.label), Style::new().add_modifier(bold)),
             Span::raw(" "),
         ];
-        let Some(headline) = &row.headline else {
-            // Without figures there is room for words.
+        // Why there is no more to come is worth more than what there was.
+        let failed = matches!(row.state, State::Failed(_));
+        let Some(headline) = row.headline.as_ref().filter(|_| !failed) else {
             let runs = runs(row);
             let room = self.width.saturating_sub(self.label + 4 + runs.width());
             let long = words.width() > self.state;
@@ -107,7 +110,7 @@ impl Room {
         spans.push(Span::styled(fit(&words, self.state), style));
         spans.push(Span::raw(format!("{:>RUNS$}", runs(row))));
         for (name, width, cell) in &self.columns {
-            let failed = *name == "failed" && headline.failed > 0;
+            let failed = *name == "fails" && headline.failed > 0;
             let style = if failed { BAD } else { Style::new() };
             spans.push(Span::styled(format!("{:>width$}", cell(headline)), style));
         }

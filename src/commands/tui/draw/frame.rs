@@ -27,10 +27,13 @@ pub fn title(buffer: &mut Buffer, area: Rect, board: &Board) {
     if area.height < 2 {
         return;
     }
-    let mut times = vec![Span::raw(format!(" {} elapsed", clock(board.now)))];
+    let round = board.round().map(|round| Span::raw(format!("{round} · ")));
+    let mut times = vec![Span::raw(" ")];
+    times.extend(round);
+    times.push(Span::raw(format!("{} elapsed", clock(board.now))));
     times.extend(board.left().map(|left| Span::raw(format!(" · {left}"))));
     let stop = if board.stopping {
-        Line::styled("stopping: what was measured is saved (q again: at once)", DOUBT)
+        Line::styled("stopping, and saving what was measured (q: at once)", DOUBT)
     } else {
         Line::default()
     };

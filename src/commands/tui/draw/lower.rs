@@ -11,7 +11,7 @@ use super::words::{BAD, DOUBT, FAINT, clock, cut};
 use crate::commands::tui::board::Board;
 
 /// From so many rows on, log and messages both have room.
-const BOTH: u16 = 9;
+const BOTH: u16 = 6;
 
 /// Draws them.
 pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board, view: &mut View, log: &[String]) {
@@ -19,8 +19,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board, view: &mut View, log
         (false, _) => (area, Rect::ZERO),
         (true, under) if under < BOTH => (Rect::ZERO, area),
         (true, height) => {
-            let wanted = u16::try_from(board.lines.len() + 1).unwrap_or(u16::MAX);
-            let high = wanted.clamp(3, height / 3);
+            let rows = |lines: usize| u16::try_from(lines + 1).unwrap_or(u16::MAX);
+            // What the log does not need is the messages'.
+            let most = (height / 3).max(height.saturating_sub(rows(log.len().max(1))));
+            let high = rows(board.lines.len()).clamp(3, most.max(3));
             let (first, second) = (Rect { height: high, ..area }, height - high);
             (first, Rect { y: area.y + high, height: second, ..area })
         }

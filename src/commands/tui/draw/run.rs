@@ -26,9 +26,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board) {
     let Some(run) = &board.run else { return };
     let words = if run.words.is_empty() { String::new() } else { format!(" · {}", run.words) };
     let name = format!("{}{words}", run.key.label);
-    let area = below_rule(buffer, area, 5, (&name, "latencies of the last 10 s; charts of the last minute"));
+    let area = below_rule(buffer, area, 5, (&name, "latencies of the last 10 s; charts: p99, last minute"));
     buffer.set_line(area.x, area.y, &progress(run, board, area.width), area.width);
-    if area.height > 1 {
+    if area.height > 1 && run.measuring_since.is_some() {
         buffer.set_line(area.x, area.y + 1, &rates(run, area.width), area.width);
     }
     // Charts as high as there is room for.
@@ -115,19 +115,25 @@ fn percentiles(name: &str, moving: Option<LivePercentiles>) -> Line<'static> {
     Line::from(spans)
 }
 
-/// A value a second over the last minute, the newest at the right end.
+/// The last minute, the newest at the right end; of seconds that share a column the highest counts.
 fn chart(buffer: &mut Buffer, area: Rect, run: &RunNow, of: fn(&Second) -> Option<f64>) {
     let width = area.width.saturating_sub(NUMBERS + 1).min(MINUTE as u16);
     if width < 10 {
         return;
     }
-    let values: Vec<Option<f64>> = run.seconds.iter().map(of).collect();
-    let shown = values.get(values.len().saturating_sub(usize::from(width))..).unwrap_or_default();
-    let largest = shown.iter().flatten().fold(0.0, |most: f64, value| most.max(*value));
+    let mut columns: Vec<Option<f64>> = vec![None; usize::from(width)];
+    let missing = MINUTE.saturating_sub(run.seconds.len());
+    for (place, second) in run.seconds.iter().enumerate() {
+        if let (Some(value), Some(column)) =
+            (of(second), columns.get_mut((missing + place) * usize::from(width) / MINUTE))
+        {
+            *column = Some(column.map_or(value, |known| known.max(value)));
+        }
+    }
+    let largest = columns.iter().flatten().fold(0.0, |most: f64, value| most.max(*value));
     // Whole numbers are drawn: so many steps to the largest.
     let steps = |value: f64| if largest > 0.0 { (value / largest * 1000.0) as u64 } else { 0 };
-    let missing = usize::from(width) - shown.len();
-    let bars = std::iter::repeat_n(None, missing).chain(shown.iter().map(|value| value.map(steps)));
+    let bars = columns.iter().map(|value| SparklineBar::from(value.map(steps)));
     let place = Rect::new(area.right() - width - 1, area.y, width, area.height);
-    Sparkline::default().data(bars.map(SparklineBar::from)).max(1000).style(BUSY).render(place, buffer);
+    Sparkline::default().data(bars).max(1000).style(BUSY).render(place, buffer);
 }
