@@ -29,11 +29,11 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
+use crate::commands::course::Course;
 use crate::commands::live::Live;
 use crate::commands::resolve::{
     body, conversations, objectives, protocol, replay, scenarios, search, traffic,
 };
-use crate::commands::course::Course;
 use crate::commands::show::{self, Show};
 use crate::commands::tui::Tui;
 use crate::commands::workload::{self, Workload};

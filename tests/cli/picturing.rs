@@ -47,7 +47,8 @@ impl Terminal {
     }
 
     fn resize(&self, columns: u16, rows: u16) {
-        tcsetwinsize(&self.person, Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        tcsetwinsize(&self.person, Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 })
+            .unwrap();
     }
 
     fn press(&mut self, keys: &str) {
@@ -123,7 +124,10 @@ fn without_a_terminal_the_picture_is_refused_before_anything_is_started() {
     let place = Place::new();
     let bench = ["bench", "--url", "http://127.0.0.1:1", "--tui"];
     place.run(&bench).expect(2).says(&["--tui needs a terminal, and stdin is none", "leave --tui out"]);
-    place.run(&[&bench[..], &["--quiet"]].concat()).expect(2).says(&["--tui shows everything and --quiet nothing"]);
+    place
+        .run(&[&bench[..], &["--quiet"]].concat())
+        .expect(2)
+        .says(&["--tui shows everything and --quiet nothing"]);
     assert!(!place.path("results").exists());
     place.run(&[&bench[..], &["--model", "m", "--dry-run"]].concat()).expect(0);
 }

@@ -142,7 +142,10 @@ impl Board {
         };
         let targets = plan.targets.iter().map(|target| row(&target.label, State::Waiting));
         let absent = plan.skipped.iter().map(|skipped| {
-            row(&skipped.label, State::Absent(plain(&format!("{} ({})", skipped.reason, skipped.hint)).into()))
+            row(
+                &skipped.label,
+                State::Absent(plain(&format!("{} ({})", skipped.reason, skipped.hint)).into()),
+            )
         });
         Board {
             rows: targets.chain(absent).collect(),
@@ -302,7 +305,8 @@ impl Board {
     /// A run's files are whole.
     pub(super) fn closed(&mut self, key: &RunKey, headline: Headline, closed: (usize, usize)) {
         self.runs = closed;
-        let launched = self.plan.targets.iter().any(|target| target.label == key.label && target.is_launched());
+        let launched =
+            self.plan.targets.iter().any(|target| target.label == key.label && target.is_launched());
         let since = self.now;
         if let Some(row) = self.row(&key.label) {
             row.runs.0 += 1;
@@ -334,8 +338,8 @@ impl Board {
 }
 
 /// A warning or worse.
-pub fn is_doubt(line: &str) -> bool {
-    line.starts_with("error:") || line.starts_with("warning:") || line.starts_with("interrupted:")
+fn is_doubt(line: &str) -> bool {
+    line.starts_with("error:") || line.starts_with("warning:")
 }
 
 /// A model without the directories that it lies in.

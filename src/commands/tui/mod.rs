@@ -54,7 +54,10 @@ pub fn check(output: &OutputArgs) -> anyhow::Result<()> {
         );
     }
     if let Err(error) = Tty::open() {
-        return refuse(format!("--tui needs a terminal of its own, and /dev/tty cannot be opened: {error}"), WITHOUT);
+        return refuse(
+            format!("--tui needs a terminal of its own, and /dev/tty cannot be opened: {error}"),
+            WITHOUT,
+        );
     }
     Ok(())
 }

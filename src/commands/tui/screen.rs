@@ -116,6 +116,8 @@ impl Tty {
         if self.write(LEAVE, LEAVE_PATIENCE).is_err() {
             // Held by Ctrl-S, or nobody reads: what it has not taken is only a picture.
             let _ = termios::tcflush(&self.file, termios::QueueSelector::OFlush);
+            // Linux starts what Ctrl-S stopped only where it was stopped in this way too.
+            let _ = termios::tcflow(&self.file, termios::Action::OOff);
             let _ = termios::tcflow(&self.file, termios::Action::OOn);
             let _ = self.write(LEAVE, LEAVE_PATIENCE);
         }
@@ -166,7 +168,9 @@ impl Tty {
                     since = Instant::now();
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if since.elapsed() >= patience => return Err(io::ErrorKind::TimedOut.into()),
+                Err(Errno::AGAIN) if since.elapsed() >= patience => {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
                 Err(Errno::AGAIN) => {
                     self.wait(Duration::from_millis(20));
                 }

@@ -26,7 +26,8 @@ use crate::schema::traffic::{Ramp, Traffic, Until};
 
 /// vLLM and SGLang at one load of 200 requests, two rounds; TGI is not here.
 fn plan() -> Plan {
-    let targets = ["vllm", "sglang"].map(|label| url_target(label, None, "http://127.0.0.1:1", "Qwen/Qwen3-8B"));
+    let targets =
+        ["vllm", "sglang"].map(|label| url_target(label, None, "http://127.0.0.1:1", "Qwen/Qwen3-8B"));
     let closed = Traffic::Closed { slots: 8.try_into().unwrap(), ramp: Ramp::Automatic };
     let load = LoadPoint::of(closed, Until::after_requests(200.try_into().unwrap()));
     let skipped = Skipped {
@@ -87,7 +88,13 @@ fn close(board: &mut Board, label: &str, round: u32, seconds: f64) {
 }
 
 fn percentiles(p50_ms: f64) -> Option<LivePercentiles> {
-    Some(LivePercentiles { count: 9, p50_ms, p90_ms: p50_ms * 1.5, p99_ms: p50_ms * 2.0, max_ms: p50_ms * 3.0 })
+    Some(LivePercentiles {
+        count: 9,
+        p50_ms,
+        p90_ms: p50_ms * 1.5,
+        p99_ms: p50_ms * 2.0,
+        max_ms: p50_ms * 3.0,
+    })
 }
 
 /// So many requests ended, of which two failed.
@@ -108,7 +115,8 @@ fn snapshot(ended: u64) -> LiveSnapshot {
         (gpu::GPU_POWER, 612.4),
         (gpu::GPU_TEMPERATURE, 64.0),
     ];
-    let queue = [(server::SERVER_RUNNING, 8.0), (server::SERVER_WAITING, 2.0), (server::SERVER_KV_CACHE_USE, 0.43)];
+    let queue =
+        [(server::SERVER_RUNNING, 8.0), (server::SERVER_WAITING, 2.0), (server::SERVER_KV_CACHE_USE, 0.43)];
     let busy = [(host::HOST_BUSY, 3.4), (host::HOST_MEMORY_AVAILABLE, 100.0 * (1u64 << 30) as f64)];
     LiveSnapshot {
         measuring: true,
@@ -147,7 +155,8 @@ fn in_the_middle() -> Board {
 }
 
 fn picture(board: &Board, view: &mut View, width: u16, height: u16) -> String {
-    let log: Vec<String> = (1..40).map(|line| format!("INFO 02-01 14:31:{line:02} engine: step {line}")).collect();
+    let log: Vec<String> =
+        (1..40).map(|line| format!("INFO 02-01 14:31:{line:02} engine: step {line}")).collect();
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| draw(frame, board, view, &log)).unwrap();
     let buffer = terminal.backend().buffer();
@@ -177,7 +186,8 @@ fn no_size_is_too_small_or_too_large_to_draw() {
     let mut boards = vec![board(), in_the_middle()];
     let mut many = in_the_middle();
     let row = many.rows[0].clone();
-    many.rows.extend((0..30).map(|number| super::board::Row { label: format!("{number} 日本語"), ..row.clone() }));
+    many.rows
+        .extend((0..30).map(|number| super::board::Row { label: format!("{number} 日本語"), ..row.clone() }));
     boards.push(many);
     for board in &boards {
         for width in (0..=40).chain([79, 80, 81, 119, 120, 200, 500]) {

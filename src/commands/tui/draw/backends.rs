@@ -77,8 +77,7 @@ struct Room {
 
 impl Room {
     fn head(&self) -> Line<'static> {
-        let mut text =
-            format!("  {} {}{:>RUNS$}", fit("", self.label), fit("state", self.state), "runs");
+        let mut text = format!("  {} {}{:>RUNS$}", fit("", self.label), fit("state", self.state), "runs");
         for (name, width, _) in &self.columns {
             text.push_str(&format!("{name:>width$}"));
         }

@@ -96,12 +96,8 @@ const KEYS: [(&str, &str); 8] = [
 pub fn help(buffer: &mut Buffer, area: Rect) {
     let width = area.width.min(72);
     let height = area.height.min(KEYS.len() as u16 + 2);
-    let place = Rect::new(
-        area.x + (area.width - width) / 2,
-        area.y + (area.height - height) / 2,
-        width,
-        height,
-    );
+    let place =
+        Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 2, width, height);
     Clear.render(place, buffer);
     let block = Block::bordered().title(" Keys ").border_style(BUSY);
     let inner = block.inner(place);

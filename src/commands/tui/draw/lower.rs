@@ -29,8 +29,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board, view: &mut View, log
     };
     if !messages.is_empty() {
         let inner = below_rule(buffer, messages, 2, ("Messages", ""));
-        let lines: Vec<Line<'_>> =
-            board.lines.iter().map(|(at, line)| message(&clock(*at), line)).collect();
+        let lines: Vec<Line<'_>> = board.lines.iter().map(|(at, line)| message(&clock(*at), line)).collect();
         // The log is what is scrolled where both are shown.
         let below = if view.log { 0 } else { scrolled(view, inner, lines.len()) };
         text(buffer, inner, &lines, below);

@@ -83,7 +83,9 @@ fn heights(height: u16, board: &Board) -> [u16; 6] {
     for (part, rows) in wishes {
         let given = rows.min(left);
         left -= given;
-        if let Some(height) = PARTS.iter().position(|one| *one == part).and_then(|place| heights.get_mut(place)) {
+        if let Some(height) =
+            PARTS.iter().position(|one| *one == part).and_then(|place| heights.get_mut(place))
+        {
             *height += given;
         }
     }

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Sparkline, SparklineBar, Widget};
 
 use super::frame::below_rule;
-use super::words::{BAD, BUSY, DOUBT, FAINT, GOOD, bar, clock, ms, rate, spread};
+use super::words::{BAD, BUSY, DOUBT, FAINT, GOOD, bar, clock, cut, ms, rate, spread};
 use crate::commands::tui::board::Board;
 use crate::commands::tui::run_now::{MINUTE, RunNow, Second};
 use crate::schema::live_snapshot::LivePercentiles;
@@ -98,8 +98,10 @@ fn rates(run: &RunNow, width: u16) -> Line<'static> {
     spans.push(Span::styled(format!("{failed} failed"), style));
     let kinds: Vec<String> =
         run.last.failures.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
-    let kinds = if kinds.is_empty() { Line::default() } else { Line::styled(kinds.join(", "), DOUBT) };
-    spread(Line::from(spans), kinds, width)
+    let line = Line::from(spans);
+    let room = usize::from(width).saturating_sub(line.width() + 3);
+    let kinds = if room < 10 { String::new() } else { cut(&kinds.join(", "), room) };
+    spread(line, Line::styled(kinds, DOUBT), width)
 }
 
 fn percentiles(name: &str, moving: Option<LivePercentiles>) -> Line<'static> {
