@@ -192,7 +192,7 @@ fn an_engine_without_a_page_or_without_known_names_has_no_sensor() {
 }
 
 #[test]
-fn histograms_are_read_at_first_and_behind_the_load_and_between_them_seldom() {
+fn histograms_are_read_from_the_first_reading_to_the_one_behind_the_load() {
     let (url, asked) = serve(|number| {
         let count = number + 1;
         page(&format!("t_bucket{{le=\"1\"}} {count}\nt_count {count}\nt_sum 3\nx:waiting 1"))
@@ -221,5 +221,4 @@ fn histograms_are_read_at_first_and_behind_the_load_and_between_them_seldom() {
         samples.iter().map(|sample| Some(sample.histograms.get(&ServerTime::Ttft)?.count)).collect();
     assert_eq!(counts.first(), Some(&Some(1.0)), "{counts:?}");
     assert_eq!(counts.last(), Some(&Some(asked.load(Ordering::SeqCst) as f64)), "{counts:?}");
-    assert!(counts.iter().flatten().count() < counts.len(), "{counts:?}");
 }

@@ -1,7 +1,7 @@
 //! The server's own metrics page: fetched, and read for the series of [`crate::schema::series::all`].
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 
@@ -16,9 +16,8 @@ use super::histograms::histograms;
 use super::prometheus::Page;
 use super::reading::Reading;
 
-/// The least time between two readings of histograms.
-const BETWEEN_HISTOGRAMS: Duration = Duration::from_secs(1);
-/// The same, of the time since the first one: so many fit into a run of any length, and a run's file stays small.
+/// The least time between two readings of histograms, of the time since the first one: a run's file stays small however
+/// long it is, and of its beginning, where the warm-up ends, nothing is left out.
 const SHARE_BETWEEN_HISTOGRAMS: u32 = 100;
 
 /// Fetches the page at `url`; none where the server has none there (404, 501).
@@ -84,11 +83,8 @@ impl ServerPage {
     }
 
     fn histograms_are_due(&self) -> bool {
-        self.histograms_read.is_none_or(|(first, last)| {
-            let wait = BETWEEN_HISTOGRAMS.max((last - first) / SHARE_BETWEEN_HISTOGRAMS);
-            // Readings lie on a grid, and one may begin a little earlier after its time than the one before.
-            last.elapsed() + BETWEEN_HISTOGRAMS / 10 >= wait
-        })
+        self.histograms_read
+            .is_none_or(|(first, last)| last.elapsed() >= (last - first) / SHARE_BETWEEN_HISTOGRAMS)
     }
 }
 

@@ -23,8 +23,8 @@ pub struct Sample {
     pub device: Option<u32>,
     /// Values by the names of [`super::series::all`]; what the sensor does not show is absent.
     pub values: BTreeMap<String, f64>,
-    /// The server's own histograms. Their readings are the fewer the longer a run goes on: one a second at first, then
-    /// every hundredth of its time, and always the last one.
+    /// The server's own histograms. The longer a run goes on the fewer are their readings: no more than one in every
+    /// hundredth of its time, and always the last one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub histograms: BTreeMap<ServerTime, Buckets>,
 }

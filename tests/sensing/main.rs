@@ -152,9 +152,6 @@ fn a_queue_at_the_server_shows() {
     let mean = |time: &str| number(&served["times"][time]["mean_ms"]);
     assert!(mean("queue") > 2.0 * 20.0 && mean("queue") < mean("ttft"), "{served}");
     assert!(mean("ttft") < number(&client["mean"]) * 1.05 + 1.0 && mean("e2e") > mean("ttft"), "{served}");
-    let p50 = &served["times"]["ttft"]["p50"];
-    let seen = number(&client["p50"]);
-    assert!(number(&p50["low_ms"]) <= seen && seen <= 1.1 * number(&p50["high_ms"]), "{seen}: {served}");
     assert_eq!((number(&served["waiting"]["max"]), number(&served["preemptions"])), (3.0, 0.0), "{served}");
     assert!(number(&served["from_s"]) < 0.0 && number(&served["to_s"]) > 2.0, "{served}");
 }

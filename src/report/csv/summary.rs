@@ -137,8 +137,8 @@ fn columns<'a>() -> Vec<Column<'a, SummaryRow<'a>>> {
         of_run("steady_output_tps", |run| optional(run.steady.as_ref().map(|steady| steady.output_tps))),
     ];
     columns.extend(METRICS.iter().flat_map(of_metric));
-    columns.extend(CLIENT.iter().flat_map(of_client));
     columns.extend(of_page());
+    columns.extend(CLIENT.iter().flat_map(of_client));
     columns.extend([
         of_run("caveats", |run| run.caveats.iter().map(Caveat::code).collect::<Vec<_>>().join(";")),
         told("exit", |row| row.exit().to_owned()),
