@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats};
+use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats, served_caveats};
 use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
@@ -198,6 +198,8 @@ pub(super) fn run_file(
     let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
     let sensed = Sensed::read(files);
+    summary.served = sensed.as_ref().and_then(|sensed| sensed.served(&header, &summary)).map(Box::new);
+    summary.caveats.extend(served_caveats(&summary));
     RunFile {
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),

@@ -134,12 +134,18 @@ pub async fn measure(
     let playing = load::play(job, clock, sender, live.clone(), stop_load);
     let (played, mut cut) =
         watch_load(stage, &mut standing.server, playing, &stop_sender, recorder.broken()).await;
-    sampling.stop();
+    sampling.load_is_over();
     (stage.listen)(Event::Loaded);
     if cut.is_none() && LiveCounters::get(&live.failed) > 0 {
         cut = late_news(standing.server.as_mut(), stage.guard).await;
     }
-    let (writer, reported) = recorder.join()?;
+    let (writer, reported) = match recorder.join() {
+        Ok(joined) => joined,
+        Err(error) => {
+            sampling.stop().await;
+            return Err(error.into());
+        }
+    };
     standing.reported.join(reported);
     let counted = match &cut {
         None => server_counts(stage, target, standing).await,
@@ -149,6 +155,7 @@ pub async fn measure(
             None
         }
     };
+    sampling.stop().await;
     let figures = match played {
         Ok(played) => played.figures,
         Err(error) => {

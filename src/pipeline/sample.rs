@@ -62,10 +62,19 @@ impl<'a> Sampling<'a> {
         sampling
     }
 
-    /// Ends it; the samples' file is closed.
-    pub fn stop(mut self) {
+    /// The load is over: nothing more is sensed at its times.
+    pub fn load_is_over(&self) {
+        if let Some(sampler) = &self.sampler {
+            sampler.load_is_over();
+        }
+    }
+
+    /// Reads a last time what the server counts, and ends; the samples' file is closed.
+    pub async fn stop(mut self) {
         let Some(sampler) = self.sampler.take() else { return };
-        let closed = sampler.stop().and_then(|(Sink { writer, .. }, tallies)| {
+        let stopped = tokio::task::spawn_blocking(|| sampler.stop()).await;
+        let stopped = stopped.unwrap_or_else(|error| Err(error.into()));
+        let closed = stopped.and_then(|(Sink { writer, .. }, tallies)| {
             for tally in &tallies {
                 trouble(tally).iter().for_each(|trouble| self.say(trouble));
             }

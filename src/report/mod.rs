@@ -20,6 +20,7 @@ mod missing;
 pub mod number;
 pub mod objective;
 pub mod rows;
+pub mod served;
 pub mod slices;
 mod sweep;
 pub mod terminal;

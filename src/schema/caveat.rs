@@ -242,6 +242,18 @@ pub enum Caveat {
         /// `1000 in flight, exact up to 250`
         what: String,
     },
+    /// The server took requests out of its batch to make room, and computed them again.
+    Preempted {
+        /// How often.
+        times: u64,
+    },
+    /// By its own page the server served other requests than those of the run.
+    OtherRequests {
+        /// First tokens by its count.
+        served: u64,
+        /// Requests of the run, warm-up included.
+        sent: u64,
+    },
     /// The arrivals of a trace sit on the ticks of a log's clock.
     TraceTicks(Ticks),
 }
@@ -302,6 +314,8 @@ impl Caveat {
             Caveat::Drift { .. } => "drift",
             Caveat::FirstRoundDiffers { .. } => "first_round_differs",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
+            Caveat::Preempted { .. } => "preempted",
+            Caveat::OtherRequests { .. } => "other_requests",
             Caveat::TraceTicks(_) => "trace_ticks",
         }
     }
@@ -327,6 +341,8 @@ impl Caveat {
             | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
             | Caveat::TraceTicks(_)
+            | Caveat::Preempted { .. }
+            | Caveat::OtherRequests { .. }
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::PromptLengthsDiffer { .. }

@@ -38,6 +38,7 @@ pub mod sample;
 pub mod seeds;
 pub mod sensing;
 pub mod series;
+pub mod served;
 pub mod slice;
 pub mod summary;
 pub mod synthetic;
