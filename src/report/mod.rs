@@ -19,6 +19,7 @@ pub mod markdown;
 mod missing;
 pub mod number;
 pub mod objective;
+pub mod prometheus;
 pub mod rows;
 pub mod served;
 pub mod slices;

@@ -23,6 +23,7 @@ pub mod gpu;
 pub mod interval;
 pub mod live;
 pub mod live_histogram;
+pub mod live_page;
 pub mod live_snapshot;
 pub mod objective;
 pub mod plan;
