@@ -21,6 +21,7 @@ fn snapshot() -> LiveSnapshot {
         latencies.itl.histogram.add(value_s, 2);
     }
     let gpu = |device, power_w, clock_mhz| Sample {
+        histograms: BTreeMap::new(),
         at_us: 1,
         took_us: 1,
         source: Source::Gpu,
