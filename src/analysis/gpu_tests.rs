@@ -96,7 +96,9 @@ fn counter_and_integral_that_differ_are_doubted() {
     let slow: Shows = |at| vec![(GPU_POWER, 500.0), (GPU_ENERGY, 470.0 * at), (GPU_ENERGY_AGE, 0.0)];
     let GpuFigures { summary, doubts, .. } = figures(slow, (1_000_000, 11_000_000));
     close(summary.energy_j.unwrap(), 4700.0, 1e-6);
-    let why = GpuEnergyDoubt::Differ { counter_j: summary.energy_j.unwrap(), integral_j: 5000.0 };
+    let integral_j = summary.energy_integrated_j.unwrap();
+    close(integral_j, 5000.0, 1e-6);
+    let why = GpuEnergyDoubt::Differ { counter_j: summary.energy_j.unwrap(), integral_j };
     assert_eq!(doubts, [Caveat::GpuEnergyUnsure { gpu: 0, why }]);
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::interval::Interval;
 use super::series::gpu::{GPU_MEMORY_USED, GPU_POWER, GPU_POWER_AVERAGE, GPU_TEMPERATURE, GPU_UTILISATION};
 
 /// What one GPU showed at one time. A sensor that it does not have is none.
@@ -142,16 +141,6 @@ pub struct Spread {
     pub max: f64,
     /// Samples.
     pub samples: u64,
-}
-
-/// Energy an output token of one label over its rounds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct EnergyPerToken {
-    /// J, mean over rounds.
-    pub j: f64,
-    /// Its 95 % interval over rounds; none below three.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<Interval>,
 }
 
 impl GpuSummary {
