@@ -38,13 +38,13 @@ impl Sensed {
         }
     }
 
-    /// What the GPUs did from one time to another, µs from the run's start; none where none was read, and of a window
+    /// What the GPUs did from one time to another, µs from the run's start; none where none is used, and of a window
     /// without length: a crash left no word of it.
     pub fn gpu_figures(&self, (from_us, to_us): (u64, u64)) -> Option<GpuFigures> {
         let Sensed::Read(read) = self else { return None };
         let head = read.header.gpus.as_ref().filter(|_| from_us < to_us)?;
         let interval_s = read.header.interval_of(Source::Gpu);
-        Some(analysis::gpu_figures(head, &read.samples, (from_us, to_us), interval_s))
+        analysis::gpu_figures(head, &read.samples, (from_us, to_us), interval_s)
     }
 
     /// Writes `_gpu.csv`, a row a sample and GPU, where one was read.

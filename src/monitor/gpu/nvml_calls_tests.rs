@@ -9,7 +9,8 @@ fn built(flags: &[&str]) -> Option<(tempfile::TempDir, PathBuf)> {
     let directory = tempfile::tempdir().unwrap();
     let (source, library) = (directory.path().join("nvml.c"), directory.path().join("libnvml.so"));
     std::fs::write(&source, include_str!("pretend_nvml.c")).unwrap();
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).args(flags).status();
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).args(flags).status();
     match built {
         Ok(status) if status.success() => Some((directory, library)),
         Ok(status) => panic!("cc: {status}"),
@@ -38,12 +39,12 @@ const QUERIES: [Query; 11] = [
 fn every_answer_of_the_library_is_in_our_units() {
     let Some((_directory, library)) = built(&[]) else { return };
     let calls = RealCalls::load(Some(library.as_os_str())).unwrap();
-    let boards: Vec<_> =
-        calls.boards().iter().map(|board| (board.index, board.uuid.as_str(), board.is_slice, board.is_sliced)).collect();
-    assert_eq!(
-        boards,
-        [(0, "GPU-0", false, false), (1, "GPU-1", false, true), (101, "MIG-2", true, false)]
-    );
+    let boards: Vec<_> = calls
+        .boards()
+        .iter()
+        .map(|board| (board.index, board.uuid.as_str(), board.is_slice, board.is_sliced))
+        .collect();
+    assert_eq!(boards, [(0, "GPU-0", false, false), (1, "GPU-1", false, true), (101, "MIG-2", true, false)]);
     let first = &calls.boards()[0];
     assert_eq!((first.memory_bytes, first.power_limit_w), (Some(1000), Some(700.0)));
     let answers: Vec<f64> = calls.ask(0, &QUERIES).into_iter().map(Result::unwrap).collect();
@@ -60,7 +61,10 @@ fn every_answer_of_the_library_is_in_our_units() {
     assert_eq!(told, [Query::MemoryUsed]);
     assert!(of_slice.iter().all(|answer| *answer == Err(Trouble::Unsupported) || answer.is_ok()));
     // A function that this library lacks.
-    assert_eq!(calls.ask(0, &[Query::PcieSentRate, Query::NvlinkReceived]), vec![Err(Trouble::Unsupported); 2]);
+    assert_eq!(
+        calls.ask(0, &[Query::PcieSentRate, Query::NvlinkReceived]),
+        vec![Err(Trouble::Unsupported); 2]
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::client_figures::{CLIENT, CLIENT_STATISTICS, ClientFigure, Held};
 use crate::schema::comparison::FailedTarget;
 use crate::schema::figure::{METRICS, Metric};
-use crate::schema::gpu::{GPU_COLUMNS, GpuColumn};
+use crate::schema::gpu_figures::{GPU_COLUMNS, GpuColumn};
 use crate::schema::plan::{LoadPoint, Plan};
 use crate::schema::summary::{ClientStats, RequestCounts, RunSummary};
 use crate::schema::target::Target;
