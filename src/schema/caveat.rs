@@ -256,6 +256,28 @@ pub enum Caveat {
     },
     /// The arrivals of a trace sit on the ticks of a log's clock.
     TraceTicks(Ticks),
+    /// The energy of a GPU is not sure.
+    GpuEnergyUnsure {
+        /// Its number, as its library counts.
+        gpu: u32,
+        /// Why.
+        why: GpuEnergyDoubt,
+    },
+}
+
+/// Why the energy of a GPU is not sure.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GpuEnergyDoubt {
+    /// Its counter went back in the window, so that the energy is that of the sampled power.
+    CounterWentBack,
+    /// Counter and sampled power tell different energies.
+    Differ {
+        /// By the counter, J.
+        counter_j: f64,
+        /// By the integral of the sampled power, J.
+        integral_j: f64,
+    },
 }
 
 /// A count that cannot be, with what speaks against it.
@@ -317,6 +339,7 @@ impl Caveat {
             Caveat::Preempted { .. } => "preempted",
             Caveat::OtherRequests { .. } => "other_requests",
             Caveat::TraceTicks(_) => "trace_ticks",
+            Caveat::GpuEnergyUnsure { .. } => "gpu_energy_unsure",
         }
     }
 
@@ -343,6 +366,7 @@ impl Caveat {
             | Caveat::TraceTicks(_)
             | Caveat::Preempted { .. }
             | Caveat::OtherRequests { .. }
+            | Caveat::GpuEnergyUnsure { .. }
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::PromptLengthsDiffer { .. }

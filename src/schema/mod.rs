@@ -20,6 +20,7 @@ pub mod files;
 pub mod flow;
 pub mod gateway;
 pub mod gpu;
+pub mod gpu_figures;
 pub mod interval;
 pub mod live;
 pub mod live_histogram;

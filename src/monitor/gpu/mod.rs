@@ -1,5 +1,7 @@
 //! GPUs: found, chosen and read, whichever library does it.
 
+mod amd;
+mod amd_json;
 mod choice;
 mod energy_age;
 mod library;
