@@ -25,13 +25,15 @@ pub struct Sampling<'a> {
 }
 
 impl<'a> Sampling<'a> {
-    /// Starts what the plan wants sensed; nothing where the engine's page is not known.
+    /// Starts what the plan wants sensed; nothing where the engine's page is not known. What was sensed `earlier`, before
+    /// the run's start, comes first.
     pub fn start(
         stage: &Stage<'a>,
         (target, key): (&Target, &'a RunKey),
         url: &str,
         files: &RunFiles,
         (clock, figures): (&RunClock, &LiveFigures),
+        earlier: &[Sample],
     ) -> Sampling<'a> {
         let session = stage.session;
         let mut sampling = Sampling { sampler: None, label: &key.label, listen: stage.listen };
@@ -45,7 +47,8 @@ impl<'a> Sampling<'a> {
         if sensors.is_empty() {
             return sampling;
         }
-        let started = SampleWriter::create(files, &header(session, key, clock)).and_then(|writer| {
+        let started = SampleWriter::create(files, &header(session, key, clock)).and_then(|mut writer| {
+            earlier.iter().try_for_each(|sample| writer.write(sample))?;
             let sink = Sink { writer, figures: figures.clone() };
             Sampler::start(sensors, clock.instant(0), sink, Sink::take)
         });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fairness;
+use super::gpu_caveat;
 use super::number::{NONE, compact, count};
 use crate::schema::caveat::{Caveat, ImpossibleCount};
 use crate::schema::comparison::Comparison;
@@ -230,6 +231,18 @@ pub fn sentence(caveat: &Caveat) -> String {
             requests_of(*rows),
             count(*instants)
         ),
+        Caveat::GpuShared { by_gpu, memory_bytes } => gpu_caveat::shared(by_gpu, *memory_bytes),
+        Caveat::GpuThrottled { share_pct: _, by_gpu } => gpu_caveat::throttled(by_gpu),
+        Caveat::GpuNotAsked { asked, used } => gpu_caveat::not_asked(asked, used),
+        Caveat::GpuMemoryHeld { by_gpu } => gpu_caveat::memory_held(by_gpu),
+        Caveat::GpuClocksDiffer { by_label, round, point: _ } => format!(
+            "GPU clocks differ by more than 3 % in round {round} (median while busy: {}): the GPUs did not run alike. A              power cap or heat does that, or a load that draws more. Lock the clocks (nvidia-smi -lgc), or let the GPUs              cool between rounds.",
+            listed(by_label, |mhz| format!("{mhz:.0} MHz"))
+        ),
+        Caveat::GpusDiffer { by_label } => format!(
+            "The backends ran on different GPUs ({}): these are results of different machines, and a difference may come              from the GPU and not from the server. Measure all on the same GPUs.",
+            listed(by_label, Clone::clone)
+        ),
     }
 }
 
@@ -300,6 +313,12 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
         Caveat::TraceTicks(ticks) => format!("bursts of a log's tick of {} s", ticks.step_s),
+        Caveat::GpuShared { .. } => "GPU shared with another process".to_owned(),
+        Caveat::GpuThrottled { share_pct, .. } => format!("GPU throttled in {} of samples", percent(*share_pct)),
+        Caveat::GpuNotAsked { used, .. } => format!("ran on {}, which was not asked for", used.join(", ")),
+        Caveat::GpuMemoryHeld { .. } => "GPU memory not given back before the launch".to_owned(),
+        Caveat::GpuClocksDiffer { .. } => "GPU clocks differ by more than 3 %".to_owned(),
+        Caveat::GpusDiffer { .. } => "different GPUs".to_owned(),
     }
 }
 
@@ -363,6 +382,8 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::PromptLengthsDiffer { .. } | C::TraceTicks(_) => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
+        C::GpuShared { .. } | C::GpuThrottled { .. } | C::GpuNotAsked { .. } => false,
+        C::GpuMemoryHeld { .. } | C::GpuClocksDiffer { .. } | C::GpusDiffer { .. } => false,
     }
 }
 
@@ -391,7 +412,10 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
         C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
-        C::TraceTicks(_) => 0.0,
+        C::TraceTicks(_) | C::GpuNotAsked { .. } | C::GpuClocksDiffer { .. } | C::GpusDiffer { .. } => 0.0,
+        C::GpuShared { memory_bytes, .. } => memory_bytes.unwrap_or(0) as f64,
+        C::GpuThrottled { share_pct, .. } => *share_pct,
+        C::GpuMemoryHeld { by_gpu } => by_gpu.values().map(|held| held.above_bytes).sum::<u64>() as f64,
     }
 }
 

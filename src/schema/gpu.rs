@@ -41,6 +41,19 @@ pub struct GpuProcess {
     pub memory_bytes: Option<u64>,
 }
 
+impl GpuProcess {
+    /// `python3 (pid 4242, 4.1 GiB)`
+    pub fn words(&self) -> String {
+        let held = self.memory_bytes.map(|bytes| format!(", {}", gib(bytes))).unwrap_or_default();
+        format!("{} (pid {}{held})", self.name.as_deref().unwrap_or("a program unseen"), self.pid)
+    }
+}
+
+/// `4.1 GiB`
+pub fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
 /// The GPUs of a run: figures over the measured window, each device's and together.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct GpuSummary {
@@ -102,6 +115,16 @@ pub struct GpuDevice {
     /// Processes on it that are not the server's, seen in the window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<GpuProcess>,
+    /// The driver says whose memory it is: without `others` nobody else was there.
+    #[serde(default)]
+    pub others_known: bool,
+    /// Clock of the multiprocessors, median over samples in which it was busy, MHz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sm_clock_busy_mhz: Option<f64>,
+    /// Share of the samples in which it was slowed down ([`super::clock_reason::is_throttled`]), 0 to 1; none where it
+    /// does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_share: Option<f64>,
 }
 
 /// A sensor's values over a window.

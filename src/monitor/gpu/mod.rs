@@ -1,5 +1,8 @@
 //! GPUs: found, chosen and read, whichever library does it.
 
+#[cfg(test)]
+pub mod fake;
+
 use std::fmt::Debug;
 
 use crate::schema::gpu::GpuReading;
