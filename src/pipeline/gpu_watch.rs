@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::backend::guard::{MARK, mark};
 use crate::backend::launch::LaunchEvent;
 use crate::backend::process;
-use crate::monitor::gpu::GpuLibrary;
+use crate::monitor::gpu::{self, Choice, GpuLibrary};
 use crate::schema::gpu::{GpuProcess, GpuReading};
 use crate::schema::gpu_before::{GpuBefore, GpuIdle, GpuName, GpuStanding, HeldMemory};
 use crate::schema::plan::Plan;
@@ -38,9 +38,13 @@ pub enum Wanted<'a> {
 /// Opens the library that reads GPUs; none where there is none of them.
 pub type Open = Box<dyn Fn(Wanted<'_>) -> Option<Box<dyn GpuLibrary>>>;
 
-/// TEMPORARY
-fn open(_: Wanted<'_>) -> Option<Box<dyn GpuLibrary>> {
-    None
+/// Opens it as the runs do. Why there is none they say.
+fn open(wanted: Wanted<'_>) -> Option<Box<dyn GpuLibrary>> {
+    let choice = match wanted {
+        Wanted::Of(target) => Choice::of(target, |name| std::env::var(name).ok()),
+        Wanted::All => Choice::all(),
+    };
+    Some(gpu::open(&choice).ok()?.library)
 }
 
 /// The times that a watch takes.

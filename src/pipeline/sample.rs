@@ -112,6 +112,7 @@ fn header(session: &Session, key: &RunKey, clock: &RunClock) -> SamplesHeader {
         started_at: clock.started_at(),
         interval_s: session.plan.scrape_interval_s,
         intervals_s: intervals_s(&session.plan),
+        gpus: None,
         series: series::all().map(head).collect(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::GpuLibrary;
-use crate::schema::gpu::{GpuProcess, GpuReading};
+use crate::schema::gpu::{GpuHead, GpuProcess, GpuReading};
 use crate::schema::series::gpu::{GPU_MEMORY_USED, GPU_POWER};
 
 /// Bytes of a GiB.
@@ -25,6 +25,17 @@ impl FakeGpus {
 impl GpuLibrary for FakeGpus {
     fn name(&self) -> &'static str {
         "fake"
+    }
+
+    fn gpus(&self) -> Vec<GpuHead> {
+        let head = |reading: &GpuReading| GpuHead {
+            index: reading.index,
+            uuid: reading.uuid.clone(),
+            name: reading.name.clone(),
+            memory_bytes: reading.memory_bytes,
+            power_limit_w: reading.power_limit_w,
+        };
+        self.steps.front().into_iter().flatten().flatten().map(head).collect()
     }
 
     fn read(&mut self) -> anyhow::Result<Vec<GpuReading>> {
