@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::number::compact;
 use crate::schema::gpu::{GpuProcess, gib};
 use crate::schema::gpu_before::HeldMemory;
 
@@ -22,7 +21,7 @@ pub fn shared(by_gpu: &BTreeMap<String, Vec<GpuProcess>>, memory_bytes: Option<u
 
 /// A GPU was slowed down.
 pub fn throttled(by_gpu: &BTreeMap<String, BTreeMap<String, f64>>) -> String {
-    let reason = |(words, share): (&String, &f64)| format!("{words} in {} % of the samples", compact(100.0 * share));
+    let reason = |(words, share): (&String, &f64)| format!("{words} in {:.0} % of the samples", 100.0 * share);
     let one = |(gpu, reasons): (&String, &BTreeMap<String, f64>)| {
         format!("{gpu}: {}", reasons.iter().map(reason).collect::<Vec<_>>().join(", "))
     };
@@ -47,9 +46,9 @@ pub fn not_asked(asked: &[String], used: &[String]) -> String {
 pub fn memory_held(by_gpu: &BTreeMap<String, HeldMemory>) -> String {
     let one = |(gpu, held): (&String, &HeldMemory)| {
         format!(
-            "{gpu}: {} after {} s: {}",
+            "{gpu}: {} after {:.0} s: {}",
             gib(held.above_bytes),
-            compact(held.waited_s),
+            held.waited_s,
             named(&held.processes)
         )
     };

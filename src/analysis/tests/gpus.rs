@@ -1,7 +1,6 @@
 //! GPUs of two backends held against each other.
 
 use super::comparing::{compared, run};
-use super::*;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::fairness::{FairnessRow, Finding, row};
