@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::schema::caveat::Caveat;
-use crate::schema::clock_reason::{is_throttled, words_throttle};
+use crate::schema::clock_reason::{clock_reason, is_throttled};
 use crate::schema::gpu::{GpuDevice, GpuProcess, GpuSummary};
 use crate::schema::gpu_before::{GpuBefore, GpuName, GpuStanding};
 use crate::schema::sample::Sample;
@@ -41,9 +41,9 @@ fn busy_clock(samples: &[&Sample]) -> Option<f64> {
 pub fn add_before(gpus: &mut GpuSummary, before: &GpuBefore, in_flight: Option<f64>) {
     gpus.idle_machine_w = before.idle_machine_w();
     gpus.idle_loaded_w = before.idle_loaded_w();
-    gpus.memory_per_request_bytes = memory_above(gpus, before)
-        .zip(in_flight.filter(|most| *most > 0.0))
-        .map(|(above, most)| above / most);
+    // By the first sample of the run it is known already; but that holds what earlier runs on the server left.
+    let above = memory_above(gpus, before).zip(in_flight.filter(|most| *most > 0.0));
+    gpus.memory_per_request_bytes = above.map(|(above, most)| above / most).or(gpus.memory_per_request_bytes);
     for device in &mut gpus.devices {
         let standing = before.gpus.iter().find(|standing| standing.gpu.uuid == device.uuid);
         let Some(others) = standing.and_then(|standing| standing.others.as_ref()) else { continue };
@@ -103,8 +103,8 @@ fn throttled(gpus: &GpuSummary) -> Option<Caveat> {
     };
     let share = slowed().map(|(_, share)| share).reduce(f64::max)?;
     let reasons = |device: &GpuDevice| {
-        let slowing = device.clock_reasons.iter().filter(|(words, _)| words_throttle(words));
-        slowing.map(|(words, share)| (words.clone(), *share)).collect()
+        let slowing = device.clock_reasons.iter().filter(|(name, _)| clock_reason(name).is_some_and(|reason| reason.throttles));
+        slowing.map(|(name, share)| (name.clone(), *share)).collect()
     };
     let by_gpu = slowed().map(|(device, _)| (words(device), reasons(device))).collect();
     Some(Caveat::GpuThrottled { share_pct: 100.0 * share, by_gpu })

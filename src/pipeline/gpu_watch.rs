@@ -6,9 +6,11 @@
 //! before its first load. Where there is no GPU, or a pretend engine is launched, none of it takes place.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use crate::backend::guard::{MARK, mark};
 use crate::backend::launch::LaunchEvent;
@@ -26,26 +28,8 @@ use super::gpu_idle::{Stretch, settles_in};
 use super::gpu_memory;
 use super::session::Stage;
 
-/// Which GPUs are to be read.
-#[derive(Debug, Clone, Copy)]
-pub enum Wanted<'a> {
-    /// Those that a target's server is to use.
-    Of(&'a Target),
-    /// All of the machine.
-    All,
-}
-
-/// Opens the library that reads GPUs; none where there is none of them.
-pub type Open = Box<dyn Fn(Wanted<'_>) -> Option<Box<dyn GpuLibrary>>>;
-
-/// Opens it as the runs do. Why there is none they say.
-fn open(wanted: Wanted<'_>) -> Option<Box<dyn GpuLibrary>> {
-    let choice = match wanted {
-        Wanted::Of(target) => Choice::of(target, |name| std::env::var(name).ok()),
-        Wanted::All => Choice::all(),
-    };
-    Some(gpu::open(&choice).ok()?.library)
-}
+/// Opens the library that reads the chosen GPUs; none where there is none of them. It may block.
+type Open = Arc<dyn Fn(&Choice) -> Option<Box<dyn GpuLibrary>> + Send + Sync>;
 
 /// The times that a watch takes.
 #[derive(Debug, Clone, Copy)]
@@ -104,8 +88,9 @@ impl GpuCare {
     pub fn of(plan: &Plan) -> GpuCare {
         let interval = Duration::try_from_secs_f64(plan.sensing.gpu_interval_s).unwrap_or_default();
         let open: Open = match plan.simulated || interval.is_zero() {
-            true => Box::new(|_| None),
-            false => Box::new(open),
+            true => Arc::new(|_| None),
+            // Why there is none the runs say.
+            false => Arc::new(move |choice| Some(gpu::open(choice, interval).ok()?.library)),
         };
         GpuCare::new(open, Times::of(interval))
     }
@@ -127,13 +112,15 @@ impl GpuCare {
         let Some(guard) = stage.guard else { return };
         let mark = mark(guard.process());
         let is_server = |pid| process::was_started_with(pid, MARK, &mark);
-        let all = self.all().unwrap_or_default();
+        let all = self.all().await.unwrap_or_default();
         let (gpus, readings) = watch.loaded(&all, is_server, &stage.shutdown).await;
         (before.gpus, before.readings) = (Some(gpus), readings);
     }
 
     async fn watched(&mut self, target: &Target, hears: &Hears<'_>) -> Option<GpuWatch> {
-        let library = (self.open)(Wanted::Of(target))?;
+        let choice = Choice::of(target, |name| std::env::var(name).ok());
+        let open = self.open.clone();
+        let library = spawn_blocking(move || open(&choice)).await.ok()??;
         let mut feed = match Feed::start(library, self.times.interval) {
             Ok(feed) => feed,
             Err(error) => {
@@ -161,8 +148,9 @@ impl GpuCare {
     }
 
     /// All GPUs of the machine, at one time.
-    fn all(&self) -> Option<Vec<GpuReading>> {
-        (self.open)(Wanted::All)?.read().ok()
+    async fn all(&self) -> Option<Vec<GpuReading>> {
+        let open = self.open.clone();
+        spawn_blocking(move || open(&Choice::all())?.read().ok()).await.ok()?
     }
 
     /// Waits until memory is back at its baseline, but for what was given up already. What is still above it then.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::Mutex;
 
 use super::super::fixture;
 use super::*;
@@ -25,12 +26,12 @@ fn quick() -> Times {
 
 /// Each launch reads a script of its own.
 fn care(scripts: Vec<Vec<Step>>) -> GpuCare {
-    let scripts = RefCell::new(VecDeque::from(scripts));
-    let open = move |_: Wanted<'_>| {
-        let script = scripts.borrow_mut().pop_front()?;
+    let scripts = Mutex::new(VecDeque::from(scripts));
+    let open = move |_: &Choice| {
+        let script = scripts.lock().unwrap().pop_front()?;
         Some(Box::new(FakeGpus::scripted(script)) as Box<dyn GpuLibrary>)
     };
-    GpuCare::new(Box::new(open), quick())
+    GpuCare::new(Arc::new(open), quick())
 }
 
 /// What was told, in words.
@@ -84,9 +85,9 @@ fn a_pretend_engine_and_an_interval_of_0_open_no_library() {
     let mut plan = fixture::plan(&["b"], 1, 1, 1);
     plan.simulated = true;
     plan.sensing.gpu_interval_s = 0.1;
-    assert!((GpuCare::of(&plan).open)(Wanted::All).is_none());
+    assert!((GpuCare::of(&plan).open)(&Choice::all()).is_none());
     (plan.simulated, plan.sensing.gpu_interval_s) = (false, 0.0);
-    assert!((GpuCare::of(&plan).open)(Wanted::All).is_none());
+    assert!((GpuCare::of(&plan).open)(&Choice::all()).is_none());
 }
 
 #[tokio::test]

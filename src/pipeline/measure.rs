@@ -26,7 +26,7 @@ use super::failure::Failure;
 use super::lengths;
 use super::live_figures::LiveFigures;
 use super::record::{self, Recorder, ReportedTokens};
-use super::sample::Sampling;
+use super::sample::{self, Sampling};
 use super::session::{Session, Stage};
 
 /// Retries while the server's counters lag behind ours (SGLang counts a request when it is reported).
@@ -113,6 +113,9 @@ pub async fn measure(
         standing.reported = ReportedTokens::default();
     }
     lengths::settle(stage, target, &standing.url).await;
+    // A container's processes are not those of the client that started it.
+    let server = standing.server.as_ref().map(|server| server.pid).filter(|_| !target.is_in_container());
+    let gpus = sample::gpus(stage, target, key, server).await;
     let clock = RunClock::start();
     let plan = lengths::told(Plan { loads: loads.to_vec(), ..session.plan.clone() }, session);
     let header = records_header((plan, session), target, standing, key, &clock);
@@ -120,8 +123,8 @@ pub async fn measure(
     let files = writer.files().clone();
     let figures = LiveFigures::default();
     let earlier = standing.before_load.samples(&clock);
-    let sampling =
-        Sampling::start(stage, (target, key), &standing.url, &files, (&clock, &figures), &earlier);
+    let sensed = (&clock, &figures, &earlier[..]);
+    let sampling = Sampling::start(stage, (target, key), (&standing.url, gpus), &files, sensed);
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = Recorder::start(receiver, writer, figures.clone());
     let live = Arc::new(LiveCounters::default());

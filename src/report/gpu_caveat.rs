@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::schema::clock_reason::clock_reason;
 use crate::schema::gpu::{GpuProcess, gib};
 use crate::schema::gpu_before::HeldMemory;
 
@@ -21,7 +22,8 @@ pub fn shared(by_gpu: &BTreeMap<String, Vec<GpuProcess>>, memory_bytes: Option<u
 
 /// A GPU was slowed down.
 pub fn throttled(by_gpu: &BTreeMap<String, BTreeMap<String, f64>>) -> String {
-    let reason = |(words, share): (&String, &f64)| format!("{words} in {:.0} % of the samples", 100.0 * share);
+    let words = |name: &str| clock_reason(name).map_or_else(|| name.to_owned(), |reason| reason.words.to_owned());
+    let reason = |(name, share): (&String, &f64)| format!("{} in {:.0} % of the samples", words(name), 100.0 * share);
     let one = |(gpu, reasons): (&String, &BTreeMap<String, f64>)| {
         format!("{gpu}: {}", reasons.iter().map(reason).collect::<Vec<_>>().join(", "))
     };
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_slowed_a_gpu_down_is_said_with_its_share() {
-        let reasons = BTreeMap::from([("power cap".to_owned(), 0.25)]);
+        let reasons = BTreeMap::from([("sw_power_cap".to_owned(), 0.25)]);
         let text = throttled(&BTreeMap::from([("GPU 0 (X)".to_owned(), reasons)]));
         assert!(text.contains("(GPU 0 (X): power cap in 25 % of the samples)"), "{text}");
     }

@@ -258,7 +258,7 @@ pub enum Caveat {
     GpuThrottled {
         /// Share of the samples of the worst of them in which it was, %.
         share_pct: f64,
-        /// By GPU: the reasons, in words, with the share of the samples that showed each, 0 to 1.
+        /// By GPU: the reasons ([`super::clock_reason`]) with the share of the samples that showed each, 0 to 1.
         by_gpu: BTreeMap<String, BTreeMap<String, f64>>,
     },
     /// The server's processes hold memory on a GPU that it was not given.

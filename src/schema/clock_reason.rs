@@ -6,27 +6,29 @@
 pub struct ClockReason {
     /// The bit.
     pub bit: u64,
-    /// In words, as files and reports have it.
+    /// In files: the name that `nvidia-smi --query-gpu=clocks_event_reasons.…` gives it.
+    pub name: &'static str,
+    /// As a person reads it.
     pub words: &'static str,
     /// The GPU is slower than it could be, and not because nothing is to be done or because somebody set it so.
     pub throttles: bool,
 }
 
-const fn reason(bit: u64, words: &'static str, throttles: bool) -> ClockReason {
-    ClockReason { bit, words, throttles }
+const fn reason(bit: u64, name: &'static str, words: &'static str, throttles: bool) -> ClockReason {
+    ClockReason { bit, name, words, throttles }
 }
 
 /// Every bit that has a meaning.
 pub const CLOCK_REASONS: [ClockReason; 9] = [
-    reason(0x1, "idle", false),
-    reason(0x2, "clocks set by the user", false),
-    reason(0x4, "power cap", true),
-    reason(0x8, "hardware slowdown", true),
-    reason(0x10, "boost in step with other GPUs", false),
-    reason(0x20, "heat (software slowdown)", true),
-    reason(0x40, "heat (hardware slowdown)", true),
-    reason(0x80, "power brake (hardware slowdown)", true),
-    reason(0x100, "clocks of the display", false),
+    reason(0x1, "gpu_idle", "idle", false),
+    reason(0x2, "applications_clocks_setting", "clocks set by the user", false),
+    reason(0x4, "sw_power_cap", "power cap", true),
+    reason(0x8, "hw_slowdown", "hardware slowdown", true),
+    reason(0x10, "sync_boost", "boost in step with other GPUs", false),
+    reason(0x20, "sw_thermal_slowdown", "heat (software slowdown)", true),
+    reason(0x40, "hw_thermal_slowdown", "heat (hardware slowdown)", true),
+    reason(0x80, "hw_power_brake_slowdown", "power brake (hardware slowdown)", true),
+    reason(0x100, "display_clock_setting", "clocks of the display", false),
 ];
 
 /// The reasons of a sample's bits; bits without a meaning are passed over.
@@ -39,9 +41,9 @@ pub fn is_throttled(bits: u64) -> bool {
     clock_reasons(bits).any(|reason| reason.throttles)
 }
 
-/// Whether words of [`ClockReason::words`] stand for one that slows down.
-pub fn words_throttle(words: &str) -> bool {
-    CLOCK_REASONS.iter().any(|reason| reason.words == words && reason.throttles)
+/// The reason of a name.
+pub fn clock_reason(name: &str) -> Option<&'static ClockReason> {
+    CLOCK_REASONS.iter().find(|reason| reason.name == name)
 }
 
 #[cfg(test)]
@@ -58,7 +60,8 @@ mod tests {
     fn bits_are_told_in_words_and_unknown_ones_are_passed_over() {
         let words = |bits| clock_reasons(bits).map(|reason| reason.words).collect::<Vec<_>>();
         assert_eq!(words(0x4 | 0x40 | 0x8000), ["power cap", "heat (hardware slowdown)"]);
-        assert!(words_throttle("power cap") && !words_throttle("idle") && !words_throttle("no such"));
+        assert!(clock_reason("sw_power_cap").unwrap().throttles && !clock_reason("gpu_idle").unwrap().throttles);
+        assert_eq!(clock_reason("no such"), None);
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod open;
 mod pcie;
 mod processes;
 mod sensor;
+mod smi;
+mod smi_fields;
 
 pub use choice::Choice;
 pub use library::{Absent, GpuLibrary, Opened};

@@ -318,6 +318,8 @@ impl RealCalls {
     }
 }
 
+// The bindings' constants are called as C calls them.
+#[allow(non_upper_case_globals)]
 fn number(value: &nvmlFieldValue_t) -> Result<f64, Trouble> {
     if value.nvmlReturn != nvmlReturn_enum_NVML_SUCCESS {
         return Err(of_return(value.nvmlReturn));

@@ -10,7 +10,7 @@ use crate::schema::gpu::{GpuHead, GpuReading, GpusHead};
 use crate::schema::series::gpu::{GPU_ENERGY_AGE, GPU_MEMORY_OF_OTHERS, GPU_MEMORY_OF_SERVER};
 
 use super::super::reading::Reading;
-use super::library::{GpuLibrary, Opened};
+use super::library::Opened;
 use super::processes;
 
 /// Where an answer goes.
@@ -105,6 +105,7 @@ impl Gpus {
 mod tests {
     use std::time::Duration;
 
+    use super::super::library::GpuLibrary;
     use super::*;
     use crate::schema::series::gpu::GPU_POWER;
 
