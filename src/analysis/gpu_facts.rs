@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use crate::schema::caveat::Caveat;
 use crate::schema::clock_reason::{clock_reason, is_throttled};
+use crate::schema::curves::RunCurves;
 use crate::schema::gpu::{GpuDevice, GpuProcess, GpuSummary};
 use crate::schema::gpu_before::{GpuBefore, GpuName, GpuStanding};
 use crate::schema::sample::Sample;
 use crate::schema::series::gpu::{
     GPU_CLOCK_REASONS, GPU_MEMORY_OF_OTHERS, GPU_MEMORY_USED, GPU_SM_CLOCK, GPU_UTILISATION,
 };
+use crate::schema::summary::RunSummary;
 
 /// A GPU that is slowed down in more of its samples than this is a doubt, share.
 const THROTTLED_SHARE: f64 = 0.01;
@@ -37,8 +39,17 @@ fn busy_clock(samples: &[&Sample]) -> Option<f64> {
     if clocks.len() < BUSY_SAMPLES { None } else { super::side::median(clocks) }
 }
 
+/// Completes what a run tells of its GPUs, and doubts it. `before` was read before the load; `curves` are the run's.
+pub fn tell_gpus(summary: &mut RunSummary, before: Option<&GpuBefore>, curves: &RunCurves) {
+    let in_flight = curves.in_flight.iter().map(|(_, requests)| requests.ceil()).reduce(f64::max);
+    if let Some((gpus, before)) = summary.gpu.as_mut().zip(before) {
+        add_before(gpus, before, in_flight);
+    }
+    summary.caveats.extend(gpu_caveats(summary.gpu.as_ref(), before));
+}
+
 /// Puts in what was read of the GPUs before the load. `in_flight` are the most requests in flight.
-pub fn add_before(gpus: &mut GpuSummary, before: &GpuBefore, in_flight: Option<f64>) {
+fn add_before(gpus: &mut GpuSummary, before: &GpuBefore, in_flight: Option<f64>) {
     gpus.idle_machine_w = before.idle_machine_w();
     gpus.idle_loaded_w = before.idle_loaded_w();
     // By the first sample of the run it is known already; but that holds what earlier runs on the server left.
@@ -68,7 +79,7 @@ fn memory_above(gpus: &GpuSummary, before: &GpuBefore) -> Option<f64> {
 }
 
 /// The doubts about a run that its GPUs raise.
-pub fn gpu_caveats(gpus: Option<&GpuSummary>, before: Option<&GpuBefore>) -> Vec<Caveat> {
+fn gpu_caveats(gpus: Option<&GpuSummary>, before: Option<&GpuBefore>) -> Vec<Caveat> {
     let of_run = gpus.into_iter().flat_map(|gpus| [shared(gpus), throttled(gpus)]);
     let of_launch = before.into_iter().flat_map(|before| [not_asked(before), memory_held(before)]);
     of_launch.chain(of_run).flatten().collect()

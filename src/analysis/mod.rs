@@ -57,7 +57,7 @@ pub use curves::curves_of_figures;
 pub use distribution::Samples;
 pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_to, gap_figures, is_exact};
 pub use fairness::reasons;
-pub use gpu_facts::{add_before, add_sensed, gpu_caveats};
+pub use gpu_facts::{add_sensed, tell_gpus};
 pub use nagle::waited;
 pub use otherwise::{Cut, Otherwise};
 pub use planned::plan_caveats;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats};
+use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats, tell_gpus};
 use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
@@ -197,6 +197,7 @@ pub(super) fn run_file(
 ) -> RunFile {
     let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
+    tell_gpus(&mut summary, header.gpus_before.as_ref(), &curves);
     let sensed = Sensed::read(files);
     RunFile {
         schema_version: SCHEMA_VERSION,

@@ -11,6 +11,7 @@ mod open;
 mod pcie;
 mod processes;
 mod sensor;
+mod state;
 mod smi;
 mod smi_fields;
 
@@ -18,3 +19,4 @@ pub use choice::Choice;
 pub use library::{Absent, GpuLibrary, Opened};
 pub use open::open;
 pub use sensor::Gpus;
+pub use state::{GpuState, states};
