@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::schema::caveat::Caveat;
 use crate::schema::clock_reason::{clock_reason, is_throttled};
 use crate::schema::curves::RunCurves;
-use crate::schema::gpu::{GpuDevice, GpuProcess, GpuSummary};
+use crate::schema::gpu::{GpuDevice, GpuProcess, GpuSummary, OtherOnGpu};
 use crate::schema::gpu_before::{GpuBefore, GpuName, GpuStanding};
 use crate::schema::sample::Sample;
 use crate::schema::series::gpu::{
@@ -29,6 +29,16 @@ pub fn add_sensed(device: &mut GpuDevice, samples: &[&Sample]) {
     device.throttled_share = (!told.is_empty()).then(|| slowed as f64 / told.len() as f64);
     device.sm_clock_busy_mhz = busy_clock(samples);
     device.others_known = samples.iter().any(|sample| sample.values.contains_key(GPU_MEMORY_OF_OTHERS));
+}
+
+/// Puts in the processes that were seen on the GPUs meanwhile and are not the server's.
+pub fn add_others<'a>(gpus: &mut GpuSummary, others: impl IntoIterator<Item = &'a OtherOnGpu>) {
+    for OtherOnGpu { device, process } in others {
+        let on = gpus.devices.iter_mut().find(|known| known.index == *device);
+        if let Some(on) = on.filter(|on| on.others.iter().all(|known| known.pid != process.pid)) {
+            on.others.push(process.clone());
+        }
+    }
 }
 
 /// Median SM clock over samples in which it was busy, MHz; over all where it tells no utilisation.
@@ -92,15 +102,10 @@ fn words(device: &GpuDevice) -> String {
 
 fn shared(gpus: &GpuSummary) -> Option<Caveat> {
     let most = |device: &GpuDevice| device.figures.get(GPU_MEMORY_OF_OTHERS).map(|held| held.max);
-    let is_shared = |device: &&GpuDevice| {
-        !device.others.is_empty() || most(device).is_some_and(|bytes| bytes > 0.0)
-    };
-    let by_gpu: BTreeMap<String, Vec<GpuProcess>> = gpus
-        .devices
-        .iter()
-        .filter(is_shared)
-        .map(|device| (words(device), device.others.clone()))
-        .collect();
+    let is_shared =
+        |device: &&GpuDevice| !device.others.is_empty() || most(device).is_some_and(|bytes| bytes > 0.0);
+    let by_gpu: BTreeMap<String, Vec<GpuProcess>> =
+        gpus.devices.iter().filter(is_shared).map(|device| (words(device), device.others.clone())).collect();
     let told: Vec<f64> = gpus.devices.iter().filter(is_shared).filter_map(most).collect();
     let memory_bytes = (!told.is_empty()).then(|| told.into_iter().sum::<f64>() as u64);
     (!by_gpu.is_empty()).then_some(Caveat::GpuShared { by_gpu, memory_bytes })
@@ -114,7 +119,10 @@ fn throttled(gpus: &GpuSummary) -> Option<Caveat> {
     };
     let share = slowed().map(|(_, share)| share).reduce(f64::max)?;
     let reasons = |device: &GpuDevice| {
-        let slowing = device.clock_reasons.iter().filter(|(name, _)| clock_reason(name).is_some_and(|reason| reason.throttles));
+        let slowing = device
+            .clock_reasons
+            .iter()
+            .filter(|(name, _)| clock_reason(name).is_some_and(|reason| reason.throttles));
         slowing.map(|(name, share)| (name.clone(), *share)).collect()
     };
     let by_gpu = slowed().map(|(device, _)| (words(device), reasons(device))).collect();

@@ -120,6 +120,12 @@ fn another_process_on_the_gpu_is_named_whether_it_was_there_before_or_came_in_th
     };
     assert_eq!((by_gpu["GPU 1 (X)"].clone(), by_gpu.len(), *memory_bytes), (vec![process(7)], 1, None));
     let mut gpus = two();
+    add_others(&mut gpus, &[1, 1].map(|device| OtherOnGpu { device, process: process(8) }));
+    let [Caveat::GpuShared { by_gpu, .. }] = &gpu_caveats(Some(&gpus), None)[..] else {
+        panic!("it is shared")
+    };
+    assert_eq!(by_gpu["GPU 1 (X)"], [process(8)]);
+    let mut gpus = two();
     let held = Spread { max: GIB as f64, ..Spread::default() };
     gpus.devices[0].figures.insert(GPU_MEMORY_OF_OTHERS.to_owned(), held);
     let [Caveat::GpuShared { by_gpu, memory_bytes }] = &gpu_caveats(Some(&gpus), None)[..] else {

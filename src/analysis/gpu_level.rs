@@ -54,7 +54,8 @@ fn clocks_differ(runs: &[RunSummary]) -> Option<Caveat> {
         let by_label: BTreeMap<String, f64> = labels.into_iter().filter_map(median).collect();
         (key, apart_pct(&by_label), by_label)
     });
-    let ((point, round), apart, by_label) = rounds.reduce(|most, next| if next.1 > most.1 { next } else { most })?;
+    let ((point, round), apart, by_label) =
+        rounds.reduce(|most, next| if next.1 > most.1 { next } else { most })?;
     (apart > CLOCKS_PCT).then_some(Caveat::GpuClocksDiffer { by_label, round, point })
 }
 

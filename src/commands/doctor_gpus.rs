@@ -83,7 +83,8 @@ fn words(process: &GpuProcess) -> String {
 
 fn gpu_doubts(reading: &GpuReading, state: GpuState) -> Vec<String> {
     let index = reading.index;
-    let bits = reading.values.get(GPU_CLOCK_REASONS).map(|bits| *bits as u64).filter(|bits| is_throttled(*bits));
+    let bits =
+        reading.values.get(GPU_CLOCK_REASONS).map(|bits| *bits as u64).filter(|bits| is_throttled(*bits));
     let reasons = bits.map(|bits| {
         let slowing = clock_reasons(bits).filter(|reason| reason.throttles);
         slowing.map(|reason| reason.words).collect::<Vec<_>>().join(", ")

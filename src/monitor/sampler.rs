@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
+use crate::schema::gpu::OtherOnGpu;
 use crate::schema::sample::{Sample, SensorTally, Source};
 use crate::secrets::from_outside;
 
@@ -47,6 +48,12 @@ impl Sensor {
             Sensor::ServerPage(_) => None,
             Sensor::Gpus(gpus) => gpus.news(),
         }
+    }
+
+    /// Processes that share its devices with the server, seen for the first time.
+    fn others(&mut self) -> Vec<OtherOnGpu> {
+        let Sensor::Gpus(gpus) = self else { return Vec::new() };
+        gpus.others()
     }
 }
 
@@ -138,7 +145,15 @@ async fn follow(
     mut stopped: watch::Receiver<bool>,
 ) -> SensorTally {
     let source = sensor.source();
-    let mut tally = SensorTally { source, samples: 0, skipped: 0, failed: 0, broken_lines: 0, trouble: None };
+    let mut tally = SensorTally {
+        source,
+        samples: 0,
+        skipped: 0,
+        failed: 0,
+        broken_lines: 0,
+        trouble: None,
+        others: Vec::new(),
+    };
     let mut number = times.passed(Instant::now());
     loop {
         tokio::select! {
@@ -160,6 +175,7 @@ async fn follow(
                 if let Some(news) = sensor.news() {
                     tally.trouble.get_or_insert(news);
                 }
+                tally.others.extend(sensor.others());
                 let at_us = asked.saturating_duration_since(times.zero).as_micros() as i64;
                 let took_us = took.as_micros() as u64;
                 for Reading { device, values, broken_lines } in readings {

@@ -102,8 +102,7 @@ impl GpuCare {
     /// To be called before a launch: waits until the memory of an earlier server is given back, takes the baseline
     /// where none is known, and reads on while the server is launched. None where there is nothing to read.
     pub async fn before_launch(&mut self, stage: &Stage<'_>, target: &Target) -> Option<GpuWatch> {
-        let hears =
-            Hears { label: &target.label, listen: stage.listen, shutdown: stage.shutdown.clone() };
+        let hears = Hears { label: &target.label, listen: stage.listen, shutdown: stage.shutdown.clone() };
         self.watched(target, &hears).await
     }
 
@@ -243,9 +242,8 @@ impl GpuWatch {
 
 /// The GPUs on which some process holds memory that is the server's; none where no driver says so.
 fn used_by(readings: &[GpuReading], is_server: impl Fn(u32) -> bool) -> Option<Vec<GpuName>> {
-    let holds = |reading: &&GpuReading| {
-        reading.processes.iter().flatten().any(|process| is_server(process.pid))
-    };
+    let holds =
+        |reading: &&GpuReading| reading.processes.iter().flatten().any(|process| is_server(process.pid));
     let used: Vec<GpuName> = readings.iter().filter(holds).map(gpu_memory::name_of).collect();
     (!used.is_empty()).then_some(used)
 }

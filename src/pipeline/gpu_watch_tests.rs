@@ -120,7 +120,8 @@ async fn a_process_that_goes_after_three_readings_is_waited_for_and_told_by_name
     let mut care = care(vec![vec![Ok(quiet())], second]);
     launched(&mut care, false).await;
     let (watch, told) = launched(&mut care, false).await;
-    let waits = "waits: GPU 0 has 60.0 GiB more in use than before the first launch: python3 (pid 4242, 60.0 GiB)";
+    let waits =
+        "waits: GPU 0 has 60.0 GiB more in use than before the first launch: python3 (pid 4242, 60.0 GiB)";
     assert_eq!(told, [waits; 3]);
     let (before, _) = loaded(watch.unwrap()).await;
     assert!(before.gpus.iter().all(|standing| standing.held.is_none()));

@@ -33,6 +33,7 @@ mod gpu_memory;
 mod gpu_watch;
 mod lengths;
 mod live_figures;
+mod live_latencies;
 mod measure;
 mod merged_plan;
 mod missing;

@@ -52,11 +52,12 @@ impl<'a> Sampling<'a> {
         if sensors.is_empty() {
             return sampling;
         }
-        let started = SampleWriter::create(files, &header(session, key, clock, head)).and_then(|mut writer| {
-            earlier.iter().try_for_each(|sample| writer.write(sample))?;
-            let sink = Sink { writer, figures: figures.clone() };
-            Sampler::start(sensors, clock.instant(0), sink, Sink::take)
-        });
+        let started =
+            SampleWriter::create(files, &header(session, key, clock, head)).and_then(|mut writer| {
+                earlier.iter().try_for_each(|sample| writer.write(sample))?;
+                let sink = Sink { writer, figures: figures.clone() };
+                Sampler::start(sensors, clock.instant(0), sink, Sink::take)
+            });
         match started {
             Ok(sampler) => sampling.sampler = Some(sampler),
             Err(error) => sampling.say(&format!("nothing is sensed: {error:#}")),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::fairness;
 use super::gpu_caveat;
 use super::number::{NONE, compact, count};
-use crate::schema::caveat::{Caveat, ImpossibleCount};
+use crate::schema::caveat::{Caveat, GpuEnergyDoubt, ImpossibleCount};
 use crate::schema::comparison::Comparison;
 use crate::schema::figure;
 use crate::schema::gateway::Gateway;
@@ -224,6 +224,7 @@ pub fn sentence(caveat: &Caveat) -> String {
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
              (--full tries more loads).",
         ),
+        Caveat::GpuEnergyUnsure { gpu, why } => energy_unsure(*gpu, *why),
         Caveat::TraceTicks(Ticks { step_s, instants, rows }) => format!(
             "{} of the trace sit on {} instants {step_s} s apart: that is the tick of the log that they were read from, \
              so these are bursts that never happened, and waits and TTFT are those of bursts. --spread-ticks spreads \
@@ -312,9 +313,12 @@ pub fn short(caveat: &Caveat) -> String {
         }
         Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
+        Caveat::GpuEnergyUnsure { gpu, .. } => format!("the energy of GPU {gpu} is not sure"),
         Caveat::TraceTicks(ticks) => format!("bursts of a log's tick of {} s", ticks.step_s),
         Caveat::GpuShared { .. } => "GPU shared with another process".to_owned(),
-        Caveat::GpuThrottled { share_pct, .. } => format!("GPU throttled in {} of samples", percent(*share_pct)),
+        Caveat::GpuThrottled { share_pct, .. } => {
+            format!("GPU throttled in {} of samples", percent(*share_pct))
+        }
         Caveat::GpuNotAsked { used, .. } => format!("ran on {}, which was not asked for", used.join(", ")),
         Caveat::GpuMemoryHeld { .. } => "GPU memory not given back before the launch".to_owned(),
         Caveat::GpuClocksDiffer { .. } => "GPU clocks differ by more than 3 %".to_owned(),
@@ -379,7 +383,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
-        C::PromptLengthsDiffer { .. } | C::TraceTicks(_) => false,
+        C::PromptLengthsDiffer { .. } | C::TraceTicks(_) | C::GpuEnergyUnsure { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
         C::GpuShared { .. } | C::GpuThrottled { .. } | C::GpuNotAsked { .. } => false,
@@ -416,6 +420,10 @@ fn weight(caveat: &Caveat) -> f64 {
         C::GpuShared { memory_bytes, .. } => memory_bytes.unwrap_or(0) as f64,
         C::GpuThrottled { share_pct, .. } => *share_pct,
         C::GpuMemoryHeld { by_gpu } => by_gpu.values().map(|held| held.above_bytes).sum::<u64>() as f64,
+        C::GpuEnergyUnsure { why, .. } => match why {
+            GpuEnergyDoubt::CounterWentBack => f64::INFINITY,
+            GpuEnergyDoubt::Differ { counter_j, integral_j } => (integral_j / counter_j - 1.0).abs(),
+        },
     }
 }
 
@@ -465,6 +473,21 @@ fn doubts_of_runs(comparison: &Comparison) -> Vec<Doubt<'_>> {
         }
     }
     doubts
+}
+
+fn energy_unsure(gpu: u32, why: GpuEnergyDoubt) -> String {
+    match why {
+        GpuEnergyDoubt::CounterWentBack => format!(
+            "The counter of energy of GPU {gpu} went back while the load ran, as when a driver is loaded again: its \
+             energy is the integral of the sampled power alone."
+        ),
+        GpuEnergyDoubt::Differ { counter_j, integral_j } => format!(
+            "The energy of GPU {gpu} is not sure: {} J by its counter, {} J by the sampled power. A longer run, or \
+             --gpu-interval 100ms, tells which.",
+            compact(counter_j),
+            compact(integral_j)
+        ),
+    }
 }
 
 fn listed<T>(by_label: &BTreeMap<String, T>, show: impl Fn(&T) -> String) -> String {

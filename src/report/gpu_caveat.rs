@@ -12,7 +12,8 @@ const NAMED: usize = 3;
 /// Another process was on a GPU.
 pub fn shared(by_gpu: &BTreeMap<String, Vec<GpuProcess>>, memory_bytes: Option<u64>) -> String {
     let one = |(gpu, processes): (&String, &Vec<GpuProcess>)| format!("{gpu}: {}", named(processes));
-    let at_most = memory_bytes.map(|bytes| format!(", {} at most in the window", gib(bytes))).unwrap_or_default();
+    let at_most =
+        memory_bytes.map(|bytes| format!(", {} at most in the window", gib(bytes))).unwrap_or_default();
     format!(
         "Another process held memory on the server's GPU ({}{at_most}): what it took of the GPU, the server lacked. End it, \
          and measure again.",
@@ -22,8 +23,10 @@ pub fn shared(by_gpu: &BTreeMap<String, Vec<GpuProcess>>, memory_bytes: Option<u
 
 /// A GPU was slowed down.
 pub fn throttled(by_gpu: &BTreeMap<String, BTreeMap<String, f64>>) -> String {
-    let words = |name: &str| clock_reason(name).map_or_else(|| name.to_owned(), |reason| reason.words.to_owned());
-    let reason = |(name, share): (&String, &f64)| format!("{} in {:.0} % of the samples", words(name), 100.0 * share);
+    let words =
+        |name: &str| clock_reason(name).map_or_else(|| name.to_owned(), |reason| reason.words.to_owned());
+    let reason =
+        |(name, share): (&String, &f64)| format!("{} in {:.0} % of the samples", words(name), 100.0 * share);
     let one = |(gpu, reasons): (&String, &BTreeMap<String, f64>)| {
         format!("{gpu}: {}", reasons.iter().map(reason).collect::<Vec<_>>().join(", "))
     };
@@ -47,12 +50,7 @@ pub fn not_asked(asked: &[String], used: &[String]) -> String {
 /// Memory of before was not given back.
 pub fn memory_held(by_gpu: &BTreeMap<String, HeldMemory>) -> String {
     let one = |(gpu, held): (&String, &HeldMemory)| {
-        format!(
-            "{gpu}: {} after {:.0} s: {}",
-            gib(held.above_bytes),
-            held.waited_s,
-            named(&held.processes)
-        )
+        format!("{gpu}: {} after {:.0} s: {}", gib(held.above_bytes), held.waited_s, named(&held.processes))
     };
     format!(
         "The server was launched while GPU memory of before was not given back ({}), so that it had less than the others, and \
@@ -82,7 +80,10 @@ mod tests {
     fn who_else_was_on_a_gpu_is_named_with_its_memory() {
         let by_gpu = BTreeMap::from([("GPU 0 (X)".to_owned(), vec![process(7)])]);
         let text = shared(&by_gpu, Some(4 << 30));
-        assert!(text.contains("GPU 0 (X): python3 (pid 7, 3.0 GiB), 4.0 GiB at most in the window"), "{text}");
+        assert!(
+            text.contains("GPU 0 (X): python3 (pid 7, 3.0 GiB), 4.0 GiB at most in the window"),
+            "{text}"
+        );
         let unseen = BTreeMap::from([("GPU 0 (X)".to_owned(), Vec::new())]);
         assert!(shared(&unseen, None).contains("(GPU 0 (X): the driver does not say who)"));
         let many = BTreeMap::from([("GPU 1 (X)".to_owned(), (1..6).map(process).collect())]);

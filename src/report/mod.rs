@@ -10,6 +10,7 @@ pub mod csv;
 pub mod dataset_stats;
 pub mod fairness;
 pub mod github;
+mod gpu;
 mod gpu_caveat;
 pub mod html;
 pub mod junit;

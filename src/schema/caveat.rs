@@ -287,6 +287,28 @@ pub enum Caveat {
         /// Their GPUs by label.
         by_label: BTreeMap<String, String>,
     },
+    /// The energy of a GPU is not sure.
+    GpuEnergyUnsure {
+        /// Its number, as its library counts.
+        gpu: u32,
+        /// Why.
+        why: GpuEnergyDoubt,
+    },
+}
+
+/// Why the energy of a GPU is not sure.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GpuEnergyDoubt {
+    /// Its counter went back in the window, so that the energy is that of the sampled power.
+    CounterWentBack,
+    /// Counter and sampled power tell different energies.
+    Differ {
+        /// By the counter, J.
+        counter_j: f64,
+        /// By the integral of the sampled power, J.
+        integral_j: f64,
+    },
 }
 
 /// A count that cannot be, with what speaks against it.
@@ -352,6 +374,7 @@ impl Caveat {
             Caveat::GpuMemoryHeld { .. } => "gpu_memory_held",
             Caveat::GpuClocksDiffer { .. } => "gpu_clocks_differ",
             Caveat::GpusDiffer { .. } => "gpus_differ",
+            Caveat::GpuEnergyUnsure { .. } => "gpu_energy_unsure",
         }
     }
 
@@ -376,6 +399,7 @@ impl Caveat {
             | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
             | Caveat::TraceTicks(_)
+            | Caveat::GpuEnergyUnsure { .. }
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::PromptLengthsDiffer { .. }

@@ -60,7 +60,9 @@ mod tests {
     fn bits_are_told_in_words_and_unknown_ones_are_passed_over() {
         let words = |bits| clock_reasons(bits).map(|reason| reason.words).collect::<Vec<_>>();
         assert_eq!(words(0x4 | 0x40 | 0x8000), ["power cap", "heat (hardware slowdown)"]);
-        assert!(clock_reason("sw_power_cap").unwrap().throttles && !clock_reason("gpu_idle").unwrap().throttles);
+        assert!(
+            clock_reason("sw_power_cap").unwrap().throttles && !clock_reason("gpu_idle").unwrap().throttles
+        );
         assert_eq!(clock_reason("no such"), None);
     }
 

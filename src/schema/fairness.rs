@@ -102,15 +102,6 @@ pub mod row {
     /// How often they were slowed down.
     pub const GPU_THROTTLED: &str = "GPU slowed down";
     /// Rows that are nearly always level, or always: a brief output names them where they are not.
-    pub const SELDOM: [&str; 9] = [
-        LAUNCHED,
-        NAGLE,
-        AT_ONCE,
-        COMPLETED,
-        GATEWAY,
-        SIMULATED,
-        GPU_POWER_LIMIT,
-        GPU_OTHERS,
-        GPU_THROTTLED,
-    ];
+    pub const SELDOM: [&str; 9] =
+        [LAUNCHED, NAGLE, AT_ONCE, COMPLETED, GATEWAY, SIMULATED, GPU_POWER_LIMIT, GPU_OTHERS, GPU_THROTTLED];
 }

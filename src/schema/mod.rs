@@ -24,6 +24,8 @@ pub mod gpu;
 pub mod gpu_before;
 pub mod interval;
 pub mod live;
+pub mod live_histogram;
+pub mod live_snapshot;
 pub mod objective;
 pub mod plan;
 pub mod rate_course;

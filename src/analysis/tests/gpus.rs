@@ -40,8 +40,7 @@ fn found<'a>(comparison: &'a Comparison, what: &str) -> &'a FairnessRow {
     rows.iter().find(|row| row.what == what).unwrap_or_else(|| panic!("no row {what}: {rows:?}"))
 }
 
-const ROWS: [&str; 5] =
-    [row::GPU, row::GPU_POWER_LIMIT, row::GPU_CLOCK, row::GPU_OTHERS, row::GPU_THROTTLED];
+const ROWS: [&str; 5] = [row::GPU, row::GPU_POWER_LIMIT, row::GPU_CLOCK, row::GPU_OTHERS, row::GPU_THROTTLED];
 
 fn codes(comparison: &Comparison) -> Vec<&'static str> {
     comparison.caveats.iter().map(Caveat::code).filter(|code| code.starts_with("gpu")).collect()

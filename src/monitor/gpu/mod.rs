@@ -1,5 +1,7 @@
 //! GPUs: found, chosen and read, whichever library does it.
 
+mod amd;
+mod amd_json;
 mod choice;
 mod energy_age;
 #[cfg(test)]
@@ -11,9 +13,9 @@ mod open;
 mod pcie;
 mod processes;
 mod sensor;
-mod state;
 mod smi;
 mod smi_fields;
+mod state;
 
 pub use choice::Choice;
 pub use library::{Absent, GpuLibrary, Opened};

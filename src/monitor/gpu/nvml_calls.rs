@@ -354,3 +354,8 @@ fn trouble(error: NvmlError) -> Trouble {
         error => Trouble::Failed(error.to_string()),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "nvml_calls_tests.rs"]
+mod tests;

@@ -8,6 +8,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::client_figures::{CLIENT, CLIENT_STATISTICS, ClientFigure, Held};
 use crate::schema::comparison::FailedTarget;
 use crate::schema::figure::{METRICS, Metric};
+use crate::schema::gpu::{GPU_COLUMNS, GpuColumn};
 use crate::schema::plan::{LoadPoint, Plan};
 use crate::schema::summary::{ClientStats, RequestCounts, RunSummary};
 use crate::schema::target::Target;
@@ -137,6 +138,7 @@ fn columns<'a>() -> Vec<Column<'a, SummaryRow<'a>>> {
     ];
     columns.extend(METRICS.iter().flat_map(of_metric));
     columns.extend(CLIENT.iter().flat_map(of_client));
+    columns.extend(GPU_COLUMNS.iter().map(of_gpu));
     columns.extend([
         of_run("caveats", |run| run.caveats.iter().map(Caveat::code).collect::<Vec<_>>().join(";")),
         told("exit", |row| row.exit().to_owned()),
@@ -175,6 +177,10 @@ fn of_metric<'a>(metric: &'static Metric) -> impl Iterator<Item = Column<'a, Sum
             optional(run.metrics.get(metric.name).and_then(|value| statistic.of(value)))
         })
     })
+}
+
+fn of_gpu<'a>(figure: &'static GpuColumn) -> Column<'a, SummaryRow<'a>> {
+    of_run(figure.name, move |run| optional(run.gpu.as_ref().and_then(figure.of)))
 }
 
 fn of_client<'a>(figure: &'static ClientFigure) -> Vec<Column<'a, SummaryRow<'a>>> {
