@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
+use crate::schema::gpu::OtherOnGpu;
 use crate::schema::sample::{Sample, SensorTally, Source};
 use crate::secrets::from_outside;
 
@@ -49,6 +50,12 @@ impl Sensor {
             Sensor::ServerPage(_) => None,
             Sensor::Gpus(gpus) => gpus.news(),
         }
+    }
+
+    /// Processes that share its devices with the server, seen for the first time.
+    fn others(&mut self) -> Vec<OtherOnGpu> {
+        let Sensor::Gpus(gpus) = self else { return Vec::new() };
+        gpus.others()
     }
 
     /// When it is read a last time, after its own times.
@@ -165,7 +172,15 @@ async fn follow(
     mut stage: watch::Receiver<Stage>,
 ) -> SensorTally {
     let source = sensor.source();
-    let mut tally = SensorTally { source, samples: 0, skipped: 0, failed: 0, broken_lines: 0, trouble: None };
+    let mut tally = SensorTally {
+        source,
+        samples: 0,
+        skipped: 0,
+        failed: 0,
+        broken_lines: 0,
+        trouble: None,
+        others: Vec::new(),
+    };
     let mut number = times.passed(Instant::now());
     loop {
         tokio::select! {
@@ -185,6 +200,7 @@ async fn follow(
                 if let Some(news) = sensor.news() {
                     tally.trouble.get_or_insert(news);
                 }
+                tally.others.extend(sensor.others());
                 keep(readings, (source, times.zero), asked, &mut tally, &samples);
             }
             Err(error) => {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats, served_caveats};
+use crate::analysis::{
+    Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats, served_caveats, tell_gpus,
+};
 use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
@@ -203,6 +205,7 @@ pub(super) fn run_file(
     summary.caveats.splice(..0, first);
     summary.served = sensed.and_then(|sensed| sensed.served(&header, &summary)).map(Box::new);
     summary.caveats.extend(served_caveats(&summary));
+    tell_gpus(&mut summary, header.gpus_before.as_ref(), &curves);
     RunFile {
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),

@@ -20,6 +20,7 @@ use crate::schema::summary::ServerCounts;
 use crate::schema::target::Target;
 use crate::secrets::from_outside;
 
+use super::before_load::BeforeLoad;
 use super::event::Event;
 use super::failure::Failure;
 use super::lengths;
@@ -52,6 +53,8 @@ pub struct Standing {
     pub late_acks: Vec<LateAck>,
     /// What the server made of the probe set.
     pub probes: Vec<ProbeReply>,
+    /// What its launch left for its runs.
+    pub before_load: BeforeLoad,
 }
 
 /// A run that was played and recorded.
@@ -120,7 +123,9 @@ pub async fn measure(
     let files = writer.files().clone();
     let live = Arc::new(LiveCounters::default());
     let figures = LiveFigures::new(live.clone());
-    let sampling = Sampling::start(stage, (target, key), (&standing.url, gpus), &files, (&clock, &figures));
+    let earlier = standing.before_load.samples(&clock);
+    let sensed = (&clock, &figures, &earlier[..]);
+    let sampling = Sampling::start(stage, (target, key), (&standing.url, gpus), &files, sensed);
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = Recorder::start(receiver, writer, figures.clone());
     (stage.listen)(Event::Loading { key, load, live: live.clone(), figures });
@@ -281,6 +286,8 @@ fn records_header(
         launched: standing.launched.clone(),
         late_acks: standing.late_acks.clone(),
         probes: standing.probes.clone(),
+        launch: standing.before_load.launch(clock),
+        gpus_before: standing.before_load.gpus.clone(),
     }
 }
 

@@ -27,13 +27,14 @@ pub struct Sampling<'a> {
 }
 
 impl<'a> Sampling<'a> {
-    /// Starts what the plan wants sensed; nothing where the engine's page is not known, and there is no GPU.
+    /// Starts what the plan wants sensed; nothing where the engine's page is not known, and there is no GPU. What was
+    /// sensed `earlier`, before the run's start, comes first.
     pub fn start(
         stage: &Stage<'a>,
         (target, key): (&Target, &'a RunKey),
         (url, gpus): (&str, Option<Gpus>),
         files: &RunFiles,
-        (clock, figures): (&RunClock, &LiveFigures),
+        (clock, figures, earlier): (&RunClock, &LiveFigures, &[Sample]),
     ) -> Sampling<'a> {
         let session = stage.session;
         let mut sampling = Sampling { sampler: None, label: &key.label, listen: stage.listen };
@@ -51,10 +52,12 @@ impl<'a> Sampling<'a> {
         if sensors.is_empty() {
             return sampling;
         }
-        let started = SampleWriter::create(files, &header(session, key, clock, head)).and_then(|writer| {
-            let sink = Sink { writer, figures: figures.clone() };
-            Sampler::start(sensors, clock.instant(0), sink, Sink::take)
-        });
+        let started =
+            SampleWriter::create(files, &header(session, key, clock, head)).and_then(|mut writer| {
+                earlier.iter().try_for_each(|sample| writer.write(sample))?;
+                let sink = Sink { writer, figures: figures.clone() };
+                Sampler::start(sensors, clock.instant(0), sink, Sink::take)
+            });
         match started {
             Ok(sampler) => sampling.sampler = Some(sampler),
             Err(error) => sampling.say(&format!("nothing is sensed: {error:#}")),

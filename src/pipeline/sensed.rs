@@ -60,7 +60,10 @@ impl Sensed {
         let Sensed::Read(read) = self else { return None };
         let head = read.header.gpus.as_ref().filter(|_| from_us < to_us)?;
         let interval_s = read.header.interval_of(Source::Gpu);
-        analysis::gpu_figures(head, &read.samples, (from_us, to_us), interval_s)
+        let mut figures = analysis::gpu_figures(head, &read.samples, (from_us, to_us), interval_s)?;
+        let tallies = read.footer.iter().flat_map(|footer| &footer.sensors);
+        analysis::add_others(&mut figures.summary, tallies.flat_map(|tally| &tally.others));
+        Some(figures)
     }
 
     /// Writes `_gpu.csv`, a row a sample and GPU, where one was read.

@@ -11,6 +11,7 @@ pub mod dataset_stats;
 pub mod fairness;
 pub mod github;
 mod gpu;
+mod gpu_caveat;
 pub mod html;
 pub mod junit;
 pub mod knee;

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gateway::Gateway;
+use super::gpu::GpuProcess;
+use super::gpu_before::HeldMemory;
 use super::report_settings::{TtftOf, WindowOf};
 use super::token_counts::CountFault;
 use super::trace::Ticks;
@@ -256,6 +258,47 @@ pub enum Caveat {
     },
     /// The arrivals of a trace sit on the ticks of a log's clock.
     TraceTicks(Ticks),
+    /// Another process held memory on a GPU of the server.
+    GpuShared {
+        /// Who, as far as it is known, by GPU: `GPU 0 (NVIDIA H200)`.
+        by_gpu: BTreeMap<String, Vec<GpuProcess>>,
+        /// Memory that they held at most in the measured window, bytes, over all GPUs; none where nobody told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memory_bytes: Option<u64>,
+    },
+    /// A GPU was slowed down in the measured window.
+    GpuThrottled {
+        /// Share of the samples of the worst of them in which it was, %.
+        share_pct: f64,
+        /// By GPU: the reasons ([`super::clock_reason`]) with the share of the samples that showed each, 0 to 1.
+        by_gpu: BTreeMap<String, BTreeMap<String, f64>>,
+    },
+    /// The server's processes hold memory on a GPU that it was not given.
+    GpuNotAsked {
+        /// Those that it was given.
+        asked: Vec<String>,
+        /// Those on which they hold memory.
+        used: Vec<String>,
+    },
+    /// GPU memory of before was not given back when the server was launched.
+    GpuMemoryHeld {
+        /// How much by GPU, above what was in use before the plan's first launch.
+        by_gpu: BTreeMap<String, HeldMemory>,
+    },
+    /// The clocks of the GPUs differ between backends in the rounds that are held against each other.
+    GpuClocksDiffer {
+        /// Median clock of the multiprocessors while they were busy, MHz, by label: of the round in which they differ most.
+        by_label: BTreeMap<String, f64>,
+        /// That round.
+        round: u32,
+        /// Which load of the plan, from 1.
+        point: u32,
+    },
+    /// Backends were measured on GPUs of different models.
+    GpusDiffer {
+        /// Their GPUs by label.
+        by_label: BTreeMap<String, String>,
+    },
     /// The energy of a GPU is not sure.
     GpuEnergyUnsure {
         /// Its number, as its library counts.
@@ -339,6 +382,12 @@ impl Caveat {
             Caveat::Preempted { .. } => "preempted",
             Caveat::OtherRequests { .. } => "other_requests",
             Caveat::TraceTicks(_) => "trace_ticks",
+            Caveat::GpuShared { .. } => "gpu_shared",
+            Caveat::GpuThrottled { .. } => "gpu_throttled",
+            Caveat::GpuNotAsked { .. } => "gpu_not_asked",
+            Caveat::GpuMemoryHeld { .. } => "gpu_memory_held",
+            Caveat::GpuClocksDiffer { .. } => "gpu_clocks_differ",
+            Caveat::GpusDiffer { .. } => "gpus_differ",
             Caveat::GpuEnergyUnsure { .. } => "gpu_energy_unsure",
         }
     }
@@ -373,13 +422,20 @@ impl Caveat {
             | Caveat::ReadStamps { .. }
             | Caveat::OneAtATime { .. }
             | Caveat::AskedWhole { .. }
-            | Caveat::TokensEstimated { .. } => false,
+            | Caveat::TokensEstimated { .. }
+            // A desktop holds some MiB of many a GPU, and a power cap is how others are sold.
+            | Caveat::GpuShared { .. }
+            | Caveat::GpuThrottled { .. }
+            | Caveat::GpuMemoryHeld { .. }
+            | Caveat::GpuClocksDiffer { .. }
+            | Caveat::GpusDiffer { .. } => false,
             // A few tokens that share an event leave narrow bounds.
             Caveat::PaceWithheld { difference_pct, .. } => *difference_pct > PACE_DIFFERENCE_PCT,
             Caveat::NoLatency { answers, completed, .. } => {
                 100.0 * *answers as f64 > NO_LATENCY_PCT * *completed as f64
             }
             Caveat::Buffered { .. }
+            | Caveat::GpuNotAsked { .. }
             | Caveat::CountsImpossible { .. }
             | Caveat::LongerThanAsked { .. }
             | Caveat::NoSuchCounter { .. }

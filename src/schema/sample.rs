@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::gpu::GpusHead;
+use super::gpu::{GpusHead, OtherOnGpu};
 use super::plan::RunKey;
 use super::served::{Buckets, ServerTime};
 
@@ -135,6 +135,9 @@ pub struct SensorTally {
     /// What the first failure said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// Processes that were seen on the GPUs and are not the server's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherOnGpu>,
 }
 
 /// One sensor's series, as a run's JSON holds them.
