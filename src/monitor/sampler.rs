@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use crate::schema::sample::{Sample, SensorTally, Source};
 use crate::secrets::from_outside;
 
+use super::machine::Machine;
 use super::reading::Reading;
 use super::server_page::ServerPage;
 
@@ -20,12 +21,21 @@ const READING_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum Sensor {
     /// The server's own metrics page.
     ServerPage(ServerPage),
+    /// The server's processes.
+    ServerProcesses(Machine),
+    /// This process.
+    Client(Machine),
+    /// The whole machine.
+    Host(Machine),
 }
 
 impl Sensor {
     fn source(&self) -> Source {
         match self {
             Sensor::ServerPage(_) => Source::Server,
+            Sensor::ServerProcesses(_) => Source::ServerProcesses,
+            Sensor::Client(_) => Source::Client,
+            Sensor::Host(_) => Source::Host,
         }
     }
 
@@ -33,6 +43,9 @@ impl Sensor {
     async fn read(&mut self) -> anyhow::Result<Vec<Reading>> {
         match self {
             Sensor::ServerPage(page) => Ok(vec![page.read().await?]),
+            Sensor::ServerProcesses(machine) => Ok(vec![machine.server()?]),
+            Sensor::Client(machine) => Ok(vec![machine.client()?]),
+            Sensor::Host(machine) => Ok(vec![machine.host()?]),
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::backend::guard::{Ended, Guard};
 use crate::backend::launch::Server;
 use crate::load::{self, Played, RunClock};
-use crate::monitor::ServerCounters;
+use crate::monitor::{ProcessId, ServerCounters};
 use crate::results::{RecordWriter, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::fairness::ProbeReply;
@@ -26,6 +26,7 @@ use super::lengths;
 use super::live_figures::LiveFigures;
 use super::record::{self, Recorder, ReportedTokens};
 use super::sample::Sampling;
+use super::server_tree;
 use super::session::{Session, Stage};
 
 /// Retries while the server's counters lag behind ours (SGLang counts a request when it is reported).
@@ -52,6 +53,8 @@ pub struct Standing {
     pub late_acks: Vec<LateAck>,
     /// What the server made of the probe set.
     pub probes: Vec<ProbeReply>,
+    /// The first process of its container, as this machine numbers it; none until it was asked for.
+    pub container_root: Option<Option<ProcessId>>,
 }
 
 /// A run that was played and recorded.
@@ -116,7 +119,9 @@ pub async fn measure(
     let writer = RecordWriter::create(&session.plan.output.directory, &stem(&session.plan, key), &header)?;
     let files = writer.files().clone();
     let figures = LiveFigures::default();
-    let sampling = Sampling::start(stage, (target, key), &standing.url, &files, (&clock, &figures));
+    let processes = server_tree::of(&session.plan, target, standing).await;
+    let at = (standing.url.as_str(), processes);
+    let sampling = Sampling::start(stage, (target, key), at, &files, (&clock, &figures));
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = Recorder::start(receiver, writer, figures.clone());
     let live = Arc::new(LiveCounters::default());

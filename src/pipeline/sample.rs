@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::load::RunClock;
-use crate::monitor::{Sampler, Sensor, ServerPage};
+use crate::monitor::{Machine, Reading, Sampler, Sensor, ServerPage, ServerProcesses};
 use crate::results::{RunFiles, SampleWriter};
 use crate::schema::SCHEMA_VERSION;
+use crate::schema::machine::{BusyProcess, MachineFacts};
 use crate::schema::plan::{Plan, RunKey};
 use crate::schema::sample::{Sample, SamplesHeader, SensorTally, SeriesHead, Source};
 use crate::schema::sensing::Sensing;
@@ -20,6 +21,8 @@ use super::session::{Session, Stage};
 /// The sensors of one run. None of their troubles touches the run; each is said once.
 pub struct Sampling<'a> {
     sampler: Option<Sampler<Sink>>,
+    machine: Option<Machine>,
+    clock: RunClock,
     label: &'a str,
     listen: Listener<'a>,
 }
@@ -29,23 +32,32 @@ impl<'a> Sampling<'a> {
     pub fn start(
         stage: &Stage<'a>,
         (target, key): (&Target, &'a RunKey),
-        url: &str,
+        (url, processes): (&str, Option<ServerProcesses>),
         files: &RunFiles,
         (clock, figures): (&RunClock, &LiveFigures),
     ) -> Sampling<'a> {
         let session = stage.session;
-        let mut sampling = Sampling { sampler: None, label: &key.label, listen: stage.listen };
+        let guard = stage.guard.map(|guard| guard.process().pid);
+        let machine = processes.map(|processes| Machine::new(processes, guard));
+        let clock = *clock;
+        let mut sampling =
+            Sampling { sampler: None, machine, clock, label: &key.label, listen: stage.listen };
         let page = ServerPage::new(session.client.clone(), url, &target.metrics).map(Sensor::ServerPage);
-        let wanted = [(page, session.plan.scrape_interval_s)];
-        let timed = |(sensor, interval_s): (Option<Sensor>, f64)| {
+        let of_machine = sampling.machine.iter().flat_map(machine_sensors);
+        let wanted = page
+            .map(|page| (page, session.plan.scrape_interval_s))
+            .into_iter()
+            .chain(of_machine.map(|sensor| (sensor, session.plan.sensing.host_interval_s)));
+        let timed = |(sensor, interval_s): (Sensor, f64)| {
             let interval = Duration::try_from_secs_f64(interval_s).ok().filter(|time| !time.is_zero())?;
-            Some((sensor?, interval))
+            Some((sensor, interval))
         };
-        let sensors: Vec<(Sensor, Duration)> = wanted.into_iter().filter_map(timed).collect();
+        let sensors: Vec<(Sensor, Duration)> = wanted.filter_map(timed).collect();
         if sensors.is_empty() {
             return sampling;
         }
-        let started = SampleWriter::create(files, &header(session, key, clock)).and_then(|writer| {
+        let facts = sampling.machine.as_ref().map(Machine::facts);
+        let started = SampleWriter::create(files, &header(session, key, &clock, facts)).and_then(|writer| {
             let sink = Sink { writer, figures: figures.clone() };
             Sampler::start(sensors, clock.instant(0), sink, Sink::take)
         });
@@ -59,11 +71,15 @@ impl<'a> Sampling<'a> {
     /// Ends it; the samples' file is closed.
     pub fn stop(mut self) {
         let Some(sampler) = self.sampler.take() else { return };
-        let closed = sampler.stop().and_then(|(Sink { writer, .. }, tallies)| {
+        let closed = sampler.stop().and_then(|(mut sink, mut tallies)| {
             for tally in tallies.iter().filter(|tally| tally.failed > 0) {
                 self.say(&trouble(tally));
             }
-            writer.close(tallies)
+            let others = match &self.machine {
+                Some(machine) => last_look(machine, &self.clock, &mut sink, &mut tallies)?,
+                None => Vec::new(),
+            };
+            sink.writer.close(tallies, others)
         });
         let trouble = closed.map_or_else(Some, |closed| closed.not_compressed);
         if let Some(error) = trouble {
@@ -74,6 +90,36 @@ impl<'a> Sampling<'a> {
     fn say(&self, what: &str) {
         (self.listen)(Event::Note(&format!("{}: {what}", self.label)));
     }
+}
+
+fn machine_sensors(machine: &Machine) -> Vec<Sensor> {
+    // What the host's reading takes off is read before it.
+    let server = machine.sees_server().then(|| Sensor::ServerProcesses(machine.clone()));
+    server.into_iter().chain([Sensor::Client(machine.clone()), Sensor::Host(machine.clone())]).collect()
+}
+
+/// One reading more at the end, so that a run shorter than the time between two is covered; and who else was busy.
+fn last_look(
+    machine: &Machine,
+    clock: &RunClock,
+    sink: &mut Sink,
+    tallies: &mut [SensorTally],
+) -> anyhow::Result<Vec<BusyProcess>> {
+    for tally in tallies {
+        let read: fn(&Machine) -> anyhow::Result<Reading> = match tally.source {
+            Source::ServerProcesses => Machine::server,
+            Source::Client => Machine::client,
+            Source::Host => Machine::host,
+            Source::Server | Source::Gpu => continue,
+        };
+        let at_us = clock.now_us();
+        let Ok(Reading { device, values, .. }) = read(machine) else { continue };
+        let took_us = clock.now_us() - at_us;
+        let at_us = i64::try_from(at_us).unwrap_or(i64::MAX);
+        sink.take(&Sample { at_us, took_us, source: tally.source, device, values })?;
+        tally.samples += 1;
+    }
+    Ok(machine.others())
 }
 
 /// Where samples go: to the file, and to whoever shows the run.
@@ -95,7 +141,7 @@ fn trouble(tally: &SensorTally) -> String {
     format!("{} of {readings} readings of {} failed: {why}", tally.failed, tally.source.title())
 }
 
-fn header(session: &Session, key: &RunKey, clock: &RunClock) -> SamplesHeader {
+fn header(session: &Session, key: &RunKey, clock: &RunClock, machine: Option<MachineFacts>) -> SamplesHeader {
     let head = |series: &Series| SeriesHead {
         name: series.name.to_owned(),
         unit: series.unit.to_owned(),
@@ -110,6 +156,7 @@ fn header(session: &Session, key: &RunKey, clock: &RunClock) -> SamplesHeader {
         interval_s: session.plan.scrape_interval_s,
         intervals_s: intervals_s(&session.plan),
         series: series::all().map(head).collect(),
+        machine,
     }
 }
 

@@ -125,6 +125,7 @@ pub async fn start(
         reported: reported.into_inner(),
         late_acks: late_acks.into_inner(),
         probes: Vec::new(),
+        container_root: None,
     })
 }
 
@@ -165,6 +166,7 @@ async fn attach(
         reported,
         late_acks,
         probes: Vec::new(),
+        container_root: None,
     })
 }
 

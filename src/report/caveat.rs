@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::fairness;
-use super::number::{NONE, compact, count};
+use super::machine;
+use super::number::{NONE, bytes, compact, count, fixed};
 use crate::schema::caveat::{Caveat, ImpossibleCount};
 use crate::schema::comparison::Comparison;
 use crate::schema::figure;
@@ -230,6 +231,14 @@ pub fn sentence(caveat: &Caveat) -> String {
             requests_of(*rows),
             count(*instants)
         ),
+        Caveat::OthersBusy { cores, of, names } => machine::others_busy(*cores, *of, names),
+        Caveat::CpuStolen { share_pct } => machine::cpu_stolen(*share_pct),
+        Caveat::Swapping { bytes_s } => machine::swapping(*bytes_s),
+        Caveat::CpuQuotaReached { share_pct, quota } => machine::cpu_quota_reached(*share_pct, *quota),
+        Caveat::MemoryNearlyFull { left_bytes, of_bytes } => {
+            machine::memory_nearly_full(*left_bytes, *of_bytes)
+        }
+        Caveat::CpuClock { powersave, fell_pct } => machine::cpu_clock(*powersave, *fell_pct),
     }
 }
 
@@ -300,6 +309,15 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
         Caveat::TraceTicks(ticks) => format!("bursts of a log's tick of {} s", ticks.step_s),
+        Caveat::OthersBusy { cores, of, .. } => format!("others kept {} of {of} cores busy", fixed(*cores)),
+        Caveat::CpuStolen { share_pct } => format!("{} of the CPU time stolen", percent(*share_pct)),
+        Caveat::Swapping { bytes_s } => format!("swapped {} a second", bytes(*bytes_s as u64)),
+        Caveat::CpuQuotaReached { share_pct, .. } => {
+            format!("held back by the CPU quota ({})", percent(*share_pct))
+        }
+        Caveat::MemoryNearlyFull { left_bytes, .. } => format!("{} of memory left", bytes(*left_bytes)),
+        Caveat::CpuClock { fell_pct: Some(fell), .. } => format!("CPU clock fell by {}", percent(*fell)),
+        Caveat::CpuClock { fell_pct: None, .. } => "CPU governor powersave".to_owned(),
     }
 }
 
@@ -352,6 +370,9 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
     use Caveat as C;
     match caveat {
         C::MergedEvents { .. } | C::ReadStamps { .. } | C::FewSamples { .. } => true,
+        // The machine's, whichever server stood on it.
+        C::OthersBusy { .. } | C::CpuStolen { .. } | C::Swapping { .. } | C::CpuQuotaReached { .. } => true,
+        C::MemoryNearlyFull { .. } | C::CpuClock { .. } => true,
         C::NagleOn { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => false,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => false,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::TokensEstimated { .. } => false,
@@ -392,6 +413,11 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
         C::TraceTicks(_) => 0.0,
+        C::OthersBusy { cores, .. } => *cores,
+        C::CpuStolen { share_pct } | C::CpuQuotaReached { share_pct, .. } => *share_pct,
+        C::Swapping { bytes_s } => *bytes_s,
+        C::MemoryNearlyFull { left_bytes, .. } => -(*left_bytes as f64),
+        C::CpuClock { fell_pct, .. } => fell_pct.unwrap_or(0.0),
     }
 }
 

@@ -12,6 +12,7 @@ use super::client;
 use super::fairness;
 use super::knee;
 use super::limit;
+use super::machine;
 use super::missing;
 use super::number::{fixed, one_line, wrap};
 use super::objective;
@@ -108,6 +109,7 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     );
     lines.extend(slices::block_lines(run));
     lines.extend(client::block_lines(run, width));
+    lines.extend(machine::block_lines(run));
     lines
 }
 

@@ -22,6 +22,7 @@ pub mod gateway;
 pub mod gpu;
 pub mod interval;
 pub mod live;
+pub mod machine;
 pub mod objective;
 pub mod plan;
 pub mod rate_course;
