@@ -13,9 +13,16 @@ const LEAST_CORES: f64 = 0.01;
 /// What other processes used between looks at all of them.
 #[derive(Debug, Default)]
 pub(super) struct Others {
-    /// Each process's ticks at the last look.
-    last: Option<HashMap<ProcessId, u64>>,
+    /// Each process at the last look.
+    last: Option<HashMap<ProcessId, Seen>>,
     busy: BTreeMap<String, Busy>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    own: u64,
+    children: u64,
+    parent: u32,
 }
 
 #[derive(Debug, Default)]
@@ -27,20 +34,35 @@ struct Busy {
 impl Others {
     /// Adds what has been used since the last look, but for the processes in `ours` and their children.
     pub(super) fn look(&mut self, all: &[ProcessStat], ours: &HashSet<u32>) {
-        let mut now = HashMap::with_capacity(all.len());
-        for stat in all {
-            now.insert(stat.id, stat.own_ticks);
-            let Some(last) = &self.last else { continue };
-            // A process that was not there then has used all of it since.
-            let used = stat.own_ticks.saturating_sub(last.get(&stat.id).copied().unwrap_or(0));
-            if used == 0 || ours.contains(&stat.id.pid) || ours.contains(&stat.parent) {
-                continue;
-            }
-            let busy = self.busy.entry(stat.name.clone()).or_default();
-            busy.ticks += used;
-            busy.processes.insert(stat.id);
+        let seen = |stat: &ProcessStat| Seen {
+            own: stat.own_ticks,
+            children: stat.children_ticks,
+            parent: stat.parent,
+        };
+        let now: HashMap<ProcessId, Seen> = all.iter().map(|stat| (stat.id, seen(stat))).collect();
+        let Some(last) = self.last.replace(now) else { return };
+        let there: HashSet<ProcessId> = all.iter().map(|stat| stat.id).collect();
+        // What ended was told under its own name; its parent's account of its children holds it again.
+        let mut told: HashMap<u32, u64> = HashMap::new();
+        for (_, ended) in last.iter().filter(|(id, _)| !there.contains(id)) {
+            *told.entry(ended.parent).or_default() += ended.own + ended.children;
         }
-        self.last = Some(now);
+        for stat in all.iter().filter(|stat| !ours.contains(&stat.id.pid) && !ours.contains(&stat.parent)) {
+            // A process that was not there then has used all of it since.
+            let before = last.get(&stat.id).copied().unwrap_or_default();
+            self.add(stat.name.clone(), stat.id, stat.own_ticks.saturating_sub(before.own));
+            let told = told.get(&stat.id.pid).copied().unwrap_or(0);
+            let of_children = stat.children_ticks.saturating_sub(before.children).saturating_sub(told);
+            self.add(format!("ended children of {}", stat.name), stat.id, of_children);
+        }
+    }
+
+    fn add(&mut self, name: String, id: ProcessId, ticks: u64) {
+        if ticks > 0 {
+            let busy = self.busy.entry(name).or_default();
+            busy.ticks += ticks;
+            busy.processes.insert(id);
+        }
     }
 
     /// The busiest names of all looks, `seconds` from the first to the last, `hz` ticks a second.
@@ -105,6 +127,18 @@ mod tests {
         let told: Vec<(&str, u32, f64)> =
             told.iter().map(|(name, number, cores)| (name.as_str(), *number, *cores)).collect();
         assert_eq!(told, [("rustc", 2, 1.5), ("cc1", 1, 0.25), ("sshd", 1, 0.2)]);
+    }
+
+    #[test]
+    fn what_begins_and_ends_between_two_looks_is_told_by_its_parent_and_nothing_twice() {
+        let mut others = Others::default();
+        let with = |children_ticks, stat| ProcessStat { children_ticks, ..stat };
+        others.look(&[with(1000, stat(2, 1, "make", 1)), stat(3, 2, "cc1", 70)], &HashSet::new());
+        // 70 of cc1 were told before; it used 10 more, and others 120.
+        others.look(&[with(1200, stat(2, 1, "make", 1))], &HashSet::new());
+        let told = others.busiest(1.0, 100.0);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((told[0].name.as_str(), told[0].cores), ("ended children of make", 1.3));
     }
 
     #[test]

@@ -113,6 +113,7 @@ pub async fn measure(
         standing.reported = ReportedTokens::default();
     }
     lengths::settle(stage, target, &standing.url).await;
+    let processes = server_tree::of(&session.plan, target, standing).await;
     let clock = RunClock::start();
     let plan = lengths::told(Plan { loads: loads.to_vec(), ..session.plan.clone() }, session);
     let header = records_header((plan, session), target, standing, key, &clock);
@@ -120,7 +121,6 @@ pub async fn measure(
     let files = writer.files().clone();
     let live = Arc::new(LiveCounters::default());
     let figures = LiveFigures::new(live.clone());
-    let processes = server_tree::of(&session.plan, target, standing).await;
     let at = (standing.url.as_str(), processes);
     let sampling = Sampling::start(stage, (target, key), at, &files, (&clock, &figures));
     let (sender, receiver) = std::sync::mpsc::channel();

@@ -2,6 +2,7 @@
 
 use super::number::{bytes, compact, count, fixed, one_line};
 use super::rows::{self, Column, Row, View};
+use crate::schema::environment::Environment;
 use crate::schema::machine::{BusyProcess, MACHINE, MachineFigure, MachineSummary, MachineUnit};
 use crate::schema::summary::RunSummary;
 
@@ -12,6 +13,18 @@ const SHOWN_CORES: f64 = 0.1;
 pub const ABOUT: &str = "What the server's processes, this program and the whole machine did in the measured window. Memory \
      is what is resident; pages that several processes share count for each. Others are processes that are neither the \
      server's nor ours, stolen cores those that a hypervisor gave to others.";
+
+/// `4 cores (CPU quota 4; the host has 64), 8 GiB of memory (the host has 256 GiB)`
+pub fn size(environment: &Environment) -> String {
+    let limits = environment.limits.as_ref();
+    let quota = limits.and_then(|limits| {
+        Some(format!(" (CPU quota {}; the host has {})", compact(limits.cpu_quota?), limits.host_cores))
+    });
+    let limit = limits.filter(|limits| limits.memory_bytes.is_some());
+    let limit = limit.map(|limits| format!(" (the host has {})", bytes(limits.host_memory_bytes)));
+    let (cores, memory) = (environment.cores, bytes(environment.memory_bytes));
+    format!("{cores} cores{}, {memory} of memory{}", quota.unwrap_or_default(), limit.unwrap_or_default())
+}
 
 /// The server's processes and the machine as lines with their names; nothing of what was not sensed.
 pub fn block_lines(run: &RunSummary) -> Vec<(&'static str, String)> {
@@ -163,4 +176,52 @@ pub(super) fn cpu_clock(powersave: bool, fell_pct: Option<f64>) -> String {
 
 fn percent(value: f64) -> String {
     format!("{} %", compact(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::run;
+    use crate::schema::machine::{HostFigures, MachineFacts, MeanAndMax, ProcessFigures};
+
+    fn busy(name: &str, processes: u32, cores: f64) -> BusyProcess {
+        BusyProcess { name: name.to_owned(), processes, cores }
+    }
+
+    #[test]
+    fn a_run_s_block_says_what_the_server_used_and_who_else_was_busy() {
+        let mut run = run("vllm", 1.0);
+        assert_eq!(block_lines(&run), []);
+        let same = |mean| MeanAndMax { mean, max: mean };
+        let server = ProcessFigures {
+            cores_mean: 3.214,
+            resident_max_bytes: f64::from(1 << 30) * 12.0,
+            threads_max: 1084.0,
+            ..ProcessFigures::default()
+        };
+        let host = HostFigures {
+            busy_cores: same(5.1),
+            steal_cores: same(0.2),
+            others_busy_cores: Some(same(0.8)),
+            ..HostFigures::default()
+        };
+        run.machine = Some(MachineSummary {
+            facts: Some(MachineFacts { cores: 8, ..MachineFacts::default() }),
+            server: Some(server),
+            host: Some(host),
+            others: vec![busy("rustc", 6, 0.6), busy("sshd", 1, 0.1)],
+            ..MachineSummary::default()
+        });
+        let lines = block_lines(&run);
+        assert_eq!(lines[0], ("Server CPU", "3.21 cores | memory: 12.0 GiB | 1,084 threads".to_owned()));
+        let machine = "5.10 of 8 cores busy | others: 0.80 (6 × rustc 0.60) | stolen: 0.20";
+        assert_eq!(lines[1], ("Machine", machine.to_owned()));
+    }
+
+    #[test]
+    fn others_that_cannot_be_seen_are_told_without_a_name_and_odd_names_do_not_act() {
+        assert!(others_busy(1.0, 2, &[]).contains("none of which can be seen"));
+        let told = others_busy(1.0, 2, &[busy("a\u{1b}[2Jb", 1, 1.0)]);
+        assert!(!told.contains('\u{1b}'), "{told}");
+    }
 }

@@ -418,11 +418,10 @@ pub(super) fn machine(environment: &Environment) -> [(&'static str, String); 2] 
     let driver =
         environment.driver.as_deref().map(|version| format!(", driver {version}")).unwrap_or_default();
     let words = format!(
-        "{}, {}, {} cores, {} of memory, {}",
+        "{}, {}, {}, {}",
         environment.hostname,
         environment.cpu,
-        environment.cores,
-        bytes(environment.memory_bytes),
+        machine::size(environment),
         environment.os
     );
     [("Machine", words), ("GPUs", format!("{gpus}{driver}"))]
