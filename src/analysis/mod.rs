@@ -1,6 +1,7 @@
 //! Records → [`RunSummary`](crate::schema::summary::RunSummary) → [`Comparison`](crate::schema::comparison::Comparison): pure, one record at a time.
 
 mod bins;
+mod buckets;
 mod caveats;
 mod client;
 mod compare;
@@ -35,6 +36,7 @@ mod saturation;
 mod search;
 pub mod sequential;
 mod series;
+mod served;
 mod served_alone;
 mod side;
 mod slices;
@@ -65,6 +67,7 @@ pub use planned::plan_caveats;
 pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use search::{Aim, Found, Seen, Step, Tried, allowed_share, next_load, step};
 pub use series::{MOST_POINTS, series};
+pub use served::{served, served_caveats};
 pub use slices::Slicing;
 pub use standing::{Standing, State};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};

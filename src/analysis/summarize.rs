@@ -403,6 +403,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
     RunSummary {
         gpu: None,
         machine: None,
+        served: None,
         key: input.key,
         engine: input.engine,
         engine_version: input.engine_version,

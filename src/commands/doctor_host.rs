@@ -1,5 +1,6 @@
 //! What `doctor` shows of the machine's state now, looked at for half a second.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::analysis::{Measured, machine_caveats, machine_summary};
@@ -28,14 +29,21 @@ pub struct HostNow {
 pub fn look(environment: &Environment) -> HostNow {
     let machine = Machine::new(ServerProcesses::Elsewhere, None);
     let began = Instant::now();
-    let first = machine.host();
+    let first = machine.host(false);
     std::thread::sleep(LOOK);
     let took = began.elapsed();
-    let then = machine.host();
+    let then = machine.host(true);
     let facts = machine.facts();
     let sample = |at: Duration, read: anyhow::Result<Reading>| {
         let values = read.map(|read| read.values).unwrap_or_default();
-        Sample { at_us: at.as_micros() as i64, took_us: 0, source: Source::Host, device: None, values }
+        Sample {
+            at_us: at.as_micros() as i64,
+            took_us: 0,
+            source: Source::Host,
+            device: None,
+            values,
+            histograms: BTreeMap::new(),
+        }
     };
     let samples = [sample(Duration::ZERO, first), sample(took, then)];
     let window = Measured { from_s: 0.0, to_s: took.as_secs_f64() };

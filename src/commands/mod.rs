@@ -19,6 +19,7 @@ mod doctor_host;
 mod hints;
 mod install;
 mod interrupt;
+mod live;
 mod play;
 mod reading;
 mod report;

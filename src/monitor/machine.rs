@@ -97,19 +97,19 @@ impl Machine {
         Ok(inner.reading(used, false))
     }
 
-    /// What the whole machine does; now and then all its processes are looked at.
+    /// What the whole machine does; now and then all its processes are looked at, and when `is_last`.
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn host(&self) -> anyhow::Result<Reading> {
+    pub fn host(&self, is_last: bool) -> anyhow::Result<Reading> {
         let mut inner = self.inner();
         let at = Instant::now();
         let ours = inner.ours_ticks();
         let values = inner.host.read(at, ours)?;
-        if at >= inner.next_look {
+        if is_last || at >= inner.next_look {
             inner.look();
         }
-        Ok(Reading { device: None, values, broken_lines: 0 })
+        Ok(reading(values))
     }
 
     /// What holds for a whole run.
@@ -117,10 +117,9 @@ impl Machine {
         self.inner().host.facts()
     }
 
-    /// The busiest other processes from the start until now.
+    /// The busiest other processes from the start until the last look at all.
     pub fn others(&self) -> Vec<BusyProcess> {
-        let mut inner = self.inner();
-        inner.look();
+        let inner = self.inner();
         let seconds = inner.last_look.duration_since(inner.first_look).as_secs_f64();
         inner.others.busiest(seconds, inner.hz)
     }
@@ -171,8 +170,12 @@ impl Inner {
         if processes {
             values.insert(PROCESSES.to_owned(), used.processes as f64);
         }
-        Reading { device: None, values, broken_lines: 0 }
+        reading(values)
     }
+}
+
+fn reading(values: BTreeMap<String, f64>) -> Reading {
+    Reading { device: None, values, histograms: BTreeMap::new(), broken_lines: 0 }
 }
 
 #[cfg(test)]

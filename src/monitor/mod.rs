@@ -5,6 +5,7 @@ mod counters;
 #[allow(clippy::unwrap_used)]
 mod fake_proc;
 pub mod gpu;
+mod histograms;
 mod host;
 mod listener;
 mod machine;

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::analysis::{
     Finish, Measured, Summarizer, SummaryInput, curves_of_figures, machine_caveats, machine_summary,
-    plan_caveats,
+    plan_caveats, served_caveats,
 };
 use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, ReadSamples, RecordReader, RunFiles};
@@ -201,6 +201,8 @@ pub(super) fn run_file(
     let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
     let sensed = Sensed::read(files);
+    summary.served = sensed.as_ref().and_then(|sensed| sensed.served(&header, &summary)).map(Box::new);
+    summary.caveats.extend(served_caveats(&summary));
     if let (Some(Sensed::Read(read)), Some(window)) = (&sensed, window(&header, &summary)) {
         add_machine(&mut summary, read, window);
     }

@@ -25,7 +25,7 @@ use super::failure::Failure;
 use super::lengths;
 use super::live_figures::LiveFigures;
 use super::record::{self, Recorder, ReportedTokens};
-use super::sample::Sampling;
+use super::sample::{self, Sampling};
 use super::server_tree;
 use super::session::{Session, Stage};
 
@@ -114,6 +114,9 @@ pub async fn measure(
     }
     lengths::settle(stage, target, &standing.url).await;
     let processes = server_tree::of(&session.plan, target, standing).await;
+    // A container's processes are not those of the client that started it.
+    let server = standing.server.as_ref().map(|server| server.pid).filter(|_| !target.is_in_container());
+    let gpus = sample::gpus(stage, target, key, server).await;
     let clock = RunClock::start();
     let plan = lengths::told(Plan { loads: loads.to_vec(), ..session.plan.clone() }, session);
     let header = records_header((plan, session), target, standing, key, &clock);
@@ -121,7 +124,7 @@ pub async fn measure(
     let files = writer.files().clone();
     let live = Arc::new(LiveCounters::default());
     let figures = LiveFigures::new(live.clone());
-    let at = (standing.url.as_str(), processes);
+    let at = (standing.url.as_str(), gpus, processes);
     let sampling = Sampling::start(stage, (target, key), at, &files, (&clock, &figures));
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = Recorder::start(receiver, writer, figures.clone());
@@ -136,12 +139,18 @@ pub async fn measure(
     let playing = load::play(job, clock, sender, live.clone(), stop_load);
     let (played, mut cut) =
         watch_load(stage, &mut standing.server, playing, &stop_sender, recorder.broken()).await;
-    sampling.stop();
+    sampling.load_is_over();
     (stage.listen)(Event::Loaded);
     if cut.is_none() && LiveCounters::get(&live.failed) > 0 {
         cut = late_news(standing.server.as_mut(), stage.guard).await;
     }
-    let (writer, reported) = recorder.join()?;
+    let (writer, reported) = match recorder.join() {
+        Ok(joined) => joined,
+        Err(error) => {
+            sampling.stop().await;
+            return Err(error.into());
+        }
+    };
     standing.reported.join(reported);
     let counted = match &cut {
         None => server_counts(stage, target, standing).await,
@@ -151,6 +160,7 @@ pub async fn measure(
             None
         }
     };
+    sampling.stop().await;
     let figures = match played {
         Ok(played) => played.figures,
         Err(error) => {

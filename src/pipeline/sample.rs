@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::load::RunClock;
-use crate::monitor::{Machine, Reading, Sampler, Sensor, ServerPage, ServerProcesses};
+use crate::monitor::gpu::{self, Choice, Gpus};
+use crate::monitor::{Machine, Sampler, Sensor, ServerPage, ServerProcesses};
 use crate::results::{RunFiles, SampleWriter};
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::machine::{BusyProcess, MachineFacts};
+use crate::schema::gpu::GpusHead;
+use crate::schema::machine::MachineFacts;
 use crate::schema::plan::{Plan, RunKey};
 use crate::schema::sample::{Sample, SamplesHeader, SensorTally, SeriesHead, Source};
 use crate::schema::sensing::Sensing;
@@ -22,42 +24,42 @@ use super::session::{Session, Stage};
 pub struct Sampling<'a> {
     sampler: Option<Sampler<Sink>>,
     machine: Option<Machine>,
-    clock: RunClock,
     label: &'a str,
     listen: Listener<'a>,
 }
 
 impl<'a> Sampling<'a> {
-    /// Starts what the plan wants sensed; nothing where the engine's page is not known.
+    /// Starts what the plan wants sensed; nothing where the engine's page is not known, and there is no GPU.
     pub fn start(
         stage: &Stage<'a>,
         (target, key): (&Target, &'a RunKey),
-        (url, processes): (&str, Option<ServerProcesses>),
+        (url, gpus, processes): (&str, Option<Gpus>, Option<ServerProcesses>),
         files: &RunFiles,
         (clock, figures): (&RunClock, &LiveFigures),
     ) -> Sampling<'a> {
         let session = stage.session;
         let guard = stage.guard.map(|guard| guard.process().pid);
         let machine = processes.map(|processes| Machine::new(processes, guard));
-        let clock = *clock;
-        let mut sampling =
-            Sampling { sampler: None, machine, clock, label: &key.label, listen: stage.listen };
+        let mut sampling = Sampling { sampler: None, machine, label: &key.label, listen: stage.listen };
         let page = ServerPage::new(session.client.clone(), url, &target.metrics).map(Sensor::ServerPage);
+        let heads =
+            (gpus.as_ref().map(|gpus| gpus.head().clone()), sampling.machine.as_ref().map(Machine::facts));
         let of_machine = sampling.machine.iter().flat_map(machine_sensors);
-        let wanted = page
-            .map(|page| (page, session.plan.scrape_interval_s))
-            .into_iter()
-            .chain(of_machine.map(|sensor| (sensor, session.plan.sensing.host_interval_s)));
-        let timed = |(sensor, interval_s): (Sensor, f64)| {
+        let wanted = [
+            (page, session.plan.scrape_interval_s),
+            (gpus.map(Sensor::Gpus), session.plan.sensing.gpu_interval_s),
+        ]
+        .into_iter()
+        .chain(of_machine.map(|sensor| (Some(sensor), session.plan.sensing.host_interval_s)));
+        let timed = |(sensor, interval_s): (Option<Sensor>, f64)| {
             let interval = Duration::try_from_secs_f64(interval_s).ok().filter(|time| !time.is_zero())?;
-            Some((sensor, interval))
+            Some((sensor?, interval))
         };
         let sensors: Vec<(Sensor, Duration)> = wanted.filter_map(timed).collect();
         if sensors.is_empty() {
             return sampling;
         }
-        let facts = sampling.machine.as_ref().map(Machine::facts);
-        let started = SampleWriter::create(files, &header(session, key, &clock, facts)).and_then(|writer| {
+        let started = SampleWriter::create(files, &header(session, key, clock, heads)).and_then(|writer| {
             let sink = Sink { writer, figures: figures.clone() };
             Sampler::start(sensors, clock.instant(0), sink, Sink::take)
         });
@@ -68,18 +70,23 @@ impl<'a> Sampling<'a> {
         sampling
     }
 
-    /// Ends it; the samples' file is closed.
-    pub fn stop(mut self) {
+    /// The load is over: nothing more is sensed at its times.
+    pub fn load_is_over(&self) {
+        if let Some(sampler) = &self.sampler {
+            sampler.load_is_over();
+        }
+    }
+
+    /// Reads a last time what the server counts, and ends; the samples' file is closed.
+    pub async fn stop(mut self) {
         let Some(sampler) = self.sampler.take() else { return };
-        let closed = sampler.stop().and_then(|(mut sink, mut tallies)| {
-            for tally in tallies.iter().filter(|tally| tally.failed > 0) {
-                self.say(&trouble(tally));
+        let stopped = tokio::task::spawn_blocking(|| sampler.stop()).await;
+        let stopped = stopped.unwrap_or_else(|error| Err(error.into()));
+        let closed = stopped.and_then(|(Sink { writer, .. }, tallies)| {
+            for tally in &tallies {
+                trouble(tally).iter().for_each(|trouble| self.say(trouble));
             }
-            let others = match &self.machine {
-                Some(machine) => last_look(machine, &self.clock, &mut sink, &mut tallies)?,
-                None => Vec::new(),
-            };
-            sink.writer.close(tallies, others)
+            writer.close(tallies, self.machine.as_ref().map(Machine::others).unwrap_or_default())
         });
         let trouble = closed.map_or_else(Some, |closed| closed.not_compressed);
         if let Some(error) = trouble {
@@ -98,30 +105,6 @@ fn machine_sensors(machine: &Machine) -> Vec<Sensor> {
     server.into_iter().chain([Sensor::Client(machine.clone()), Sensor::Host(machine.clone())]).collect()
 }
 
-/// One reading more at the end, so that a run shorter than the time between two is covered; and who else was busy.
-fn last_look(
-    machine: &Machine,
-    clock: &RunClock,
-    sink: &mut Sink,
-    tallies: &mut [SensorTally],
-) -> anyhow::Result<Vec<BusyProcess>> {
-    for tally in tallies {
-        let read: fn(&Machine) -> anyhow::Result<Reading> = match tally.source {
-            Source::ServerProcesses => Machine::server,
-            Source::Client => Machine::client,
-            Source::Host => Machine::host,
-            Source::Server | Source::Gpu => continue,
-        };
-        let at_us = clock.now_us();
-        let Ok(Reading { device, values, .. }) = read(machine) else { continue };
-        let took_us = clock.now_us() - at_us;
-        let at_us = i64::try_from(at_us).unwrap_or(i64::MAX);
-        sink.take(&Sample { at_us, took_us, source: tally.source, device, values })?;
-        tally.samples += 1;
-    }
-    Ok(machine.others())
-}
-
 /// Where samples go: to the file, and to whoever shows the run.
 struct Sink {
     writer: SampleWriter,
@@ -135,13 +118,54 @@ impl Sink {
     }
 }
 
-fn trouble(tally: &SensorTally) -> String {
+/// What went wrong with a sensor, said once.
+fn trouble(tally: &SensorTally) -> Option<String> {
+    if tally.failed == 0 {
+        // It was read to the end, and not all of it.
+        return tally.trouble.clone();
+    }
     let readings = tally.failed + tally.samples;
     let why = tally.trouble.as_deref().unwrap_or("no reason known");
-    format!("{} of {readings} readings of {} failed: {why}", tally.failed, tally.source.title())
+    Some(format!("{} of {readings} readings of {} failed: {why}", tally.failed, tally.source.title()))
 }
 
-fn header(session: &Session, key: &RunKey, clock: &RunClock, machine: Option<MachineFacts>) -> SamplesHeader {
+/// The sensor of the GPUs that a target uses; none without one, which is a normal case. It is opened before the run's
+/// clock starts: that takes some tens of milliseconds.
+pub async fn gpus(stage: &Stage<'_>, target: &Target, key: &RunKey, server: Option<u32>) -> Option<Gpus> {
+    let interval_s = stage.session.plan.sensing.gpu_interval_s;
+    let interval = Duration::try_from_secs_f64(interval_s).ok().filter(|time| !time.is_zero())?;
+    let choice = Choice::of(target, |name| std::env::var(name).ok());
+    let opened = tokio::task::spawn_blocking(move || gpu::open(&choice, interval)).await.ok()?;
+    let is_first = (key.point, key.round, key.repeat) == (1, 1, 1);
+    let label = &key.label;
+    match opened {
+        Ok(opened) => {
+            for note in opened.notes.iter().filter(|_| is_first) {
+                (stage.listen)(Event::Note(&format!("{label}: {note}")));
+            }
+            let gpus = Gpus::new(opened, server).ok()?;
+            (stage.listen)(Event::Detail(&format!("{label}: GPUs read by {}", named(gpus.head()))));
+            Some(gpus)
+        }
+        Err(absent) => {
+            (stage.listen)(Event::Detail(&format!("{label}: no GPU is read: {absent}")));
+            None
+        }
+    }
+}
+
+/// `nvml: 0 NVIDIA H200, 1 NVIDIA H200`
+fn named(head: &GpusHead) -> String {
+    let devices: Vec<String> = head.devices.iter().map(|gpu| format!("{} {}", gpu.index, gpu.name)).collect();
+    format!("{}: {}", head.read_by, devices.join(", "))
+}
+
+fn header(
+    session: &Session,
+    key: &RunKey,
+    clock: &RunClock,
+    (gpus, machine): (Option<GpusHead>, Option<MachineFacts>),
+) -> SamplesHeader {
     let head = |series: &Series| SeriesHead {
         name: series.name.to_owned(),
         unit: series.unit.to_owned(),
@@ -155,6 +179,7 @@ fn header(session: &Session, key: &RunKey, clock: &RunClock, machine: Option<Mac
         started_at: clock.started_at(),
         interval_s: session.plan.scrape_interval_s,
         intervals_s: intervals_s(&session.plan),
+        gpus,
         series: series::all().map(head).collect(),
         machine,
     }

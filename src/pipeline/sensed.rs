@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::analysis;
 use crate::results::{self, ReadSamples, RunFiles};
+use crate::schema::files::RecordsHeader;
 use crate::schema::sample::{DeviceSeries, SensedSeries, Source};
+use crate::schema::served::ServedSummary;
+use crate::schema::summary::RunSummary;
 
 /// What was sensed during a run. A file that cannot be read costs its series, not the run.
 pub enum Sensed {
@@ -32,6 +35,19 @@ impl Sensed {
             Sensed::Unreadable(why) => (source == Source::Server)
                 .then(|| SensedSeries { trouble: Some(why.clone()), ..SensedSeries::default() }),
         }
+    }
+
+    /// What the server's page says of the measured requests. Of several servers the page is that of the first alone,
+    /// and the requests went to all of them.
+    pub fn served(&self, header: &RecordsHeader, summary: &RunSummary) -> Option<ServedSummary> {
+        let Sensed::Read(read) = self else { return None };
+        let targets = &header.plan.targets;
+        if targets.iter().any(|target| target.label == header.key.label && !target.more_urls.is_empty()) {
+            return None;
+        }
+        let from = summary.started_at.duration_since(header.started_at);
+        let from_us = i64::try_from(from.as_micros()).unwrap_or(0);
+        analysis::served(&read.samples, (from_us, from_us.saturating_add((summary.duration_s * 1e6) as i64)))
     }
 
     /// The series of each GPU.

@@ -224,6 +224,20 @@ pub fn sentence(caveat: &Caveat) -> String {
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
              (--full tries more loads).",
         ),
+        Caveat::Preempted { times } => format!(
+            "The server took requests out of its batch {} to make room for others, and computed them again: ITL and E2E \
+             are longer by that. Give it more KV cache, or lower --max-batch or the load.",
+            match times {
+                1 => "once".to_owned(),
+                times => format!("{} times", count(*times)),
+            }
+        ),
+        Caveat::OtherRequests { served, sent } => format!(
+            "By its own page the server gave {} first tokens, to other requests than the {} of this run: something else \
+             uses it, or the page is that of another. Leave it to this run alone.",
+            count(*served),
+            count(*sent)
+        ),
         Caveat::TraceTicks(Ticks { step_s, instants, rows }) => format!(
             "{} of the trace sit on {} instants {step_s} s apart: that is the tick of the log that they were read from, \
              so these are bursts that never happened, and waits and TTFT are those of bursts. --spread-ticks spreads \
@@ -308,6 +322,8 @@ pub fn short(caveat: &Caveat) -> String {
         }
         Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
+        Caveat::Preempted { times } => format!("{} preemptions at the server", count(*times)),
+        Caveat::OtherRequests { .. } => "the server served other requests too".to_owned(),
         Caveat::TraceTicks(ticks) => format!("bursts of a log's tick of {} s", ticks.step_s),
         Caveat::OthersBusy { cores, of, .. } => format!("others kept {} of {of} cores busy", fixed(*cores)),
         Caveat::CpuStolen { share_pct } => format!("{} of the CPU time stolen", percent(*share_pct)),
@@ -382,6 +398,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
         C::PromptLengthsDiffer { .. } | C::TraceTicks(_) => false,
+        C::Preempted { .. } | C::OtherRequests { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
     }
@@ -412,6 +429,8 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
         C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
+        C::Preempted { times } => *times as f64,
+        C::OtherRequests { served, sent } => *served as f64 - *sent as f64,
         C::TraceTicks(_) => 0.0,
         C::OthersBusy { cores, .. } => *cores,
         C::CpuStolen { share_pct } | C::CpuQuotaReached { share_pct, .. } => *share_pct,

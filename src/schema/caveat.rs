@@ -243,6 +243,18 @@ pub enum Caveat {
         /// `1000 in flight, exact up to 250`
         what: String,
     },
+    /// The server took requests out of its batch to make room, and computed them again.
+    Preempted {
+        /// How often.
+        times: u64,
+    },
+    /// By its own page the server served other requests than those of the run.
+    OtherRequests {
+        /// First tokens by its count.
+        served: u64,
+        /// Requests of the run, warm-up included.
+        sent: u64,
+    },
     /// The arrivals of a trace sit on the ticks of a log's clock.
     TraceTicks(Ticks),
     /// Other processes kept the machine busy.
@@ -346,6 +358,8 @@ impl Caveat {
             Caveat::Drift { .. } => "drift",
             Caveat::FirstRoundDiffers { .. } => "first_round_differs",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
+            Caveat::Preempted { .. } => "preempted",
+            Caveat::OtherRequests { .. } => "other_requests",
             Caveat::TraceTicks(_) => "trace_ticks",
             Caveat::OthersBusy { .. } => "others_busy",
             Caveat::CpuStolen { .. } => "cpu_stolen",
@@ -384,6 +398,8 @@ impl Caveat {
             | Caveat::CpuQuotaReached { .. }
             | Caveat::MemoryNearlyFull { .. }
             | Caveat::CpuClock { .. }
+            | Caveat::Preempted { .. }
+            | Caveat::OtherRequests { .. }
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::PromptLengthsDiffer { .. }

@@ -7,7 +7,14 @@ const WINDOW: Measured = Measured { from_s: 2.0, to_s: 8.0 };
 fn sample(source: Source, at_s: f64, values: &[(&str, f64)]) -> Sample {
     let values: BTreeMap<String, f64> =
         values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-    Sample { at_us: (at_s * 1e6) as i64, took_us: 0, source, device: None, values }
+    Sample {
+        at_us: (at_s * 1e6) as i64,
+        took_us: 0,
+        source,
+        device: None,
+        values,
+        histograms: BTreeMap::new(),
+    }
 }
 
 fn host(at_s: f64, busy: f64) -> Sample {

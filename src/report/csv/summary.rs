@@ -10,6 +10,7 @@ use crate::schema::comparison::FailedTarget;
 use crate::schema::figure::{METRICS, Metric};
 use crate::schema::machine::{MACHINE, MachineFigure};
 use crate::schema::plan::{LoadPoint, Plan};
+use crate::schema::served::{ServedSummary, ServerTime};
 use crate::schema::summary::{ClientStats, RequestCounts, RunSummary};
 use crate::schema::target::Target;
 use crate::schema::traffic::{Arrivals, Traffic};
@@ -137,6 +138,7 @@ fn columns<'a>() -> Vec<Column<'a, SummaryRow<'a>>> {
         of_run("steady_output_tps", |run| optional(run.steady.as_ref().map(|steady| steady.output_tps))),
     ];
     columns.extend(METRICS.iter().flat_map(of_metric));
+    columns.extend(of_page());
     columns.extend(CLIENT.iter().flat_map(of_client));
     columns.extend(MACHINE.iter().map(of_machine));
     columns.extend([
@@ -199,4 +201,23 @@ fn of_client<'a>(figure: &'static ClientFigure) -> Vec<Column<'a, SummaryRow<'a>
             })
             .collect(),
     }
+}
+
+/// What the server's own page says; empty where it says nothing.
+fn of_page<'a>() -> Vec<Column<'a, SummaryRow<'a>>> {
+    let of = |name: &str, cell: fn(&ServedSummary) -> Option<f64>| {
+        of_run(format!("served_{name}"), move |run| optional(run.served.as_deref().and_then(cell)))
+    };
+    vec![
+        of("ttft_ms_mean", |served| served.mean_ms(ServerTime::Ttft)),
+        of("queue_ms_mean", |served| served.mean_ms(ServerTime::Queue)),
+        of("itl_ms_mean", |served| served.mean_ms(ServerTime::Itl)),
+        of("e2e_ms_mean", |served| served.mean_ms(ServerTime::E2e)),
+        of("running_mean", |served| Some(served.running?.mean)),
+        of("waiting_mean", |served| Some(served.waiting?.mean)),
+        of("waiting_max", |served| Some(served.waiting?.max)),
+        of("kv_cache_use_max", |served| Some(served.kv_cache_use?.max)),
+        of("cache_hit_share", |served| served.cache_hit_share),
+        of("preemptions", |served| served.preemptions),
+    ]
 }
