@@ -16,6 +16,7 @@ mod compare;
 mod dataset;
 mod doctor;
 mod doctor_gpus;
+mod doctor_host;
 mod hints;
 mod install;
 mod interrupt;

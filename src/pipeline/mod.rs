@@ -50,6 +50,7 @@ mod sample;
 mod search;
 mod sensed;
 mod serve;
+mod server_tree;
 mod session;
 mod side;
 mod sure;

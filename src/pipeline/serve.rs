@@ -139,6 +139,7 @@ pub async fn start(
         late_acks: late_acks.into_inner(),
         probes: Vec::new(),
         before_load: BeforeLoad { launched: Some((started, Instant::now())), ..BeforeLoad::default() },
+        container_root: None,
     })
 }
 
@@ -180,6 +181,7 @@ async fn attach(
         late_acks,
         probes: Vec::new(),
         before_load: BeforeLoad::default(),
+        container_root: None,
     })
 }
 

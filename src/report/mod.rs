@@ -17,6 +17,7 @@ pub mod junit;
 pub mod knee;
 pub mod limit;
 pub mod lpg;
+pub mod machine;
 pub mod markdown;
 mod missing;
 pub mod number;

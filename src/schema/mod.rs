@@ -28,6 +28,7 @@ pub mod live;
 pub mod live_histogram;
 pub mod live_page;
 pub mod live_snapshot;
+pub mod machine;
 pub mod objective;
 pub mod plan;
 pub mod rate_course;
