@@ -10,12 +10,13 @@ use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::curves::RunCurves;
-use crate::schema::files::{RecordsFooter, RecordsHeader, RunFile};
+use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader, RunFile};
 use crate::schema::plan::RunKey;
 use crate::schema::record::RequestRecord;
 use crate::schema::sample::Source;
 use crate::schema::summary::RunSummary;
 
+use super::phases::phases;
 use super::sensed::Sensed;
 
 /// One run, made from its records.
@@ -182,7 +183,7 @@ impl Read {
             }
         }
         self.csv.commit()?;
-        let file = run_file(files, header, summary, curves);
+        let file = run_file(files, header, summary, curves, Some(&footer.engine));
         results::write_json(&files.json(), &file)?;
         Ok(Derived { files: files.clone(), file })
     }
@@ -194,6 +195,7 @@ pub(super) fn run_file(
     header: RecordsHeader,
     mut summary: RunSummary,
     curves: RunCurves,
+    engine: Option<&EngineFigures>,
 ) -> RunFile {
     let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
@@ -210,6 +212,8 @@ pub(super) fn run_file(
         server_processes: sensed.as_ref().and_then(|sensed| sensed.of(Source::ServerProcesses)),
         client: sensed.as_ref().and_then(|sensed| sensed.of(Source::Client)),
         host: sensed.as_ref().and_then(|sensed| sensed.of(Source::Host)),
+        phases: engine
+            .and_then(|engine| phases(engine, sensed.as_ref().and_then(Sensed::first_s), header.ready_s)),
         curves,
     }
 }

@@ -235,7 +235,7 @@ fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) 
             "leave --ttft out, or leave this result out",
         );
     }
-    let file = run_file(&found.files, header, summary, curves);
+    let file = run_file(&found.files, header, summary, curves, None);
     Ok(Made { run: Derived { files: found.files.clone(), file }, damage })
 }
 

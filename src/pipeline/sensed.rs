@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::analysis;
 use crate::results::{self, ReadSamples, RunFiles};
-use crate::schema::sample::{DeviceSeries, SensedSeries, Source};
+use crate::schema::sample::{DeviceSeries, Sample, SensedSeries, Source};
 
 /// What was sensed during a run. A file that cannot be read costs its series, not the run.
 pub enum Sensed {
@@ -32,6 +32,12 @@ impl Sensed {
             Sensed::Unreadable(why) => (source == Source::Server)
                 .then(|| SensedSeries { trouble: Some(why.clone()), ..SensedSeries::default() }),
         }
+    }
+
+    /// The first moment of which a sensor tells, seconds from the run's start.
+    pub fn first_s(&self) -> Option<f64> {
+        let Sensed::Read(read) = self else { return None };
+        read.samples.iter().map(Sample::middle_s).reduce(f64::min)
     }
 
     /// The series of each GPU.

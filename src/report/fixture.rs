@@ -11,6 +11,7 @@ use crate::schema::comparison::{Comparison, Estimate, Group, Over};
 use crate::schema::environment::{Environment, Gpu};
 use crate::schema::figure::{self, Better, METRICS, Statistic};
 use crate::schema::files::ComparisonFile;
+use crate::schema::gpu::{GpuDevice, GpuSummary};
 use crate::schema::plan::{DatasetSource, Launching, LoadPoint, Output, Plan, RunKey, Sampling, Skipped};
 use crate::schema::record::StampKind;
 use crate::schema::seeds::Seeds;
@@ -58,7 +59,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         (figure::ERROR_RATE, MetricValue::Scalar(0.0)),
     ];
     RunSummary {
-        gpu: None,
+        gpu: Some(gpu(pace)),
         key: RunKey::first(label),
         engine: label.to_owned(),
         engine_version: Some("0.11.0".to_owned()),
@@ -99,6 +100,18 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
     }
 }
 
+/// One H200, which takes as many joules a token as the run is slow.
+fn gpu(pace: f64) -> GpuSummary {
+    let per_token_j = 1.72 * pace;
+    GpuSummary {
+        read_by: "nvml".to_owned(),
+        devices: vec![GpuDevice { name: "NVIDIA H200".to_owned(), ..GpuDevice::default() }],
+        energy_per_token_j: Some(per_token_j),
+        tokens_per_j: Some(1.0 / per_token_j),
+        ..GpuSummary::default()
+    }
+}
+
 fn seconds(whole: usize, rate: f64) -> Vec<u64> {
     let wave = |second: usize| 1.0 + 0.15 * (second as f64 * 1.7 + rate).sin();
     (0..whole).map(|second| (rate * wave(second)) as u64).chain([(rate * 0.3) as u64]).collect()
@@ -114,6 +127,7 @@ pub fn empty(label: &str) -> RunSummary {
             failures: BTreeMap::from([(crate::schema::record::FailureKind::Connect, 18)]),
             ..RequestCounts::default()
         },
+        gpu: None,
         output_tokens_by_second: Vec::new(),
         client: ClientStats { threads: 1, ..ClientStats::default() },
         ..run(label, 1.0)

@@ -34,4 +34,6 @@ mod fixture;
 #[cfg(test)]
 mod fixture_curves;
 #[cfg(test)]
+mod fixture_machine;
+#[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use super::scene::{Scene, Shape, TextBox, WIDTH};
 use super::*;
 use crate::report::fixture::{self, comparison, distribution, empty, four, plan, run};
 use crate::report::fixture_curves::curves as curves_of;
+use crate::report::fixture_machine::{Machine, machine};
 use crate::schema::comparison::Comparison;
 use crate::schema::curves::RunCurves;
 use crate::schema::figure;
@@ -25,14 +26,24 @@ fn specs(comparison: &Comparison) -> Vec<ChartSpec> {
 /// The same with these curves, one of each run.
 fn specs_of(comparison: &Comparison, curves: &[RunCurves]) -> Vec<ChartSpec> {
     let context = ChartContext::new(&plan(), comparison);
-    let runs = drawn(comparison, curves);
+    let machines: Vec<Machine> = comparison.runs.iter().map(|run| machine(run, 1)).collect();
+    let runs: Vec<DrawnRun<'_>> = drawn(comparison, curves)
+        .iter()
+        .zip(&comparison.runs)
+        .zip(&machines)
+        .map(
+            |((drawn, run), machine)| {
+                if drawn.curves.is_empty() { *drawn } else { machine.drawn(run, drawn.curves) }
+            },
+        )
+        .collect();
     let input = ChartInput { comparison, runs: &runs, context: &context };
     CHARTS.iter().map(|listed| (listed.spec)(&input)).collect()
 }
 
 fn drawn<'a>(comparison: &'a Comparison, curves: &'a [RunCurves]) -> Vec<DrawnRun<'a>> {
     let runs = comparison.runs.iter().zip(curves);
-    runs.map(|(run, curves)| DrawnRun { key: &run.key, curves, server: None }).collect()
+    runs.map(|(run, curves)| DrawnRun::bare(&run.key, curves)).collect()
 }
 
 /// The one of a name.
@@ -81,7 +92,9 @@ fn texts(svg: &str) -> String {
 }
 
 fn size(chart: &Chart) -> (u32, u32) {
-    let mut reader = png::Decoder::new(chart.png.as_slice()).read_info().unwrap();
+    let mut decoder = png::Decoder::new(chart.png.as_slice());
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size()];
     reader.next_frame(&mut pixels).unwrap();
     assert!(pixels.iter().any(|channel| *channel < 100), "nothing dark was drawn");
@@ -569,7 +582,7 @@ proptest! {
         curves.by_category[0].name = label.clone();
         let of_server = SensedSeries { series: [(SERVER_WAITING.to_owned(), odd.clone())].into(), ..SensedSeries::default() };
         let curves = RunCurves { output_tps: odd.clone(), in_flight: odd.clone(), output_tps_by_request: odd, ..curves };
-        let runs = [DrawnRun { key: &comparison.runs[0].key, curves: &curves, server: Some(&of_server) }];
+        let runs = [DrawnRun { server: Some(&of_server), ..DrawnRun::bare(&comparison.runs[0].key, &curves) }];
         let input = ChartInput { comparison: &comparison, runs: &runs, context: &context };
         for listed in CHARTS {
             let svg = paint::svg(&layout(&(listed.spec)(&input)));
