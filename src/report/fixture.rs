@@ -59,7 +59,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         (figure::ERROR_RATE, MetricValue::Scalar(0.0)),
     ];
     RunSummary {
-        gpu: Some(gpu(pace)),
+        gpu: None,
         key: RunKey::first(label),
         engine: label.to_owned(),
         engine_version: Some("0.11.0".to_owned()),
@@ -100,16 +100,16 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
     }
 }
 
-/// One H200, which takes as many joules a token as the run is slow.
-fn gpu(pace: f64) -> GpuSummary {
-    let per_token_j = 1.72 * pace;
-    GpuSummary {
+/// The run on one H200 that took so many joules a token.
+pub fn with_energy(mut run: RunSummary, per_token_j: f64) -> RunSummary {
+    run.gpu = Some(GpuSummary {
         read_by: "nvml".to_owned(),
         devices: vec![GpuDevice { name: "NVIDIA H200".to_owned(), ..GpuDevice::default() }],
         energy_per_token_j: Some(per_token_j),
         tokens_per_j: Some(1.0 / per_token_j),
         ..GpuSummary::default()
-    }
+    });
+    run
 }
 
 fn seconds(whole: usize, rate: f64) -> Vec<u64> {
@@ -127,7 +127,6 @@ pub fn empty(label: &str) -> RunSummary {
             failures: BTreeMap::from([(crate::schema::record::FailureKind::Connect, 18)]),
             ..RequestCounts::default()
         },
-        gpu: None,
         output_tokens_by_second: Vec::new(),
         client: ClientStats { threads: 1, ..ClientStats::default() },
         ..run(label, 1.0)
@@ -332,6 +331,7 @@ pub fn sweep(rounds: u32) -> Comparison {
 pub fn four() -> Comparison {
     let mut runs = vec![run("llamacpp", 0.8), run("sglang", 1.9), run("tgi", 1.4), run("vllm", 1.0)];
     runs[0].precision = "Q4_1".to_owned();
+    let runs = runs.into_iter().zip([1.38, 3.27, 2.41, 1.72]).map(|(run, joules)| with_energy(run, joules)).collect();
     let mut comparison = comparison(runs);
     let by_label = comparison.runs.iter().map(|run| (run.key.label.clone(), run.precision.clone())).collect();
     comparison.caveats.push(Caveat::PrecisionDiffers { by_label });

@@ -289,9 +289,9 @@ fn legend_note(labels: &[Drawn<'_>], rows: &[Row], strips: bool) -> Option<Strin
         (false, false) => None,
     };
     let band = of.map(|of| format!("band: lowest to highest {of}"));
-    let first = if runs > 1 { " of its first run" } else { "" };
+    let first = if runs > 1 { " of each first run" } else { "" };
     let strip =
-        strips.then(|| format!("strips: each backend's phases{first}, the measured window the fullest"));
+        strips.then(|| format!("strips: launch (outlined), warm-up, measured window (strong), drain{first}"));
     let notes: Vec<String> = band.into_iter().chain(strip).collect();
     (!notes.is_empty()).then(|| notes.join("; "))
 }

@@ -6,7 +6,7 @@ use super::{energy, machine as charts};
 use crate::report::fixture::{self, comparison, plan, run};
 use crate::report::fixture_curves::curves as curves_of;
 use crate::report::fixture_machine::{Machine, machine};
-use crate::schema::comparison::Comparison;
+use crate::schema::comparison::{Comparison, Over};
 use crate::schema::curves::RunCurves;
 use crate::schema::phases::Phase;
 use crate::schema::series::gpu::{GPU_MEMORY_USED, GPU_POWER, GPU_POWER_AVERAGE};
@@ -90,7 +90,7 @@ fn each_backend_has_a_strip_of_its_phases_with_words_in_the_first_panel() {
     assert_eq!(measured.from, 0.0);
     assert!((measured.to - 10.95).abs() < 1e-9, "{measured:?}");
     assert!(first.iter().all(|strip| strip.2) && of(&spec.panels[1]).iter().all(|strip| !strip.2));
-    assert!(spec.legend_note.unwrap().contains("strips: each backend's phases"));
+    assert!(spec.legend_note.unwrap().contains("strips: launch (outlined), warm-up, measured window"));
 }
 
 #[test]
@@ -186,15 +186,16 @@ fn energy_a_token_is_a_bar_a_backend_and_the_least_is_best() {
         };
         (values, best, whiskers)
     };
-    let mut without = run("tgi", 1.0);
-    without.gpu = None;
-    let two = comparison(vec![run("llamacpp", 0.5), without, run("vllm", 1.0)]);
+    let took = |label: &str, joules: f64| fixture::with_energy(run(label, 1.0), joules);
+    let two = comparison(vec![took("llamacpp", 0.86), run("tgi", 1.0), took("vllm", 1.72)]);
     assert_eq!(bars(&two), (vec![Some(0.86), None, Some(1.72)], Some(0), Vec::new()));
-    let (_, best, whiskers) = bars(&fixture::rounds());
-    let (low, high) = whiskers[1].unwrap();
-    assert!((low - 0.172 * 0.97).abs() < 1e-9 && (high - 0.172 * 1.06).abs() < 1e-9, "{low} {high}");
-    assert_eq!(best, Some(1));
-    let mut none = run("vllm", 1.0);
-    none.gpu = None;
-    assert!(drawn(&comparison(vec![none]), 1, energy::spec, nothing).is_empty());
+    let round = |(round, joules): (u32, f64)| {
+        let mut run = took("vllm", joules);
+        run.key.round = round;
+        run
+    };
+    let runs = [(1, 0.5), (2, 0.4), (3, 0.6)].map(round).to_vec();
+    let rounds = fixture::grouped(runs, Over::Rounds, plan().loads);
+    assert_eq!(bars(&rounds).2, [Some((0.4, 0.6))]);
+    assert!(drawn(&comparison(vec![run("vllm", 1.0)]), 1, energy::spec, nothing).is_empty());
 }

@@ -22,8 +22,17 @@ fn height_of(named: bool) -> f64 {
     if named { NAMED } else { PLAIN }
 }
 
-/// Of all strips among these marks, points.
+/// Between the last one and the plot, points.
+const BELOW: f64 = 4.0;
+
+/// What all strips of a panel take above its plot, points.
 pub fn height(marks: &[Mark]) -> f64 {
+    let strips = height_above(marks);
+    if strips > 0.0 { strips + BELOW } else { 0.0 }
+}
+
+/// Of the strips among these marks, points.
+fn height_above(marks: &[Mark]) -> f64 {
     let of = |mark: &Mark| match mark {
         Mark::Phases { named, .. } => height_of(*named) + GAP,
         Mark::Line { .. }
@@ -43,8 +52,8 @@ pub fn height(marks: &[Mark]) -> f64 {
 pub fn draw(frame: &Frame<'_>, scene: &mut Scene, (series, spans, named): (&Series, &[Span], bool)) {
     let own = |mark: &&Mark| matches!(mark, Mark::Phases { series: other, .. } if other == series);
     let marks = &frame.panel.marks;
-    let before = marks.iter().position(|mark| own(&mark)).map_or(0, |place| place);
-    let top = frame.top - frame.strips + height(&marks[..before]);
+    let before = marks.iter().position(|mark| own(&mark)).unwrap_or(0);
+    let top = frame.top - frame.strips + height_above(&marks[..before]);
     let look = Look(series.style);
     for span in spans {
         let (from, _) = frame.place((span.from, 0.0));

@@ -300,7 +300,9 @@ fn a_backend_keeps_its_colour_in_every_picture() {
     let context = ChartContext::new(&plan(), &comparison);
     comparison.runs.remove(0);
     let curves: Vec<RunCurves> = comparison.runs.iter().map(curves_of).collect();
-    let runs = drawn(&comparison, &curves);
+    let machines: Vec<Machine> = comparison.runs.iter().map(|run| machine(run, 1)).collect();
+    let runs = comparison.runs.iter().zip(&curves).zip(&machines);
+    let runs: Vec<_> = runs.map(|((run, curves), machine)| machine.drawn(run, curves)).collect();
     let input = ChartInput { comparison: &comparison, runs: &runs, context: &context };
     // In the last two the rows are categories, not backends.
     for listed in CHARTS {

@@ -93,7 +93,7 @@ fn a_backend_is_turned_off_in_all_charts_and_on_again() {
     let fewer = counts(&fewer).into_iter().zip(counts(&whole));
     assert!(fewer.clone().count() > 1 && fewer.clone().all(|(off, on)| off < on), "{fewer:?}");
     let bars = "document.querySelectorAll('.bars .who.off').length";
-    assert_eq!(browser.ask(bars), 4, "one row of each panel");
+    assert_eq!(browser.ask(bars), 5, "one row of each panel");
     browser.ask(click);
     assert_eq!(browser.ask(marks), whole);
 }
