@@ -115,11 +115,11 @@ pub async fn measure(
     let header = records_header((plan, session), target, standing, key, &clock);
     let writer = RecordWriter::create(&session.plan.output.directory, &stem(&session.plan, key), &header)?;
     let files = writer.files().clone();
-    let figures = LiveFigures::default();
+    let live = Arc::new(LiveCounters::default());
+    let figures = LiveFigures::new(live.clone());
     let sampling = Sampling::start(stage, (target, key), &standing.url, &files, (&clock, &figures));
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = Recorder::start(receiver, writer, figures.clone());
-    let live = Arc::new(LiveCounters::default());
     (stage.listen)(Event::Loading { key, load, live: live.clone(), figures });
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
     let mut job = session.job(target, &standing.url, load);

@@ -23,6 +23,8 @@ pub mod gpu;
 pub mod interval;
 mod json_lists;
 pub mod live;
+pub mod live_histogram;
+pub mod live_snapshot;
 pub mod objective;
 pub mod phases;
 pub mod plan;
