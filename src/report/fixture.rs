@@ -331,7 +331,6 @@ pub fn sweep(rounds: u32) -> Comparison {
 pub fn four() -> Comparison {
     let mut runs = vec![run("llamacpp", 0.8), run("sglang", 1.9), run("tgi", 1.4), run("vllm", 1.0)];
     runs[0].precision = "Q4_1".to_owned();
-    let runs = runs.into_iter().zip([1.38, 3.27, 2.41, 1.72]).map(|(run, joules)| with_energy(run, joules)).collect();
     let mut comparison = comparison(runs);
     let by_label = comparison.runs.iter().map(|run| (run.key.label.clone(), run.precision.clone())).collect();
     comparison.caveats.push(Caveat::PrecisionDiffers { by_label });

@@ -88,7 +88,8 @@ fn of_host<'a>(run: &DrawnRun<'a>) -> Vec<&'a SensedSeries> {
 const SERVER: &[Row] = &[
     counted(row(of_server, &[server::SERVER_RUNNING], "requests running in the server", "")),
     counted(row(of_server, &[server::SERVER_WAITING], "requests waiting in the server", "")),
-    share(row(of_server, &[server::SERVER_KV_CACHE_USE], "KV cache in use", "%")),
+    // A large one is used to a few percent, which would lie on the axis.
+    Row { top: None, ..share(row(of_server, &[server::SERVER_KV_CACHE_USE], "KV cache in use", "%")) },
 ];
 
 const GPU: &[Row] = &[

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::scene::{Scene, Shape, TextBox, WIDTH};
 use super::*;
-use crate::report::fixture::{self, comparison, distribution, empty, four, plan, run};
+use crate::report::fixture::{self, comparison, distribution, empty, four, plan, run, with_energy};
 use crate::report::fixture_curves::curves as curves_of;
 use crate::report::fixture_machine::{Machine, machine};
 use crate::schema::comparison::Comparison;
@@ -108,7 +108,10 @@ fn svg_height(chart: &Chart) -> u32 {
 
 #[test]
 fn every_label_unit_and_legend_is_in_the_svg_and_the_png_is_twice_its_size() {
-    let specs = specs(&four());
+    let mut four = four();
+    four.runs =
+        four.runs.into_iter().zip([1.38, 3.27, 2.41, 1.72]).map(|(run, j)| with_energy(run, j)).collect();
+    let specs = specs(&four);
     assert!(specs.iter().all(|spec| !spec.is_empty()));
     for (spec, chart) in specs.iter().zip(draw_all(&specs).unwrap()) {
         assert_eq!(spec.name, chart.name);
@@ -306,7 +309,11 @@ fn a_backend_keeps_its_colour_in_every_picture() {
     let input = ChartInput { comparison: &comparison, runs: &runs, context: &context };
     // In the last two the rows are categories, not backends.
     for listed in CHARTS {
-        let chart = svg(&(listed.spec)(&input), "moved");
+        let spec = (listed.spec)(&input);
+        if spec.is_empty() {
+            continue;
+        }
+        let chart = svg(&spec, "moved");
         assert!(!chart.contains("#0072B2"), "the first backend's colour went to another one");
         assert!(chart.contains("#D55E00"));
     }

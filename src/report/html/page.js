@@ -247,7 +247,10 @@ function names(context, places, words, box, ratio) {
 
 /* Above the plot: which phase each run was in. */
 const stripHeight = (mark) => mark.kind !== "phases" ? 0 : mark.named ? 17 : 7;
-const stripsHeight = (panel) => panel.marks.filter(isShown).reduce((sum, mark) => sum + stripHeight(mark), 0);
+const stripsHeight = (panel) => {
+  const height = panel.marks.filter(isShown).reduce((sum, mark) => sum + stripHeight(mark), 0);
+  return height && height + 4;
+};
 function strips(context, plot, panel, ratio) {
   const [left, right] = [plot.bbox.left, plot.bbox.left + plot.bbox.width];
   const within = (value) => Math.max(left, Math.min(right, plot.valToPos(value, "x", true)));
