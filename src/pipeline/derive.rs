@@ -13,12 +13,13 @@ use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, ReadSamples, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::curves::RunCurves;
-use crate::schema::files::{RecordsFooter, RecordsHeader, RunFile};
+use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader, RunFile};
 use crate::schema::plan::RunKey;
 use crate::schema::record::RequestRecord;
 use crate::schema::sample::Source;
 use crate::schema::summary::RunSummary;
 
+use super::phases::phases;
 use super::sensed::Sensed;
 
 /// One run, made from its records.
@@ -189,7 +190,7 @@ impl Read {
         }
         self.csv.commit()?;
         sensed.as_ref().map_or(Ok(()), |sensed| sensed.write_gpu_csv(files))?;
-        let file = run_file(sensed.as_ref(), header, summary, curves);
+        let file = run_file(sensed.as_ref(), header, summary, curves, Some(&footer.engine));
         results::write_json(&files.json(), &file)?;
         Ok(Derived { files: files.clone(), file })
     }
@@ -201,6 +202,7 @@ pub(super) fn run_file(
     header: RecordsHeader,
     mut summary: RunSummary,
     curves: RunCurves,
+    engine: Option<&EngineFigures>,
 ) -> RunFile {
     let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
@@ -222,6 +224,8 @@ pub(super) fn run_file(
         server_processes: sensed.and_then(|sensed| sensed.of(Source::ServerProcesses)),
         client: sensed.and_then(|sensed| sensed.of(Source::Client)),
         host: sensed.and_then(|sensed| sensed.of(Source::Host)),
+        phases: engine
+            .and_then(|engine| phases(engine, sensed.and_then(Sensed::first_s), header.ready_s)),
         curves,
     }
 }

@@ -40,6 +40,7 @@ mod missing;
 mod one_run;
 mod other_report;
 mod own_units;
+mod phases;
 mod probe_set;
 mod rebuild;
 mod record;

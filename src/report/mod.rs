@@ -39,4 +39,6 @@ mod fixture;
 #[cfg(test)]
 mod fixture_curves;
 #[cfg(test)]
+mod fixture_machine;
+#[cfg(test)]
 mod tests;
