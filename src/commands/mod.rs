@@ -13,6 +13,7 @@ mod calibrate;
 mod calibrated;
 mod check;
 mod compare;
+mod course;
 mod dataset;
 mod doctor;
 mod doctor_gpus;
@@ -34,6 +35,7 @@ mod sure;
 mod sweep;
 mod title;
 mod trend;
+mod tui;
 mod workload;
 
 use runtime::block_on;

@@ -62,6 +62,7 @@ pub async fn serve(
         (Origin::Launch(spec), Some(guard)) => {
             let log = server_log(plan, visit)?;
             watch = gpus.before_launch(stage, target).await;
+            (stage.listen)(Event::Starting { label: &target.label, log: &log });
             start(stage, target, load, spec, (guard, &log)).await?
         }
         (Origin::Url(url), _) => attach(stage, target, load, url).await?,
