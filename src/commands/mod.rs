@@ -16,6 +16,8 @@ mod compare;
 mod course;
 mod dataset;
 mod doctor;
+mod doctor_gpus;
+mod doctor_host;
 mod hints;
 mod install;
 mod interrupt;
