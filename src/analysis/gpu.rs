@@ -11,8 +11,8 @@ use crate::schema::figure::{self, Statistic};
 use crate::schema::gpu::{GpuDevice, GpuHead, GpuSummary, GpusHead};
 use crate::schema::sample::{Sample, Source};
 use crate::schema::series::gpu::{
-    GPU_CLOCK_REASONS, GPU_ENERGY, GPU_ENERGY_AGE, GPU_MEMORY_USED, GPU_NVLINK_RECEIVED, GPU_NVLINK_SENT,
-    GPU_POWER, GPU_POWER_AVERAGE, SERIES,
+    GPU_CLOCK_REASONS, GPU_ENERGY, GPU_ENERGY_AGE, GPU_MEMORY_OF_OTHERS, GPU_MEMORY_OF_SERVER,
+    GPU_MEMORY_USED, GPU_NVLINK_RECEIVED, GPU_NVLINK_SENT, GPU_POWER, GPU_POWER_AVERAGE, SERIES,
 };
 use crate::schema::summary::RunSummary;
 
@@ -61,35 +61,60 @@ pub(super) fn put_energy_per_token(run: &mut RunSummary) {
     }
 }
 
-/// The GPUs over a window, µs from the run's start; sampled about every `interval_s`.
+/// The GPUs over a window, µs from the run's start; sampled about every `interval_s`. One that the server was given and
+/// does not use is left out; none where it uses none.
 pub fn gpu_figures(
     head: &GpusHead,
     samples: &[Sample],
     (from_us, to_us): (u64, u64),
     interval_s: f64,
-) -> GpuFigures {
+) -> Option<GpuFigures> {
     let window = Window { from: from_us as f64 / 1e6, to: to_us as f64 / 1e6, interval_s };
-    let mut doubts = Vec::new();
-    let mut devices = Vec::new();
-    let mut growth = Some(0.0);
-    for gpu in &head.devices {
+    let mut read: Vec<Read> = head.devices.iter().map(|gpu| Read::of(gpu, samples, window)).collect();
+    let is_served = read.iter().any(|gpu| gpu.held(GPU_MEMORY_OF_SERVER).is_some_and(|bytes| bytes > 0.0));
+    read.retain(|gpu| !gpu.is_unused(is_served));
+    if read.is_empty() {
+        return None;
+    }
+    let sum = |of: fn(&Read) -> Option<f64>| read.iter().map(of).sum::<Option<f64>>();
+    let energy_j = sum(|gpu| gpu.device.energy_j);
+    let energy_integrated_j = sum(|gpu| gpu.device.energy_integrated_j);
+    let memory_growth_bytes = sum(|gpu| gpu.growth);
+    let doubt = |gpu: &Read| Some(Caveat::GpuEnergyUnsure { gpu: gpu.device.index, why: gpu.doubt? });
+    let doubts = read.iter().filter_map(doubt).collect();
+    let devices = read.into_iter().map(|gpu| gpu.device).collect();
+    let read_by = head.read_by.clone();
+    let summary = GpuSummary { read_by, devices, energy_j, energy_integrated_j, ..GpuSummary::default() };
+    Some(GpuFigures { summary, memory_growth_bytes, doubts })
+}
+
+/// One GPU over the window.
+struct Read {
+    device: GpuDevice,
+    /// Peak of memory above that of the loaded server, bytes.
+    growth: Option<f64>,
+    doubt: Option<GpuEnergyDoubt>,
+}
+
+impl Read {
+    fn of(gpu: &GpuHead, samples: &[Sample], window: Window) -> Read {
         let of_gpu = |sample: &&Sample| (sample.source, sample.device) == (Source::Gpu, Some(gpu.index));
         let own: Vec<&Sample> = samples.iter().filter(of_gpu).collect();
         let (device, doubt) = device(gpu, &own, window);
-        growth = growth.zip(grown(&own, &device)).map(|(sum, of_gpu)| sum + of_gpu);
-        doubts.extend(doubt.map(|why| Caveat::GpuEnergyUnsure { gpu: gpu.index, why }));
-        devices.push(device);
+        Read { growth: grown(&own, &device), device, doubt }
     }
-    let sum = |of: fn(&GpuDevice) -> Option<f64>| devices.iter().map(of).sum::<Option<f64>>();
-    let summary = GpuSummary {
-        read_by: head.read_by.clone(),
-        energy_j: sum(|gpu| gpu.energy_j).filter(|_| !devices.is_empty()),
-        energy_integrated_j: sum(|gpu| gpu.energy_integrated_j).filter(|_| !devices.is_empty()),
-        devices,
-        ..GpuSummary::default()
-    };
-    let memory_growth_bytes = growth.filter(|_| !summary.devices.is_empty());
-    GpuFigures { summary, memory_growth_bytes, doubts }
+
+    /// The most memory that some processes held; none where the driver does not say.
+    fn held(&self, name: &str) -> Option<f64> {
+        self.device.figures.get(name).map(|spread| spread.max)
+    }
+
+    /// The server holds nothing on it, and either nobody does, or the server is seen on another one (`is_served`): a
+    /// worker that is not known as the server's is no reason to leave its GPU out.
+    fn is_unused(&self, is_served: bool) -> bool {
+        self.held(GPU_MEMORY_OF_SERVER) == Some(0.0)
+            && (is_served || self.held(GPU_MEMORY_OF_OTHERS) == Some(0.0))
+    }
 }
 
 /// Peak of memory in the window above that of the first sample since the run's start, bytes.
@@ -130,7 +155,7 @@ fn device(gpu: &GpuHead, samples: &[&Sample], window: Window) -> (GpuDevice, Opt
             let step = power.spread(window.from, window.to).map_or(0.0, |spread| spread.max - spread.min);
             let difference = (integral - energy).abs();
             (difference > MOST_DIFFERENCE * energy.max(integral) + LAG_S * step)
-                .then(|| GpuEnergyDoubt::Differ { counter_j: *energy, integral_j: integral })
+                .then_some(GpuEnergyDoubt::Differ { counter_j: *energy, integral_j: integral })
         }),
         Counted::Nothing => None,
     };

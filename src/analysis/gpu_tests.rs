@@ -31,7 +31,7 @@ fn one() -> GpusHead {
 }
 
 fn figures(shows: Shows, window: (u64, u64)) -> GpuFigures {
-    gpu_figures(&one(), &sampled(0, 12.0, shows), window, 0.1)
+    gpu_figures(&one(), &sampled(0, 12.0, shows), window, 0.1).unwrap()
 }
 
 /// 100 W up to 2 s, and 500 W from then on; the counter's value is always 70 ms old.
@@ -96,7 +96,9 @@ fn counter_and_integral_that_differ_are_doubted() {
     let slow: Shows = |at| vec![(GPU_POWER, 500.0), (GPU_ENERGY, 470.0 * at), (GPU_ENERGY_AGE, 0.0)];
     let GpuFigures { summary, doubts, .. } = figures(slow, (1_000_000, 11_000_000));
     close(summary.energy_j.unwrap(), 4700.0, 1e-6);
-    let why = GpuEnergyDoubt::Differ { counter_j: summary.energy_j.unwrap(), integral_j: 5000.0 };
+    let integral_j = summary.energy_integrated_j.unwrap();
+    close(integral_j, 5000.0, 1e-6);
+    let why = GpuEnergyDoubt::Differ { counter_j: summary.energy_j.unwrap(), integral_j };
     assert_eq!(doubts, [Caveat::GpuEnergyUnsure { gpu: 0, why }]);
 }
 
@@ -115,10 +117,10 @@ fn energy_of_several_gpus_is_their_sum_and_unknown_where_one_vanished() {
     let window = (3_000_000, 8_000_000);
     let mut samples = sampled(0, 12.0, step);
     samples.extend(sampled(1, 12.0, step));
-    let both = gpu_figures(&HEAD(), &samples, window, 0.1).summary;
+    let both = gpu_figures(&HEAD(), &samples, window, 0.1).unwrap().summary;
     close(both.energy_j.unwrap(), 5000.0, 0.5);
     samples.retain(|sample| sample.device == Some(0) || sample.at_us < 5_000_000);
-    let one = gpu_figures(&HEAD(), &samples, window, 0.1).summary;
+    let one = gpu_figures(&HEAD(), &samples, window, 0.1).unwrap().summary;
     assert_eq!((one.energy_j, one.devices[1].energy_j), (None, None));
     assert!(one.devices[0].energy_j.is_some() && one.devices[1].figures.contains_key(GPU_POWER));
 }
@@ -129,4 +131,34 @@ fn memory_of_the_window_is_held_against_that_of_the_loaded_server() {
     assert_eq!(figures(grows, (3_000_000, 8_000_000)).memory_growth_bytes, Some(1e9));
     assert_eq!(figures(grows, (1_000_000, 3_000_000)).memory_growth_bytes, Some(0.0));
     assert_eq!(figures(step, (1_000_000, 3_000_000)).memory_growth_bytes, None);
+}
+
+#[test]
+fn a_gpu_that_the_server_was_given_and_does_not_use_is_left_out() {
+    let held = |server: f64, others: f64| -> Vec<Sample> {
+        let mut samples = sampled(1, 12.0, step);
+        for sample in &mut samples {
+            sample.values.insert(GPU_MEMORY_OF_SERVER.into(), server);
+            sample.values.insert(GPU_MEMORY_OF_OTHERS.into(), others);
+        }
+        samples
+    };
+    let on_first = |server: f64| {
+        let mut samples = held(server, 0.0);
+        samples.iter_mut().for_each(|sample| sample.device = Some(0));
+        samples
+    };
+    let read = |first: Vec<Sample>, second: Vec<Sample>| -> Vec<u32> {
+        let figures = gpu_figures(&HEAD(), &[first, second].concat(), (3_000_000, 8_000_000), 0.1);
+        figures.iter().flat_map(|figures| &figures.summary.devices).map(|device| device.index).collect()
+    };
+    assert_eq!(read(on_first(9.0), held(9.0, 0.0)), [0, 1]);
+    assert_eq!(read(on_first(9.0), held(0.0, 5.0)), [0], "what others hold there is not the server's");
+    assert_eq!(read(on_first(0.0), held(0.0, 0.0)), [0; 0], "a server without a GPU");
+    assert_eq!(
+        read(on_first(0.0), held(0.0, 5.0)),
+        [1],
+        "it may be a worker's that is not known as the server's"
+    );
+    assert_eq!(read(sampled(0, 12.0, step), sampled(1, 12.0, step)), [0, 1], "nothing is known of processes");
 }

@@ -1,6 +1,7 @@
 //! Records → [`RunSummary`](crate::schema::summary::RunSummary) → [`Comparison`](crate::schema::comparison::Comparison): pure, one record at a time.
 
 mod bins;
+mod buckets;
 mod caveats;
 mod client;
 mod compare;
@@ -19,6 +20,7 @@ mod gpu;
 mod gpu_facts;
 mod gpu_level;
 mod groups;
+mod machine;
 mod merged;
 mod metrics;
 mod nagle;
@@ -37,6 +39,7 @@ mod saturation;
 mod search;
 pub mod sequential;
 mod series;
+mod served;
 mod served_alone;
 mod side;
 mod slices;
@@ -62,6 +65,7 @@ pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_
 pub use fairness::reasons;
 pub use gpu::{GpuFigures, gpu_figures};
 pub use gpu_facts::{add_others, tell_gpus};
+pub use machine::{Measured, machine_caveats, machine_summary};
 pub use nagle::waited;
 pub use otherwise::{Cut, Otherwise};
 pub use pace_watch::PaceWatch;
@@ -69,6 +73,7 @@ pub use planned::plan_caveats;
 pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use search::{Aim, Found, Seen, Step, Tried, allowed_share, next_load, step};
 pub use series::{MOST_POINTS, series};
+pub use served::{served, served_caveats};
 pub use slices::Slicing;
 pub use standing::{Standing, State};
 pub use summarize::{Finish, Summarizer, SummaryError, SummaryInput};

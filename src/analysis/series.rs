@@ -80,6 +80,7 @@ mod tests {
             at_us,
             took_us: 500_000,
             source: Source::Server,
+            histograms: BTreeMap::new(),
             values: values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         };
         let samples = [sample(0, &[("a", 1.0)]), sample(1_000_000, &[("a", 2.0), ("b", 0.5)])];

@@ -125,7 +125,7 @@ mod tests {
         Memory      Mean: 18432MB | Max: 19200MB / 24576MB
         Power       Mean: 312.5W | Max: 450.0W
         Temperature Mean: 68.2C | Max: 74.0C
-        Energy      12346J | 0.25 J/token | 4 tok/J
+        Energy      12346J | 0.250 J/token | 4.00 tok/J
         ");
     }
 

@@ -17,11 +17,14 @@ pub mod junit;
 pub mod knee;
 pub mod limit;
 pub mod lpg;
+pub mod machine;
 pub mod markdown;
 mod missing;
 pub mod number;
 pub mod objective;
+pub mod prometheus;
 pub mod rows;
+pub mod served;
 pub mod slices;
 mod sweep;
 pub mod terminal;
@@ -35,5 +38,7 @@ mod answer_tests;
 mod fixture;
 #[cfg(test)]
 mod fixture_curves;
+#[cfg(test)]
+mod fixture_machine;
 #[cfg(test)]
 mod tests;

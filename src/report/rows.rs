@@ -7,7 +7,7 @@ use super::objective;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, Estimate, Group, Over};
 use crate::schema::figure::{self, Better, Metric, Shape, Statistic};
-use crate::schema::gpu::{GPU_COLUMNS, GpuColumn};
+use crate::schema::gpu_figures::{GPU_COLUMNS, GpuColumn};
 use crate::schema::summary::RunSummary;
 use crate::schema::traffic::Traffic;
 

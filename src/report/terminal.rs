@@ -13,10 +13,12 @@ use super::fairness;
 use super::gpu;
 use super::knee;
 use super::limit;
+use super::machine;
 use super::missing;
 use super::number::{fixed, one_line, wrap};
 use super::objective;
 use super::rows::{self, Column, Row, View, rows, value};
+use super::served;
 use super::slices;
 use super::sweep;
 use super::verdicts::{self, VerdictRow};
@@ -127,7 +129,9 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
         run.gateway.map(|gateway| ("Answered by", format!("{} (by a response header)", gateway.title()))),
     );
     lines.extend(slices::block_lines(run));
+    lines.extend(served::block_lines(run, width));
     lines.extend(client::block_lines(run, width));
+    lines.extend(machine::block_lines(run));
     lines
 }
 
@@ -199,6 +203,7 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
             views => lines.extend(sweep_lines(comparison, views, single, style)),
         }
         lines.extend(verdict_lines(comparison, style));
+        lines.extend(where_the_time_went(comparison, style));
     }
     lines.extend(limits(comparison, style));
     lines.extend(knees(comparison, style));
@@ -206,6 +211,27 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
     lines.extend(levelled(comparison, style));
     lines.extend(caveats(comparison, style));
     finish(lines)
+}
+
+/// The client's times beside the server's own, where servers told them.
+fn where_the_time_went(comparison: &Comparison, style: Style) -> Vec<String> {
+    let Some(told) = served::narrow_table(comparison) else { return Vec::new() };
+    let mut table = plain_table(style);
+    table.set_header(told.heads.iter().map(|head| bold_cell(head)));
+    for row in &told.rows {
+        table.add_row(row.iter().map(|cell| one_line(cell)));
+    }
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if place >= told.numbers {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut lines = vec![String::new(), style.bold(&format!("{} (ms):", told.title))];
+    lines.extend(table.trim_fmt().lines().map(|line| line.trim_end().to_owned()));
+    lines.extend(wrap(served::SHORT_NOTE, style.columns(), "", "  "));
+    lines
 }
 
 /// The highest load of each target, where that was searched for.

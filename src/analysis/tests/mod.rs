@@ -14,6 +14,7 @@ mod otherwise;
 mod paces;
 mod properties;
 mod regressing;
+mod served;
 mod verdicts;
 mod windows;
 

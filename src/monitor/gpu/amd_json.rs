@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn amd_smi_is_read_in_each_of_its_forms() {
-        let gpu = r#"{"gpu": 1, "usage": {"gfx_activity": {"value": 94, "unit": "%"}, "mm_activity": "N/A"},
+        let gpu = r#"{"gpu": 1, "usage": {"gfx_activity": {"value": 50, "unit": "%"}, "mm_activity": "N/A"},
             "power": {"socket_power": {"value": 612, "unit": "W"}, "gfx_voltage": "N/A"},
             "temperature": {"edge": "N/A", "hotspot": {"value": 71, "unit": "C"}},
             "clock": {"gfx_0": {"clk": {"value": 2100, "unit": "MHz"}}},
@@ -167,7 +167,7 @@ mod tests {
                 (GPU_POWER, 612.0),
                 (GPU_SM_CLOCK, 2100.0),
                 (GPU_TEMPERATURE, 71.0),
-                (GPU_UTILISATION, 0.94),
+                (GPU_UTILISATION, 0.5),
             ];
             assert_eq!(shown[0].values, BTreeMap::from(expected));
         }

@@ -136,7 +136,7 @@ impl Gpus {
         let shares = processes.zip(self.server).and_then(|(held, server)| processes::shares(&held, server));
         add(GPU_MEMORY_OF_SERVER, shares.map(|(server, _)| server));
         add(GPU_MEMORY_OF_OTHERS, shares.map(|(_, others)| others));
-        Reading { device: Some(index), values, broken_lines: 0 }
+        Reading { device: Some(index), values, histograms: Default::default(), broken_lines: 0 }
     }
 }
 
