@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use super::super::fixture;
+use crate::pipeline::fixture;
 use super::*;
 use crate::monitor::gpu::fake::{FakeGpus, GIB, gpu, held_by};
 
