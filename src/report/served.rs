@@ -6,7 +6,7 @@ use super::rows::{Column, View, value};
 use super::slices::TextTable;
 use super::sweep::load_name;
 use crate::schema::comparison::Comparison;
-use crate::schema::figure::Statistic;
+use crate::schema::figure::{SERVER_DECODE, SERVER_PREFILL, SERVER_QUEUE, Statistic};
 use crate::schema::served::{Level, ServedSummary, ServedTime, ServerTime, Within};
 use crate::schema::summary::RunSummary;
 
@@ -30,8 +30,8 @@ const SHOWN: [ServerTime; 4] = [ServerTime::Ttft, ServerTime::Itl, ServerTime::T
 
 /// Lines of a run's block: name and text.
 pub fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
-    let Some(served) = run.served.as_deref() else { return Vec::new() };
-    let mut lines = Vec::new();
+    let mut lines = Vec::from_iter(told_with_answers(run).map(|text| ("By its answers", text)));
+    let Some(served) = run.served.as_deref() else { return lines };
     let times: Vec<String> = [ServerTime::Ttft, ServerTime::Queue, ServerTime::Itl, ServerTime::E2e]
         .into_iter()
         .filter_map(|time| Some(format!("{} {}", time.title(), fixed(served.mean_ms(time)?))))
@@ -43,6 +43,16 @@ pub fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)
     let name = |place| if place == 0 { "At the server" } else { "" };
     lines.extend(levels.into_iter().enumerate().map(|(place, text)| (name(place), text)));
     lines
+}
+
+/// Means of what the server told of each request, where it did.
+fn told_with_answers(run: &RunSummary) -> Option<String> {
+    let told = [(SERVER_QUEUE, "queue"), (SERVER_PREFILL, "prefill"), (SERVER_DECODE, "decode")];
+    let shown = |(metric, name): (&str, &str)| {
+        Some(format!("{name} {}", fixed(value(run, metric, Statistic::Mean)?)))
+    };
+    let shown: Vec<String> = told.into_iter().filter_map(shown).collect();
+    (!shown.is_empty()).then(|| format!("{} (means, ms)", shown.join(" | ")))
 }
 
 /// `Running: 3.9, at most 4`, …
@@ -267,5 +277,11 @@ mod tests {
         );
         assert!(block.contains("KV cache: at most 43.0%"), "{block}");
         assert!(!run_block(&run("vllm", 1.0), "", style).contains("the server"));
+        let mut llamacpp = run("llamacpp", 1.0);
+        for (metric, p50) in [(SERVER_PREFILL, 20.0), (SERVER_DECODE, 200.0)] {
+            llamacpp.metrics.insert(metric.to_owned(), crate::report::fixture::distribution(p50, p50));
+        }
+        let block = run_block(&llamacpp, "", style);
+        assert!(block.contains("\nBy its answers: prefill 20.00 | decode 200.00 (means, ms)\n"), "{block}");
     }
 }
