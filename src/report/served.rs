@@ -28,31 +28,40 @@ histogram's bucket.";
 /// Times that client and server both know, and a row each.
 const SHOWN: [ServerTime; 4] = [ServerTime::Ttft, ServerTime::Itl, ServerTime::Tpot, ServerTime::E2e];
 
-/// Lines of a run's block: name and text.
+/// Lines of a run's block, of at most `width` columns: names and texts.
 pub fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
-    let mut lines = Vec::from_iter(told_with_answers(run).map(|text| ("By its answers", text)));
-    let Some(served) = run.served.as_deref() else { return lines };
-    let times: Vec<String> = [ServerTime::Ttft, ServerTime::Queue, ServerTime::Itl, ServerTime::E2e]
+    let served = run.served.as_deref();
+    let own = served.map(|served| (own_means(served), levels(served)));
+    let (own, levels) = own.unwrap_or_default();
+    let means = |mut parts: Vec<String>| {
+        if let Some(first) = parts.first_mut() {
+            first.insert_str(0, "Means: ");
+        }
+        parts
+    };
+    [("Answers (ms)", means(told_with_answers(run))), ("Server (ms)", means(own)), ("At the server", levels)]
         .into_iter()
-        .filter_map(|time| Some(format!("{} {}", time.title(), fixed(served.mean_ms(time)?))))
-        .collect();
-    if !times.is_empty() {
-        lines.push(("By the server", format!("{} (means, ms)", times.join(" | "))));
-    }
-    let levels = packed(levels(served), width);
-    let name = |place| if place == 0 { "At the server" } else { "" };
-    lines.extend(levels.into_iter().enumerate().map(|(place, text)| (name(place), text)));
-    lines
+        .flat_map(|(name, parts)| {
+            let lines = packed(parts, width).into_iter().enumerate();
+            lines.map(move |(place, text)| (if place == 0 { name } else { "" }, text))
+        })
+        .collect()
+}
+
+/// Means of the server's own histograms.
+fn own_means(served: &ServedSummary) -> Vec<String> {
+    let shown = [ServerTime::Ttft, ServerTime::Queue, ServerTime::Itl, ServerTime::E2e];
+    let mean = |time: ServerTime| Some(format!("{} {}", time.title(), fixed(served.mean_ms(time)?)));
+    shown.into_iter().filter_map(mean).collect()
 }
 
 /// Means of what the server told of each request, where it did.
-fn told_with_answers(run: &RunSummary) -> Option<String> {
+fn told_with_answers(run: &RunSummary) -> Vec<String> {
     let told = [(SERVER_QUEUE, "queue"), (SERVER_PREFILL, "prefill"), (SERVER_DECODE, "decode")];
     let shown = |(metric, name): (&str, &str)| {
         Some(format!("{name} {}", fixed(value(run, metric, Statistic::Mean)?)))
     };
-    let shown: Vec<String> = told.into_iter().filter_map(shown).collect();
-    (!shown.is_empty()).then(|| format!("{} (means, ms)", shown.join(" | ")))
+    told.into_iter().filter_map(shown).collect()
 }
 
 /// `Running: 3.9, at most 4`, …
@@ -272,16 +281,16 @@ mod tests {
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
         let block = run_block(&told("vllm"), "", style);
         assert!(
-            block.contains("\nBy the server:  TTFT 47.00 | queue 30.50 | E2E 250.00 (means, ms)\n"),
+            block.contains("\nServer (ms):    Means: TTFT 47.00 | queue 30.50 | E2E 250.00\n"),
             "{block}"
         );
         assert!(block.contains("KV cache: at most 43.0%"), "{block}");
-        assert!(!run_block(&run("vllm", 1.0), "", style).contains("the server"));
+        assert!(!run_block(&run("vllm", 1.0), "", style).contains("erver"));
         let mut llamacpp = run("llamacpp", 1.0);
         for (metric, p50) in [(SERVER_PREFILL, 20.0), (SERVER_DECODE, 200.0)] {
             llamacpp.metrics.insert(metric.to_owned(), crate::report::fixture::distribution(p50, p50));
         }
         let block = run_block(&llamacpp, "", style);
-        assert!(block.contains("\nBy its answers: prefill 20.00 | decode 200.00 (means, ms)\n"), "{block}");
+        assert!(block.contains("\nAnswers (ms):   Means: prefill 20.00 | decode 200.00\n"), "{block}");
     }
 }

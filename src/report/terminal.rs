@@ -10,8 +10,10 @@ use super::answer;
 use super::caveat;
 use super::client;
 use super::fairness;
+use super::gpu;
 use super::knee;
 use super::limit;
+use super::machine;
 use super::missing;
 use super::number::{fixed, one_line, wrap};
 use super::objective;
@@ -24,6 +26,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{self, Statistic};
 use crate::schema::flow::Flow;
+use crate::schema::gpu::GpuSummary;
 use crate::schema::record::FailureKind;
 use crate::schema::summary::{PromptLengths, RunSummary};
 use crate::schema::verdict::Verdict;
@@ -67,7 +70,25 @@ pub fn run_block(run: &RunSummary, which: &str, style: Style) -> String {
         let loud = name == "Client limited:" && run.client.client_limited.is_some();
         lines.extend(wrapped.into_iter().map(|line| if loud { style.bold(&line) } else { line }));
     }
+    lines.extend(run.gpu.iter().flat_map(|gpu| gpu_lines(gpu, style)));
     finish(lines)
+}
+
+/// What its GPUs did, in a block of its own.
+fn gpu_lines(summary: &GpuSummary, style: Style) -> Vec<String> {
+    let head = gpu::head(summary);
+    let mut lines: Vec<String> =
+        wrap(&head, style.columns(), "", "").iter().map(|line| style.bold(line)).collect();
+    for (name, text) in gpu::block_lines(summary) {
+        let name = if name.is_empty() { String::new() } else { format!("{name}:") };
+        lines.extend(wrap(
+            &text,
+            style.columns(),
+            &format!("{name:NAME_COLUMNS$}"),
+            &" ".repeat(NAME_COLUMNS),
+        ));
+    }
+    lines
 }
 
 fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
@@ -110,6 +131,7 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     lines.extend(slices::block_lines(run));
     lines.extend(served::block_lines(run, width));
     lines.extend(client::block_lines(run, width));
+    lines.extend(machine::block_lines(run));
     lines
 }
 

@@ -56,12 +56,19 @@ pub struct RunTotals {
     pub good: Option<u64>,
     /// What the machine costs an hour, in the user's currency.
     pub price_per_hour: Option<f64>,
+    /// Energy of all its GPUs over the window, J; none where it is not known of one of them.
+    pub energy_j: Option<f64>,
 }
 
 impl RunTotals {
     /// An amount over the window; none of a window without length.
     fn per_second(&self, amount: u64) -> Option<f64> {
         (self.window_s > 0.0).then(|| amount as f64 / self.window_s)
+    }
+
+    /// Energy of the window a token; none of no token.
+    fn energy_per(&self, tokens: u64) -> Option<f64> {
+        (tokens > 0).then(|| self.energy_j.map(|energy| energy / tokens as f64)).flatten()
     }
 
     /// What a million of so many tokens of the window cost; none of no token.
@@ -187,6 +194,8 @@ pub const SERVER_QUEUE: &str = "server_queue_ms";
 pub const SERVER_PREFILL: &str = "server_prefill_ms";
 /// From the server's first token to its last, as the server told it.
 pub const SERVER_DECODE: &str = "server_decode_ms";
+/// Energy of the GPUs an output token.
+pub const ENERGY_PER_TOKEN: &str = "energy_per_token_j";
 
 /// What divides time by the tokens of that time.
 pub const PACES: [&str; 3] = [TPOT, ITL, USER_TPS];
@@ -317,6 +326,14 @@ pub const METRICS: &[Metric] = &[
         "the server's own word, sent with the answer: from its first token to its last",
         Of::EachRequest(|request| told_ms(request.record.server_times.as_ref()?.decode_us)),
     ),
+    Metric {
+        name: ENERGY_PER_TOKEN,
+        title: "energy a token",
+        unit: "J",
+        better: Better::Lower,
+        formula: "energy of all GPUs over the window / output tokens of completed requests",
+        of: Of::Run(|run| run.energy_per(run.output_tokens?)),
+    },
 ];
 
 fn told_ms(us: Option<u64>) -> Option<f64> {

@@ -1,6 +1,8 @@
 //! What a run senses of its server: the real binary against the pretend engine.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod machine;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -12,6 +14,8 @@ use harness::schema::series::server::{
     SERVER_GENERATED_TOKENS, SERVER_KV_CACHE_USE, SERVER_PROMPT_TOKENS, SERVER_RUNNING, SERVER_WAITING,
 };
 use serde_json::Value;
+
+mod gpus;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -56,6 +60,8 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
         command.args(args).current_dir(self.0.path()).env_clear();
         command.env("HOME", self.0.path()).env("PATH", self.0.path()).stdin(Stdio::null());
+        // Whatever GPUs the tester's machine has are not read.
+        command.env("HARNESS_NVML_LIBRARY", "/nonexistent/libnvidia-ml.so");
         command
     }
 
@@ -69,9 +75,10 @@ impl Place {
         output
     }
 
-    /// A closed loop of four against a pretend engine, two seconds and more.
+    /// A closed loop of four against a pretend engine, two seconds and more; of what is sensed its page alone.
     fn bench(&self, engine: &Engine, label: &str, more: &[&str]) -> Output {
         let load = ["--concurrency", "4", "--duration", "2s", "--max-tokens", "20", "--warmup", "2"];
+        let load = [&load[..], &["--host-interval", "0"]].concat();
         self.run(&[&["bench", "--url", &engine.url, "--backend", label][..], &load, more].concat())
     }
 
@@ -184,6 +191,8 @@ fn kill_9_leaves_samples_that_can_be_read_and_reported() {
         "10m",
         "--scrape-interval",
         "100ms",
+        "--host-interval",
+        "0",
     ];
     let mut harness = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let began = Instant::now();
