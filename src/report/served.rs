@@ -8,7 +8,7 @@ use super::sweep::load_name;
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{SERVER_DECODE, SERVER_PREFILL, SERVER_QUEUE, Statistic};
 use crate::schema::served::{Level, ServedSummary, ServedTime, ServerTime, Within};
-use crate::schema::summary::RunSummary;
+use crate::schema::summary::{MetricValue, RunSummary};
 
 /// The table's title.
 pub const TITLE: &str = "Where the time went";
@@ -16,14 +16,18 @@ pub const TITLE: &str = "Where the time went";
 /// What is to be known of its figures.
 pub const NOTE: &str = "ms, of the client and, beside it, of the server by its own metrics page. Queued: of it in the \
 server's queue. Outside: the client's mean less the server's, which is network, HTTP and all that the server does before \
-its clock starts. The server's figures are of the requests between the reading of its page before the measured window and \
-the one behind it, some of the warm-up's among them; a percentile of its lies anywhere in a bucket of its histogram, \
-whose ends are given. Of several runs, means, and the outermost ends.";
+its clock starts; left out where they have other numbers of values by over 2 %. The server's figures are of the requests \
+between the reading of its page before the measured window and the one behind it, some of the warm-up's among them; a \
+percentile of its lies anywhere in a bucket of its histogram, whose ends are given. Of several runs, means, and the \
+outermost ends.";
 
 /// The same for a narrow page.
 pub const SHORT_NOTE: &str = "Server: means by its own page, over the requests between two readings of it, some of the \
-warm-up's among them. Queued: of it in the server's queue. Outside: client less server. Server p99: the ends of its \
-histogram's bucket.";
+warm-up's among them. Queued: of it in the server's queue. Outside: client less server, where both have as many values. \
+Server p99: the ends of its histogram's bucket.";
+
+/// Values that client and server may differ by, of the client's.
+const SAME_SHARE: f64 = 0.02;
 
 /// Times that client and server both know, and a row each.
 const SHOWN: [ServerTime; 4] = [ServerTime::Ttft, ServerTime::Itl, ServerTime::Tpot, ServerTime::E2e];
@@ -173,7 +177,19 @@ fn means(column: &Column<'_>, time: ServerTime) -> [String; 4] {
             None
         }
     };
-    [seen, own, queued, seen.zip(own).map(|(seen, own)| seen - own)].map(number)
+    let outside = seen.zip(own).map(|(seen, own)| seen - own);
+    [seen, own, queued, outside.filter(|_| column.runs.iter().all(|run| is_of_the_same(run, time)))]
+        .map(number)
+}
+
+/// Client and server have as many values: a difference of their means is then one of the same requests.
+fn is_of_the_same(run: &RunSummary, time: ServerTime) -> bool {
+    let seen = time.metric().and_then(|metric| run.metrics.get(metric)).map(|value| match value {
+        MetricValue::Distribution(seen) => seen.count as f64,
+        MetricValue::Scalar(_) => 0.0,
+    });
+    let own = run.served.as_deref().and_then(|served| served.times.get(&time)).map(|own| own.count as f64);
+    seen.zip(own).is_some_and(|(seen, own)| (seen - own).abs() <= SAME_SHARE * seen)
 }
 
 /// Mean over a column's runs of what the client measured.
@@ -225,7 +241,7 @@ mod tests {
     use crate::report::terminal::{Style, comparison_table, run_block};
 
     fn time(mean_ms: f64, p99: Within) -> ServedTime {
-        ServedTime { count: 20, mean_ms: Some(mean_ms), p50: Some(p99), p90: Some(p99), p99: Some(p99) }
+        ServedTime { count: 18, mean_ms: Some(mean_ms), p50: Some(p99), p90: Some(p99), p99: Some(p99) }
     }
 
     fn told(label: &str) -> RunSummary {
@@ -260,7 +276,11 @@ mod tests {
         );
         let wide = super::table(&comparison(vec![told("vllm")])).unwrap();
         assert_eq!(wide.heads.len(), wide.rows[0].len());
-        assert_eq!(wide.rows[0].last().unwrap(), "20");
+        assert_eq!(wide.rows[0].last().unwrap(), "18");
+        let mut warm = told("vllm");
+        warm.served.as_mut().unwrap().times.get_mut(&ServerTime::Ttft).unwrap().count = 20;
+        let table = narrow_table(&comparison(vec![warm])).unwrap();
+        assert_eq!(table.rows[0][5], "–", "two of the warm-up are among the server's: {:?}", table.rows);
         assert!(narrow_table(&comparison(vec![run("llamacpp", 1.0)])).is_none());
     }
 
