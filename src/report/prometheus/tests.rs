@@ -269,6 +269,41 @@ fn a_scraper_gets_the_format_that_it_asks_for_most() {
     assert_eq!(of(&protobuf.replace("delimited", "text")), Format::Classic);
 }
 
+/// Names of metrics in a text.
+fn names_in(text: &str) -> BTreeSet<String> {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let words = text.split(|c: char| !letter(c)).filter(|word| word.starts_with("harness_"));
+    words.map(|word| word.trim_end_matches("_bucket").to_owned()).collect()
+}
+
+#[test]
+fn what_dashboard_rules_and_documentation_name_is_exported_and_all_of_a_run_is_documented() {
+    let of_page = text_of(&shown(), Format::Classic);
+    let typed = of_page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let of_page: BTreeSet<String> = typed.map(str::to_owned).collect();
+    let sensed = series::all().map(sensed::exported);
+    let sensed = sensed.map(|row| if row.grows { row.name + "_total" } else { row.name });
+    let all: BTreeSet<String> = of_page.iter().cloned().chain(sensed).collect();
+    let documentation = include_str!("../../../docs/live.md");
+    for text in [
+        include_str!("../../../deploy/grafana/harness.json"),
+        include_str!("../../../deploy/prometheus/alerts.yml"),
+        include_str!("../../../deploy/prometheus/alerts_test.yml"),
+        documentation,
+    ] {
+        // `harness_gpu_…` stands for several.
+        let named: Vec<String> = names_in(text).into_iter().filter(|name| !name.ends_with('_')).collect();
+        assert!(named.len() >= 5);
+        for name in named {
+            assert!(all.contains(&name), "{name} is not exported");
+        }
+    }
+    let documented = names_in(documentation);
+    for name in of_page.iter().filter(|name| !name.starts_with("harness_gpu_")) {
+        assert!(documented.contains(name), "docs/live.md says nothing of {name}");
+    }
+}
+
 #[test]
 fn every_series_that_can_be_sensed_has_a_name_of_its_own_that_ends_in_its_unit() {
     let mut names = BTreeSet::new();
