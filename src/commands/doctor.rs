@@ -12,6 +12,7 @@ use crate::cli::DoctorArgs;
 use crate::progress::print;
 use crate::schema::environment::Environment;
 
+use crate::commands::doctor_gpus;
 use crate::commands::play;
 use crate::commands::resolve::machine::Finder;
 
@@ -28,6 +29,10 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     print("Machine");
     for (name, value) in machine_lines(&environment) {
         print(&format!("  {name:<12} {value}"));
+    }
+    let (gpus, doubts_of_gpus) = doctor_gpus::look(&environment);
+    for line in gpus {
+        print(&line);
     }
     print("Engines");
     let mut slower_builds = Vec::new();
@@ -49,6 +54,7 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     };
     print(&format!("  {:<12} {tryout}", "try-out model"));
     let mut doubts = doubts(&environment)?;
+    doubts.extend(doubts_of_gpus);
     doubts.extend(slower_builds);
     print("What would spoil a measurement");
     if doubts.is_empty() {
@@ -78,22 +84,10 @@ fn without_avx_512(definition: &Definition, found: &Found) -> Option<String> {
 
 fn machine_lines(environment: &Environment) -> Vec<(&'static str, String)> {
     let gib = |bytes: u64| format!("{:.0} GiB", bytes as f64 / f64::from(1 << 30));
-    let gpus = match (&environment.driver, environment.gpus.is_empty()) {
-        (_, true) => "none".to_owned(),
-        (driver, false) => {
-            let names: Vec<String> = environment
-                .gpus
-                .iter()
-                .map(|gpu| format!("{} {} ({})", gpu.index, gpu.name, gib(gpu.memory_bytes)))
-                .collect();
-            format!("{}; driver {}", names.join(", "), driver.as_deref().unwrap_or("unknown"))
-        }
-    };
     vec![
         ("system", environment.os.clone()),
         ("processor", format!("{}, {} cores", environment.cpu, environment.cores)),
         ("memory", gib(environment.memory_bytes)),
-        ("GPUs", gpus),
         ("open files", format!("{} (hard limit {})", environment.open_files.0, environment.open_files.1)),
     ]
 }

@@ -15,6 +15,7 @@ mod check;
 mod compare;
 mod dataset;
 mod doctor;
+mod doctor_gpus;
 mod hints;
 mod install;
 mod interrupt;

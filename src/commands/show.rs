@@ -166,6 +166,7 @@ impl Show {
         let mut state = self.state.borrow_mut();
         let activity = state.activity.get_or_insert_with(|| self.progress.start(&format!("{label}:")));
         match event {
+            LaunchEvent::MemoryHeld { what } => activity.message(&format!("waiting: {what}")),
             LaunchEvent::Starting { pid } => activity.message(&format!("starting (pid {pid})")),
             LaunchEvent::Loading { log_last_line } => activity.message(&format!("loading: {log_last_line}")),
             LaunchEvent::Waiting { what } => activity.message(&format!("healthy, waiting: {what}")),

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats};
+use crate::analysis::{
+    Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats, served_caveats, tell_gpus,
+};
 use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
@@ -164,11 +166,14 @@ impl Read {
     /// Writes `_requests.csv` and `.json`.
     fn save(mut self, files: &RunFiles) -> anyhow::Result<Derived> {
         let (header, footer) = (self.header, self.footer);
+        let sensed = Sensed::read(files);
+        let window = (footer.engine.measured_from_us, footer.engine.measured_to_us);
         let (summary, curves) = self.summarizer.finish_with_curves(Finish {
             issued: footer.engine.issued,
             engine: footer.engine,
             partial: footer.partial,
             server: footer.server,
+            gpu: sensed.as_ref().and_then(|sensed| sensed.gpu_figures(window)),
         })?;
         if summary.withholds_pace() == self.csv.pace_is_known {
             // Its first records told another thing than all of them; what was written is dropped.
@@ -182,7 +187,8 @@ impl Read {
             }
         }
         self.csv.commit()?;
-        let file = run_file(files, header, summary, curves);
+        sensed.as_ref().map_or(Ok(()), |sensed| sensed.write_gpu_csv(files))?;
+        let file = run_file(sensed.as_ref(), header, summary, curves);
         results::write_json(&files.json(), &file)?;
         Ok(Derived { files: files.clone(), file })
     }
@@ -190,14 +196,16 @@ impl Read {
 
 /// A run's file, whole: what stands in the header, and what came of the records.
 pub(super) fn run_file(
-    files: &RunFiles,
+    sensed: Option<&Sensed>,
     header: RecordsHeader,
     mut summary: RunSummary,
     curves: RunCurves,
 ) -> RunFile {
     let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
-    let sensed = Sensed::read(files);
+    summary.served = sensed.and_then(|sensed| sensed.served(&header, &summary)).map(Box::new);
+    summary.caveats.extend(served_caveats(&summary));
+    tell_gpus(&mut summary, header.gpus_before.as_ref(), &curves);
     RunFile {
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),
@@ -205,11 +213,11 @@ pub(super) fn run_file(
         environment: header.environment,
         summary,
         launched: header.launched,
-        server: sensed.as_ref().and_then(|sensed| sensed.of(Source::Server)),
-        gpus: sensed.as_ref().map(Sensed::gpus).unwrap_or_default(),
-        server_processes: sensed.as_ref().and_then(|sensed| sensed.of(Source::ServerProcesses)),
-        client: sensed.as_ref().and_then(|sensed| sensed.of(Source::Client)),
-        host: sensed.as_ref().and_then(|sensed| sensed.of(Source::Host)),
+        server: sensed.and_then(|sensed| sensed.of(Source::Server)),
+        gpus: sensed.map(Sensed::gpus).unwrap_or_default(),
+        server_processes: sensed.and_then(|sensed| sensed.of(Source::ServerProcesses)),
+        client: sensed.and_then(|sensed| sensed.of(Source::Client)),
+        host: sensed.and_then(|sensed| sensed.of(Source::Host)),
         curves,
     }
 }

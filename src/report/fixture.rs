@@ -59,6 +59,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
     ];
     RunSummary {
         gpu: None,
+        served: None,
         key: RunKey::first(label),
         engine: label.to_owned(),
         engine_version: Some("0.11.0".to_owned()),

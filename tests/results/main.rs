@@ -125,6 +125,8 @@ fn header(run_id: &str, label: &str) -> RecordsHeader {
         launched: vec!["vllm".into(), "serve".into()],
         late_acks: Vec::new(),
         probes: Vec::new(),
+        launch: None,
+        gpus_before: None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use prost::Message;
 
 use super::*;
+use crate::schema::gpu::GpuHead;
 use crate::schema::live_page::{BackendState, LiveBackend, LiveRun};
 use crate::schema::live_snapshot::{LiveLatencies, LiveSnapshot};
 use crate::schema::record::FailureKind;
@@ -21,6 +22,7 @@ fn snapshot() -> LiveSnapshot {
         latencies.itl.histogram.add(value_s, 2);
     }
     let gpu = |device, power_w, clock_mhz| Sample {
+        histograms: BTreeMap::new(),
         at_us: 1,
         took_us: 1,
         source: Source::Gpu,
@@ -40,6 +42,7 @@ fn snapshot() -> LiveSnapshot {
         output_tokens: 10,
         token_events: 20,
         latencies: Some(latencies),
+        gpus: vec![GpuHead { uuid: "GPU-8a6c".into(), name: "NVIDIA H200".into(), ..GpuHead::default() }],
         sensed: vec![gpu(0, 312.5, 1980.0), gpu(1, 300.0, 1755.0)],
         ..LiveSnapshot::default()
     }
@@ -69,7 +72,6 @@ fn shown() -> LivePage {
         title: "compare".to_owned(),
         backends: vec![backend("a", BackendState::Done), backend("b", BackendState::Loading)],
         runs: vec![run("a", false), run("b", true)],
-        gpus: vec![(0, "NVIDIA H200".to_owned())],
     }
 }
 
@@ -142,9 +144,9 @@ fn both_text_pages_hold_to_their_formats() {
             (format!(r#"harness_ttft_seconds_bucket{{{run},le="0.075"}}"#), 0.0),
             (format!(r#"harness_itl_seconds_bucket{{{run},le="+Inf"}}"#), 10.0),
             (format!("harness_itl_seconds_count{{{run}}}"), 10.0),
-            (r#"harness_gpu_power_watts{label="b",model="m",gpu="1",gpu_name=""}"#.to_owned(), 300.0),
+            (r#"harness_gpu_power_watts{label="b",model="m",gpu="1",uuid="",gpu_name=""}"#.to_owned(), 300.0),
             (
-                r#"harness_gpu_sm_clock_hertz{label="b",model="m",gpu="0",gpu_name="NVIDIA H200"}"#
+                r#"harness_gpu_sm_clock_hertz{label="b",model="m",gpu="0",uuid="GPU-8a6c",gpu_name="NVIDIA H200"}"#
                     .to_owned(),
                 1.98e9,
             ),
