@@ -20,6 +20,7 @@ mod gpu;
 mod gpu_facts;
 mod gpu_level;
 mod groups;
+mod machine;
 mod merged;
 mod metrics;
 mod nagle;
@@ -64,6 +65,7 @@ pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_
 pub use fairness::reasons;
 pub use gpu::{GpuFigures, gpu_figures};
 pub use gpu_facts::{add_others, tell_gpus};
+pub use machine::{Measured, machine_caveats, machine_summary};
 pub use nagle::waited;
 pub use otherwise::{Cut, Otherwise};
 pub use pace_watch::PaceWatch;

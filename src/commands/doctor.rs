@@ -10,14 +10,18 @@ use crate::backend::managed::Build;
 use crate::backend::model;
 use crate::cli::DoctorArgs;
 use crate::progress::print;
+use crate::report::number::wrap;
 use crate::schema::environment::Environment;
 
 use crate::commands::doctor_gpus;
+use crate::commands::doctor_host;
 use crate::commands::play;
 use crate::commands::resolve::machine::Finder;
 
 /// Load above this share of the cores, before anything of ours runs, disturbs a measurement.
 const BUSY_SHARE: f64 = 0.25;
+/// Columns of what is wrapped.
+const WIDTH: usize = 80;
 /// Open files that a thousand streams and a server's log need with room to spare.
 const FEW_FILES: u64 = 4096;
 
@@ -33,6 +37,10 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let (gpus, doubts_of_gpus) = doctor_gpus::look(&environment);
     for line in gpus {
         print(&line);
+    }
+    let host = doctor_host::look(&environment);
+    for (name, value) in &host.lines {
+        wrap(value, WIDTH, &format!("  {name:<12} "), &" ".repeat(15)).iter().for_each(|line| print(line));
     }
     print("Engines");
     let mut slower_builds = Vec::new();
@@ -57,11 +65,14 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     doubts.extend(doubts_of_gpus);
     doubts.extend(slower_builds);
     print("What would spoil a measurement");
-    if doubts.is_empty() {
+    if doubts.is_empty() && host.doubts.is_empty() {
         print("  nothing found");
     }
     for doubt in doubts {
         print(&format!("  - {doubt}"));
+    }
+    for doubt in &host.doubts {
+        wrap(doubt, WIDTH, "  - ", "    ").iter().for_each(|line| print(line));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,7 @@ use crate::schema::sample::{Sample, SensorTally, Source};
 use crate::secrets::from_outside;
 
 use super::gpu::Gpus;
+use super::machine::Machine;
 use super::reading::Reading;
 use super::server_page::ServerPage;
 
@@ -24,6 +25,12 @@ const LAST_READING_TIMEOUT: Duration = Duration::from_secs(1);
 pub enum Sensor {
     /// The server's own metrics page.
     ServerPage(ServerPage),
+    /// The server's processes.
+    ServerProcesses(Machine),
+    /// This process.
+    Client(Machine),
+    /// The whole machine.
+    Host(Machine),
     /// The GPUs that the server uses.
     Gpus(Gpus),
 }
@@ -32,6 +39,9 @@ impl Sensor {
     fn source(&self) -> Source {
         match self {
             Sensor::ServerPage(_) => Source::Server,
+            Sensor::ServerProcesses(_) => Source::ServerProcesses,
+            Sensor::Client(_) => Source::Client,
+            Sensor::Host(_) => Source::Host,
             Sensor::Gpus(_) => Source::Gpu,
         }
     }
@@ -41,13 +51,16 @@ impl Sensor {
         match self {
             Sensor::ServerPage(page) => Ok(vec![page.read(is_last).await?]),
             Sensor::Gpus(gpus) => gpus.read().await,
+            Sensor::ServerProcesses(machine) => Ok(vec![machine.server()?]),
+            Sensor::Client(machine) => Ok(vec![machine.client()?]),
+            Sensor::Host(machine) => Ok(vec![machine.host(is_last)?]),
         }
     }
 
     /// What is to be said once of readings that went well: a device that is missing from now on.
     fn news(&mut self) -> Option<String> {
         match self {
-            Sensor::ServerPage(_) => None,
+            Sensor::ServerPage(_) | Sensor::ServerProcesses(_) | Sensor::Client(_) | Sensor::Host(_) => None,
             Sensor::Gpus(gpus) => gpus.news(),
         }
     }
@@ -64,7 +77,9 @@ impl Sensor {
             // What it counts since the server's start says of a run only when all is counted.
             Sensor::ServerPage(_) => Stage::Settled,
             // Their counters are wanted at the window's very end.
-            Sensor::Gpus(_) => Stage::Settling,
+            Sensor::Gpus(_) | Sensor::ServerProcesses(_) | Sensor::Client(_) | Sensor::Host(_) => {
+                Stage::Settling
+            }
         }
     }
 }

@@ -237,7 +237,7 @@ fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) 
             "leave --ttft out, or leave this result out",
         );
     }
-    let file = run_file(sensed.as_ref(), header, summary, curves);
+    let file = run_file(sensed.as_ref(), header, summary, curves, None);
     Ok(Made { run: Derived { files: found.files.clone(), file }, damage })
 }
 

@@ -62,6 +62,7 @@ pub async fn serve(
         (Origin::Launch(spec), Some(guard)) => {
             let log = server_log(plan, visit)?;
             watch = gpus.before_launch(stage, target).await;
+            (stage.listen)(Event::Starting { label: &target.label, log: &log });
             start(stage, target, load, spec, (guard, &log)).await?
         }
         (Origin::Url(url), _) => attach(stage, target, load, url).await?,
@@ -139,6 +140,7 @@ pub async fn start(
         late_acks: late_acks.into_inner(),
         probes: Vec::new(),
         before_load: BeforeLoad { launched: Some((started, Instant::now())), ..BeforeLoad::default() },
+        container_root: None,
     })
 }
 
@@ -180,6 +182,7 @@ async fn attach(
         late_acks,
         probes: Vec::new(),
         before_load: BeforeLoad::default(),
+        container_root: None,
     })
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::fairness;
 use super::gpu_caveat;
-use super::number::{NONE, compact, count};
+use super::machine;
+use super::number::{NONE, bytes, compact, count, fixed};
 use crate::schema::caveat::{Caveat, GpuEnergyDoubt, ImpossibleCount};
 use crate::schema::comparison::Comparison;
 use crate::schema::figure;
@@ -251,13 +252,24 @@ pub fn sentence(caveat: &Caveat) -> String {
         Caveat::GpuNotAsked { asked, used } => gpu_caveat::not_asked(asked, used),
         Caveat::GpuMemoryHeld { by_gpu } => gpu_caveat::memory_held(by_gpu),
         Caveat::GpuClocksDiffer { by_label, round, point: _ } => format!(
-            "GPU clocks differ by more than 3 % in round {round} (median while busy: {}): the GPUs did not run alike. A              power cap or heat does that, or a load that draws more. Lock the clocks (nvidia-smi -lgc), or let the GPUs              cool between rounds.",
+            "GPU clocks differ by more than 3 % in round {round} (median while busy: {}): the GPUs did not run alike. A \
+             power cap or heat does that, or a load that draws more. Lock the clocks (nvidia-smi -lgc), or let the GPUs \
+             cool between rounds.",
             listed(by_label, |mhz| format!("{mhz:.0} MHz"))
         ),
         Caveat::GpusDiffer { by_label } => format!(
-            "The backends ran on different GPUs ({}): these are results of different machines, and a difference may come              from the GPU and not from the server. Measure all on the same GPUs.",
+            "The backends ran on different GPUs ({}): these are results of different machines, and a difference may come \
+             from the GPU and not from the server. Measure all on the same GPUs.",
             listed(by_label, Clone::clone)
         ),
+        Caveat::OthersBusy { cores, of, names } => machine::others_busy(*cores, *of, names),
+        Caveat::CpuStolen { share_pct } => machine::cpu_stolen(*share_pct),
+        Caveat::Swapping { bytes_s } => machine::swapping(*bytes_s),
+        Caveat::CpuQuotaReached { share_pct, quota } => machine::cpu_quota_reached(*share_pct, *quota),
+        Caveat::MemoryNearlyFull { left_bytes, of_bytes } => {
+            machine::memory_nearly_full(*left_bytes, *of_bytes)
+        }
+        Caveat::CpuClock { powersave, fell_pct } => machine::cpu_clock(*powersave, *fell_pct),
     }
 }
 
@@ -339,6 +351,15 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::GpuMemoryHeld { .. } => "GPU memory not given back before the launch".to_owned(),
         Caveat::GpuClocksDiffer { .. } => "GPU clocks differ by more than 3 %".to_owned(),
         Caveat::GpusDiffer { .. } => "different GPUs".to_owned(),
+        Caveat::OthersBusy { cores, of, .. } => format!("others kept {} of {of} cores busy", fixed(*cores)),
+        Caveat::CpuStolen { share_pct } => format!("{} of the CPU time stolen", percent(*share_pct)),
+        Caveat::Swapping { bytes_s } => format!("swapped {} a second", bytes(*bytes_s as u64)),
+        Caveat::CpuQuotaReached { share_pct, .. } => {
+            format!("held back by the CPU quota ({})", percent(*share_pct))
+        }
+        Caveat::MemoryNearlyFull { left_bytes, .. } => format!("{} of memory left", bytes(*left_bytes)),
+        Caveat::CpuClock { fell_pct: Some(fell), .. } => format!("CPU clock fell by {}", percent(*fell)),
+        Caveat::CpuClock { fell_pct: None, .. } => "CPU governor powersave".to_owned(),
     }
 }
 
@@ -391,6 +412,9 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
     use Caveat as C;
     match caveat {
         C::MergedEvents { .. } | C::ReadStamps { .. } | C::FewSamples { .. } => true,
+        // The machine's, whichever server stood on it.
+        C::OthersBusy { .. } | C::CpuStolen { .. } | C::Swapping { .. } | C::CpuQuotaReached { .. } => true,
+        C::MemoryNearlyFull { .. } | C::CpuClock { .. } => true,
         C::NagleOn { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => false,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => false,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::TokensEstimated { .. } => false,
@@ -443,6 +467,11 @@ fn weight(caveat: &Caveat) -> f64 {
             GpuEnergyDoubt::CounterWentBack => f64::INFINITY,
             GpuEnergyDoubt::Differ { counter_j, integral_j } => (integral_j / counter_j - 1.0).abs(),
         },
+        C::OthersBusy { cores, .. } => *cores,
+        C::CpuStolen { share_pct } | C::CpuQuotaReached { share_pct, .. } => *share_pct,
+        C::Swapping { bytes_s } => *bytes_s,
+        C::MemoryNearlyFull { left_bytes, .. } => -(*left_bytes as f64),
+        C::CpuClock { fell_pct, .. } => fell_pct.unwrap_or(0.0),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod junit;
 pub mod knee;
 pub mod limit;
 pub mod lpg;
+pub mod machine;
 pub mod markdown;
 mod missing;
 pub mod number;
@@ -37,5 +38,7 @@ mod answer_tests;
 mod fixture;
 #[cfg(test)]
 mod fixture_curves;
+#[cfg(test)]
+mod fixture_machine;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::gateway::Gateway;
 use super::gpu::GpuProcess;
 use super::gpu_before::HeldMemory;
+use super::machine::BusyProcess;
 use super::report_settings::{TtftOf, WindowOf};
 use super::token_counts::CountFault;
 use super::trace::Ticks;
@@ -258,6 +259,49 @@ pub enum Caveat {
     },
     /// The arrivals of a trace sit on the ticks of a log's clock.
     TraceTicks(Ticks),
+    /// Other processes kept the machine busy.
+    OthersBusy {
+        /// Cores on the mean, in the measured window.
+        cores: f64,
+        /// Cores of the machine.
+        of: usize,
+        /// The busiest of them over the whole run; empty where none can be seen.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        names: Vec<BusyProcess>,
+    },
+    /// The hypervisor gave cores of this machine to others.
+    CpuStolen {
+        /// % of the machine's cores, in the measured window.
+        share_pct: f64,
+    },
+    /// The machine read from swap and wrote to it.
+    Swapping {
+        /// Bytes a second on the mean, in the measured window.
+        bytes_s: f64,
+    },
+    /// The container's CPU quota was used up.
+    CpuQuotaReached {
+        /// Time that cores were kept from it, % of what the quota allows in the measured window.
+        share_pct: f64,
+        /// Cores by the quota.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quota: Option<f64>,
+    },
+    /// Hardly any memory was left.
+    MemoryNearlyFull {
+        /// The least that was left, bytes.
+        left_bytes: u64,
+        /// Of so many bytes.
+        of_bytes: u64,
+    },
+    /// The CPU's clock is not steady.
+    CpuClock {
+        /// A core's governor is `powersave`.
+        powersave: bool,
+        /// By how much the clock fell within the run while the cores were as busy, %.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fell_pct: Option<f64>,
+    },
     /// Another process held memory on a GPU of the server.
     GpuShared {
         /// Who, as far as it is known, by GPU: `GPU 0 (NVIDIA H200)`.
@@ -389,6 +433,12 @@ impl Caveat {
             Caveat::GpuClocksDiffer { .. } => "gpu_clocks_differ",
             Caveat::GpusDiffer { .. } => "gpus_differ",
             Caveat::GpuEnergyUnsure { .. } => "gpu_energy_unsure",
+            Caveat::OthersBusy { .. } => "others_busy",
+            Caveat::CpuStolen { .. } => "cpu_stolen",
+            Caveat::Swapping { .. } => "swapping",
+            Caveat::CpuQuotaReached { .. } => "cpu_quota_reached",
+            Caveat::MemoryNearlyFull { .. } => "memory_nearly_full",
+            Caveat::CpuClock { .. } => "cpu_clock",
         }
     }
 
@@ -413,6 +463,13 @@ impl Caveat {
             | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
             | Caveat::TraceTicks(_)
+            // They say what the machine did, not how much of a number is its doing: rounds tell that.
+            | Caveat::OthersBusy { .. }
+            | Caveat::CpuStolen { .. }
+            | Caveat::Swapping { .. }
+            | Caveat::CpuQuotaReached { .. }
+            | Caveat::MemoryNearlyFull { .. }
+            | Caveat::CpuClock { .. }
             | Caveat::Preempted { .. }
             | Caveat::OtherRequests { .. }
             | Caveat::GpuEnergyUnsure { .. }

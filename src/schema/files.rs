@@ -8,6 +8,7 @@ use super::curves::RunCurves;
 use super::environment::Environment;
 use super::fairness::ProbeReply;
 use super::gpu_before::{GpuBefore, LaunchTimes};
+use super::phases::Phases;
 use super::plan::{LoadPoint, Plan, RunKey};
 use super::record::LateAck;
 use super::sample::{DeviceSeries, SensedSeries};
@@ -44,6 +45,9 @@ pub struct RunFile {
     /// What the machine did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<SensedSeries>,
+    /// When launch, warm-up, measured window and drain were; none where a crash left no word of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phases: Option<Phases>,
     /// What charts are drawn from.
     #[serde(default, skip_serializing_if = "RunCurves::is_empty")]
     pub curves: RunCurves,

@@ -108,6 +108,7 @@ fn environment() -> Environment {
         driver: None,
         gpus: Vec::new(),
         exact_up_to: None,
+        limits: None,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::schema::sample::Source;
 use crate::schema::series::{self, Series};
 
 /// Series that only grow, by their key.
-const GROWING: [&str; 9] = [
+const GROWING: [&str; 10] = [
     series::gpu::GPU_ENERGY,
     series::gpu::GPU_NVLINK_SENT,
     series::gpu::GPU_NVLINK_RECEIVED,
@@ -14,6 +14,7 @@ const GROWING: [&str; 9] = [
     series::server::SERVER_CACHED_TOKENS,
     series::server::SERVER_CACHE_QUERIES,
     series::server::SERVER_PREEMPTIONS,
+    series::host::HOST_THROTTLED,
 ];
 
 /// A series as it is exported.
