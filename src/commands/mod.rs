@@ -18,6 +18,7 @@ mod doctor;
 mod hints;
 mod install;
 mod interrupt;
+mod live;
 mod play;
 mod reading;
 mod report;

@@ -2,6 +2,7 @@
 
 mod counters;
 pub mod gpu;
+mod histograms;
 pub mod prometheus;
 mod reading;
 mod sampler;

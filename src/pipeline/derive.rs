@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats};
+use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats, served_caveats};
 use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
@@ -165,11 +165,14 @@ impl Read {
     /// Writes `_requests.csv` and `.json`.
     fn save(mut self, files: &RunFiles) -> anyhow::Result<Derived> {
         let (header, footer) = (self.header, self.footer);
+        let sensed = Sensed::read(files);
+        let window = (footer.engine.measured_from_us, footer.engine.measured_to_us);
         let (summary, curves) = self.summarizer.finish_with_curves(Finish {
             issued: footer.engine.issued,
             engine: footer.engine,
             partial: footer.partial,
             server: footer.server,
+            gpu: sensed.as_ref().and_then(|sensed| sensed.gpu_figures(window)),
         })?;
         if summary.withholds_pace() == self.csv.pace_is_known {
             // Its first records told another thing than all of them; what was written is dropped.
@@ -183,7 +186,8 @@ impl Read {
             }
         }
         self.csv.commit()?;
-        let file = run_file(files, header, summary, curves, Some(&footer.engine));
+        sensed.as_ref().map_or(Ok(()), |sensed| sensed.write_gpu_csv(files))?;
+        let file = run_file(sensed.as_ref(), header, summary, curves, Some(&footer.engine));
         results::write_json(&files.json(), &file)?;
         Ok(Derived { files: files.clone(), file })
     }
@@ -191,7 +195,7 @@ impl Read {
 
 /// A run's file, whole: what stands in the header, and what came of the records.
 pub(super) fn run_file(
-    files: &RunFiles,
+    sensed: Option<&Sensed>,
     header: RecordsHeader,
     mut summary: RunSummary,
     curves: RunCurves,
@@ -199,7 +203,8 @@ pub(super) fn run_file(
 ) -> RunFile {
     let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
-    let sensed = Sensed::read(files);
+    summary.served = sensed.and_then(|sensed| sensed.served(&header, &summary)).map(Box::new);
+    summary.caveats.extend(served_caveats(&summary));
     RunFile {
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),
@@ -207,13 +212,12 @@ pub(super) fn run_file(
         environment: header.environment,
         summary,
         launched: header.launched,
-        server: sensed.as_ref().and_then(|sensed| sensed.of(Source::Server)),
-        gpus: sensed.as_ref().map(Sensed::gpus).unwrap_or_default(),
-        server_processes: sensed.as_ref().and_then(|sensed| sensed.of(Source::ServerProcesses)),
-        client: sensed.as_ref().and_then(|sensed| sensed.of(Source::Client)),
-        host: sensed.as_ref().and_then(|sensed| sensed.of(Source::Host)),
-        phases: engine
-            .and_then(|engine| phases(engine, sensed.as_ref().and_then(Sensed::first_s), header.ready_s)),
+        server: sensed.and_then(|sensed| sensed.of(Source::Server)),
+        gpus: sensed.map(Sensed::gpus).unwrap_or_default(),
+        server_processes: sensed.and_then(|sensed| sensed.of(Source::ServerProcesses)),
+        client: sensed.and_then(|sensed| sensed.of(Source::Client)),
+        host: sensed.and_then(|sensed| sensed.of(Source::Host)),
+        phases: engine.and_then(|engine| phases(engine, sensed.and_then(Sensed::first_s), header.ready_s)),
         curves,
     }
 }

@@ -25,7 +25,7 @@ use super::failure::Failure;
 use super::lengths;
 use super::live_figures::LiveFigures;
 use super::record::{self, Recorder, ReportedTokens};
-use super::sample::Sampling;
+use super::sample::{self, Sampling};
 use super::session::{Session, Stage};
 
 /// Retries while the server's counters lag behind ours (SGLang counts a request when it is reported).
@@ -110,6 +110,9 @@ pub async fn measure(
         standing.reported = ReportedTokens::default();
     }
     lengths::settle(stage, target, &standing.url).await;
+    // A container's processes are not those of the client that started it.
+    let server = standing.server.as_ref().map(|server| server.pid).filter(|_| !target.is_in_container());
+    let gpus = sample::gpus(stage, target, key, server).await;
     let clock = RunClock::start();
     let plan = lengths::told(Plan { loads: loads.to_vec(), ..session.plan.clone() }, session);
     let header = records_header((plan, session), target, standing, key, &clock);
@@ -117,7 +120,7 @@ pub async fn measure(
     let files = writer.files().clone();
     let live = Arc::new(LiveCounters::default());
     let figures = LiveFigures::new(live.clone());
-    let sampling = Sampling::start(stage, (target, key), &standing.url, &files, (&clock, &figures));
+    let sampling = Sampling::start(stage, (target, key), (&standing.url, gpus), &files, (&clock, &figures));
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = Recorder::start(receiver, writer, figures.clone());
     (stage.listen)(Event::Loading { key, load, live: live.clone(), figures });
@@ -131,12 +134,18 @@ pub async fn measure(
     let playing = load::play(job, clock, sender, live.clone(), stop_load);
     let (played, mut cut) =
         watch_load(stage, &mut standing.server, playing, &stop_sender, recorder.broken()).await;
-    sampling.stop();
+    sampling.load_is_over();
     (stage.listen)(Event::Loaded);
     if cut.is_none() && LiveCounters::get(&live.failed) > 0 {
         cut = late_news(standing.server.as_mut(), stage.guard).await;
     }
-    let (writer, reported) = recorder.join()?;
+    let (writer, reported) = match recorder.join() {
+        Ok(joined) => joined,
+        Err(error) => {
+            sampling.stop().await;
+            return Err(error.into());
+        }
+    };
     standing.reported.join(reported);
     let counted = match &cut {
         None => server_counts(stage, target, standing).await,
@@ -146,6 +155,7 @@ pub async fn measure(
             None
         }
     };
+    sampling.stop().await;
     let figures = match played {
         Ok(played) => played.figures,
         Err(error) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fairness;
 use super::number::{NONE, compact, count};
-use crate::schema::caveat::{Caveat, ImpossibleCount};
+use crate::schema::caveat::{Caveat, GpuEnergyDoubt, ImpossibleCount};
 use crate::schema::comparison::Comparison;
 use crate::schema::figure;
 use crate::schema::gateway::Gateway;
@@ -223,6 +223,21 @@ pub fn sentence(caveat: &Caveat) -> String {
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
              (--full tries more loads).",
         ),
+        Caveat::Preempted { times } => format!(
+            "The server took requests out of its batch {} to make room for others, and computed them again: ITL and E2E \
+             are longer by that. Give it more KV cache, or lower --max-batch or the load.",
+            match times {
+                1 => "once".to_owned(),
+                times => format!("{} times", count(*times)),
+            }
+        ),
+        Caveat::OtherRequests { served, sent } => format!(
+            "By its own page the server gave {} first tokens, to other requests than the {} of this run: something else \
+             uses it, or the page is that of another. Leave it to this run alone.",
+            count(*served),
+            count(*sent)
+        ),
+        Caveat::GpuEnergyUnsure { gpu, why } => energy_unsure(*gpu, *why),
         Caveat::TraceTicks(Ticks { step_s, instants, rows }) => format!(
             "{} of the trace sit on {} instants {step_s} s apart: that is the tick of the log that they were read from, \
              so these are bursts that never happened, and waits and TTFT are those of bursts. --spread-ticks spreads \
@@ -299,6 +314,9 @@ pub fn short(caveat: &Caveat) -> String {
         }
         Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
+        Caveat::Preempted { times } => format!("{} preemptions at the server", count(*times)),
+        Caveat::OtherRequests { .. } => "the server served other requests too".to_owned(),
+        Caveat::GpuEnergyUnsure { gpu, .. } => format!("the energy of GPU {gpu} is not sure"),
         Caveat::TraceTicks(ticks) => format!("bursts of a log's tick of {} s", ticks.step_s),
     }
 }
@@ -360,7 +378,8 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
-        C::PromptLengthsDiffer { .. } | C::TraceTicks(_) => false,
+        C::Preempted { .. } | C::OtherRequests { .. } => false,
+        C::PromptLengthsDiffer { .. } | C::TraceTicks(_) | C::GpuEnergyUnsure { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
     }
@@ -391,7 +410,13 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
         C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
+        C::Preempted { times } => *times as f64,
+        C::OtherRequests { served, sent } => *served as f64 - *sent as f64,
         C::TraceTicks(_) => 0.0,
+        C::GpuEnergyUnsure { why, .. } => match why {
+            GpuEnergyDoubt::CounterWentBack => f64::INFINITY,
+            GpuEnergyDoubt::Differ { counter_j, integral_j } => (integral_j / counter_j - 1.0).abs(),
+        },
     }
 }
 
@@ -441,6 +466,21 @@ fn doubts_of_runs(comparison: &Comparison) -> Vec<Doubt<'_>> {
         }
     }
     doubts
+}
+
+fn energy_unsure(gpu: u32, why: GpuEnergyDoubt) -> String {
+    match why {
+        GpuEnergyDoubt::CounterWentBack => format!(
+            "The counter of energy of GPU {gpu} went back while the load ran, as when a driver is loaded again: its \
+             energy is the integral of the sampled power alone."
+        ),
+        GpuEnergyDoubt::Differ { counter_j, integral_j } => format!(
+            "The energy of GPU {gpu} is not sure: {} J by its counter, {} J by the sampled power. A longer run, or \
+             --gpu-interval 100ms, tells which.",
+            compact(counter_j),
+            compact(integral_j)
+        ),
+    }
 }
 
 fn listed<T>(by_label: &BTreeMap<String, T>, show: impl Fn(&T) -> String) -> String {

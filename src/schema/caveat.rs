@@ -242,8 +242,42 @@ pub enum Caveat {
         /// `1000 in flight, exact up to 250`
         what: String,
     },
+    /// The server took requests out of its batch to make room, and computed them again.
+    Preempted {
+        /// How often.
+        times: u64,
+    },
+    /// By its own page the server served other requests than those of the run.
+    OtherRequests {
+        /// First tokens by its count.
+        served: u64,
+        /// Requests of the run, warm-up included.
+        sent: u64,
+    },
     /// The arrivals of a trace sit on the ticks of a log's clock.
     TraceTicks(Ticks),
+    /// The energy of a GPU is not sure.
+    GpuEnergyUnsure {
+        /// Its number, as its library counts.
+        gpu: u32,
+        /// Why.
+        why: GpuEnergyDoubt,
+    },
+}
+
+/// Why the energy of a GPU is not sure.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GpuEnergyDoubt {
+    /// Its counter went back in the window, so that the energy is that of the sampled power.
+    CounterWentBack,
+    /// Counter and sampled power tell different energies.
+    Differ {
+        /// By the counter, J.
+        counter_j: f64,
+        /// By the integral of the sampled power, J.
+        integral_j: f64,
+    },
 }
 
 /// A count that cannot be, with what speaks against it.
@@ -302,7 +336,10 @@ impl Caveat {
             Caveat::Drift { .. } => "drift",
             Caveat::FirstRoundDiffers { .. } => "first_round_differs",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
+            Caveat::Preempted { .. } => "preempted",
+            Caveat::OtherRequests { .. } => "other_requests",
             Caveat::TraceTicks(_) => "trace_ticks",
+            Caveat::GpuEnergyUnsure { .. } => "gpu_energy_unsure",
         }
     }
 
@@ -327,6 +364,9 @@ impl Caveat {
             | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
             | Caveat::TraceTicks(_)
+            | Caveat::Preempted { .. }
+            | Caveat::OtherRequests { .. }
+            | Caveat::GpuEnergyUnsure { .. }
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::PromptLengthsDiffer { .. }

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::interval::Interval;
-
 /// What one GPU showed at one time. A sensor that it does not have is none.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct GpuReading {
@@ -26,6 +24,32 @@ pub struct GpuReading {
     pub power_limit_w: Option<f64>,
     /// Processes that hold memory on it; none where the driver does not say (another PID namespace, no permission).
     pub processes: Option<Vec<GpuProcess>>,
+}
+
+/// A GPU, as a samples file names it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct GpuHead {
+    /// Number as its library counts.
+    pub index: u32,
+    /// Its name for good.
+    pub uuid: String,
+    /// `NVIDIA H200`
+    pub name: String,
+    /// Memory in all, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Limit of power, W.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_limit_w: Option<f64>,
+}
+
+/// The GPUs that are read while a run goes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct GpusHead {
+    /// How: `nvml`, `nvidia-smi`, `amd-smi`, `rocm-smi`.
+    pub read_by: String,
+    /// Each of them.
+    pub devices: Vec<GpuHead>,
 }
 
 /// A process that holds memory on a GPU.
@@ -117,12 +141,20 @@ pub struct Spread {
     pub samples: u64,
 }
 
-/// Energy an output token of one label over its rounds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct EnergyPerToken {
-    /// J, mean over rounds.
-    pub j: f64,
-    /// Its 95 % interval over rounds; none below three.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<Interval>,
+/// Reasons for lower clocks by the driver's bits, in the words of `nvidia-smi --query-gpu=clocks_event_reasons.…`.
+const CLOCK_REASONS: [(u64, &str); 9] = [
+    (0x1, "gpu_idle"),
+    (0x2, "applications_clocks_setting"),
+    (0x4, "sw_power_cap"),
+    (0x8, "hw_slowdown"),
+    (0x10, "sync_boost"),
+    (0x20, "sw_thermal_slowdown"),
+    (0x40, "hw_thermal_slowdown"),
+    (0x80, "hw_power_brake_slowdown"),
+    (0x100, "display_clock_setting"),
+];
+
+/// The reasons that some bits of [`super::series::gpu::GPU_CLOCK_REASONS`] say, in words.
+pub fn clock_reasons(bits: u64) -> impl Iterator<Item = &'static str> {
+    CLOCK_REASONS.into_iter().filter(move |(bit, _)| bits & bit != 0).map(|(_, name)| name)
 }

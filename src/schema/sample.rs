@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::gpu::GpusHead;
 use super::plan::RunKey;
+use super::served::{Buckets, ServerTime};
 
 /// What a sensor read at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,9 +24,18 @@ pub struct Sample {
     pub device: Option<u32>,
     /// Values by the names of [`super::series::all`]; what the sensor does not show is absent.
     pub values: BTreeMap<String, f64>,
+    /// The server's own histograms. The longer a run goes on the fewer are their readings: no more than one in every
+    /// hundredth of its time, and always the last one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub histograms: BTreeMap<ServerTime, Buckets>,
 }
 
 impl Sample {
+    /// When the answer was there, µs from the run's start.
+    pub fn end_us(&self) -> i64 {
+        self.at_us.saturating_add_unsigned(self.took_us)
+    }
+
     /// The middle of the reading, seconds from the run's start.
     pub fn middle_s(&self) -> f64 {
         (self.at_us as f64 + self.took_us as f64 / 2.0) / 1e6
@@ -79,6 +90,9 @@ pub struct SamplesHeader {
     /// Seconds between two readings of each sensor.
     #[serde(default)]
     pub intervals_s: BTreeMap<Source, f64>,
+    /// The GPUs that are read; none where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<GpusHead>,
     /// The series that its sensors can show.
     pub series: Vec<SeriesHead>,
 }

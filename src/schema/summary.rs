@@ -17,6 +17,7 @@ use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
 pub use super::request_counts::RequestCounts;
+use super::served::ServedSummary;
 use super::slice::Slice;
 
 /// Ids that [`RunSummary::prompt_tokens_by_id`] holds at most.
@@ -86,6 +87,9 @@ pub struct RunSummary {
     /// Its GPUs; none where none was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuSummary>,
+    /// What its own page says of the measured requests; none where it was not read, or says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<Box<ServedSummary>>,
     /// What the server made of the probe set before the load; empty where none was sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<ProbeReply>,

@@ -13,6 +13,7 @@ mod otherwise;
 mod paces;
 mod properties;
 mod regressing;
+mod served;
 mod verdicts;
 mod windows;
 
