@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use crate::schema::caveat::{Caveat, GpuEnergyDoubt};
+use crate::schema::clock_reason::clock_reasons;
 use crate::schema::figure::{self, Statistic};
-use crate::schema::gpu::{GpuDevice, GpuHead, GpuSummary, GpusHead, clock_reasons};
+use crate::schema::gpu::{GpuDevice, GpuHead, GpuSummary, GpusHead};
 use crate::schema::sample::{Sample, Source};
 use crate::schema::series::gpu::{
     GPU_CLOCK_REASONS, GPU_ENERGY, GPU_ENERGY_AGE, GPU_MEMORY_OF_OTHERS, GPU_MEMORY_OF_SERVER,
@@ -15,6 +16,7 @@ use crate::schema::series::gpu::{
 };
 use crate::schema::summary::RunSummary;
 
+use super::gpu_facts::add_sensed;
 use super::steps_of_time::Course;
 
 /// The shortest window whose integral says anything, s: the power's own lag is 0.2 s.
@@ -157,7 +159,7 @@ fn device(gpu: &GpuHead, samples: &[&Sample], window: Window) -> (GpuDevice, Opt
         }),
         Counted::Nothing => None,
     };
-    let device = GpuDevice {
+    let mut device = GpuDevice {
         index: gpu.index,
         uuid: gpu.uuid.clone(),
         name: gpu.name.clone(),
@@ -170,8 +172,10 @@ fn device(gpu: &GpuHead, samples: &[&Sample], window: Window) -> (GpuDevice, Opt
         },
         energy_integrated_j: integral,
         clock_reasons: reasons(samples, window),
-        others: Vec::new(),
+        ..GpuDevice::default()
     };
+    let inside: Vec<&Sample> = samples.iter().copied().filter(|sample| window.holds(sample)).collect();
+    add_sensed(&mut device, &inside);
     (device, doubt)
 }
 
@@ -249,8 +253,8 @@ fn reasons(samples: &[&Sample], window: Window) -> BTreeMap<String, f64> {
     let seen: Vec<u64> =
         samples.iter().filter(|sample| window.holds(sample)).filter_map(|sample| bits(&sample)).collect();
     let mut counts: BTreeMap<String, f64> = BTreeMap::new();
-    for name in seen.iter().flat_map(|bits| clock_reasons(*bits)) {
-        *counts.entry(name.to_owned()).or_default() += 1.0 / seen.len() as f64;
+    for reason in seen.iter().flat_map(|bits| clock_reasons(*bits)) {
+        *counts.entry(reason.name.to_owned()).or_default() += 1.0 / seen.len() as f64;
     }
     counts
 }

@@ -410,6 +410,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
     let offset = SignedDuration::from_micros(i64::try_from(from_us).unwrap_or(i64::MAX));
     RunSummary {
         gpu: None,
+        machine: None,
         served: None,
         key: input.key,
         engine: input.engine,

@@ -6,6 +6,9 @@ use clap::Args;
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Live")]
 pub struct LiveArgs {
+    /// Show a picture of the run on the whole terminal: backends, rates, latencies, GPUs, the server's log
+    #[arg(long)]
+    pub tui: bool,
     /// Serve what goes on to Prometheus, at http://HOST:PORT/metrics, from before the first launch to the end of the
     /// command. A port alone is on 127.0.0.1; 0 takes a free one and says which
     #[arg(long, value_name = "[HOST:]PORT")]

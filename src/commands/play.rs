@@ -29,11 +29,13 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
+use crate::commands::course::Course;
 use crate::commands::live::Live;
 use crate::commands::resolve::{
     body, conversations, objectives, protocol, replay, scenarios, search, traffic,
 };
 use crate::commands::show::{self, Show};
+use crate::commands::tui::Tui;
 use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
 
@@ -163,8 +165,8 @@ pub async fn play(
     for skipped in &plan.skipped {
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
-    let parts =
-        Parts { plan, environment, workload, probe: targets.probe, closed: ClosedOnDisk::default(), live };
+    let (closed, tui) = (ClosedOnDisk::default(), output.live.tui);
+    let parts = Parts { plan, environment, workload, probe: targets.probe, closed, tui, live };
     carry_out(parts, progress).await
 }
 
@@ -201,6 +203,8 @@ pub struct Parts {
     pub probe: bool,
     /// What an earlier try closed.
     pub closed: ClosedOnDisk,
+    /// `--tui`
+    pub tui: bool,
     /// What tells of it while it runs.
     pub live: Option<Live>,
 }
@@ -224,14 +228,27 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     };
     let shutdown = interrupt::watch(progress.clone())?;
     let past = pipeline::past_runs(&session.plan).unwrap_or_default();
-    let show = Show::new(progress, style(), Some(Forecast::new(&session.plan, &past)));
+    let forecast = Forecast::new(&session.plan, &past);
+    let tui = match parts.tui {
+        true => {
+            let course = Course::new(Some(forecast.clone()));
+            Some(Tui::start(&session.plan, &session.environment, course, shutdown.clone())?)
+        }
+        false => None,
+    };
+    let progress = if tui.is_some() { progress.without_live_lines() } else { progress };
+    let show = Show::new(progress, style(), Some(forecast));
     let listen = |event: Event<'_>| {
         if let Some(live) = &parts.live {
             live.event(&event);
         }
+        tui.iter().for_each(|tui| tui.event(&event));
         show.event(event);
     };
-    let outcome = pipeline::run(&session, &listen, shutdown).await?;
+    let outcome = pipeline::run(&session, &listen, shutdown).await;
+    // The picture gives the terminal back, whatever came of it.
+    drop(tui);
+    let outcome = outcome?;
     let nothing = |requests: &RequestCounts| requests.completed == 0 && requests.failed == 0;
     for run in outcome.comparison.runs.iter().filter(|run| nothing(&run.requests)) {
         let (label, requests) = (&run.key.label, &run.requests);

@@ -71,7 +71,8 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     play::end_leftovers(&progress)?;
     let live = Live::start(&args.output.live, &environment, &progress)?;
     pipeline::make_room(&closed, &plan, folder, &|what| progress.error(what))?;
-    let parts = Parts { plan, environment, workload, probe: false, closed, live };
+    let tui = args.output.live.tui;
+    let parts = Parts { plan, environment, workload, probe: false, closed, tui, live };
     play::carry_out(parts, progress).await
 }
 

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
+use crate::schema::gpu::OtherOnGpu;
 use crate::schema::sample::{Sample, SensorTally, Source};
 use crate::secrets::from_outside;
 
 use super::gpu::Gpus;
+use super::machine::Machine;
 use super::reading::Reading;
 use super::server_page::ServerPage;
 
@@ -23,6 +25,12 @@ const LAST_READING_TIMEOUT: Duration = Duration::from_secs(1);
 pub enum Sensor {
     /// The server's own metrics page.
     ServerPage(ServerPage),
+    /// The server's processes.
+    ServerProcesses(Machine),
+    /// This process.
+    Client(Machine),
+    /// The whole machine.
+    Host(Machine),
     /// The GPUs that the server uses.
     Gpus(Gpus),
 }
@@ -31,6 +39,9 @@ impl Sensor {
     fn source(&self) -> Source {
         match self {
             Sensor::ServerPage(_) => Source::Server,
+            Sensor::ServerProcesses(_) => Source::ServerProcesses,
+            Sensor::Client(_) => Source::Client,
+            Sensor::Host(_) => Source::Host,
             Sensor::Gpus(_) => Source::Gpu,
         }
     }
@@ -40,15 +51,24 @@ impl Sensor {
         match self {
             Sensor::ServerPage(page) => Ok(vec![page.read(is_last).await?]),
             Sensor::Gpus(gpus) => gpus.read().await,
+            Sensor::ServerProcesses(machine) => Ok(vec![machine.server()?]),
+            Sensor::Client(machine) => Ok(vec![machine.client()?]),
+            Sensor::Host(machine) => Ok(vec![machine.host(is_last)?]),
         }
     }
 
     /// What is to be said once of readings that went well: a device that is missing from now on.
     fn news(&mut self) -> Option<String> {
         match self {
-            Sensor::ServerPage(_) => None,
+            Sensor::ServerPage(_) | Sensor::ServerProcesses(_) | Sensor::Client(_) | Sensor::Host(_) => None,
             Sensor::Gpus(gpus) => gpus.news(),
         }
+    }
+
+    /// Processes that share its devices with the server, seen for the first time.
+    fn others(&mut self) -> Vec<OtherOnGpu> {
+        let Sensor::Gpus(gpus) = self else { return Vec::new() };
+        gpus.others()
     }
 
     /// When it is read a last time, after its own times.
@@ -57,7 +77,9 @@ impl Sensor {
             // What it counts since the server's start says of a run only when all is counted.
             Sensor::ServerPage(_) => Stage::Settled,
             // Their counters are wanted at the window's very end.
-            Sensor::Gpus(_) => Stage::Settling,
+            Sensor::Gpus(_) | Sensor::ServerProcesses(_) | Sensor::Client(_) | Sensor::Host(_) => {
+                Stage::Settling
+            }
         }
     }
 }
@@ -165,7 +187,15 @@ async fn follow(
     mut stage: watch::Receiver<Stage>,
 ) -> SensorTally {
     let source = sensor.source();
-    let mut tally = SensorTally { source, samples: 0, skipped: 0, failed: 0, broken_lines: 0, trouble: None };
+    let mut tally = SensorTally {
+        source,
+        samples: 0,
+        skipped: 0,
+        failed: 0,
+        broken_lines: 0,
+        trouble: None,
+        others: Vec::new(),
+    };
     let mut number = times.passed(Instant::now());
     loop {
         tokio::select! {
@@ -185,6 +215,7 @@ async fn follow(
                 if let Some(news) = sensor.news() {
                     tally.trouble.get_or_insert(news);
                 }
+                tally.others.extend(sensor.others());
                 keep(readings, (source, times.zero), asked, &mut tally, &samples);
             }
             Err(error) => {

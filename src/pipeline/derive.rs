@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats, served_caveats};
+use crate::analysis::{
+    Finish, Measured, Summarizer, SummaryInput, curves_of_figures, machine_caveats, machine_summary,
+    plan_caveats, served_caveats, tell_gpus,
+};
 use crate::report::csv::RequestLines;
-use crate::results::{self, AtomicFile, RecordReader, RunFiles};
+use crate::results::{self, AtomicFile, ReadSamples, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::curves::RunCurves;
 use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader, RunFile};
@@ -205,6 +208,10 @@ pub(super) fn run_file(
     summary.caveats.splice(..0, first);
     summary.served = sensed.and_then(|sensed| sensed.served(&header, &summary)).map(Box::new);
     summary.caveats.extend(served_caveats(&summary));
+    tell_gpus(&mut summary, header.gpus_before.as_ref(), &curves);
+    if let (Some(Sensed::Read(read)), Some(window)) = (sensed, window(&header, &summary)) {
+        add_machine(&mut summary, read, window);
+    }
     RunFile {
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),
@@ -220,6 +227,20 @@ pub(super) fn run_file(
         phases: engine.and_then(|engine| phases(engine, sensed.and_then(Sensed::first_s), header.ready_s)),
         curves,
     }
+}
+
+/// The measured window on the run's clock; none where nothing was measured.
+fn window(header: &RecordsHeader, summary: &RunSummary) -> Option<Measured> {
+    let from_s = summary.started_at.duration_since(header.started_at).as_secs_f64();
+    (summary.duration_s > 0.0).then_some(Measured { from_s, to_s: from_s + summary.duration_s })
+}
+
+/// What the machine did, and the doubts that it raises.
+fn add_machine(summary: &mut RunSummary, read: &ReadSamples, window: Measured) {
+    let others = read.footer.as_ref().map_or(&[][..], |footer| &footer.others);
+    let machine = machine_summary(&read.samples, window, read.header.machine.as_ref(), others);
+    summary.caveats.extend(machine.iter().flat_map(|machine| machine_caveats(machine, window)));
+    summary.machine = machine;
 }
 
 /// `_requests.csv` in the making.

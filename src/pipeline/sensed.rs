@@ -41,12 +41,6 @@ impl Sensed {
         }
     }
 
-    /// The first moment of which a sensor tells, seconds from the run's start.
-    pub fn first_s(&self) -> Option<f64> {
-        let Sensed::Read(read) = self else { return None };
-        read.samples.iter().map(Sample::middle_s).reduce(f64::min)
-    }
-
     /// What the server's page says of the measured requests. Of several servers the page is that of the first alone,
     /// and the requests went to all of them.
     pub fn served(&self, header: &RecordsHeader, summary: &RunSummary) -> Option<ServedSummary> {
@@ -66,7 +60,10 @@ impl Sensed {
         let Sensed::Read(read) = self else { return None };
         let head = read.header.gpus.as_ref().filter(|_| from_us < to_us)?;
         let interval_s = read.header.interval_of(Source::Gpu);
-        analysis::gpu_figures(head, &read.samples, (from_us, to_us), interval_s)
+        let mut figures = analysis::gpu_figures(head, &read.samples, (from_us, to_us), interval_s)?;
+        let tallies = read.footer.iter().flat_map(|footer| &footer.sensors);
+        analysis::add_others(&mut figures.summary, tallies.flat_map(|tally| &tally.others));
+        Some(figures)
     }
 
     /// Writes `_gpu.csv`, a row a sample and GPU, where one was read.
@@ -80,6 +77,12 @@ impl Sensed {
         let mut sink = AtomicFile::create(&path)?;
         sink.write_all(&table).with_context(|| format!("cannot write {}", path.display()))?;
         sink.commit()
+    }
+
+    /// The first moment of which a sensor tells, seconds from the run's start.
+    pub fn first_s(&self) -> Option<f64> {
+        let Sensed::Read(read) = self else { return None };
+        read.samples.iter().map(Sample::middle_s).reduce(f64::min)
     }
 
     /// The series of each GPU.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::fairness;
-use super::number::{NONE, compact, count};
+use super::gpu_caveat;
+use super::machine;
+use super::number::{NONE, bytes, compact, count, fixed};
 use crate::schema::caveat::{Caveat, GpuEnergyDoubt, ImpossibleCount};
 use crate::schema::comparison::Comparison;
 use crate::schema::figure;
@@ -245,6 +247,29 @@ pub fn sentence(caveat: &Caveat) -> String {
             requests_of(*rows),
             count(*instants)
         ),
+        Caveat::GpuShared { by_gpu, memory_bytes } => gpu_caveat::shared(by_gpu, *memory_bytes),
+        Caveat::GpuThrottled { share_pct: _, by_gpu } => gpu_caveat::throttled(by_gpu),
+        Caveat::GpuNotAsked { asked, used } => gpu_caveat::not_asked(asked, used),
+        Caveat::GpuMemoryHeld { by_gpu } => gpu_caveat::memory_held(by_gpu),
+        Caveat::GpuClocksDiffer { by_label, round, point: _ } => format!(
+            "GPU clocks differ by more than 3 % in round {round} (median while busy: {}): the GPUs did not run alike. A \
+             power cap or heat does that, or a load that draws more. Lock the clocks (nvidia-smi -lgc), or let the GPUs \
+             cool between rounds.",
+            listed(by_label, |mhz| format!("{mhz:.0} MHz"))
+        ),
+        Caveat::GpusDiffer { by_label } => format!(
+            "The backends ran on different GPUs ({}): these are results of different machines, and a difference may come \
+             from the GPU and not from the server. Measure all on the same GPUs.",
+            listed(by_label, Clone::clone)
+        ),
+        Caveat::OthersBusy { cores, of, names } => machine::others_busy(*cores, *of, names),
+        Caveat::CpuStolen { share_pct } => machine::cpu_stolen(*share_pct),
+        Caveat::Swapping { bytes_s } => machine::swapping(*bytes_s),
+        Caveat::CpuQuotaReached { share_pct, quota } => machine::cpu_quota_reached(*share_pct, *quota),
+        Caveat::MemoryNearlyFull { left_bytes, of_bytes } => {
+            machine::memory_nearly_full(*left_bytes, *of_bytes)
+        }
+        Caveat::CpuClock { powersave, fell_pct } => machine::cpu_clock(*powersave, *fell_pct),
     }
 }
 
@@ -318,6 +343,23 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::OtherRequests { .. } => "the server served other requests too".to_owned(),
         Caveat::GpuEnergyUnsure { gpu, .. } => format!("the energy of GPU {gpu} is not sure"),
         Caveat::TraceTicks(ticks) => format!("bursts of a log's tick of {} s", ticks.step_s),
+        Caveat::GpuShared { .. } => "GPU shared with another process".to_owned(),
+        Caveat::GpuThrottled { share_pct, .. } => {
+            format!("GPU throttled in {} of samples", percent(*share_pct))
+        }
+        Caveat::GpuNotAsked { used, .. } => format!("ran on {}, which was not asked for", used.join(", ")),
+        Caveat::GpuMemoryHeld { .. } => "GPU memory not given back before the launch".to_owned(),
+        Caveat::GpuClocksDiffer { .. } => "GPU clocks differ by more than 3 %".to_owned(),
+        Caveat::GpusDiffer { .. } => "different GPUs".to_owned(),
+        Caveat::OthersBusy { cores, of, .. } => format!("others kept {} of {of} cores busy", fixed(*cores)),
+        Caveat::CpuStolen { share_pct } => format!("{} of the CPU time stolen", percent(*share_pct)),
+        Caveat::Swapping { bytes_s } => format!("swapped {} a second", bytes(*bytes_s as u64)),
+        Caveat::CpuQuotaReached { share_pct, .. } => {
+            format!("held back by the CPU quota ({})", percent(*share_pct))
+        }
+        Caveat::MemoryNearlyFull { left_bytes, .. } => format!("{} of memory left", bytes(*left_bytes)),
+        Caveat::CpuClock { fell_pct: Some(fell), .. } => format!("CPU clock fell by {}", percent(*fell)),
+        Caveat::CpuClock { fell_pct: None, .. } => "CPU governor powersave".to_owned(),
     }
 }
 
@@ -370,6 +412,9 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
     use Caveat as C;
     match caveat {
         C::MergedEvents { .. } | C::ReadStamps { .. } | C::FewSamples { .. } => true,
+        // The machine's, whichever server stood on it.
+        C::OthersBusy { .. } | C::CpuStolen { .. } | C::Swapping { .. } | C::CpuQuotaReached { .. } => true,
+        C::MemoryNearlyFull { .. } | C::CpuClock { .. } => true,
         C::NagleOn { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => false,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => false,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::TokensEstimated { .. } => false,
@@ -382,6 +427,8 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::PromptLengthsDiffer { .. } | C::TraceTicks(_) | C::GpuEnergyUnsure { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
+        C::GpuShared { .. } | C::GpuThrottled { .. } | C::GpuNotAsked { .. } => false,
+        C::GpuMemoryHeld { .. } | C::GpuClocksDiffer { .. } | C::GpusDiffer { .. } => false,
     }
 }
 
@@ -412,11 +459,19 @@ fn weight(caveat: &Caveat) -> f64 {
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
         C::Preempted { times } => *times as f64,
         C::OtherRequests { served, sent } => *served as f64 - *sent as f64,
-        C::TraceTicks(_) => 0.0,
+        C::TraceTicks(_) | C::GpuNotAsked { .. } | C::GpuClocksDiffer { .. } | C::GpusDiffer { .. } => 0.0,
+        C::GpuShared { memory_bytes, .. } => memory_bytes.unwrap_or(0) as f64,
+        C::GpuThrottled { share_pct, .. } => *share_pct,
+        C::GpuMemoryHeld { by_gpu } => by_gpu.values().map(|held| held.above_bytes).sum::<u64>() as f64,
         C::GpuEnergyUnsure { why, .. } => match why {
             GpuEnergyDoubt::CounterWentBack => f64::INFINITY,
             GpuEnergyDoubt::Differ { counter_j, integral_j } => (integral_j / counter_j - 1.0).abs(),
         },
+        C::OthersBusy { cores, .. } => *cores,
+        C::CpuStolen { share_pct } | C::CpuQuotaReached { share_pct, .. } => *share_pct,
+        C::Swapping { bytes_s } => *bytes_s,
+        C::MemoryNearlyFull { left_bytes, .. } => -(*left_bytes as f64),
+        C::CpuClock { fell_pct, .. } => fell_pct.unwrap_or(0.0),
     }
 }
 

@@ -59,6 +59,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
     ];
     RunSummary {
         gpu: None,
+        machine: None,
         served: None,
         key: RunKey::first(label),
         engine: label.to_owned(),
@@ -384,6 +385,7 @@ pub fn file(comparison: Comparison) -> ComparisonFile {
         driver: Some("570.00".to_owned()),
         gpus: vec![Gpu { index: 0, name: "NVIDIA H200".to_owned(), memory_bytes: 139 << 30 }],
         exact_up_to: None,
+        limits: None,
     };
     ComparisonFile {
         schema_version: SCHEMA_VERSION,

@@ -9,6 +9,7 @@ use super::client;
 use super::fairness;
 use super::knee;
 use super::limit;
+use super::machine;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
 use super::served;
@@ -38,6 +39,7 @@ pub fn report_md(file: &ComparisonFile, charts: &[ChartSpec]) -> String {
     levelled(&mut page, &file.comparison);
     caveats(&mut page, &file.comparison);
     the_client(&mut page, &file.comparison);
+    the_machine(&mut page, &file.comparison);
     plots(&mut page, charts);
     method(&mut page, file);
     launched(&mut page, &file.plan);
@@ -300,6 +302,21 @@ fn the_client(page: &mut Page, comparison: &Comparison) {
     }
 }
 
+fn the_machine(page: &mut Page, comparison: &Comparison) {
+    if comparison.runs.iter().all(|run| run.machine.is_none()) {
+        return;
+    }
+    page.paragraph("## The machine");
+    page.paragraph(machine::ABOUT);
+    let views = View::all(comparison);
+    for (point, view) in &views {
+        if views.len() > 1 {
+            page.paragraph(&format!("### {}", escaped(&load_name(comparison, *point))));
+        }
+        page.paragraph(&table(view, &machine::figures(view)));
+    }
+}
+
 fn plots(page: &mut Page, charts: &[ChartSpec]) {
     if charts.is_empty() {
         return;
@@ -413,11 +430,10 @@ pub(super) fn machine(environment: &Environment) -> [(&'static str, String); 2] 
     let driver =
         environment.driver.as_deref().map(|version| format!(", driver {version}")).unwrap_or_default();
     let words = format!(
-        "{}, {}, {} cores, {} of memory, {}",
+        "{}, {}, {}, {}",
         environment.hostname,
         environment.cpu,
-        environment.cores,
-        bytes(environment.memory_bytes),
+        machine::size(environment),
         environment.os
     );
     [("Machine", words), ("GPUs", format!("{gpus}{driver}"))]

@@ -13,6 +13,7 @@ use super::fairness;
 use super::gpu;
 use super::knee;
 use super::limit;
+use super::machine;
 use super::missing;
 use super::number::{fixed, one_line, wrap};
 use super::objective;
@@ -130,6 +131,7 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
     lines.extend(slices::block_lines(run));
     lines.extend(served::block_lines(run, width));
     lines.extend(client::block_lines(run, width));
+    lines.extend(machine::block_lines(run));
     lines
 }
 

@@ -65,6 +65,29 @@ pub struct GpuProcess {
     pub memory_bytes: Option<u64>,
 }
 
+/// A process that was seen on a GPU and is not the server's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OtherOnGpu {
+    /// Number of the GPU, as its library counts.
+    pub device: u32,
+    /// Who, with its memory when it was seen first.
+    #[serde(flatten)]
+    pub process: GpuProcess,
+}
+
+impl GpuProcess {
+    /// `python3 (pid 4242, 4.1 GiB)`
+    pub fn words(&self) -> String {
+        let held = self.memory_bytes.map(|bytes| format!(", {}", gib(bytes))).unwrap_or_default();
+        format!("{} (pid {}{held})", self.name.as_deref().unwrap_or("a program unseen"), self.pid)
+    }
+}
+
+/// `4.1 GiB`
+pub fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
 /// The GPUs of a run: figures over the measured window, each device's and together.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct GpuSummary {
@@ -126,6 +149,16 @@ pub struct GpuDevice {
     /// Processes on it that are not the server's, seen in the window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<GpuProcess>,
+    /// The driver says whose memory it is: without `others` nobody else was there.
+    #[serde(default)]
+    pub others_known: bool,
+    /// Clock of the multiprocessors, median over samples in which it was busy, MHz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sm_clock_busy_mhz: Option<f64>,
+    /// Share of the samples in which it was slowed down ([`super::clock_reason::is_throttled`]), 0 to 1; none where it
+    /// does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_share: Option<f64>,
 }
 
 /// A sensor's values over a window.
@@ -139,22 +172,4 @@ pub struct Spread {
     pub max: f64,
     /// Samples.
     pub samples: u64,
-}
-
-/// Reasons for lower clocks by the driver's bits, in the words of `nvidia-smi --query-gpu=clocks_event_reasons.…`.
-const CLOCK_REASONS: [(u64, &str); 9] = [
-    (0x1, "gpu_idle"),
-    (0x2, "applications_clocks_setting"),
-    (0x4, "sw_power_cap"),
-    (0x8, "hw_slowdown"),
-    (0x10, "sync_boost"),
-    (0x20, "sw_thermal_slowdown"),
-    (0x40, "hw_thermal_slowdown"),
-    (0x80, "hw_power_brake_slowdown"),
-    (0x100, "display_clock_setting"),
-];
-
-/// The reasons that some bits of [`super::series::gpu::GPU_CLOCK_REASONS`] say, in words.
-pub fn clock_reasons(bits: u64) -> impl Iterator<Item = &'static str> {
-    CLOCK_REASONS.into_iter().filter(move |(bit, _)| bits & bit != 0).map(|(_, name)| name)
 }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::gpu::GpusHead;
+use super::gpu::{GpusHead, OtherOnGpu};
+use super::machine::{BusyProcess, MachineFacts};
 use super::plan::RunKey;
 use super::served::{Buckets, ServerTime};
 
@@ -95,6 +96,9 @@ pub struct SamplesHeader {
     pub gpus: Option<GpusHead>,
     /// The series that its sensors can show.
     pub series: Vec<SeriesHead>,
+    /// What holds of the machine for the whole run; none where it was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineFacts>,
 }
 
 /// A series as a samples file names it, for readers that do not know the table.
@@ -117,6 +121,9 @@ pub struct SamplesFooter {
     pub samples: u64,
     /// How each sensor did.
     pub sensors: Vec<SensorTally>,
+    /// The busiest processes that were neither the server's nor ours, over the whole run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<BusyProcess>,
 }
 
 /// How a sensor did over a run.
@@ -135,6 +142,9 @@ pub struct SensorTally {
     /// What the first failure said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// Processes that were seen on the GPUs and are not the server's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherOnGpu>,
 }
 
 /// One sensor's series, as a run's JSON holds them.

@@ -13,6 +13,7 @@ use super::flow::Flow;
 use super::gateway::Gateway;
 use super::gpu::GpuSummary;
 use super::interval::Interval;
+use super::machine::MachineSummary;
 use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
@@ -87,6 +88,9 @@ pub struct RunSummary {
     /// Its GPUs; none where none was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuSummary>,
+    /// The machine: the server's processes, ourselves, what else was busy; none where it was not sensed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineSummary>,
     /// What its own page says of the measured requests; none where it was not read, or says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<Box<ServedSummary>>,

@@ -1,6 +1,8 @@
 //! What a run senses of its server: the real binary against the pretend engine.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod machine;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -73,9 +75,10 @@ impl Place {
         output
     }
 
-    /// A closed loop of four against a pretend engine, two seconds and more.
+    /// A closed loop of four against a pretend engine, two seconds and more; of what is sensed its page alone.
     fn bench(&self, engine: &Engine, label: &str, more: &[&str]) -> Output {
         let load = ["--concurrency", "4", "--duration", "2s", "--max-tokens", "20", "--warmup", "2"];
+        let load = [&load[..], &["--host-interval", "0"]].concat();
         self.run(&[&["bench", "--url", &engine.url, "--backend", label][..], &load, more].concat())
     }
 
@@ -188,6 +191,8 @@ fn kill_9_leaves_samples_that_can_be_read_and_reported() {
         "10m",
         "--scrape-interval",
         "100ms",
+        "--host-interval",
+        "0",
     ];
     let mut harness = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let began = Instant::now();

@@ -8,6 +8,7 @@ mod distributions;
 mod exactness;
 mod figures;
 mod goodput;
+mod gpus;
 mod levelling;
 mod otherwise;
 mod paces;

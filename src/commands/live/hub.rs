@@ -66,7 +66,8 @@ impl Hub {
             Event::Stopped { label, .. } => state.stopped(label),
             Event::Failed { label, .. } => state.failed(label),
             Event::Compared { .. } => state.ended(),
-            Event::Stopping { .. }
+            Event::Starting { .. }
+            | Event::Stopping { .. }
             | Event::Trouble(_)
             | Event::Note(_)
             | Event::Detail(_)

@@ -14,7 +14,7 @@ use super::nvml_calls::RealCalls;
 use super::smi::SmiLibrary;
 
 /// Path of another NVML than the driver's, for tests.
-const NVML_LIBRARY: &str = "HARNESS_NVML_LIBRARY";
+pub(super) const NVML_LIBRARY: &str = "HARNESS_NVML_LIBRARY";
 
 /// Opens the library that reads the chosen GPUs, to be read every `interval`. It takes some tens of milliseconds, and
 /// blocks.

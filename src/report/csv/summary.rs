@@ -9,6 +9,7 @@ use crate::schema::client_figures::{CLIENT, CLIENT_STATISTICS, ClientFigure, Hel
 use crate::schema::comparison::FailedTarget;
 use crate::schema::figure::{METRICS, Metric};
 use crate::schema::gpu_figures::{GPU_COLUMNS, GpuColumn};
+use crate::schema::machine::{MACHINE, MachineFigure};
 use crate::schema::plan::{LoadPoint, Plan};
 use crate::schema::served::{ServedSummary, ServerTime};
 use crate::schema::summary::{ClientStats, RequestCounts, RunSummary};
@@ -141,11 +142,16 @@ fn columns<'a>() -> Vec<Column<'a, SummaryRow<'a>>> {
     columns.extend(of_page());
     columns.extend(CLIENT.iter().flat_map(of_client));
     columns.extend(GPU_COLUMNS.iter().map(of_gpu));
+    columns.extend(MACHINE.iter().map(of_machine));
     columns.extend([
         of_run("caveats", |run| run.caveats.iter().map(Caveat::code).collect::<Vec<_>>().join(";")),
         told("exit", |row| row.exit().to_owned()),
     ]);
     columns
+}
+
+fn of_machine<'a>(figure: &'static MachineFigure) -> Column<'a, SummaryRow<'a>> {
+    of_run(figure.name, move |run| optional(run.machine.as_ref().and_then(figure.of)))
 }
 
 /// A column as its cell says it.
