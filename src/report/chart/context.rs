@@ -8,7 +8,7 @@ use crate::report::rows::{Column, View};
 use crate::schema::comparison::Comparison;
 use crate::schema::curves::RunCurves;
 use crate::schema::files::RunFile;
-use crate::schema::gpu_figures::GpuSummary;
+use crate::schema::gpu::GpuSummary;
 use crate::schema::phases::Phases;
 use crate::schema::plan::{Plan, RunKey};
 use crate::schema::sample::{DeviceSeries, SensedSeries};

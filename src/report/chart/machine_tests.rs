@@ -8,7 +8,7 @@ use crate::report::fixture_curves::curves as curves_of;
 use crate::report::fixture_machine::{Machine, machine};
 use crate::schema::comparison::{Comparison, Over};
 use crate::schema::curves::RunCurves;
-use crate::schema::gpu_figures::{GpuDevice, GpuSummary};
+use crate::schema::gpu::{GpuDevice, GpuSummary};
 use crate::schema::phases::Phase;
 use crate::schema::series::gpu::{GPU_MEMORY_USED, GPU_POWER, GPU_POWER_AVERAGE};
 use crate::schema::summary::RunSummary;
