@@ -9,7 +9,7 @@ use crate::analysis::{self, GpuFigures};
 use crate::report::csv::gpu_table;
 use crate::results::{self, AtomicFile, ReadSamples, RunFiles};
 use crate::schema::files::RecordsHeader;
-use crate::schema::sample::{DeviceSeries, SensedSeries, Source};
+use crate::schema::sample::{DeviceSeries, Sample, SensedSeries, Source};
 use crate::schema::served::ServedSummary;
 use crate::schema::summary::RunSummary;
 
@@ -77,6 +77,12 @@ impl Sensed {
         let mut sink = AtomicFile::create(&path)?;
         sink.write_all(&table).with_context(|| format!("cannot write {}", path.display()))?;
         sink.commit()
+    }
+
+    /// The first moment of which a sensor tells, seconds from the run's start.
+    pub fn first_s(&self) -> Option<f64> {
+        let Sensed::Read(read) = self else { return None };
+        read.samples.iter().map(Sample::middle_s).reduce(f64::min)
     }
 
     /// The series of each GPU.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// were issued, then the drain.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Phases {
-    /// From where to where the server was launched, below 0; none of one that ran before.
+    /// From where to where the server was launched, below 0; none where nothing was sensed of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch: Option<(f64, f64)>,
     /// The measured window begins.
