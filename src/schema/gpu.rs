@@ -173,4 +173,3 @@ pub struct Spread {
     /// Samples.
     pub samples: u64,
 }
-
