@@ -9,6 +9,7 @@ const GIB: u64 = 1 << 30;
 
 fn sample(values: &[(&str, f64)]) -> Sample {
     Sample {
+        histograms: Default::default(),
         at_us: 0,
         took_us: 0,
         source: Source::Gpu,

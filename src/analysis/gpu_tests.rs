@@ -14,6 +14,7 @@ type Shows = fn(f64) -> Vec<(&'static str, f64)>;
 fn sampled(device: u32, seconds: f64, shows: Shows) -> Vec<Sample> {
     (0..=(seconds * 10.0) as i64)
         .map(|number| Sample {
+            histograms: Default::default(),
             at_us: number * 100_000,
             took_us: 0,
             source: Source::Gpu,

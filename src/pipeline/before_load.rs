@@ -49,6 +49,7 @@ fn sample(clock: &RunClock, read: &Read, gpu: &GpuReading) -> Sample {
         source: Source::Gpu,
         device: Some(gpu.index),
         values,
+        histograms: BTreeMap::new(),
     }
 }
 

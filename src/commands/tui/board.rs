@@ -292,6 +292,7 @@ impl Board {
             Some(_) | None => self.now,
         };
         let step = match event {
+            LaunchEvent::MemoryHeld { what } => format!("waiting: {what}"),
             LaunchEvent::Starting { pid } => format!("pid {pid}"),
             LaunchEvent::Loading { log_last_line } => log_last_line.clone(),
             LaunchEvent::Waiting { what } => format!("healthy, waiting: {what}"),

@@ -103,6 +103,7 @@ fn snapshot(ended: u64) -> LiveSnapshot {
     latencies.ttft.recent = percentiles(40.0 + (ended % 20) as f64);
     latencies.itl.recent = percentiles(9.87);
     let sample = |source, device, values: &[(&str, f64)]| Sample {
+        histograms: Default::default(),
         at_us: 1,
         took_us: 1,
         source,

@@ -59,6 +59,7 @@ mod tests {
             GpuHead { index: 1, uuid: "GPU-x".into(), name: "NVIDIA H200".into(), ..GpuHead::default() };
         let gpus = GpusHead { read_by: "nvml".into(), devices: vec![gpu] };
         let sample = |source, device| Sample {
+            histograms: Default::default(),
             at_us: 1_000_000,
             took_us: 4_000,
             source,
