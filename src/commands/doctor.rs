@@ -34,14 +34,12 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     for (name, value) in machine_lines(&environment) {
         print(&format!("  {name:<12} {value}"));
     }
-    let (gpus, doubts_of_gpus) = doctor_gpus::look(&environment);
-    for line in gpus {
-        print(&line);
-    }
     let host = doctor_host::look(&environment);
     for (name, value) in &host.lines {
         wrap(value, WIDTH, &format!("  {name:<12} "), &" ".repeat(15)).iter().for_each(|line| print(line));
     }
+    let (gpus, doubts_of_gpus) = doctor_gpus::look(&environment);
+    gpus.iter().for_each(|line| print(line));
     print("Engines");
     let mut slower_builds = Vec::new();
     for definition in definitions.iter() {

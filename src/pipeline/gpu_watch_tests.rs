@@ -103,7 +103,11 @@ async fn idle_power_is_taken_without_the_server_and_with_it() {
     drop(reads);
     tokio::time::sleep(Duration::from_millis(20)).await;
     let (before, launching) = loaded(watch).await;
-    assert_eq!((before.idle_machine_w(), before.idle_loaded_w()), (Some(147.0), Some(191.0)));
+    let watts = |idle: fn(&GpuStanding) -> Option<GpuIdle>| -> Vec<Option<f64>> {
+        before.gpus.iter().map(|standing| idle(standing)?.power_w).collect()
+    };
+    assert_eq!(watts(|standing| standing.machine), [Some(77.0), Some(70.0)]);
+    assert_eq!(watts(|standing| standing.loaded), [Some(121.0), Some(70.0)]);
     let first = &before.gpus[0];
     assert_eq!(first.machine.unwrap().memory_used_bytes, Some(GIB));
     assert_eq!(first.loaded.unwrap().memory_used_bytes, Some(61 * GIB));
@@ -163,7 +167,8 @@ async fn a_gpu_that_vanishes_or_cannot_be_read_leaves_its_figures_unknown() {
     let mut care = care(vec![script, vec![Ok(vec![gpu(0, 77.0, 1.0)])]]);
     let (watch, _) = launched(&mut care, false).await;
     let (before, _) = loaded(watch.unwrap()).await;
-    assert_eq!((before.gpus.len(), before.idle_machine_w(), before.idle_loaded_w()), (2, None, None));
+    assert_eq!(before.gpus.len(), 2);
+    assert!(before.gpus.iter().all(|standing| standing.machine.is_none() && standing.loaded.is_none()));
     let (watch, told) = launched(&mut care, false).await;
     assert_eq!(loaded(watch.unwrap()).await.0.gpus.len(), 1);
     assert!(told.is_empty(), "{told:?}");

@@ -121,7 +121,8 @@ pub async fn measure(
         server_tree::of(&session.plan, target, server, root).await
     };
     // A container's processes are not those of the client that started it.
-    let server = standing.server.as_ref().map(|server| server.pid).filter(|_| !target.is_in_container());
+    let launched = standing.server.as_ref().map(|server| server.pid).filter(|_| !target.is_in_container());
+    let server = launched.or_else(|| processes.as_ref().and_then(ServerProcesses::root));
     let gpus = sample::gpus(stage, target, key, server).await;
     let clock = RunClock::start();
     let plan = lengths::told(Plan { loads: loads.to_vec(), ..session.plan.clone() }, session);
