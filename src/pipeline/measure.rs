@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::backend::guard::{Ended, Guard};
 use crate::backend::launch::Server;
 use crate::load::{self, Played, RunClock};
-use crate::monitor::ServerCounters;
+use crate::monitor::{ServerCounters, ServerProcesses};
 use crate::results::{RecordWriter, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::fairness::ProbeReply;
