@@ -72,12 +72,7 @@ impl Course {
         // A value that stood still is that value, however its integral is rounded.
         let is_rounded = |mean: f64, bound: f64| (mean - bound).abs() <= 1e-9 * bound.abs();
         let mean = [low, high].into_iter().find(|bound| is_rounded(mean, *bound)).unwrap_or(mean);
-        Some(Spread {
-            mean,
-            min: low.min(mean),
-            max: high.max(mean),
-            samples: within.len() as u64,
-        })
+        Some(Spread { mean, min: low.min(mean), max: high.max(mean), samples: within.len() as u64 })
     }
 }
 

@@ -38,8 +38,11 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     for (name, value) in &host.lines {
         wrap(value, WIDTH, &format!("  {name:<12} "), &" ".repeat(15)).iter().for_each(|line| print(line));
     }
-    let (gpus, doubts_of_gpus) = doctor_gpus::look(&environment);
-    gpus.iter().for_each(|line| print(line));
+    let gpus = doctor_gpus::look(&environment);
+    print(&gpus.title);
+    for (name, value) in &gpus.lines {
+        wrap(value, WIDTH, &format!("  {name:<12} "), &" ".repeat(15)).iter().for_each(|line| print(line));
+    }
     print("Engines");
     let mut slower_builds = Vec::new();
     for definition in definitions.iter() {
@@ -60,7 +63,7 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     };
     print(&format!("  {:<12} {tryout}", "try-out model"));
     let mut doubts = doubts(&environment)?;
-    doubts.extend(doubts_of_gpus);
+    doubts.extend(gpus.doubts);
     doubts.extend(slower_builds);
     print("What would spoil a measurement");
     if doubts.is_empty() && host.doubts.is_empty() {

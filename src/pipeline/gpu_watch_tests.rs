@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use super::super::fixture;
+use crate::pipeline::fixture;
 use super::*;
 use crate::monitor::gpu::fake::{FakeGpus, GIB, gpu, held_by};
 
@@ -102,7 +102,8 @@ async fn idle_power_is_taken_without_the_server_and_with_it() {
     watch.feed = Feed::start(Box::new(script), Duration::from_millis(2)).unwrap();
     drop(reads);
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let (before, launching) = loaded(watch).await;
+    let asked = Instant::now();
+    let (before, reads) = loaded(watch).await;
     let watts = |idle: fn(&GpuStanding) -> Option<GpuIdle>| -> Vec<Option<f64>> {
         before.gpus.iter().map(|standing| idle(standing)?.power_w).collect()
     };
@@ -113,7 +114,8 @@ async fn idle_power_is_taken_without_the_server_and_with_it() {
     assert_eq!(first.loaded.unwrap().memory_used_bytes, Some(61 * GIB));
     assert!(first.loaded.unwrap().readings >= 2 && first.loaded.unwrap().seconds > 0.0);
     assert_eq!((before.read_by.as_str(), first.held.clone()), ("fake", None));
-    assert!(!launching.is_empty(), "what was read while it was launched is kept");
+    assert!(reads.iter().any(|read| read.at < asked), "what was read while it was launched is kept");
+    assert!(reads.iter().any(|read| read.at > asked), "and while it waited");
     let others = before.gpus.iter().map(|standing| standing.others.as_ref().unwrap().len());
     assert_eq!(others.collect::<Vec<_>>(), [1, 0], "a process that is not the server's is named");
 }
