@@ -13,9 +13,9 @@ use crate::schema::plan::{DatasetSource, HttpSettings, Plan};
 use crate::schema::refusal::refuse;
 use crate::schema::seeds::Seeds;
 use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic, TokenizerFile};
-use crate::schema::target::{ProtocolName, Target};
+use crate::schema::target::Target;
 use crate::schema::trace::TraceSource;
-use crate::schema::unit::{Body, Prompt, Units};
+use crate::schema::unit::{Prompt, Units};
 
 use crate::commands::reading;
 use crate::commands::resolve::synthetic::{self, DEFAULT_REQUESTS};
@@ -52,6 +52,7 @@ impl Workload {
     pub fn load(args: &LoadArgs) -> anyhow::Result<Self> {
         let renewed = !args.synthetic.allow_prefix_cache;
         let options = replay::options(args)?;
+        prompts::refuse_unread(args)?;
         if let Some(path) = &args.replay.trace {
             replay::refuse_beside_trace(args)?;
             let load = |name: &String| Tokenizer::load(name).map(Arc::new);
@@ -233,27 +234,9 @@ impl Workload {
 
     /// Only messages have room for pictures and other parts.
     pub fn check_texts(&self, http: &HttpSettings) -> anyhow::Result<()> {
-        let is_text = |body: &Body| match body {
-            Body::Text(_) => true,
-            Body::Messages(all) => all.iter().all(|message| message.content.text().is_some()),
-        };
-        let prompts = match &self.asked {
-            Asked::Listed(prompts) => prompts.as_slice(),
-            Asked::Synthetic(_) | Asked::Replay(..) => &[],
-        };
-        let has_messages = match (http.protocol, &http.template) {
-            (ProtocolName::OpenaiChat, _) => true,
-            (_, Some(template)) => template.body.contains("{messages}"),
-            (_, None) => false,
-        };
-        let is_all_text =
-            |prompt: &&Prompt| is_text(&prompt.body) && prompt.further.iter().all(|turn| is_text(&turn.body));
-        match prompts.iter().find(|prompt| !is_all_text(prompt)) {
-            Some(prompt) if !has_messages => refuse(
-                format!("{}: the messages of `{}` hold more than text", self.source.path, prompt.id),
-                format!("speak another protocol than {}: --protocol openai-chat", http.protocol.endpoint()),
-            ),
-            Some(_) | None => Ok(()),
+        match &self.asked {
+            Asked::Listed(listed) => prompts::check_texts(listed, &self.source.path, http),
+            Asked::Synthetic(_) | Asked::Replay(..) => Ok(()),
         }
     }
 }

@@ -62,7 +62,6 @@ impl Session {
         secrets::keep_wire_from_outputs(&plan.http, api_key.as_deref());
         let mut plan = plan;
         let units = dataset::shaped(units, &plan);
-        plan.conversations.several_turns = !units.single_turns();
         let mut warmup = warmup_units(WARMUP_UNITS, plan.sampling.max_tokens);
         if let Some(split) = &plan.split {
             // Each model is warmed up alike, however little of the traffic it gets: at each server, which take the
@@ -72,9 +71,11 @@ impl Session {
             warmup.iter_mut().zip(models).for_each(|(unit, model)| unit.model = Some(model.model.clone()));
         }
         let warmup = Source::Listed(warmup.into()).units();
+        let own_units = OwnUnits::of(&plan, &units, &warmup)?;
+        plan.conversations.several_turns = !units.single_turns() || own_units.several_turns();
         Ok(Session {
             client: server_api::client(&plan.http, api_key.as_deref())?,
-            own_units: OwnUnits::of(&plan, &units, &warmup)?,
+            own_units,
             warmup,
             plan,
             environment,
