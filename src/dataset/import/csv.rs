@@ -76,6 +76,7 @@ impl<R: Read> CsvRows<R> {
             names.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let keys: Vec<Option<&'static str>> = names.iter().map(|name| context.columns.key(name)).collect();
         context.columns.check(file, &names, &keys)?;
+        context.seen.table(&context.columns);
         for (name, _) in names.iter().zip(&keys).filter(|(_, key)| key.is_none()) {
             context.passed_over.add(name);
         }

@@ -12,6 +12,7 @@ pub(super) fn row(text: &str, context: &mut Context) -> Parse {
         return entry(serde_json::from_str(text)?, None, &mut context.passed_over);
     }
     let Fields(fields) = serde_json::from_str(text)?;
+    context.seen.record(&context.columns, fields.iter().map(|(name, _)| name.as_str()));
     let mut reply = None;
     let mut renamed = String::from("{");
     for (column, value) in &fields {

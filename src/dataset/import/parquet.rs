@@ -45,6 +45,7 @@ impl ParquetRows {
             let keys: Vec<Option<&'static str>> =
                 names.iter().map(|name| context.columns.key(name)).collect();
             context.columns.check(&shown, &names, &keys)?;
+            context.seen.table(&context.columns);
             jsonl::row
         };
         Ok(ParquetRows { rows: RowIter::from_file_into(Box::new(reader)), row_of, number: 0 })

@@ -7,7 +7,7 @@ use std::fmt;
 use anyhow::Result;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use super::columns::Columns;
+use super::columns::{Columns, Seen};
 use super::place::{Fault, Wrong};
 use crate::dataset::parse::{LONGEST_COLUMN, MOST_COLUMNS, clip};
 use crate::schema::reading::Turns;
@@ -92,6 +92,8 @@ pub(super) type RowOf = fn(&str, &mut Context) -> Parse;
 pub(super) struct Context {
     pub(super) turns: Turns,
     pub(super) columns: Columns,
+    /// Which of those are there.
+    pub(super) seen: Seen,
     pub(super) passed_over: Names,
     /// Records whose form wants them counted.
     pub(super) records: u64,
