@@ -363,6 +363,10 @@ fn a_mistake_in_a_file_names_the_file_the_line_and_the_key() {
     assert!(mistake("  ignore_eos: true\n", "").contains("protocol.ignore_eos: is missing"));
     let beside = mistake("  env:\n    VLLM_NO", "  before: [{name: a/b, command: [x]}]\n  env:\n    VLLM_NO");
     assert!(beside.contains("launch.before: each takes a name of its own"), "{beside}");
+    starts("title: vLLM", &format!("title: {}", "v".repeat(61)), "title: takes 1 to 60 letters");
+    let image =
+        mistake("  env:\n    VLLM_NO", "  before: [{name: worker, command: [x]}]\n  env:\n    VLLM_NO");
+    assert!(image.contains("not for the image of `docker`"), "{image}");
     let port = mistake("  path: /metrics\n", "  path: /metrics\n  port: \"{ports}\"\n");
     assert!(port.contains("metrics.port: takes a port's number or {metrics_port}"), "{port}");
     assert!(mistake("title: vLLM", "title: [").starts_with("mine.yaml:"));

@@ -70,6 +70,7 @@ pub async fn play(
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
     protocol::adapt(&mut targets.targets, &targets.http, load_args)?;
+    protocol::speak_natively(&mut targets.targets, &mut targets.http, load_args)?;
     body::change_bodies(&mut targets.targets, load_args, targets.http.protocol)?;
     workload.check_texts(&targets.http)?;
     workload.find_tokenizer(&targets.targets, traffic::seeds(load_args));

@@ -63,6 +63,7 @@ impl Workload {
         if let Some(spec) = synthetic::spec(&args.synthetic)? {
             let load = |name: &String| Tokenizer::load(name).map(Arc::new);
             let tokenizer = args.synthetic.tokenizer.as_ref().map(load).transpose()?;
+            let spec = Synthetic { turns: args.conversations.turns.filter(|turns| *turns > 1), ..spec };
             let prompts = args.requests.map_or(DEFAULT_REQUESTS, |requests| requests as usize);
             return Ok(Workload::synthetic((spec, traffic::seeds(args)), tokenizer, (prompts, renewed)));
         }
@@ -267,7 +268,9 @@ pub fn lines(plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> Vec<String> {
         lines.push(format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
     }
     if let Some(spec) = &dataset.synthetic {
-        lines.push(format!("prompts: {}{}", spec.prompts, exactness(spec)));
+        let turns = spec.turns.map(|turns| format!("{turns} turns each, every one "));
+        let turns = turns.unwrap_or_default();
+        lines.push(format!("prompts: {turns}{}{}", spec.prompts, exactness(spec)));
         if synthesis.is_some_and(|synthesis| synthesis.is_fitted()) {
             lines.push(
                 "its words are not one token each: every prompt is encoded and fitted, which takes longer"

@@ -10,7 +10,7 @@ use crate::dataset::{self, Source, Synthesis, warmup_units};
 use crate::load;
 use crate::monitor::{self, ServerCounters};
 use crate::schema::environment::Environment;
-use crate::schema::plan::{LoadPoint, Plan};
+use crate::schema::plan::{HttpSettings, LoadPoint, Plan};
 use crate::schema::refusal::refusal;
 use crate::schema::target::Target;
 use crate::schema::unit::Units;
@@ -101,13 +101,26 @@ impl Session {
         })
     }
 
+    /// How a target's server is spoken to.
+    fn http_of(&self, target: &Target) -> HttpSettings {
+        let http = self.plan.http.clone();
+        match http.own_protocols.get(&target.label).copied() {
+            None => http,
+            Some(protocol) => {
+                let path =
+                    if http.stream { load::default_path(protocol) } else { load::whole_path(protocol) };
+                HttpSettings { protocol, path: path.to_owned(), ..http }
+            }
+        }
+    }
+
     /// The load engine's job for one load on one target.
     pub fn job(&self, target: &Target, url: &str, load: &LoadPoint) -> load::Job {
         let (units, warmup) = self.own_units.units(load).unwrap_or((&self.units, &self.warmup));
         load::Job {
             base_url: url.to_owned(),
             more_urls: target.more_urls.clone(),
-            http: self.plan.http.clone(),
+            http: self.http_of(target),
             api_key: self.api_key.clone(),
             capabilities: target.capabilities.clone(),
             load: load.clone(),
@@ -151,7 +164,6 @@ impl Stage<'_> {
 mod tests {
     use super::super::{fixture, run};
     use super::*;
-    use crate::schema::plan::HttpSettings;
     use crate::schema::refusal::cures;
     use crate::schema::target::{LaunchSpec, Launcher, Origin, Readiness, Stop};
     use crate::schema::unit::Unit;

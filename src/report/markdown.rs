@@ -323,7 +323,7 @@ fn method(page: &mut Page, file: &ComparisonFile) {
             ),
             format!(
                 "Requests: {} to `{}` over HTTP/{}, {}",
-                plan.http.protocol.endpoint(),
+                escaped(&plan.http.endpoint_words()),
                 code(&plan.http.path),
                 if plan.http.http2 { "2" } else { "1.1" },
                 sampling_words(&plan.sampling)

@@ -66,7 +66,9 @@ pub fn check(args: &LoadArgs, several_turns: bool) -> anyhow::Result<()> {
     match given.iter().find(|(_, given)| *given) {
         Some((flag, _)) if !several_turns => refuse(
             format!("{flag} is for conversations, and no entry of the dataset has a second turn"),
-            format!("leave {flag} out, or give a --dataset whose entries have `turns`"),
+            format!(
+                "leave {flag} out, give a --dataset whose entries have `turns`, or make them: --prompt-dist … --turns N"
+            ),
         ),
         Some(_) | None => Ok(()),
     }

@@ -3,6 +3,7 @@
 mod cutting;
 mod formats;
 mod fuzz;
+mod parquet_fuzz;
 mod selecting;
 mod totals;
 
