@@ -22,6 +22,7 @@ mod nagle;
 mod oddities;
 mod otherwise;
 mod pace;
+mod pace_watch;
 mod planned;
 mod presence;
 mod prompt_lengths;
@@ -57,6 +58,7 @@ pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_
 pub use fairness::reasons;
 pub use nagle::waited;
 pub use otherwise::{Cut, Otherwise};
+pub use pace_watch::PaceWatch;
 pub use planned::plan_caveats;
 pub use regression::{Matched, MaxRegression, Played, left_out, regressions};
 pub use search::{Aim, Found, Seen, Step, Tried, allowed_share, next_load, step};

@@ -30,7 +30,7 @@ pub(super) struct Tokens {
 
 /// Answers that the model ended and the server counted, by what their events say of the end of sequence.
 #[derive(Debug, Default)]
-struct Ends {
+pub(super) struct Ends {
     /// One token more was counted than came.
     hidden: u64,
     /// As many.
@@ -156,7 +156,7 @@ impl Tokens {
 
     /// Answers that say of their end what the run as a whole does not: each has a token in doubt.
     pub(super) fn contrary_ends(&self) -> u64 {
-        self.ends.hidden.min(self.ends.shown)
+        self.ends.contrary()
     }
 
     /// Counts that cannot be, answers that are too long, and those without any token.
@@ -166,7 +166,12 @@ impl Tokens {
 }
 
 impl Ends {
-    fn add(&mut self, record: &RequestRecord, counts: &Counts) {
+    /// Answers that say of their end what most do not: each has a token in doubt.
+    pub(super) fn contrary(&self) -> u64 {
+        self.hidden.min(self.shown)
+    }
+
+    pub(super) fn add(&mut self, record: &RequestRecord, counts: &Counts) {
         let (true, TokenSource::Usage, Some(output)) = (counts.may_hide_end, counts.source, counts.output)
         else {
             return;

@@ -10,6 +10,7 @@ use crate::schema::sample::{Sample, SensorTally, Source};
 use crate::secrets::from_outside;
 use crate::server_api::EndlessPage;
 
+use super::gpu::Gpus;
 use super::reading::Reading;
 use super::server_page::ServerPage;
 
@@ -21,12 +22,15 @@ const READING_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum Sensor {
     /// The server's own metrics page.
     ServerPage(ServerPage),
+    /// The GPUs that the server uses.
+    Gpus(Gpus),
 }
 
 impl Sensor {
     fn source(&self) -> Source {
         match self {
             Sensor::ServerPage(_) => Source::Server,
+            Sensor::Gpus(_) => Source::Gpu,
         }
     }
 
@@ -34,6 +38,15 @@ impl Sensor {
     async fn read(&mut self) -> anyhow::Result<Vec<Reading>> {
         match self {
             Sensor::ServerPage(page) => Ok(vec![page.read().await?]),
+            Sensor::Gpus(gpus) => gpus.read().await,
+        }
+    }
+
+    /// What is to be said once of readings that went well: a device that is missing from now on.
+    fn news(&mut self) -> Option<String> {
+        match self {
+            Sensor::ServerPage(_) => None,
+            Sensor::Gpus(gpus) => gpus.news(),
         }
     }
 }
@@ -145,6 +158,9 @@ async fn follow(
         match read.unwrap_or_else(|_| Err(late())) {
             Ok(readings) => {
                 tally.samples += 1;
+                if let Some(news) = sensor.news() {
+                    tally.trouble.get_or_insert(news);
+                }
                 let at_us = asked.saturating_duration_since(times.zero).as_micros() as i64;
                 let took_us = took.as_micros() as u64;
                 for Reading { device, values, broken_lines } in readings {

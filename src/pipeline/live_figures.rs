@@ -1,34 +1,71 @@
 //! What is known of a run while it goes: fed by the recorder and the sampler, read by whoever shows it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use crate::schema::record::RequestRecord;
+use crate::analysis::PaceWatch;
+use crate::schema::live::LiveCounters;
+use crate::schema::live_snapshot::LiveSnapshot;
+use crate::schema::record::{FailureKind, Outcome, RequestRecord};
+use crate::schema::request_figures::Figured;
 use crate::schema::sample::{Sample, Source};
 use crate::schema::unit::Phase;
+
+use super::live_latencies::{Latencies, RECENT_S};
 
 /// TTFTs that the live median is taken from.
 const NEWEST: usize = 512;
 
-/// Figures of a run that goes, shared; of measured requests that have ended.
+/// Figures of a run that goes, shared; of measured requests. Latencies are gathered only where somebody asked for
+/// them ([`LiveFigures::keep_latencies`]): a run that nobody watches pays for a few counts.
 #[derive(Debug, Clone, Default)]
-pub struct LiveFigures(Arc<Mutex<Known>>);
+pub struct LiveFigures {
+    counters: Arc<LiveCounters>,
+    known: Arc<Mutex<Known>>,
+}
 
 #[derive(Debug, Default)]
 struct Known {
-    newest_ttft_ms: Vec<f64>,
+    newest_ttft_ms: VecDeque<f64>,
+    completed: u64,
+    failures: BTreeMap<FailureKind, u64>,
+    cancelled: u64,
+    dropped: u64,
+    prompt_tokens: u64,
+    output_tokens: u64,
+    watched: Option<Watched>,
     sensed: BTreeMap<(Source, Option<u32>), Sample>,
 }
 
+/// What is gathered for who watches.
+#[derive(Debug)]
+struct Watched {
+    since: Instant,
+    pace: PaceWatch,
+    latencies: Latencies,
+}
+
 impl LiveFigures {
+    /// Of a run whose load counts by `counters`.
+    pub fn new(counters: Arc<LiveCounters>) -> LiveFigures {
+        LiveFigures { counters, known: Arc::default() }
+    }
+
+    /// From now on latencies are gathered too: asked for when the load begins, they are of all of it.
+    pub fn keep_latencies(&self) {
+        self.known().watched.get_or_insert_with(|| Watched {
+            since: Instant::now(),
+            pace: PaceWatch::default(),
+            latencies: Latencies::default(),
+        });
+    }
+
     /// Adds a request that has ended.
     pub fn add(&self, record: &RequestRecord) {
-        let (Some(ttft_ms), Phase::Measured) = (record.ttft_ms(), record.phase) else { return };
-        let newest = &mut self.known().newest_ttft_ms;
-        if newest.len() == NEWEST {
-            newest.remove(0);
+        if record.phase == Phase::Measured {
+            self.known().add(record);
         }
-        newest.push(ttft_ms);
     }
 
     /// Takes a sample in.
@@ -38,7 +75,7 @@ impl LiveFigures {
 
     /// Median of the newest TTFTs, ms.
     pub fn ttft_p50_ms(&self) -> Option<f64> {
-        let mut newest = self.known().newest_ttft_ms.clone();
+        let mut newest: Vec<f64> = self.known().newest_ttft_ms.iter().copied().collect();
         newest.sort_by(f64::total_cmp);
         newest.get(newest.len() / 2).copied()
     }
@@ -48,8 +85,74 @@ impl LiveFigures {
         self.known().sensed.values().cloned().collect()
     }
 
+    /// All that is known now.
+    pub fn snapshot(&self) -> LiveSnapshot {
+        let count = LiveCounters::get;
+        let counters = &self.counters;
+        let known = self.known();
+        let watched = known.watched.as_ref();
+        let now_s = watched.map_or(0, |watched| watched.since.elapsed().as_secs());
+        let pace_withheld = watched.is_some_and(|watched| watched.pace.withholds());
+        LiveSnapshot {
+            issued: count(&counters.issued),
+            in_flight: count(&counters.in_flight),
+            warmup_done: count(&counters.warmup_done),
+            measuring: count(&counters.measured_from_us) > 0,
+            token_events: count(&counters.chunks),
+            completed: known.completed,
+            failures: known.failures.clone(),
+            cancelled: known.cancelled,
+            dropped: known.dropped,
+            prompt_tokens: known.prompt_tokens,
+            output_tokens: known.output_tokens,
+            latencies: watched.map(|watched| watched.latencies.shown(now_s, pace_withheld)),
+            pace_withheld,
+            recent_s: watched.map_or(0.0, |watched| recent_s(watched.since.elapsed().as_secs_f64())),
+            recent_completed: watched.map_or(0, |watched| watched.latencies.recent_completed(now_s)),
+            sensed: known.sensed.values().cloned().collect(),
+        }
+    }
+
     /// What a thread that panicked left is still worth showing.
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The second that goes on is not whole yet, and nine whole ones stand before it.
+fn recent_s(since_s: f64) -> f64 {
+    since_s.min(RECENT_S as f64 - 1.0 + since_s.fract())
+}
+
+impl Known {
+    fn add(&mut self, record: &RequestRecord) {
+        match &record.outcome {
+            Outcome::Completed => self.add_completed(record),
+            Outcome::Failed { kind, detail: _ } => *self.failures.entry(*kind).or_default() += 1,
+            Outcome::Cancelled => self.cancelled += 1,
+            Outcome::Dropped => self.dropped += 1,
+        }
+    }
+
+    fn add_completed(&mut self, record: &RequestRecord) {
+        let request = Figured::of(record);
+        self.completed += 1;
+        self.prompt_tokens += u64::from(request.counts.prompt.unwrap_or(0));
+        self.output_tokens += u64::from(request.counts.output.unwrap_or(0));
+        if let Some(ttft_ms) = record.ttft_ms() {
+            if self.newest_ttft_ms.len() == NEWEST {
+                self.newest_ttft_ms.pop_front();
+            }
+            self.newest_ttft_ms.push_back(ttft_ms);
+        }
+        if let Some(watched) = &mut self.watched {
+            watched.pace.add(&request);
+            watched.latencies.add(&request, watched.since.elapsed().as_secs());
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "live_figures_tests.rs"]
+mod tests;

@@ -25,7 +25,7 @@ use super::failure::Failure;
 use super::lengths;
 use super::live_figures::LiveFigures;
 use super::record::{self, Recorder, ReportedTokens};
-use super::sample::Sampling;
+use super::sample::{self, Sampling};
 use super::session::{Session, Stage};
 
 /// Retries while the server's counters lag behind ours (SGLang counts a request when it is reported).
@@ -110,16 +110,19 @@ pub async fn measure(
         standing.reported = ReportedTokens::default();
     }
     lengths::settle(stage, target, &standing.url).await;
+    // A container's processes are not those of the client that started it.
+    let server = standing.server.as_ref().map(|server| server.pid).filter(|_| !target.is_in_container());
+    let gpus = sample::gpus(stage, target, key, server).await;
     let clock = RunClock::start();
     let plan = lengths::told(Plan { loads: loads.to_vec(), ..session.plan.clone() }, session);
     let header = records_header((plan, session), target, standing, key, &clock);
     let writer = RecordWriter::create(&session.plan.output.directory, &stem(&session.plan, key), &header)?;
     let files = writer.files().clone();
-    let figures = LiveFigures::default();
-    let sampling = Sampling::start(stage, (target, key), &standing.url, &files, (&clock, &figures));
+    let live = Arc::new(LiveCounters::default());
+    let figures = LiveFigures::new(live.clone());
+    let sampling = Sampling::start(stage, (target, key), (&standing.url, gpus), &files, (&clock, &figures));
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = Recorder::start(receiver, writer, figures.clone());
-    let live = Arc::new(LiveCounters::default());
     (stage.listen)(Event::Loading { key, load, live: live.clone(), figures });
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
     let mut job = session.job(target, &standing.url, load);

@@ -28,6 +28,7 @@ mod fixture;
 pub mod forecast;
 mod lengths;
 mod live_figures;
+mod live_latencies;
 mod measure;
 mod merged_plan;
 mod missing;

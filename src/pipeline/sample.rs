@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::load::RunClock;
+use crate::monitor::gpu::{self, Choice, Gpus};
 use crate::monitor::{Sampler, Sensor, ServerPage};
 use crate::results::{RunFiles, SampleWriter};
 use crate::schema::SCHEMA_VERSION;
+use crate::schema::gpu::GpusHead;
 use crate::schema::plan::{Plan, RunKey};
 use crate::schema::sample::{Sample, SamplesHeader, SensorTally, SeriesHead, Source};
 use crate::schema::sensing::Sensing;
@@ -25,18 +27,22 @@ pub struct Sampling<'a> {
 }
 
 impl<'a> Sampling<'a> {
-    /// Starts what the plan wants sensed; nothing where the engine's page is not known.
+    /// Starts what the plan wants sensed; nothing where the engine's page is not known, and there is no GPU.
     pub fn start(
         stage: &Stage<'a>,
         (target, key): (&Target, &'a RunKey),
-        url: &str,
+        (url, gpus): (&str, Option<Gpus>),
         files: &RunFiles,
         (clock, figures): (&RunClock, &LiveFigures),
     ) -> Sampling<'a> {
         let session = stage.session;
         let mut sampling = Sampling { sampler: None, label: &key.label, listen: stage.listen };
         let page = ServerPage::new(session.client.clone(), url, &target.metrics).map(Sensor::ServerPage);
-        let wanted = [(page, session.plan.scrape_interval_s)];
+        let head = gpus.as_ref().map(|gpus| gpus.head().clone());
+        let wanted = [
+            (page, session.plan.scrape_interval_s),
+            (gpus.map(Sensor::Gpus), session.plan.sensing.gpu_interval_s),
+        ];
         let timed = |(sensor, interval_s): (Option<Sensor>, f64)| {
             let interval = Duration::try_from_secs_f64(interval_s).ok().filter(|time| !time.is_zero())?;
             Some((sensor?, interval))
@@ -45,7 +51,7 @@ impl<'a> Sampling<'a> {
         if sensors.is_empty() {
             return sampling;
         }
-        let started = SampleWriter::create(files, &header(session, key, clock)).and_then(|writer| {
+        let started = SampleWriter::create(files, &header(session, key, clock, head)).and_then(|writer| {
             let sink = Sink { writer, figures: figures.clone() };
             Sampler::start(sensors, clock.instant(0), sink, Sink::take)
         });
@@ -60,8 +66,8 @@ impl<'a> Sampling<'a> {
     pub fn stop(mut self) {
         let Some(sampler) = self.sampler.take() else { return };
         let closed = sampler.stop().and_then(|(Sink { writer, .. }, tallies)| {
-            for tally in tallies.iter().filter(|tally| tally.failed > 0) {
-                self.say(&trouble(tally));
+            for tally in &tallies {
+                trouble(tally).iter().for_each(|trouble| self.say(trouble));
             }
             writer.close(tallies)
         });
@@ -89,13 +95,49 @@ impl Sink {
     }
 }
 
-fn trouble(tally: &SensorTally) -> String {
+/// What went wrong with a sensor, said once.
+fn trouble(tally: &SensorTally) -> Option<String> {
+    if tally.failed == 0 {
+        // It was read to the end, and not all of it.
+        return tally.trouble.clone();
+    }
     let readings = tally.failed + tally.samples;
     let why = tally.trouble.as_deref().unwrap_or("no reason known");
-    format!("{} of {readings} readings of {} failed: {why}", tally.failed, tally.source.title())
+    Some(format!("{} of {readings} readings of {} failed: {why}", tally.failed, tally.source.title()))
 }
 
-fn header(session: &Session, key: &RunKey, clock: &RunClock) -> SamplesHeader {
+/// The sensor of the GPUs that a target uses; none without one, which is a normal case. It is opened before the run's
+/// clock starts: that takes some tens of milliseconds.
+pub async fn gpus(stage: &Stage<'_>, target: &Target, key: &RunKey, server: Option<u32>) -> Option<Gpus> {
+    let interval_s = stage.session.plan.sensing.gpu_interval_s;
+    let interval = Duration::try_from_secs_f64(interval_s).ok().filter(|time| !time.is_zero())?;
+    let choice = Choice::of(target, |name| std::env::var(name).ok());
+    let opened = tokio::task::spawn_blocking(move || gpu::open(&choice, interval)).await.ok()?;
+    let is_first = (key.point, key.round, key.repeat) == (1, 1, 1);
+    let label = &key.label;
+    match opened {
+        Ok(opened) => {
+            for note in opened.notes.iter().filter(|_| is_first) {
+                (stage.listen)(Event::Note(&format!("{label}: {note}")));
+            }
+            let gpus = Gpus::new(opened, server).ok()?;
+            (stage.listen)(Event::Detail(&format!("{label}: GPUs read by {}", named(gpus.head()))));
+            Some(gpus)
+        }
+        Err(absent) => {
+            (stage.listen)(Event::Detail(&format!("{label}: no GPU is read: {absent}")));
+            None
+        }
+    }
+}
+
+/// `nvml: 0 NVIDIA H200, 1 NVIDIA H200`
+fn named(head: &GpusHead) -> String {
+    let devices: Vec<String> = head.devices.iter().map(|gpu| format!("{} {}", gpu.index, gpu.name)).collect();
+    format!("{}: {}", head.read_by, devices.join(", "))
+}
+
+fn header(session: &Session, key: &RunKey, clock: &RunClock, gpus: Option<GpusHead>) -> SamplesHeader {
     let head = |series: &Series| SeriesHead {
         name: series.name.to_owned(),
         unit: series.unit.to_owned(),
@@ -109,6 +151,7 @@ fn header(session: &Session, key: &RunKey, clock: &RunClock) -> SamplesHeader {
         started_at: clock.started_at(),
         interval_s: session.plan.scrape_interval_s,
         intervals_s: intervals_s(&session.plan),
+        gpus,
         series: series::all().map(head).collect(),
     }
 }

@@ -28,6 +28,32 @@ pub struct GpuReading {
     pub processes: Option<Vec<GpuProcess>>,
 }
 
+/// A GPU, as a samples file names it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct GpuHead {
+    /// Number as its library counts.
+    pub index: u32,
+    /// Its name for good.
+    pub uuid: String,
+    /// `NVIDIA H200`
+    pub name: String,
+    /// Memory in all, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Limit of power, W.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_limit_w: Option<f64>,
+}
+
+/// The GPUs that are read while a run goes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct GpusHead {
+    /// How: `nvml`, `nvidia-smi`, `amd-smi`, `rocm-smi`.
+    pub read_by: String,
+    /// Each of them.
+    pub devices: Vec<GpuHead>,
+}
+
 /// A process that holds memory on a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GpuProcess {

@@ -22,6 +22,8 @@ pub mod gateway;
 pub mod gpu;
 pub mod interval;
 pub mod live;
+pub mod live_histogram;
+pub mod live_snapshot;
 pub mod objective;
 pub mod plan;
 pub mod rate_course;

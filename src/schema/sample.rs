@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::gpu::GpusHead;
 use super::plan::RunKey;
 
 /// What a sensor read at one time.
@@ -79,6 +80,9 @@ pub struct SamplesHeader {
     /// Seconds between two readings of each sensor.
     #[serde(default)]
     pub intervals_s: BTreeMap<Source, f64>,
+    /// The GPUs that are read; none where none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<GpusHead>,
     /// The series that its sensors can show.
     pub series: Vec<SeriesHead>,
 }

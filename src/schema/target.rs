@@ -51,6 +51,14 @@ impl Target {
         }
     }
 
+    /// It is to be launched from an image.
+    pub fn is_in_container(&self) -> bool {
+        match &self.origin {
+            Origin::Launch(spec) => matches!(spec.launcher, Launcher::Docker(_)),
+            Origin::Url(_) => false,
+        }
+    }
+
     /// The URLs among which requests are dealt out; none of one that is launched.
     pub fn endpoints(&self) -> Vec<String> {
         match &self.origin {

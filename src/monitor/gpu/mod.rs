@@ -1,17 +1,18 @@
 //! GPUs: found, chosen and read, whichever library does it.
 
-use std::fmt::Debug;
+mod choice;
+mod energy_age;
+mod library;
+mod nvml;
+mod nvml_calls;
+mod open;
+mod pcie;
+mod processes;
+mod sensor;
+mod smi;
+mod smi_fields;
 
-use crate::schema::gpu::GpuReading;
-
-/// A library that reads GPUs. Its calls may block for some milliseconds.
-pub trait GpuLibrary: Debug + Send {
-    /// `nvml`, `nvidia-smi`, …
-    fn name(&self) -> &'static str;
-
-    /// Reads the chosen GPUs, in the order in which they were chosen. One that vanished is left out.
-    ///
-    /// # Errors
-    /// None of them can be read any more.
-    fn read(&mut self) -> anyhow::Result<Vec<GpuReading>>;
-}
+pub use choice::Choice;
+pub use library::{Absent, GpuLibrary, Opened};
+pub use open::open;
+pub use sensor::Gpus;

@@ -13,6 +13,8 @@ pub const GPU_POWER: &str = "gpu_power_w";
 pub const GPU_POWER_AVERAGE: &str = "gpu_power_average_w";
 /// Energy since the driver was loaded.
 pub const GPU_ENERGY: &str = "gpu_energy_j";
+/// Age of that energy: how long ago its counter changed.
+pub const GPU_ENERGY_AGE: &str = "gpu_energy_age_s";
 /// Temperature of the chip.
 pub const GPU_TEMPERATURE: &str = "gpu_temperature_c";
 /// Clock of the multiprocessors.
@@ -50,6 +52,7 @@ pub const SERIES: &[Series] = &[
         "power as the driver averages it, over a second on some chips",
     ),
     gpu(GPU_ENERGY, "Energy", "J", "energy since the driver was loaded; it changes every 100 ms"),
+    gpu(GPU_ENERGY_AGE, "Energy's age", "s", "how long ago the counter of energy changed, as far as was seen"),
     gpu(GPU_TEMPERATURE, "Temperature", "°C", "temperature of the chip"),
     gpu(GPU_SM_CLOCK, "SM clock", "MHz", "clock of the multiprocessors"),
     gpu(GPU_MEMORY_CLOCK, "Memory clock", "MHz", "clock of the memory"),

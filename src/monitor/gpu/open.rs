@@ -1,0 +1,56 @@
+//! The library that reads the GPUs of this machine: the first that can.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nvml_wrapper::error::NvmlError;
+
+use super::choice::Choice;
+use super::library::{Absent, GpuLibrary, Opened};
+use super::nvml::NvmlLibrary;
+use super::nvml_calls::RealCalls;
+use super::smi::SmiLibrary;
+
+/// Path of another NVML than the driver's, for tests.
+const NVML_LIBRARY: &str = "HARNESS_NVML_LIBRARY";
+
+/// Opens the library that reads the chosen GPUs, to be read every `interval`. It takes some tens of milliseconds, and
+/// blocks.
+///
+/// # Errors
+/// There is none to read, and why: a normal case.
+pub fn open(choice: &Choice, interval: Duration) -> Result<Opened, Absent> {
+    if choice.is_nothing() {
+        return Err(Absent("the server does not run on a GPU of this machine".into()));
+    }
+    let library: Option<OsString> = std::env::var_os(NVML_LIBRARY);
+    let nvml = RealCalls::load(library.as_deref()).map_err(|error| Absent(why(&error)));
+    let nvidia = nvml.and_then(|calls| NvmlLibrary::new(Arc::new(calls), choice).map(boxed));
+    let absent = match nvidia {
+        Ok(opened) => return Ok(opened),
+        Err(absent) => absent,
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for other in [SmiLibrary::open(&path, choice, interval).map(|found| found.map(boxed))] {
+        match other {
+            // A program that is not there has nothing to say.
+            None => {}
+            Some(found) => return found,
+        }
+    }
+    Err(absent)
+}
+
+fn boxed<L: GpuLibrary + 'static>((library, notes): (L, Vec<String>)) -> Opened {
+    Opened { library: Box::new(library), notes }
+}
+
+/// In words.
+fn why(error: &NvmlError) -> String {
+    match error {
+        NvmlError::LibloadingError(_) => "no NVIDIA driver is installed".into(),
+        NvmlError::NoPermission => "NVML gives no permission to read the GPUs".into(),
+        error => format!("NVML: {error}"),
+    }
+}
