@@ -64,7 +64,7 @@ pub(super) fn read(
     let how = Import { format: Some(format), ..how.clone() };
     let mut prompts = Vec::new();
     let mut keep = |picked: Picked| {
-        prompts.push(picked.prompt);
+        prompts.push(picked.into_prompt()?);
         Ok(())
     };
     let tally = import::import(&[path.to_owned()], &how, None, &mut |_| true, &mut keep)?.unwrap_or_default();

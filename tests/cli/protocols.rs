@@ -225,6 +225,12 @@ fn a_template_and_its_paths_are_in_the_plan_and_a_prompt_in_braces_stays_text() 
 #[test]
 fn natively_each_backend_is_spoken_to_by_its_engines_own_protocol() {
     let place = Place::new();
+    refused(
+        &place,
+        &["--protocol", "native", "--model", "m"],
+        &["nobody knows which engine", "--protocol tgi"],
+    );
+    refused(&place, &["--protocol", "native", "--omit", "top_p"], &["--omit is of one protocol"]);
     let fast = ["--extra-args", "tgi=--ttft 2ms --itl 1ms", "--extra-args", "vllm=--ttft 2ms --itl 1ms"];
     let load = ["--requests", "2", "--warmup", "0", "--max-tokens", "3", "--fairness", "off"];
     let backends =
@@ -235,11 +241,5 @@ fn natively_each_backend_is_spoken_to_by_its_engines_own_protocol() {
         format!("{} {} {}", row["backend"], row["endpoint"], row["requests_completed"])
     };
     let rows: Vec<String> = rows.iter().map(row).collect();
-    assert_eq!(rows, ["vllm completions 2", "tgi tgi 2"]);
-    refused(
-        &place,
-        &["--protocol", "native", "--model", "m"],
-        &["nobody knows which engine", "--protocol tgi"],
-    );
-    refused(&place, &["--protocol", "native", "--omit", "top_p"], &["--omit is of one protocol"]);
+    assert_eq!(rows, ["vllm-simulated completions 2", "tgi-simulated tgi 2"]);
 }

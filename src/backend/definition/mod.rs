@@ -154,14 +154,6 @@ impl Definition {
                 "{place}: title: takes 1 to {LONGEST_TITLE} letters, since it stands in tables; it has {title}"
             );
         }
-        // An image starts its server alone: a helper that is not started would be missed in the middle of a load.
-        if self.file.docker.is_some() && !self.file.launch.before.is_empty() {
-            let place = place(&self.origin, text, "before");
-            bail!(
-                "{place}: launch.before: programs beside a server are started on this machine, not for the image of \
-                 `docker`: keep one of both"
-            );
-        }
         for (name, parameter) in &self.file.parameters {
             let forms = [&parameter.flag, &parameter.switch_on, &parameter.switch_off, &parameter.env];
             if forms.iter().all(|form| form.is_none()) && parameter.role.is_none() {

@@ -106,6 +106,20 @@ fn is_native(args: &LoadArgs) -> bool {
     args.wire.protocol == Some(ProtocolArg::Native)
 }
 
+/// `--protocol native` needs to know which engine answers at a URL.
+///
+/// # Errors
+/// It is none that comes with the harness.
+pub fn refuse_unknown_engine(args: &LoadArgs, engine: &str, url: &str) -> anyhow::Result<()> {
+    if !is_native(args) || BUILT_IN.contains(&engine) {
+        return Ok(());
+    }
+    refuse(
+        format!("--protocol native: nobody knows which engine answers at {url}"),
+        "name its protocol: --protocol tgi, sglang, llamacpp or openai-completions",
+    )
+}
+
 /// `--protocol native`: the own protocol of each target's engine.
 ///
 /// # Errors
@@ -119,14 +133,8 @@ pub fn speak_natively(
         return Ok(());
     }
     for target in targets {
-        if !BUILT_IN.contains(&target.engine.as_str()) && !target.is_launched() {
-            return refuse(
-                format!(
-                    "--protocol native: nobody knows which engine answers at {}",
-                    target.endpoints().join(", ")
-                ),
-                "name its protocol: --protocol tgi, sglang, llamacpp or openai-completions",
-            );
+        if !target.is_launched() {
+            refuse_unknown_engine(args, &target.engine, &target.endpoints().join(", "))?;
         }
         let Some(own) = OWN.into_iter().find(|one| one.engine() == Some(target.engine.as_str())) else {
             continue;

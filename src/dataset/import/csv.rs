@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::place::{Fault, Place, Wrong};
+use super::raw::Reply;
 use super::row::{Context, EMPTY_PROMPT, Exchange, Parsed, Row, Rows, short};
 use crate::dataset::entry::Written;
 use crate::schema::unit::Body;
@@ -124,7 +125,7 @@ fn row(record: &ByteRecord, keys: &[Option<&'static str>]) -> Result<Parsed, Wro
         }
     }
     let Some(body) = body else { return Ok(Parsed::LeftOut(EMPTY_PROMPT)) };
-    row.turns.push(Exchange { reply, ..Exchange::of(body) });
+    row.turns.push(Exchange { reply: reply.map(Reply::Text), ..Exchange::of(body) });
     Ok(Parsed::Row(row))
 }
 

@@ -13,6 +13,7 @@ mod mt_bench;
 mod openai_batch;
 mod parquet;
 mod place;
+mod raw;
 mod records;
 mod row;
 mod rows;
@@ -33,7 +34,7 @@ pub use place::{Fault, Place};
 use row::{Context, Parsed};
 pub use select::{BYTES_A_TOKEN, Bounds, CountTokens, Found, Pick, Picked, Selection, Sink};
 use select::{Selector, Taken};
-pub use write::write_prompt;
+pub use write::{write_picked, write_prompt};
 
 use crate::dataset::parse::DatasetError;
 use crate::dataset::trace::trace_format;
@@ -169,7 +170,12 @@ impl<'a> Reader<'a> {
     fn new(how: &'a Import, tokens: Option<CountTokens<'a>>) -> Self {
         Reader {
             how,
-            context: Context { turns: how.turns, columns: how.columns.clone(), ..Context::default() },
+            context: Context {
+                turns: how.turns,
+                columns: how.columns.clone(),
+                measures: tokens.is_none(),
+                ..Context::default()
+            },
             selector: Selector::new(&how.selection, tokens),
             tally: Tally::default(),
         }
@@ -273,7 +279,7 @@ fn count(tally: &mut Tally, picked: &Picked) {
         Body::Text(_) => 1,
         Body::Messages(messages) => messages.len() as u64,
     };
-    let Prompt { body, further, .. } = &picked.prompt;
+    let Prompt { body, further, .. } = picked.as_it_stands();
     tally.turns += 1 + further.len() as u64;
     tally.messages += messages(body) + further.iter().map(|turn| messages(&turn.body)).sum::<u64>();
     tally.input += picked.input;

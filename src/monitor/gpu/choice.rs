@@ -121,7 +121,9 @@ impl Choice {
                 notes.push(format!("{name} is cut into MIG instances: its figures are those of all of them"));
             }
             if *is_slice {
-                notes.push(format!("{name} is a MIG instance: power, energy and temperature are its whole GPU's alone"));
+                notes.push(format!(
+                    "{name} is a MIG instance: power, energy and temperature are its whole GPU's alone"
+                ));
             }
         }
         notes.dedup();

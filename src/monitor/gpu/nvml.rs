@@ -142,7 +142,8 @@ impl Gpu {
         if self.is_gone {
             return None;
         }
-        let queries: Vec<Query> = QUERIES.iter().copied().filter(|query| !self.lacks.contains(query)).collect();
+        let queries: Vec<Query> =
+            QUERIES.iter().copied().filter(|query| !self.lacks.contains(query)).collect();
         let now = Instant::now();
         let mut answers = BTreeMap::new();
         for (query, answer) in queries.iter().zip(calls.ask(self.board, &queries)) {
@@ -174,11 +175,18 @@ impl Gpu {
     }
 
     /// PCIe's rates from its counters. A counter that wrapped tells nothing this time.
-    fn rates(&mut self, answers: &BTreeMap<Query, f64>, now: Instant, values: &mut BTreeMap<&'static str, f64>) {
+    fn rates(
+        &mut self,
+        answers: &BTreeMap<Query, f64>,
+        now: Instant,
+        values: &mut BTreeMap<&'static str, f64>,
+    ) {
         let count = |query| answers.get(&query).copied();
         let counts = count(Query::PcieSentCount).zip(count(Query::PcieReceivedCount));
         let before = std::mem::replace(&mut self.pcie, counts.map(|(sent, received)| (sent, received, now)));
-        let Some(((sent, received), (sent_before, received_before, then))) = counts.zip(before) else { return };
+        let Some(((sent, received), (sent_before, received_before, then))) = counts.zip(before) else {
+            return;
+        };
         let seconds = now.saturating_duration_since(then).as_secs_f64();
         if seconds > 0.0 && sent >= sent_before && received >= received_before {
             values.insert(GPU_PCIE_SENT, (sent - sent_before) / seconds);
@@ -210,7 +218,9 @@ fn series(query: Query) -> Option<&'static str> {
         Query::ClockReasons => Some(GPU_CLOCK_REASONS),
         Query::NvlinkSent => Some(GPU_NVLINK_SENT),
         Query::NvlinkReceived => Some(GPU_NVLINK_RECEIVED),
-        Query::PcieSentCount | Query::PcieReceivedCount | Query::PcieSentRate | Query::PcieReceivedRate => None,
+        Query::PcieSentCount | Query::PcieReceivedCount | Query::PcieSentRate | Query::PcieReceivedRate => {
+            None
+        }
     }
 }
 

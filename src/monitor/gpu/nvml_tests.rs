@@ -38,7 +38,13 @@ impl Calls for Pretend {
 }
 
 fn board(index: u32, uuid: &str) -> Board {
-    Board { index, uuid: uuid.into(), name: "NVIDIA H200".into(), memory_bytes: Some(1 << 37), ..Board::default() }
+    Board {
+        index,
+        uuid: uuid.into(),
+        name: "NVIDIA H200".into(),
+        memory_bytes: Some(1 << 37),
+        ..Board::default()
+    }
 }
 
 fn pretend(boards: &[(Board, Answers)]) -> Arc<Pretend> {
@@ -53,7 +59,13 @@ fn pretend(boards: &[(Board, Answers)]) -> Arc<Pretend> {
 fn well(times: u64, query: Query) -> Result<f64, Trouble> {
     Ok(match query {
         Query::Energy => 1000.0 + 50.0 * times as f64,
-        Query::PcieSentCount => if times == 3 { 5.0 } else { 1e6 * times as f64 },
+        Query::PcieSentCount => {
+            if times == 3 {
+                5.0
+            } else {
+                1e6 * times as f64
+            }
+        }
         Query::PowerInstant => 500.0,
         _ => 1.0,
     })
@@ -137,6 +149,9 @@ fn a_mig_instance_is_read_for_what_it_has_and_said() {
     assert!(notes[0].contains("those of all of them"), "{notes:?}");
     let (mut instance, notes) = NvmlLibrary::new(calls, &Choice::listed("MIG-x")).unwrap();
     let reading = instance.read().unwrap();
-    assert_eq!((reading[0].index, reading[0].values.len(), reading[0].values[GPU_MEMORY_USED]), (100, 1, 3.0));
+    assert_eq!(
+        (reading[0].index, reading[0].values.len(), reading[0].values[GPU_MEMORY_USED]),
+        (100, 1, 3.0)
+    );
     assert!(notes[0].contains("whole GPU's alone"), "{notes:?}");
 }

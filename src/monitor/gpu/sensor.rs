@@ -83,7 +83,8 @@ impl Gpus {
     fn miss(&mut self, readings: &[GpuReading]) {
         for GpuHead { index, uuid, name, .. } in &self.head.devices {
             if !readings.iter().any(|reading| reading.index == *index) && self.lost.insert(*index) {
-                self.news = Some(format!("GPU {index} ({name}, {uuid}) vanished, and is not read from then on"));
+                self.news =
+                    Some(format!("GPU {index} ({name}, {uuid}) vanished, and is not read from then on"));
             }
         }
     }
@@ -92,7 +93,8 @@ impl Gpus {
         let GpuReading { index, values, energy_age_s, processes, .. } = reading;
         let mut values: BTreeMap<String, f64> =
             values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let mut add = |name: &str, value: Option<f64>| value.map(|value| values.insert(name.to_owned(), value));
+        let mut add =
+            |name: &str, value: Option<f64>| value.map(|value| values.insert(name.to_owned(), value));
         add(GPU_ENERGY_AGE, energy_age_s);
         let shares = processes.zip(self.server).and_then(|(held, server)| processes::shares(&held, server));
         add(GPU_MEMORY_OF_SERVER, shares.map(|(server, _)| server));

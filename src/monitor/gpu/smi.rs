@@ -58,11 +58,7 @@ impl SmiLibrary {
         Some(SmiLibrary::run(&program, choice, interval))
     }
 
-    fn run(
-        program: &Path,
-        choice: &Choice,
-        interval: Duration,
-    ) -> Result<(SmiLibrary, Vec<String>), Absent> {
+    fn run(program: &Path, choice: &Choice, interval: Duration) -> Result<(SmiLibrary, Vec<String>), Absent> {
         let (fields, lines) = first(program)?;
         let busy = busy(program);
         let offer = |line: &Line| Offered {

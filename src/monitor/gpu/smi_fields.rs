@@ -115,10 +115,20 @@ mod tests {
         assert_eq!((value(GPU_UTILISATION), value(GPU_MEMORY_USED)), (Some(0.87), Some(18_432.0 * MIB)));
         assert_eq!((value(GPU_POWER), value(GPU_POWER_AVERAGE)), (Some(512.34), Some(498.1)));
         assert_eq!((value(GPU_CLOCK_REASONS), value(GPU_SM_CLOCK)), (Some(4.0), Some(1980.0)));
-        let bare = line.replace("512.34", "[N/A]").replace(", 61,", ", [Not Supported],").replace("Disabled", "Enabled");
+        let bare = line
+            .replace("512.34", "[N/A]")
+            .replace(", 61,", ", [Not Supported],")
+            .replace("Disabled", "Enabled");
         let read = Fields::wanted().parse(&bare).unwrap();
-        assert!(read.is_sliced && !read.values.contains_key(GPU_POWER) && !read.values.contains_key(GPU_TEMPERATURE));
-        assert_eq!(Fields::wanted().parse("Unable to determine the device handle for GPU1: Unknown Error"), None);
+        assert!(
+            read.is_sliced
+                && !read.values.contains_key(GPU_POWER)
+                && !read.values.contains_key(GPU_TEMPERATURE)
+        );
+        assert_eq!(
+            Fields::wanted().parse("Unable to determine the device handle for GPU1: Unknown Error"),
+            None
+        );
     }
 
     #[test]
@@ -126,7 +136,10 @@ mod tests {
         let mut fields = Fields::wanted();
         let answer = "Field \"power.draw.instant\" is not a valid field to query.\n\n";
         assert!(fields.drop_unknown(answer));
-        assert!(!fields.argument().contains("power.draw.instant") && fields.argument().contains("power.draw.average"));
+        assert!(
+            !fields.argument().contains("power.draw.instant")
+                && fields.argument().contains("power.draw.average")
+        );
         assert!(!fields.drop_unknown(answer) && !fields.drop_unknown("NVIDIA-SMI has failed"));
     }
 }

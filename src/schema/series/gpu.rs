@@ -52,7 +52,12 @@ pub const SERIES: &[Series] = &[
         "power as the driver averages it, over a second on some chips",
     ),
     gpu(GPU_ENERGY, "Energy", "J", "energy since the driver was loaded; it changes every 100 ms"),
-    gpu(GPU_ENERGY_AGE, "Energy's age", "s", "how long ago the counter of energy changed, as far as was seen"),
+    gpu(
+        GPU_ENERGY_AGE,
+        "Energy's age",
+        "s",
+        "how long ago the counter of energy changed, as far as was seen",
+    ),
     gpu(GPU_TEMPERATURE, "Temperature", "°C", "temperature of the chip"),
     gpu(GPU_SM_CLOCK, "SM clock", "MHz", "clock of the multiprocessors"),
     gpu(GPU_MEMORY_CLOCK, "Memory clock", "MHz", "clock of the memory"),
