@@ -38,6 +38,9 @@
 //! `commands::dataset` is a file for each of what `harness dataset` does; `commands::resolve::scenarios` makes the loads of
 //! `sweep --scenarios`.
 //!
+//! `commands::tui` is the picture of `--tui`: a board that events and snapshots feed, and `commands::tui::draw`, which
+//! makes a frame of it.
+//!
 //! `schema`: the nouns, and the file formats made of them. Begin with `schema::plan` and `schema::record`.
 //! `schema::series` is the table of what can be sensed, a file a source.
 //! `schema::refusal` is the error that a person reads; `schema::text` keeps text from outside from acting.

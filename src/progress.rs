@@ -19,6 +19,10 @@ use crate::schema::live::LiveCounters;
 use crate::schema::text::{plain, plain_lines};
 use crate::secrets::{from_outside, hide_kept};
 
+mod curtain;
+
+use curtain::Stream;
+
 /// How often a run tells of itself where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 /// The longest message that is written where there is no terminal to cut it.
@@ -32,6 +36,8 @@ pub struct Progress {
     quiet: bool,
     verbose: bool,
     terminal: bool,
+    /// Live lines are shown; a picture shows what they would.
+    live: bool,
 }
 
 /// The end of a load, for the bar.
@@ -46,7 +52,12 @@ pub enum Goal {
 impl Progress {
     /// Quiet says nothing; verbose says more.
     pub fn new(quiet: bool, verbose: bool) -> Self {
-        Progress { quiet, verbose, terminal: std::io::stderr().is_terminal() }
+        Progress { quiet, verbose, terminal: std::io::stderr().is_terminal(), live: true }
+    }
+
+    /// Without live lines: something else shows what is under way.
+    pub fn without_live_lines(self) -> Self {
+        Progress { live: false, ..self }
     }
 
     /// One line, unless quiet.
@@ -73,13 +84,13 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(None, self.target());
         bar.set_style(style("{spinner} {prefix} {wide_msg}"));
         bar.set_prefix(plain(head).into_owned());
-        if self.terminal {
+        if self.terminal && self.live {
             bar.enable_steady_tick(DRAW_INTERVAL);
         }
         Activity {
             bar,
             head: head.to_owned(),
-            plain: !self.quiet && !self.terminal,
+            plain: self.live && !self.quiet && !self.terminal,
             said: Mutex::new((Instant::now(), String::new())),
         }
     }
@@ -101,7 +112,7 @@ impl Progress {
         bar.set_style(style("  {prefix} [{bar:16}] {wide_msg}").progress_chars("=> "));
         bar.set_prefix(plain(label).into_owned());
         let (finish, finished) = std::sync::mpsc::channel();
-        let (terminal, plain) = (self.terminal, !self.quiet && !self.terminal);
+        let (terminal, plain) = (self.terminal, self.live && !self.quiet && !self.terminal);
         let label = label.to_owned();
         let thread = std::thread::spawn(move || {
             let mut view = LoadView::new(goal, live);
@@ -124,7 +135,7 @@ impl Progress {
     }
 
     fn target(&self) -> ProgressDrawTarget {
-        if self.quiet || !self.terminal {
+        if self.quiet || !self.terminal || !self.live {
             ProgressDrawTarget::hidden()
         } else {
             let terminal = Box::new(HeldTerminal::new(std::io::stderr()));
@@ -241,7 +252,7 @@ impl LoadView {
 }
 
 /// A time since the beginning: `0:35`, `1:02:03`.
-fn clock_words(since: Duration) -> String {
+pub fn clock_words(since: Duration) -> String {
     let seconds = since.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
@@ -255,7 +266,10 @@ fn style(template: &str) -> ProgressStyle {
 pub fn print(text: &str) {
     let stdout = std::io::stdout();
     let shown = shown(text.trim_end_matches('\n'), stdout.is_terminal());
-    print_to(stdout.lock(), &STDOUT, &shown);
+    // A file or a pipe is no terminal that a picture has.
+    if !stdout.is_terminal() || !curtain::hold(Stream::Out, &shown) {
+        print_to(stdout.lock(), &STDOUT, &shown);
+    }
 }
 
 /// An error, on stderr.
@@ -264,7 +278,24 @@ pub fn complain(text: &str) {
 }
 
 fn write_line(line: &str) {
-    print_to(std::io::stderr().lock(), &STDERR, &shown(line, false));
+    let shown = shown(line, false);
+    if !curtain::hold(Stream::Err, &shown) {
+        print_to(std::io::stderr().lock(), &STDERR, &shown);
+    }
+}
+
+/// Holds what is printed on the terminal, which a picture has now. `hear` gets each line of talk; `leave` ends the
+/// picture, whoever lifts the curtain.
+pub fn draw_curtain(hear: impl Fn(&str) + Send + 'static, leave: impl FnOnce() + Send + 'static) {
+    curtain::draw(hear, leave);
+}
+
+/// Ends the picture, where there is one, and prints what was held. To be called before anything ends the program.
+pub fn lift_curtain() {
+    curtain::lift(|stream, text| match stream {
+        Stream::Out => print_to(std::io::stdout().lock(), &STDOUT, text),
+        Stream::Err => print_to(std::io::stderr().lock(), &STDERR, text),
+    });
 }
 
 /// The longest that a stream is waited for which takes nothing: its reader sleeps, or its terminal is held.

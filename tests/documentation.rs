@@ -3,6 +3,7 @@
 
 use harness::schema::client_figures::CLIENT;
 use harness::schema::figure::METRICS;
+use harness::schema::machine::MACHINE;
 use harness::schema::record::FailureKind;
 use harness::schema::series;
 use harness::schema::summary::{ClientStats, Distribution};
@@ -34,7 +35,7 @@ fn every_figure_of_the_client_and_every_doubt_that_it_raises_is_explained() {
             "docs/metrics.md does not explain `client.{name}`"
         );
     }
-    for name in CLIENT.iter().map(|figure| figure.name) {
+    for name in CLIENT.iter().map(|figure| figure.name).chain(MACHINE.iter().map(|figure| figure.name)) {
         let explained = text.contains(&format!("`client.{name}`")) || text.contains(&format!("`{name}`"));
         assert!(explained, "docs/metrics.md does not explain the column `{name}`");
     }
@@ -45,6 +46,12 @@ fn every_figure_of_the_client_and_every_doubt_that_it_raises_is_explained() {
         "beyond_calibration",
         "drift",
         "first_round_differs",
+        "others_busy",
+        "cpu_stolen",
+        "swapping",
+        "cpu_quota_reached",
+        "memory_nearly_full",
+        "cpu_clock",
     ] {
         assert!(text.contains(&format!("`{code}`")), "docs/metrics.md does not explain `{code}`");
     }

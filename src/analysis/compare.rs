@@ -12,6 +12,7 @@ use crate::schema::target::Target;
 use super::fairness::answers::LENGTHS_PCT;
 use super::fairness::{fairness, reasons};
 use super::first_round;
+use super::gpu_level;
 use super::groups::groups;
 use super::search::{knees, limits};
 use super::side::{sides, takes_part};
@@ -105,6 +106,7 @@ fn caveats(plan: &Plan, groups: &[Group], runs: &[RunSummary]) -> Vec<Caveat> {
     caveats.extend(points.iter().find_map(|point| prompt_tokens(&at(point))));
     caveats.extend(points.iter().find_map(|point| lengths(&at(point))));
     caveats.extend(not_level(&plan.targets, runs));
+    caveats.extend(gpu_level::caveats(runs));
     caveats.extend(sides(plan, runs).iter().filter_map(first_round::caveat));
     caveats
 }

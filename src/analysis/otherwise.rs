@@ -13,6 +13,7 @@ use crate::schema::unit::Phase;
 use super::curves::curves_of_figures;
 use super::distribution::Samples;
 use super::goodput::{Goodput, judged};
+use super::gpu::put_energy_per_token;
 use super::percent_of;
 use super::summarize::{Finish, Summarizer, SummaryError, SummaryInput};
 
@@ -206,6 +207,7 @@ impl Tally {
             window_s: self.cut.duration_s(),
             good: good_rps.map(|rate| (rate * summary.duration_s).round() as u64),
             price_per_hour: input.price_per_hour,
+            energy_j: summary.gpu.as_ref().and_then(|gpu| gpu.energy_j),
         };
         for metric in METRICS {
             let Of::Run(of) = metric.of else { continue };
@@ -214,6 +216,7 @@ impl Tally {
                 None => summary.metrics.remove(metric.name),
             };
         }
+        put_energy_per_token(summary);
         let from = jiff::SignedDuration::from_micros(i64::try_from(self.cut.from_us).unwrap_or(i64::MAX));
         summary.started_at = input.started_at.checked_add(from).unwrap_or(input.started_at);
         summary.duration_s = totals.window_s;

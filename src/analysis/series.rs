@@ -3,20 +3,24 @@
 use std::collections::BTreeMap;
 
 use crate::schema::sample::{Sample, Source};
+use crate::schema::series::gpu::GPU_ENERGY_AGE;
 
 /// Points that a series keeps at most: half an hour of seconds.
 pub const MOST_POINTS: usize = 2000;
+/// Of a GPU's series there are many more: a machine may have eight GPUs of fifteen series each.
+const MOST_POINTS_OF_A_GPU: usize = 400;
 
-/// The series of one device of one source by their names, each thinned to [`MOST_POINTS`]: seconds from the run's start
+/// The series of one device of one source by their names, each thinned to [`MOST_POINTS`] (a GPU's to fewer): seconds from the run's start
 /// (the middle of each reading) and value.
 pub fn series(samples: &[Sample], source: Source, device: Option<u32>) -> BTreeMap<String, Vec<(f64, f64)>> {
     let mut series: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     for sample in samples.iter().filter(|sample| (sample.source, sample.device) == (source, device)) {
-        for (name, value) in &sample.values {
+        for (name, value) in sample.values.iter().filter(|(name, _)| *name != GPU_ENERGY_AGE) {
             series.entry(name.clone()).or_default().push((sample.middle_s(), *value));
         }
     }
-    series.into_iter().map(|(name, points)| (name, thinned(&points, MOST_POINTS))).collect()
+    let most = if source == Source::Gpu { MOST_POINTS_OF_A_GPU } else { MOST_POINTS };
+    series.into_iter().map(|(name, points)| (name, thinned(&points, most))).collect()
 }
 
 /// At most `most` of the points, chosen so that the curve keeps its looks, peaks included: Largest Triangle
@@ -76,6 +80,7 @@ mod tests {
             at_us,
             took_us: 500_000,
             source: Source::Server,
+            histograms: BTreeMap::new(),
             values: values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         };
         let samples = [sample(0, &[("a", 1.0)]), sample(1_000_000, &[("a", 2.0), ("b", 0.5)])];

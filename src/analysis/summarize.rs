@@ -25,6 +25,7 @@ use super::counts::{add_counts, count};
 use super::course::Course;
 use super::curves::Curves;
 use super::goodput::{Goodput, judged};
+use super::gpu::GpuFigures;
 use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
@@ -126,6 +127,8 @@ pub struct Finish {
     /// Measured requests that the load engine says it issued, checked against the records; none where
     /// nobody counted but the records (after a crash).
     pub issued: Option<u64>,
+    /// What its GPUs did in the window; none where none was read.
+    pub gpu: Option<GpuFigures>,
 }
 
 /// A summary that cannot be made.
@@ -338,6 +341,7 @@ impl Summarizer {
             window_s: whole.map_or(0.0, Whole::duration_s),
             good: self.goodput.good(withheld.is_none()),
             price_per_hour: self.input.price_per_hour,
+            energy_j: finish.gpu.as_ref().and_then(|gpu| gpu.summary.energy_j),
         };
         let slices = self.slices.finish(totals.window_s, withheld.is_none());
         let Finished { values: metrics, ecdf } = self.metrics.finish(&totals, withheld.is_none());
@@ -390,6 +394,10 @@ impl Summarizer {
         summary.nagle = self.late_acks.tell();
         summary.caveats = run_caveats(&summary, facts);
         summary.caveats.extend(told.drifts);
+        if let Some(gpu) = finish.gpu {
+            let in_flight = curves.in_flight.iter().map(|(_, requests)| requests.ceil()).reduce(f64::max);
+            gpu.put(&mut summary, in_flight);
+        }
         Ok((summary, curves))
     }
 }
@@ -408,6 +416,8 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
     let offset = SignedDuration::from_micros(i64::try_from(from_us).unwrap_or(i64::MAX));
     RunSummary {
         gpu: None,
+        machine: None,
+        served: None,
         key: input.key,
         engine: input.engine,
         engine_version: input.engine_version,

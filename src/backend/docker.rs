@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::backend::guard::Container;
+use crate::backend::process::Process;
 use crate::programs::{self, quiet};
 use crate::schema::target::Docker;
 
@@ -35,6 +36,22 @@ pub fn bears_mark(client: &Path, name: &str, mark: &str, limit: Duration) -> boo
     output.is_some_and(|output| {
         output.status.success() && String::from_utf8_lossy(&output.stdout).trim() == mark
     })
+}
+
+/// The first process of a container that runs, where this machine numbers it as docker does: not where the daemon is
+/// on another machine, or we are in a container ourselves.
+pub fn first_process(container: &Container, limit: Duration) -> Option<Process> {
+    let format = "{{.State.Pid}} {{.Id}}";
+    let arguments = ["inspect", "--type", "container", "--format", format, "--", &container.name];
+    let output = programs::output(quiet(&container.docker, &arguments), limit)?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (pid, id) = text.trim().split_once(' ')?;
+    // Its control group is named after it.
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    if !output.status.success() || id.len() < 12 || !groups.contains(id) {
+        return None;
+    }
+    Process::of(pid.parse().ok()?)
 }
 
 /// The command that starts the image and stays attached to it: its output is the container's, and it ends when

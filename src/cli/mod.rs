@@ -34,6 +34,7 @@ pub use conversations::{ConversationArgs, ThinkTimeArg};
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
 pub use dataset::{FormatArg, LimitFromArg, TurnsArg};
 pub use goals::GoalArgs;
+pub use live::LiveArgs;
 pub use output::OutputArgs;
 pub use prompts::PromptArgs;
 pub use replay::{OnStepBackArg, ReplayArgs, TraceFormatArg, TraceFormatArgs};

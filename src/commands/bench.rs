@@ -19,6 +19,7 @@ use crate::commands::play::{self, Targets};
 use crate::commands::resolve::server_url::{ServerUrl, server_url_of};
 use crate::commands::resolve::{choices, protocol, served_model, traffic};
 use crate::commands::title;
+use crate::commands::tui;
 use crate::commands::workload::Workload;
 
 /// The label of a server that nobody named.
@@ -35,6 +36,7 @@ pub fn bench(args: BenchArgs) -> anyhow::Result<ExitCode> {
 
 /// Measures a server that already runs.
 pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::Result<ExitCode> {
+    tui::check(&args.output)?;
     crate::commands::block_on(async {
         let urls = urls(&args, title)?;
         let (url, others) = (&urls.0, &urls.1);

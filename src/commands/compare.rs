@@ -22,6 +22,7 @@ use crate::commands::resolve::machine::{Finder, machine};
 use crate::commands::resolve::simulated::Simulation;
 use crate::commands::resolve::{scenarios, traffic};
 use crate::commands::title;
+use crate::commands::tui;
 use crate::commands::workload::Workload;
 use crate::commands::{block_on, install, resume};
 
@@ -47,6 +48,7 @@ pub fn run(args: CompareArgs) -> anyhow::Result<ExitCode> {
 
 /// Launches what the arguments name, or what an earlier try left.
 pub fn launch(args: CompareArgs, title: &str, search: Option<Search>) -> anyhow::Result<ExitCode> {
+    tui::check(&args.output)?;
     block_on(async {
         if let Some(folder) = &args.resume {
             return resume::resume(folder, &args).await;

@@ -10,13 +10,18 @@ use crate::backend::managed::Build;
 use crate::backend::model;
 use crate::cli::DoctorArgs;
 use crate::progress::print;
+use crate::report::number::wrap;
 use crate::schema::environment::Environment;
 
+use crate::commands::doctor_gpus;
+use crate::commands::doctor_host;
 use crate::commands::play;
 use crate::commands::resolve::machine::Finder;
 
 /// Load above this share of the cores, before anything of ours runs, disturbs a measurement.
 const BUSY_SHARE: f64 = 0.25;
+/// Columns of what is wrapped.
+const WIDTH: usize = 80;
 /// Open files that a thousand streams and a server's log need with room to spare.
 const FEW_FILES: u64 = 4096;
 
@@ -28,6 +33,14 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     print("Machine");
     for (name, value) in machine_lines(&environment) {
         print(&format!("  {name:<12} {value}"));
+    }
+    let (gpus, doubts_of_gpus) = doctor_gpus::look(&environment);
+    for line in gpus {
+        print(&line);
+    }
+    let host = doctor_host::look(&environment);
+    for (name, value) in &host.lines {
+        wrap(value, WIDTH, &format!("  {name:<12} "), &" ".repeat(15)).iter().for_each(|line| print(line));
     }
     print("Engines");
     let mut slower_builds = Vec::new();
@@ -49,13 +62,17 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     };
     print(&format!("  {:<12} {tryout}", "try-out model"));
     let mut doubts = doubts(&environment)?;
+    doubts.extend(doubts_of_gpus);
     doubts.extend(slower_builds);
     print("What would spoil a measurement");
-    if doubts.is_empty() {
+    if doubts.is_empty() && host.doubts.is_empty() {
         print("  nothing found");
     }
     for doubt in doubts {
         print(&format!("  - {doubt}"));
+    }
+    for doubt in &host.doubts {
+        wrap(doubt, WIDTH, "  - ", "    ").iter().for_each(|line| print(line));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -78,22 +95,10 @@ fn without_avx_512(definition: &Definition, found: &Found) -> Option<String> {
 
 fn machine_lines(environment: &Environment) -> Vec<(&'static str, String)> {
     let gib = |bytes: u64| format!("{:.0} GiB", bytes as f64 / f64::from(1 << 30));
-    let gpus = match (&environment.driver, environment.gpus.is_empty()) {
-        (_, true) => "none".to_owned(),
-        (driver, false) => {
-            let names: Vec<String> = environment
-                .gpus
-                .iter()
-                .map(|gpu| format!("{} {} ({})", gpu.index, gpu.name, gib(gpu.memory_bytes)))
-                .collect();
-            format!("{}; driver {}", names.join(", "), driver.as_deref().unwrap_or("unknown"))
-        }
-    };
     vec![
         ("system", environment.os.clone()),
         ("processor", format!("{}, {} cores", environment.cpu, environment.cores)),
         ("memory", gib(environment.memory_bytes)),
-        ("GPUs", gpus),
         ("open files", format!("{} (hard limit {})", environment.open_files.0, environment.open_files.1)),
     ]
 }

@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::progress::Progress;
+use crate::progress::{Progress, lift_curtain};
 
 /// Exit code of an interrupted command.
 pub const INTERRUPTED: u8 = 130;
@@ -105,6 +105,7 @@ async fn hear(mut signals: Signals, sender: &watch::Sender<bool>, progress: Prog
         progress.say(words);
     });
     while !signals.next().await {}
+    lift_curtain();
     // The pipe to the guard closes with us, and the guard kills every server.
     std::process::exit(i32::from(INTERRUPTED));
 }

@@ -11,7 +11,7 @@ use crate::dataset;
 use crate::environment;
 use crate::load;
 use crate::pipeline::forecast::Forecast;
-use crate::pipeline::{self, ClosedOnDisk, Outcome, Session};
+use crate::pipeline::{self, ClosedOnDisk, Event, Outcome, Session};
 use crate::progress::{Progress, print};
 use crate::report::objective;
 use crate::report::terminal::Style;
@@ -29,10 +29,13 @@ use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
 use crate::server_api;
 
+use crate::commands::course::Course;
+use crate::commands::live::Live;
 use crate::commands::resolve::{
     body, conversations, objectives, protocol, replay, scenarios, search, traffic,
 };
 use crate::commands::show::{self, Show};
+use crate::commands::tui::Tui;
 use crate::commands::workload::{self, Workload};
 use crate::commands::{calibrated, interrupt, title};
 
@@ -155,6 +158,7 @@ pub async fn play(
     server_api::api_key(&plan.http)?;
     let progress = Progress::new(output.quiet, output.verbose);
     check_output(&plan, &progress)?;
+    let live = Live::start(&output.live, &environment, &progress)?;
     end_leftovers(&progress)?;
     let mut _taken = None;
     if plan.output.folder {
@@ -168,7 +172,8 @@ pub async fn play(
     for skipped in &plan.skipped {
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
-    let parts = Parts { plan, environment, workload, probe: targets.probe, closed: ClosedOnDisk::default() };
+    let (closed, tui) = (ClosedOnDisk::default(), output.live.tui);
+    let parts = Parts { plan, environment, workload, probe: targets.probe, closed, tui, live };
     carry_out(parts, progress).await
 }
 
@@ -205,6 +210,10 @@ pub struct Parts {
     pub probe: bool,
     /// What an earlier try closed.
     pub closed: ClosedOnDisk,
+    /// `--tui`
+    pub tui: bool,
+    /// What tells of it while it runs.
+    pub live: Option<Live>,
 }
 
 /// Plays a plan, shows it, and says how it went.
@@ -226,8 +235,27 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     };
     let shutdown = interrupt::watch(progress.clone())?;
     let past = pipeline::past_runs(&session.plan).unwrap_or_default();
-    let show = Show::new(progress, style(), Some(Forecast::new(&session.plan, &past)));
-    let outcome = pipeline::run(&session, &|event| show.event(event), shutdown).await?;
+    let forecast = Forecast::new(&session.plan, &past);
+    let tui = match parts.tui {
+        true => {
+            let course = Course::new(Some(forecast.clone()));
+            Some(Tui::start(&session.plan, &session.environment, course, shutdown.clone())?)
+        }
+        false => None,
+    };
+    let progress = if tui.is_some() { progress.without_live_lines() } else { progress };
+    let show = Show::new(progress, style(), Some(forecast));
+    let listen = |event: Event<'_>| {
+        if let Some(live) = &parts.live {
+            live.event(&event);
+        }
+        tui.iter().for_each(|tui| tui.event(&event));
+        show.event(event);
+    };
+    let outcome = pipeline::run(&session, &listen, shutdown).await;
+    // The picture gives the terminal back, whatever came of it.
+    drop(tui);
+    let outcome = outcome?;
     let nothing = |requests: &RequestCounts| requests.completed == 0 && requests.failed == 0;
     for run in outcome.comparison.runs.iter().filter(|run| nothing(&run.requests)) {
         let (label, requests) = (&run.key.label, &run.requests);

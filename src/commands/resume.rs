@@ -16,6 +16,7 @@ use crate::schema::synthetic::PromptLaw;
 use crate::schema::target::Origin;
 use crate::server_api;
 
+use crate::commands::live::Live;
 use crate::commands::play::{self, Parts};
 use crate::commands::resolve::server_url::server_url;
 use crate::commands::resolve::traffic;
@@ -68,8 +69,10 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     let progress = Progress::new(args.output.quiet, args.output.verbose);
     play::check_output(&plan, &progress)?;
     play::end_leftovers(&progress)?;
+    let live = Live::start(&args.output.live, &environment, &progress)?;
     pipeline::make_room(&closed, &plan, folder, &|what| progress.error(what))?;
-    let parts = Parts { plan, environment, workload, probe: false, closed };
+    let tui = args.output.live.tui;
+    let parts = Parts { plan, environment, workload, probe: false, closed, tui, live };
     play::carry_out(parts, progress).await
 }
 

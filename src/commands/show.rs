@@ -3,14 +3,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::backend::launch::LaunchEvent;
+use crate::commands::course::{Course, which_run};
 use crate::commands::hints;
 use crate::commands::sure;
-use crate::pipeline::{
-    Event, Visit,
-    forecast::{Forecast, Left},
-};
+use crate::pipeline::{Event, Visit, forecast::Forecast};
 use crate::progress::{Activity, Goal, LoadLine, Progress, print};
 use crate::report::terminal::{self, Style};
 use crate::schema::comparison::Comparison;
@@ -25,16 +24,10 @@ pub struct Show {
 }
 
 /// What changes while a plan is played.
-#[derive(Default)]
 struct State {
+    course: Course,
     activity: Option<Activity>,
     load: Option<LoadLine>,
-    /// How long what is left may take; none before a plan begins.
-    forecast: Option<Forecast>,
-    /// More than one run stands to be played, so each says how many are left.
-    counts: bool,
-    /// Rounds end when they are enough: numbers of runs and times are the most that it can take.
-    at_most: bool,
     /// JSON files of the runs so far: what a plan without a directory of its own names at its end.
     files: Vec<PathBuf>,
 }
@@ -42,19 +35,23 @@ struct State {
 impl Show {
     /// Nothing is shown yet. `forecast` knows what earlier runs took.
     pub fn new(progress: Progress, style: Style, forecast: Option<Forecast>) -> Self {
-        Show { progress, style, state: RefCell::new(State { forecast, ..State::default() }) }
+        let course = Course::new(forecast);
+        let state = State { course, activity: None, load: None, files: Vec::new() };
+        Show { progress, style, state: RefCell::new(state) }
     }
 
     /// Shows one event.
     pub fn event(&self, event: Event<'_>) {
+        self.state.borrow_mut().course.hear(&event);
         match event {
             Event::Planned { plan, visits } => self.planned(plan, visits),
+            // Its first step is told next.
+            Event::Starting { .. } => {}
             Event::Launching { label, event } => self.launching(label, event),
             Event::Ready { label, after, command } => {
                 self.state.borrow_mut().activity = None;
                 self.progress.say(&format!("{label}: ready in {:.1} s", after.as_secs_f64()));
                 self.progress.detail(&format!("{label}: {}", command.join(" ")));
-                self.forecast(|forecast| forecast.launched(label, after));
             }
             Event::Loading { key, load, live, figures } => {
                 let line = self.progress.load(&key.label, goal(load), live, move || figures.ttft_p50_ms());
@@ -72,7 +69,6 @@ impl Show {
                     self.progress.error(&format!("hint: {hint}"));
                 }
                 self.state.borrow_mut().files.push(path.to_owned());
-                self.forecast(|forecast| forecast.closed(&run.summary.key, run.summary.duration_s));
                 self.count(closed);
             }
             Event::Stopping { label } => {
@@ -88,7 +84,6 @@ impl Show {
             Event::Failed { label, failure } => {
                 self.state.borrow_mut().activity = None;
                 self.progress.error(&failure.text(label));
-                self.forecast(|forecast| forecast.failed(label));
             }
             Event::Trouble(text) => self.progress.error(text),
             Event::Note(line) => self.progress.say(line),
@@ -118,32 +113,16 @@ impl Show {
         self.progress.error(text);
     }
 
-    fn forecast(&self, tell: impl FnOnce(&mut Forecast)) {
-        if let Some(forecast) = &mut self.state.borrow_mut().forecast {
-            tell(forecast);
-        }
-    }
-
     fn planned(&self, plan: &Plan, visits: &[Visit]) {
-        let runs: usize = visits.iter().map(|visit| visit.runs.len()).sum();
-        if plan.most_runs() < 2 {
+        let state = self.state.borrow();
+        if !state.course.several {
             return;
         }
-        let mut state = self.state.borrow_mut();
-        state.counts = true;
-        state.at_most = plan.until_sure_pct.is_some() || plan.search.is_some();
-        let at_most = state.at_most;
         for line in plan_lines(plan, visits) {
             self.progress.say(&line);
         }
-        // How many runs a search takes, and at which loads, nobody knows.
-        if plan.search.is_some() {
-            state.forecast = None;
-        }
-        let Some(forecast) = &mut state.forecast else { return };
-        forecast.begin(visits);
-        if runs > 0 {
-            self.progress.say(&match forecast.left().and_then(|left| time_words(left, at_most)) {
+        if state.course.is_forecast() && visits.iter().any(|visit| !visit.runs.is_empty()) {
+            self.progress.say(&match state.course.left(Duration::ZERO) {
                 Some(words) => format!("  time: {words}"),
                 None => "  time: known when the first run is over".to_owned(),
             });
@@ -151,14 +130,12 @@ impl Show {
     }
 
     fn count(&self, (closed, all): (usize, usize)) {
-        let state = self.state.borrow();
-        if !state.counts || closed >= all {
+        let course = &self.state.borrow().course;
+        if !course.several || closed >= all {
             return;
         }
-        let left = state.forecast.as_ref().and_then(Forecast::left);
-        let words = left.and_then(|left| time_words(left, state.at_most));
-        let time = words.map(|words| format!(", {words} left"));
-        let most = if state.at_most { "at most " } else { "" };
+        let time = course.left(Duration::ZERO).map(|words| format!(", {words} left"));
+        let most = if course.at_most { "at most " } else { "" };
         self.progress.say(&format!("{closed} of {most}{all} runs{}", time.unwrap_or_default()));
     }
 
@@ -166,6 +143,7 @@ impl Show {
         let mut state = self.state.borrow_mut();
         let activity = state.activity.get_or_insert_with(|| self.progress.start(&format!("{label}:")));
         match event {
+            LaunchEvent::MemoryHeld { what } => activity.message(&format!("waiting: {what}")),
             LaunchEvent::Starting { pid } => activity.message(&format!("starting (pid {pid})")),
             LaunchEvent::Loading { log_last_line } => activity.message(&format!("loading: {log_last_line}")),
             LaunchEvent::Waiting { what } => activity.message(&format!("healthy, waiting: {what}")),
@@ -191,16 +169,6 @@ fn goal(load: &LoadPoint) -> Goal {
         (Some(seconds), None) => Goal::Seconds(seconds),
         (_, requests) => Goal::Requests(requests.unwrap_or(0)),
     }
-}
-
-/// Which run of several it is, in words: `concurrency 4, round 2`; empty for the only one of its backend.
-fn which_run(plan: &Plan, key: &RunKey) -> String {
-    let load = (key.point as usize).checked_sub(1).and_then(|place| plan.loads.get(place));
-    let load = load.filter(|_| plan.loads.len() > 1);
-    let load = load.map(|load| load.name.clone().unwrap_or_else(|| load.traffic.to_string()));
-    let round = (plan.rounds > 1).then(|| format!("round {}", key.round));
-    let repeat = (plan.repeats > 1).then(|| format!("repeat {}", key.repeat));
-    [load, round, repeat].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Rounds whose order of backends is shown.
@@ -277,22 +245,6 @@ fn search_lines(plan: &Plan, search: &Search) -> Vec<String> {
         lines.push(format!("  backends in turn: {}", labels.join(", ")));
     }
     lines
-}
-
-/// `about 12 min`, `at least 40 s`; where rounds may be enough before, `at most about 12 min`, and nothing of a part.
-fn time_words(left: Left, at_most: bool) -> Option<String> {
-    let seconds = left.time.as_secs_f64();
-    let words = match seconds {
-        under if under < 90.0 => format!("{:.0} s", seconds.ceil()),
-        under if under < 5400.0 => format!("{:.0} min", (seconds / 60.0).ceil()),
-        _ => format!("{:.1} h", seconds / 3600.0),
-    };
-    match (left.whole, at_most) {
-        (true, true) => Some(format!("at most about {words}")),
-        (true, false) => Some(format!("about {words}")),
-        (false, true) => None,
-        (false, false) => Some(format!("at least {words}")),
-    }
 }
 
 /// The runs of a visit, as `--dry-run` shows them.

@@ -133,50 +133,6 @@ impl Page {
     }
 }
 
-impl Histogram {
-    /// The value below which the share `q` (0 to 1) of all values lies, by linear interpolation within its
-    /// bucket; none without values. In the last bucket it is the highest finite bound.
-    ///
-    /// The formula is that of PromQL's `histogram_quantile`:
-    /// <https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile>.
-    pub fn quantile(&self, q: f64) -> Option<f64> {
-        let (last, finite) = self.buckets.split_last()?;
-        let (highest, _) = finite.last()?;
-        if !(last.1 > 0.0 && (0.0..=1.0).contains(&q)) {
-            return None;
-        }
-        let rank = q * last.1;
-        let mut below = 0.0_f64;
-        let mut start = 0.0;
-        for (index, (end, count)) in finite.iter().enumerate() {
-            // A page that is written while values come may show a bucket short of the one before it.
-            let count = count.max(below);
-            if count >= rank {
-                return Some(match count - below {
-                    // Where the first bucket begins is known only of values above 0.
-                    _ if index == 0 && *end <= 0.0 => *end,
-                    0.0 => start,
-                    inside => start + (end - start) * ((rank - below) / inside),
-                });
-            }
-            (below, start) = (count, *end);
-        }
-        Some(*highest)
-    }
-
-    /// What came between `earlier` and `self`; none where the bounds differ or a count fell: another server.
-    pub fn since(&self, earlier: &Histogram) -> Option<Histogram> {
-        let same = self.buckets.len() == earlier.buckets.len();
-        let pairs = self.buckets.iter().zip(&earlier.buckets);
-        let fits = |((bound, now), (other, then)): (&(f64, f64), &(f64, f64))| bound == other && now >= then;
-        (same && pairs.clone().all(fits)).then(|| Histogram {
-            buckets: pairs.map(|((bound, now), (_, then))| (*bound, now - then)).collect(),
-            sum: self.sum - earlier.sum,
-            count: self.count - earlier.count,
-        })
-    }
-}
-
 /// `name{a="b"} 1.5 1700000000000 # {trace="x"} 0.3`: the name, the labels, the value.
 fn value_line(line: &str) -> Option<(String, Labels, f64)> {
     let bare = line.find(|c: char| c == '{' || c.is_whitespace()).unwrap_or(line.len());

@@ -5,18 +5,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::analysis::{Finish, Summarizer, SummaryInput, curves_of_figures, plan_caveats};
+use crate::analysis::{
+    Finish, Measured, Summarizer, SummaryInput, curves_of_figures, machine_caveats, machine_summary,
+    plan_caveats, served_caveats, tell_gpus,
+};
 use crate::report::csv::RequestLines;
-use crate::results::{self, AtomicFile, RecordReader, RunFiles};
+use crate::results::{self, AtomicFile, ReadSamples, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::curves::RunCurves;
-use crate::schema::files::{RecordsFooter, RecordsHeader, RunFile};
+use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader, RunFile};
 use crate::schema::plan::RunKey;
 use crate::schema::record::RequestRecord;
 use crate::schema::request_figures::Figured;
 use crate::schema::sample::Source;
 use crate::schema::summary::RunSummary;
 
+use super::phases::phases;
 use super::sensed::Sensed;
 
 /// One run, made from its records.
@@ -166,11 +170,14 @@ impl Read {
     /// Writes `_requests.csv` and `.json`.
     fn save(mut self, files: &RunFiles) -> anyhow::Result<Derived> {
         let (header, footer) = (self.header, self.footer);
+        let sensed = Sensed::read(files);
+        let window = (footer.engine.measured_from_us, footer.engine.measured_to_us);
         let (summary, curves) = self.summarizer.finish_with_curves(Finish {
             issued: footer.engine.issued,
             engine: footer.engine,
             partial: footer.partial,
             server: footer.server,
+            gpu: sensed.as_ref().and_then(|sensed| sensed.gpu_figures(window)),
         })?;
         if summary.withholds_pace() == self.csv.pace_is_known {
             // Its first records told another thing than all of them; what was written is dropped.
@@ -184,7 +191,8 @@ impl Read {
             }
         }
         self.csv.commit()?;
-        let file = run_file(files, header, summary, curves);
+        sensed.as_ref().map_or(Ok(()), |sensed| sensed.write_gpu_csv(files))?;
+        let file = run_file(sensed.as_ref(), header, summary, curves, Some(&footer.engine));
         results::write_json(&files.json(), &file)?;
         Ok(Derived { files: files.clone(), file })
     }
@@ -192,14 +200,20 @@ impl Read {
 
 /// A run's file, whole: what stands in the header, and what came of the records.
 pub(super) fn run_file(
-    files: &RunFiles,
+    sensed: Option<&Sensed>,
     header: RecordsHeader,
     mut summary: RunSummary,
     curves: RunCurves,
+    engine: Option<&EngineFigures>,
 ) -> RunFile {
     let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
-    let sensed = Sensed::read(files);
+    summary.served = sensed.and_then(|sensed| sensed.served(&header, &summary)).map(Box::new);
+    summary.caveats.extend(served_caveats(&summary));
+    tell_gpus(&mut summary, header.gpus_before.as_ref(), &curves);
+    if let (Some(Sensed::Read(read)), Some(window)) = (sensed, window(&header, &summary)) {
+        add_machine(&mut summary, read, window);
+    }
     RunFile {
         schema_version: SCHEMA_VERSION,
         kind: "run".into(),
@@ -207,13 +221,28 @@ pub(super) fn run_file(
         environment: header.environment,
         summary,
         launched: header.launched,
-        server: sensed.as_ref().and_then(|sensed| sensed.of(Source::Server)),
-        gpus: sensed.as_ref().map(Sensed::gpus).unwrap_or_default(),
-        server_processes: sensed.as_ref().and_then(|sensed| sensed.of(Source::ServerProcesses)),
-        client: sensed.as_ref().and_then(|sensed| sensed.of(Source::Client)),
-        host: sensed.as_ref().and_then(|sensed| sensed.of(Source::Host)),
+        server: sensed.and_then(|sensed| sensed.of(Source::Server)),
+        gpus: sensed.map(Sensed::gpus).unwrap_or_default(),
+        server_processes: sensed.and_then(|sensed| sensed.of(Source::ServerProcesses)),
+        client: sensed.and_then(|sensed| sensed.of(Source::Client)),
+        host: sensed.and_then(|sensed| sensed.of(Source::Host)),
+        phases: engine.and_then(|engine| phases(engine, sensed.and_then(Sensed::first_s), header.ready_s)),
         curves,
     }
+}
+
+/// The measured window on the run's clock; none where nothing was measured.
+fn window(header: &RecordsHeader, summary: &RunSummary) -> Option<Measured> {
+    let from_s = summary.started_at.duration_since(header.started_at).as_secs_f64();
+    (summary.duration_s > 0.0).then_some(Measured { from_s, to_s: from_s + summary.duration_s })
+}
+
+/// What the machine did, and the doubts that it raises.
+fn add_machine(summary: &mut RunSummary, read: &ReadSamples, window: Measured) {
+    let others = read.footer.as_ref().map_or(&[][..], |footer| &footer.others);
+    let machine = machine_summary(&read.samples, window, read.header.machine.as_ref(), others);
+    summary.caveats.extend(machine.iter().flat_map(|machine| machine_caveats(machine, window)));
+    summary.machine = machine;
 }
 
 /// `_requests.csv` in the making.

@@ -24,6 +24,13 @@ pub enum Event<'a> {
         /// What is left of it.
         visits: &'a [Visit],
     },
+    /// A target's server is about to be started.
+    Starting {
+        /// The target.
+        label: &'a str,
+        /// Where its log goes.
+        log: &'a Path,
+    },
     /// A target's server is being started.
     Launching {
         /// The target.

@@ -114,6 +114,7 @@ fn the_newest_sample_of_each_device_is_kept() {
         took_us: 1,
         source: Source::Gpu,
         device,
+        histograms: BTreeMap::new(),
         values: BTreeMap::from([("gpu_power_w".to_owned(), at_us as f64)]),
     };
     for (device, at_us) in [(Some(0), 1), (Some(1), 2), (Some(0), 3)] {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::backend::guard::{Ended, Guard};
 use crate::backend::launch::Server;
 use crate::load::{self, Played, RunClock};
-use crate::monitor::ServerCounters;
+use crate::monitor::{ProcessId, ServerCounters};
 use crate::results::{RecordWriter, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::fairness::ProbeReply;
@@ -20,12 +20,14 @@ use crate::schema::summary::ServerCounts;
 use crate::schema::target::Target;
 use crate::secrets::from_outside;
 
+use super::before_load::BeforeLoad;
 use super::event::Event;
 use super::failure::Failure;
 use super::lengths;
 use super::live_figures::LiveFigures;
 use super::record::{self, Recorder, ReportedTokens};
 use super::sample::{self, Sampling};
+use super::server_tree;
 use super::session::{Session, Stage};
 
 /// Retries while the server's counters lag behind ours (SGLang counts a request when it is reported).
@@ -52,6 +54,10 @@ pub struct Standing {
     pub late_acks: Vec<LateAck>,
     /// What the server made of the probe set.
     pub probes: Vec<ProbeReply>,
+    /// What its launch left for its runs.
+    pub before_load: BeforeLoad,
+    /// The first process of its container, as this machine numbers it; none until it was asked for.
+    pub container_root: Option<Option<ProcessId>>,
 }
 
 /// A run that was played and recorded.
@@ -110,6 +116,7 @@ pub async fn measure(
         standing.reported = ReportedTokens::default();
     }
     lengths::settle(stage, target, &standing.url).await;
+    let processes = server_tree::of(&session.plan, target, standing).await;
     // A container's processes are not those of the client that started it.
     let server = standing.server.as_ref().map(|server| server.pid).filter(|_| !target.is_in_container());
     let gpus = sample::gpus(stage, target, key, server).await;
@@ -120,7 +127,10 @@ pub async fn measure(
     let files = writer.files().clone();
     let live = Arc::new(LiveCounters::default());
     let figures = LiveFigures::new(live.clone());
-    let sampling = Sampling::start(stage, (target, key), (&standing.url, gpus), &files, (&clock, &figures));
+    let earlier = standing.before_load.samples(&clock);
+    let at = (standing.url.as_str(), gpus, processes);
+    let sensed = (&clock, &figures, &earlier[..]);
+    let sampling = Sampling::start(stage, (target, key), at, &files, sensed);
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = Recorder::start(receiver, writer, figures.clone());
     (stage.listen)(Event::Loading { key, load, live: live.clone(), figures });
@@ -134,12 +144,18 @@ pub async fn measure(
     let playing = load::play(job, clock, sender, live.clone(), stop_load);
     let (played, mut cut) =
         watch_load(stage, &mut standing.server, playing, &stop_sender, recorder.broken()).await;
-    sampling.stop();
+    sampling.load_is_over();
     (stage.listen)(Event::Loaded);
     if cut.is_none() && LiveCounters::get(&live.failed) > 0 {
         cut = late_news(standing.server.as_mut(), stage.guard).await;
     }
-    let (writer, reported) = recorder.join()?;
+    let (writer, reported) = match recorder.join() {
+        Ok(joined) => joined,
+        Err(error) => {
+            sampling.stop().await;
+            return Err(error.into());
+        }
+    };
     standing.reported.join(reported);
     let counted = match &cut {
         None => server_counts(stage, target, standing).await,
@@ -149,6 +165,7 @@ pub async fn measure(
             None
         }
     };
+    sampling.stop().await;
     let figures = match played {
         Ok(played) => played.figures,
         Err(error) => {
@@ -274,6 +291,8 @@ fn records_header(
         launched: standing.launched.clone(),
         late_acks: standing.late_acks.clone(),
         probes: standing.probes.clone(),
+        launch: standing.before_load.launch(clock),
+        gpus_before: standing.before_load.gpus.clone(),
     }
 }
 

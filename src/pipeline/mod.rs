@@ -15,6 +15,7 @@ use crate::schema::environment::Environment;
 use crate::schema::plan::{Plan, RunKey};
 use crate::schema::refusal::{refuse, with_cures};
 
+mod before_load;
 mod calibrate;
 mod check;
 mod closed;
@@ -26,6 +27,10 @@ mod failure;
 #[cfg(test)]
 mod fixture;
 pub mod forecast;
+mod gpu_feed;
+mod gpu_idle;
+mod gpu_memory;
+mod gpu_watch;
 mod lengths;
 mod live_figures;
 mod live_latencies;
@@ -35,6 +40,7 @@ mod missing;
 mod one_run;
 mod other_report;
 mod own_units;
+mod phases;
 mod probe_set;
 mod rebuild;
 mod record;
@@ -45,6 +51,7 @@ mod sample;
 mod search;
 mod sensed;
 mod serve;
+mod server_tree;
 mod session;
 mod side;
 mod sure;
@@ -69,6 +76,7 @@ pub use visits::{Visit, visits};
 
 use closed::{Closed, grown};
 use failure::Reach;
+use gpu_watch::GpuCare;
 use missing::missing;
 use session::Stage;
 
@@ -195,11 +203,12 @@ pub async fn run(
 
 /// Plays the visits until the last, a stop, or what makes all others impossible. True: the user stopped it.
 async fn play(stage: &Stage<'_>, visits: &[Visit], closed: &mut Closed<'_>) -> bool {
+    let mut gpus = GpuCare::of(&stage.session.plan);
     for (place, visit) in visits.iter().enumerate() {
         if *stage.shutdown.borrow() {
             return true;
         }
-        let failure = serve::serve(stage, visit, closed).await.err();
+        let failure = serve::serve(stage, visit, &mut gpus, closed).await.err();
         let reach = failure.map_or(Reach::Target, |failure| told(stage, visit, &failure, closed));
         match reach {
             Reach::Target => {}

@@ -23,6 +23,7 @@ use super::derive::{Derived, of_json, run_file};
 use super::event::{Event, Listener};
 use super::merged_plan::MergedPlan;
 use super::reports;
+use super::sensed::Sensed;
 
 /// Makes a report of the runs that `paths` name, side by side, in `output`.
 /// True where a run failed, was partial, or could not be read, or where a file could not be written.
@@ -210,14 +211,15 @@ struct Made {
 }
 
 fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) -> anyhow::Result<Made> {
+    let sensed = Sensed::read(&found.files);
     let cut = match settings.window {
         WindowOf::Whole => None,
         WindowOf::Steady | WindowOf::Between { .. } => {
-            let (header, whole, ..) = summed(records, None, TtftOf::FirstToken)?;
+            let (header, whole, ..) = summed(records, None, None, TtftOf::FirstToken)?;
             Some(cut(found.files.stem(), &header, &whole, settings.window)?)
         }
     };
-    let (header, summary, curves, damage) = summed(records, cut, settings.ttft)?;
+    let (header, summary, curves, damage) = summed(records, sensed.as_ref(), cut, settings.ttft)?;
     let stem = found.files.stem();
     if cut.is_some() && summary.requests.issued == 0 {
         return refuse(
@@ -235,14 +237,14 @@ fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) 
             "leave --ttft out, or leave this result out",
         );
     }
-    let file = run_file(&found.files, header, summary, curves);
+    let file = run_file(sensed.as_ref(), header, summary, curves, None);
     Ok(Made { run: Derived { files: found.files.clone(), file }, damage })
 }
 
 /// Header, summary and curves of records, and what could not be read of them.
 type Summed = (RecordsHeader, RunSummary, RunCurves, Option<anyhow::Error>);
 
-fn summed(records: &Path, cut: Option<Cut>, ttft: TtftOf) -> anyhow::Result<Summed> {
+fn summed(records: &Path, sensed: Option<&Sensed>, cut: Option<Cut>, ttft: TtftOf) -> anyhow::Result<Summed> {
     let mut reader = RecordReader::open(records)?;
     let header = reader.header().clone();
     let mut sum = Otherwise::new(SummaryInput::from_header(&header)?, cut, ttft);
@@ -259,12 +261,15 @@ fn summed(records: &Path, cut: Option<Cut>, ttft: TtftOf) -> anyhow::Result<Summ
         read += 1;
     }
     let footer = reader.finish();
+    let measured = (footer.engine.measured_from_us, footer.engine.measured_to_us);
+    let window = cut.map_or(measured, |cut| (cut.from_us, cut.to_us));
     let damaged = damage.as_ref().map(|_| format!("its records cannot be read after {read} requests"));
     let (summary, curves) = sum.finish(Finish {
         issued: footer.engine.issued,
         engine: footer.engine,
         partial: damaged.or(footer.partial),
         server: footer.server,
+        gpu: sensed.and_then(|sensed| sensed.gpu_figures(window)),
     })?;
     Ok((header, summary, curves, damage))
 }

@@ -235,6 +235,7 @@ fn only_in(known: &ComparisonFile, runs: &[Derived]) -> Vec<Derived> {
             server_processes: None,
             client: None,
             host: None,
+            phases: None,
             curves: curves_of_figures(run, Vec::new()),
             ..first.file.clone()
         },

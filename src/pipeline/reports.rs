@@ -110,10 +110,6 @@ fn remove(path: &Path) -> anyhow::Result<()> {
 /// The charts of a comparison that have data.
 fn charts(file: &ComparisonFile, runs: &[Derived]) -> Vec<ChartSpec> {
     let context = ChartContext::new(&file.plan, &file.comparison);
-    let drawn = |run| {
-        let Derived { file, .. }: &Derived = run;
-        DrawnRun { key: &file.summary.key, curves: &file.curves, server: file.server.as_ref() }
-    };
-    let runs: Vec<DrawnRun<'_>> = runs.iter().map(drawn).collect();
+    let runs: Vec<DrawnRun<'_>> = runs.iter().map(|run| DrawnRun::of_file(&run.file)).collect();
     chart::specs(&ChartInput { comparison: &file.comparison, runs: &runs, context: &context })
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::load::RunClock;
 use crate::monitor::gpu::{self, Choice, Gpus};
-use crate::monitor::{Sampler, Sensor, ServerPage};
+use crate::monitor::{Machine, Sampler, Sensor, ServerPage, ServerProcesses};
 use crate::results::{RunFiles, SampleWriter};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::gpu::GpusHead;
+use crate::schema::machine::MachineFacts;
 use crate::schema::plan::{Plan, RunKey};
 use crate::schema::sample::{Sample, SamplesHeader, SensorTally, SeriesHead, Source};
 use crate::schema::sensing::Sensing;
@@ -22,39 +23,49 @@ use super::session::{Session, Stage};
 /// The sensors of one run. None of their troubles touches the run; each is said once.
 pub struct Sampling<'a> {
     sampler: Option<Sampler<Sink>>,
+    machine: Option<Machine>,
     label: &'a str,
     listen: Listener<'a>,
 }
 
 impl<'a> Sampling<'a> {
-    /// Starts what the plan wants sensed; nothing where the engine's page is not known, and there is no GPU.
+    /// Starts what the plan wants sensed; nothing where the engine's page is not known, and there is no GPU. What was
+    /// sensed `earlier`, before the run's start, comes first.
     pub fn start(
         stage: &Stage<'a>,
         (target, key): (&Target, &'a RunKey),
-        (url, gpus): (&str, Option<Gpus>),
+        (url, gpus, processes): (&str, Option<Gpus>, Option<ServerProcesses>),
         files: &RunFiles,
-        (clock, figures): (&RunClock, &LiveFigures),
+        (clock, figures, earlier): (&RunClock, &LiveFigures, &[Sample]),
     ) -> Sampling<'a> {
         let session = stage.session;
-        let mut sampling = Sampling { sampler: None, label: &key.label, listen: stage.listen };
+        let guard = stage.guard.map(|guard| guard.process().pid);
+        let machine = processes.map(|processes| Machine::new(processes, guard));
+        let mut sampling = Sampling { sampler: None, machine, label: &key.label, listen: stage.listen };
         let page = ServerPage::new(session.client.clone(), url, &target.metrics).map(Sensor::ServerPage);
-        let head = gpus.as_ref().map(|gpus| gpus.head().clone());
+        let heads =
+            (gpus.as_ref().map(|gpus| gpus.head().clone()), sampling.machine.as_ref().map(Machine::facts));
+        let of_machine = sampling.machine.iter().flat_map(machine_sensors);
         let wanted = [
             (page, session.plan.scrape_interval_s),
             (gpus.map(Sensor::Gpus), session.plan.sensing.gpu_interval_s),
-        ];
+        ]
+        .into_iter()
+        .chain(of_machine.map(|sensor| (Some(sensor), session.plan.sensing.host_interval_s)));
         let timed = |(sensor, interval_s): (Option<Sensor>, f64)| {
             let interval = Duration::try_from_secs_f64(interval_s).ok().filter(|time| !time.is_zero())?;
             Some((sensor?, interval))
         };
-        let sensors: Vec<(Sensor, Duration)> = wanted.into_iter().filter_map(timed).collect();
+        let sensors: Vec<(Sensor, Duration)> = wanted.filter_map(timed).collect();
         if sensors.is_empty() {
             return sampling;
         }
-        let started = SampleWriter::create(files, &header(session, key, clock, head)).and_then(|writer| {
-            let sink = Sink { writer, figures: figures.clone() };
-            Sampler::start(sensors, clock.instant(0), sink, Sink::take)
-        });
+        let started =
+            SampleWriter::create(files, &header(session, key, clock, heads)).and_then(|mut writer| {
+                earlier.iter().try_for_each(|sample| writer.write(sample))?;
+                let sink = Sink { writer, figures: figures.clone() };
+                Sampler::start(sensors, clock.instant(0), sink, Sink::take)
+            });
         match started {
             Ok(sampler) => sampling.sampler = Some(sampler),
             Err(error) => sampling.say(&format!("nothing is sensed: {error:#}")),
@@ -62,14 +73,23 @@ impl<'a> Sampling<'a> {
         sampling
     }
 
-    /// Ends it; the samples' file is closed.
-    pub fn stop(mut self) {
+    /// The load is over: nothing more is sensed at its times.
+    pub fn load_is_over(&self) {
+        if let Some(sampler) = &self.sampler {
+            sampler.load_is_over();
+        }
+    }
+
+    /// Reads a last time what the server counts, and ends; the samples' file is closed.
+    pub async fn stop(mut self) {
         let Some(sampler) = self.sampler.take() else { return };
-        let closed = sampler.stop().and_then(|(Sink { writer, .. }, tallies)| {
+        let stopped = tokio::task::spawn_blocking(|| sampler.stop()).await;
+        let stopped = stopped.unwrap_or_else(|error| Err(error.into()));
+        let closed = stopped.and_then(|(Sink { writer, .. }, tallies)| {
             for tally in &tallies {
                 trouble(tally).iter().for_each(|trouble| self.say(trouble));
             }
-            writer.close(tallies)
+            writer.close(tallies, self.machine.as_ref().map(Machine::others).unwrap_or_default())
         });
         let trouble = closed.map_or_else(Some, |closed| closed.not_compressed);
         if let Some(error) = trouble {
@@ -80,6 +100,12 @@ impl<'a> Sampling<'a> {
     fn say(&self, what: &str) {
         (self.listen)(Event::Note(&format!("{}: {what}", self.label)));
     }
+}
+
+fn machine_sensors(machine: &Machine) -> Vec<Sensor> {
+    // What the host's reading takes off is read before it.
+    let server = machine.sees_server().then(|| Sensor::ServerProcesses(machine.clone()));
+    server.into_iter().chain([Sensor::Client(machine.clone()), Sensor::Host(machine.clone())]).collect()
 }
 
 /// Where samples go: to the file, and to whoever shows the run.
@@ -137,7 +163,12 @@ fn named(head: &GpusHead) -> String {
     format!("{}: {}", head.read_by, devices.join(", "))
 }
 
-fn header(session: &Session, key: &RunKey, clock: &RunClock, gpus: Option<GpusHead>) -> SamplesHeader {
+fn header(
+    session: &Session,
+    key: &RunKey,
+    clock: &RunClock,
+    (gpus, machine): (Option<GpusHead>, Option<MachineFacts>),
+) -> SamplesHeader {
     let head = |series: &Series| SeriesHead {
         name: series.name.to_owned(),
         unit: series.unit.to_owned(),
@@ -153,6 +184,7 @@ fn header(session: &Session, key: &RunKey, clock: &RunClock, gpus: Option<GpusHe
         intervals_s: intervals_s(&session.plan),
         gpus,
         series: series::all().map(head).collect(),
+        machine,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::analysis::waited;
 use crate::backend::guard::Guard;
@@ -16,9 +16,11 @@ use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::target::{LaunchSpec, Origin, Target};
 use crate::schema::unit::Unit;
 
+use super::before_load::BeforeLoad;
 use super::closed::Closed;
 use super::event::{Event, Listener};
 use super::failure::Failure;
+use super::gpu_watch::GpuCare;
 use super::measure::Standing;
 use super::probe_set::send_probe_set;
 use super::record::ReportedTokens;
@@ -39,7 +41,12 @@ const PROBE_TOKENS: u32 = 4;
 ///
 /// # Errors
 /// The target gave no result, or not all of its runs.
-pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed<'_>) -> Result<(), Failure> {
+pub async fn serve(
+    stage: &Stage<'_>,
+    visit: &Visit,
+    gpus: &mut GpuCare,
+    closed: &mut Closed<'_>,
+) -> Result<(), Failure> {
     let plan = &stage.session.plan;
     let Some(target) = plan.targets.get(visit.target) else {
         return Err(Failure::of_target(format!("{} is no target of the plan", visit.label)));
@@ -50,9 +57,12 @@ pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed<'_>) ->
     let Some(load) = visit.runs.first().and_then(|key| plan.load(key.point)) else {
         return Err(Failure::of_target("the plan has no load for it".to_owned()));
     };
+    let mut watch = None;
     let mut standing = match (&target.origin, stage.guard) {
         (Origin::Launch(spec), Some(guard)) => {
             let log = server_log(plan, visit)?;
+            watch = gpus.before_launch(stage, target).await;
+            (stage.listen)(Event::Starting { label: &target.label, log: &log });
             start(stage, target, load, spec, (guard, &log)).await?
         }
         (Origin::Url(url), _) => attach(stage, target, load, url).await?,
@@ -61,6 +71,9 @@ pub async fn serve(stage: &Stage<'_>, visit: &Visit, closed: &mut Closed<'_>) ->
         }
     };
     send_probe_set(stage, target, load, &mut standing).await;
+    if let Some(watch) = watch {
+        gpus.loaded(stage, watch, &mut standing.before_load).await;
+    }
     let played = turns::play(stage, visit, target, &mut standing, closed).await;
     stop(stage.listen, target, standing.server).await;
     played
@@ -112,6 +125,7 @@ pub async fn start(
         startup_timeout: startup_timeout(&stage.session.plan),
     };
     let label = target.label.as_str();
+    let started = Instant::now();
     let on_event = |event| (stage.listen)(Event::Launching { label, event });
     let launched = launch::launch(guard, request, probe, on_event, stage.shutdown.clone()).await;
     let server: Server = launched?;
@@ -125,6 +139,8 @@ pub async fn start(
         reported: reported.into_inner(),
         late_acks: late_acks.into_inner(),
         probes: Vec::new(),
+        before_load: BeforeLoad { launched: Some((started, Instant::now())), ..BeforeLoad::default() },
+        container_root: None,
     })
 }
 
@@ -165,6 +181,8 @@ async fn attach(
         reported,
         late_acks,
         probes: Vec::new(),
+        before_load: BeforeLoad::default(),
+        container_root: None,
     })
 }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::fairness;
-use super::number::{NONE, compact, count};
-use crate::schema::caveat::{Caveat, ImpossibleCount};
+use super::gpu_caveat;
+use super::machine;
+use super::number::{NONE, bytes, compact, count, fixed};
+use crate::schema::caveat::{Caveat, GpuEnergyDoubt, ImpossibleCount};
 use crate::schema::comparison::Comparison;
 use crate::schema::figure;
 use crate::schema::gateway::Gateway;
@@ -223,6 +225,21 @@ pub fn sentence(caveat: &Caveat) -> String {
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
              (--full tries more loads).",
         ),
+        Caveat::Preempted { times } => format!(
+            "The server took requests out of its batch {} to make room for others, and computed them again: ITL and E2E \
+             are longer by that. Give it more KV cache, or lower --max-batch or the load.",
+            match times {
+                1 => "once".to_owned(),
+                times => format!("{} times", count(*times)),
+            }
+        ),
+        Caveat::OtherRequests { served, sent } => format!(
+            "By its own page the server gave {} first tokens, to other requests than the {} of this run: something else \
+             uses it, or the page is that of another. Leave it to this run alone.",
+            count(*served),
+            count(*sent)
+        ),
+        Caveat::GpuEnergyUnsure { gpu, why } => energy_unsure(*gpu, *why),
         Caveat::TraceTicks(Ticks { step_s, instants, rows }) => format!(
             "{} of the trace sit on {} instants {step_s} s apart: that is the tick of the log that they were read from, \
              so these are bursts that never happened, and waits and TTFT are those of bursts. --spread-ticks spreads \
@@ -230,6 +247,29 @@ pub fn sentence(caveat: &Caveat) -> String {
             requests_of(*rows),
             count(*instants)
         ),
+        Caveat::GpuShared { by_gpu, memory_bytes } => gpu_caveat::shared(by_gpu, *memory_bytes),
+        Caveat::GpuThrottled { share_pct: _, by_gpu } => gpu_caveat::throttled(by_gpu),
+        Caveat::GpuNotAsked { asked, used } => gpu_caveat::not_asked(asked, used),
+        Caveat::GpuMemoryHeld { by_gpu } => gpu_caveat::memory_held(by_gpu),
+        Caveat::GpuClocksDiffer { by_label, round, point: _ } => format!(
+            "GPU clocks differ by more than 3 % in round {round} (median while busy: {}): the GPUs did not run alike. A \
+             power cap or heat does that, or a load that draws more. Lock the clocks (nvidia-smi -lgc), or let the GPUs \
+             cool between rounds.",
+            listed(by_label, |mhz| format!("{mhz:.0} MHz"))
+        ),
+        Caveat::GpusDiffer { by_label } => format!(
+            "The backends ran on different GPUs ({}): these are results of different machines, and a difference may come \
+             from the GPU and not from the server. Measure all on the same GPUs.",
+            listed(by_label, Clone::clone)
+        ),
+        Caveat::OthersBusy { cores, of, names } => machine::others_busy(*cores, *of, names),
+        Caveat::CpuStolen { share_pct } => machine::cpu_stolen(*share_pct),
+        Caveat::Swapping { bytes_s } => machine::swapping(*bytes_s),
+        Caveat::CpuQuotaReached { share_pct, quota } => machine::cpu_quota_reached(*share_pct, *quota),
+        Caveat::MemoryNearlyFull { left_bytes, of_bytes } => {
+            machine::memory_nearly_full(*left_bytes, *of_bytes)
+        }
+        Caveat::CpuClock { powersave, fell_pct } => machine::cpu_clock(*powersave, *fell_pct),
     }
 }
 
@@ -299,7 +339,27 @@ pub fn short(caveat: &Caveat) -> String {
         }
         Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
+        Caveat::Preempted { times } => format!("{} preemptions at the server", count(*times)),
+        Caveat::OtherRequests { .. } => "the server served other requests too".to_owned(),
+        Caveat::GpuEnergyUnsure { gpu, .. } => format!("the energy of GPU {gpu} is not sure"),
         Caveat::TraceTicks(ticks) => format!("bursts of a log's tick of {} s", ticks.step_s),
+        Caveat::GpuShared { .. } => "GPU shared with another process".to_owned(),
+        Caveat::GpuThrottled { share_pct, .. } => {
+            format!("GPU throttled in {} of samples", percent(*share_pct))
+        }
+        Caveat::GpuNotAsked { used, .. } => format!("ran on {}, which was not asked for", used.join(", ")),
+        Caveat::GpuMemoryHeld { .. } => "GPU memory not given back before the launch".to_owned(),
+        Caveat::GpuClocksDiffer { .. } => "GPU clocks differ by more than 3 %".to_owned(),
+        Caveat::GpusDiffer { .. } => "different GPUs".to_owned(),
+        Caveat::OthersBusy { cores, of, .. } => format!("others kept {} of {of} cores busy", fixed(*cores)),
+        Caveat::CpuStolen { share_pct } => format!("{} of the CPU time stolen", percent(*share_pct)),
+        Caveat::Swapping { bytes_s } => format!("swapped {} a second", bytes(*bytes_s as u64)),
+        Caveat::CpuQuotaReached { share_pct, .. } => {
+            format!("held back by the CPU quota ({})", percent(*share_pct))
+        }
+        Caveat::MemoryNearlyFull { left_bytes, .. } => format!("{} of memory left", bytes(*left_bytes)),
+        Caveat::CpuClock { fell_pct: Some(fell), .. } => format!("CPU clock fell by {}", percent(*fell)),
+        Caveat::CpuClock { fell_pct: None, .. } => "CPU governor powersave".to_owned(),
     }
 }
 
@@ -352,6 +412,9 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
     use Caveat as C;
     match caveat {
         C::MergedEvents { .. } | C::ReadStamps { .. } | C::FewSamples { .. } => true,
+        // The machine's, whichever server stood on it.
+        C::OthersBusy { .. } | C::CpuStolen { .. } | C::Swapping { .. } | C::CpuQuotaReached { .. } => true,
+        C::MemoryNearlyFull { .. } | C::CpuClock { .. } => true,
         C::NagleOn { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => false,
         C::Simulated | C::SingleRun | C::PrecisionDiffers { .. } | C::LengthsUnequal { .. } => false,
         C::PromptTokensDiffer { .. } | C::NotLevel { .. } | C::TokensEstimated { .. } => false,
@@ -360,9 +423,12 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
-        C::PromptLengthsDiffer { .. } | C::TraceTicks(_) => false,
+        C::Preempted { .. } | C::OtherRequests { .. } => false,
+        C::PromptLengthsDiffer { .. } | C::TraceTicks(_) | C::GpuEnergyUnsure { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
+        C::GpuShared { .. } | C::GpuThrottled { .. } | C::GpuNotAsked { .. } => false,
+        C::GpuMemoryHeld { .. } | C::GpuClocksDiffer { .. } | C::GpusDiffer { .. } => false,
     }
 }
 
@@ -391,7 +457,21 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
         C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
-        C::TraceTicks(_) => 0.0,
+        C::Preempted { times } => *times as f64,
+        C::OtherRequests { served, sent } => *served as f64 - *sent as f64,
+        C::TraceTicks(_) | C::GpuNotAsked { .. } | C::GpuClocksDiffer { .. } | C::GpusDiffer { .. } => 0.0,
+        C::GpuShared { memory_bytes, .. } => memory_bytes.unwrap_or(0) as f64,
+        C::GpuThrottled { share_pct, .. } => *share_pct,
+        C::GpuMemoryHeld { by_gpu } => by_gpu.values().map(|held| held.above_bytes).sum::<u64>() as f64,
+        C::GpuEnergyUnsure { why, .. } => match why {
+            GpuEnergyDoubt::CounterWentBack => f64::INFINITY,
+            GpuEnergyDoubt::Differ { counter_j, integral_j } => (integral_j / counter_j - 1.0).abs(),
+        },
+        C::OthersBusy { cores, .. } => *cores,
+        C::CpuStolen { share_pct } | C::CpuQuotaReached { share_pct, .. } => *share_pct,
+        C::Swapping { bytes_s } => *bytes_s,
+        C::MemoryNearlyFull { left_bytes, .. } => -(*left_bytes as f64),
+        C::CpuClock { fell_pct, .. } => fell_pct.unwrap_or(0.0),
     }
 }
 
@@ -441,6 +521,21 @@ fn doubts_of_runs(comparison: &Comparison) -> Vec<Doubt<'_>> {
         }
     }
     doubts
+}
+
+fn energy_unsure(gpu: u32, why: GpuEnergyDoubt) -> String {
+    match why {
+        GpuEnergyDoubt::CounterWentBack => format!(
+            "The counter of energy of GPU {gpu} went back while the load ran, as when a driver is loaded again: its \
+             energy is the integral of the sampled power alone."
+        ),
+        GpuEnergyDoubt::Differ { counter_j, integral_j } => format!(
+            "The energy of GPU {gpu} is not sure: {} J by its counter, {} J by the sampled power. A longer run, or \
+             --gpu-interval 100ms, tells which.",
+            compact(counter_j),
+            compact(integral_j)
+        ),
+    }
 }
 
 fn listed<T>(by_label: &BTreeMap<String, T>, show: impl Fn(&T) -> String) -> String {

@@ -24,7 +24,7 @@ pub fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)
 }
 
 /// Parts joined by bars, as many on a line as fit.
-fn packed(parts: Vec<String>, width: usize) -> Vec<String> {
+pub(super) fn packed(parts: Vec<String>, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for part in parts {
         match lines.last_mut() {

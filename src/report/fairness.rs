@@ -79,6 +79,8 @@ fn is_told(comparison: &Comparison, row: &FairnessRow) -> bool {
         row::NAGLE => "nagle_on",
         row::AT_ONCE => "one_at_a_time",
         row::PREFIX_CACHE => "prefix_cache_hits",
+        row::GPU_OTHERS => "gpu_shared",
+        row::GPU_THROTTLED => "gpu_throttled",
         _ => return false,
     };
     comparison.runs.iter().flat_map(|run| &run.caveats).any(|caveat| caveat.code() == code)
@@ -96,6 +98,8 @@ pub fn tells(comparison: &Comparison, caveat: &Caveat) -> bool {
         row::PRECISION => matches!(caveat, Caveat::PrecisionDiffers { .. }),
         row::OUTPUT_LENGTH => matches!(caveat, Caveat::LengthsUnequal { .. }),
         row::PROMPT_TOKENS => matches!(caveat, Caveat::PromptTokensDiffer { .. }),
+        row::GPU => matches!(caveat, Caveat::GpusDiffer { .. }),
+        row::GPU_CLOCK => matches!(caveat, Caveat::GpuClocksDiffer { .. }),
         _ => false,
     })
 }

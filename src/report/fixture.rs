@@ -11,6 +11,7 @@ use crate::schema::comparison::{Comparison, Estimate, Group, Over};
 use crate::schema::environment::{Environment, Gpu};
 use crate::schema::figure::{self, Better, METRICS, Statistic};
 use crate::schema::files::ComparisonFile;
+use crate::schema::gpu::{GpuDevice, GpuSummary};
 use crate::schema::plan::{DatasetSource, Launching, LoadPoint, Output, Plan, RunKey, Sampling, Skipped};
 use crate::schema::record::StampKind;
 use crate::schema::seeds::Seeds;
@@ -59,6 +60,8 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
     ];
     RunSummary {
         gpu: None,
+        machine: None,
+        served: None,
         key: RunKey::first(label),
         engine: label.to_owned(),
         engine_version: Some("0.11.0".to_owned()),
@@ -97,6 +100,18 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         objectives: Vec::new(),
         caveats: Vec::new(),
     }
+}
+
+/// The run on one H200 that took so many joules a token.
+pub fn with_energy(mut run: RunSummary, per_token_j: f64) -> RunSummary {
+    run.gpu = Some(GpuSummary {
+        read_by: "nvml".to_owned(),
+        devices: vec![GpuDevice { name: "NVIDIA H200".to_owned(), ..GpuDevice::default() }],
+        energy_per_token_j: Some(per_token_j),
+        tokens_per_j: Some(1.0 / per_token_j),
+        ..GpuSummary::default()
+    });
+    run
 }
 
 fn seconds(whole: usize, rate: f64) -> Vec<u64> {
@@ -377,6 +392,7 @@ pub fn file(comparison: Comparison) -> ComparisonFile {
         driver: Some("570.00".to_owned()),
         gpus: vec![Gpu { index: 0, name: "NVIDIA H200".to_owned(), memory_bytes: 139 << 30 }],
         exact_up_to: None,
+        limits: None,
     };
     ComparisonFile {
         schema_version: SCHEMA_VERSION,

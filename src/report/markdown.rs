@@ -9,9 +9,11 @@ use super::client;
 use super::fairness;
 use super::knee;
 use super::limit;
+use super::machine;
 use super::number::{bytes, compact, one_line};
 use super::rows::{self, Row, View, direction, rows};
-use super::slices;
+use super::served;
+use super::slices::{self, TextTable};
 use super::sweep::load_name;
 use super::verdicts;
 use crate::schema::caveat::Caveat;
@@ -33,10 +35,12 @@ pub fn report_md(file: &ComparisonFile, charts: &[ChartSpec]) -> String {
     answer(&mut page, &file.comparison);
     result(&mut page, &file.comparison);
     parts(&mut page, &file.comparison);
+    where_the_time_went(&mut page, &file.comparison);
     without_result(&mut page, &file.comparison);
     levelled(&mut page, &file.comparison);
     caveats(&mut page, &file.comparison);
     the_client(&mut page, &file.comparison);
+    the_machine(&mut page, &file.comparison);
     plots(&mut page, charts);
     method(&mut page, file);
     launched(&mut page, &file.plan);
@@ -204,19 +208,29 @@ fn table(view: &View<'_>, rows: &[Row]) -> String {
 /// By turn, model and endpoint, where runs have several.
 fn parts(page: &mut Page, comparison: &Comparison) {
     let tables = slices::tables(comparison);
-    for table in &tables {
-        page.paragraph(&format!("### {}", table.title));
-        let cells = |cells: &[String]| {
-            let escaped: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
-            format!("| {} |", escaped.join(" | "))
-        };
-        let rules = " --- |".repeat(table.numbers) + &" ---: |".repeat(table.heads.len() - table.numbers);
-        let head = [cells(&table.heads), format!("|{rules}")];
-        let lines: Vec<String> = head.into_iter().chain(table.rows.iter().map(|row| cells(row))).collect();
-        page.paragraph(&lines.join("\n"));
-    }
+    tables.iter().for_each(|table| text_table(page, "###", table));
     if !tables.is_empty() {
         page.paragraph(slices::NOTE);
+    }
+}
+
+fn text_table(page: &mut Page, level: &str, table: &TextTable) {
+    page.paragraph(&format!("{level} {}", table.title));
+    let cells = |cells: &[String]| {
+        let escaped: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
+        format!("| {} |", escaped.join(" | "))
+    };
+    let rules = " --- |".repeat(table.numbers) + &" ---: |".repeat(table.heads.len() - table.numbers);
+    let head = [cells(&table.heads), format!("|{rules}")];
+    let lines: Vec<String> = head.into_iter().chain(table.rows.iter().map(|row| cells(row))).collect();
+    page.paragraph(&lines.join("\n"));
+}
+
+/// The client's times beside the server's own.
+fn where_the_time_went(page: &mut Page, comparison: &Comparison) {
+    if let Some(table) = served::table(comparison) {
+        text_table(page, "##", &table);
+        page.paragraph(served::NOTE);
     }
 }
 
@@ -286,6 +300,21 @@ fn the_client(page: &mut Page, comparison: &Comparison) {
             page.paragraph(&format!("### {}", escaped(&load_name(comparison, *point))));
         }
         page.paragraph(&table(view, &client::figures(view)));
+    }
+}
+
+fn the_machine(page: &mut Page, comparison: &Comparison) {
+    if comparison.runs.iter().all(|run| run.machine.is_none()) {
+        return;
+    }
+    page.paragraph("## The machine");
+    page.paragraph(machine::ABOUT);
+    let views = View::all(comparison);
+    for (point, view) in &views {
+        if views.len() > 1 {
+            page.paragraph(&format!("### {}", escaped(&load_name(comparison, *point))));
+        }
+        page.paragraph(&table(view, &machine::figures(view)));
     }
 }
 
@@ -402,11 +431,10 @@ pub(super) fn machine(environment: &Environment) -> [(&'static str, String); 2] 
     let driver =
         environment.driver.as_deref().map(|version| format!(", driver {version}")).unwrap_or_default();
     let words = format!(
-        "{}, {}, {} cores, {} of memory, {}",
+        "{}, {}, {}, {}",
         environment.hostname,
         environment.cpu,
-        environment.cores,
-        bytes(environment.memory_bytes),
+        machine::size(environment),
         environment.os
     );
     [("Machine", words), ("GPUs", format!("{gpus}{driver}"))]

@@ -10,16 +10,21 @@ pub mod csv;
 pub mod dataset_stats;
 pub mod fairness;
 pub mod github;
+mod gpu;
+mod gpu_caveat;
 pub mod html;
 pub mod junit;
 pub mod knee;
 pub mod limit;
 pub mod lpg;
+pub mod machine;
 pub mod markdown;
 mod missing;
 pub mod number;
 pub mod objective;
+pub mod prometheus;
 pub mod rows;
+pub mod served;
 pub mod slices;
 mod sweep;
 pub mod terminal;
@@ -33,5 +38,7 @@ mod answer_tests;
 mod fixture;
 #[cfg(test)]
 mod fixture_curves;
+#[cfg(test)]
+mod fixture_machine;
 #[cfg(test)]
 mod tests;

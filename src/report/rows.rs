@@ -7,6 +7,7 @@ use super::objective;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::{Comparison, Estimate, Group, Over};
 use crate::schema::figure::{self, Better, Metric, Shape, Statistic};
+use crate::schema::gpu_figures::{GPU_COLUMNS, GpuColumn};
 use crate::schema::summary::RunSummary;
 use crate::schema::traffic::Traffic;
 
@@ -119,6 +120,7 @@ const SHOWN: &[(&str, Statistic)] = &[
     (figure::ERROR_RATE, Statistic::Value),
     (figure::OUTPUT_COST, Statistic::Value),
     (figure::TOTAL_COST, Statistic::Value),
+    (figure::ENERGY_PER_TOKEN, Statistic::Value),
 ];
 
 /// A run's statistic of a metric, where it exists and is a number.
@@ -137,11 +139,20 @@ pub fn rows(view: &View<'_>) -> Vec<Row> {
             rows.push(metric_row(view, metric, statistic));
         }
     }
+    rows.extend(GPU_COLUMNS.iter().filter_map(|figure| gpu_row(view, figure)));
     rows.extend(row(view, "Client limited", &|column| {
         let words: Vec<&str> = column.runs.iter().filter_map(|run| client_limited(run)).collect();
         words.iter().find(|word| **word == LIMITED).or(words.first()).map(|word| (*word).to_owned())
     }));
     rows
+}
+
+/// The median over the runs of a figure of their GPUs; none where another row says it.
+fn gpu_row(view: &View<'_>, figure: &GpuColumn) -> Option<Row> {
+    row(view, figure.title?, &|column| {
+        let values = column.runs.iter().filter_map(|run| (figure.of)(run.gpu.as_ref()?));
+        median(values.collect()).map(compact)
+    })
 }
 
 fn metric_row(view: &View<'_>, metric: &Metric, statistic: Statistic) -> Row {

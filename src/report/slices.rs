@@ -7,8 +7,8 @@ use crate::schema::distribution::Distribution;
 use crate::schema::slice::{Slice, SliceBy};
 use crate::schema::summary::RunSummary;
 
-/// A table of the parts of one kind.
-pub struct SliceTable {
+/// A table of words and numbers, for every page.
+pub struct TextTable {
     /// `By turn`
     pub title: String,
     /// Heads; those of numbers begin at `numbers`.
@@ -24,7 +24,7 @@ pub const NOTE: &str = "Latencies in ms, of completed requests; rates over the w
 prompt tokens that repeats the conversation before it. Of several runs of one load, means.";
 
 /// The tables; none where no run has parts.
-pub fn tables(comparison: &Comparison) -> Vec<SliceTable> {
+pub fn tables(comparison: &Comparison) -> Vec<TextTable> {
     SliceBy::ALL.into_iter().filter_map(|by| table(comparison, by)).collect()
 }
 
@@ -33,7 +33,7 @@ fn title(by: SliceBy) -> String {
     format!("By {}", by.name().to_lowercase())
 }
 
-fn table(comparison: &Comparison, by: SliceBy) -> Option<SliceTable> {
+fn table(comparison: &Comparison, by: SliceBy) -> Option<TextTable> {
     let groups = groups(&comparison.runs);
     let has_parts = |runs: &[&RunSummary]| runs.iter().any(|run| of(run, by).next().is_some());
     if !groups.iter().any(|runs| has_parts(runs)) {
@@ -61,7 +61,7 @@ fn table(comparison: &Comparison, by: SliceBy) -> Option<SliceTable> {
             rows.push(cells);
         }
     }
-    Some(SliceTable { title: title(by), heads, rows, numbers })
+    Some(TextTable { title: title(by), heads, rows, numbers })
 }
 
 /// Runs of one label at one point, in the order of the first of each.

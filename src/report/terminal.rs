@@ -10,12 +10,15 @@ use super::answer;
 use super::caveat;
 use super::client;
 use super::fairness;
+use super::gpu;
 use super::knee;
 use super::limit;
+use super::machine;
 use super::missing;
 use super::number::{fixed, one_line, wrap};
 use super::objective;
 use super::rows::{self, Column, Row, View, rows, value};
+use super::served;
 use super::slices;
 use super::sweep;
 use super::verdicts::{self, VerdictRow};
@@ -23,6 +26,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{self, Statistic};
 use crate::schema::flow::Flow;
+use crate::schema::gpu::GpuSummary;
 use crate::schema::record::FailureKind;
 use crate::schema::summary::{PromptLengths, RunSummary};
 use crate::schema::verdict::Verdict;
@@ -66,7 +70,25 @@ pub fn run_block(run: &RunSummary, which: &str, style: Style) -> String {
         let loud = name == "Client limited:" && run.client.client_limited.is_some();
         lines.extend(wrapped.into_iter().map(|line| if loud { style.bold(&line) } else { line }));
     }
+    lines.extend(run.gpu.iter().flat_map(|gpu| gpu_lines(gpu, style)));
     finish(lines)
+}
+
+/// What its GPUs did, in a block of its own.
+fn gpu_lines(summary: &GpuSummary, style: Style) -> Vec<String> {
+    let head = gpu::head(summary);
+    let mut lines: Vec<String> =
+        wrap(&head, style.columns(), "", "").iter().map(|line| style.bold(line)).collect();
+    for (name, text) in gpu::block_lines(summary) {
+        let name = if name.is_empty() { String::new() } else { format!("{name}:") };
+        lines.extend(wrap(
+            &text,
+            style.columns(),
+            &format!("{name:NAME_COLUMNS$}"),
+            &" ".repeat(NAME_COLUMNS),
+        ));
+    }
+    lines
 }
 
 fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
@@ -107,7 +129,9 @@ fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
         run.gateway.map(|gateway| ("Answered by", format!("{} (by a response header)", gateway.title()))),
     );
     lines.extend(slices::block_lines(run));
+    lines.extend(served::block_lines(run, width));
     lines.extend(client::block_lines(run, width));
+    lines.extend(machine::block_lines(run));
     lines
 }
 
@@ -179,6 +203,7 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
             views => lines.extend(sweep_lines(comparison, views, single, style)),
         }
         lines.extend(verdict_lines(comparison, style));
+        lines.extend(where_the_time_went(comparison, style));
     }
     lines.extend(limits(comparison, style));
     lines.extend(knees(comparison, style));
@@ -186,6 +211,27 @@ pub fn comparison_table(comparison: &Comparison, style: Style) -> String {
     lines.extend(levelled(comparison, style));
     lines.extend(caveats(comparison, style));
     finish(lines)
+}
+
+/// The client's times beside the server's own, where servers told them.
+fn where_the_time_went(comparison: &Comparison, style: Style) -> Vec<String> {
+    let Some(told) = served::narrow_table(comparison) else { return Vec::new() };
+    let mut table = plain_table(style);
+    table.set_header(told.heads.iter().map(|head| bold_cell(head)));
+    for row in &told.rows {
+        table.add_row(row.iter().map(|cell| one_line(cell)));
+    }
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if place >= told.numbers {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut lines = vec![String::new(), style.bold(&format!("{} (ms):", told.title))];
+    lines.extend(table.trim_fmt().lines().map(|line| line.trim_end().to_owned()));
+    lines.extend(wrap(served::SHORT_NOTE, style.columns(), "", "  "));
+    lines
 }
 
 /// The highest load of each target, where that was searched for.

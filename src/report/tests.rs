@@ -23,7 +23,7 @@ fn report_md(file: &ComparisonFile) -> String {
     let context = ChartContext::new(&file.plan, comparison);
     let curves: Vec<_> = comparison.runs.iter().map(curves).collect();
     let runs = comparison.runs.iter().zip(&curves);
-    let runs: Vec<_> = runs.map(|(run, curves)| DrawnRun { key: &run.key, curves, server: None }).collect();
+    let runs: Vec<_> = runs.map(|(run, curves)| DrawnRun::bare(&run.key, curves)).collect();
     let charts = chart::specs(&ChartInput { comparison, runs: &runs, context: &context });
     markdown::report_md(file, &charts)
 }

@@ -56,12 +56,13 @@ pub fn take_file(directory: &Path, stem: &str, end: &str) -> Result<PathBuf> {
 }
 
 /// What the names of a run's files end in.
-const ENDS: [&str; 6] = [
+const ENDS: [&str; 7] = [
     "_records.jsonl.zst",
     "_records.jsonl",
     "_samples.jsonl.zst",
     "_samples.jsonl",
     "_requests.csv",
+    "_gpu.csv",
     ".json",
 ];
 
@@ -125,6 +126,11 @@ impl RunFiles {
     /// One row a request.
     pub fn requests_csv(&self) -> PathBuf {
         self.ending("_requests.csv")
+    }
+
+    /// One row a sample and GPU.
+    pub fn gpu_csv(&self) -> PathBuf {
+        self.ending("_gpu.csv")
     }
 
     /// The raw records while the run goes, and after a crash.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::schema::machine::BusyProcess;
 use crate::schema::sample::{Sample, SamplesFooter, SamplesHeader, SensorTally};
 
 use super::json_lines::{ClosedLines, LineWriter};
@@ -54,8 +55,8 @@ impl SampleWriter {
     ///
     /// # Errors
     /// The footer cannot be written.
-    pub fn close(self, sensors: Vec<SensorTally>) -> Result<ClosedLines> {
-        let footer = SamplesFooter { kind: "end".to_owned(), samples: self.samples, sensors };
+    pub fn close(self, sensors: Vec<SensorTally>, others: Vec<BusyProcess>) -> Result<ClosedLines> {
+        let footer = SamplesFooter { kind: "end".to_owned(), samples: self.samples, sensors, others };
         self.lines.close(&footer, &self.files.closed_samples())
     }
 }

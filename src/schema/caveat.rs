@@ -6,6 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gateway::Gateway;
+use super::gpu::GpuProcess;
+use super::gpu_before::HeldMemory;
+use super::machine::BusyProcess;
 use super::report_settings::{TtftOf, WindowOf};
 use super::token_counts::CountFault;
 use super::trace::Ticks;
@@ -242,8 +245,126 @@ pub enum Caveat {
         /// `1000 in flight, exact up to 250`
         what: String,
     },
+    /// The server took requests out of its batch to make room, and computed them again.
+    Preempted {
+        /// How often.
+        times: u64,
+    },
+    /// By its own page the server served other requests than those of the run.
+    OtherRequests {
+        /// First tokens by its count.
+        served: u64,
+        /// Requests of the run, warm-up included.
+        sent: u64,
+    },
     /// The arrivals of a trace sit on the ticks of a log's clock.
     TraceTicks(Ticks),
+    /// Other processes kept the machine busy.
+    OthersBusy {
+        /// Cores on the mean, in the measured window.
+        cores: f64,
+        /// Cores of the machine.
+        of: usize,
+        /// The busiest of them over the whole run; empty where none can be seen.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        names: Vec<BusyProcess>,
+    },
+    /// The hypervisor gave cores of this machine to others.
+    CpuStolen {
+        /// % of the machine's cores, in the measured window.
+        share_pct: f64,
+    },
+    /// The machine read from swap and wrote to it.
+    Swapping {
+        /// Bytes a second on the mean, in the measured window.
+        bytes_s: f64,
+    },
+    /// The container's CPU quota was used up.
+    CpuQuotaReached {
+        /// Time that cores were kept from it, % of what the quota allows in the measured window.
+        share_pct: f64,
+        /// Cores by the quota.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quota: Option<f64>,
+    },
+    /// Hardly any memory was left.
+    MemoryNearlyFull {
+        /// The least that was left, bytes.
+        left_bytes: u64,
+        /// Of so many bytes.
+        of_bytes: u64,
+    },
+    /// The CPU's clock is not steady.
+    CpuClock {
+        /// A core's governor is `powersave`.
+        powersave: bool,
+        /// By how much the clock fell within the run while the cores were as busy, %.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fell_pct: Option<f64>,
+    },
+    /// Another process held memory on a GPU of the server.
+    GpuShared {
+        /// Who, as far as it is known, by GPU: `GPU 0 (NVIDIA H200)`.
+        by_gpu: BTreeMap<String, Vec<GpuProcess>>,
+        /// Memory that they held at most in the measured window, bytes, over all GPUs; none where nobody told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memory_bytes: Option<u64>,
+    },
+    /// A GPU was slowed down in the measured window.
+    GpuThrottled {
+        /// Share of the samples of the worst of them in which it was, %.
+        share_pct: f64,
+        /// By GPU: the reasons ([`super::clock_reason`]) with the share of the samples that showed each, 0 to 1.
+        by_gpu: BTreeMap<String, BTreeMap<String, f64>>,
+    },
+    /// The server's processes hold memory on a GPU that it was not given.
+    GpuNotAsked {
+        /// Those that it was given.
+        asked: Vec<String>,
+        /// Those on which they hold memory.
+        used: Vec<String>,
+    },
+    /// GPU memory of before was not given back when the server was launched.
+    GpuMemoryHeld {
+        /// How much by GPU, above what was in use before the plan's first launch.
+        by_gpu: BTreeMap<String, HeldMemory>,
+    },
+    /// The clocks of the GPUs differ between backends in the rounds that are held against each other.
+    GpuClocksDiffer {
+        /// Median clock of the multiprocessors while they were busy, MHz, by label: of the round in which they differ most.
+        by_label: BTreeMap<String, f64>,
+        /// That round.
+        round: u32,
+        /// Which load of the plan, from 1.
+        point: u32,
+    },
+    /// Backends were measured on GPUs of different models.
+    GpusDiffer {
+        /// Their GPUs by label.
+        by_label: BTreeMap<String, String>,
+    },
+    /// The energy of a GPU is not sure.
+    GpuEnergyUnsure {
+        /// Its number, as its library counts.
+        gpu: u32,
+        /// Why.
+        why: GpuEnergyDoubt,
+    },
+}
+
+/// Why the energy of a GPU is not sure.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GpuEnergyDoubt {
+    /// Its counter went back in the window, so that the energy is that of the sampled power.
+    CounterWentBack,
+    /// Counter and sampled power tell different energies.
+    Differ {
+        /// By the counter, J.
+        counter_j: f64,
+        /// By the integral of the sampled power, J.
+        integral_j: f64,
+    },
 }
 
 /// A count that cannot be, with what speaks against it.
@@ -302,7 +423,22 @@ impl Caveat {
             Caveat::Drift { .. } => "drift",
             Caveat::FirstRoundDiffers { .. } => "first_round_differs",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
+            Caveat::Preempted { .. } => "preempted",
+            Caveat::OtherRequests { .. } => "other_requests",
             Caveat::TraceTicks(_) => "trace_ticks",
+            Caveat::GpuShared { .. } => "gpu_shared",
+            Caveat::GpuThrottled { .. } => "gpu_throttled",
+            Caveat::GpuNotAsked { .. } => "gpu_not_asked",
+            Caveat::GpuMemoryHeld { .. } => "gpu_memory_held",
+            Caveat::GpuClocksDiffer { .. } => "gpu_clocks_differ",
+            Caveat::GpusDiffer { .. } => "gpus_differ",
+            Caveat::GpuEnergyUnsure { .. } => "gpu_energy_unsure",
+            Caveat::OthersBusy { .. } => "others_busy",
+            Caveat::CpuStolen { .. } => "cpu_stolen",
+            Caveat::Swapping { .. } => "swapping",
+            Caveat::CpuQuotaReached { .. } => "cpu_quota_reached",
+            Caveat::MemoryNearlyFull { .. } => "memory_nearly_full",
+            Caveat::CpuClock { .. } => "cpu_clock",
         }
     }
 
@@ -327,19 +463,36 @@ impl Caveat {
             | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
             | Caveat::TraceTicks(_)
+            // They say what the machine did, not how much of a number is its doing: rounds tell that.
+            | Caveat::OthersBusy { .. }
+            | Caveat::CpuStolen { .. }
+            | Caveat::Swapping { .. }
+            | Caveat::CpuQuotaReached { .. }
+            | Caveat::MemoryNearlyFull { .. }
+            | Caveat::CpuClock { .. }
+            | Caveat::Preempted { .. }
+            | Caveat::OtherRequests { .. }
+            | Caveat::GpuEnergyUnsure { .. }
             | Caveat::NagleOn { .. }
             | Caveat::PrefixCacheHits { .. }
             | Caveat::PromptLengthsDiffer { .. }
             | Caveat::ReadStamps { .. }
             | Caveat::OneAtATime { .. }
             | Caveat::AskedWhole { .. }
-            | Caveat::TokensEstimated { .. } => false,
+            | Caveat::TokensEstimated { .. }
+            // A desktop holds some MiB of many a GPU, and a power cap is how others are sold.
+            | Caveat::GpuShared { .. }
+            | Caveat::GpuThrottled { .. }
+            | Caveat::GpuMemoryHeld { .. }
+            | Caveat::GpuClocksDiffer { .. }
+            | Caveat::GpusDiffer { .. } => false,
             // A few tokens that share an event leave narrow bounds.
             Caveat::PaceWithheld { difference_pct, .. } => *difference_pct > PACE_DIFFERENCE_PCT,
             Caveat::NoLatency { answers, completed, .. } => {
                 100.0 * *answers as f64 > NO_LATENCY_PCT * *completed as f64
             }
             Caveat::Buffered { .. }
+            | Caveat::GpuNotAsked { .. }
             | Caveat::CountsImpossible { .. }
             | Caveat::LongerThanAsked { .. }
             | Caveat::NoSuchCounter { .. }

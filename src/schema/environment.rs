@@ -19,10 +19,13 @@ pub struct Environment {
     pub hostname: String,
     /// Processor's name.
     pub cpu: String,
-    /// Logical cores that this process may use.
+    /// Logical cores that this process may use: a container's CPU quota and set of cores count, a part of a core cut off.
     pub cores: usize,
-    /// Memory, bytes.
+    /// Memory that this process may use, bytes: a container's limit counts.
     pub memory_bytes: u64,
+    /// What a container may use of its machine; none where no control group limits this process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<ContainerLimits>,
     /// Soft and hard limit of open files, after the soft one was raised.
     pub open_files: (u64, u64),
     /// NVIDIA driver, where there is one.
@@ -34,6 +37,21 @@ pub struct Environment {
     /// Up to where `harness calibrate` found this client exact on this machine; none: never calibrated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact_up_to: Option<ExactUpTo>,
+}
+
+/// What a container (a control group) may use of its machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContainerLimits {
+    /// Logical cores of the machine.
+    pub host_cores: usize,
+    /// Memory of the machine, bytes.
+    pub host_memory_bytes: u64,
+    /// Cores by the tightest CPU quota, `0.5` for half of one; none where none binds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_quota: Option<f64>,
+    /// Bytes by the tightest memory limit; none where none binds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
 }
 
 /// One GPU.

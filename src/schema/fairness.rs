@@ -91,6 +91,17 @@ pub mod row {
     pub const GATEWAY: &str = "gateway";
     /// Whether it is a pretend engine.
     pub const SIMULATED: &str = "simulated";
+    /// The GPUs: models and UUIDs.
+    pub const GPU: &str = "GPU";
+    /// How much power they may draw.
+    pub const GPU_POWER_LIMIT: &str = "GPU power limit";
+    /// Clock of their multiprocessors while they were busy.
+    pub const GPU_CLOCK: &str = "GPU clock";
+    /// Processes on them that are not the server's.
+    pub const GPU_OTHERS: &str = "others on the GPU";
+    /// How often they were slowed down.
+    pub const GPU_THROTTLED: &str = "GPU slowed down";
     /// Rows that are nearly always level, or always: a brief output names them where they are not.
-    pub const SELDOM: [&str; 6] = [LAUNCHED, NAGLE, AT_ONCE, COMPLETED, GATEWAY, SIMULATED];
+    pub const SELDOM: [&str; 9] =
+        [LAUNCHED, NAGLE, AT_ONCE, COMPLETED, GATEWAY, SIMULATED, GPU_POWER_LIMIT, GPU_OTHERS, GPU_THROTTLED];
 }

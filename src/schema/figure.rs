@@ -56,12 +56,19 @@ pub struct RunTotals {
     pub good: Option<u64>,
     /// What the machine costs an hour, in the user's currency.
     pub price_per_hour: Option<f64>,
+    /// Energy of all its GPUs over the window, J; none where it is not known of one of them.
+    pub energy_j: Option<f64>,
 }
 
 impl RunTotals {
     /// An amount over the window; none of a window without length.
     fn per_second(&self, amount: u64) -> Option<f64> {
         (self.window_s > 0.0).then(|| amount as f64 / self.window_s)
+    }
+
+    /// Energy of the window a token; none of no token.
+    fn energy_per(&self, tokens: u64) -> Option<f64> {
+        (tokens > 0).then(|| self.energy_j.map(|energy| energy / tokens as f64)).flatten()
     }
 
     /// What a million of so many tokens of the window cost; none of no token.
@@ -181,6 +188,9 @@ pub const OUTPUT_COST: &str = "cost_per_million_output_tokens";
 /// Cost of a million prompt and output tokens.
 pub const TOTAL_COST: &str = "cost_per_million_total_tokens";
 
+/// Energy of the GPUs an output token.
+pub const ENERGY_PER_TOKEN: &str = "energy_per_token_j";
+
 /// What divides time by the tokens of that time.
 pub const PACES: [&str; 3] = [TPOT, ITL, USER_TPS];
 
@@ -292,6 +302,14 @@ pub const METRICS: &[Metric] = &[
         "price of the window / prompt and output tokens of completed requests × 1,000,000",
         Of::Run(|run| run.cost_per_million(run.prompt_tokens? + run.output_tokens?)),
     ),
+    Metric {
+        name: ENERGY_PER_TOKEN,
+        title: "energy a token",
+        unit: "J",
+        better: Better::Lower,
+        formula: "energy of all GPUs over the window / output tokens of completed requests",
+        of: Of::Run(|run| run.energy_per(run.output_tokens?)),
+    },
 ];
 
 /// The row of a metric.

@@ -7,6 +7,8 @@ use super::comparison::Comparison;
 use super::curves::RunCurves;
 use super::environment::Environment;
 use super::fairness::ProbeReply;
+use super::gpu_before::{GpuBefore, LaunchTimes};
+use super::phases::Phases;
 use super::plan::{LoadPoint, Plan, RunKey};
 use super::record::LateAck;
 use super::sample::{DeviceSeries, SensedSeries};
@@ -43,6 +45,9 @@ pub struct RunFile {
     /// What the machine did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<SensedSeries>,
+    /// When launch, warm-up, measured window and drain were; none where a crash left no word of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phases: Option<Phases>,
     /// What charts are drawn from.
     #[serde(default, skip_serializing_if = "RunCurves::is_empty")]
     pub curves: RunCurves,
@@ -97,6 +102,12 @@ pub struct RecordsHeader {
     /// What the server made of the probe set before the load; empty where none was sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<ProbeReply>,
+    /// When the server was launched; none of a server that already ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<LaunchTimes>,
+    /// What its GPUs showed before the load; none where none was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpus_before: Option<GpuBefore>,
 }
 
 impl RecordsHeader {

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::interval::Interval;
-
 /// What one GPU showed at one time. A sensor that it does not have is none.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct GpuReading {
@@ -65,6 +63,29 @@ pub struct GpuProcess {
     /// Memory that it holds, bytes; none where the driver does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
+}
+
+/// A process that was seen on a GPU and is not the server's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OtherOnGpu {
+    /// Number of the GPU, as its library counts.
+    pub device: u32,
+    /// Who, with its memory when it was seen first.
+    #[serde(flatten)]
+    pub process: GpuProcess,
+}
+
+impl GpuProcess {
+    /// `python3 (pid 4242, 4.1 GiB)`
+    pub fn words(&self) -> String {
+        let held = self.memory_bytes.map(|bytes| format!(", {}", gib(bytes))).unwrap_or_default();
+        format!("{} (pid {}{held})", self.name.as_deref().unwrap_or("a program unseen"), self.pid)
+    }
+}
+
+/// `4.1 GiB`
+pub fn gib(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
 /// The GPUs of a run: figures over the measured window, each device's and together.
@@ -128,6 +149,16 @@ pub struct GpuDevice {
     /// Processes on it that are not the server's, seen in the window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<GpuProcess>,
+    /// The driver says whose memory it is: without `others` nobody else was there.
+    #[serde(default)]
+    pub others_known: bool,
+    /// Clock of the multiprocessors, median over samples in which it was busy, MHz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sm_clock_busy_mhz: Option<f64>,
+    /// Share of the samples in which it was slowed down ([`super::clock_reason::is_throttled`]), 0 to 1; none where it
+    /// does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_share: Option<f64>,
 }
 
 /// A sensor's values over a window.
@@ -141,14 +172,4 @@ pub struct Spread {
     pub max: f64,
     /// Samples.
     pub samples: u64,
-}
-
-/// Energy an output token of one label over its rounds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct EnergyPerToken {
-    /// J, mean over rounds.
-    pub j: f64,
-    /// Its 95 % interval over rounds; none below three.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<Interval>,
 }

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::gpu::GpusHead;
+use super::gpu::{GpusHead, OtherOnGpu};
+use super::machine::{BusyProcess, MachineFacts};
 use super::plan::RunKey;
+use super::served::{Buckets, ServerTime};
 
 /// What a sensor read at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,9 +25,18 @@ pub struct Sample {
     pub device: Option<u32>,
     /// Values by the names of [`super::series::all`]; what the sensor does not show is absent.
     pub values: BTreeMap<String, f64>,
+    /// The server's own histograms. The longer a run goes on the fewer are their readings: no more than one in every
+    /// hundredth of its time, and always the last one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub histograms: BTreeMap<ServerTime, Buckets>,
 }
 
 impl Sample {
+    /// When the answer was there, µs from the run's start.
+    pub fn end_us(&self) -> i64 {
+        self.at_us.saturating_add_unsigned(self.took_us)
+    }
+
     /// The middle of the reading, seconds from the run's start.
     pub fn middle_s(&self) -> f64 {
         (self.at_us as f64 + self.took_us as f64 / 2.0) / 1e6
@@ -85,6 +96,9 @@ pub struct SamplesHeader {
     pub gpus: Option<GpusHead>,
     /// The series that its sensors can show.
     pub series: Vec<SeriesHead>,
+    /// What holds of the machine for the whole run; none where it was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineFacts>,
 }
 
 /// A series as a samples file names it, for readers that do not know the table.
@@ -107,6 +121,9 @@ pub struct SamplesFooter {
     pub samples: u64,
     /// How each sensor did.
     pub sensors: Vec<SensorTally>,
+    /// The busiest processes that were neither the server's nor ours, over the whole run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<BusyProcess>,
 }
 
 /// How a sensor did over a run.
@@ -125,6 +142,9 @@ pub struct SensorTally {
     /// What the first failure said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// Processes that were seen on the GPUs and are not the server's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherOnGpu>,
 }
 
 /// One sensor's series, as a run's JSON holds them.

@@ -13,10 +13,12 @@ use super::flow::Flow;
 use super::gateway::Gateway;
 use super::gpu::GpuSummary;
 use super::interval::Interval;
+use super::machine::MachineSummary;
 use super::objective::Judged;
 use super::plan::RunKey;
 use super::record::{FailureKind, StampKind, TokenSource};
 pub use super::request_counts::RequestCounts;
+use super::served::ServedSummary;
 use super::slice::Slice;
 
 /// Ids that [`RunSummary::prompt_tokens_by_id`] holds at most.
@@ -86,6 +88,12 @@ pub struct RunSummary {
     /// Its GPUs; none where none was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu: Option<GpuSummary>,
+    /// The machine: the server's processes, ourselves, what else was busy; none where it was not sensed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<MachineSummary>,
+    /// What its own page says of the measured requests; none where it was not read, or says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<Box<ServedSummary>>,
     /// What the server made of the probe set before the load; empty where none was sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<ProbeReply>,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::served::ServerTime;
 pub use super::wire::ProtocolName;
 
 /// Stands for the port of the metrics page until the launch, a free one.
@@ -316,6 +317,15 @@ pub struct ServerMetrics {
     /// Used part of the KV cache, 0 to 1: the first of these that the page shows.
     #[serde(default)]
     pub kv_cache_use: Vec<String>,
+    /// Tokens looked for in the prefix cache: the first of these that the page shows; none named: prompt tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cache_queries: Vec<String>,
+    /// Times that a request lost its place in the batch: the first of these that the page shows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preemptions: Vec<String>,
+    /// Its own histograms, in s, or in ms where a name ends in `_milliseconds`: the first of each that the page shows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub histograms: BTreeMap<ServerTime, Vec<String>>,
 }
 
 impl Capabilities {

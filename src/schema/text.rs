@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+use serde_json::ser::{CompactFormatter, Formatter};
+
+use super::json_lists::NumbersInLine;
 
 /// True for a character that does something where it is shown: it moves the cursor, ends a line, or turns the
 /// rest of a line around (C0, DEL, C1; separators of lines; marks of direction; invisible tags).
@@ -65,12 +67,12 @@ pub fn write_json_line<T: Serialize>(sink: impl Write, value: &T) -> serde_json:
     value.serialize(&mut serde_json::Serializer::with_formatter(sink, Escaping(CompactFormatter)))
 }
 
-/// The same, indented.
+/// The same, indented, but for lists of numbers, which take one line each.
 ///
 /// # Errors
 /// As [`write_json_line`]'s.
 pub fn write_json_indented<T: Serialize>(sink: impl Write, value: &T) -> serde_json::Result<()> {
-    value.serialize(&mut serde_json::Serializer::with_formatter(sink, Escaping(PrettyFormatter::new())))
+    value.serialize(&mut serde_json::Serializer::with_formatter(sink, Escaping(NumbersInLine::default())))
 }
 
 /// Writes characters that act as their numbers; JSON itself does so with C0 alone.
@@ -92,6 +94,70 @@ impl<F: Formatter> Formatter for Escaping<F> {
             }
         }
         Ok(())
+    }
+
+    fn write_null<W: ?Sized + Write>(&mut self, sink: &mut W) -> io::Result<()> {
+        self.0.write_null(sink)
+    }
+
+    fn write_bool<W: ?Sized + Write>(&mut self, sink: &mut W, value: bool) -> io::Result<()> {
+        self.0.write_bool(sink, value)
+    }
+
+    fn write_i8<W: ?Sized + Write>(&mut self, sink: &mut W, value: i8) -> io::Result<()> {
+        self.0.write_i8(sink, value)
+    }
+
+    fn write_i16<W: ?Sized + Write>(&mut self, sink: &mut W, value: i16) -> io::Result<()> {
+        self.0.write_i16(sink, value)
+    }
+
+    fn write_i32<W: ?Sized + Write>(&mut self, sink: &mut W, value: i32) -> io::Result<()> {
+        self.0.write_i32(sink, value)
+    }
+
+    fn write_i64<W: ?Sized + Write>(&mut self, sink: &mut W, value: i64) -> io::Result<()> {
+        self.0.write_i64(sink, value)
+    }
+
+    fn write_i128<W: ?Sized + Write>(&mut self, sink: &mut W, value: i128) -> io::Result<()> {
+        self.0.write_i128(sink, value)
+    }
+
+    fn write_u8<W: ?Sized + Write>(&mut self, sink: &mut W, value: u8) -> io::Result<()> {
+        self.0.write_u8(sink, value)
+    }
+
+    fn write_u16<W: ?Sized + Write>(&mut self, sink: &mut W, value: u16) -> io::Result<()> {
+        self.0.write_u16(sink, value)
+    }
+
+    fn write_u32<W: ?Sized + Write>(&mut self, sink: &mut W, value: u32) -> io::Result<()> {
+        self.0.write_u32(sink, value)
+    }
+
+    fn write_u64<W: ?Sized + Write>(&mut self, sink: &mut W, value: u64) -> io::Result<()> {
+        self.0.write_u64(sink, value)
+    }
+
+    fn write_u128<W: ?Sized + Write>(&mut self, sink: &mut W, value: u128) -> io::Result<()> {
+        self.0.write_u128(sink, value)
+    }
+
+    fn write_f32<W: ?Sized + Write>(&mut self, sink: &mut W, value: f32) -> io::Result<()> {
+        self.0.write_f32(sink, value)
+    }
+
+    fn write_f64<W: ?Sized + Write>(&mut self, sink: &mut W, value: f64) -> io::Result<()> {
+        self.0.write_f64(sink, value)
+    }
+
+    fn write_number_str<W: ?Sized + Write>(&mut self, sink: &mut W, value: &str) -> io::Result<()> {
+        self.0.write_number_str(sink, value)
+    }
+
+    fn begin_string<W: ?Sized + Write>(&mut self, sink: &mut W) -> io::Result<()> {
+        self.0.begin_string(sink)
     }
 
     fn begin_array<W: ?Sized + Write>(&mut self, sink: &mut W) -> io::Result<()> {

@@ -27,6 +27,7 @@ mod objectives;
 mod other_reports;
 mod outside;
 mod paging;
+mod picturing;
 mod plans;
 mod printing;
 mod protocols;

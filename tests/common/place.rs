@@ -86,6 +86,8 @@ impl Place {
             // The allow-list hands it to every child: it is the mark that `processes` looks for.
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
+            // Whatever GPUs the tester's machine has are not read.
+            .env("HARNESS_NVML_LIBRARY", self.path("no-nvml"))
             .stdin(Stdio::null());
         // Whoever runs the tests may ignore it, as nohup does, and a child would inherit that.
         let hear_hangups = || {

@@ -48,6 +48,7 @@ fn a_run_whose_records_are_gone_is_found_by_its_json() {
         server_processes: None,
         client: None,
         host: None,
+        phases: None,
         curves: RunCurves::default(),
     };
     let path = results.path().join("vllm_20260201_143000.json");

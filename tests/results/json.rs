@@ -17,6 +17,7 @@ fn a_run_and_a_comparison_are_read_back_whole() {
         server_processes: None,
         client: None,
         host: None,
+        phases: None,
         curves: RunCurves::default(),
     };
     let run_path = directory.path().join("run.json");

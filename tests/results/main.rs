@@ -108,6 +108,7 @@ fn environment() -> Environment {
         driver: None,
         gpus: Vec::new(),
         exact_up_to: None,
+        limits: None,
     }
 }
 
@@ -125,6 +126,8 @@ fn header(run_id: &str, label: &str) -> RecordsHeader {
         launched: vec!["vllm".into(), "serve".into()],
         late_acks: Vec::new(),
         probes: Vec::new(),
+        launch: None,
+        gpus_before: None,
     }
 }
 

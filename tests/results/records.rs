@@ -152,7 +152,12 @@ fn a_summary_from_disk_is_the_one_that_was_made_live() {
         summarizer.add(&record.unwrap());
     }
     let footer = reader.finish();
-    let finish =
-        Finish { engine: footer.engine, partial: footer.partial, server: footer.server, issued: Some(3) };
+    let finish = Finish {
+        engine: footer.engine,
+        partial: footer.partial,
+        server: footer.server,
+        issued: Some(3),
+        gpu: None,
+    };
     assert_eq!(summarizer.finish(finish).unwrap(), summary(&records, None));
 }

@@ -89,7 +89,8 @@ fn columns_keep_their_places_so_that_old_and_new_rows_stand_in_one_file() {
     let after = "slot_wait_ms_p50 slot_wait_ms_p99 slot_wait_ms_max send_delay_ms_p50 send_delay_ms_p99 send_delay_ms_max \
                  reader_lag_ms_p50 reader_lag_ms_p99 reader_lag_ms_max late_sends dropped_sends achieved_rate \
                  merged_events kernel_stamps read_stamps reconnects client_cpu_s client_cpu_share client_limited \
-                 caveats exit";
+                 server_cpu_cores_mean server_rss_max_bytes client_rss_max_bytes host_busy_cores_mean \
+                 host_others_busy_cores_mean host_steal_cores_max host_swapped_bytes_s_mean caveats exit";
     let names = |text: &'static str| text.split_whitespace().collect::<Vec<_>>();
     let first = [names(before), names(ttft)].concat();
     assert_eq!(header[..first.len()], first);

@@ -1,6 +1,8 @@
 //! What a run senses of its server: the real binary against the pretend engine.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod machine;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -12,6 +14,8 @@ use harness::schema::series::server::{
     SERVER_GENERATED_TOKENS, SERVER_KV_CACHE_USE, SERVER_PROMPT_TOKENS, SERVER_RUNNING, SERVER_WAITING,
 };
 use serde_json::Value;
+
+mod gpus;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -56,6 +60,8 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
         command.args(args).current_dir(self.0.path()).env_clear();
         command.env("HOME", self.0.path()).env("PATH", self.0.path()).stdin(Stdio::null());
+        // Whatever GPUs the tester's machine has are not read.
+        command.env("HARNESS_NVML_LIBRARY", "/nonexistent/libnvidia-ml.so");
         command
     }
 
@@ -69,9 +75,10 @@ impl Place {
         output
     }
 
-    /// A closed loop of four against a pretend engine, two seconds and more.
+    /// A closed loop of four against a pretend engine, two seconds and more; of what is sensed its page alone.
     fn bench(&self, engine: &Engine, label: &str, more: &[&str]) -> Output {
         let load = ["--concurrency", "4", "--duration", "2s", "--max-tokens", "20", "--warmup", "2"];
+        let load = [&load[..], &["--host-interval", "0"]].concat();
         self.run(&[&["bench", "--url", &engine.url, "--backend", label][..], &load, more].concat())
     }
 
@@ -125,10 +132,11 @@ fn each_engine_s_page_is_read_at_its_times_and_shows_the_load() {
         }
         let tally = &read.footer.unwrap().sensors[0];
         assert_eq!((tally.samples, tally.failed), (read.samples.len() as u64, 0), "{engine}");
-        let last = read.samples.last().unwrap().at_us / 100_000;
+        // The last is read behind the load, whenever that is.
+        let [.., last, _] = read.samples.as_slice() else { panic!("{:?}", read.samples) };
         assert_eq!(
-            last + 1,
-            (tally.samples + tally.skipped) as i64,
+            last.at_us / 100_000 + 1,
+            (tally.samples - 1 + tally.skipped) as i64,
             "{engine}: every time is read or counted"
         );
     }
@@ -142,6 +150,17 @@ fn a_queue_at_the_server_shows() {
     let waiting: Vec<f64> = samples.iter().map(|sample| sample.values[SERVER_WAITING]).collect();
     assert!(waiting.contains(&3.0) && waiting.iter().all(|count| *count <= 3.0), "{waiting:?}");
     assert!(samples.iter().all(|sample| sample.values[SERVER_RUNNING] <= 1.0), "{samples:?}");
+    let summary = &place.json()["summary"];
+    let (served, client) = (&summary["served"], &summary["metrics"]["ttft_ms"]);
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{value} in {served}"));
+    // The two of the warm-up may be among the server's.
+    let more = number(&served["times"]["ttft"]["count"]) - number(&summary["requests"]["completed"]);
+    assert!((0.0..=2.0).contains(&more), "{served}");
+    let mean = |time: &str| number(&served["times"][time]["mean_ms"]);
+    assert!(mean("queue") > 2.0 * 20.0 && mean("queue") < mean("ttft"), "{served}");
+    assert!(mean("ttft") < number(&client["mean"]) * 1.05 + 1.0 && mean("e2e") > mean("ttft"), "{served}");
+    assert_eq!((number(&served["waiting"]["max"]), number(&served["preemptions"])), (3.0, 0.0), "{served}");
+    assert!(number(&served["from_s"]) < 0.0 && number(&served["to_s"]) > 2.0, "{served}");
 }
 
 #[test]
@@ -172,6 +191,8 @@ fn kill_9_leaves_samples_that_can_be_read_and_reported() {
         "10m",
         "--scrape-interval",
         "100ms",
+        "--host-interval",
+        "0",
     ];
     let mut harness = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let began = Instant::now();

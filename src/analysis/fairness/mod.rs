@@ -8,6 +8,7 @@
 
 pub(super) mod answers;
 mod facts;
+mod gpus;
 mod model;
 mod observed;
 mod prompts;
@@ -45,7 +46,7 @@ pub fn reasons(plan: &Plan, runs: &[RunSummary], label: &str, baseline: &str, po
 }
 
 fn checks() -> impl Iterator<Item = &'static Check> {
-    settings::SETTINGS.iter().chain(&observed::OBSERVED)
+    settings::SETTINGS.iter().chain(&observed::OBSERVED).chain(&gpus::GPUS)
 }
 
 fn facts_at<'a>(plan: &'a Plan, runs: &'a [RunSummary], point: u32) -> Vec<Facts<'a>> {

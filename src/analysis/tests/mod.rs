@@ -8,11 +8,13 @@ mod distributions;
 mod exactness;
 mod figures;
 mod goodput;
+mod gpus;
 mod levelling;
 mod otherwise;
 mod paces;
 mod properties;
 mod regressing;
+mod served;
 mod verdicts;
 mod windows;
 

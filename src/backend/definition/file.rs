@@ -7,6 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::schema::served::ServerTime;
 use crate::schema::target::{FailurePattern, ServerMetrics, Stop};
 
 /// One engine, as its file describes it. The keys are explained in `backends/README.md`.
@@ -461,6 +462,15 @@ pub struct MetricNames {
     /// Used part of the KV cache, 0 to 1.
     #[serde(default)]
     pub kv_cache_use: Vec<String>,
+    /// Tokens looked for in the prefix cache, where those are not the prompt tokens.
+    #[serde(default)]
+    pub cache_queries: Vec<String>,
+    /// Times that a request lost its place in the batch.
+    #[serde(default)]
+    pub preemptions: Vec<String>,
+    /// Its own histograms, in s, or in ms where a name ends in `_milliseconds`.
+    #[serde(default)]
+    pub histograms: BTreeMap<ServerTime, Vec<String>>,
 }
 
 impl MetricNames {
@@ -475,6 +485,9 @@ impl MetricNames {
             running: self.running.clone(),
             waiting: self.waiting.clone(),
             kv_cache_use: self.kv_cache_use.clone(),
+            cache_queries: self.cache_queries.clone(),
+            preemptions: self.preemptions.clone(),
+            histograms: self.histograms.clone(),
         }
     }
 }

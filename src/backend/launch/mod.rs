@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use crate::backend::guard::{Container, Ended, Guard, Launch, ServerHandle, mark};
+use crate::backend::guard::{Container, Ended, Guard, Launch, ServerHandle, View, mark};
 use crate::backend::launch::command::{Prepared, prepare, working_directory};
 pub use crate::backend::launch::error::LaunchError;
 use crate::backend::launch::error::{Failure, Started, explain, refuse, refused};
@@ -27,6 +27,7 @@ use crate::backend::launch::helpers::Helpers;
 use crate::backend::launch::readiness::{Candidate, ProbeAnswer, ProbeFailure, prove};
 pub use crate::backend::launch::request::{LaunchEvent, LaunchRequest};
 use crate::backend::launch::shutdown::Stopped;
+use crate::backend::process::Process;
 use crate::backend::server_log::ServerLog;
 use crate::schema::target::Stop;
 use crate::secrets;
@@ -72,6 +73,24 @@ impl Server {
         let stopped = shutdown::stop(&mut self.handle, &self.stop, self.container.as_ref(), self.port).await;
         self.helpers.stop(shutdown::seconds(self.stop.grace_s)).await;
         stopped
+    }
+
+    /// Every process of it that the guard knows of, its helpers' too, whenever that is asked.
+    pub fn members(&self) -> impl Fn() -> Vec<Process> + Send + 'static {
+        let views: Vec<_> = std::iter::once(self.handle.watch()).chain(self.helpers.views()).collect();
+        move || {
+            let of = |view: &watch::Receiver<View>| {
+                let view = view.borrow();
+                let main = view.launched.clone().and_then(Result::ok);
+                main.into_iter().chain(view.members.clone()).collect::<Vec<_>>()
+            };
+            views.iter().flat_map(of).collect()
+        }
+    }
+
+    /// The container in which it runs.
+    pub fn container(&self) -> Option<&Container> {
+        self.container.as_ref()
     }
 
     /// Resolves when its own process, or a helper without which it is none, has ended. May be dropped and asked

@@ -23,6 +23,11 @@ pub struct LaunchRequest<'a> {
 /// How far a launch is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LaunchEvent {
+    /// It is not started yet: an earlier server's GPU memory is waited for.
+    MemoryHeld {
+        /// Which, and who holds it.
+        what: String,
+    },
     /// Its process runs.
     Starting {
         /// The process.

@@ -54,7 +54,18 @@ fn plan_file(matches: &ArgMatches) -> Option<std::path::PathBuf> {
 }
 
 /// Flags that mean something beside `--resume`: how it goes on, and what no file holds.
-const BESIDE_RESUME: [&str; 7] = ["resume", "header", "dry-run", "strict", "quiet", "verbose", "plan"];
+const BESIDE_RESUME: [&str; 10] = [
+    "resume",
+    "header",
+    "dry-run",
+    "strict",
+    "quiet",
+    "verbose",
+    "plan",
+    "prometheus-listen",
+    "pushgateway",
+    "remote-write",
+];
 
 /// A plan that is resumed is taken as it is, so a flag that would change it would do nothing. What stands in
 /// the environment is meant for new plans, and is passed over.

@@ -6,8 +6,10 @@ use clap::{Arg, ArgAction, ArgMatches};
 use crate::cli;
 use crate::secrets::{HIDDEN, argument_with_a_secret, hide_kept};
 
-/// Flags that decide nothing of what is measured; those of a plan file stand for themselves.
-const LEFT_OUT: [&str; 5] = ["plan", "quiet", "verbose", "dry_run", "resume"];
+/// Flags that decide nothing of what is measured; those of a plan file stand for themselves. An address that is told of
+/// it may hold a key.
+const LEFT_OUT: [&str; 8] =
+    ["plan", "quiet", "verbose", "dry_run", "resume", "prometheus_listen", "pushgateway", "remote_write"];
 
 /// `harness compare --backend vllm,sglang --rounds 5`: all that the command line, the environment and the plan file
 /// gave, as flags. A header keeps its name alone, and what holds a key is hidden.

@@ -340,10 +340,7 @@ fn packed_traces_are_read_and_what_the_hints_say_of_unknown_ones_can_be_typed() 
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(trace_format(&path).unwrap(), Some(TraceFormat::Azure));
         let read = trace_stats(&path, &plain()).unwrap().stats;
-        assert_eq!(
-            (read.rows, read.input, read.ties),
-            (expected.rows, expected.input.clone(), expected.ties)
-        );
+        assert_eq!((read.rows, read.input, read.ties), (expected.rows, expected.input, expected.ties));
         std::fs::write(&path, "").unwrap();
     }
     let hint = |name: &str, text: &str| {

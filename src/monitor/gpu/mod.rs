@@ -1,7 +1,11 @@
 //! GPUs: found, chosen and read, whichever library does it.
 
+mod amd;
+mod amd_json;
 mod choice;
 mod energy_age;
+#[cfg(test)]
+pub mod fake;
 mod library;
 mod nvml;
 mod nvml_calls;
@@ -11,8 +15,10 @@ mod processes;
 mod sensor;
 mod smi;
 mod smi_fields;
+mod state;
 
 pub use choice::Choice;
 pub use library::{Absent, GpuLibrary, Opened};
 pub use open::open;
 pub use sensor::Gpus;
+pub use state::{GpuState, states};

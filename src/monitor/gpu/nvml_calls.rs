@@ -196,18 +196,20 @@ impl Calls for RealCalls {
 
     fn ask(&self, board: usize, queries: &[Query]) -> Vec<Result<f64, Trouble>> {
         let Some(device) = self.device(board) else { return vec![Err(Trouble::Gone); queries.len()] };
-        // Fields are answered by one call for all of them.
+        // Energy counts to the moment, so what is not a field is asked first; fields are answered by one call for all.
+        let direct: Vec<Option<Result<f64, Trouble>>> =
+            queries.iter().map(|query| field(*query).is_none().then(|| ask(&device, *query))).collect();
         let fields: Vec<Field> = queries.iter().filter_map(|query| field(*query)).collect();
         let mut answers = self.fields(&device, &fields).into_iter();
-        let answer = |query: &Query| match field(*query) {
-            Some(_) => match answers.next().unwrap_or(Err(Trouble::Unsupported)) {
+        let answer = |(query, direct): (&Query, Option<Result<f64, Trouble>>)| match direct {
+            Some(answer) => answer,
+            None => match answers.next().unwrap_or(Err(Trouble::Unsupported)) {
                 // Before driver 530 there is no field, and the call has what nvidia-smi shows.
                 Err(Trouble::Unsupported) => ask(&device, *query),
                 answer => answer,
             },
-            None => ask(&device, *query),
         };
-        queries.iter().map(answer).collect()
+        queries.iter().zip(direct).map(answer).collect()
     }
 
     fn holders(&self, board: usize) -> Result<Vec<Holder>, Trouble> {
@@ -354,3 +356,8 @@ fn trouble(error: NvmlError) -> Trouble {
         error => Trouble::Failed(error.to_string()),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "nvml_calls_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nvml_wrapper::error::NvmlError;
 
+use super::amd::AmdLibrary;
 use super::choice::Choice;
 use super::library::{Absent, GpuLibrary, Opened};
 use super::nvml::NvmlLibrary;
@@ -13,7 +14,7 @@ use super::nvml_calls::RealCalls;
 use super::smi::SmiLibrary;
 
 /// Path of another NVML than the driver's, for tests.
-const NVML_LIBRARY: &str = "HARNESS_NVML_LIBRARY";
+pub(super) const NVML_LIBRARY: &str = "HARNESS_NVML_LIBRARY";
 
 /// Opens the library that reads the chosen GPUs, to be read every `interval`. It takes some tens of milliseconds, and
 /// blocks.
@@ -32,14 +33,14 @@ pub fn open(choice: &Choice, interval: Duration) -> Result<Opened, Absent> {
         Err(absent) => absent,
     };
     let path = std::env::var_os("PATH").unwrap_or_default();
-    for other in [SmiLibrary::open(&path, choice, interval).map(|found| found.map(boxed))] {
-        match other {
-            // A program that is not there has nothing to say.
-            None => {}
-            Some(found) => return found,
-        }
+    // A program that is not there has nothing to say.
+    let smi = SmiLibrary::open(&path, choice, interval).map(|found| found.map(boxed));
+    let amd = || AmdLibrary::open(&path, choice, interval).map(|found| found.map(boxed));
+    match smi {
+        Some(Ok(opened)) => Ok(opened),
+        Some(Err(absent)) => amd().unwrap_or(Err(absent)),
+        None => amd().unwrap_or(Err(absent)),
     }
-    Err(absent)
 }
 
 fn boxed<L: GpuLibrary + 'static>((library, notes): (L, Vec<String>)) -> Opened {

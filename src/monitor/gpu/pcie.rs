@@ -8,10 +8,13 @@ use super::nvml_calls::{Calls, Query, Trouble};
 /// Between two rounds of questions: each holds no core, and the driver's lock for a moment only.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Bytes/s sent and received by place; none where nothing new was read.
+type Latest = Mutex<Vec<Option<(f64, f64)>>>;
+
 /// What was read last, bytes/s sent and received, of each board asked for; it is taken once.
 #[derive(Debug)]
 pub(super) struct PcieRates {
-    latest: Arc<Mutex<Vec<Option<(f64, f64)>>>>,
+    latest: Arc<Latest>,
 }
 
 impl PcieRates {
@@ -30,7 +33,7 @@ impl PcieRates {
     }
 }
 
-fn follow(calls: Arc<dyn Calls>, mut boards: Vec<usize>, shared: &Weak<Mutex<Vec<Option<(f64, f64)>>>>) {
+fn follow(calls: Arc<dyn Calls>, mut boards: Vec<usize>, shared: &Weak<Latest>) {
     let places: Vec<usize> = (0..boards.len()).collect();
     let mut asked: Vec<(usize, usize)> = places.into_iter().zip(boards.drain(..)).collect();
     while !asked.is_empty() && shared.strong_count() > 0 {

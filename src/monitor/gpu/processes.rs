@@ -33,6 +33,11 @@ pub(super) fn shares(processes: &[GpuProcess], root: u32) -> Option<(f64, f64)> 
     Some(shares)
 }
 
+/// Those that are not of the family of `root`.
+pub(super) fn others(processes: &[GpuProcess], root: u32) -> impl Iterator<Item = &GpuProcess> {
+    processes.iter().filter(move |process| !is_family(process.pid, root))
+}
+
 /// Whether `pid` comes from `root`: as a child's child, or by the process group or session that it was started in.
 fn is_family(pid: u32, root: u32) -> bool {
     let mut seen = BTreeSet::new();

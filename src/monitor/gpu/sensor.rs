@@ -6,8 +6,9 @@ use std::sync::mpsc;
 use anyhow::Context;
 use tokio::sync::oneshot;
 
-use crate::schema::gpu::{GpuHead, GpuReading, GpusHead};
+use crate::schema::gpu::{GpuHead, GpuProcess, GpuReading, GpusHead, OtherOnGpu};
 use crate::schema::series::gpu::{GPU_ENERGY_AGE, GPU_MEMORY_OF_OTHERS, GPU_MEMORY_OF_SERVER};
+use crate::secrets::from_outside;
 
 use super::super::reading::Reading;
 use super::library::Opened;
@@ -29,6 +30,10 @@ pub struct Gpus {
     /// Those that were missed already.
     lost: BTreeSet<u32>,
     news: Option<String>,
+    /// Processes by GPU and id that were looked at already.
+    known: BTreeSet<(u32, u32)>,
+    /// Those among them that are not the server's, and were not told of yet.
+    others: Vec<OtherOnGpu>,
 }
 
 impl Gpus {
@@ -47,7 +52,16 @@ impl Gpus {
             }
         };
         std::thread::Builder::new().name("gpus".into()).spawn(work)?;
-        Ok(Gpus { head, asks, pending: None, server, lost: BTreeSet::new(), news: None })
+        Ok(Gpus {
+            head,
+            asks,
+            pending: None,
+            server,
+            lost: BTreeSet::new(),
+            news: None,
+            known: BTreeSet::new(),
+            others: Vec::new(),
+        })
     }
 
     /// Which they are.
@@ -58,6 +72,11 @@ impl Gpus {
     /// What a reader must know since it was asked last: a GPU that vanished, said once.
     pub(in crate::monitor) fn news(&mut self) -> Option<String> {
         self.news.take()
+    }
+
+    /// Processes that are not the server's, since it was asked last; each is told of once.
+    pub(in crate::monitor) fn others(&mut self) -> Vec<OtherOnGpu> {
+        std::mem::take(&mut self.others)
     }
 
     /// One reading a GPU.
@@ -77,6 +96,7 @@ impl Gpus {
         self.pending = None;
         let readings = answer.context(ended)??;
         self.miss(&readings);
+        self.meet(&readings);
         Ok(readings.into_iter().map(|reading| self.values(reading)).collect())
     }
 
@@ -86,6 +106,23 @@ impl Gpus {
                 self.news =
                     Some(format!("GPU {index} ({name}, {uuid}) vanished, and is not read from then on"));
             }
+        }
+    }
+
+    fn meet(&mut self, readings: &[GpuReading]) {
+        let Some(server) = self.server else { return };
+        for GpuReading { index, processes, .. } in readings {
+            let Some(processes) = processes else { continue };
+            let is_new = |process: &&GpuProcess| self.known.insert((*index, process.pid));
+            let new: Vec<GpuProcess> = processes.iter().filter(is_new).cloned().collect();
+            let named = |process: &GpuProcess| OtherOnGpu {
+                device: *index,
+                process: GpuProcess {
+                    name: process.name.as_deref().map(|name| from_outside(name).into_owned()),
+                    ..process.clone()
+                },
+            };
+            self.others.extend(processes::others(&new, server).map(named));
         }
     }
 
@@ -99,7 +136,7 @@ impl Gpus {
         let shares = processes.zip(self.server).and_then(|(held, server)| processes::shares(&held, server));
         add(GPU_MEMORY_OF_SERVER, shares.map(|(server, _)| server));
         add(GPU_MEMORY_OF_OTHERS, shares.map(|(_, others)| others));
-        Reading { device: Some(index), values, broken_lines: 0 }
+        Reading { device: Some(index), values, histograms: Default::default(), broken_lines: 0 }
     }
 }
 
@@ -158,6 +195,26 @@ mod tests {
                 let soon = Duration::from_millis(20);
                 assert!(tokio::time::timeout(soon, gpus.read()).await.is_err());
             }
+        });
+    }
+
+    #[test]
+    fn a_process_that_is_not_the_servers_is_told_of_once() {
+        use crate::monitor::gpu::fake::{FakeGpus, gpu, held_by};
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let own = std::process::id();
+            let alone = held_by(gpu(0, 100.0, 2.0), own, "server", 1.0);
+            let shared = held_by(alone.clone(), 1, "init", 1.0);
+            let steps = [alone.clone(), shared.clone(), shared, alone].map(|reading| Ok(vec![reading]));
+            let opened = Opened { library: Box::new(FakeGpus::scripted(steps)), notes: Vec::new() };
+            let mut gpus = Gpus::new(opened, Some(own)).unwrap();
+            let mut told = Vec::new();
+            for _ in 0..4 {
+                gpus.read().await.unwrap();
+                told.push(gpus.others().iter().map(|other| other.process.pid).collect::<Vec<_>>());
+            }
+            assert_eq!(told, [vec![], vec![1], vec![], vec![]]);
         });
     }
 }

@@ -170,7 +170,7 @@ fn panel(latency: &Metric, statistic: Statistic, curves: &[Curve], marks: Vec<Ma
 /// With room behind the last point for its name.
 fn roomy(values: impl Iterator<Item = f64>) -> Scale<Series> {
     match Scale::fitting(values) {
-        Scale::Linear { max, whole } => Scale::Linear { max: max * 1.08, whole },
+        Scale::Linear { min, max, whole } => Scale::Linear { min, max: max * 1.08, whole },
         other @ (Scale::Log { .. } | Scale::Rows { .. }) => other,
     }
 }
@@ -185,6 +185,7 @@ fn note(panels: &[Panel]) -> Option<String> {
         | Mark::Band { .. }
         | Mark::Histogram { .. }
         | Mark::Frontier { .. }
+        | Mark::Phases { .. }
         | Mark::Bars { .. }
         | Mark::Ranges { .. } => false,
     });

@@ -7,8 +7,10 @@ use crate::report::number::{count, one_line};
 use crate::report::rows::{Column, View};
 use crate::schema::comparison::Comparison;
 use crate::schema::curves::RunCurves;
+use crate::schema::files::RunFile;
+use crate::schema::phases::Phases;
 use crate::schema::plan::{Plan, RunKey};
-use crate::schema::sample::SensedSeries;
+use crate::schema::sample::{DeviceSeries, SensedSeries};
 
 /// What a chart may be made from.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,56 @@ pub struct DrawnRun<'a> {
     pub curves: &'a RunCurves,
     /// What its server showed of itself.
     pub server: Option<&'a SensedSeries>,
+    /// What its GPUs showed.
+    pub gpus: &'a [DeviceSeries],
+    /// What the server's processes used.
+    pub server_processes: Option<&'a SensedSeries>,
+    /// What this program used.
+    pub client: Option<&'a SensedSeries>,
+    /// What the machine did.
+    pub host: Option<&'a SensedSeries>,
+    /// When its phases were.
+    pub phases: Option<&'a Phases>,
+}
+
+impl<'a> DrawnRun<'a> {
+    /// A run of which nothing was sensed.
+    pub fn bare(key: &'a RunKey, curves: &'a RunCurves) -> Self {
+        DrawnRun {
+            key,
+            curves,
+            server: None,
+            gpus: &[],
+            server_processes: None,
+            client: None,
+            host: None,
+            phases: None,
+        }
+    }
+
+    /// A run with all that its file holds.
+    pub fn of_file(file: &'a RunFile) -> Self {
+        DrawnRun {
+            server: file.server.as_ref(),
+            gpus: &file.gpus,
+            server_processes: file.server_processes.as_ref(),
+            client: file.client.as_ref(),
+            host: file.host.as_ref(),
+            phases: file.phases.as_ref(),
+            ..DrawnRun::bare(&file.summary.key, &file.curves)
+        }
+    }
+
+    /// The measured window's start, seconds from the run's start.
+    pub fn window_s(&self) -> f64 {
+        self.phases.map_or(self.curves.from_s, |phases| phases.measured_from_s)
+    }
+
+    /// Its last event, seconds from the window's start; 0 where that is not known.
+    pub fn length_s(&self) -> f64 {
+        let of_curves = self.curves.in_flight.last().map_or(0.0, |last| last.0);
+        self.phases.map_or(of_curves, |phases| phases.measured_to_s - phases.measured_from_s)
+    }
 }
 
 impl<'a> ChartInput<'a> {
@@ -110,6 +162,7 @@ impl ChartContext {
             legend_note: None,
             panels,
             notes: self.notes.clone(),
+            stacked: false,
         }
     }
 

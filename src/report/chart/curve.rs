@@ -100,6 +100,7 @@ pub fn curve_over_points(input: &Curves<'_>, context: &ChartContext) -> ChartSpe
         legend_note: points().any(|point| point.saturated).then(|| SATURATED_NOTE.to_owned()),
         panels: vec![Panel { x, y, marks }],
         notes: context.notes.clone(),
+        stacked: false,
     }
 }
 

@@ -46,6 +46,7 @@ pub fn trace_picture(trace: TraceData<'_>) -> ChartSpec {
         legend_note: None,
         panels: vec![arrivals(stats, trace.arrivals_s), histogram("tokens", "requests", 1, &lengths)],
         notes: stats.verdicts.iter().take(MOST_NOTES).cloned().collect(),
+        stacked: false,
     }
 }
 
@@ -61,6 +62,7 @@ pub fn prompts_picture(stats: &PromptStats, characters: &[u64], words: &[u64]) -
             histogram("words", "prompts", 0, &[("prompts", words)]),
         ],
         notes: Vec::new(),
+        stacked: false,
     }
 }
 

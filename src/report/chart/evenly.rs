@@ -1,7 +1,7 @@
 //! Curves of evenly spaced points: over wider stretches, and over several runs.
 
 /// Points of a line at most; above it, longer stretches are averaged.
-const MOST_POINTS: f64 = 150.0;
+pub const MOST_POINTS: f64 = 150.0;
 /// However bursty it is, a line of fewer points says too little.
 const LEAST_POINTS: f64 = 12.0;
 
@@ -29,9 +29,13 @@ impl Step {
             finest = finest.max(spacing(curve));
         }
         let wanted = least.min(longest / LEAST_POINTS).max(longest / MOST_POINTS).max(finest);
-        let width = WIDTHS.into_iter().find(|width| *width >= wanted * 0.999_999).unwrap_or(wanted);
-        Step { width, longest }
+        Step { width: readable(wanted), longest }
     }
+}
+
+/// The least width that a person reads easily and that is no narrower.
+pub fn readable(wanted: f64) -> f64 {
+    WIDTHS.into_iter().find(|width| *width >= wanted * 0.999_999).unwrap_or(wanted)
 }
 
 /// From one point to the next: the first lies in the middle of its stretch, which begins at 0.

@@ -29,6 +29,14 @@ pub fn x_ticks(scene: &mut Scene, axis: &Axis, wanted: usize, across: (f64, f64)
     }
 }
 
+/// The lines at the numbers of a horizontal axis.
+fn x_lines(scene: &mut Scene, axis: &Axis, wanted: usize, across: (f64, f64), down: (f64, f64)) {
+    for tick in axis.ticks(wanted) {
+        let x = across.0 + axis.scale.share(tick) * (across.1 - across.0);
+        scene.rule((x, down.0), (x, down.1), GRID_LINE);
+    }
+}
+
 /// `TTFT (ms)`
 pub fn name_and_unit(axis: &Axis) -> String {
     if axis.unit.is_empty() { axis.name.clone() } else { format!("{} ({})", axis.name, axis.unit) }
@@ -60,6 +68,12 @@ pub struct Frame<'a> {
     pub right: f64,
     pub top: f64,
     pub bottom: f64,
+    /// Of the strips above it.
+    pub strips: f64,
+    /// It has the numbers and the name of its horizontal axis.
+    pub names_x: bool,
+    /// Numbers beside its upright axis, about.
+    pub y_ticks: usize,
     pub panel: &'a Panel,
 }
 
@@ -77,13 +91,25 @@ impl Frame<'_> {
 
     pub fn draw_axes(&self, scene: &mut Scene, edge: f64) {
         let Panel { x, y, .. } = self.panel;
-        for tick in y.ticks(6) {
+        for tick in y.ticks(self.y_ticks) {
             let (_, height) = self.place((0.0, tick));
             scene.rule((self.left, height), (self.right, height), GRID_LINE);
             scene.text(&tick_text(tick), (self.left - 8.0, height + 4.0), Anchor::End, TICK);
         }
         let wanted = if self.right - self.left < NARROW { 5 } else { 8 };
-        x_ticks(scene, x, wanted, (self.left, self.right), (self.top, self.bottom));
+        let (across, down) = ((self.left, self.right), (self.top, self.bottom));
+        if self.names_x {
+            x_ticks(scene, x, wanted, across, down);
+            let name = words(x, "further left", "further right", self.right - self.left);
+            let middle = (self.left + self.right) / 2.0;
+            scene.text(&name, (middle, self.bottom + 40.0), Anchor::Middle, NAME);
+        } else {
+            x_lines(scene, x, wanted, across, down);
+        }
+        for reference in &x.references {
+            let (place, _) = self.place((reference.at, 0.0));
+            scene.rule((place, self.top - self.strips), (place, self.bottom), AXIS_LINE);
+        }
         scene.rule((self.left, self.bottom), (self.right, self.bottom), AXIS_LINE);
         scene.rule((self.left, self.top), (self.left, self.bottom), AXIS_LINE);
         for reference in &y.references {
@@ -92,8 +118,6 @@ impl Frame<'_> {
             scene.text(&reference.label, (self.right + 6.0, height + 4.0), Anchor::Start, TICK);
         }
         let name = words(y, "lower", "higher", self.right - edge);
-        scene.text(&name, (edge, self.top - 12.0), Anchor::Start, NAME);
-        let name = words(x, "further left", "further right", self.right - self.left);
-        scene.text(&name, ((self.left + self.right) / 2.0, self.bottom + 40.0), Anchor::Middle, NAME);
+        scene.text(&name, (edge, self.top - self.strips - 12.0), Anchor::Start, NAME);
     }
 }

@@ -140,6 +140,7 @@ fn panel(
         | Mark::Whiskers { .. }
         | Mark::Histogram { .. }
         | Mark::Frontier { .. }
+        | Mark::Phases { .. }
         | Mark::Bars { .. } => Vec::new(),
     });
     let metric = figure::metric(metric);

@@ -3,11 +3,11 @@
 use plotters::style::RGBColor;
 
 use super::marks::FRONTIER_DASHES;
-use super::plot;
+use super::plot::{self, Stacked};
 use super::rows;
 use super::scale::Scale;
 use super::scene::{Anchor, INK, Look, SOFT, Scene, WIDTH};
-use super::spec::{ChartSpec, Mark, Panel};
+use super::spec::{ChartSpec, Mark};
 use super::text::Lettering;
 
 /// Free space at the left and right edge, points.
@@ -28,7 +28,7 @@ pub fn layout(spec: &ChartSpec) -> Scene {
     let mut scene = Scene::default();
     let top = head(&mut scene, spec);
     let top = legend(&mut scene, spec, top);
-    let top = panels(&mut scene, &spec.panels, top);
+    let top = panels(&mut scene, spec, top);
     scene.height = foot(&mut scene, &spec.notes, top).ceil();
     scene
 }
@@ -63,6 +63,8 @@ fn entries(spec: &ChartSpec) -> Vec<(String, Sample)> {
     for mark in spec.panels.iter().flat_map(|panel| &panel.marks) {
         let entry = match (mark, mark.series()) {
             (Mark::Frontier { name, .. }, _) => (name.clone(), Sample::Dots),
+            // Its series has a line below it.
+            (Mark::Phases { .. }, _) => continue,
             (Mark::Bars { name, pale, .. }, _) => {
                 let colour = if *pale { Look::GREY.pale() } else { Look::GREY.colour() };
                 (name.clone(), Sample::Swatch(colour))
@@ -112,21 +114,24 @@ fn legend(scene: &mut Scene, spec: &ChartSpec, top: f64) -> f64 {
 }
 
 /// One panel over the whole width, or two in a line; three where that leaves no gap.
-fn panels(scene: &mut Scene, panels: &[Panel], mut top: f64) -> f64 {
+fn panels(scene: &mut Scene, spec: &ChartSpec, mut top: f64) -> f64 {
+    let panels = &spec.panels;
     let columns = match panels.len() {
         ..=1 => 1,
+        _ if spec.stacked => 1,
         3 | 6 => 3,
         _ => 2,
     };
     let width = (WIDTH - 2.0 * MARGIN - (columns - 1) as f64 * GUTTER) / columns as f64;
-    for line in panels.chunks(columns) {
+    for (number, line) in panels.chunks(columns).enumerate() {
+        let stacked = spec.stacked.then(|| Stacked::among(panels, number));
         let mut bottom = top;
         for (index, panel) in line.iter().enumerate() {
             let left = MARGIN + index as f64 * (width + GUTTER);
             let across = (left, left + width);
             let end = match &panel.y.scale {
                 Scale::Rows { rows } => rows::draw(scene, panel, rows, across, top),
-                Scale::Linear { .. } | Scale::Log { .. } => plot::draw(scene, panel, across, top),
+                Scale::Linear { .. } | Scale::Log { .. } => plot::draw(scene, panel, across, top, stacked),
             };
             bottom = bottom.max(end);
         }

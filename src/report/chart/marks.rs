@@ -5,6 +5,7 @@ use plotters::style::Color;
 use super::frame::{Frame, TICK};
 use super::scene::{Anchor, Look, Place, SOFT, Scene};
 use super::spec::{Corner, Mark};
+use super::strips;
 use super::text::Lettering;
 
 /// Markers on one line, about.
@@ -49,6 +50,7 @@ pub fn draw_mark(frame: &Frame<'_>, scene: &mut Scene, mark: &Mark) {
         }
         Mark::Histogram { series, bins } => draw_histogram(frame, scene, bins, Look(series.style)),
         Mark::Frontier { points, ideal, name: _ } => draw_frontier(frame, scene, points, *ideal),
+        Mark::Phases { series, spans, named } => strips::draw(frame, scene, (series, spans, *named)),
         // These belong to rows; with two axes of numbers there is nothing that they could begin at.
         Mark::Bars { .. } | Mark::Ranges { .. } => {}
     }

@@ -12,21 +12,28 @@ mod context;
 mod curve;
 mod dataset;
 mod distribution;
+mod energy;
 mod evenly;
+mod few_colours;
 mod frame;
 mod latency_of;
 mod layout;
 mod load_axis;
+mod machine;
+#[cfg(test)]
+mod machine_tests;
 mod marks;
 mod over_time;
 mod paint;
 mod pixels;
 mod plot;
 mod pooled;
+mod readings;
 mod rows;
 mod scale;
 mod scene;
 mod spec;
+mod strips;
 mod style;
 #[cfg(test)]
 mod tests;
@@ -38,7 +45,7 @@ pub use self::context::{ChartContext, ChartInput, DrawnRun};
 pub use self::curve::{Curve, CurvePoint, Curves, curve_over_points};
 pub use self::dataset::{TraceData, prompts_picture, trace_picture};
 pub use self::scale::Scale;
-pub use self::spec::{Axis, ChartSpec, Corner, Mark, Panel, Reference, Series};
+pub use self::spec::{Axis, ChartSpec, Corner, Mark, Panel, Reference, Series, Span};
 pub use self::style::{Style, style};
 
 /// A chart of a comparison.
@@ -52,11 +59,15 @@ struct Listed {
 /// The charts of a comparison at one load, in the order of reports.
 const CHARTS: &[Listed] = &[
     Listed { name: comparison::NAME, spec: comparison::spec },
+    Listed { name: energy::NAME, spec: energy::spec },
     Listed { name: against::PARETO_NAME, spec: against::pareto },
     Listed { name: distribution::TTFT_NAME, spec: distribution::ttft },
     Listed { name: distribution::ITL_NAME, spec: distribution::itl },
     Listed { name: over_time::THROUGHPUT_NAME, spec: over_time::throughput },
     Listed { name: over_time::IN_FLIGHT_NAME, spec: over_time::in_flight },
+    Listed { name: machine::SERVER_NAME, spec: machine::server },
+    Listed { name: machine::GPU_NAME, spec: machine::gpu },
+    Listed { name: machine::CPU_NAME, spec: machine::cpu },
     Listed { name: by_request::NAME, spec: by_request::spec },
     Listed { name: latency_of::CATEGORY_NAME, spec: latency_of::by_category },
     Listed { name: latency_of::LENGTH_NAME, spec: latency_of::by_prompt_tokens },

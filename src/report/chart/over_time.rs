@@ -72,6 +72,7 @@ fn rises(panel: &Panel) -> bool {
         | Mark::Whiskers { .. }
         | Mark::Histogram { .. }
         | Mark::Frontier { .. }
+        | Mark::Phases { .. }
         | Mark::Bars { .. }
         | Mark::Ranges { .. } => false,
     })
@@ -149,6 +150,6 @@ fn band_note(panel: &Panel) -> Option<String> {
     panel.marks.iter().any(is_band).then(|| "band: from the lowest to the highest run".to_owned())
 }
 
-fn seconds_words(seconds: f64) -> String {
+pub fn seconds_words(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.0} ms", seconds * 1e3) } else { format!("{seconds:.0} s") }
 }

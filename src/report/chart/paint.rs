@@ -5,6 +5,7 @@ use plotters::backend::{DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontFamily, FontStyle, IntoFont, RGBColor, TextStyle};
 
+use super::few_colours::indexed;
 use super::pixels::Pixels;
 use super::scene::{Anchor, Place, Scene, Shape, WIDTH};
 use super::text::{BASE_LINE, FAMILY, Lettering, SIZE_OF_EM};
@@ -43,12 +44,16 @@ pub fn png(scene: &Scene) -> anyhow::Result<Vec<u8>> {
     let mut pixels = Pixels::new((wide, high), GRID / PNG_SCALE);
     paint(scene, &mut pixels)?;
     let mut file = Vec::new();
+    let few = indexed(pixels.rgb());
     let mut encoder = png::Encoder::new(&mut file, wide, high);
-    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_palette(few.palette);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_filter(png::FilterType::Up);
+    // Places in a list are no amounts, of which a difference could be told.
+    encoder.set_filter(png::FilterType::NoFilter);
+    encoder.set_compression(png::Compression::Default);
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(pixels.rgb())?;
+    writer.write_image_data(&few.pixels)?;
     writer.finish()?;
     Ok(file)
 }

@@ -119,7 +119,8 @@ fn bars_of(panel: &Panel, row: usize) -> Vec<Bar> {
         | Mark::Band { .. }
         | Mark::Whiskers { .. }
         | Mark::Histogram { .. }
-        | Mark::Frontier { .. } => None,
+        | Mark::Frontier { .. }
+        | Mark::Phases { .. } => None,
     };
     panel.marks.iter().filter_map(bar).collect()
 }

@@ -8,8 +8,11 @@ use crate::report::number::compact;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Scale<Row> {
-    /// Equal steps from 0 up to `max`.
+    /// Equal steps from `min`, which is 0 where nothing lies below it, up to `max`.
     Linear {
+        /// 0 or below.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        min: f64,
         /// Above 0.
         max: f64,
         /// It counts things: half a one means nothing.
@@ -30,16 +33,28 @@ pub enum Scale<Row> {
     },
 }
 
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
+}
+
 impl<Row> Default for Scale<Row> {
     fn default() -> Self {
-        Scale::Linear { max: 1.0, whole: false }
+        Scale::Linear { min: 0.0, max: 1.0, whole: false }
     }
 }
 
 impl<Row> Scale<Row> {
     /// From 0 to the largest value; to 1 where nothing is above 0.
     pub fn linear(largest: f64) -> Self {
-        Scale::Linear { max: if largest > 0.0 { largest.min(f64::MAX) } else { 1.0 }, whole: false }
+        Scale::Linear { min: 0.0, max: if largest > 0.0 { largest.min(f64::MAX) } else { 1.0 }, whole: false }
+    }
+
+    /// The same from a value below 0.
+    pub fn down_to(self, least: f64) -> Self {
+        match self {
+            Scale::Linear { max, whole, .. } => Scale::Linear { min: least.min(0.0), max, whole },
+            Scale::Log { .. } | Scale::Rows { .. } => self,
+        }
     }
 
     /// The same of things that are counted.
@@ -50,7 +65,7 @@ impl<Row> Scale<Row> {
     /// The scale, if it counts things: no tick between two numbers of them.
     pub fn of_counts(self) -> Self {
         match self {
-            Scale::Linear { max, .. } => Scale::Linear { max, whole: true },
+            Scale::Linear { min, max, .. } => Scale::Linear { min, max, whole: true },
             Scale::Log { .. } | Scale::Rows { .. } => self,
         }
     }
@@ -70,7 +85,7 @@ impl<Row> Scale<Row> {
     /// Where a value lies, 0 to 1; for a row, the middle of its place.
     pub fn share(&self, value: f64) -> f64 {
         let share = match self {
-            Scale::Linear { max, .. } => value / max,
+            Scale::Linear { min, max, .. } => (value - min) / (max - min),
             Scale::Log { min, max } => (value.max(*min) / min).ln() / (max / min).ln(),
             Scale::Rows { rows } => (value + 0.5) / rows.len() as f64,
         };
@@ -80,7 +95,7 @@ impl<Row> Scale<Row> {
     /// The value that lies at a share, 0 to 1; of rows the number of the row.
     pub fn value(&self, share: f64) -> f64 {
         match self {
-            Scale::Linear { max, .. } => share * max,
+            Scale::Linear { min, max, .. } => min + share * (max - min),
             Scale::Log { min, max } => min * (max / min).powf(share),
             Scale::Rows { rows } => share * rows.len() as f64 - 0.5,
         }
@@ -89,23 +104,25 @@ impl<Row> Scale<Row> {
     /// Round values along the scale, about `wanted` of them; none for rows.
     pub fn ticks(&self, wanted: usize) -> Vec<f64> {
         match self {
-            Scale::Linear { max, whole } => linear_ticks(*max, wanted, *whole),
+            Scale::Linear { min, max, whole } => linear_ticks((*min, *max), wanted, *whole),
             Scale::Log { min, max } => log_ticks(*min, *max, wanted),
             Scale::Rows { .. } => Vec::new(),
         }
     }
 }
 
-fn linear_ticks(max: f64, wanted: usize, whole: bool) -> Vec<f64> {
+fn linear_ticks((min, max): (f64, f64), wanted: usize, whole: bool) -> Vec<f64> {
     let least = if whole { 1.0 } else { 0.0 };
-    let rough = (max / wanted.max(1) as f64).max(least);
+    let rough = ((max - min) / wanted.max(1) as f64).max(least);
     let decade = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 2.5, 5.0, 10.0]
         .into_iter()
         .map(|factor| factor * decade)
         .find(|step| *step >= rough && !(whole && step.fract() != 0.0));
     let Some(step) = step.filter(|step| step.is_normal()) else { return vec![0.0] };
-    (0..=wanted + 1).map(|index| index as f64 * step).filter(|tick| *tick <= max * 1.000_001).collect()
+    let first = (min / step).ceil();
+    let ticks = (0..=wanted + 1).map(|index| (first + index as f64) * step + 0.0);
+    ticks.filter(|tick| *tick <= max * 1.000_001).collect()
 }
 
 fn log_ticks(min: f64, max: f64, wanted: usize) -> Vec<f64> {

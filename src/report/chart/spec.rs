@@ -30,6 +30,7 @@
 //! | `histogram` | `bins: [[from, to, %]…]` by x | a pale area with an outline |
 //! | `frontier` | `name`, `points: [[x, y]…]`, `ideal: "bottom_right"` | a grey stair, and a word in that corner |
 //! | `bars` | `name`, `pale`, `values: [1.5, null…]`, `best`, `whiskers: [[low, high], null…]` or none | a bar a row |
+//! | `phases` | `spans: [{ "phase": "warm_up", "from": 0.0, "to": 2.0 }…]` by x, `named` or not | a strip above the plot |
 //! | `ranges` | `values: [[value, low, high], null…]`, one a row | a marker on a thin line, in each row |
 //!
 //! `series.style` is a place: colour, dashes and marker follow from it, the same in every picture
@@ -39,6 +40,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scale::Scale;
 use crate::schema::figure::Better;
+use crate::schema::phases::Phase;
 
 /// A picture: one file `plots/<name>.png`, one `.svg`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -55,6 +57,9 @@ pub struct ChartSpec {
     pub panels: Vec<Panel>,
     /// Doubts in a few words, at the foot.
     pub notes: Vec<String>,
+    /// Low panels below each other over the whole width: all have the same horizontal axis, written once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stacked: bool,
 }
 
 impl ChartSpec {
@@ -100,6 +105,17 @@ impl Axis {
     pub fn ticks(&self, wanted: usize) -> Vec<f64> {
         if self.ticks.is_empty() { self.scale.ticks(wanted) } else { self.ticks.clone() }
     }
+}
+
+/// A phase along the horizontal axis.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    /// Which.
+    pub phase: Phase,
+    /// Its begin, in the axis' unit.
+    pub from: f64,
+    /// Its end.
+    pub to: f64,
 }
 
 /// A line across the panel at one value.
@@ -223,6 +239,16 @@ pub enum Mark {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         whiskers: Vec<Option<(f64, f64)>>,
     },
+    /// Which phase a run was in, each series on its own strip.
+    Phases {
+        /// Whose.
+        series: Series,
+        /// In the order of x.
+        spans: Vec<Span>,
+        /// The strip is high enough for words.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        named: bool,
+    },
     /// One value a row with its range, of one series among several: `[value, low, high]`.
     Ranges {
         /// Whose.
@@ -242,6 +268,7 @@ impl Mark {
             | Mark::Band { series, .. }
             | Mark::Whiskers { series, .. }
             | Mark::Histogram { series, .. }
+            | Mark::Phases { series, .. }
             | Mark::Ranges { series, .. } => Some(series),
             Mark::Bars { .. } | Mark::Frontier { .. } => None,
         }
@@ -258,6 +285,8 @@ impl Mark {
             Mark::Histogram { bins, .. } => bins.is_empty(),
             // It says nothing without the points that it is of.
             Mark::Frontier { .. } => true,
+            // Nor do phases without what went on in them.
+            Mark::Phases { .. } => true,
             Mark::Ranges { values, .. } => values.iter().all(Option::is_none),
             Mark::Bars { values, .. } => values.iter().all(Option::is_none),
         }

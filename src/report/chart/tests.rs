@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use super::scene::{Scene, Shape, TextBox, WIDTH};
 use super::*;
-use crate::report::fixture::{self, comparison, distribution, empty, four, plan, run};
+use crate::report::fixture::{self, comparison, distribution, empty, four, plan, run, with_energy};
 use crate::report::fixture_curves::curves as curves_of;
+use crate::report::fixture_machine::{Machine, machine};
 use crate::schema::comparison::Comparison;
 use crate::schema::curves::RunCurves;
 use crate::schema::figure;
@@ -25,14 +26,24 @@ fn specs(comparison: &Comparison) -> Vec<ChartSpec> {
 /// The same with these curves, one of each run.
 fn specs_of(comparison: &Comparison, curves: &[RunCurves]) -> Vec<ChartSpec> {
     let context = ChartContext::new(&plan(), comparison);
-    let runs = drawn(comparison, curves);
+    let machines: Vec<Machine> = comparison.runs.iter().map(|run| machine(run, 1)).collect();
+    let runs: Vec<DrawnRun<'_>> = drawn(comparison, curves)
+        .iter()
+        .zip(&comparison.runs)
+        .zip(&machines)
+        .map(
+            |((drawn, run), machine)| {
+                if drawn.curves.is_empty() { *drawn } else { machine.drawn(run, drawn.curves) }
+            },
+        )
+        .collect();
     let input = ChartInput { comparison, runs: &runs, context: &context };
     CHARTS.iter().map(|listed| (listed.spec)(&input)).collect()
 }
 
 fn drawn<'a>(comparison: &'a Comparison, curves: &'a [RunCurves]) -> Vec<DrawnRun<'a>> {
     let runs = comparison.runs.iter().zip(curves);
-    runs.map(|(run, curves)| DrawnRun { key: &run.key, curves, server: None }).collect()
+    runs.map(|(run, curves)| DrawnRun::bare(&run.key, curves)).collect()
 }
 
 /// The one of a name.
@@ -81,7 +92,9 @@ fn texts(svg: &str) -> String {
 }
 
 fn size(chart: &Chart) -> (u32, u32) {
-    let mut reader = png::Decoder::new(chart.png.as_slice()).read_info().unwrap();
+    let mut decoder = png::Decoder::new(chart.png.as_slice());
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size()];
     reader.next_frame(&mut pixels).unwrap();
     assert!(pixels.iter().any(|channel| *channel < 100), "nothing dark was drawn");
@@ -95,7 +108,10 @@ fn svg_height(chart: &Chart) -> u32 {
 
 #[test]
 fn every_label_unit_and_legend_is_in_the_svg_and_the_png_is_twice_its_size() {
-    let specs = specs(&four());
+    let mut four = four();
+    four.runs =
+        four.runs.into_iter().zip([1.38, 3.27, 2.41, 1.72]).map(|(run, j)| with_energy(run, j)).collect();
+    let specs = specs(&four);
     assert!(specs.iter().all(|spec| !spec.is_empty()));
     for (spec, chart) in specs.iter().zip(draw_all(&specs).unwrap()) {
         assert_eq!(spec.name, chart.name);
@@ -287,11 +303,17 @@ fn a_backend_keeps_its_colour_in_every_picture() {
     let context = ChartContext::new(&plan(), &comparison);
     comparison.runs.remove(0);
     let curves: Vec<RunCurves> = comparison.runs.iter().map(curves_of).collect();
-    let runs = drawn(&comparison, &curves);
+    let machines: Vec<Machine> = comparison.runs.iter().map(|run| machine(run, 1)).collect();
+    let runs = comparison.runs.iter().zip(&curves).zip(&machines);
+    let runs: Vec<_> = runs.map(|((run, curves), machine)| machine.drawn(run, curves)).collect();
     let input = ChartInput { comparison: &comparison, runs: &runs, context: &context };
     // In the last two the rows are categories, not backends.
     for listed in CHARTS {
-        let chart = svg(&(listed.spec)(&input), "moved");
+        let spec = (listed.spec)(&input);
+        if spec.is_empty() {
+            continue;
+        }
+        let chart = svg(&spec, "moved");
         assert!(!chart.contains("#0072B2"), "the first backend's colour went to another one");
         assert!(chart.contains("#D55E00"));
     }
@@ -569,7 +591,7 @@ proptest! {
         curves.by_category[0].name = label.clone();
         let of_server = SensedSeries { series: [(SERVER_WAITING.to_owned(), odd.clone())].into(), ..SensedSeries::default() };
         let curves = RunCurves { output_tps: odd.clone(), in_flight: odd.clone(), output_tps_by_request: odd, ..curves };
-        let runs = [DrawnRun { key: &comparison.runs[0].key, curves: &curves, server: Some(&of_server) }];
+        let runs = [DrawnRun { server: Some(&of_server), ..DrawnRun::bare(&comparison.runs[0].key, &curves) }];
         let input = ChartInput { comparison: &comparison, runs: &runs, context: &context };
         for listed in CHARTS {
             let svg = paint::svg(&layout(&(listed.spec)(&input)));

@@ -2,8 +2,10 @@
 
 mod cell;
 mod column;
+mod gpu;
 mod requests;
 mod summary;
 
+pub use gpu::gpu_table;
 pub use requests::{RequestLines, requests_header};
 pub use summary::{SummaryRow, summary_header, summary_row};

@@ -8,7 +8,10 @@ use crate::schema::caveat::Caveat;
 use crate::schema::client_figures::{CLIENT, CLIENT_STATISTICS, ClientFigure, Held};
 use crate::schema::comparison::FailedTarget;
 use crate::schema::figure::{METRICS, Metric};
+use crate::schema::gpu_figures::{GPU_COLUMNS, GpuColumn};
+use crate::schema::machine::{MACHINE, MachineFigure};
 use crate::schema::plan::{LoadPoint, Plan};
+use crate::schema::served::{ServedSummary, ServerTime};
 use crate::schema::summary::{ClientStats, RequestCounts, RunSummary};
 use crate::schema::target::Target;
 use crate::schema::traffic::{Arrivals, Traffic};
@@ -136,12 +139,19 @@ fn columns<'a>() -> Vec<Column<'a, SummaryRow<'a>>> {
         of_run("steady_output_tps", |run| optional(run.steady.as_ref().map(|steady| steady.output_tps))),
     ];
     columns.extend(METRICS.iter().flat_map(of_metric));
+    columns.extend(of_page());
     columns.extend(CLIENT.iter().flat_map(of_client));
+    columns.extend(GPU_COLUMNS.iter().map(of_gpu));
+    columns.extend(MACHINE.iter().map(of_machine));
     columns.extend([
         of_run("caveats", |run| run.caveats.iter().map(Caveat::code).collect::<Vec<_>>().join(";")),
         told("exit", |row| row.exit().to_owned()),
     ]);
     columns
+}
+
+fn of_machine<'a>(figure: &'static MachineFigure) -> Column<'a, SummaryRow<'a>> {
+    of_run(figure.name, move |run| optional(run.machine.as_ref().and_then(figure.of)))
 }
 
 /// A column as its cell says it.
@@ -177,6 +187,10 @@ fn of_metric<'a>(metric: &'static Metric) -> impl Iterator<Item = Column<'a, Sum
     })
 }
 
+fn of_gpu<'a>(figure: &'static GpuColumn) -> Column<'a, SummaryRow<'a>> {
+    of_run(figure.name, move |run| optional(run.gpu.as_ref().and_then(figure.of)))
+}
+
 fn of_client<'a>(figure: &'static ClientFigure) -> Vec<Column<'a, SummaryRow<'a>>> {
     let one =
         |cell: Box<dyn Fn(&ClientStats) -> String>| vec![of_run(figure.name, move |run| cell(&run.client))];
@@ -193,4 +207,23 @@ fn of_client<'a>(figure: &'static ClientFigure) -> Vec<Column<'a, SummaryRow<'a>
             })
             .collect(),
     }
+}
+
+/// What the server's own page says; empty where it says nothing.
+fn of_page<'a>() -> Vec<Column<'a, SummaryRow<'a>>> {
+    let of = |name: &str, cell: fn(&ServedSummary) -> Option<f64>| {
+        of_run(format!("served_{name}"), move |run| optional(run.served.as_deref().and_then(cell)))
+    };
+    vec![
+        of("ttft_ms_mean", |served| served.mean_ms(ServerTime::Ttft)),
+        of("queue_ms_mean", |served| served.mean_ms(ServerTime::Queue)),
+        of("itl_ms_mean", |served| served.mean_ms(ServerTime::Itl)),
+        of("e2e_ms_mean", |served| served.mean_ms(ServerTime::E2e)),
+        of("running_mean", |served| Some(served.running?.mean)),
+        of("waiting_mean", |served| Some(served.waiting?.mean)),
+        of("waiting_max", |served| Some(served.waiting?.max)),
+        of("kv_cache_use_max", |served| Some(served.kv_cache_use?.max)),
+        of("cache_hit_share", |served| served.cache_hit_share),
+        of("preemptions", |served| served.preemptions),
+    ]
 }

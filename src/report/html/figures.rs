@@ -5,6 +5,7 @@ use super::part::{Labels, Section};
 use super::table::{Cell, Head, Table};
 use crate::report::caveat;
 use crate::report::client;
+use crate::report::machine;
 use crate::report::rows::{Row, View, direction, rows};
 use crate::report::sweep::load_name;
 use crate::schema::comparison::Comparison;
@@ -38,7 +39,25 @@ pub fn section(comparison: &Comparison) -> Option<Section> {
          minus the kernel&#39;s stamp, each request&#39;s worst. Merged events: their stamps may be late by over \
          0.1 ms.</p>\n{of_client}</details>\n"
     ));
+    body.push_str(&of_machine(comparison, &views));
     (!views.is_empty()).then_some(Section { id: "figures", title: "All figures", body })
+}
+
+/// What the machine did; nothing where it was not sensed.
+fn of_machine(comparison: &Comparison, views: &[(u32, View<'_>)]) -> String {
+    if comparison.runs.iter().all(|run| run.machine.is_none()) {
+        return String::new();
+    }
+    let table = |(point, view): &(u32, View<'_>)| {
+        let of_load = (views.len() > 1).then(|| format!(", {}", load_name(comparison, *point)));
+        across(&format!("The machine{}", of_load.unwrap_or_default()), view, &machine::figures(view))
+    };
+    let tables: String = views.iter().map(table).collect();
+    let about = text(machine::ABOUT);
+    format!(
+        "<details><summary>The machine: what server, client and others used</summary>\n<p class=\"note\">{about}</p>\n\
+         {tables}</details>\n"
+    )
 }
 
 fn across(caption: &str, view: &View<'_>, rows: &[Row]) -> String {

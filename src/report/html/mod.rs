@@ -12,6 +12,7 @@ mod page;
 mod part;
 mod ranking;
 mod runs;
+mod served;
 mod slices;
 mod table;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub fn report_html(input: &PageInput<'_>) -> anyhow::Result<String> {
         figures::caveats(comparison),
         fairness::section(comparison, &labels),
         slices::section(comparison),
+        served::section(comparison),
         page::charts(input.charts),
         figures::section(comparison),
         runs::section(comparison, &labels),

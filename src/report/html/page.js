@@ -245,6 +245,42 @@ function names(context, places, words, box, ratio) {
   });
 }
 
+/* Above the plot: which phase each run was in. */
+const stripHeight = (mark) => mark.kind !== "phases" ? 0 : mark.named ? 17 : 7;
+const stripsHeight = (panel) => {
+  const height = panel.marks.filter(isShown).reduce((sum, mark) => sum + stripHeight(mark), 0);
+  return height && height + 4;
+};
+function strips(context, plot, panel, ratio) {
+  const [left, right] = [plot.bbox.left, plot.bbox.left + plot.bbox.width];
+  const within = (value) => Math.max(left, Math.min(right, plot.valToPos(value, "x", true)));
+  let top = plot.bbox.top - stripsHeight(panel) * ratio;
+  context.font = 10 * ratio + "px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  for (const mark of panel.marks) {
+    if (mark.kind !== "phases" || !isShown(mark)) continue;
+    const height = (stripHeight(mark) - 2) * ratio;
+    for (const span of mark.spans) {
+      const [from, to] = [within(span.from), within(span.to)];
+      if (to - from < ratio / 2) continue;
+      context.fillStyle = context.strokeStyle = colourOf(mark.series);
+      context.lineWidth = ratio;
+      context.globalAlpha = span.phase === "measured" ? 0.42 : span.phase === "launch" ? 0.6 : 0.16;
+      if (span.phase === "launch") context.strokeRect(from + ratio / 2, top + ratio / 2, to - from - ratio, height - ratio);
+      else context.fillRect(from, top, to - from, height);
+      context.globalAlpha = 1;
+      const phase = phaseWords(span);
+      const long = span.phase !== "measured" ? [phase] : [mark.series.label + ": " + phase + ", " + compact(span.to - span.from) + " s", mark.series.label + ": " + phase, phase];
+      const words = mark.named && long.find((words) => context.measureText(words).width <= to - from - 6 * ratio);
+      context.fillStyle = colour("ink");
+      if (words) context.fillText(words, (from + to) / 2, top + height / 2);
+    }
+    top += stripHeight(mark) * ratio;
+  }
+}
+const phaseWords = (span) => span.phase === "warm_up" ? "warm-up" : span.phase;
+
 /* Returns whether it knew the mark. */
 function paintMark(context, place, mark, panel, box, ratio) {
   const points = pointsOf(mark);
@@ -294,6 +330,9 @@ function paintMark(context, place, mark, panel, box, ratio) {
     case "frontier":
       frontier(context, place, mark, box, ratio);
       return true;
+    /* Its strip lies above the plot. */
+    case "phases":
+      return true;
     default:
       return false;
   }
@@ -306,7 +345,7 @@ function axisTitle(axis) {
 }
 
 /* The range of a scale, from the spec. */
-function rangeOf(scale) { return scale.kind === "log" ? [scale.min, scale.max] : [0, scale.max]; }
+function rangeOf(scale) { return [scale.min ?? 0, scale.max]; }
 
 /* What a point is called, as the load that it stands for. */
 function nameOf(mark, point) {
@@ -324,13 +363,15 @@ function spread(panel, series, x) {
   return "";
 }
 
-function drawPlot(panel, title, into) {
+function drawPlot(panel, title, into, stacked) {
   into.append(axisTitle(panel.y));
   const box = make("div", "plot");
   into.append(box);
   const scales = { x: panel.x.scale, y: panel.y.scale };
   const full = { x: rangeOf(scales.x), y: rangeOf(scales.y) };
-  const height = 300;
+  /* Of panels below each other the last one names their axis. */
+  const namesX = !stacked || stacked.isLast;
+  const height = stacked ? 140 + stripsHeight(panel) + (namesX ? 56 : 4) : 300;
   const width = () => Math.max(240, Math.floor(box.clientWidth || into.clientWidth || 480));
   const tip = make("div", "tip");
   tip.hidden = true;
@@ -355,6 +396,7 @@ function drawPlot(panel, title, into) {
     stroke: () => colour("soft"),
     grid: { stroke: () => colour("line"), width: 1 }, ticks: { stroke: () => colour("axis"), width: 1, size: 4 },
     splits: ticks(axis, apart), values: (plot, splits) => splits.map(tickText), filter: (plot, splits) => splits,
+    ...(axis === "x" && !namesX ? { size: 4, label: null, values: (plot, splits) => splits.map(() => "") } : {}),
   });
   let drawn = 0;
   const note = make("p", "note");
@@ -376,6 +418,7 @@ function drawPlot(panel, title, into) {
       else unknown.add(mark.kind);
     }
     context.restore();
+    strips(context, plot, panel, ratio);
     box.dataset.marks = drawn;
     note.textContent = unknown.size ? "Not drawn here, see plots/: " + [...unknown].join(", ") : "";
   };
@@ -431,7 +474,10 @@ function drawPlot(panel, title, into) {
     }
     /* A line with markers on it is one series and one value; the one with names says more. */
     found.sort((one, other) => !one.mark.names - !other.mark.names);
-    return found.filter((one, place) => !found.some((other, before) => before < place
+    /* Of a line with holes, the piece that lies nearest. */
+    const pieces = found.filter((one) => one.mark.kind !== "line" || !found.some((other) => other !== one && other.mark.kind === "line"
+      && other.mark.series.label === one.mark.series.label && other.distance < one.distance));
+    return pieces.filter((one, place) => !pieces.some((other, before) => before < place
       && other.mark.series.label === one.mark.series.label && other.shown[0] === one.shown[0] && other.shown[1] === one.shown[1]));
   };
   const hide = () => { tip.hidden = true; dots.forEach((dot) => dot.remove()); dots.length = 0; };
@@ -474,13 +520,13 @@ function drawPlot(panel, title, into) {
     for (const axis of ["x", "y"]) plot.setScale(axis, { min: full[axis][0], max: full[axis][1] });
   });
   const plot = new uPlot({
-    width: width(), height, padding: [10, 14, 0, 0], legend: { show: false },
+    width: width(), height, padding: [10 + stripsHeight(panel), 14, 0, 0], legend: { show: false },
     cursor: {
       drag: { x: true, y: true, uni: 24, dist: 6 }, points: { show: false },
       bind: { dblclick: () => () => { whole(); return null; } },
     },
     scales: { x: scaleOf("x"), y: scaleOf("y") },
-    axes: [axisOf("x", 80, 34), axisOf("y", 46, 50)],
+    axes: [axisOf("x", 80, 34), axisOf("y", stacked ? 34 : 46, 50)],
     series: [{}, { show: true, paths: () => null, points: { show: false } }],
     hooks: { draw: [paint], setCursor: [(plot) => { show(plot); }], setScale: [zoomed] },
   }, [full.x, full.y], box);
@@ -609,7 +655,7 @@ function legend(panel, into) {
   const key = make("ul", "key");
   const seen = new Map();
   for (const mark of panel.marks) {
-    if (!mark.series) continue;
+    if (!mark.series || mark.kind === "phases") continue;
     const known = seen.get(mark.series.label);
     if (!known || known.kind === "band" || known.kind === "whiskers") seen.set(mark.series.label, mark);
   }
@@ -660,6 +706,8 @@ function values(chart, into) {
             const ends = Number.isFinite(low) ? " [" + compact(low) + ", " + compact(high) + "]" : "";
             rows.push([panel.y.scale.rows[row].label, label, compact(value ?? null) + ends]);
           });
+        } else if (Array.isArray(mark.spans)) {
+          for (const span of mark.named ? mark.spans : []) rows.push([label, compact(span.from) + " to " + compact(span.to), phaseWords(span)]);
         } else if (Array.isArray(mark.bins)) {
           for (const [from, to, share] of mark.bins) rows.push([label, compact(from) + "–" + compact(to), compact(share)]);
         } else if (!((mark.kind === (named ? "line" : "points") && ofSeries(mark, ["line", "points"])) || (["band", "whiskers"].includes(mark.kind) && ofSeries(mark, ["line", "points"])))) {
@@ -692,11 +740,16 @@ function values(chart, into) {
 function drawChart(chart) {
   const figure = document.getElementById("chart-" + chart.name);
   const panels = figure.querySelector(".panels");
-  chart.panels.forEach((panel) => {
+  if (chart.stacked) panels.classList.add("stacked");
+  chart.panels.forEach((panel, place) => {
     const box = make("div", "panel");
     panels.append(box);
+    const stacked = chart.stacked && { isLast: place + 1 === chart.panels.length };
     if (panel.y.scale.kind === "rows") drawRows(panel, box);
-    else if (panel.x.scale.kind !== "rows") { drawPlot(panel, chart.title, box); legend(panel, box); }
+    else if (panel.x.scale.kind !== "rows") drawPlot(panel, chart.title, box, stacked);
+    /* Panels below each other have one legend. */
+    if (panel.y.scale.kind !== "rows" && !stacked) legend(panel, box);
+    else if (stacked && stacked.isLast) legend({ marks: chart.panels.flatMap((panel) => panel.marks) }, box);
   });
   values(chart, figure);
 }

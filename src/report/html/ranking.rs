@@ -15,8 +15,11 @@ use crate::schema::objective::{Knee, Limit, LimitOf, Objective};
 use crate::schema::verdict::{Pair, Ratio, VERDICT_FIGURES, Verdict};
 
 /// Figures behind those that carry a verdict, where a run has them.
-const FURTHER: &[(&str, Statistic)] =
-    &[(figure::GOODPUT_RPS, Statistic::Value), (figure::OUTPUT_COST, Statistic::Value)];
+const FURTHER: &[(&str, Statistic)] = &[
+    (figure::GOODPUT_RPS, Statistic::Value),
+    (figure::OUTPUT_COST, Statistic::Value),
+    (figure::ENERGY_PER_TOKEN, Statistic::Value),
+];
 
 /// The backends in order of their output TPS at each load, with their ratios to the baseline.
 pub fn section(comparison: &Comparison, labels: &Labels) -> Option<Section> {

@@ -17,6 +17,8 @@ pub const HOST_SWAPPED: &str = "host_swapped_bytes_s";
 pub const HOST_OTHERS_BUSY: &str = "host_others_busy_cores";
 /// Clock of the CPU, mean over cores.
 pub const HOST_CPU_CLOCK: &str = "host_cpu_clock_mhz";
+/// Time that cores were kept from this program's container.
+pub const HOST_THROTTLED: &str = "host_throttled_s";
 
 const fn host(name: &'static str, title: &'static str, unit: &'static str, about: &'static str) -> Series {
     Series { name, title, unit, source: Source::Host, about }
@@ -41,4 +43,10 @@ pub const SERIES: &[Series] = &[
         "cores kept busy by processes that are neither the server's nor ours",
     ),
     host(HOST_CPU_CLOCK, "CPU clock", "MHz", "clock of the CPU, mean over cores"),
+    host(
+        HOST_THROTTLED,
+        "Held back",
+        "s",
+        "time that the container's CPU quota kept cores from it so far, summed over cores",
+    ),
 ];

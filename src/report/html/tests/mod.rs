@@ -6,9 +6,10 @@ mod opened;
 use std::collections::BTreeMap;
 
 use super::{PageInput, report_html};
-use crate::report::chart::{self, ChartContext, ChartInput, ChartSpec, DrawnRun};
+use crate::report::chart::{self, ChartContext, ChartInput, ChartSpec};
 use crate::report::fixture::{self, comparison, file, four, rounds, run, sweep};
 use crate::report::fixture_curves::curves;
+use crate::report::fixture_machine::{Machine, machine};
 use crate::schema::comparison::Comparison;
 use crate::schema::curves::RunCurves;
 use crate::schema::fairness::{Fairness, FairnessRow, Finding};
@@ -24,8 +25,9 @@ const EVIL: &str = "</script><img src=x onerror=\"document.title='owned'\"><!--\
 fn specs(comparison: &Comparison) -> Vec<ChartSpec> {
     let context = ChartContext::new(&fixture::plan(), comparison);
     let curves: Vec<RunCurves> = comparison.runs.iter().map(curves).collect();
-    let runs = comparison.runs.iter().zip(&curves);
-    let runs: Vec<_> = runs.map(|(run, curves)| DrawnRun { key: &run.key, curves, server: None }).collect();
+    let machines: Vec<Machine> = comparison.runs.iter().map(|run| machine(run, 2)).collect();
+    let runs = comparison.runs.iter().zip(&curves).zip(&machines);
+    let runs: Vec<_> = runs.map(|((run, curves), machine)| machine.drawn(run, curves)).collect();
     chart::specs(&ChartInput { comparison, runs: &runs, context: &context })
 }
 

@@ -1,0 +1,81 @@
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::*;
+
+/// A pretend NVML, built with these flags into a directory of its own; none where there is no C compiler.
+#[allow(clippy::print_stderr)]
+fn built(flags: &[&str]) -> Option<(tempfile::TempDir, PathBuf)> {
+    let directory = tempfile::tempdir().unwrap();
+    let (source, library) = (directory.path().join("nvml.c"), directory.path().join("libnvml.so"));
+    std::fs::write(&source, include_str!("pretend_nvml.c")).unwrap();
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).args(flags).status();
+    match built {
+        Ok(status) if status.success() => Some((directory, library)),
+        Ok(status) => panic!("cc: {status}"),
+        Err(why) => {
+            eprintln!("not tested: there is no cc ({why})");
+            None
+        }
+    }
+}
+
+const QUERIES: [Query; 11] = [
+    Query::Energy,
+    Query::PowerInstant,
+    Query::PowerAverage,
+    Query::PcieSentCount,
+    Query::NvlinkSent,
+    Query::Utilisation,
+    Query::MemoryUsed,
+    Query::SmClock,
+    Query::MemoryClock,
+    Query::ClockReasons,
+    Query::Temperature,
+];
+
+#[test]
+fn every_answer_of_the_library_is_in_our_units() {
+    let Some((_directory, library)) = built(&[]) else { return };
+    let calls = RealCalls::load(Some(library.as_os_str())).unwrap();
+    let boards: Vec<_> = calls
+        .boards()
+        .iter()
+        .map(|board| (board.index, board.uuid.as_str(), board.is_slice, board.is_sliced))
+        .collect();
+    assert_eq!(boards, [(0, "GPU-0", false, false), (1, "GPU-1", false, true), (101, "MIG-2", true, false)]);
+    let first = &calls.boards()[0];
+    assert_eq!((first.memory_bytes, first.power_limit_w), (Some(1000), Some(700.0)));
+    let answers: Vec<f64> = calls.ask(0, &QUERIES).into_iter().map(Result::unwrap).collect();
+    let expected =
+        [5.0, 512.34, 498.1, (1u64 << 40) as f64, 2048.0, 0.87, 300.0, 1980.0, 3201.0, f64::from(0x24), 61.0];
+    for ((query, answer), expected) in QUERIES.iter().zip(answers).zip(expected) {
+        assert!((answer - expected).abs() < 1e-9, "{query:?}: {answer} instead of {expected}");
+    }
+    assert_eq!(calls.holders(0), Ok(vec![(1, Some(200))]));
+    // Of an instance memory is told, and nothing else.
+    let of_slice = calls.ask(2, &QUERIES);
+    let told: Vec<Query> =
+        QUERIES.iter().zip(&of_slice).filter(|(_, answer)| answer.is_ok()).map(|(query, _)| *query).collect();
+    assert_eq!(told, [Query::MemoryUsed]);
+    assert!(of_slice.iter().all(|answer| *answer == Err(Trouble::Unsupported) || answer.is_ok()));
+    // A function that this library lacks.
+    assert_eq!(
+        calls.ask(0, &[Query::PcieSentRate, Query::NvlinkReceived]),
+        vec![Err(Trouble::Unsupported); 2]
+    );
+}
+
+#[test]
+fn a_library_that_is_not_there_or_gives_no_permission_or_loses_its_gpu_says_so() {
+    let absent = RealCalls::load(Some("/nonexistent/libnvidia-ml.so".as_ref()));
+    assert!(matches!(absent, Err(NvmlError::LibloadingError(_))));
+    let Some((_directory, library)) = built(&["-DNO_PERMISSION"]) else { return };
+    assert!(matches!(RealCalls::load(Some(library.as_os_str())), Err(NvmlError::NoPermission)));
+    let Some((_directory, library)) = built(&["-DLOST"]) else { return };
+    let calls = RealCalls::load(Some(library.as_os_str())).unwrap();
+    assert_eq!(calls.ask(0, &[Query::Energy]), [Ok(5.0)]);
+    assert_eq!(calls.ask(0, &[Query::Energy]), [Err(Trouble::Gone)]);
+    assert_eq!(calls.ask(1, &[Query::Energy]), [Ok(5.0)]);
+}
