@@ -272,6 +272,7 @@ impl Run {
             status: Some(200),
             finish_reason: Some("length".into()),
             gateway: None,
+            server_times: None,
             missing_sign: None,
             passed_over: 0,
             outcome: Outcome::Completed,

@@ -35,6 +35,7 @@
 //!
 //! `commands`: a file a sub-command: arguments → a Plan → a call → what is printed. `commands::resolve` makes
 //! the Plan; errors are printed in one place, with their hints.
+//! `commands::live` tells of a benchmark while it runs: the page for Prometheus, pushes and remote writes.
 //! `commands::dataset` is a file for each of what `harness dataset` does; `commands::resolve::scenarios` makes the loads of
 //! `sweep --scenarios`.
 //!
@@ -70,7 +71,7 @@
 //!
 //! `report`: a comparison → bytes. Pure. `report::csv` is columns, each a name with its cell; `report::chart` makes
 //! specs and draws them; `report::html` is a page of its own, with its program and a chart library in it;
-//! `report::lpg` is what Google's analyze.py reads.
+//! `report::lpg` is what Google's analyze.py reads; `report::prometheus` is the live page in Prometheus' formats.
 //!
 //! `results`: the results directory ⇄ schema.
 //!

@@ -114,7 +114,8 @@ fn counts_agree(engine: &str, requests: u64, concurrency: u32, forced_length: Op
         args.extend(["--fairness", "off"]);
     }
     match &length {
-        Some(length) => args.extend(["--ignore-eos", "--max-tokens", length]),
+        // More requests than places, so that the server's own page shows a queue.
+        Some(length) => args.extend(["--ignore-eos", "--max-tokens", length, "--set", four_places(engine)]),
         // Questions that the model answers in a few words, so that answers end by themselves.
         None => {
             args.extend(["--dataset", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/short_answers.json")])
@@ -134,6 +135,7 @@ fn counts_agree(engine: &str, requests: u64, concurrency: u32, forced_length: Op
         Some(length) => {
             assert_eq!(output, requests * u64::from(length));
             assert_eq!(delivered, output);
+            page_agrees(engine, &summary, requests, length);
         }
         None => {
             assert!(output.as_u64() > delivered.as_u64(), "no answer ended by itself: {}", summary["tokens"])
@@ -150,6 +152,41 @@ fn counts_agree(engine: &str, requests: u64, concurrency: u32, forced_length: Op
     }
     assert!(run.stdout.contains(&format!("=== RESULTS FOR {engine} ===")), "{}", run.stdout);
     assert_nothing_lives(&run);
+}
+
+/// The engine's own parameter of how many requests it serves at a time; `--max-batch` is raised to the concurrency.
+fn four_places(engine: &str) -> &'static str {
+    match engine {
+        "llamacpp" => "llamacpp.n_parallel=4",
+        "vllm" => "vllm.max_num_seqs=4",
+        "sglang" => "sglang.max_running_requests=4",
+        other => panic!("no such engine here: {other}"),
+    }
+}
+
+/// What the server's page showed of a run that had more requests than the server has places.
+fn page_agrees(engine: &str, summary: &Value, requests: u64, length: u32) {
+    let served = &summary["served"];
+    let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{engine}: {value} in {served}"));
+    assert!(number(&served["running"]["max"]) <= 4.0 && number(&served["running"]["max"]) >= 1.0, "{served}");
+    assert!(number(&served["waiting"]["max"]) >= 1.0, "{served}");
+    // Some of the warm-up's four may be in it.
+    let more = number(&served["generated_tokens"]) - (requests * u64::from(length)) as f64;
+    assert!((0.0..=4.0 * f64::from(length)).contains(&more), "{served}");
+    let client_ms = |metric: &str| number(&summary["metrics"][metric]["mean"]);
+    if engine == "llamacpp" {
+        assert_eq!(served["times"], serde_json::json!({}), "it has no histograms");
+        let told = client_ms("server_prefill_ms");
+        assert!(0.0 < told && told < client_ms("ttft_ms"), "{}", summary["metrics"]);
+        assert!(client_ms("server_decode_ms") < client_ms("e2e_ms"), "{}", summary["metrics"]);
+        return;
+    }
+    let mean = |time: &str| number(&served["times"][time]["mean_ms"]);
+    let count = number(&served["times"]["ttft"]["count"]) - requests as f64;
+    assert!((0.0..=4.0).contains(&count), "{served}");
+    assert!(0.0 < mean("queue") && mean("queue") < mean("ttft") && mean("ttft") < mean("e2e"), "{served}");
+    // Without the network and what the server does before its clock starts; the warm-up's may be the slower ones.
+    assert!(mean("ttft") < 1.5 * client_ms("ttft_ms"), "{served}: {}", client_ms("ttft_ms"));
 }
 
 /// Plays 200 prompts that were made to lengths of 1 to 48 tokens by the model's tokenizer: each has as many at the server.
@@ -184,7 +221,7 @@ fn vllm_gets_prompts_of_exactly_the_tokens_that_were_asked_for() {
 
 #[test]
 fn llamacpp_counts_agree_with_its_own_when_lengths_are_forced() {
-    counts_agree("llamacpp", 56, 8, Some(24));
+    counts_agree("llamacpp", 48, 12, Some(24));
 }
 
 #[test]
@@ -194,7 +231,7 @@ fn llamacpp_counts_agree_with_its_own_when_answers_end_by_themselves() {
 
 #[test]
 fn vllm_counts_agree_with_its_own_when_lengths_are_forced() {
-    counts_agree("vllm", 56, 8, Some(24));
+    counts_agree("vllm", 48, 12, Some(24));
 }
 
 #[test]
@@ -204,7 +241,7 @@ fn vllm_counts_agree_with_its_own_when_answers_end_by_themselves() {
 
 #[test]
 fn sglang_counts_agree_with_its_own_when_lengths_are_forced() {
-    counts_agree("sglang", 12, 4, Some(16));
+    counts_agree("sglang", 12, 8, Some(16));
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn facts(record: &RequestRecord) -> (Vec<u32>, String) {
     let tokens = record.chunks.iter().map(|chunk| chunk.tokens).collect();
     let rest =
         format!("{:?} {:?} {:?} {:?}", record.status, record.tokens, record.finish_reason, record.outcome);
-    let oddities = format!("{:?} {}", record.missing_sign, record.passed_over);
+    let oddities = format!("{:?} {} {:?}", record.missing_sign, record.passed_over, record.server_times);
     (tokens, rest + &oddities)
 }
 
@@ -108,6 +108,10 @@ fn check(expected: &Expected) {
     assert_eq!(record.missing_sign, unmarked.then_some(MissingSign::DoneMarker), "{capture}");
     // Each of its two annotations is an event with a name and a comment alone.
     assert_eq!(record.passed_over, if capture == "dynamo-chat-annotations" { 2 } else { 0 }, "{capture}");
+    // llama-server tells how long it took, wherever it answered whole.
+    let told = record.server_times.as_ref().map(|told| (told.prefill_us > Some(0), told.decode_us > Some(0)));
+    let tells = capture.contains("llamacpp-").then_some((true, true));
+    assert!(record.outcome != Outcome::Completed || told == tells, "{capture}: {:?}", record.server_times);
     let tokens = record.tokens;
     assert_eq!(tokens.delivered, Some(expected.delivered), "{capture}: delivered");
     match expected.usage {

@@ -78,6 +78,7 @@ pub fn record(index: u64, times: &Times) -> RequestRecord {
         status: Some(200),
         finish_reason: Some("stop".into()),
         gateway: None,
+        server_times: None,
         missing_sign: None,
         passed_over: 0,
         outcome: Outcome::Completed,

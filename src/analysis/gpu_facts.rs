@@ -7,7 +7,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::clock_reason::{clock_reason, is_throttled};
 use crate::schema::curves::RunCurves;
 use crate::schema::gpu::{GpuDevice, GpuProcess, GpuSummary, OtherOnGpu};
-use crate::schema::gpu_before::{GpuBefore, GpuName, GpuStanding};
+use crate::schema::gpu_before::{GpuBefore, GpuIdle, GpuName, GpuStanding};
 use crate::schema::sample::Sample;
 use crate::schema::series::gpu::{
     GPU_CLOCK_REASONS, GPU_MEMORY_OF_OTHERS, GPU_MEMORY_USED, GPU_SM_CLOCK, GPU_UTILISATION,
@@ -60,8 +60,8 @@ pub fn tell_gpus(summary: &mut RunSummary, before: Option<&GpuBefore>, curves: &
 
 /// Puts in what was read of the GPUs before the load. `in_flight` are the most requests in flight.
 fn add_before(gpus: &mut GpuSummary, before: &GpuBefore, in_flight: Option<f64>) {
-    gpus.idle_machine_w = before.idle_machine_w();
-    gpus.idle_loaded_w = before.idle_loaded_w();
+    gpus.idle_machine_w = idle_w(gpus, before, |standing| standing.machine);
+    gpus.idle_loaded_w = idle_w(gpus, before, |standing| standing.loaded);
     // By the first sample of the run it is known already; but that holds what earlier runs on the server left.
     let above = memory_above(gpus, before).zip(in_flight.filter(|most| *most > 0.0));
     gpus.memory_per_request_bytes = above.map(|(above, most)| above / most).or(gpus.memory_per_request_bytes);
@@ -75,6 +75,17 @@ fn add_before(gpus: &mut GpuSummary, before: &GpuBefore, in_flight: Option<f64>)
             }
         }
     }
+}
+
+/// Idle power of those that the server uses, W; none where one of them does not tell.
+fn idle_w(
+    gpus: &GpuSummary,
+    before: &GpuBefore,
+    of: impl Fn(&GpuStanding) -> Option<GpuIdle>,
+) -> Option<f64> {
+    let standing = |device: &GpuDevice| before.gpus.iter().find(|known| known.gpu.uuid == device.uuid);
+    let watts = gpus.devices.iter().map(|device| of(standing(device)?)?.power_w);
+    watts.collect::<Option<Vec<f64>>>().filter(|watts| !watts.is_empty()).map(|watts| watts.into_iter().sum())
 }
 
 /// Peak of memory in use above that of the loaded server, over all of them, bytes; none where one does not tell.
@@ -141,7 +152,10 @@ fn not_asked(before: &GpuBefore) -> Option<Caveat> {
 }
 
 fn memory_held(before: &GpuBefore) -> Option<Caveat> {
-    let held = |standing: &GpuStanding| Some((standing.gpu.words(), standing.held.clone()?));
+    let is_used = |gpu: &GpuName| before.used.as_ref().is_none_or(|used| used.contains(gpu));
+    let held = |standing: &GpuStanding| {
+        Some((standing.gpu.words(), standing.held.clone().filter(|_| is_used(&standing.gpu))?))
+    };
     let by_gpu: BTreeMap<_, _> = before.gpus.iter().filter_map(held).collect();
     (!by_gpu.is_empty()).then_some(Caveat::GpuMemoryHeld { by_gpu })
 }

@@ -66,13 +66,13 @@ impl Course {
             return None;
         }
         let shown = if within.is_empty() { vec![self.at(from)?, self.at(to)?] } else { within.clone() };
+        let low = shown.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = shown.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mean = if to > from { self.integral(from, to)? / (to - from) } else { self.at(from)? };
-        Some(Spread {
-            mean,
-            min: shown.iter().copied().fold(f64::INFINITY, f64::min).min(mean),
-            max: shown.iter().copied().fold(f64::NEG_INFINITY, f64::max).max(mean),
-            samples: within.len() as u64,
-        })
+        // A value that stood still is that value, however its integral is rounded.
+        let is_rounded = |mean: f64, bound: f64| (mean - bound).abs() <= 1e-9 * bound.abs();
+        let mean = [low, high].into_iter().find(|bound| is_rounded(mean, *bound)).unwrap_or(mean);
+        Some(Spread { mean, min: low.min(mean), max: high.max(mean), samples: within.len() as u64 })
     }
 }
 

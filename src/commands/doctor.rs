@@ -34,12 +34,13 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     for (name, value) in machine_lines(&environment) {
         print(&format!("  {name:<12} {value}"));
     }
-    let (gpus, doubts_of_gpus) = doctor_gpus::look(&environment);
-    for line in gpus {
-        print(&line);
-    }
     let host = doctor_host::look(&environment);
     for (name, value) in &host.lines {
+        wrap(value, WIDTH, &format!("  {name:<12} "), &" ".repeat(15)).iter().for_each(|line| print(line));
+    }
+    let gpus = doctor_gpus::look(&environment);
+    print(&gpus.title);
+    for (name, value) in &gpus.lines {
         wrap(value, WIDTH, &format!("  {name:<12} "), &" ".repeat(15)).iter().for_each(|line| print(line));
     }
     print("Engines");
@@ -62,7 +63,7 @@ pub fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     };
     print(&format!("  {:<12} {tryout}", "try-out model"));
     let mut doubts = doubts(&environment)?;
-    doubts.extend(doubts_of_gpus);
+    doubts.extend(gpus.doubts);
     doubts.extend(slower_builds);
     print("What would spoil a measurement");
     if doubts.is_empty() && host.doubts.is_empty() {

@@ -15,8 +15,18 @@ use crate::secrets::from_outside;
 /// What is read once needs no pace.
 const ONCE: Duration = Duration::from_secs(1);
 
-/// Its lines, and what would spoil a measurement.
-pub fn look(environment: &Environment) -> (Vec<String>, Vec<String>) {
+/// What is said of them.
+pub struct Section {
+    /// `GPUs (read by nvml, driver 580.95.05)`, or why there is none.
+    pub title: String,
+    /// What each is, by its number, and below it without a name who holds memory on it.
+    pub lines: Vec<(String, String)>,
+    /// What would spoil a measurement.
+    pub doubts: Vec<String>,
+}
+
+/// Reads them once.
+pub fn look(environment: &Environment) -> Section {
     let read = gpu::open(&Choice::all(), ONCE).map_err(|absent| absent.to_string());
     let read = read.and_then(|opened| {
         let mut library = opened.library;
@@ -25,22 +35,25 @@ pub fn look(environment: &Environment) -> (Vec<String>, Vec<String>) {
     });
     let (name, notes, readings) = match read {
         Ok(read) => read,
-        Err(why) => return (vec![format!("GPUs: none ({})", from_outside(&why))], Vec::new()),
+        Err(why) => {
+            let title = format!("GPUs: none ({})", from_outside(&why));
+            return Section { title, lines: Vec::new(), doubts: Vec::new() };
+        }
     };
     let states = gpu::states();
     let driver = environment.driver.as_deref().map(|driver| format!(", driver {driver}")).unwrap_or_default();
-    let mut lines = vec![format!("GPUs (read by {name}{driver})")];
-    let mut doubts = notes;
+    let title = format!("GPUs (read by {name}{driver})");
+    let (mut lines, mut doubts) = (Vec::new(), notes);
     for reading in &readings {
         let state = states.iter().find(|state| state.index == reading.index).copied().unwrap_or_default();
         lines.extend(gpu_lines(reading, state));
         doubts.extend(gpu_doubts(reading, state));
     }
-    (lines, doubts)
+    Section { title, lines, doubts }
 }
 
 /// One GPU: what it is and shows, then who holds memory on it.
-fn gpu_lines(reading: &GpuReading, state: GpuState) -> Vec<String> {
+fn gpu_lines(reading: &GpuReading, state: GpuState) -> Vec<(String, String)> {
     let value = |name: &str| reading.values.get(name).copied();
     let used = value(GPU_MEMORY_USED).map(|bytes| gib(bytes as u64));
     let memory = match (used, reading.memory_bytes.map(gib)) {
@@ -67,12 +80,11 @@ fn gpu_lines(reading: &GpuReading, state: GpuState) -> Vec<String> {
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let name = from_outside(&reading.name);
-    let mut lines = vec![format!("  {:<12} {name}: {}", reading.index, parts.join(", "))];
+    let mut lines = vec![(reading.index.to_string(), format!("{name}: {}", parts.join(", ")))];
+    let hidden = "whose memory it is the driver does not say (another PID namespace, or no permission)";
     match &reading.processes {
-        None => lines.push("               whose memory it is the driver does not say (another PID namespace, or no permission)".to_owned()),
-        Some(processes) => {
-            lines.extend(processes.iter().map(|process| format!("               {}", words(process))));
-        }
+        None => lines.push((String::new(), hidden.to_owned())),
+        Some(processes) => lines.extend(processes.iter().map(|process| (String::new(), words(process)))),
     }
     lines
 }
@@ -129,23 +141,23 @@ mod tests {
     #[test]
     fn a_gpu_is_told_in_one_line() {
         let state = GpuState { index: 1, persistent: Some(true), mig: Some(false) };
-        let line = "  1            NVIDIA H200: 1.5 GiB of 140.0 GiB in use, 77 of 700 W, 31 °C, 345 MHz (memory 3201 MHz), \
+        let line = "NVIDIA H200: 1.5 GiB of 140.0 GiB in use, 77 of 700 W, 31 °C, 345 MHz (memory 3201 MHz), \
                     persistence mode on, MIG off";
-        assert_eq!(gpu_lines(&reading(), state), [line]);
+        assert_eq!(gpu_lines(&reading(), state), [("1".to_owned(), line.to_owned())]);
         assert_eq!(gpu_doubts(&reading(), state), [""; 0]);
         let bare = GpuReading { values: BTreeMap::new(), memory_bytes: None, ..reading() };
-        assert_eq!(gpu_lines(&bare, GpuState::default()), ["  1            NVIDIA H200: "]);
+        assert_eq!(gpu_lines(&bare, GpuState::default())[0].1, "NVIDIA H200: ");
     }
 
     #[test]
     fn who_holds_memory_is_named_and_doubted_and_what_is_not_told_is_said() {
         let held = GpuProcess { pid: 7, name: Some("python3".to_owned()), memory_bytes: Some(1 << 30) };
         let used = GpuReading { processes: Some(vec![held]), ..reading() };
-        assert_eq!(gpu_lines(&used, GpuState::default())[1].trim(), "python3 (pid 7, 1.0 GiB)");
+        assert_eq!(gpu_lines(&used, GpuState::default())[1].1, "python3 (pid 7, 1.0 GiB)");
         let doubt = "GPU 1 is in use by python3 (pid 7, 1.0 GiB): end it, or choose another with --gpus";
         assert_eq!(gpu_doubts(&used, GpuState::default()), [doubt]);
         let hidden = GpuReading { processes: None, ..reading() };
-        assert!(gpu_lines(&hidden, GpuState::default())[1].contains("does not say"));
+        assert!(gpu_lines(&hidden, GpuState::default())[1].1.contains("does not say"));
     }
 
     #[test]

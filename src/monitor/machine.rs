@@ -35,6 +35,8 @@ struct Inner {
     first_look: Instant,
     last_look: Instant,
     next_look: Instant,
+    /// Ticks of all cores at the last look, idle ones too.
+    last_ticks: u64,
 }
 
 impl Machine {
@@ -59,6 +61,7 @@ impl Machine {
             first_look: now,
             last_look: now,
             next_look: now,
+            last_ticks: 0,
         };
         inner.look();
         Machine(Arc::new(Mutex::new(inner)))
@@ -156,7 +159,9 @@ impl Inner {
         let all = process_stat::all(&self.root);
         self.tree.extend(&all);
         let ours: HashSet<u32> = self.tree.pids().chain([self.me]).chain(self.guard).collect();
-        self.others.look(&all, &ours);
+        let ticks = self.host.cpu().map_or(self.last_ticks, |cpu| cpu.all);
+        self.others.look(&all, &ours, ticks.saturating_sub(self.last_ticks));
+        self.last_ticks = ticks;
         self.last_look = began;
         self.next_look = began + (began.elapsed() * LOOK_SHARE).max(LOOK_EVERY);
     }

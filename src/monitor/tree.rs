@@ -18,6 +18,19 @@ pub enum ServerProcesses {
     Elsewhere,
 }
 
+impl ServerProcesses {
+    /// The one process below which all of them are; none where there are several, or another keeps the list.
+    pub fn root(&self) -> Option<u32> {
+        match self {
+            ServerProcesses::Below(roots) => match &roots[..] {
+                [root] => Some(root.pid),
+                [] | [_, _, ..] => None,
+            },
+            ServerProcesses::Kept(_) | ServerProcesses::Hidden | ServerProcesses::Elsewhere => None,
+        }
+    }
+}
+
 impl std::fmt::Debug for ServerProcesses {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

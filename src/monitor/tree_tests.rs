@@ -1,5 +1,6 @@
 use super::*;
 use crate::monitor::fake_proc::FakeProc;
+use crate::monitor::process_stat::all;
 
 fn id(pid: u32) -> ProcessId {
     ProcessId { pid, start_time: 1 }
@@ -10,7 +11,7 @@ fn below(pid: u32) -> Tree {
 }
 
 fn scan(tree: &mut Tree, fake: &FakeProc) -> TreeUse {
-    tree.extend(&super::super::process_stat::all(fake.root()));
+    tree.extend(&all(fake.root()));
     tree.read(fake.root())
 }
 

@@ -226,7 +226,7 @@ pub(super) fn run_file(
         server_processes: sensed.and_then(|sensed| sensed.of(Source::ServerProcesses)),
         client: sensed.and_then(|sensed| sensed.of(Source::Client)),
         host: sensed.and_then(|sensed| sensed.of(Source::Host)),
-        phases: engine.and_then(|engine| phases(engine, sensed.and_then(Sensed::first_s), header.ready_s)),
+        phases: engine.and_then(|engine| phases(engine, sensed.and_then(Sensed::first_s), header.launch)),
         curves,
     }
 }

@@ -195,7 +195,7 @@ impl GpuCare {
 
     /// Takes the baseline of those GPUs that have none.
     async fn learn(&mut self, feed: &mut Feed, hears: &Hears<'_>) {
-        let machine = idle(feed, &self.times, &hears.shutdown).await;
+        let (machine, _) = idle(feed, &self.times, &hears.shutdown).await;
         for (uuid, (gpu, idle)) in machine {
             let standing = GpuStanding { gpu, machine: Some(idle), ..GpuStanding::default() };
             self.baseline.entry(uuid).or_insert(standing);
@@ -219,7 +219,7 @@ pub struct GpuWatch {
 }
 
 impl GpuWatch {
-    /// What the GPUs showed, with the server idle from now on, and the readings of the launch. `all` is a reading of
+    /// What the GPUs showed, with the server idle from now on, and all readings since the launch. `all` is a reading of
     /// all GPUs of the machine.
     async fn loaded(
         mut self,
@@ -227,16 +227,17 @@ impl GpuWatch {
         is_server: impl Fn(u32) -> bool,
         shutdown: &watch::Receiver<bool>,
     ) -> (GpuBefore, Vec<Read>) {
-        let launching = self.feed.taken();
+        let mut reads = self.feed.taken();
         self.feed.pace(self.times.interval);
-        let mut loaded = idle(&mut self.feed, &self.times, shutdown).await;
+        let (mut loaded, idle_reads) = idle(&mut self.feed, &self.times, shutdown).await;
+        reads.extend(idle_reads);
         for standing in &mut self.gpus {
             standing.loaded = loaded.remove(&standing.gpu.uuid).map(|(_, idle)| idle);
             let reading = all.iter().find(|reading| reading.uuid == standing.gpu.uuid);
             standing.others = reading.and_then(|reading| others(reading, &is_server));
         }
         let used = used_by(all, &is_server);
-        (GpuBefore { read_by: self.feed.read_by.to_owned(), gpus: self.gpus, used }, launching)
+        (GpuBefore { read_by: self.feed.read_by.to_owned(), gpus: self.gpus, used }, reads)
     }
 }
 
@@ -273,31 +274,33 @@ async fn next_read(feed: &mut Feed, times: &Times, shutdown: &watch::Receiver<bo
     }
 }
 
-/// Means over the stretch of idleness that begins now, once the power of what came before has faded.
+/// Means over the stretch of idleness that begins now, once the power of what came before has faded; and all readings
+/// meanwhile.
 async fn idle(
     feed: &mut Feed,
     times: &Times,
     shutdown: &watch::Receiver<bool>,
-) -> BTreeMap<String, (GpuName, GpuIdle)> {
+) -> (BTreeMap<String, (GpuName, GpuIdle)>, Vec<Read>) {
     let now = Instant::now();
     let mut stretch = Stretch::default();
     let mut from = now;
-    let mut settled = false;
+    let mut reads: Vec<Read> = Vec::new();
     while let Some(read) = next_read(feed, times, shutdown).await {
-        let Ok(gpus) = read.gpus else { break };
-        if !settled {
-            settled = true;
-            from = now + settles_in(&gpus).min(times.settling);
+        let Ok(gpus) = &read.gpus else { break };
+        if reads.is_empty() {
+            from = now + settles_in(gpus).min(times.settling);
         }
         if read.at >= from {
-            stretch.add(read.at, &gpus);
+            stretch.add(read.at, gpus);
         }
-        if read.at >= from + times.idle {
-            return stretch.finish();
+        let is_over = read.at >= from + times.idle;
+        reads.push(read);
+        if is_over {
+            return (stretch.finish(), reads);
         }
     }
     // Half a stretch is no mean.
-    BTreeMap::new()
+    (BTreeMap::new(), reads)
 }
 
 #[cfg(test)]

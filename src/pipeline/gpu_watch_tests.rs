@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use super::super::fixture;
+use crate::pipeline::fixture;
 use super::*;
 use crate::monitor::gpu::fake::{FakeGpus, GIB, gpu, held_by};
 
@@ -102,14 +102,20 @@ async fn idle_power_is_taken_without_the_server_and_with_it() {
     watch.feed = Feed::start(Box::new(script), Duration::from_millis(2)).unwrap();
     drop(reads);
     tokio::time::sleep(Duration::from_millis(20)).await;
-    let (before, launching) = loaded(watch).await;
-    assert_eq!((before.idle_machine_w(), before.idle_loaded_w()), (Some(147.0), Some(191.0)));
+    let asked = Instant::now();
+    let (before, reads) = loaded(watch).await;
+    let watts = |idle: fn(&GpuStanding) -> Option<GpuIdle>| -> Vec<Option<f64>> {
+        before.gpus.iter().map(|standing| idle(standing)?.power_w).collect()
+    };
+    assert_eq!(watts(|standing| standing.machine), [Some(77.0), Some(70.0)]);
+    assert_eq!(watts(|standing| standing.loaded), [Some(121.0), Some(70.0)]);
     let first = &before.gpus[0];
     assert_eq!(first.machine.unwrap().memory_used_bytes, Some(GIB));
     assert_eq!(first.loaded.unwrap().memory_used_bytes, Some(61 * GIB));
     assert!(first.loaded.unwrap().readings >= 2 && first.loaded.unwrap().seconds > 0.0);
     assert_eq!((before.read_by.as_str(), first.held.clone()), ("fake", None));
-    assert!(!launching.is_empty(), "what was read while it was launched is kept");
+    assert!(reads.iter().any(|read| read.at < asked), "what was read while it was launched is kept");
+    assert!(reads.iter().any(|read| read.at > asked), "and while it waited");
     let others = before.gpus.iter().map(|standing| standing.others.as_ref().unwrap().len());
     assert_eq!(others.collect::<Vec<_>>(), [1, 0], "a process that is not the server's is named");
 }
@@ -163,7 +169,8 @@ async fn a_gpu_that_vanishes_or_cannot_be_read_leaves_its_figures_unknown() {
     let mut care = care(vec![script, vec![Ok(vec![gpu(0, 77.0, 1.0)])]]);
     let (watch, _) = launched(&mut care, false).await;
     let (before, _) = loaded(watch.unwrap()).await;
-    assert_eq!((before.gpus.len(), before.idle_machine_w(), before.idle_loaded_w()), (2, None, None));
+    assert_eq!(before.gpus.len(), 2);
+    assert!(before.gpus.iter().all(|standing| standing.machine.is_none() && standing.loaded.is_none()));
     let (watch, told) = launched(&mut care, false).await;
     assert_eq!(loaded(watch.unwrap()).await.0.gpus.len(), 1);
     assert!(told.is_empty(), "{told:?}");

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::analysis::PaceWatch;
+use crate::schema::gpu::{GpuHead, GpusHead};
 use crate::schema::live::LiveCounters;
 use crate::schema::live_snapshot::LiveSnapshot;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
@@ -35,6 +36,7 @@ struct Known {
     prompt_tokens: u64,
     output_tokens: u64,
     watched: Option<Watched>,
+    gpus: Vec<GpuHead>,
     sensed: BTreeMap<(Source, Option<u32>), Sample>,
 }
 
@@ -66,6 +68,11 @@ impl LiveFigures {
         if record.phase == Phase::Measured {
             self.known().add(record);
         }
+    }
+
+    /// Takes in which GPUs are read.
+    pub fn know_gpus(&self, head: Option<&GpusHead>) {
+        self.known().gpus = head.map(|head| head.devices.clone()).unwrap_or_default();
     }
 
     /// Takes a sample in.
@@ -109,6 +116,7 @@ impl LiveFigures {
             pace_withheld,
             recent_s: watched.map_or(0.0, |watched| recent_s(watched.since.elapsed().as_secs_f64())),
             recent_completed: watched.map_or(0, |watched| watched.latencies.recent_completed(now_s)),
+            gpus: known.gpus.clone(),
             sensed: known.sensed.values().cloned().collect(),
         }
     }

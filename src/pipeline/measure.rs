@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::backend::guard::{Ended, Guard};
 use crate::backend::launch::Server;
 use crate::load::{self, Played, RunClock};
-use crate::monitor::{ProcessId, ServerCounters};
+use crate::monitor::{ProcessId, ServerCounters, ServerProcesses};
 use crate::results::{RecordWriter, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::fairness::ProbeReply;
@@ -27,7 +27,7 @@ use super::lengths;
 use super::live_figures::LiveFigures;
 use super::record::{self, Recorder, ReportedTokens};
 use super::sample::{self, Sampling};
-use super::server_tree;
+use super::server_tree::{self, ContainerRoot};
 use super::session::{Session, Stage};
 
 /// Retries while the server's counters lag behind ours (SGLang counts a request when it is reported).
@@ -56,8 +56,8 @@ pub struct Standing {
     pub probes: Vec<ProbeReply>,
     /// What its launch left for its runs.
     pub before_load: BeforeLoad,
-    /// The first process of its container, as this machine numbers it; none until it was asked for.
-    pub container_root: Option<Option<ProcessId>>,
+    /// The first process of its container.
+    pub container_root: ContainerRoot,
 }
 
 /// A run that was played and recorded.
@@ -116,9 +116,13 @@ pub async fn measure(
         standing.reported = ReportedTokens::default();
     }
     lengths::settle(stage, target, &standing.url).await;
-    let processes = server_tree::of(&session.plan, target, standing).await;
+    let processes = {
+        let (server, root) = (standing.server.as_ref(), &mut standing.container_root);
+        server_tree::of(&session.plan, target, server, root).await
+    };
     // A container's processes are not those of the client that started it.
-    let server = standing.server.as_ref().map(|server| server.pid).filter(|_| !target.is_in_container());
+    let launched = standing.server.as_ref().map(|server| server.pid).filter(|_| !target.is_in_container());
+    let server = launched.or_else(|| processes.as_ref().and_then(ServerProcesses::root));
     let gpus = sample::gpus(stage, target, key, server).await;
     let clock = RunClock::start();
     let plan = lengths::told(Plan { loads: loads.to_vec(), ..session.plan.clone() }, session);

@@ -45,6 +45,7 @@ impl<'a> Sampling<'a> {
         let page = ServerPage::new(session.client.clone(), url, &target.metrics).map(Sensor::ServerPage);
         let heads =
             (gpus.as_ref().map(|gpus| gpus.head().clone()), sampling.machine.as_ref().map(Machine::facts));
+        figures.know_gpus(heads.0.as_ref());
         let of_machine = sampling.machine.iter().flat_map(machine_sensors);
         let wanted = [
             (page, session.plan.scrape_interval_s),

@@ -5,31 +5,40 @@ use std::time::Duration;
 use url::Url;
 
 use crate::backend::docker;
+use crate::backend::launch::Server;
 use crate::backend::process::Process;
 use crate::monitor::{self, ProcessId, ServerProcesses};
 use crate::schema::plan::Plan;
 use crate::schema::target::{Origin, Target};
 
-use super::measure::Standing;
+/// The first process of a server's container, as this machine numbers it: none before it was asked for, none in it where
+/// it cannot be seen.
+pub type ContainerRoot = Option<Option<ProcessId>>;
 
 /// How long docker is asked for a container's first process.
 const INSPECTION: Duration = Duration::from_secs(5);
 
 /// The processes of a server that stands; none where processes are not to be sensed.
-pub async fn of(plan: &Plan, target: &Target, standing: &mut Standing) -> Option<ServerProcesses> {
+/// `root` keeps a container's first process once it was asked for.
+pub async fn of(
+    plan: &Plan,
+    target: &Target,
+    server: Option<&Server>,
+    root: &mut ContainerRoot,
+) -> Option<ServerProcesses> {
     if plan.sensing.host_interval_s <= 0.0 {
         return None;
     }
-    Some(find(target, standing).await)
+    Some(find(target, server, root).await)
 }
 
-async fn find(target: &Target, standing: &mut Standing) -> ServerProcesses {
-    let Some(server) = &standing.server else { return at_urls(target).await };
+async fn find(target: &Target, server: Option<&Server>, kept: &mut ContainerRoot) -> ServerProcesses {
+    let Some(server) = server else { return at_urls(target).await };
     let Some(container) = server.container() else {
         let members = server.members();
         return ServerProcesses::Kept(Box::new(move || members().into_iter().map(named).collect()));
     };
-    let root = match standing.container_root {
+    let root = match *kept {
         Some(known) => known,
         None => {
             let container = container.clone();
@@ -37,7 +46,7 @@ async fn find(target: &Target, standing: &mut Standing) -> ServerProcesses {
             asked.await.ok().flatten().map(named)
         }
     };
-    standing.container_root = Some(root);
+    *kept = Some(root);
     // A container's processes stay below its first, which adopts orphans.
     root.map_or(ServerProcesses::Hidden, |root| ServerProcesses::Below(vec![root]))
 }

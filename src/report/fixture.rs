@@ -11,7 +11,6 @@ use crate::schema::comparison::{Comparison, Estimate, Group, Over};
 use crate::schema::environment::{Environment, Gpu};
 use crate::schema::figure::{self, Better, METRICS, Statistic};
 use crate::schema::files::ComparisonFile;
-use crate::schema::gpu::{GpuDevice, GpuSummary};
 use crate::schema::plan::{DatasetSource, Launching, LoadPoint, Output, Plan, RunKey, Sampling, Skipped};
 use crate::schema::record::StampKind;
 use crate::schema::seeds::Seeds;
@@ -102,15 +101,9 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
     }
 }
 
-/// The run on one H200 that took so many joules a token.
+/// The run, which took so many joules a token.
 pub fn with_energy(mut run: RunSummary, per_token_j: f64) -> RunSummary {
-    run.gpu = Some(GpuSummary {
-        read_by: "nvml".to_owned(),
-        devices: vec![GpuDevice { name: "NVIDIA H200".to_owned(), ..GpuDevice::default() }],
-        energy_per_token_j: Some(per_token_j),
-        tokens_per_j: Some(1.0 / per_token_j),
-        ..GpuSummary::default()
-    });
+    run.metrics.insert(figure::ENERGY_PER_TOKEN.to_owned(), MetricValue::Scalar(per_token_j));
     run
 }
 

@@ -1,6 +1,7 @@
 //! What the GPUs of a run did, as a block of its own in the terminal.
 
 use super::number::{compact, one_line};
+use crate::schema::clock_reason::clock_reason;
 use crate::schema::gpu::{GpuDevice, GpuSummary, Spread};
 use crate::schema::series::gpu::{
     GPU_MEMORY_USED, GPU_POWER, GPU_POWER_AVERAGE, GPU_SM_CLOCK, GPU_TEMPERATURE, GPU_UTILISATION,
@@ -8,9 +9,6 @@ use crate::schema::series::gpu::{
 
 /// Bytes of a MiB, which nvidia-smi and everybody who reads it calls MB.
 const MIB: f64 = 1024.0 * 1024.0;
-
-/// Reasons for lower clocks that say nothing is wrong.
-const HARMLESS: [&str; 2] = ["gpu_idle", "applications_clocks_setting"];
 
 /// `=== GPU METRICS (NVIDIA RTX 4090) ===`, with all that there are.
 pub fn head(gpu: &GpuSummary) -> String {
@@ -68,7 +66,7 @@ fn throttled(device: &GpuDevice) -> Option<String> {
     let reasons: Vec<String> = device
         .clock_reasons
         .iter()
-        .filter(|(name, share)| !HARMLESS.contains(&name.as_str()) && **share >= 0.01)
+        .filter(|(name, share)| clock_reason(name).is_none_or(|reason| reason.throttles) && **share >= 0.01)
         .map(|(name, share)| format!("{name} {:.0}% of the time", 100.0 * share))
         .collect();
     let clock = device.figures.get(GPU_SM_CLOCK).map(|clock| format!("SM mean {:.0} MHz, ", clock.mean));

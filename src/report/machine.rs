@@ -31,10 +31,11 @@ pub fn block_lines(run: &RunSummary) -> Vec<(&'static str, String)> {
     let Some(machine) = &run.machine else { return Vec::new() };
     let server = machine.server.map(|server| {
         format!(
-            "{} cores | memory: {} | {} threads",
+            "{} cores | memory: {} | {} thread{}",
             fixed(server.cores_mean),
             bytes(server.resident_max_bytes as u64),
-            count(server.threads_max as u64)
+            count(server.threads_max as u64),
+            if server.threads_max == 1.0 { "" } else { "s" }
         )
     });
     let named = |name, text: Option<String>| text.map(|text| (name, text));
@@ -76,7 +77,7 @@ pub fn figures(view: &View<'_>) -> Vec<Row> {
     let figures = MACHINE.iter().map(|figure| {
         rows::row(view, &format!("{}{}", figure.title, unit(figure)), &|column| shown(figure, column))
     });
-    let busiest = rows::row(view, "Busiest others (cores)", &|column| {
+    let busiest = rows::row(view, "Busiest others", &|column| {
         let all =
             column.runs.iter().filter_map(|run| run.machine.as_ref()).filter(|run| !run.others.is_empty());
         let cores = |machine: &MachineSummary| machine.others.iter().map(|busy| busy.cores).sum::<f64>();

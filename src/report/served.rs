@@ -6,9 +6,9 @@ use super::rows::{Column, View, value};
 use super::slices::TextTable;
 use super::sweep::load_name;
 use crate::schema::comparison::Comparison;
-use crate::schema::figure::Statistic;
+use crate::schema::figure::{SERVER_DECODE, SERVER_PREFILL, SERVER_QUEUE, Statistic};
 use crate::schema::served::{Level, ServedSummary, ServedTime, ServerTime, Within};
-use crate::schema::summary::RunSummary;
+use crate::schema::summary::{MetricValue, RunSummary};
 
 /// The table's title.
 pub const TITLE: &str = "Where the time went";
@@ -16,33 +16,56 @@ pub const TITLE: &str = "Where the time went";
 /// What is to be known of its figures.
 pub const NOTE: &str = "ms, of the client and, beside it, of the server by its own metrics page. Queued: of it in the \
 server's queue. Outside: the client's mean less the server's, which is network, HTTP and all that the server does before \
-its clock starts. The server's figures are of the requests between the reading of its page before the measured window and \
-the one behind it, some of the warm-up's among them; a percentile of its lies anywhere in a bucket of its histogram, \
-whose ends are given. Of several runs, means, and the outermost ends.";
+its clock starts; left out where they have other numbers of values by over 2 %. The server's figures are of the requests \
+between the reading of its page before the measured window and the one behind it, some of the warm-up's among them; a \
+percentile of its lies anywhere in a bucket of its histogram, whose ends are given. Of several runs, means, and the \
+outermost ends.";
 
 /// The same for a narrow page.
 pub const SHORT_NOTE: &str = "Server: means by its own page, over the requests between two readings of it, some of the \
-warm-up's among them. Queued: of it in the server's queue. Outside: client less server. Server p99: the ends of its \
-histogram's bucket.";
+warm-up's among them. Queued: of it in the server's queue. Outside: client less server, where both have as many values. \
+Server p99: the ends of its histogram's bucket.";
+
+/// Values that client and server may differ by, of the client's.
+const SAME_SHARE: f64 = 0.02;
 
 /// Times that client and server both know, and a row each.
 const SHOWN: [ServerTime; 4] = [ServerTime::Ttft, ServerTime::Itl, ServerTime::Tpot, ServerTime::E2e];
 
-/// Lines of a run's block: name and text.
+/// Lines of a run's block, of at most `width` columns: names and texts.
 pub fn block_lines(run: &RunSummary, width: usize) -> Vec<(&'static str, String)> {
-    let Some(served) = run.served.as_deref() else { return Vec::new() };
-    let mut lines = Vec::new();
-    let times: Vec<String> = [ServerTime::Ttft, ServerTime::Queue, ServerTime::Itl, ServerTime::E2e]
+    let served = run.served.as_deref();
+    let own = served.map(|served| (own_means(served), levels(served)));
+    let (own, levels) = own.unwrap_or_default();
+    let means = |mut parts: Vec<String>| {
+        if let Some(first) = parts.first_mut() {
+            first.insert_str(0, "Means: ");
+        }
+        parts
+    };
+    [("Answers (ms)", means(told_with_answers(run))), ("Server (ms)", means(own)), ("At the server", levels)]
         .into_iter()
-        .filter_map(|time| Some(format!("{} {}", time.title(), fixed(served.mean_ms(time)?))))
-        .collect();
-    if !times.is_empty() {
-        lines.push(("By the server", format!("{} (means, ms)", times.join(" | "))));
-    }
-    let levels = packed(levels(served), width);
-    let name = |place| if place == 0 { "At the server" } else { "" };
-    lines.extend(levels.into_iter().enumerate().map(|(place, text)| (name(place), text)));
-    lines
+        .flat_map(|(name, parts)| {
+            let lines = packed(parts, width).into_iter().enumerate();
+            lines.map(move |(place, text)| (if place == 0 { name } else { "" }, text))
+        })
+        .collect()
+}
+
+/// Means of the server's own histograms.
+fn own_means(served: &ServedSummary) -> Vec<String> {
+    let shown = [ServerTime::Ttft, ServerTime::Queue, ServerTime::Itl, ServerTime::E2e];
+    let mean = |time: ServerTime| Some(format!("{} {}", time.title(), fixed(served.mean_ms(time)?)));
+    shown.into_iter().filter_map(mean).collect()
+}
+
+/// Means of what the server told of each request, where it did.
+fn told_with_answers(run: &RunSummary) -> Vec<String> {
+    let told = [(SERVER_QUEUE, "queue"), (SERVER_PREFILL, "prefill"), (SERVER_DECODE, "decode")];
+    let shown = |(metric, name): (&str, &str)| {
+        Some(format!("{name} {}", fixed(value(run, metric, Statistic::Mean)?)))
+    };
+    told.into_iter().filter_map(shown).collect()
 }
 
 /// `Running: 3.9, at most 4`, …
@@ -154,7 +177,19 @@ fn means(column: &Column<'_>, time: ServerTime) -> [String; 4] {
             None
         }
     };
-    [seen, own, queued, seen.zip(own).map(|(seen, own)| seen - own)].map(number)
+    let outside = seen.zip(own).map(|(seen, own)| seen - own);
+    [seen, own, queued, outside.filter(|_| column.runs.iter().all(|run| is_of_the_same(run, time)))]
+        .map(number)
+}
+
+/// Client and server have as many values: a difference of their means is then one of the same requests.
+fn is_of_the_same(run: &RunSummary, time: ServerTime) -> bool {
+    let seen = time.metric().and_then(|metric| run.metrics.get(metric)).map(|value| match value {
+        MetricValue::Distribution(seen) => seen.count as f64,
+        MetricValue::Scalar(_) => 0.0,
+    });
+    let own = run.served.as_deref().and_then(|served| served.times.get(&time)).map(|own| own.count as f64);
+    seen.zip(own).is_some_and(|(seen, own)| (seen - own).abs() <= SAME_SHARE * seen)
 }
 
 /// Mean over a column's runs of what the client measured.
@@ -206,7 +241,7 @@ mod tests {
     use crate::report::terminal::{Style, comparison_table, run_block};
 
     fn time(mean_ms: f64, p99: Within) -> ServedTime {
-        ServedTime { count: 20, mean_ms: Some(mean_ms), p50: Some(p99), p90: Some(p99), p99: Some(p99) }
+        ServedTime { count: 18, mean_ms: Some(mean_ms), p50: Some(p99), p90: Some(p99), p99: Some(p99) }
     }
 
     fn told(label: &str) -> RunSummary {
@@ -241,7 +276,11 @@ mod tests {
         );
         let wide = super::table(&comparison(vec![told("vllm")])).unwrap();
         assert_eq!(wide.heads.len(), wide.rows[0].len());
-        assert_eq!(wide.rows[0].last().unwrap(), "20");
+        assert_eq!(wide.rows[0].last().unwrap(), "18");
+        let mut warm = told("vllm");
+        warm.served.as_mut().unwrap().times.get_mut(&ServerTime::Ttft).unwrap().count = 20;
+        let table = narrow_table(&comparison(vec![warm])).unwrap();
+        assert_eq!(table.rows[0][5], "–", "two of the warm-up are among the server's: {:?}", table.rows);
         assert!(narrow_table(&comparison(vec![run("llamacpp", 1.0)])).is_none());
     }
 
@@ -262,10 +301,16 @@ mod tests {
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
         let block = run_block(&told("vllm"), "", style);
         assert!(
-            block.contains("\nBy the server:  TTFT 47.00 | queue 30.50 | E2E 250.00 (means, ms)\n"),
+            block.contains("\nServer (ms):    Means: TTFT 47.00 | queue 30.50 | E2E 250.00\n"),
             "{block}"
         );
         assert!(block.contains("KV cache: at most 43.0%"), "{block}");
-        assert!(!run_block(&run("vllm", 1.0), "", style).contains("the server"));
+        assert!(!run_block(&run("vllm", 1.0), "", style).contains("erver"));
+        let mut llamacpp = run("llamacpp", 1.0);
+        for (metric, p50) in [(SERVER_PREFILL, 20.0), (SERVER_DECODE, 200.0)] {
+            llamacpp.metrics.insert(metric.to_owned(), crate::report::fixture::distribution(p50, p50));
+        }
+        let block = run_block(&llamacpp, "", style);
+        assert!(block.contains("\nAnswers (ms):   Means: prefill 20.00 | decode 200.00\n"), "{block}");
     }
 }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::schema::record::{
     Chunk, Chunks, FailureKind, Outcome, RequestRecord, StampKind, TokenCounts, TokenSource,
 };
+use crate::schema::server_times::ServerTimes;
 use crate::schema::unit::Phase;
 
 /// Texts that are kept at most: there are few prompts and categories, and if not they need not be shared.
@@ -156,7 +157,31 @@ impl<'a> Cursor<'a> {
         record.gateway = self.optional(b",\"gateway\":", Self::word)?;
         record.missing_sign = self.optional(b",\"missing_sign\":", Self::word)?;
         record.passed_over = self.optional(b",\"passed_over\":", Self::small)?.unwrap_or(0);
+        record.server_times = self.optional(b",\"server_times\":{", Self::server_times)?;
         Some(())
+    }
+
+    /// Behind the opening brace.
+    fn server_times(&mut self) -> Option<Box<ServerTimes>> {
+        let mut times = ServerTimes::default();
+        let mut any = false;
+        let places: [(&[u8], &mut Option<u64>); 4] = [
+            (b"\"queue_us\":", &mut times.queue_us),
+            (b"\"prefill_us\":", &mut times.prefill_us),
+            (b"\"decode_us\":", &mut times.decode_us),
+            (b"\"inference_us\":", &mut times.inference_us),
+        ];
+        for (key, place) in places {
+            let before = self.rest;
+            if (!any || self.takes(b",")) && self.takes(key) {
+                *place = Some(self.number()?);
+                any = true;
+            } else {
+                self.rest = before;
+            }
+        }
+        self.expect(b"}")?;
+        Some(Box::new(times))
     }
 
     fn outcome(&mut self) -> Option<Outcome> {
@@ -317,6 +342,7 @@ mod tests {
             (status, finish_reason) in (of(any::<u16>()), of(any_text())),
             (gateway, missing_sign) in (of(any::<bool>()), of(any::<bool>())),
             late_ack in proptest::option::weighted(0.1, of(any::<u32>())),
+            told in of([of(any::<u32>()), of(any::<u32>()), of(any::<u32>()), of(any::<u32>())]),
         ) -> RequestRecord {
             let [prompt_id, category] = texts.map(Into::into);
             let at = |place: usize| stamps[place];
@@ -336,7 +362,12 @@ mod tests {
                 missing_sign: missing_sign.map(|done| {
                     if done { MissingSign::DoneMarker } else { MissingSign::FinishReason }
                 }),
-                passed_over: if flags[0] { 0 } else { numbers[2] }, outcome,
+                passed_over: if flags[0] { 0 } else { numbers[2] },
+                server_times: told.map(|told| {
+                    let [queue_us, prefill_us, decode_us, inference_us] = told.map(|us| us.map(u64::from));
+                    Box::new(ServerTimes { queue_us, prefill_us, decode_us, inference_us })
+                }),
+                outcome,
             }
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::distribution::{Distribution, Statistic};
 use super::record::RequestRecord;
-use super::request_figures::Figured;
+use super::request_figures::{Figured, milliseconds};
 use super::summary::RequestCounts;
 
 /// Which way is better.
@@ -188,6 +188,12 @@ pub const OUTPUT_COST: &str = "cost_per_million_output_tokens";
 /// Cost of a million prompt and output tokens.
 pub const TOTAL_COST: &str = "cost_per_million_total_tokens";
 
+/// A request's time in the server's queue, as the server told it.
+pub const SERVER_QUEUE: &str = "server_queue_ms";
+/// From the end of the server's queue to its first token, as the server told it.
+pub const SERVER_PREFILL: &str = "server_prefill_ms";
+/// From the server's first token to its last, as the server told it.
+pub const SERVER_DECODE: &str = "server_decode_ms";
 /// Energy of the GPUs an output token.
 pub const ENERGY_PER_TOKEN: &str = "energy_per_token_j";
 
@@ -302,6 +308,24 @@ pub const METRICS: &[Metric] = &[
         "price of the window / prompt and output tokens of completed requests × 1,000,000",
         Of::Run(|run| run.cost_per_million(run.prompt_tokens? + run.output_tokens?)),
     ),
+    latency(
+        SERVER_QUEUE,
+        "server's queue",
+        "the server's own word, sent with the answer: its time in the queue",
+        Of::EachRequest(|request| told_ms(request.record.server_times.as_ref()?.queue_us)),
+    ),
+    latency(
+        SERVER_PREFILL,
+        "server's prefill",
+        "the server's own word, sent with the answer: from the end of its queue to the first token",
+        Of::EachRequest(|request| told_ms(request.record.server_times.as_ref()?.prefill_us)),
+    ),
+    latency(
+        SERVER_DECODE,
+        "server's decode",
+        "the server's own word, sent with the answer: from its first token to its last",
+        Of::EachRequest(|request| told_ms(request.record.server_times.as_ref()?.decode_us)),
+    ),
     Metric {
         name: ENERGY_PER_TOKEN,
         title: "energy a token",
@@ -311,6 +335,10 @@ pub const METRICS: &[Metric] = &[
         of: Of::Run(|run| run.energy_per(run.output_tokens?)),
     },
 ];
+
+fn told_ms(us: Option<u64>) -> Option<f64> {
+    us.map(milliseconds)
+}
 
 /// The row of a metric.
 pub fn metric(name: &str) -> Option<&'static Metric> {

@@ -91,20 +91,3 @@ pub struct HeldMemory {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<GpuProcess>,
 }
-
-impl GpuBefore {
-    /// Power of all of them without the server, W; none where one of them does not tell.
-    pub fn idle_machine_w(&self) -> Option<f64> {
-        self.sum(|standing| standing.machine?.power_w)
-    }
-
-    /// Power of all of them with the server loaded and waiting, W; none where one of them does not tell.
-    pub fn idle_loaded_w(&self) -> Option<f64> {
-        self.sum(|standing| standing.loaded?.power_w)
-    }
-
-    fn sum(&self, of: impl Fn(&GpuStanding) -> Option<f64>) -> Option<f64> {
-        let watts = self.gpus.iter().map(of).collect::<Option<Vec<f64>>>()?;
-        (!watts.is_empty()).then(|| watts.into_iter().sum())
-    }
-}

@@ -17,8 +17,6 @@ pub struct LivePage {
     pub backends: Vec<LiveBackend>,
     /// The newest loads, oldest first: the one that is played, and some that were.
     pub runs: Vec<LiveRun>,
-    /// GPUs by the number that samples name them by, with what they are.
-    pub gpus: Vec<(u32, String)>,
 }
 
 /// A backend of a plan.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::gpu::GpuHead;
 use super::live_histogram::{LiveHistogram, STEP_BOUNDS_S, WAIT_BOUNDS_S};
 use super::record::FailureKind;
 use super::sample::Sample;
@@ -39,6 +40,8 @@ pub struct LiveSnapshot {
     pub recent_s: f64,
     /// Requests that completed in it; 0 where nobody asked for latencies.
     pub recent_completed: u64,
+    /// The GPUs that are read.
+    pub gpus: Vec<GpuHead>,
     /// The newest sample of each sensor and device.
     pub sensed: Vec<Sample>,
 }

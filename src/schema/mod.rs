@@ -46,6 +46,7 @@ pub mod seeds;
 pub mod sensing;
 pub mod series;
 pub mod served;
+pub mod server_times;
 pub mod slice;
 pub mod summary;
 pub mod synthetic;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::chunks::{Chunk, Chunks};
 use super::gateway::Gateway;
+use super::server_times::ServerTimes;
 use super::unit::Phase;
 
 /// One request as it was played. All stamps are µs from the run's start on the monotonic clock.
@@ -108,6 +109,9 @@ pub struct RequestRecord {
     /// with a count that is none.
     #[serde(default, skip_serializing_if = "is_none_passed_over")]
     pub passed_over: u32,
+    /// Its times by the server's own clock, where that sent them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_times: Option<Box<ServerTimes>>,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,

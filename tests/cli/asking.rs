@@ -92,7 +92,8 @@ fn doctor_shows_what_is_here_and_how_to_get_the_rest() {
     std::fs::create_dir(place.path("mine")).unwrap();
     std::fs::copy(place.path("fake.yaml"), place.path("mine/fake.yaml")).unwrap();
     let ran = place.run(&["doctor", "--backends-dir", "mine"]).expect(0);
-    for text in ["cores", "open files", "not installed: harness install vllm", "harness install tryout-model"]
+    for text in
+        ["cores", "open files", "not installed: harness install vllm", "harness install tryout-model", "GPUs"]
     {
         assert!(ran.stdout.contains(text), "{text}: {}", ran.stdout);
     }

@@ -175,6 +175,7 @@ fn record(index: u64, outcome: Outcome) -> RequestRecord {
         status: Some(200),
         finish_reason: Some("stop".into()),
         gateway: None,
+        server_times: None,
         missing_sign: None,
         passed_over: 0,
         outcome,

@@ -98,7 +98,8 @@ fn columns_keep_their_places_so_that_old_and_new_rows_stand_in_one_file() {
     let requests = "index prompt_id phase outcome kind detail status finish_reason due_ms ready_ms slot_ms sent_ms \
                     headers_ms first_event_ms ttft_ms first_answer_ms e2e_ms end_ms tpot_ms chunks merged_events \
                     prompt_tokens output_tokens delivered_tokens cached_tokens token_source max_tokens connect_ms \
-                    reader_lag_ms_max replayed";
+                    reader_lag_ms_max replayed server_queue_ms server_prefill_ms server_decode_ms \
+                    server_inference_ms";
     assert_eq!(requests_header(), names(requests));
 }
 

@@ -114,6 +114,7 @@ fn completed(index: u64, sent_ms: u64, chunks: &[(u64, u32)]) -> RequestRecord {
         status: Some(200),
         finish_reason: Some("stop".into()),
         gateway: None,
+        server_times: None,
         missing_sign: None,
         passed_over: 0,
         outcome: Outcome::Completed,

@@ -37,19 +37,18 @@ pub(super) struct NotSent {
 }
 
 impl Destination {
-    /// Of a flag's URL; the token is that of the environment variable, where it is set.
+    /// Of a flag's URL; a bearer token goes with it where there is one.
     ///
     /// # Errors
     /// It is no http address.
-    pub(super) fn new(flag: &str, given: &str, token_variable: &str) -> anyhow::Result<Destination> {
+    pub(super) fn new(flag: &str, given: &str, token: Option<String>) -> anyhow::Result<Destination> {
         let cure = "give http://HOST:PORT or https://…";
         let url = match Url::parse(given) {
             Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => url,
             // What was given may hold a password.
             Ok(_) | Err(_) => return refuse(format!("{flag}: not an address to send to"), cure),
         };
-        let token = std::env::var(token_variable).ok().map(|token| token.trim().to_owned());
-        let token = token.filter(|token| !token.is_empty());
+        let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
         let password = url.password().map(str::to_owned);
         secrets::keep_from_outputs(token.iter().cloned().chain(password));
         let mut shown = url.clone();

@@ -45,11 +45,7 @@ struct Run {
 impl Hub {
     /// Before anything happened.
     pub fn new(environment: &Environment) -> Hub {
-        let page = LivePage {
-            version: environment.harness_version.clone(),
-            gpus: environment.gpus.iter().map(|gpu| (gpu.index, gpu.name.clone())).collect(),
-            ..LivePage::default()
-        };
+        let page = LivePage { version: environment.harness_version.clone(), ..LivePage::default() };
         Hub(Mutex::new(State { page, left: BTreeMap::new(), may_end_early: false, runs: VecDeque::new() }))
     }
 

@@ -11,7 +11,7 @@ fn environment() -> Environment {
     serde_json::from_value(serde_json::json!({
         "taken_at": "2026-02-01T14:30:00Z", "harness_version": "1.2", "os": "Linux", "hostname": "here",
         "cpu": "some", "cores": 1, "memory_bytes": 1, "open_files": [1, 1],
-        "gpus": [{"index": 1, "name": "NVIDIA H200", "memory_bytes": 1}]
+        "gpus": []
     }))
     .unwrap()
 }
@@ -67,7 +67,7 @@ fn a_backend_is_followed_from_its_turn_to_its_end() {
     assert_eq!(states(&hub), ["done", "failed"]);
     let page = hub.page();
     assert_eq!((page.backends[0].closed, page.backends[1].failed), (2, 1));
-    assert_eq!((page.version.as_str(), page.gpus.as_slice()), ("1.2", &[(1, "NVIDIA H200".to_owned())][..]));
+    assert_eq!(page.version, "1.2");
 }
 
 #[test]

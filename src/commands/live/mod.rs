@@ -56,9 +56,16 @@ impl Live {
         progress: &Progress,
     ) -> anyhow::Result<Option<Live>> {
         let hostname = &environment.hostname;
-        let push = args.pushgateway.as_deref().map(|given| Pushgateway::new(given, hostname)).transpose()?;
-        let write =
-            args.remote_write.as_deref().map(|given| RemoteWrite::new(given, hostname)).transpose()?;
+        let push = args
+            .pushgateway
+            .as_deref()
+            .map(|given| Pushgateway::new(given, token("HARNESS_PUSHGATEWAY_TOKEN"), hostname))
+            .transpose()?;
+        let write = args
+            .remote_write
+            .as_deref()
+            .map(|given| RemoteWrite::new(given, token("HARNESS_REMOTE_WRITE_TOKEN"), hostname))
+            .transpose()?;
         let listener = args.prometheus_listen.as_deref().map(server::listen).transpose()?;
         if push.is_none() && write.is_none() && listener.is_none() {
             return Ok(None);
@@ -178,7 +185,17 @@ impl Work {
     }
 }
 
+/// A bearer token, which no flag takes: a command line is seen by others.
+fn token(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}
+
 fn warn(progress: &Progress, what: &str, shown: &str, trouble: &NotSent) {
     let NotSent { why, cure, later: _ } = trouble;
     progress.error(&format!("warning: {what} {shown}: {why}\nhint: {cure}"));
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+#[path = "sending_tests.rs"]
+mod tests;

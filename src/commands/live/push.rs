@@ -17,8 +17,8 @@ impl Pushgateway {
     ///
     /// # Errors
     /// It is no http address.
-    pub(super) fn new(given: &str, hostname: &str) -> anyhow::Result<Pushgateway> {
-        let mut gateway = Destination::new("--pushgateway", given, "HARNESS_PUSHGATEWAY_TOKEN")?;
+    pub(super) fn new(given: &str, token: Option<String>, hostname: &str) -> anyhow::Result<Pushgateway> {
+        let mut gateway = Destination::new("--pushgateway", given, token)?;
         if !gateway.url.path().contains("/metrics/job")
             && let Ok(mut path) = gateway.url.path_segments_mut()
         {

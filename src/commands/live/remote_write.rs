@@ -33,8 +33,8 @@ impl RemoteWrite {
     ///
     /// # Errors
     /// It is no http address.
-    pub(super) fn new(given: &str, hostname: &str) -> anyhow::Result<RemoteWrite> {
-        let destination = Destination::new("--remote-write", given, "HARNESS_REMOTE_WRITE_TOKEN")?;
+    pub(super) fn new(given: &str, token: Option<String>, hostname: &str) -> anyhow::Result<RemoteWrite> {
+        let destination = Destination::new("--remote-write", given, token)?;
         Ok(RemoteWrite { destination, hostname: hostname.to_owned(), waiting: VecDeque::new(), lost: 0 })
     }
 

@@ -1,6 +1,7 @@
 //! The response side of HTTP/1.1 out of bytes that come in any pieces: heads by httparse, bodies in place.
 
 use crate::schema::gateway::Gateway;
+use crate::schema::server_times::ServerTimes;
 
 /// A head may not be longer than this.
 const HEAD_LIMIT: usize = 64 << 10;
@@ -84,13 +85,32 @@ pub(crate) struct ResponseParser {
     /// The part of a head or of a line that came so far.
     held: Vec<u8>,
     head: Head,
+    /// What few heads hold.
+    aside: Option<Box<Aside>>,
+}
+
+/// What few heads hold: boxed where there is any, so that a live request has no room for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Aside {
     /// Of a redirect: the new address.
-    location: Option<Box<str>>,
+    pub(crate) location: Option<Box<str>>,
+    /// The request's times by the server's clock.
+    pub(crate) times: ServerTimes,
+}
+
+impl Aside {
+    pub(crate) fn kept(mut self) -> Option<Box<Aside>> {
+        // TGI tells both; one alone may be a proxy's, in whatever unit.
+        if self.times.queue_us.is_none() || self.times.inference_us.is_none() {
+            self.times = ServerTimes::default();
+        }
+        (self != Aside::default()).then(|| Box::new(self))
+    }
 }
 
 impl Default for ResponseParser {
     fn default() -> Self {
-        ResponseParser { state: State::Head, held: Vec::new(), head: Head::default(), location: None }
+        ResponseParser { state: State::Head, held: Vec::new(), head: Head::default(), aside: None }
     }
 }
 
@@ -102,7 +122,12 @@ impl ResponseParser {
 
     /// Where a redirect leads, without a user or password; none where the head is none.
     pub(crate) fn location(&self) -> Option<&str> {
-        self.location.as_deref()
+        self.aside.as_ref()?.location.as_deref()
+    }
+
+    /// The request's times, where the head told them.
+    pub(crate) fn times(&self) -> Option<Box<ServerTimes>> {
+        self.aside.as_ref()?.times.told()
     }
 
     /// The body ends with the connection.
@@ -111,9 +136,9 @@ impl ResponseParser {
     }
 
     /// Takes a head that was read elsewhere, as HTTP/2's are. [`Self::eof`] ends the body.
-    pub(crate) fn take_read_head(&mut self, head: Head, location: Option<Box<str>>) {
+    pub(crate) fn take_read_head(&mut self, head: Head, aside: Option<Box<Aside>>) {
         self.head = head;
-        self.location = location;
+        self.aside = aside;
         self.state = State::ToEof;
     }
 
@@ -213,9 +238,7 @@ impl ResponseParser {
         let interim = matches!(response.code, Some(100 | 102..=199));
         if !interim {
             (self.head, self.state) = read_head(&response)?;
-            let location =
-                response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"));
-            self.location = location.and_then(|header| redirect(self.head.status, header.value));
+            self.aside = aside(&response, self.head.status);
         }
         *input = &input[length - held_before..];
         // Not kept for the life of a stream: it is as large as the head and the first event together.
@@ -318,6 +341,19 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<(Head, State), Htt
         head.keep_alive = false;
     }
     Ok((head, state))
+}
+
+fn aside(response: &httparse::Response<'_, '_>, status: u16) -> Option<Box<Aside>> {
+    let mut aside = Aside::default();
+    for header in response.headers.iter() {
+        let name = header.name;
+        if name.eq_ignore_ascii_case("location") {
+            aside.location = aside.location.or_else(|| redirect(status, header.value));
+        } else if name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-")) {
+            aside.times.note_header(&name.to_ascii_lowercase(), &String::from_utf8_lossy(header.value));
+        }
+    }
+    aside.kept()
 }
 
 /// The address that a `location` beside this status holds, without a user or password.

@@ -17,7 +17,7 @@ use crate::schema::gateway::Gateway;
 use crate::schema::live::LiveCounters;
 use crate::schema::unit::Phase;
 
-use crate::load::http::http1::{Head, content, redirect};
+use crate::load::http::http1::{Aside, Head, content, redirect};
 use crate::load::http::http2_connections::{Http2Connections, Http2Stream};
 use crate::load::request::answer::{Answer, Ending, Progress};
 use crate::load::request::in_flight::InFlight;
@@ -250,7 +250,13 @@ impl Receiver<'_> {
                         let status = parts.status.as_u16();
                         let location = parts.headers.get(LOCATION);
                         let location = location.and_then(|location| redirect(status, location.as_bytes()));
-                        head = Some((read_head(status, &parts.headers), location));
+                        let mut aside = Aside { location, ..Aside::default() };
+                        for (name, value) in &parts.headers {
+                            aside
+                                .times
+                                .note_header(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+                        }
+                        head = Some((read_head(status, &parts.headers), aside.kept()));
                         self.part = Part::Body(body);
                     }
                     Poll::Ready(Err(error)) => break Some(Err(error)),

@@ -2,11 +2,14 @@
 //!
 //! Captures: `tests/wire/llamacpp-native-*.txt`, read by `tests/wire.rs`.
 
+use crate::schema::server_times::ServerTimes;
+
 use crate::load::http::sse::Event;
 use crate::load::protocol::error_text::ErrorText;
 use crate::load::protocol::layout::{Layout, Temperature};
 use crate::load::protocol::lenient::{Count, Flag, Lax, Present, Scalar, object};
 use crate::load::protocol::openai::{no_json, read_named};
+use crate::load::protocol::server_times::Milliseconds;
 use crate::load::protocol::terms::{Finish, FinishKind, Payload, Usage, clip};
 
 pub(super) const PATH: &str = "/completion";
@@ -57,6 +60,8 @@ struct Reply {
 #[serde(default)]
 struct Timings {
     cache_n: Count,
+    prompt_ms: Milliseconds,
+    predicted_ms: Milliseconds,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -69,10 +74,13 @@ impl Reply {
     fn payload(self) -> Payload {
         let finish = self.finish();
         let token = self.content.is_some_and(|content| content.0);
+        let Timings { cache_n, prompt_ms, predicted_ms } = self.timings.value.unwrap_or_default();
+        let times =
+            ServerTimes { prefill_us: prompt_ms.0, decode_us: predicted_ms.0, ..ServerTimes::default() };
         let usage = Usage {
             prompt: self.tokens_evaluated.value,
             completion: self.tokens_predicted.value,
-            cached: self.timings.value.unwrap_or_default().cache_n.value,
+            cached: cache_n.value,
             reasoning: None,
             odd: self.tokens_predicted.odd,
         };
@@ -85,6 +93,7 @@ impl Reply {
             answer: token,
             finish,
             usage: told.then_some(usage),
+            times: times.told(),
             so_far: None,
             done: self.stop.0 && error.is_none(),
             passed_over: odd || (says_nothing && error.is_none()),

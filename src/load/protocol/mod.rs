@@ -14,6 +14,7 @@ mod openai_chat;
 mod openai_completions;
 mod openai_event;
 mod sax;
+mod server_times;
 mod sglang;
 mod tame;
 mod template;

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::load::protocol::error_text::{ErrorText, NO_MESSAGE};
 use crate::load::protocol::lenient::{Count, Fold, Folded, IsError, Lax, Present, Scalar, object};
+use crate::load::protocol::server_times::Times;
 use crate::load::protocol::tame::tamed;
 use crate::load::protocol::terms::{Finish, FinishKind, Payload, Usage, clip};
 
@@ -63,7 +64,7 @@ fn first_object(body: &[u8]) -> Option<Value> {
 
 #[inline]
 fn payload(event: Event) -> Payload {
-    let Event { choices, usage, error, object, message, code } = event;
+    let Event { choices, usage, error, object, message, code, timings, metrics } = event;
     let has_choices = choices.is_some();
     let Folded { value: Choices { token, answer, finish: word, odd }, odd: no_list } =
         choices.unwrap_or_default();
@@ -78,7 +79,8 @@ fn payload(event: Event) -> Payload {
     let passed_over = odd || no_list || odd_counts;
     let error = error.map(|error| clip(&error));
     let finish = word.and_then(finish);
-    Payload { token, answer, finish, usage, so_far: None, error, done: false, passed_over }
+    let times = timings.0.or(metrics.0);
+    Payload { token, answer, finish, usage, times, so_far: None, error, done: false, passed_over }
 }
 
 /// What usage says, and whether something in it is no count.
@@ -121,6 +123,10 @@ struct Event {
     object: IsError,
     message: Option<ErrorText>,
     code: Count,
+    /// llama.cpp's.
+    timings: Times,
+    /// vLLM's.
+    metrics: Times,
 }
 
 #[derive(Default, Clone, Copy, serde::Deserialize)]
@@ -205,12 +211,14 @@ struct Reply {
     object: IsError,
     message: Option<ErrorText>,
     code: Count,
+    timings: Times,
+    metrics: Times,
 }
 
 impl From<Reply> for Event {
-    fn from(Reply { choices, usage, error, object, message, code }: Reply) -> Event {
+    fn from(Reply { choices, usage, error, object, message, code, timings, metrics }: Reply) -> Event {
         let choices = choices.map(|all| Folded { value: all.value.0, odd: all.odd });
-        Event { choices, usage, error, object, message, code }
+        Event { choices, usage, error, object, message, code, timings, metrics }
     }
 }
 
@@ -297,6 +305,7 @@ impl Fold<'_> for Texts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::server_times::ServerTimes;
 
     fn read(data: &str) -> Payload {
         read_event(data.as_bytes()).unwrap()
@@ -367,6 +376,46 @@ mod tests {
                 .usage
                 .is_some()
         );
+    }
+
+    #[test]
+    fn a_server_s_own_times_are_read_where_they_are_sent() {
+        let told = |data: &str| read(data).times.map(|times| *times);
+        let vllm = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":8},"metrics":{"time_to_first_token_ms":12.5,"generation_time_ms":70,"queue_time_ms":0.25,"mean_itl_ms":10.0,"tokens_per_second":97.0}}"#;
+        let times = ServerTimes {
+            queue_us: Some(250),
+            prefill_us: Some(12_500),
+            decode_us: Some(70_000),
+            inference_us: None,
+        };
+        assert_eq!(told(vllm), Some(times));
+        let llamacpp = r#"{"choices":[{"finish_reason":"stop","index":0,"delta":{}}],"timings":{"cache_n":0,"prompt_n":11,"prompt_ms":33.5,"predicted_ms":120.25}}"#;
+        let times =
+            ServerTimes { queue_us: None, decode_us: Some(120_250), prefill_us: Some(33_500), ..times };
+        assert_eq!(told(llamacpp), Some(times));
+        for nothing in [
+            "null",
+            "5",
+            "-1.5",
+            "true",
+            r#""a""#,
+            "[1]",
+            "{}",
+            r#"{"prompt_ms":null,"queue_time_ms":"1"}"#,
+            r#"{"prompt_ms":-1,"predicted_ms":{},"queue_time_ms":[1]}"#,
+            r#"{"prompt_ms":1e99}"#,
+        ] {
+            for field in ["timings", "metrics"] {
+                let event = format!(r#"{{"choices":[{{"text":"a"}}],"{field}":{nothing}}}"#);
+                assert_eq!(
+                    read(&event),
+                    Payload { token: true, answer: true, ..Payload::default() },
+                    "{event}"
+                );
+            }
+        }
+        let whole = read_whole(vllm.as_bytes()).unwrap();
+        assert_eq!(whole.times.unwrap().queue_us, Some(250));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::schema::server_times::ServerTimes;
 use crate::schema::unit::{Body, Message};
 use crate::secrets::from_outside;
 
@@ -64,6 +65,8 @@ pub(crate) struct Payload {
     /// Why generation ended, where it has.
     pub(crate) finish: Option<Finish>,
     pub(crate) usage: Option<Usage>,
+    /// The request's times by the server's clock.
+    pub(crate) times: Option<Box<ServerTimes>>,
     /// Its text is the whole so far, of so many bytes: it carries a token where that grew.
     pub(crate) so_far: Option<u32>,
     /// The message of an error.

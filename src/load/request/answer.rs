@@ -8,7 +8,7 @@ use crate::schema::record::{
 use crate::schema::target::Capabilities;
 use crate::schema::unit::{Phase, Unit};
 
-use crate::load::http::http1::{Content, Head, Part, ResponseParser};
+use crate::load::http::http1::{Aside, Content, Head, Part, ResponseParser};
 use crate::load::http::json_stream::JsonStreamParser;
 use crate::load::http::sse::{Event, Name, SseParser};
 use crate::load::protocol::terms::{FinishKind, Framing, clip};
@@ -177,13 +177,13 @@ impl Answer {
     /// that leads, where it is among it, then pieces of its body.
     pub(crate) fn read_frames<'a>(
         &mut self,
-        head: Option<(Head, Option<Box<str>>)>,
+        head: Option<(Head, Option<Box<Aside>>)>,
         frames: impl IntoIterator<Item = &'a [u8]>,
         arrival: Arrival,
     ) -> Progress {
         self.seen.begin_read(arrival);
-        if let Some((head, location)) = head {
-            self.http.take_read_head(head, location);
+        if let Some((head, aside)) = head {
+            self.http.take_read_head(head, aside);
             self.seen.headers = Some(Stamp::at(arrival.at_us));
         }
         let mut newest_is_last = false;
@@ -314,6 +314,7 @@ impl Answer {
         let kernel = seen.reads > 0 && seen.all_kernel;
         record.stamps = if kernel { StampKind::Kernel } else { StampKind::Read };
         record.tokens = TokenCounts { asked: record.tokens.asked, ..seen.token_counts() };
+        record.server_times = seen.times.or_else(|| self.http.times());
         record.finish_reason = seen.finish.map(|finish| finish.word);
         record.chunks = seen.chunks;
         record.chunks.shrink();
@@ -466,6 +467,7 @@ pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect
         status: None,
         finish_reason: None,
         gateway: None,
+        server_times: None,
         missing_sign: None,
         passed_over: 0,
         outcome: Outcome::Dropped,

@@ -2,6 +2,7 @@
 
 use crate::schema::plan::Sampling;
 use crate::schema::record::{Chunk, Chunks, TokenCounts, TokenSource};
+use crate::schema::server_times::ServerTimes;
 use crate::schema::target::Capabilities;
 
 use crate::load::http::sse::{Event, Name};
@@ -66,6 +67,8 @@ pub(super) struct Seen {
     /// The first token event told its own count, so that each one's is taken.
     pub(super) by_event: bool,
     pub(super) usage: Option<Usage>,
+    /// The request's times by the server's clock, from the event that had them last.
+    pub(super) times: Option<Box<ServerTimes>>,
     /// Usage came in an event of its own, as at the end of an answer.
     pub(super) closing_usage: bool,
     pub(super) finish: Option<Finish>,
@@ -102,6 +105,7 @@ impl Seen {
             spoke: false,
             by_event: false,
             usage: None,
+            times: None,
             closing_usage: false,
             finish: None,
             done: false,
@@ -184,6 +188,9 @@ impl Seen {
         if payload.usage.is_some() {
             self.usage = payload.usage;
             self.closing_usage = !payload.token;
+        }
+        if payload.times.is_some() {
+            self.times = payload.times;
         }
         if payload.finish.is_some() {
             self.finish = payload.finish;

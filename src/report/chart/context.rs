@@ -8,6 +8,7 @@ use crate::report::rows::{Column, View};
 use crate::schema::comparison::Comparison;
 use crate::schema::curves::RunCurves;
 use crate::schema::files::RunFile;
+use crate::schema::gpu::GpuSummary;
 use crate::schema::phases::Phases;
 use crate::schema::plan::{Plan, RunKey};
 use crate::schema::sample::{DeviceSeries, SensedSeries};
@@ -34,6 +35,8 @@ pub struct DrawnRun<'a> {
     pub server: Option<&'a SensedSeries>,
     /// What its GPUs showed.
     pub gpus: &'a [DeviceSeries],
+    /// Their figures: those that it used.
+    pub gpu: Option<&'a GpuSummary>,
     /// What the server's processes used.
     pub server_processes: Option<&'a SensedSeries>,
     /// What this program used.
@@ -52,6 +55,7 @@ impl<'a> DrawnRun<'a> {
             curves,
             server: None,
             gpus: &[],
+            gpu: None,
             server_processes: None,
             client: None,
             host: None,
@@ -64,6 +68,7 @@ impl<'a> DrawnRun<'a> {
         DrawnRun {
             server: file.server.as_ref(),
             gpus: &file.gpus,
+            gpu: file.summary.gpu.as_ref(),
             server_processes: file.server_processes.as_ref(),
             client: file.client.as_ref(),
             host: file.host.as_ref(),

@@ -8,7 +8,7 @@ use super::scale::Scale;
 use super::spec::{Axis, ChartSpec, Mark, Panel, Reference, Series, Span};
 use crate::report::number::count;
 use crate::schema::phases::Phase;
-use crate::schema::sample::SensedSeries;
+use crate::schema::sample::{DeviceSeries, SensedSeries};
 use crate::schema::series::{gpu, host, processes, server};
 
 /// The file's stem of the servers' metrics.
@@ -70,7 +70,11 @@ fn of_server<'a>(run: &DrawnRun<'a>) -> Vec<&'a SensedSeries> {
 }
 
 fn of_gpus<'a>(run: &DrawnRun<'a>) -> Vec<&'a SensedSeries> {
-    run.gpus.iter().map(|device| &device.sensed).collect()
+    // One that the server was given and did not use is no part of its figures.
+    let used = |device: &&DeviceSeries| {
+        run.gpu.is_none_or(|gpu| gpu.devices.iter().any(|used| used.index == device.device))
+    };
+    run.gpus.iter().filter(used).map(|device| &device.sensed).collect()
 }
 
 fn of_processes<'a>(run: &DrawnRun<'a>) -> Vec<&'a SensedSeries> {

@@ -8,6 +8,7 @@ use crate::report::fixture_curves::curves as curves_of;
 use crate::report::fixture_machine::{Machine, machine};
 use crate::schema::comparison::{Comparison, Over};
 use crate::schema::curves::RunCurves;
+use crate::schema::gpu::{GpuDevice, GpuSummary};
 use crate::schema::phases::Phase;
 use crate::schema::series::gpu::{GPU_MEMORY_USED, GPU_POWER, GPU_POWER_AVERAGE};
 use crate::schema::summary::RunSummary;
@@ -198,4 +199,16 @@ fn energy_a_token_is_a_bar_a_backend_and_the_least_is_best() {
     let rounds = fixture::grouped(runs, Over::Rounds, plan().loads);
     assert_eq!(bars(&rounds).2, [Some((0.4, 0.6))]);
     assert!(drawn(&comparison(vec![run("vllm", 1.0)]), 1, energy::spec, nothing).is_empty());
+}
+
+#[test]
+fn a_gpu_that_was_not_used_is_not_drawn() {
+    let comparison = comparison(vec![run("vllm", 1.0)]);
+    let context = ChartContext::new(&plan(), &comparison);
+    let (curves, machine) = (curves_of(&comparison.runs[0]), machine(&comparison.runs[0], 2));
+    let device = GpuDevice { index: 1, ..GpuDevice::default() };
+    let used = GpuSummary { devices: vec![device], ..GpuSummary::default() };
+    let runs = [DrawnRun { gpu: Some(&used), ..machine.drawn(&comparison.runs[0], &curves) }];
+    let spec = charts::gpu(&ChartInput { comparison: &comparison, runs: &runs, context: &context });
+    assert_eq!(near(line(&spec.panels[3], "vllm"), -2.5), 35.0, "the second alone, which is 1 °C warmer");
 }

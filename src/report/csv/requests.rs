@@ -27,7 +27,7 @@ use Cell::{Count, Number, Text, Time};
 /// `sent_ms` (from the run's start where it never was). A request that was not completed has no latency
 /// (`ttft_ms`, `first_answer_ms`, `e2e_ms`, `tpot_ms`), so that nobody averages one; its raw times are in the
 /// records.
-const COLUMNS: [Column; 30] = [
+const COLUMNS: [Column; 34] = [
     column("index", Count(|row| Some(row.record.index))),
     column("prompt_id", Text(|row| Some(&row.record.prompt_id))),
     column("phase", Text(|row| Some(phase(row.record.phase)))),
@@ -58,6 +58,10 @@ const COLUMNS: [Column; 30] = [
     column("connect_ms", Time(|row| row.record.connect_us)),
     column("reader_lag_ms_max", Time(|row| Some(u64::from(row.record.reader_lag_max_us)))),
     column("replayed", Text(|row| Some(if row.record.replayed { "true" } else { "false" }))),
+    column(figure::SERVER_QUEUE, Time(|row| row.record.server_times.as_ref()?.queue_us)),
+    column(figure::SERVER_PREFILL, Time(|row| row.record.server_times.as_ref()?.prefill_us)),
+    column(figure::SERVER_DECODE, Time(|row| row.record.server_times.as_ref()?.decode_us)),
+    column("server_inference_ms", Time(|row| row.record.server_times.as_ref()?.inference_us)),
 ];
 
 const fn column(name: &'static str, cell: Cell) -> Column {

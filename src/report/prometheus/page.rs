@@ -231,7 +231,7 @@ fn sensed(page: &LivePage) -> Vec<Family<'_>> {
             for sample in run.known.sensed.iter().filter(|sample| sample.source == row.source) {
                 let Some(value) = sample.values.get(row.name) else { continue };
                 let mut labels = labels([("label", &run.label), ("model", &run.model)]);
-                labels.extend(device(page, sample.source, sample.device));
+                labels.extend(device(&run.known, sample.source, sample.device));
                 metrics.push((labels, Value::Number(value * exported.factor)));
             }
         }
@@ -242,12 +242,13 @@ fn sensed(page: &LivePage) -> Vec<Family<'_>> {
     all
 }
 
-fn device(page: &LivePage, source: Source, device: Option<u32>) -> Labels {
+fn device(known: &LiveSnapshot, source: Source, device: Option<u32>) -> Labels {
     let Some(device) = device else { return Labels::new() };
     match source {
         Source::Gpu => {
-            let name = page.gpus.iter().find(|(index, _)| *index == device).map(|(_, name)| name.clone());
-            vec![("gpu", device.to_string()), ("gpu_name", name.unwrap_or_default())]
+            let gpu = known.gpus.iter().find(|gpu| gpu.index == device);
+            let (uuid, name) = gpu.map(|gpu| (gpu.uuid.clone(), gpu.name.clone())).unwrap_or_default();
+            vec![("gpu", device.to_string()), ("uuid", uuid), ("gpu_name", name)]
         }
         Source::Server | Source::ServerProcesses | Source::Client | Source::Host => {
             vec![("device", device.to_string())]

@@ -4,13 +4,17 @@ use crate::schema::sample::Source;
 use crate::schema::series::{self, Series};
 
 /// Series that only grow, by their key.
-const GROWING: [&str; 6] = [
+const GROWING: [&str; 10] = [
     series::gpu::GPU_ENERGY,
     series::gpu::GPU_NVLINK_SENT,
     series::gpu::GPU_NVLINK_RECEIVED,
     series::processes::CPU_TIME,
     series::server::SERVER_PROMPT_TOKENS,
     series::server::SERVER_GENERATED_TOKENS,
+    series::server::SERVER_CACHED_TOKENS,
+    series::server::SERVER_CACHE_QUERIES,
+    series::server::SERVER_PREEMPTIONS,
+    series::host::HOST_THROTTLED,
 ];
 
 /// A series as it is exported.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use prost::Message;
 
 use super::*;
+use crate::schema::gpu::GpuHead;
 use crate::schema::live_page::{BackendState, LiveBackend, LiveRun};
 use crate::schema::live_snapshot::{LiveLatencies, LiveSnapshot};
 use crate::schema::record::FailureKind;
@@ -41,6 +42,7 @@ fn snapshot() -> LiveSnapshot {
         output_tokens: 10,
         token_events: 20,
         latencies: Some(latencies),
+        gpus: vec![GpuHead { uuid: "GPU-8a6c".into(), name: "NVIDIA H200".into(), ..GpuHead::default() }],
         sensed: vec![gpu(0, 312.5, 1980.0), gpu(1, 300.0, 1755.0)],
         ..LiveSnapshot::default()
     }
@@ -70,7 +72,6 @@ fn shown() -> LivePage {
         title: "compare".to_owned(),
         backends: vec![backend("a", BackendState::Done), backend("b", BackendState::Loading)],
         runs: vec![run("a", false), run("b", true)],
-        gpus: vec![(0, "NVIDIA H200".to_owned())],
     }
 }
 
@@ -143,9 +144,9 @@ fn both_text_pages_hold_to_their_formats() {
             (format!(r#"harness_ttft_seconds_bucket{{{run},le="0.075"}}"#), 0.0),
             (format!(r#"harness_itl_seconds_bucket{{{run},le="+Inf"}}"#), 10.0),
             (format!("harness_itl_seconds_count{{{run}}}"), 10.0),
-            (r#"harness_gpu_power_watts{label="b",model="m",gpu="1",gpu_name=""}"#.to_owned(), 300.0),
+            (r#"harness_gpu_power_watts{label="b",model="m",gpu="1",uuid="",gpu_name=""}"#.to_owned(), 300.0),
             (
-                r#"harness_gpu_sm_clock_hertz{label="b",model="m",gpu="0",gpu_name="NVIDIA H200"}"#
+                r#"harness_gpu_sm_clock_hertz{label="b",model="m",gpu="0",uuid="GPU-8a6c",gpu_name="NVIDIA H200"}"#
                     .to_owned(),
                 1.98e9,
             ),
@@ -268,6 +269,41 @@ fn a_scraper_gets_the_format_that_it_asks_for_most() {
     assert_eq!(of(&format!("{protobuf};q=0, text/plain")), Format::Classic);
     assert_eq!(of("application/vnd.google.protobuf"), Format::Classic, "of which message it does not say");
     assert_eq!(of(&protobuf.replace("delimited", "text")), Format::Classic);
+}
+
+/// Names of metrics in a text.
+fn names_in(text: &str) -> BTreeSet<String> {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let words = text.split(|c: char| !letter(c)).filter(|word| word.starts_with("harness_"));
+    words.map(|word| word.trim_end_matches("_bucket").to_owned()).collect()
+}
+
+#[test]
+fn what_dashboard_rules_and_documentation_name_is_exported_and_all_of_a_run_is_documented() {
+    let of_page = text_of(&shown(), Format::Classic);
+    let typed = of_page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let of_page: BTreeSet<String> = typed.map(str::to_owned).collect();
+    let sensed = series::all().map(sensed::exported);
+    let sensed = sensed.map(|row| if row.grows { row.name + "_total" } else { row.name });
+    let all: BTreeSet<String> = of_page.iter().cloned().chain(sensed).collect();
+    let documentation = include_str!("../../../docs/live.md");
+    for text in [
+        include_str!("../../../deploy/grafana/harness.json"),
+        include_str!("../../../deploy/prometheus/alerts.yml"),
+        include_str!("../../../deploy/prometheus/alerts_test.yml"),
+        documentation,
+    ] {
+        // `harness_gpu_…` stands for several.
+        let named: Vec<String> = names_in(text).into_iter().filter(|name| !name.ends_with('_')).collect();
+        assert!(named.len() >= 5);
+        for name in named {
+            assert!(all.contains(&name), "{name} is not exported");
+        }
+    }
+    let documented = names_in(documentation);
+    for name in of_page.iter().filter(|name| !name.starts_with("harness_gpu_")) {
+        assert!(documented.contains(name), "docs/live.md says nothing of {name}");
+    }
 }
 
 #[test]

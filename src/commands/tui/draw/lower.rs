@@ -15,7 +15,9 @@ const BOTH: u16 = 6;
 
 /// Draws them.
 pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board, view: &mut View, log: &[String]) {
-    let (messages, logged) = match (view.log, area.height) {
+    // A server that is not ours writes its log elsewhere.
+    let logs = view.log && board.log.is_some();
+    let (messages, logged) = match (logs, area.height) {
         (false, _) => (area, Rect::ZERO),
         (true, under) if under < BOTH => (Rect::ZERO, area),
         (true, height) => {
@@ -31,7 +33,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board, view: &mut View, log
         let inner = below_rule(buffer, messages, 2, ("Messages", ""));
         let lines: Vec<Line<'_>> = board.lines.iter().map(|(at, line)| message(&clock(*at), line)).collect();
         // The log is what is scrolled where both are shown.
-        let below = if view.log { 0 } else { scrolled(view, inner, lines.len()) };
+        let below = if logs { 0 } else { scrolled(view, inner, lines.len()) };
         text(buffer, inner, &lines, below);
     }
     if !logged.is_empty() {
@@ -40,10 +42,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board, view: &mut View, log
         let about = if view.scrolled() > 0 { "scrolled: End follows it again" } else { "" };
         let inner = below_rule(buffer, logged, 2, (name.trim_end(), about));
         let width = usize::from(inner.width).saturating_sub(1);
-        let mut lines: Vec<Line<'_>> = log.iter().map(|line| Line::raw(cut(line, width))).collect();
-        if board.log.is_none() {
-            lines.push(Line::styled("no server of ours has written one", FAINT));
-        }
+        let lines: Vec<Line<'_>> = log.iter().map(|line| Line::raw(cut(line, width))).collect();
         let below = scrolled(view, inner, lines.len());
         text(buffer, inner, &lines, below);
     }
