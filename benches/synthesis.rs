@@ -48,6 +48,7 @@ fn main() {
 fn measure(lengths: Lengths, count: u64, tokenizer: &Arc<Tokenizer>) {
     let law = lengths.to_string();
     let spec = Synthetic {
+        turns: None,
         prompts: PromptLaw::Tokens { lengths },
         outputs: None,
         prefix: None,

@@ -2,6 +2,8 @@
 //! now and then elsewhere, nothing when quiet. What cannot be printed is lost, and nothing else is: a closed pipe, a
 //! full disk or a terminal that is gone ends the printing, not the run.
 
+mod held_terminal;
+
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use held_terminal::HeldTerminal;
 
 use crate::schema::live::LiveCounters;
 use crate::schema::text::{plain, plain_lines};
@@ -134,7 +138,8 @@ impl Progress {
         if self.quiet || !self.terminal || !self.live {
             ProgressDrawTarget::hidden()
         } else {
-            ProgressDrawTarget::stderr_with_hz(10)
+            let terminal = Box::new(HeldTerminal::new(std::io::stderr()));
+            ProgressDrawTarget::term_like_with_hz(terminal, 10)
         }
     }
 }

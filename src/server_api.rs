@@ -19,6 +19,13 @@ const LARGEST_PAGE: usize = 8 << 20;
 /// A list of models that is longer has no end, bytes.
 const LARGEST_LIST: usize = 4 << 20;
 
+/// A page of metrics without an end: whoever reads it again and again reads megabytes each time.
+#[derive(Debug, thiserror::Error)]
+#[error("the server's metrics at {url} do not end within {} MB", LARGEST_PAGE >> 20)]
+pub struct EndlessPage {
+    url: String,
+}
+
 /// Time that a question to a server that runs may take.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Time that a question to a server that loads may take; SGLang's `/health` takes a second or more.
@@ -238,7 +245,7 @@ pub async fn metrics_page(client: &Client, url: &str) -> anyhow::Result<Option<V
     let broke_off = || format!("the server's metrics at {url} broke off");
     match bounded(response, LARGEST_PAGE).await.with_context(broke_off)? {
         Some(bytes) => Ok(Some(bytes)),
-        None => bail!("the server's metrics at {url} do not end within {} MB", LARGEST_PAGE >> 20),
+        None => Err(EndlessPage { url: url.to_owned() }.into()),
     }
 }
 

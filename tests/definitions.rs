@@ -363,6 +363,7 @@ fn a_mistake_in_a_file_names_the_file_the_line_and_the_key() {
     assert!(mistake("  ignore_eos: true\n", "").contains("protocol.ignore_eos: is missing"));
     let beside = mistake("  env:\n    VLLM_NO", "  before: [{name: a/b, command: [x]}]\n  env:\n    VLLM_NO");
     assert!(beside.contains("launch.before: each takes a name of its own"), "{beside}");
+    starts("title: vLLM", &format!("title: {}", "v".repeat(61)), "title: takes 1 to 60 letters");
     let port = mistake("  path: /metrics\n", "  path: /metrics\n  port: \"{ports}\"\n");
     assert!(port.contains("metrics.port: takes a port's number or {metrics_port}"), "{port}");
     assert!(mistake("title: vLLM", "title: [").starts_with("mine.yaml:"));
@@ -425,7 +426,7 @@ fn every_further_definition_resolves_and_its_helper_files_are_there() {
 }
 
 #[test]
-fn programs_beside_a_server_share_its_directory_and_an_image_has_none() {
+fn programs_beside_a_server_share_its_directory_and_an_image_with_some_is_refused() {
     let models = Models::new();
     let target = more_target("dynamo-mocker", &models);
     let spec = launch(&target);
@@ -442,7 +443,8 @@ fn programs_beside_a_server_share_its_directory_and_an_image_has_none() {
     let mut asked = input(&definition, GPU, &models);
     assert_eq!(launch(&resolve(&asked).unwrap()).before[0].env["A"], "1");
     asked.docker = true;
-    assert!(launch(&resolve(&asked).unwrap()).before.is_empty());
+    let refused = resolve(&asked).unwrap_err().to_string();
+    assert!(refused.contains("launch.before starts `w` on this machine"), "{refused}");
 }
 
 #[test]

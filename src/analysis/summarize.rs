@@ -220,16 +220,23 @@ impl Summarizer {
 
     /// Adds a record, in any order. Warm-up requests are counted and enter no figure.
     pub fn add(&mut self, record: &RequestRecord) {
+        self.add_figured(&Figured::of(record));
+    }
+
+    /// The same of one whose counts and pace are made already.
+    pub fn add_figured(&mut self, request: &Figured<'_>) {
+        let record = request.record;
         if let Some(late) = &record.late_ack {
             self.late_acks.add(late);
         }
         match record.phase {
             Phase::Warmup => count(&mut self.warmup, &record.outcome),
-            Phase::Measured => self.add_measured(record),
+            Phase::Measured => self.add_measured(request),
         }
     }
 
-    fn add_measured(&mut self, record: &RequestRecord) {
+    fn add_measured(&mut self, request: &Figured<'_>) {
+        let record = request.record;
         count(&mut self.requests, &record.outcome);
         if let Outcome::Failed { kind, detail } = &record.outcome
             && !detail.is_empty()
@@ -249,15 +256,14 @@ impl Summarizer {
         self.slices.add(record);
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
-            let request = Figured::of(record);
-            self.metrics.add(&request);
+            self.metrics.add(request);
             self.tokens.add(record, &request.counts, self.input.renewed_from);
             self.prompt_lengths.add(record);
-            self.paces.add(&request);
+            self.paces.add(request);
             self.curves.add_completed(record, &request.counts);
             self.course.add(record);
-            self.goodput.add(&request);
-            self.slices.add_completed(&request);
+            self.goodput.add(request);
+            self.slices.add_completed(request);
         }
     }
 

@@ -8,7 +8,7 @@ use super::units::seconds;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Conversations and models")]
 pub struct ConversationArgs {
-    /// Play at most N turns of each conversation of the dataset [default: all]
+    /// Play at most N turns of each conversation of the dataset [default: all]; with --prompt-dist make N of each
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub turns: Option<u32>,
     /// Time between the end of an answer and the turn behind it: 2s, exp:2s (exponential of that mean) or

@@ -35,6 +35,9 @@ pub struct WireArgs {
 /// How a server is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProtocolArg {
+    /// The own protocol of each backend: /generate of SGLang, /generate_stream of TGI, /completion of llama.cpp; the others
+    /// have none but OpenAI's /v1/completions
+    Native,
     /// OpenAI's /v1/chat/completions, as --endpoint chat
     OpenaiChat,
     /// OpenAI's /v1/completions, as --endpoint completions

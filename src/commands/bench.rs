@@ -53,6 +53,8 @@ pub fn measure(args: BenchArgs, title: &str, search: Option<Search>) -> anyhow::
         let definitions = Definitions::load(args.backends_dir.as_deref())?;
         let label = args.backend.clone().unwrap_or_else(|| PLAIN_LABEL.to_owned());
         choices::check_label(&label)?;
+        let engine = definitions.get(&label).map_or("", |definition| definition.name.as_str());
+        protocol::refuse_unknown_engine(&args.load, engine, &url.base)?;
         let progress = Progress::new(args.output.quiet, args.output.verbose);
         let model = model(&args, url, &wire, &progress).await?;
         for other in others {

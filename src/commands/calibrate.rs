@@ -1,6 +1,7 @@
 //! `harness calibrate`: this machine's own error, load by load, against a pretend engine that knows the truth.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -47,6 +48,10 @@ const OPEN_ITL_MS: f64 = 5.0;
 /// Seconds a load.
 const QUICK_S: f64 = 2.0;
 const FULL_S: f64 = 10.0;
+/// What `--loads` takes: streams, tokens/s of each, requests/s.
+const STREAMS: RangeInclusive<f64> = 1.0..=100_000.0;
+const TOKEN_RATES: RangeInclusive<f64> = 0.1..=10_000.0;
+const REQUEST_RATES: RangeInclusive<f64> = 0.1..=100_000.0;
 /// Requests that are sent before, at most.
 const WARMUP: u64 = 50;
 
@@ -117,19 +122,40 @@ fn grid(args: &CalibrateArgs) -> anyhow::Result<Grid> {
 
 /// `250x50` is 250 streams of 50 tokens/s each, `1000/s` an open loop.
 fn load(text: &str) -> anyhow::Result<CalibrationLoad> {
-    let number =
-        |text: &str| text.trim().parse::<f64>().ok().filter(|number| *number > 0.0 && number.is_finite());
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
     let load = match (text.strip_suffix("/s"), text.split_once('x')) {
         (Some(rate), _) => number(rate).map(|rate| CalibrationLoad::Open { rate }),
         (None, Some((streams, tokens_per_s))) => {
-            let streams = streams.trim().parse::<u32>().ok().filter(|streams| *streams > 0);
-            let pair = streams.zip(number(tokens_per_s).filter(|rate| *rate <= 10_000.0));
+            let pair = streams.trim().parse::<u32>().ok().zip(number(tokens_per_s));
             pair.map(|(streams, tokens_per_s)| CalibrationLoad::Closed { streams, tokens_per_s })
         }
         (None, None) => None,
     };
     let cure = "write 250x50 for 250 streams of 50 tokens/s each, 1000/s for requests a second";
-    load.ok_or_else(|| refusal(format!("--loads '{text}' is no load"), cure))
+    let load = load.ok_or_else(|| refusal(format!("--loads '{text}' is no load"), cure))?;
+    match out_of_range(load) {
+        Some(why) => refuse(format!("--loads '{text}': {why}"), cure),
+        None => Ok(load),
+    }
+}
+
+/// What lies out of its range, with the range; none where nothing does.
+fn out_of_range(load: CalibrationLoad) -> Option<String> {
+    let beyond = |what: &str, range: &RangeInclusive<f64>| {
+        format!("{what} is out of its range, {} to {}", range.start(), range.end())
+    };
+    match load {
+        CalibrationLoad::Closed { streams, .. } if !STREAMS.contains(&f64::from(streams)) => {
+            Some(beyond("the number of streams", &STREAMS))
+        }
+        CalibrationLoad::Closed { tokens_per_s, .. } if !TOKEN_RATES.contains(&tokens_per_s) => {
+            Some(beyond("the rate of tokens of a stream", &TOKEN_RATES))
+        }
+        CalibrationLoad::Open { rate } if !REQUEST_RATES.contains(&rate) => {
+            Some(beyond("the rate of requests", &REQUEST_RATES))
+        }
+        CalibrationLoad::Closed { .. } | CalibrationLoad::Open { .. } => None,
+    }
 }
 
 /// Client and server each hold a file a connection; the server is another process.
@@ -308,7 +334,11 @@ mod tests {
     fn loads_are_read_or_refused_with_an_example() {
         assert_eq!(load("250x50").unwrap(), CalibrationLoad::Closed { streams: 250, tokens_per_s: 50.0 });
         assert_eq!(load("12.5/s").unwrap(), CalibrationLoad::Open { rate: 12.5 });
-        for bad in ["", "x", "250", "0x50", "250x0", "-3/s", "1e999/s", "5x99999"] {
+        let said = |text: &str| load(text).unwrap_err().to_string();
+        assert!(said("200000x50").contains("the number of streams is out of its range, 1 to 100000"));
+        assert!(said("1e300/s").contains("the rate of requests is out of its range"));
+        assert!(said("10x1e-9").contains("the rate of tokens of a stream is out of its range"));
+        for bad in ["", "x", "250", "0x50", "250x0", "-3/s", "1e999/s", "5x99999", "200000x50", "NaN/s"] {
             let error = load(bad).unwrap_err();
             assert!(cures(&error)[0].starts_with("write 250x50"), "{bad}: {error}");
         }

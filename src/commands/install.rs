@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::backend::definition::{Definition, Definitions, Role};
 use crate::backend::find::in_environment;
@@ -31,6 +32,7 @@ pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
             );
         }
     }
+    end_programs_at_sigterm()?;
     let data_dir = directories::data_dir()?;
     let variant = machine::machine(&environment::look(), None).variant();
     let progress = Progress::new(args.quiet, false);
@@ -59,6 +61,25 @@ pub fn install(args: &InstallArgs) -> anyhow::Result<ExitCode> {
         progress.say(&format!("{name}: {}", done(&installed)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Exit code of a command that SIGTERM ended.
+const TERMINATED: i32 = 143;
+
+/// Ctrl-C reaches the installer by the terminal; SIGTERM reaches this process alone, and what it started must not
+/// go on without it.
+fn end_programs_at_sigterm() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut terminate = {
+        let _entered = runtime.enter();
+        signal(SignalKind::terminate()).context("signals cannot be heard")?
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(terminate.recv());
+        install::end_programs(std::process::id());
+        std::process::exit(TERMINATED);
+    })?;
+    Ok(())
 }
 
 /// The names to install; a definition given by its path is read, and has its stem as a name.
@@ -95,9 +116,9 @@ fn first_start(
         let argv = vec![program.display().to_string(), "--version".to_owned()];
         let what =
             "start the program (no model is here to ask it with: harness install tryout-model)".to_owned();
-        return Some(FirstStart { what, argv, env: Vec::new() });
+        return Some(FirstStart { what, argv, env: Vec::new(), results: None });
     }
-    let results = data_dir.join("logs").join("first-start");
+    let results = data_dir.join("logs").join("first-start").join(name);
     let mut argv = vec![own];
     argv.extend(
         ["run", "--backend", backend, "--requests", "1", "--max-tokens", "8", "--warmup", "0", "--output"]
@@ -122,7 +143,8 @@ fn first_start(
             env.push(("VIRTUAL_ENV".to_owned(), root.display().to_string()));
         }
     }
-    Some(FirstStart { what: "start it once and ask it for an answer".to_owned(), argv, env })
+    let what = "start it once and ask it for an answer".to_owned();
+    Some(FirstStart { what, argv, env, results: Some(results) })
 }
 
 /// One event of an installation on a live line.

@@ -73,10 +73,12 @@ pub async fn play(
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
     protocol::adapt(&mut targets.targets, &targets.http, load_args)?;
+    protocol::speak_natively(&mut targets.targets, &mut targets.http, load_args)?;
     body::change_bodies(&mut targets.targets, load_args, targets.http.protocol)?;
     workload.check_texts(&targets.http)?;
     workload.find_tokenizer(&targets.targets, traffic::seeds(load_args));
     let sweeps = targets.title == title::SWEEP;
+    let mut own_turns = false;
     let loads = match (&targets.search, workload.replay()) {
         (Some(_), Some(_)) => {
             return refuse(
@@ -89,7 +91,11 @@ pub async fn play(
         }
         (None, Some(replayed)) => replay::loads(load_args, sweeps, replayed)?,
         (Some(search), None) => vec![search::first_load(search, load_args, workload.size())?],
-        (None, None) if !load_args.scenarios.is_empty() => scenarios::loads(load_args, workload.size())?,
+        (None, None) if !load_args.scenarios.is_empty() => {
+            let own = scenarios::loads(load_args, workload.size(), &targets.http)?;
+            own_turns = own.several_turns;
+            own.loads
+        }
         (None, None) => traffic::loads(load_args, sweeps, workload.size())?,
     };
     let runs_of_one = loads.len() * (runs.rounds * runs.repeats) as usize;
@@ -141,8 +147,9 @@ pub async fn play(
         );
     }
     let units = workload.units(&plan, workload.synthesis(&plan).as_ref())?;
-    conversations::check(load_args, &units)?;
-    plan.conversations.several_turns = !dataset::shaped(units, &plan).single_turns();
+    conversations::check(load_args, own_turns || !units.single_turns())?;
+    let own_turns = own_turns && plan.conversations.most_turns != Some(1);
+    plan.conversations.several_turns = own_turns || !dataset::shaped(units, &plan).single_turns();
     if output.dry_run {
         show_plan(&plan, &ClosedOnDisk::default())?;
         return Ok(ExitCode::SUCCESS);

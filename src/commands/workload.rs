@@ -13,9 +13,9 @@ use crate::schema::plan::{DatasetSource, HttpSettings, Plan};
 use crate::schema::refusal::refuse;
 use crate::schema::seeds::Seeds;
 use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic, TokenizerFile};
-use crate::schema::target::{ProtocolName, Target};
+use crate::schema::target::Target;
 use crate::schema::trace::TraceSource;
-use crate::schema::unit::{Body, Prompt, Units};
+use crate::schema::unit::{Prompt, Units};
 
 use crate::commands::reading;
 use crate::commands::resolve::synthetic::{self, DEFAULT_REQUESTS};
@@ -52,6 +52,7 @@ impl Workload {
     pub fn load(args: &LoadArgs) -> anyhow::Result<Self> {
         let renewed = !args.synthetic.allow_prefix_cache;
         let options = replay::options(args)?;
+        prompts::refuse_unread(args)?;
         if let Some(path) = &args.replay.trace {
             replay::refuse_beside_trace(args)?;
             let load = |name: &String| Tokenizer::load(name).map(Arc::new);
@@ -62,6 +63,7 @@ impl Workload {
         if let Some(spec) = synthetic::spec(&args.synthetic)? {
             let load = |name: &String| Tokenizer::load(name).map(Arc::new);
             let tokenizer = args.synthetic.tokenizer.as_ref().map(load).transpose()?;
+            let spec = Synthetic { turns: args.conversations.turns.filter(|turns| *turns > 1), ..spec };
             let prompts = args.requests.map_or(DEFAULT_REQUESTS, |requests| requests as usize);
             return Ok(Workload::synthetic((spec, traffic::seeds(args)), tokenizer, (prompts, renewed)));
         }
@@ -233,27 +235,9 @@ impl Workload {
 
     /// Only messages have room for pictures and other parts.
     pub fn check_texts(&self, http: &HttpSettings) -> anyhow::Result<()> {
-        let is_text = |body: &Body| match body {
-            Body::Text(_) => true,
-            Body::Messages(all) => all.iter().all(|message| message.content.text().is_some()),
-        };
-        let prompts = match &self.asked {
-            Asked::Listed(prompts) => prompts.as_slice(),
-            Asked::Synthetic(_) | Asked::Replay(..) => &[],
-        };
-        let has_messages = match (http.protocol, &http.template) {
-            (ProtocolName::OpenaiChat, _) => true,
-            (_, Some(template)) => template.body.contains("{messages}"),
-            (_, None) => false,
-        };
-        let is_all_text =
-            |prompt: &&Prompt| is_text(&prompt.body) && prompt.further.iter().all(|turn| is_text(&turn.body));
-        match prompts.iter().find(|prompt| !is_all_text(prompt)) {
-            Some(prompt) if !has_messages => refuse(
-                format!("{}: the messages of `{}` hold more than text", self.source.path, prompt.id),
-                format!("speak another protocol than {}: --protocol openai-chat", http.protocol.endpoint()),
-            ),
-            Some(_) | None => Ok(()),
+        match &self.asked {
+            Asked::Listed(listed) => prompts::check_texts(listed, &self.source.path, http),
+            Asked::Synthetic(_) | Asked::Replay(..) => Ok(()),
         }
     }
 }
@@ -284,7 +268,9 @@ pub fn lines(plan: &Plan, synthesis: Option<&Arc<Synthesis>>) -> Vec<String> {
         lines.push(format!("{}: columns passed over: {}", dataset.path, dataset.passed_over.join(", ")));
     }
     if let Some(spec) = &dataset.synthetic {
-        lines.push(format!("prompts: {}{}", spec.prompts, exactness(spec)));
+        let turns = spec.turns.map(|turns| format!("{turns} turns each, every one "));
+        let turns = turns.unwrap_or_default();
+        lines.push(format!("prompts: {turns}{}{}", spec.prompts, exactness(spec)));
         if synthesis.is_some_and(|synthesis| synthesis.is_fitted()) {
             lines.push(
                 "its words are not one token each: every prompt is encoded and fitted, which takes longer"

@@ -44,8 +44,8 @@ pub(super) fn kind(path: &Path, how: &Import) -> Result<Kind> {
         Detected::Prompts(PromptFormat::Text | PromptFormat::Csv) if named_json => Kind::Own(by_name),
         Detected::Prompts(format) => Kind::Foreign(format),
         Detected::Empty => Kind::Own(by_name),
-        Detected::Trace(_) | Detected::Unclear(_) if named_json => Kind::Own(by_name),
-        Detected::Trace(_) | Detected::Unclear(_) => {
+        Detected::Unclear(..) if named_json && !import::is_known_trace(path) => Kind::Own(by_name),
+        Detected::Trace(_) | Detected::Unclear(..) => {
             import::told(path, detected)?;
             Kind::Own(by_name)
         }
@@ -64,7 +64,7 @@ pub(super) fn read(
     let how = Import { format: Some(format), ..how.clone() };
     let mut prompts = Vec::new();
     let mut keep = |picked: Picked| {
-        prompts.push(picked.prompt);
+        prompts.push(picked.into_prompt()?);
         Ok(())
     };
     let tally = import::import(&[path.to_owned()], &how, None, &mut |_| true, &mut keep)?.unwrap_or_default();

@@ -6,6 +6,7 @@ mod foreign;
 pub mod generate;
 pub mod import;
 mod learn;
+mod packed;
 mod parse;
 mod probe_set;
 mod prompt_stats;

@@ -12,6 +12,9 @@ use crate::schema::seeds::Seeds;
 use crate::schema::synthetic::{CountedBy, PromptLaw, Synthetic};
 use crate::schema::unit::{Body, Turn, Unit, Units};
 
+/// Draws of a further turn have numbers beyond those of so many units.
+const TURN_BITS: u32 = 40;
+
 /// Makes prompts by a spec. What their lengths are counted by may be settled later than the spec, when the first
 /// server stands, but before the first prompt.
 #[derive(Debug)]
@@ -69,18 +72,32 @@ impl Synthesis {
 
     /// The k-th unit of a pass: in each pass other texts of the same lengths.
     pub fn unit(&self, pass: u64, k: u64) -> Unit {
+        let turns = u64::from(self.spec.turns.unwrap_or(1).max(1));
+        Unit {
+            id: format!("synthetic-{k}").into(),
+            category: Arc::default(),
+            model: None,
+            turns: (0..turns).map(|turn| self.turn(pass, k, turn)).collect(),
+        }
+    }
+
+    /// A turn of it, from 0. Behind the first one the server's answers stand before it, so nobody knows how long the
+    /// whole of what is sent will be.
+    fn turn(&self, pass: u64, k: u64, turn: u64) -> Turn {
         let spec = &self.spec;
-        let text_seed = seed_of(self.seeds.requests, Purpose::Text, pass, k);
+        let drawn = k.wrapping_add(turn << TURN_BITS);
+        let text_seed = seed_of(self.seeds.requests, Purpose::Text, pass, drawn);
         let (text, asked) = match &spec.prompts {
             PromptLaw::Words { lambda, letters, letters_sd } => {
                 (words(*lambda, (*letters, *letters_sd), text_seed), None)
             }
             PromptLaw::Tokens { lengths } => {
                 let maker = self.maker.get_or_init(TextMaker::estimate);
-                let own = length(lengths, self.seeds.lengths, Purpose::PromptLength, k);
-                let shared = spec.prefix.map_or(0, |prefix| prefix.tokens);
+                let own = length(lengths, self.seeds.lengths, Purpose::PromptLength, drawn);
+                let prefix = spec.prefix.filter(|_| turn == 0);
+                let shared = prefix.map_or(0, |prefix| prefix.tokens);
                 let mut text = String::with_capacity((own + shared) as usize * 7 + 16);
-                if let Some(prefix) = spec.prefix {
+                if let Some(prefix) = prefix {
                     let group = k % u64::from(prefix.groups.max(1));
                     let seed = seed_of(self.seeds.requests, Purpose::Prefix, pass, group);
                     maker.extend(&mut text, seed, prefix.tokens);
@@ -89,19 +106,16 @@ impl Synthesis {
                 (text, Some(own + shared))
             }
         };
-        let limit = |law| length(law, self.seeds.lengths, Purpose::OutputLength, k);
+        let limit = |law| length(law, self.seeds.lengths, Purpose::OutputLength, drawn);
         let max_tokens = spec.outputs.as_ref().map_or(self.max_tokens, limit);
-        Unit {
-            id: format!("synthetic-{k}").into(),
-            category: Arc::default(),
-            model: None,
-            turns: vec![Turn { body: Body::Text(text), max_tokens, pause_s: 0.0, prompt_tokens: asked }],
-        }
+        let prompt_tokens = asked.filter(|_| turn == 0);
+        Turn { body: Body::Text(text), max_tokens, pause_s: 0.0, prompt_tokens }
     }
 
     /// As a load takes them.
     pub fn units(self: Arc<Self>) -> Units {
-        Units::by_pass(true, move |pass, k| Some(self.unit(pass, k)))
+        let single_turns = self.spec.turns.is_none_or(|turns| turns <= 1);
+        Units::by_pass(single_turns, move |pass, k| Some(self.unit(pass, k)))
     }
 }
 
@@ -131,6 +145,7 @@ mod tests {
         Synthetic {
             prompts: PromptLaw::Tokens { lengths: Lengths::Uniform { min: 3, max: 40 } },
             outputs: Some(Lengths::Choices { tokens: vec![5, 9] }),
+            turns: None,
             prefix: Some(SharedPrefix { tokens: 12, groups: 3 }),
             tokenizer: None,
             counted_by: None,
@@ -163,6 +178,31 @@ mod tests {
         }
         assert_ne!(words(&units[0])[..12], words(&units[1])[..12]);
         assert_eq!(made.counted_by(), Some(CountedBy::Estimate));
+    }
+
+    #[test]
+    fn each_turn_of_a_made_conversation_has_a_length_and_a_text_of_its_own_and_the_first_is_as_without() {
+        let talking = Synthetic { turns: Some(3), ..spec() };
+        let made = Arc::new(Synthesis::new(talking, SEEDS, 128, None));
+        let alone = Synthesis::new(spec(), SEEDS, 128, None);
+        let lengths = |unit: &Unit| -> Vec<usize> {
+            let words = |turn: &Turn| match &turn.body {
+                Body::Text(text) => text.split(' ').count(),
+                Body::Messages(_) => panic!("not a text"),
+            };
+            unit.turns.iter().map(words).collect()
+        };
+        let mut seen = std::collections::BTreeSet::new();
+        for k in 0..200 {
+            let unit = made.unit(0, k);
+            assert_eq!((unit.turns.len(), &unit.turns[0]), (3, &alone.unit(0, k).turns[0]));
+            assert!(unit.turns[1..].iter().all(|turn| turn.prompt_tokens.is_none()));
+            assert!(unit.turns[1].body != unit.turns[2].body && unit == made.unit(0, k));
+            assert!(lengths(&unit)[1..].iter().all(|length| (3..=40).contains(length)), "no prefix again");
+            seen.extend(lengths(&unit)[1..].iter().copied());
+        }
+        assert_eq!(seen.len(), 38, "every length of the law");
+        assert!(!made.units().single_turns() && Arc::new(alone).units().single_turns());
     }
 
     #[test]

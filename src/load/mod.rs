@@ -22,6 +22,7 @@ pub use play::{Job, Played, Stop, open_files_needed, play};
 pub use probe::{ask, check_reachable, probe};
 pub use request::answer::{parse_answer, parse_text};
 pub use schedule::arrivals::{DueTimes, due_times, due_times_of};
+pub use schedule::course::mean_at_end;
 pub use wire::{
     MODEL_IN_PATH, OwnFields, adapt, can_stream, check, default_path, forces_length, is_field, limit_field,
     names_model, own_fields, sent_fields, whole_path,

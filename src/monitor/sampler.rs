@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use crate::schema::gpu::OtherOnGpu;
 use crate::schema::sample::{Sample, SensorTally, Source};
 use crate::secrets::from_outside;
+use crate::server_api::EndlessPage;
 
 use super::gpu::Gpus;
 use super::machine::Machine;
@@ -220,6 +221,12 @@ async fn follow(
             }
             Err(error) => {
                 tally.failed += 1;
+                if error.is::<EndlessPage>() {
+                    tally.trouble.get_or_insert_with(|| format!("{error:#}; it was not read again"));
+                    // Once is enough of a page that costs megabytes.
+                    is_past_loading(&mut stage).await;
+                    return tally;
+                }
                 tally.trouble.get_or_insert_with(|| from_outside(&format!("{error:#}")).into_owned());
             }
         }

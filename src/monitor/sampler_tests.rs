@@ -128,6 +128,23 @@ fn a_page_that_fails_costs_its_samples_and_the_first_reason_is_kept() {
 }
 
 #[test]
+fn a_page_without_an_end_is_read_once_and_said_once() {
+    let endless: Answer = |_| (Duration::ZERO, "HTTP/1.1 200 OK\r\n\r\n".to_owned() + &"# ".repeat(5 << 20));
+    let (url, asked) = serve(endless);
+    let (kept, began) = (Kept::default(), Instant::now());
+    let sampler = Sampler::start(vec![(sensor(&url), INTERVAL)], began, kept, keep).unwrap();
+    while asked.load(Ordering::SeqCst) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(700));
+    let (_, tallies) = sampler.stop().unwrap();
+    assert_eq!((asked.load(Ordering::SeqCst), tallies[0].samples), (1, 0));
+    let trouble = tallies[0].trouble.clone().unwrap();
+    assert!(trouble.contains("do not end within 8 MB; it was not read again"), "{trouble}");
+}
+
+#[test]
 fn a_page_that_appears_late_is_read_from_then_on() {
     let late: Answer = |number| if number < 3 { status("404 Not Found") } else { page("x:waiting 1") };
     let (samples, tally) = sampled(late, |samples, _| samples.len() >= 2);

@@ -16,6 +16,7 @@ use crate::schema::curves::RunCurves;
 use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader, RunFile};
 use crate::schema::plan::RunKey;
 use crate::schema::record::RequestRecord;
+use crate::schema::request_figures::Figured;
 use crate::schema::sample::Source;
 use crate::schema::summary::RunSummary;
 
@@ -143,8 +144,9 @@ impl results::Fold for Share {
     type Part = Vec<u8>;
 
     fn add(&mut self, record: &RequestRecord, lines: &mut Vec<u8>) {
-        self.summarizer.add(record);
-        self.lines.add(record, lines);
+        let request = Figured::of(record);
+        self.summarizer.add_figured(&request);
+        self.lines.add(&request, lines);
     }
 
     fn settle(&mut self) {
@@ -160,7 +162,7 @@ impl results::Fold for Rewritten {
     type Part = Vec<u8>;
 
     fn add(&mut self, record: &RequestRecord, lines: &mut Vec<u8>) {
-        self.0.add(record, lines);
+        self.0.add(&Figured::of(record), lines);
     }
 }
 

@@ -25,7 +25,9 @@ pub fn differences(baseline: &Cell<'_>, now: &Cell<'_>) -> Vec<Difference> {
             format!("{:?}, {} s, {} s", load.warmup, load.drain_s, load.timeout_s)
         }),
         of("sampling", &|cell| cell.fact(|part, _, _| sampling(part.plan.sampling))),
-        of("endpoint", &|cell| cell.fact(|part, _, _| part.plan.http.protocol.endpoint().to_owned())),
+        of("endpoint", &|cell| {
+            cell.fact(|part, run, _| part.plan.http.protocol_of(&run.key.label).endpoint().to_owned())
+        }),
         of("HTTP version", &|cell| {
             cell.fact(|part, _, _| if part.plan.http.http2 { "2" } else { "1.1" }.to_owned())
         }),
@@ -64,7 +66,7 @@ pub fn plan_facts(plan: &Plan, environment: &Environment) -> [(&'static str, Str
     [
         ("dataset", dataset(plan)),
         ("sampling", sampling(plan.sampling)),
-        ("endpoint", plan.http.protocol.endpoint().to_owned()),
+        ("endpoint", plan.http.endpoint_words()),
         ("shared settings", settings(plan)),
         ("machine", machine(environment)),
     ]

@@ -35,6 +35,11 @@ impl OwnUnits {
         Some((units, warmup))
     }
 
+    /// Some load plays conversations of its own.
+    pub(super) fn several_turns(&self) -> bool {
+        self.all.iter().any(|(_, units, _)| !units.single_turns())
+    }
+
     fn find(&self, asks: &Asks) -> Option<&(Asks, Units, Units)> {
         self.all.iter().find(|(known, _, _)| known == asks)
     }
@@ -120,6 +125,21 @@ mod tests {
         assert_eq!(second(&plan), "one");
         plan.dataset.renewed = true;
         assert!(second(&plan).ends_with("one") && second(&plan) != "one", "{}", second(&plan));
+    }
+
+    #[test]
+    fn conversations_of_a_scenarios_own_file_are_known_to_the_session() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.jsonl");
+        let talk = r#"{"turns": [{"prompt": "Hello."}, {"prompt": "And then?"}]}"#;
+        std::fs::write(&path, talk.to_owned() + "\n").unwrap();
+        let (_, source) = dataset::load(Some(&path)).unwrap();
+        let mut plan = fixture::plan(&["a"], 1, 1, 1);
+        plan.loads[0].asks = Some(Asks { dataset: Some(source), ..Asks::default() });
+        let plans = Units::one(Unit::single("a", "Hello.", 3));
+        assert!(OwnUnits::of(&plan, &plans, &plans).unwrap().several_turns());
+        plan.conversations.most_turns = Some(1);
+        assert!(!OwnUnits::of(&plan, &plans, &plans).unwrap().several_turns());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::dataset::{self, Source, Synthesis, warmup_units};
 use crate::load;
 use crate::monitor::{self, ServerCounters};
 use crate::schema::environment::Environment;
-use crate::schema::plan::{LoadPoint, Plan};
+use crate::schema::plan::{HttpSettings, LoadPoint, Plan};
 use crate::schema::refusal::refusal;
 use crate::schema::target::Target;
 use crate::schema::unit::Units;
@@ -62,7 +62,6 @@ impl Session {
         secrets::keep_wire_from_outputs(&plan.http, api_key.as_deref());
         let mut plan = plan;
         let units = dataset::shaped(units, &plan);
-        plan.conversations.several_turns = !units.single_turns();
         let mut warmup = warmup_units(WARMUP_UNITS, plan.sampling.max_tokens);
         if let Some(split) = &plan.split {
             // Each model is warmed up alike, however little of the traffic it gets: at each server, which take the
@@ -72,9 +71,11 @@ impl Session {
             warmup.iter_mut().zip(models).for_each(|(unit, model)| unit.model = Some(model.model.clone()));
         }
         let warmup = Source::Listed(warmup.into()).units();
+        let own_units = OwnUnits::of(&plan, &units, &warmup)?;
+        plan.conversations.several_turns = !units.single_turns() || own_units.several_turns();
         Ok(Session {
             client: server_api::client(&plan.http, api_key.as_deref())?,
-            own_units: OwnUnits::of(&plan, &units, &warmup)?,
+            own_units,
             warmup,
             plan,
             environment,
@@ -100,13 +101,26 @@ impl Session {
         })
     }
 
+    /// How a target's server is spoken to.
+    fn http_of(&self, target: &Target) -> HttpSettings {
+        let http = self.plan.http.clone();
+        match http.own_protocols.get(&target.label).copied() {
+            None => http,
+            Some(protocol) => {
+                let path =
+                    if http.stream { load::default_path(protocol) } else { load::whole_path(protocol) };
+                HttpSettings { protocol, path: path.to_owned(), ..http }
+            }
+        }
+    }
+
     /// The load engine's job for one load on one target.
     pub fn job(&self, target: &Target, url: &str, load: &LoadPoint) -> load::Job {
         let (units, warmup) = self.own_units.units(load).unwrap_or((&self.units, &self.warmup));
         load::Job {
             base_url: url.to_owned(),
             more_urls: target.more_urls.clone(),
-            http: self.plan.http.clone(),
+            http: self.http_of(target),
             api_key: self.api_key.clone(),
             capabilities: target.capabilities.clone(),
             load: load.clone(),
@@ -150,7 +164,6 @@ impl Stage<'_> {
 mod tests {
     use super::super::{fixture, run};
     use super::*;
-    use crate::schema::plan::HttpSettings;
     use crate::schema::refusal::cures;
     use crate::schema::target::{LaunchSpec, Launcher, Origin, Readiness, Stop};
     use crate::schema::unit::Unit;

@@ -25,6 +25,7 @@ use crate::schema::files::ComparisonFile;
 use crate::schema::plan::{Asks, LoadPoint, Plan, Sampling};
 use crate::schema::seeds::Seeds;
 use crate::schema::target::{LaunchSpec, Launcher, Origin, Target};
+use crate::schema::text::shell_word;
 use crate::schema::traffic::Warmup;
 
 /// The report of a comparison as Markdown, with the pictures of these charts by path relative to its directory (`plots/…`).
@@ -351,7 +352,7 @@ fn method(page: &mut Page, file: &ComparisonFile) {
             ),
             format!(
                 "Requests: {} to `{}` over HTTP/{}, {}",
-                plan.http.protocol.endpoint(),
+                escaped(&plan.http.endpoint_words()),
                 code(&plan.http.path),
                 if plan.http.http2 { "2" } else { "1.1" },
                 sampling_words(&plan.sampling)
@@ -491,13 +492,7 @@ pub(super) fn shell_words(words: &[String]) -> String {
 }
 
 fn quoted(word: &str) -> String {
-    let word = one_line(word);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%{}".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
+    shell_word(&one_line(word))
 }
 
 fn glossary(page: &mut Page, comparison: &Comparison) {

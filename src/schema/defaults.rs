@@ -107,6 +107,7 @@ impl Default for HttpSettings {
             ca_file: None,
             insecure: false,
             http2: false,
+            own_protocols: Default::default(),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::synthetic::Synthetic;
 use super::target::{ProtocolName, Target};
 use super::trace::TraceSource;
 use super::traffic::{Traffic, Until, Warmup};
-use super::wire::BodyTemplate;
+use super::wire::{BodyTemplate, ReplyFraming};
 
 /// A resolved plan: no path is still to be looked up, no absent value means "default".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -324,6 +324,9 @@ pub struct Sampling {
 pub struct HttpSettings {
     /// How the server is spoken to.
     pub protocol: ProtocolName,
+    /// By label, where it is another: the own protocol of each engine, at its own path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub own_protocols: BTreeMap<String, ProtocolName>,
     /// Path below the server's URL; `{model}` in it stands for the target's.
     pub path: String,
     /// Answers come piece by piece; else whole, and nothing is known of when their tokens came.
@@ -352,6 +355,26 @@ pub struct HttpSettings {
     /// Requests go over HTTP/2, which leaves arrivals the stamps of the reads; else over HTTP/1.1.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub http2: bool,
+}
+
+impl HttpSettings {
+    /// How the server of a label is spoken to.
+    pub fn protocol_of(&self, label: &str) -> ProtocolName {
+        self.own_protocols.get(label).copied().unwrap_or(self.protocol)
+    }
+
+    /// The endpoint in a few words: of each label where they differ.
+    pub fn endpoint_words(&self) -> String {
+        let own = self.own_protocols.iter().map(|(label, own)| format!(", {label} by {}", own.endpoint()));
+        self.protocol.endpoint().to_owned() + &own.collect::<String>()
+    }
+
+    /// Answers come whole, so that nobody knows when their tokens came: they are asked so, or their template's are of
+    /// that kind.
+    pub fn comes_whole(&self) -> bool {
+        let framing = self.template.as_ref().map(|template| template.framing);
+        !self.stream || framing == Some(ReplyFraming::Whole)
+    }
 }
 
 fn yes() -> bool {

@@ -11,6 +11,9 @@ pub struct Synthetic {
     /// Lengths of the answers, sent as each request's output limit; none: one limit for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Lengths>,
+    /// Turns of each conversation, each of a length of its own by the same law; none: one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<u32>,
     /// What prompts of a group begin with, on top of their own length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<SharedPrefix>,

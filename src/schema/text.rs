@@ -197,6 +197,17 @@ impl<F: Formatter> Formatter for Escaping<F> {
     }
 }
 
+/// A word of a command, quoted for a shell where it needs it.
+pub fn shell_word(word: &str) -> String {
+    let word = plain(word);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%{}".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

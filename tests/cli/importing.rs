@@ -98,10 +98,11 @@ fn a_file_of_another_tool_is_played_as_it_is() {
     let plan: Value = serde_json::from_str(&place.run(&dry).expect(0).stdout).unwrap();
     assert_eq!(plan["dataset"]["reading"]["left_out"]["no turn"], 2);
     place.write("trace.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n");
-    place
-        .run(&["dataset", "import", "trace.csv", "--output", "out.jsonl"])
-        .expect(2)
-        .says(&["is a trace", "--trace FILE"]);
+    place.run(&["dataset", "import", "trace.csv", "--output", "out.jsonl"]).expect(2).says(&[
+        "is a trace",
+        "--trace trace.csv",
+        "harness dataset stats trace.csv",
+    ]);
 }
 
 #[test]

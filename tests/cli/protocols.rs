@@ -221,3 +221,25 @@ fn a_template_and_its_paths_are_in_the_plan_and_a_prompt_in_braces_stays_text() 
     assert_eq!(run["summary"]["model"], "unnamed");
     assert_eq!(place.summary_rows()[0]["endpoint"], "template");
 }
+
+#[test]
+fn natively_each_backend_is_spoken_to_by_its_engines_own_protocol() {
+    let place = Place::new();
+    refused(
+        &place,
+        &["--protocol", "native", "--model", "m"],
+        &["nobody knows which engine", "--protocol tgi"],
+    );
+    refused(&place, &["--protocol", "native", "--omit", "top_p"], &["--omit is of one protocol"]);
+    let fast = ["--extra-args", "tgi=--ttft 2ms --itl 1ms", "--extra-args", "vllm=--ttft 2ms --itl 1ms"];
+    let load = ["--requests", "2", "--warmup", "0", "--max-tokens", "3", "--fairness", "off"];
+    let backends =
+        ["compare", "--backend", "vllm,tgi", "--simulate", "--rounds", "1", "--protocol", "native"];
+    place.run(&[&backends[..], &load, &fast].concat()).expect(0);
+    let rows = rows(&place.path("results/simulated_summary.csv"));
+    let row = |row: &std::collections::BTreeMap<String, String>| {
+        format!("{} {} {}", row["backend"], row["endpoint"], row["requests_completed"])
+    };
+    let rows: Vec<String> = rows.iter().map(row).collect();
+    assert_eq!(rows, ["vllm-simulated completions 2", "tgi-simulated tgi 2"]);
+}

@@ -313,3 +313,18 @@ fn a_hub_id_is_fetched_once_and_then_found_here() {
     let plan = |ran: &Ran| serde_json::from_str::<Value>(&ran.stdout).unwrap()["dataset"]["sha256"].clone();
     assert_eq!(plan(&dry().expect(0)), plan(&first), "by then nobody serves it any more");
 }
+
+#[test]
+fn made_conversations_send_each_turn_behind_the_answer_to_the_last() {
+    let place = Place::new();
+    let (url, bodies) = keep_bodies();
+    let made = ["--prompt-dist", "fixed", "--prompt-tokens", "4", "--turns", "3", "--requests", "2"];
+    let flags = [&FEW[..], &made, &["--endpoint", "completions", "--think-time", "1ms"]].concat();
+    bench(&place, &url, &flags).expect(0).says(&["3 turns each"]);
+    let bodies = bodies.lock().unwrap();
+    let prompts: Vec<&str> = bodies.iter().map(|body| body["prompt"].as_str().unwrap()).collect();
+    assert_eq!(prompts.len(), 6, "two conversations of three turns: {prompts:?}");
+    let last = prompts.iter().max_by_key(|prompt| prompt.len()).unwrap();
+    assert_eq!(last.matches("yes").count(), 2, "both answers stand between: {last}");
+    assert!(prompts.iter().any(|prompt| last.starts_with(prompt) && prompt.len() < last.len()));
+}

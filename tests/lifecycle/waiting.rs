@@ -109,6 +109,19 @@ async fn a_helper_starts_before_the_server_shares_a_directory_with_it_and_is_sto
 }
 
 #[tokio::test]
+async fn the_directory_of_a_launch_is_removed_by_the_guard_where_the_harness_is_gone() {
+    let bench = Bench::new().await;
+    let script = "echo $SHARED; exec sleep 600";
+    let server = bench.launch(&with_helper(&bench, script, &[])).await.unwrap();
+    let scratch = fs::read_to_string(bench.path("server.worker.log")).unwrap().trim_end().to_owned();
+    assert!(fs::exists(&scratch).unwrap(), "{scratch}");
+    // A harness that is killed removes nothing: only its pipe to the guard closes.
+    std::mem::forget(server);
+    bench.guard.close().await;
+    assert!(!fs::exists(scratch).unwrap());
+}
+
+#[tokio::test]
 async fn a_helper_that_dies_ends_the_start_at_once_with_its_root_cause() {
     let bench = Bench::new().await;
     let script = "echo 'Traceback (most recent call last):'; echo '  File \"w.py\"'; \

@@ -1,5 +1,7 @@
 //! Rows of the summary and of the requests.
 
+use harness::schema::request_figures::Figured;
+
 use super::*;
 
 fn cells(header: &[String], row: &[String]) -> BTreeMap<String, String> {
@@ -109,7 +111,7 @@ fn a_request_is_a_row_and_says_the_same_as_the_summary() {
     let bounds = [Some(100), Some(101), None];
     let chunks = records[1].chunks.iter().zip(bounds);
     records[1].chunks = chunks.map(|(chunk, merged_bound_us)| Chunk { merged_bound_us, ..chunk }).collect();
-    records.iter().for_each(|record| RequestLines::new(true).add(record, &mut bytes));
+    records.iter().for_each(|record| RequestLines::new(true).add(&Figured::of(record), &mut bytes));
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let header: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
     assert_eq!(header, requests_header());

@@ -147,6 +147,13 @@ impl Definition {
     }
 
     fn check(&self, text: &str) -> Result<()> {
+        let title = self.file.title.chars().count();
+        if title > LONGEST_TITLE || title == 0 {
+            let place = place(&self.origin, text, "title");
+            bail!(
+                "{place}: title: takes 1 to {LONGEST_TITLE} letters, since it stands in tables; it has {title}"
+            );
+        }
         for (name, parameter) in &self.file.parameters {
             let forms = [&parameter.flag, &parameter.switch_on, &parameter.switch_off, &parameter.env];
             if forms.iter().all(|form| form.is_none()) && parameter.role.is_none() {
@@ -184,6 +191,9 @@ impl Definition {
         Ok(())
     }
 }
+
+/// The longest title, letters.
+const LONGEST_TITLE: usize = 60;
 
 /// Names that a template may use beside the parameters above it.
 const TEMPLATE_NAMES: [&str; 15] = [

@@ -314,6 +314,9 @@ impl Keeper {
         self.reap();
         for server in &self.servers {
             let _ = server_log::hide_secrets(&server.launch.log, &server.launch.secrets);
+            if let Some(scratch) = &server.launch.scratch {
+                let _ = std::fs::remove_dir_all(scratch);
+            }
         }
         if let Some(directory) = &self.state_directory {
             let _ = std::fs::remove_file(self.state.path(directory));

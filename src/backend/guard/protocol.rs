@@ -42,6 +42,9 @@ pub struct Launch {
     pub container: Option<Container>,
     /// Taken out of the log at the end.
     pub secrets: Vec<String>,
+    /// The launch's own directory: the guard removes it where the harness no longer can.
+    #[serde(default)]
+    pub scratch: Option<PathBuf>,
 }
 
 /// A container, and the program that removes it.

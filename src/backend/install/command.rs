@@ -1,5 +1,6 @@
 //! One command of an installation: into the log, with progress, and an end that names the cause.
 
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 
+use crate::backend::process::{self, Process};
 use crate::schema::refusal::refuse;
 
 /// What happens while an engine is installed.
@@ -36,6 +39,8 @@ pub(crate) type Environment = Vec<(String, String)>;
 
 /// How often the log is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
+/// How long a program may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(5);
 /// Lines of the log that an error shows.
 const SHOWN_LINES: usize = 12;
 
@@ -54,6 +59,35 @@ impl Drop for Ended {
             let _ = self.0.kill();
             let _ = self.0.wait();
         }
+    }
+}
+
+/// Ends all that `root` has started, and what that has started: asked first, killed where it does not hear.
+pub fn end_programs(root: u32) {
+    let living = || -> Vec<Process> {
+        let all = process::all();
+        let ours = process::descendants(&all, &HashSet::from([root]));
+        ours.into_iter().filter(|stat| stat.is_alive()).map(|stat| stat.process).collect()
+    };
+    let asked_at = Instant::now();
+    let mut asked = HashSet::new();
+    loop {
+        let left = living();
+        if left.is_empty() {
+            return;
+        }
+        let late = asked_at.elapsed() > GRACE;
+        for process in left {
+            if late {
+                process.signal(Signal::KILL);
+            } else if asked.insert(process) {
+                process.signal(Signal::TERM);
+            }
+        }
+        if asked_at.elapsed() > 2 * GRACE {
+            return;
+        }
+        std::thread::sleep(GLANCE);
     }
 }
 

@@ -19,6 +19,7 @@ use crate::schema::refusal::{refusal, refuse};
 use command::Environment;
 pub use command::InstallEvent;
 pub(crate) use command::Runner;
+pub use command::end_programs;
 pub(crate) use tools::{IndexSettings, caches, put_lock, uv};
 
 /// What came of an installation.
@@ -55,6 +56,8 @@ pub struct FirstStart {
     pub argv: Vec<String>,
     /// Its environment.
     pub env: Vec<(String, String)>,
+    /// Where its results go: kept where it fails, since they tell why.
+    pub results: Option<PathBuf>,
 }
 
 /// The build that is installed where none is asked for.
@@ -118,10 +121,15 @@ pub fn install(
     let runner = Runner::new(&log, began)?;
     run_recipe(definition, recipe, (&root, data_dir), &runner, on_progress)?;
     // Asked for now: where its program lies is known only when it is there.
-    if let Some(FirstStart { what, argv, env }) = (wanted.first_start)(&root, build) {
+    if let Some(FirstStart { what, argv, env, results }) = (wanted.first_start)(&root, build) {
         let total = recipe.steps.len() + 2;
         on_progress(InstallEvent::Step { number: total, total, what: what.clone() });
         runner.run(&what, &argv, &env, on_progress)?;
+        if let Some(results) = results {
+            let _ = std::fs::remove_dir_all(&results);
+            // Of another engine there may be some left.
+            let _ = results.parent().map(std::fs::remove_dir);
+        }
     }
     let marker = Marker { version: recipe.version.clone(), variant, recipe: print };
     write_marker(data_dir, name, &marker)?;

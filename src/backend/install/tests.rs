@@ -163,3 +163,27 @@ fn a_command_that_is_not_there_is_named() {
     let error = runner.run("do x", &["/nonexistent/x".to_owned()], &[], &mut |_| ()).unwrap_err();
     assert!(error.to_string().contains("cannot start /nonexistent/x"), "{error}");
 }
+
+#[test]
+fn programs_end_with_what_they_have_started_also_where_they_do_not_hear() {
+    let script = "trap '' TERM; sleep 600 & sleep 600 & echo ready; wait";
+    let mut family = std::process::Command::new("/bin/sh")
+        .args(["-c", "/bin/sh -c \"$0\" & wait", script])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = String::new();
+    let out = family.stdout.take().unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut ready).unwrap();
+    let below = || {
+        let all = crate::backend::process::all();
+        let ours =
+            crate::backend::process::descendants(&all, &std::collections::HashSet::from([family.id()]));
+        ours.iter().filter(|stat| stat.is_alive()).count()
+    };
+    assert_eq!(below(), 3, "a shell and two that sleep");
+    end_programs(family.id());
+    assert_eq!(below(), 0);
+    family.kill().unwrap();
+    family.wait().unwrap();
+}

@@ -120,6 +120,7 @@ async fn start(
         port: prepared.port,
         container: None,
         secrets: prepared.secrets.clone(),
+        scratch: prepared.scratch.as_ref().map(|scratch| scratch.path().to_owned()),
     };
     let what = format!("{}'s {}", request.label, helper.name);
     let program = helper.argv.first().map(String::as_str).unwrap_or_default();

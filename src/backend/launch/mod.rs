@@ -228,6 +228,7 @@ async fn start(
         port: prepared.port,
         container: prepared.container.clone(),
         secrets: prepared.secrets.clone(),
+        scratch: prepared.scratch.as_ref().map(|scratch| scratch.path().to_owned()),
     };
     let program = prepared.argv.first().map(String::as_str).unwrap_or_default();
     guard.launch(launch).await.map_err(|why| refused(request, request.label, program, why))

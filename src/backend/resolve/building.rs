@@ -13,6 +13,7 @@ use crate::backend::model::{kv_bytes_per_token, model_dtype, model_name, precisi
 use crate::backend::placeholders::literal;
 use crate::backend::resolve::input::{ResolveInput, asked_port, capabilities_of};
 use crate::backend::resolve::model_source::image_of;
+use crate::schema::refusal::refuse;
 use crate::schema::target::{
     Docker, Helper, LaunchSpec, Launcher, METRICS_PORT, Model, NotLevel, Origin, Readiness, SCRATCH, Target,
 };
@@ -238,11 +239,18 @@ impl<'a> Building<'a> {
         Ok(env)
     }
 
-    /// The programs that run beside the server. An image brings what its server needs.
+    /// The programs that run beside the server. They are started on this machine: for an image there can be none, and one
+    /// that were left out would be missed in the middle of a load.
     fn before(&self) -> Result<Vec<Helper>> {
         let Definition { origin, file, .. } = self.input.definition;
-        if self.image.is_some() {
-            return Ok(Vec::new());
+        if let (Some(_), Some(helper)) = (&self.image, file.launch.before.first()) {
+            return refuse(
+                format!(
+                    "{origin}: launch.before starts `{}` on this machine, and not beside the server in an image",
+                    helper.name
+                ),
+                "launch it without the image: --launcher process; or take a definition whose image starts it itself",
+            );
         }
         let fill_in = |helper: &HelperProgram| {
             let key = format!("launch.before.{}", helper.name);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::import::FormatArg;
 use crate::cli::replay::TraceFormatArgs;
 
 /// `dataset stats`.
@@ -12,6 +13,9 @@ pub struct StatsArgs {
     /// A file of prompts in any form that --dataset takes, or a trace; none: the prompts that are built in
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Form of a file of prompts [default: by its content]
+    #[arg(long = "format", value_enum, value_name = "NAME", conflicts_with = "trace_format")]
+    pub prompt_format: Option<FormatArg>,
     /// How a trace is read.
     #[command(flatten)]
     pub format: TraceFormatArgs,

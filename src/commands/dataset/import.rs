@@ -30,7 +30,7 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         live.hear(&event);
         !*stop.borrow()
     };
-    let mut sink = |picked: import::Picked| import::write_prompt(&mut file, &picked.prompt);
+    let mut sink = |picked: import::Picked| import::write_picked(&mut file, &picked);
     let tokenizer = args.tokenizer.as_ref().map(|name| Tokenizer::load(name)).transpose()?;
     let count = tokenizer.as_ref().map(|tokenizer| move |text: &str| tokens(tokenizer, text));
     let count = count.as_ref().map(|count| count as CountTokens<'_>);

@@ -41,9 +41,10 @@ pub fn stats(args: &StatsArgs) -> anyhow::Result<ExitCode> {
 
 /// It is told to be one, or looks like one. What cannot be read is an error of whoever reads it whole.
 fn is_trace(file: &Path, args: &StatsArgs) -> bool {
-    let of_trace = |pair: &String| pair.trim_start().starts_with("time=");
+    let of_trace =
+        |pair: &String| ["time=", "input=", "output="].iter().any(|key| pair.trim_start().starts_with(key));
     let told = args.format.trace_format.is_some() || args.format.columns.iter().any(of_trace);
-    told || matches!(dataset::trace_format(file), Ok(Some(_)))
+    told || (args.prompt_format.is_none() && matches!(dataset::trace_format(file), Ok(Some(_))))
 }
 
 fn of_trace(file: &Path, args: &StatsArgs) -> anyhow::Result<(DatasetStats, ChartSpec)> {
@@ -62,6 +63,7 @@ fn of_trace(file: &Path, args: &StatsArgs) -> anyhow::Result<(DatasetStats, Char
 
 fn of_prompts(args: &StatsArgs) -> anyhow::Result<(DatasetStats, ChartSpec)> {
     let how = Import {
+        format: args.prompt_format.and_then(prompts::format),
         columns: prompts::columns(&args.format.columns)?,
         skip_bad: args.format.skip_bad,
         ..Import::default()

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use crate::cli::{ArrivalArg, LoadArgs, RampShape};
 use crate::commands::resolve::arrival_schedule;
 use crate::commands::resolve::ranges::{LONGEST_S, RATES, SHORTEST_S};
+use crate::load;
 use crate::schema::rate_course::{Curve, Gaps, Piece};
 use crate::schema::refusal::refuse;
 use crate::schema::traffic::Arrivals;
@@ -40,6 +41,11 @@ impl Course {
             Course::Schedule => "--arrival-schedule",
         }
     }
+}
+
+/// Seed of the arrivals.
+pub fn arrival_seed(args: &LoadArgs) -> u64 {
+    args.arrivals.seed_arrivals.unwrap_or(args.seed)
 }
 
 /// The law of the flags at one point's rate; none: a closed loop.
@@ -254,7 +260,14 @@ fn ramp(args: &LoadArgs, gaps: Gaps) -> anyhow::Result<Piece> {
     let piece = Piece { to_rate_per_s: to, curve, ..Piece::steady(1.0, from, gaps) };
     let for_s = match (args.duration, args.requests) {
         (Some(duration), _) => duration,
-        (None, Some(requests)) => requests as f64 / piece.requests(),
+        (None, Some(requests)) => {
+            let for_s = load::mean_at_end(gaps, arrival_seed(args), requests) / piece.requests();
+            match gaps {
+                Gaps::Constant | Gaps::Bursts { .. } => for_s,
+                // Times are whole microseconds: the last one must not fall onto the end.
+                Gaps::Poisson | Gaps::Gamma { .. } => for_s + 1e-5,
+            }
+        }
         (None, None) => {
             return refuse(
                 format!("--ramp-rates {from}..{to} does not say over which time"),

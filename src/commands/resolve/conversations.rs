@@ -3,7 +3,6 @@
 use crate::cli::{LoadArgs, ThinkTimeArg};
 use crate::schema::conversations::{Conversations, ModelShare, ThinkTime, TrafficSplit};
 use crate::schema::refusal::refuse;
-use crate::schema::unit::Units;
 
 /// How far the shares may be from adding up to 1 or 100.
 const SUM_GRAIN: f64 = 0.005;
@@ -54,20 +53,22 @@ pub fn split(args: &LoadArgs) -> anyhow::Result<Option<TrafficSplit>> {
     Ok(Some(TrafficSplit { models }))
 }
 
-/// Refuses flags of conversations where there is none; `units` are those of the dataset.
+/// Refuses flags of conversations where there is none: neither in the dataset nor in a scenario's own.
 ///
 /// # Errors
 /// They would do nothing.
-pub fn check(args: &LoadArgs, units: &Units) -> anyhow::Result<()> {
+pub fn check(args: &LoadArgs, several_turns: bool) -> anyhow::Result<()> {
     // One turn of each is what --turns 1 asks for.
     let given = [
         ("--turns", args.conversations.turns.is_some_and(|most| most > 1)),
         ("--think-time", args.conversations.think_time.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {
-        Some((flag, _)) if units.single_turns() => refuse(
+        Some((flag, _)) if !several_turns => refuse(
             format!("{flag} is for conversations, and no entry of the dataset has a second turn"),
-            format!("leave {flag} out, or give a --dataset whose entries have `turns`"),
+            format!(
+                "leave {flag} out, give a --dataset whose entries have `turns`, or make them: --prompt-dist … --turns N"
+            ),
         ),
         Some(_) | None => Ok(()),
     }

@@ -161,7 +161,7 @@ pub fn refuse_unknowable(plan: &Plan) -> anyhow::Result<()> {
     const KNOWN: [&str; 4] = [figure::E2E, figure::E2E_FROM_DUE, figure::NTPOT, figure::ERROR_RATE];
     let unknown = |objective: &&Objective| !KNOWN.contains(&objective.metric.as_str());
     match plan.objectives.iter().find(unknown) {
-        Some(objective) if !plan.http.stream => refuse(
+        Some(objective) if plan.http.comes_whole() => refuse(
             format!("--slo {}: answers come whole here, which tells nothing of it", objective.name()),
             "ask for e2e_p90, ntpot_p90 or errors, or for answers that stream",
         ),
@@ -172,7 +172,9 @@ pub fn refuse_unknowable(plan: &Plan) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::plan::HttpSettings;
     use crate::schema::refusal::{cures, shown};
+    use crate::schema::wire::{BodyTemplate, ReplyFraming};
 
     fn parsed(text: &str) -> anyhow::Result<Vec<Objective>> {
         objectives(&text.split(',').map(str::to_owned).collect::<Vec<_>>())
@@ -218,6 +220,25 @@ mod tests {
             let error = parsed(text).expect_err(text);
             assert!(!cures(&error).is_empty() && shown(&error).contains(said), "{text}: {}", shown(&error));
         }
+    }
+
+    #[test]
+    fn an_objective_of_the_first_token_is_refused_wherever_answers_come_whole() {
+        let template = |framing| BodyTemplate {
+            body: r#"{"input": "{prompt}"}"#.to_owned(),
+            framing,
+            text_path: "$.text".to_owned(),
+            tokens_path: None,
+        };
+        let refused = |stream, framing: Option<ReplyFraming>, slo: &str| {
+            let http = HttpSettings { stream, template: framing.map(template), ..HttpSettings::default() };
+            let plan = Plan::of(jiff::Timestamp::UNIX_EPOCH, Vec::new(), Vec::new());
+            refuse_unknowable(&Plan { http, objectives: parsed(slo).unwrap(), ..plan }).is_err()
+        };
+        assert!(refused(false, None, "ttft_p99=1s") && !refused(true, None, "ttft_p99=1s"));
+        assert!(refused(true, Some(ReplyFraming::Whole), "ttft_p99=1s"));
+        assert!(!refused(true, Some(ReplyFraming::Sse), "ttft_p99=1s"));
+        assert!(!refused(true, Some(ReplyFraming::Whole), "e2e_p99=1s"));
     }
 
     #[test]

@@ -2,10 +2,61 @@
 
 use crate::cli::{FormatArg, LoadArgs, TurnsArg};
 use crate::dataset::import::{Columns, Import};
+use crate::schema::plan::HttpSettings;
 use crate::schema::reading::{PromptFormat, Turns};
 use crate::schema::refusal::refuse;
+use crate::schema::target::ProtocolName;
+use crate::schema::unit::{Body, Prompt};
 
-/// How the file of `--dataset` is read.
+/// The load reads prompts from some file: that of `--dataset`, or a scenario's own.
+pub fn are_read(args: &LoadArgs) -> bool {
+    args.dataset.is_some() || args.scenarios.iter().any(|scenario| scenario.dataset.is_some())
+}
+
+/// Refuses flags of a file of prompts where none is read.
+///
+/// # Errors
+/// They would do nothing.
+pub fn refuse_unread(args: &LoadArgs) -> anyhow::Result<()> {
+    let given = [
+        ("--dataset-format", args.prompts.dataset_format.is_some()),
+        ("--dataset-turns", args.prompts.dataset_turns.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) if !are_read(args) => refuse(
+            format!("{flag} is for a file of prompts, and none is read"),
+            format!("add --dataset FILE, or leave {flag} out"),
+        ),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Refuses prompts of `file` that hold more than text where the requests have no room for it: only messages have.
+///
+/// # Errors
+/// Names the first such prompt and the cure.
+pub fn check_texts(prompts: &[Prompt], file: &str, http: &HttpSettings) -> anyhow::Result<()> {
+    let is_text = |body: &Body| match body {
+        Body::Text(_) => true,
+        Body::Messages(all) => all.iter().all(|message| message.content.text().is_some()),
+    };
+    let has_messages = match (http.protocol, &http.template) {
+        (ProtocolName::OpenaiChat, _) => true,
+        (_, Some(template)) => template.body.contains("{messages}"),
+        (_, None) => false,
+    };
+    let is_all_text =
+        |prompt: &&Prompt| is_text(&prompt.body) && prompt.further.iter().all(|turn| is_text(&turn.body));
+    match prompts.iter().find(|prompt| !is_all_text(prompt)) {
+        Some(prompt) if !has_messages => refuse(
+            format!("{file}: the messages of `{}` hold more than text", prompt.id),
+            format!("speak another protocol than {}: --protocol openai-chat", http.protocol.endpoint()),
+        ),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// How the file of `--dataset`, or of a scenario, is read.
 pub fn how(args: &LoadArgs) -> anyhow::Result<Import> {
     let given = &args.replay.format;
     Ok(Import {

@@ -12,6 +12,10 @@ use crate::secrets;
 
 /// The model that a Triton of TensorRT-LLM mostly serves.
 const TRITON_MODEL: &str = "ensemble";
+/// Own protocols of engines.
+const OWN: [ProtocolName; 3] = [ProtocolName::Tgi, ProtocolName::Sglang, ProtocolName::Llamacpp];
+/// Engines that come with the harness.
+const BUILT_IN: [&str; 4] = ["vllm", "sglang", "llamacpp", "tgi"];
 /// The name in outputs where neither the server nor the user names a model.
 const UNNAMED: &str = "unnamed";
 
@@ -40,6 +44,7 @@ pub fn spoken(args: &LoadArgs) -> anyhow::Result<Spoken> {
     });
     let of_protocol = wire.protocol.map(name_of);
     let template = template(args)?;
+    refuse_beside_native(args)?;
     if args.exact_itl && wire.no_stream {
         return refuse(
             "--exact-itl counts the tokens of an event, and --no-stream asks for an answer without events",
@@ -79,6 +84,77 @@ pub fn spoken(args: &LoadArgs) -> anyhow::Result<Spoken> {
     Ok(Spoken { named, by, whole: wire.no_stream, template })
 }
 
+/// Each engine's own protocol has fields and a path of its own.
+fn refuse_beside_native(args: &LoadArgs) -> anyhow::Result<()> {
+    let given = [
+        ("--endpoint", args.endpoint.is_some()),
+        ("--endpoint-path", args.endpoint_path.is_some()),
+        ("--extra-body", !args.extra_body.is_empty()),
+        ("--omit", !args.omit.is_empty()),
+        ("--max-tokens-field", args.max_tokens_field.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) if is_native(args) => refuse(
+            format!("{flag} is of one protocol, and --protocol native is another for each backend"),
+            format!("leave {flag} out, or name one protocol"),
+        ),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn is_native(args: &LoadArgs) -> bool {
+    args.wire.protocol == Some(ProtocolArg::Native)
+}
+
+/// `--protocol native` needs to know which engine answers at a URL.
+///
+/// # Errors
+/// It is none that comes with the harness.
+pub fn refuse_unknown_engine(args: &LoadArgs, engine: &str, url: &str) -> anyhow::Result<()> {
+    if !is_native(args) || BUILT_IN.contains(&engine) {
+        return Ok(());
+    }
+    refuse(
+        format!("--protocol native: nobody knows which engine answers at {url}"),
+        "name its protocol: --protocol tgi, sglang, llamacpp or openai-completions",
+    )
+}
+
+/// `--protocol native`: the own protocol of each target's engine.
+///
+/// # Errors
+/// An engine that nobody knows; a length that cannot be forced.
+pub fn speak_natively(
+    targets: &mut [Target],
+    http: &mut HttpSettings,
+    args: &LoadArgs,
+) -> anyhow::Result<()> {
+    if !is_native(args) {
+        return Ok(());
+    }
+    for target in targets {
+        if !target.is_launched() {
+            refuse_unknown_engine(args, &target.engine, &target.endpoints().join(", "))?;
+        }
+        let Some(own) = OWN.into_iter().find(|one| one.engine() == Some(target.engine.as_str())) else {
+            continue;
+        };
+        if args.ignore_eos && !load::forces_length(own) {
+            return refuse(
+                format!(
+                    "--ignore-eos: a length cannot be forced over {}'s protocol {}",
+                    target.label,
+                    own.endpoint()
+                ),
+                "leave it out, or take --protocol openai-completions, which all speak",
+            );
+        }
+        load::adapt(&mut target.capabilities, own);
+        http.own_protocols.insert(target.label.clone(), own);
+    }
+    Ok(())
+}
+
 /// The word of `--protocol`.
 fn word(protocol: ProtocolName) -> &'static str {
     match protocol {
@@ -98,7 +174,8 @@ fn word(protocol: ProtocolName) -> &'static str {
 fn name_of(asked: ProtocolArg) -> ProtocolName {
     match asked {
         ProtocolArg::OpenaiChat => ProtocolName::OpenaiChat,
-        ProtocolArg::OpenaiCompletions => ProtocolName::OpenaiCompletions,
+        // What stands behind the own protocols: of the engines that have none.
+        ProtocolArg::Native | ProtocolArg::OpenaiCompletions => ProtocolName::OpenaiCompletions,
         ProtocolArg::Tgi => ProtocolName::Tgi,
         ProtocolArg::Sglang => ProtocolName::Sglang,
         ProtocolArg::Llamacpp => ProtocolName::Llamacpp,
@@ -242,8 +319,7 @@ pub fn adapt(targets: &mut [Target], http: &HttpSettings, args: &LoadArgs) -> an
 /// One of the engines that come with the harness, each of which speaks OpenAI's protocols and its own alone. What a
 /// further engine speaks its user knows.
 fn is_of_another(protocol: ProtocolName, engine: &str) -> bool {
-    let built_in = ["vllm", "sglang", "llamacpp", "tgi"].contains(&engine);
-    built_in && protocol != ProtocolName::Template
+    BUILT_IN.contains(&engine) && protocol != ProtocolName::Template
 }
 
 fn cure(protocol: ProtocolName) -> String {

@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use anyhow::Context;
 
 use crate::cli::{LoadArgs, OnStepBackArg, ReplayArgs, TraceFormatArg, TraceFormatArgs};
-use crate::commands::resolve::traffic;
+use crate::commands::resolve::{prompts, traffic};
 use crate::dataset::Replay;
 use crate::schema::plan::LoadPoint;
 use crate::schema::refusal::{refusal, refuse};
@@ -36,8 +36,8 @@ pub fn options(args: &LoadArgs) -> anyhow::Result<TraceOptions> {
         ("--max-output-tokens", max_output_tokens.is_some()),
         ("--trace-format", format.trace_format.is_some()),
         // They are for a file of prompts as well.
-        ("--columns", !format.columns.is_empty() && args.dataset.is_none()),
-        ("--skip-bad", format.skip_bad && args.dataset.is_none()),
+        ("--columns", !format.columns.is_empty() && !prompts::are_read(args)),
+        ("--skip-bad", format.skip_bad && !prompts::are_read(args)),
     ];
     if trace.is_none()
         && let Some((flag, _)) = of_trace.iter().find(|(_, given)| *given)

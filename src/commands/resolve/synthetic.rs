@@ -34,6 +34,7 @@ pub fn spec(args: &SyntheticArgs) -> anyhow::Result<Option<Synthetic>> {
     };
     let outputs = args.output_dist.map(|law| output_flags(args).law(output_law(law))).transpose()?;
     Ok(Some(Synthetic {
+        turns: None,
         prefix: prefix(args, &prompts)?,
         prompts,
         outputs,

@@ -12,6 +12,7 @@ use crate::schema::target::ProtocolName;
 use crate::schema::traffic::{Ramp, Traffic, Until, Warmup};
 use crate::secrets::holds_a_secret;
 
+pub use crate::commands::resolve::arrivals::arrival_seed;
 use crate::commands::resolve::arrivals::{self, Law};
 use crate::commands::resolve::{protocol, ranges};
 
@@ -163,11 +164,6 @@ fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> 
     ranges::check(args, values.concurrency, values.rate)
 }
 
-/// Seed of the arrival times.
-pub fn arrival_seed(args: &LoadArgs) -> u64 {
-    args.arrivals.seed_arrivals.unwrap_or(args.seed)
-}
-
 /// Seeds of requests and lengths.
 pub fn seeds(args: &LoadArgs) -> Seeds {
     Seeds {
@@ -245,6 +241,7 @@ pub fn wire(args: &LoadArgs, endpoint: Option<&(ProtocolName, String)>) -> anyho
         path,
         stream,
         template: spoken.template,
+        own_protocols: Default::default(),
         unix_socket: None,
         headers,
         api_key_env: args.api_key_env.clone(),
@@ -297,6 +294,7 @@ fn header(text: &str) -> anyhow::Result<Header> {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::load;
     use crate::schema::refusal::{cures, shown};
     use crate::schema::traffic::Arrivals;
     use clap::Parser;
@@ -378,6 +376,14 @@ mod tests {
         assert_eq!(of("--arrival ramp --ramp-rates 1..10 --duration 1m"), ramp);
         let by_requests = ("1 to 10/s over 60 s, constant".to_owned(), (Some(330), Some(60.0)));
         assert_eq!(of("--arrival constant --ramp-rates 1..10 --requests 330"), by_requests);
+        for seed in 1..50 {
+            for rates in ["1..10", "10..0", "5000..50000"] {
+                let flags = format!("--ramp-rates {rates} --requests 330 --seed {seed}");
+                let load = only(&args(&flags.split(' ').collect::<Vec<&str>>()));
+                let due = load::due_times(&load, seed).unwrap().count();
+                assert_eq!(due, 330, "exactly as many as asked for, {rates} by seed {seed}");
+            }
+        }
         assert_eq!(
             of("--ramp-rates 1..10 --ramp-up-strategy exponential --duration 60s").0,
             "1 to 10/s over 60 s, exponentially, Poisson"

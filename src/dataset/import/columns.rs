@@ -1,10 +1,11 @@
 //! Which column of a file stands for which of our keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
-use crate::dataset::parse::clip;
+use crate::dataset::parse::{LONGEST_COLUMN, MOST_COLUMNS, clip};
+use crate::schema::reading::PromptFormat;
 use crate::schema::refusal::refuse;
 
 /// What a column may stand for.
@@ -89,6 +90,68 @@ impl Columns {
             );
         }
         Ok(())
+    }
+}
+
+/// Which of the named columns the rows of a file have.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Rows were read by the names of their columns.
+    by_name: bool,
+    /// The same, in any file so far.
+    by_name_anywhere: bool,
+    keys: BTreeSet<&'static str>,
+    /// Columns of the first row.
+    there: Vec<String>,
+}
+
+impl Seen {
+    /// A table, whose columns are all in its head.
+    pub(super) fn table(&mut self, columns: &Columns) {
+        self.by_name = true;
+        self.keys.extend(OURS.into_iter().filter(|key| columns.named().contains_key(*key)));
+    }
+
+    /// A record with these keys.
+    pub(super) fn record<'a>(&mut self, columns: &Columns, names: impl Iterator<Item = &'a str>) {
+        let is_first = !std::mem::replace(&mut self.by_name, true);
+        for name in names {
+            self.keys.extend(columns.stands_for(name));
+            if is_first && self.there.len() < MOST_COLUMNS {
+                self.there.push(clip(name, LONGEST_COLUMN));
+            }
+        }
+    }
+
+    /// A file is read: refuses columns that none of its rows has.
+    ///
+    /// # Errors
+    /// The column, and those of the first row.
+    pub(super) fn check_file(&mut self, columns: &Columns, file: &str) -> Result<()> {
+        let seen = std::mem::take(self);
+        self.by_name_anywhere = seen.by_name_anywhere || seen.by_name;
+        let missing = columns.by_key.iter().find(|(key, _)| !seen.keys.contains(key.as_str()));
+        match missing {
+            Some((key, column)) if seen.by_name => refuse(
+                format!("{file}: no row has the column `{}` for {key}", short(column)),
+                format!("its first row has {}", short(&seen.there.join(", "))),
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// All files are read: refuses columns that none of their forms takes.
+    ///
+    /// # Errors
+    /// The form.
+    pub(super) fn check_all(&self, columns: &Columns, format: Option<PromptFormat>) -> Result<()> {
+        match format {
+            Some(format) if !columns.is_empty() && !self.by_name_anywhere => refuse(
+                format!("--columns names columns, and those of {format} have names of their own"),
+                "leave --columns out, or say that it is a table or JSON lines of other columns, with its form",
+            ),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

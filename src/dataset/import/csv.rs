@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::place::{Fault, Place, Wrong};
+use super::raw::Reply;
 use super::row::{Context, EMPTY_PROMPT, Exchange, Parsed, Row, Rows, short};
 use crate::dataset::entry::Written;
 use crate::schema::unit::Body;
@@ -76,6 +77,7 @@ impl<R: Read> CsvRows<R> {
             names.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let keys: Vec<Option<&'static str>> = names.iter().map(|name| context.columns.key(name)).collect();
         context.columns.check(file, &names, &keys)?;
+        context.seen.table(&context.columns);
         for (name, _) in names.iter().zip(&keys).filter(|(_, key)| key.is_none()) {
             context.passed_over.add(name);
         }
@@ -123,7 +125,7 @@ fn row(record: &ByteRecord, keys: &[Option<&'static str>]) -> Result<Parsed, Wro
         }
     }
     let Some(body) = body else { return Ok(Parsed::LeftOut(EMPTY_PROMPT)) };
-    row.turns.push(Exchange { reply, ..Exchange::of(body) });
+    row.turns.push(Exchange { reply: reply.map(Reply::Text), ..Exchange::of(body) });
     Ok(Parsed::Row(row))
 }
 

@@ -12,8 +12,8 @@ pub(crate) enum Detected {
     Prompts(PromptFormat),
     /// Times and lengths, no prompts; its columns.
     Trace(Vec<String>),
-    /// Why it cannot be told.
-    Unclear(String),
+    /// Why it cannot be told, and its columns where it has some.
+    Unclear(String, Vec<String>),
     Empty,
 }
 
@@ -37,12 +37,12 @@ pub(super) fn detect(head: &[u8], whole: bool, columns: &Columns) -> Detected {
         return Detected::Prompts(PromptFormat::Parquet);
     }
     let Some(text) = readable(head, whole) else {
-        return Detected::Unclear("it is no UTF-8 text".to_owned());
+        return unclear("it is no UTF-8 text");
     };
     match text.trim_ascii_start().as_bytes().first() {
         None => Detected::Empty,
         Some(b'[' | b'{') => json(text, columns),
-        Some(b'<') => Detected::Unclear("it looks like XML or HTML".to_owned()),
+        Some(b'<') => unclear("it looks like XML or HTML"),
         Some(_) => table_or_text(text, whole, columns),
     }
 }
@@ -76,11 +76,11 @@ fn json(text: &str, columns: &Columns) -> Detected {
         return Detected::Empty;
     }
     if !first.starts_with('{') {
-        return Detected::Unclear("its list holds something else than objects".to_owned());
+        return unclear("its list holds something else than objects");
     }
     let (keys, one_line) = first_keys(first);
     if !list && !one_line {
-        return Detected::Unclear("it is one JSON object: a list, or one object a line, is read".to_owned());
+        return unclear("it is one JSON object: a list, or one object a line, is read");
     }
     let has = |name: &str| keys.iter().any(|key| key == name);
     if has("conversations") || has("conversation") {
@@ -102,7 +102,7 @@ fn json(text: &str, columns: &Columns) -> Detected {
     if is_trace(&keys) {
         return Detected::Trace(keys);
     }
-    Detected::Unclear(format!("its first record holds {}", named(&keys)))
+    Detected::Unclear(format!("its first record holds {}", named(&keys)), keys)
 }
 
 fn table_or_text(text: &str, whole: bool, columns: &Columns) -> Detected {
@@ -119,16 +119,22 @@ fn table_or_text(text: &str, whole: bool, columns: &Columns) -> Detected {
         return Detected::Trace(names);
     }
     if csv::is_table(text, whole, delimiter) {
-        return Detected::Unclear(format!("it looks like a table with the columns {}", named(&names)));
+        return Detected::Unclear(format!("it looks like a table with the columns {}", named(&names)), names);
     }
     Detected::Prompts(PromptFormat::Text)
 }
 
+fn unclear(why: &str) -> Detected {
+    Detected::Unclear(why.to_owned(), Vec::new())
+}
+
+/// A column's name in small letters, without anything between words.
+pub(super) fn plain_name(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
 fn is_trace(names: &[String]) -> bool {
-    let plain = |name: &str| -> String {
-        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-    };
-    names.iter().any(|name| TRACE_COLUMNS.contains(&plain(name).as_str()))
+    names.iter().any(|name| TRACE_COLUMNS.contains(&plain_name(name).as_str()))
 }
 
 fn named(names: &[String]) -> String {

@@ -1,20 +1,19 @@
 //! A file as its bytes come in: unpacked where it is packed, its beginning looked at.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 
+use crate::dataset::packed::unpacked;
 use crate::dataset::parse::DatasetError;
 use crate::schema::refusal::{OrRefuse, refuse};
 
 /// Bytes of the beginning that are looked at.
 const HEAD: usize = 256 << 10;
-/// Bytes of one read of a packed file.
-const PACKED_READ: usize = 128 << 10;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An opened file.
@@ -59,22 +58,8 @@ impl Input {
     /// Looks at a source of bytes.
     pub(super) fn of(source: impl Read + 'static, size: Option<u64>) -> io::Result<Input> {
         let taken = Arc::new(AtomicU64::new(0));
-        let mut raw = Counted { source, taken: taken.clone() };
-        let mut magic = Vec::with_capacity(4);
-        raw.by_ref().take(4).read_to_end(&mut magic)?;
-        let packed = match magic.as_slice() {
-            [0x1f, 0x8b, ..] => Some("gzip"),
-            [0x28, 0xb5, 0x2f, 0xfd] => Some("zstd"),
-            _ => None,
-        };
-        let raw = Cursor::new(magic).chain(raw);
-        let mut rest: Box<dyn Read> = match packed {
-            Some("gzip") => {
-                Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(PACKED_READ, raw)))
-            }
-            Some(_) => Box::new(zstd::stream::read::Decoder::new(raw)?),
-            None => Box::new(raw),
-        };
+        let raw = Counted { source, taken: taken.clone() };
+        let (packed, mut rest) = unpacked(raw)?;
         let mut head = Vec::new();
         rest.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
         let whole = head.len() < HEAD;

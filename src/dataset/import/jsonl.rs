@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::place::Wrong;
+use super::raw::Reply;
 use super::row::{Context, EMPTY_PROMPT, Exchange, Names, Parse, Parsed, Row, Text, short};
 use crate::dataset::entry::Entry;
 
@@ -12,6 +13,7 @@ pub(super) fn row(text: &str, context: &mut Context) -> Parse {
         return entry(serde_json::from_str(text)?, None, &mut context.passed_over);
     }
     let Fields(fields) = serde_json::from_str(text)?;
+    context.seen.record(&context.columns, fields.iter().map(|(name, _)| name.as_str()));
     let mut reply = None;
     let mut renamed = String::from("{");
     for (column, value) in &fields {
@@ -83,7 +85,7 @@ fn entry(mut entry: Entry, reply: Option<String>, passed_over: &mut Names) -> Pa
         })
         .collect();
     if let [only] = turns.as_mut_slice() {
-        only.reply = reply.filter(|reply| !reply.is_empty());
+        only.reply = reply.filter(|reply| !reply.is_empty()).map(Reply::Text);
     }
     let (id, category) = (entry.id, entry.category.unwrap_or_default());
     Ok(Parsed::Row(Row { id, category, turns, max_tokens: None }))

@@ -13,6 +13,7 @@ mod mt_bench;
 mod openai_batch;
 mod parquet;
 mod place;
+mod raw;
 mod records;
 mod row;
 mod rows;
@@ -33,11 +34,13 @@ pub use place::{Fault, Place};
 use row::{Context, Parsed};
 pub use select::{BYTES_A_TOKEN, Bounds, CountTokens, Found, Pick, Picked, Selection, Sink};
 use select::{Selector, Taken};
-pub use write::write_prompt;
+pub use write::{write_picked, write_prompt};
 
 use crate::dataset::parse::DatasetError;
+use crate::dataset::trace::trace_format;
 use crate::schema::reading::{PromptFormat, Turns};
 use crate::schema::refusal::{Refusal, refuse};
+use crate::schema::text::shell_word;
 use crate::schema::unit::{Body, Prompt};
 
 /// Rows between two looks at whether to go on.
@@ -167,7 +170,12 @@ impl<'a> Reader<'a> {
     fn new(how: &'a Import, tokens: Option<CountTokens<'a>>) -> Self {
         Reader {
             how,
-            context: Context { turns: how.turns, columns: how.columns.clone(), ..Context::default() },
+            context: Context {
+                turns: how.turns,
+                columns: how.columns.clone(),
+                measures: tokens.is_none(),
+                ..Context::default()
+            },
             selector: Selector::new(&how.selection, tokens),
             tally: Tally::default(),
         }
@@ -209,6 +217,7 @@ impl<'a> Reader<'a> {
                 return Ok(false);
             }
         }
+        self.context.seen.check_file(&self.how.columns, &shown.to_string())?;
         Ok(true)
     }
 
@@ -250,6 +259,7 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(mut self, sink: Sink<'_>) -> Result<Tally> {
+        self.context.seen.check_all(&self.how.columns, self.tally.format)?;
         let tally = &mut self.tally;
         self.selector.finish(&mut |picked: Picked| {
             count(tally, &picked);
@@ -269,7 +279,7 @@ fn count(tally: &mut Tally, picked: &Picked) {
         Body::Text(_) => 1,
         Body::Messages(messages) => messages.len() as u64,
     };
-    let Prompt { body, further, .. } = &picked.prompt;
+    let Prompt { body, further, .. } = picked.as_it_stands();
     tally.turns += 1 + further.len() as u64;
     tally.messages += messages(body) + further.iter().map(|turn| messages(&turn.body)).sum::<u64>();
     tally.input += picked.input;
@@ -288,16 +298,83 @@ pub(super) fn told(file: &Path, detected: Detected) -> Result<PromptFormat> {
                 "{shown} is a trace, of times and lengths without prompts: {}",
                 row::short(&columns.join(", "))
             ),
-            "play its times and lengths: --trace FILE; what is in it: harness dataset stats FILE",
+            of_trace(file, &columns),
         ),
-        Detected::Unclear(why) => refuse(
-            format!("{shown}: its form cannot be told: {why}"),
-            format!(
-                "name it, --format {}; of JSON lines, CSV and Parquet with other names: --columns prompt=COLUMN",
+        Detected::Unclear(why, columns) => {
+            let of_trace = || of_trace(file, &columns);
+            let error = Refusal::new(format!("{shown}: its form cannot be told: {why}")).hint(format!(
+                "name it, --format {} (--dataset-format beside --dataset); of JSON lines, CSV and Parquet with other \
+                 names: --columns prompt=COLUMN",
                 PromptFormat::ALL.map(PromptFormat::name).join("|")
-            ),
-        ),
+            ));
+            let is_trace = guessed_columns(&columns).is_some() || is_known_trace(file);
+            Err(if is_trace { error.hint(of_trace()) } else { error }.into())
+        }
     }
+}
+
+/// It is a trace of a format that is known.
+pub(super) fn is_known_trace(file: &Path) -> bool {
+    matches!(trace_format(file), Ok(Some(_)))
+}
+
+/// What to do with a trace: commands that can be typed as they are, where its columns can be guessed.
+fn of_trace(file: &Path, columns: &[String]) -> String {
+    let more = match (is_known_trace(file), guessed_columns(columns)) {
+        (true, _) => String::new(),
+        (false, Some(named)) => format!(" --columns {}", shell_word(&named)),
+        (false, None) => {
+            return "play its times and lengths: --trace FILE --columns time=COLUMN,input=COLUMN,output=COLUMN, each \
+                    the name of one of its columns"
+                .to_owned();
+        }
+    };
+    let file = shell_word(&file.display().to_string());
+    format!(
+        "play its times and lengths: --trace {file}{more}; what is in it: harness dataset stats {file}{more}"
+    )
+}
+
+/// Which columns of a trace are likely to be its times and lengths, as `--columns` wants them; none where one is missing.
+fn guessed_columns(columns: &[String]) -> Option<String> {
+    const NAMES: [(&str, &[&str]); 3] = [
+        ("time", &["timestamp", "arriv", "time"]),
+        (
+            "input",
+            &[
+                "numprefilltokens",
+                "contexttokens",
+                "requesttokens",
+                "inputlen",
+                "inputtok",
+                "prompttok",
+                "promptlen",
+                "input",
+            ],
+        ),
+        (
+            "output",
+            &[
+                "numdecodetokens",
+                "generatedtokens",
+                "responsetokens",
+                "outputlen",
+                "outputtok",
+                "completiontok",
+                "generat",
+                "output",
+            ],
+        ),
+    ];
+    let find = |names: &[&str]| {
+        let mut found = names
+            .iter()
+            .filter_map(|part| columns.iter().find(|column| detect::plain_name(column).contains(part)));
+        found.next().filter(|column| !column.contains([',', '=']) && column.trim() == column.as_str())
+    };
+    let pairs = NAMES.map(|(key, names)| find(names).map(|column| format!("{key}={column}")));
+    let [Some(time), Some(input), Some(output)] = pairs else { return None };
+    Some([time, input, output].join(","))
 }
 
 #[cfg(test)]

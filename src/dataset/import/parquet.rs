@@ -1,6 +1,7 @@
 //! Parquet, row by row. A row becomes a JSON object, and is read as one of the JSON forms.
 
 use std::fs::File;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use anyhow::Result;
@@ -12,7 +13,7 @@ use serde_json::{Map, Number, Value};
 use super::place::{Fault, Place};
 use super::row::{Context, Parsed, RowOf, Rows};
 use super::{jsonl, mt_bench, openai_batch, sharegpt};
-use crate::schema::refusal::OrRefuse;
+use crate::schema::refusal::{OrRefuse, refuse};
 
 /// The rows of a file.
 pub(super) struct ParquetRows {
@@ -31,7 +32,7 @@ impl ParquetRows {
         let cannot = || format!("{shown} cannot be read as Parquet");
         let cure = "check that the file is whole";
         let file = File::open(path).or_refuse(cannot, cure)?;
-        let reader = SerializedFileReader::new(file).or_refuse(cannot, cure)?;
+        let reader = guarded(cannot, || SerializedFileReader::new(file))?.or_refuse(cannot, cure)?;
         let schema = reader.metadata().file_metadata().schema();
         let names: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
         let has = |name: &str| names.iter().any(|column| column == name);
@@ -45,6 +46,7 @@ impl ParquetRows {
             let keys: Vec<Option<&'static str>> =
                 names.iter().map(|name| context.columns.key(name)).collect();
             context.columns.check(&shown, &names, &keys)?;
+            context.seen.table(&context.columns);
             jsonl::row
         };
         Ok(ParquetRows { rows: RowIter::from_file_into(Box::new(reader)), row_of, number: 0 })
@@ -53,7 +55,9 @@ impl ParquetRows {
 
 impl Rows for ParquetRows {
     fn next(&mut self, context: &mut Context) -> Result<Option<Result<Parsed, Fault>>> {
-        let Some(row) = self.rows.next() else { return Ok(None) };
+        let (rows, number) = (&mut self.rows, self.number + 1);
+        let cannot = || format!("row {number} cannot be read");
+        let Some(row) = guarded(cannot, || rows.next())? else { return Ok(None) };
         self.number += 1;
         let place = Place::Row(self.number);
         let row =
@@ -61,6 +65,13 @@ impl Rows for ParquetRows {
         let text = Value::Object(object(&row)).to_string();
         Ok(Some((self.row_of)(&text, context).and_then(Parsed::checked).map_err(|wrong| wrong.at(place))))
     }
+}
+
+/// The reader's own word, also where a file that is broken makes it panic.
+fn guarded<T>(cannot: impl Fn() -> String, read: impl FnOnce() -> T) -> Result<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(read)).or_else(|_| {
+        refuse(format!("{}: its bytes contradict each other", cannot()), "check that the file is whole")
+    })
 }
 
 fn object(row: &ParquetRow) -> Map<String, Value> {

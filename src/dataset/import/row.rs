@@ -7,8 +7,9 @@ use std::fmt;
 use anyhow::Result;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use super::columns::Columns;
+use super::columns::{Columns, Seen};
 use super::place::{Fault, Wrong};
+use super::raw::{RawText, Reply};
 use crate::dataset::parse::{LONGEST_COLUMN, MOST_COLUMNS, clip};
 use crate::schema::reading::Turns;
 use crate::schema::unit::Body;
@@ -28,7 +29,9 @@ pub(super) struct Row {
 #[derive(Debug, PartialEq)]
 pub(super) struct Exchange {
     pub(super) body: Body,
-    pub(super) reply: Option<String>,
+    /// The text as the file has it: `body` is then empty.
+    pub(super) raw: Option<RawText>,
+    pub(super) reply: Option<Reply>,
     /// Output limit in tokens; none: the row's.
     pub(super) max_tokens: Option<u32>,
     /// Time between the answer before it and this turn, µs.
@@ -37,11 +40,11 @@ pub(super) struct Exchange {
 
 impl Exchange {
     pub(super) fn of(body: Body) -> Exchange {
-        Exchange { body, reply: None, max_tokens: None, pause_us: 0 }
+        Exchange { body, raw: None, reply: None, max_tokens: None, pause_us: 0 }
     }
 
     pub(super) fn text(text: impl Into<String>, reply: Option<String>) -> Exchange {
-        Exchange { reply, ..Exchange::of(Body::Text(text.into())) }
+        Exchange { reply: reply.map(Reply::Text), ..Exchange::of(Body::Text(text.into())) }
     }
 }
 
@@ -92,7 +95,11 @@ pub(super) type RowOf = fn(&str, &mut Context) -> Parse;
 pub(super) struct Context {
     pub(super) turns: Turns,
     pub(super) columns: Columns,
+    /// Which of those are there.
+    pub(super) seen: Seen,
     pub(super) passed_over: Names,
+    /// Texts may be measured where they stand, and need not be read: nobody counts their tokens.
+    pub(super) measures: bool,
     /// Records whose form wants them counted.
     pub(super) records: u64,
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::raw::{RawText, Reply};
 use super::row::{EMPTY_PROMPT, Exchange, Row};
 use crate::dataset::parse::{LONGEST_NAME, clip, cut_id};
 use crate::schema::unit::{Body, FurtherTurn, Prompt};
@@ -66,8 +67,9 @@ pub enum Pick {
 /// A prompt that is kept, and its lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picked {
-    /// What is played.
-    pub prompt: Prompt,
+    prompt: Prompt,
+    /// The text of its body, which is empty then, as the file has it.
+    raw: Option<RawText>,
     /// Length of what the user says.
     pub input: u64,
     /// Length of the file's reply.
@@ -76,6 +78,28 @@ pub struct Picked {
     pub estimated: bool,
     /// Place among the rows that fit.
     index: u64,
+}
+
+impl Picked {
+    /// What is played.
+    ///
+    /// # Errors
+    /// Its text cannot be read.
+    pub fn into_prompt(self) -> Result<Prompt> {
+        match self.raw {
+            None => Ok(self.prompt),
+            Some(raw) => Ok(Prompt { body: Body::Text(raw.text()?), ..self.prompt }),
+        }
+    }
+
+    /// The prompt, its text perhaps not in it but in [`Picked::raw`].
+    pub(super) fn as_it_stands(&self) -> &Prompt {
+        &self.prompt
+    }
+
+    pub(super) fn raw(&self) -> Option<&RawText> {
+        self.raw.as_ref()
+    }
 }
 
 /// Prompts before any is left out for being empty, too short or too long.
@@ -147,14 +171,16 @@ impl<'a> Selector<'a> {
         let mut turns = Vec::with_capacity(row.turns.len());
         let mut estimated = false;
         let mut empty = row.turns.is_empty().then_some("no turn");
-        for Exchange { body, reply, max_tokens, pause_us } in row.turns {
-            if matches!(&body, Body::Text(text) if text.trim().is_empty()) {
+        let mut first_raw = None;
+        for Exchange { body, raw, reply, max_tokens, pause_us } in row.turns {
+            if raw.is_none() && matches!(&body, Body::Text(text) if text.trim().is_empty()) {
                 empty = Some(EMPTY_PROMPT);
-            } else if reply.as_ref().is_some_and(|reply| reply.trim().is_empty()) {
+            } else if reply.as_ref().is_some_and(Reply::is_blank) {
                 empty = empty.or(Some("empty reply"));
             }
-            input += self.length_of(&body)?;
-            let length = reply.as_deref().map(|reply| self.length(reply)).transpose()?;
+            input += raw.as_ref().map_or_else(|| self.length_of(&body), |raw| Ok(raw.characters))?;
+            first_raw = first_raw.or(raw);
+            let length = reply.as_ref().map(|reply| self.length_of_reply(reply)).transpose()?;
             output = length.map(|length| output.unwrap_or(0) + length).or(output);
             let own = max_tokens.or(row.max_tokens);
             let from_reply = match (own, &reply) {
@@ -182,7 +208,7 @@ impl<'a> Selector<'a> {
             max_tokens,
             further: turns.collect(),
         };
-        let picked = Picked { prompt, input, output, estimated, index: self.fitting };
+        let picked = Picked { prompt, raw: first_raw, input, output, estimated, index: self.fitting };
         self.fitting += 1;
         self.keep(picked, sink)?;
         Ok(Taken::Kept)
@@ -226,6 +252,13 @@ impl<'a> Selector<'a> {
         }
     }
 
+    fn length_of_reply(&self, reply: &Reply) -> Result<u64> {
+        match reply {
+            Reply::Text(text) => self.length(text),
+            Reply::Measured { characters, .. } => Ok(*characters),
+        }
+    }
+
     fn length_of(&self, body: &Body) -> Result<u64> {
         match body {
             Body::Text(text) => self.length(text),
@@ -257,10 +290,10 @@ impl<'a> Selector<'a> {
     }
 
     /// The reply's tokens, or an estimate of them.
-    fn limit(&self, reply: &str, output: Option<u64>) -> u32 {
+    fn limit(&self, reply: &Reply, output: Option<u64>) -> u32 {
         let tokens = match (self.tokens, output) {
             (Some(_), Some(tokens)) => tokens,
-            (Some(_) | None, _) => reply.len().div_ceil(BYTES_A_TOKEN) as u64,
+            (Some(_) | None, _) => reply.bytes().div_ceil(BYTES_A_TOKEN as u64),
         };
         u32::try_from(tokens.max(1)).unwrap_or(u32::MAX)
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::place::Wrong;
+use super::raw::{Measured, RawText, Reply, measured};
 use super::row::{Context, Exchange, Names, Parse, Parsed, Row, Text};
 use crate::dataset::entry::Id;
 use crate::schema::reading::Turns;
@@ -68,7 +69,10 @@ pub(super) fn row(text: &str, context: &mut Context) -> Parse {
     }
     let Some(turns) = conversation.turns else { return Err("it has no `conversations`".into()) };
     let found = match context.turns {
-        Turns::FirstUser => with_reply(&turns, 1)?,
+        Turns::FirstUser => match context.measures.then(|| first_measured(&turns)).flatten() {
+            Some(exchange) => Found::Turns(vec![exchange]),
+            None => with_reply(&turns, 1)?,
+        },
         Turns::All => with_reply(&turns, usize::MAX)?,
         Turns::FirstTwo | Turns::Strict => first_two(&turns, context.turns == Turns::Strict)?,
     };
@@ -81,6 +85,21 @@ pub(super) fn row(text: &str, context: &mut Context) -> Parse {
 enum Found {
     Turns(Vec<Exchange>),
     None(&'static str),
+}
+
+/// The first turn of a user that has a reply right behind it, both as they stand in the file; none where either has to
+/// be read.
+fn first_measured(turns: &[Turn<'_>]) -> Option<Exchange> {
+    let pair = turns.windows(2).find(|pair| pair[0].is_one_of(&USERS) && pair[1].is_one_of(&REPLIES))?;
+    let (prompt, reply) = (pair[0].value?.get(), pair[1].value?.get());
+    let (Measured { characters, is_ours, .. }, measured_reply) = (measured(prompt)?, measured(reply)?);
+    let reply = Reply::Measured { characters: measured_reply.characters, bytes: measured_reply.bytes };
+    if !is_ours {
+        let text = pair[0].said().ok()?;
+        return Some(Exchange { reply: Some(reply), ..Exchange::text(text, None) });
+    }
+    let raw = RawText { inside: prompt[1..prompt.len() - 1].to_owned(), characters };
+    Some(Exchange { reply: Some(reply), raw: Some(raw), ..Exchange::text("", None) })
 }
 
 /// The first turns of a user that have a reply right behind them, at most `most`; empty ones are none.

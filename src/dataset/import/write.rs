@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::select::Picked;
 use crate::schema::unit::{Body, Content, Message, Prompt};
 
 /// Writes a prompt as a line that is read back as the same prompt.
@@ -13,6 +14,29 @@ use crate::schema::unit::{Body, Content, Message, Prompt};
 pub fn write_prompt(file: &mut impl Write, prompt: &Prompt) -> anyhow::Result<()> {
     serde_json::to_writer(&mut *file, &Line(prompt))?;
     file.write_all(b"\n")?;
+    Ok(())
+}
+
+/// The same of a prompt that was picked: a text that the file has in our own bytes is copied.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_picked(file: &mut impl Write, picked: &Picked) -> anyhow::Result<()> {
+    let prompt = picked.as_it_stands();
+    let Some(raw) = picked.raw() else { return write_prompt(file, prompt) };
+    file.write_all(b"{\"id\":")?;
+    serde_json::to_writer(&mut *file, &prompt.id)?;
+    if !prompt.category.is_empty() {
+        file.write_all(b",\"category\":")?;
+        serde_json::to_writer(&mut *file, &prompt.category)?;
+    }
+    file.write_all(b",\"prompt\":\"")?;
+    file.write_all(raw.inside.as_bytes())?;
+    file.write_all(b"\"")?;
+    if let Some(max_tokens) = prompt.max_tokens {
+        write!(file, ",\"max_tokens\":{max_tokens}")?;
+    }
+    file.write_all(b"}\n")?;
     Ok(())
 }
 

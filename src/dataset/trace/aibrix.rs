@@ -35,7 +35,6 @@ struct Request {
 fn rows(line: &[u8], rows: &mut Rows) -> Result<(), String> {
     let line: Line<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let at_us = time_us(line.timestamp.get().trim_matches('"'), TimeUnit::Ms)?;
-    // All of a line or nothing of it.
     let lengths = |request: &Request| Some((request.prompt_length?, request.output_length?));
     let known: Option<Vec<(u32, u32)>> = line.requests.iter().map(lengths).collect();
     let known = known.ok_or("a request without `Prompt Length` or `Output Length`")?;

@@ -41,16 +41,18 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// Takes what a line holds. One that cannot be used is an error, or counted.
+    /// Takes what a line holds: all of it or nothing. One that cannot be used is an error, or counted.
     pub(super) fn line(
         &mut self,
         number: u64,
         read: impl FnOnce(&mut Rows) -> Result<(), String>,
     ) -> Result<(), TraceError> {
         self.rows.line = number;
+        let before = self.rows.rows.len();
         match read(&mut self.rows) {
             Ok(()) => Ok(()),
             Err(what) if self.skip_bad => {
+                self.rows.forget(before);
                 self.bad += 1;
                 self.first_bad.get_or_insert_with(|| format!("line {number}: {what}"));
                 Ok(())

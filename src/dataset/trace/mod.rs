@@ -4,6 +4,7 @@ mod aibrix;
 mod azure;
 mod bailian;
 mod burstgpt;
+mod cells;
 mod clock;
 mod figures;
 mod formats;

@@ -11,6 +11,7 @@ use super::order::{StepBack, put_in_order};
 use super::read::{Asked, Found, Summed, format_of, read};
 use super::text::{Parts, salt};
 use super::ticks::{Clock, clock, spread};
+use crate::dataset::packed::unpacked;
 use crate::dataset::texts::TextMaker;
 use crate::schema::plan::DatasetSource;
 use crate::schema::refusal::{refusal, refuse};
@@ -44,11 +45,11 @@ pub struct Replay {
 /// It cannot be read.
 pub fn trace_format(path: &Path) -> std::io::Result<Option<TraceFormat>> {
     let mut first = Vec::new();
-    File::open(path)?.take(FIRST_BYTES).read_to_end(&mut first)?;
+    unpacked(File::open(path)?)?.1.take(FIRST_BYTES).read_to_end(&mut first)?;
     Ok(format_of(&first))
 }
 
-/// Reads a file and the sum of its bytes.
+/// Reads a file, packed or not, and the sum of its bytes as they lie on the disk.
 pub(super) fn read_file(path: &Path, options: &TraceOptions) -> anyhow::Result<(Found, String)> {
     let shown = path.display();
     let refused = |error: TraceError| refused(&shown.to_string(), error);
@@ -59,11 +60,12 @@ pub(super) fn read_file(path: &Path, options: &TraceOptions) -> anyhow::Result<(
         }
         Err(error) => return Err(refused(error.into())),
     };
-    let mut source = BufReader::with_capacity(1 << 18, Summed::new(file));
+    let mut summed = Summed::new(BufReader::with_capacity(1 << 18, file));
     let asked =
         Asked { format: options.format, columns: options.columns.as_ref(), skip_bad: options.skip_bad };
-    let found = read(&mut source, asked).map_err(refused)?;
-    let sha256 = source.into_inner().finish().map_err(|error| refused(error.into()))?;
+    let (_, content) = unpacked(&mut summed).map_err(|error| refused(error.into()))?;
+    let found = read(BufReader::with_capacity(1 << 18, content), asked).map_err(refused)?;
+    let sha256 = summed.finish().map_err(|error| refused(error.into()))?;
     Ok((found, sha256))
 }
 

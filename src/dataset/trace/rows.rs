@@ -115,6 +115,13 @@ impl Rows {
         Ok(())
     }
 
+    /// Leaves but the first so many.
+    pub(super) fn forget(&mut self, left: usize) {
+        for row in self.rows.drain(left..) {
+            self.prompts.remove(&row.index);
+        }
+    }
+
     /// The first turn of the conversation that a turn is of.
     pub(super) fn chain(&self, id: &str) -> Option<String> {
         self.chains.get(id).map(|first| first.to_string())

@@ -5,6 +5,7 @@ use std::io::BufRead;
 
 use serde_json::value::RawValue;
 
+use super::cells::{Cells, TableRows};
 use super::clock::time_us;
 use super::lines::{Lines, Taken, TraceError};
 use super::rows::{Head, Names, Raw, Rows, clip, tokens};
@@ -20,6 +21,8 @@ pub(super) struct Places {
     unit: TimeUnit,
     /// Columns of the first line.
     width: usize,
+    /// Nobody knows what else is in its rows: a quoted cell may hold line ends.
+    spans: bool,
 }
 
 impl Places {
@@ -33,6 +36,7 @@ impl Places {
             session: names.session.and_then(at),
             unit: TimeUnit::S,
             width: head.names.len(),
+            spans: false,
         }
     }
 
@@ -45,7 +49,8 @@ impl Places {
             *place = found.ok_or_else(|| no_column(head, wanted))?;
         }
         let names = names.map(Clone::clone);
-        Ok(Places { names, places, session: None, unit: columns.time_unit, width: head.names.len() })
+        let width = head.names.len();
+        Ok(Places { names, places, session: None, unit: columns.time_unit, width, spans: true })
     }
 
     /// Those that the user names, of JSON lines: by key, so nothing but their presence is looked at.
@@ -54,7 +59,7 @@ impl Places {
     }
 
     /// A row of a table.
-    fn row(&self, record: &csv::ByteRecord, rows: &mut Rows) -> Result<(), String> {
+    fn row(&self, record: &Cells, rows: &mut Rows) -> Result<(), String> {
         if record.len() != self.width {
             return Err(format!("{} columns where the first line names {}", record.len(), self.width));
         }
@@ -87,7 +92,7 @@ impl Places {
     }
 }
 
-fn text(record: &csv::ByteRecord, place: usize) -> Result<&str, String> {
+fn text(record: &Cells, place: usize) -> Result<&str, String> {
     let field = record.get(place).ok_or("a column is missing")?;
     std::str::from_utf8(field).map_err(|_| "not UTF-8".to_owned())
 }
@@ -103,20 +108,37 @@ pub(super) fn read_table(
     places: Places,
     taken: &mut Taken,
 ) -> Result<(), TraceError> {
-    let before = lines.number;
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(lines.source);
-    let mut record = csv::ByteRecord::new();
-    loop {
-        // Of bytes there is no other error than one of reading.
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => return Ok(()),
-            Err(error) => return Err(TraceError::Io(error.into())),
-        }
-        if record.iter().all(|field| field.trim_ascii().is_empty()) {
+    let mut table = TableRows::new(lines);
+    while let Some(found) = table.next(places.spans)? {
+        if table.cells.are_empty() {
             continue;
         }
-        let line = before + record.position().map_or(0, csv::Position::line);
-        taken.line(line, |rows| places.row(&record, rows))?;
+        let mut is_row = !found.is_open;
+        taken.line(found.line, |rows| {
+            if found.is_open {
+                return Err(left_open(places.spans));
+            }
+            let read = places.row(&table.cells, rows);
+            is_row = read.is_ok();
+            match found.further {
+                0 => read,
+                further => read.map_err(|what| {
+                    format!(
+                        "a quote opens in it and closes {further} {} on, and that makes no row ({what}): a stray quote?",
+                        if further == 1 { "line" } else { "lines" }
+                    )
+                }),
+            }
+        })?;
+        if !is_row {
+            table.put_back();
+        }
     }
+    Ok(())
+}
+
+fn left_open(spans: bool) -> String {
+    let rule =
+        if spans { "anywhere behind it" } else { "on it, and no cell of this format holds a line end" };
+    format!("a quote opens in it and does not close {rule}: a stray quote?")
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::figures::{dispersion, trace_stats};
 use super::lines::TraceError;
 use super::read::{Asked, format_of, read};
-use super::replay::{Replay, replay};
+use super::replay::{Replay, replay, trace_format};
 use crate::dataset::texts::TextMaker;
 use crate::schema::refusal::{cures, shown};
 use crate::schema::trace::{OnStepBack, TimeUnit, TraceColumns, TraceFormat, TraceOptions};
@@ -255,6 +255,8 @@ fn any_table_is_read_by_the_names_of_its_columns() {
     assert_eq!(found(json.as_bytes(), asked).unwrap(), expected);
     let missing = found(b"a,b,c\n1,2,3\n", asked).unwrap_err().to_string();
     assert!(missing.contains("names `when`, and it holds a, b, c"), "{missing}");
+    let missing = found(b"{\"a\": 1, \"in\": 2}\n", asked).unwrap_err().to_string();
+    assert!(missing.contains("names `when`, and it holds a, in"), "{missing}");
 }
 
 #[test]
@@ -279,6 +281,79 @@ fn a_row_that_cannot_be_used_names_its_line_and_can_be_left_out() {
         b"{\"timestamp\":0,\"input_length\":1,\"output_length\":1,\"hash_ids\":[]}\n\n{\"timestamp\":0}\n";
     let error = found(mooncake, Asked::default()).unwrap_err().to_string();
     assert!(error.starts_with("line 3: missing field `input_length`"), "{error}");
+}
+
+#[test]
+fn a_stray_quote_costs_its_own_line_and_names_it() {
+    let head = "arrived_at,num_prefill_tokens,num_decode_tokens\n0.5,5,6\n";
+    let text = format!("{head}1.5,\"5,6\n2.5,7,8\n3.5,7,8\n4.5,7\",8\n5.5,\"9\",9\n").replace('\n', "\r\n");
+    let error = found(text.as_bytes(), Asked::default()).unwrap_err().to_string();
+    assert!(error.starts_with("line 3: a quote opens in it and does not close on it"), "{error}");
+    let left = read(text.as_bytes(), Asked { skip_bad: true, ..Asked::default() }).unwrap();
+    let lines: Vec<u32> = left.rows.rows.iter().map(|row| row.line).collect();
+    assert_eq!((lines, left.bad), (vec![2, 4, 5, 7], 2), "lines 3 and 6 each hold a stray one");
+    assert!(left.first_bad.unwrap().starts_with("line 3: "));
+}
+
+#[test]
+fn cells_of_other_columns_may_span_lines_in_a_table_of_ones_own_and_a_stray_quote_swallows_nothing() {
+    let columns = TraceColumns {
+        time: "when".into(),
+        input: "in".into(),
+        output: "out".into(),
+        time_unit: TimeUnit::S,
+    };
+    let asked = Asked { columns: Some(&columns), skip_bad: true, ..Asked::default() };
+    let seen = |text: &str| {
+        let found = read(text.as_bytes(), asked).unwrap();
+        let lines: Vec<u32> = found.rows.rows.iter().map(|row| row.line).collect();
+        (lines, found.bad, found.first_bad.unwrap_or_default())
+    };
+    let spanning = "when,in,out,text\n1,5,6,\"a \"\"word\"\"\n\nand, more\"\n2,7,8,\"b\"\n";
+    assert_eq!(seen(spanning), (vec![2, 5], 0, String::new()));
+    let (lines, bad, first) = seen("when,in,out,text\n1,5,6,\"open\n2,7,8,b\n3,7,8,c\n");
+    assert_eq!((lines, bad), (vec![3, 4], 1));
+    assert!(first.starts_with("line 2: a quote opens in it and does not close anywhere"), "{first}");
+    let (lines, bad, first) = seen("when,in,out,text\n1,\"5,6,a\n2,7,8,b\n3,7\",8,c\n4,7,8,d\n");
+    assert_eq!((lines, bad), (vec![3, 5], 2));
+    assert!(first.contains("closes 2 lines on, and that makes no row"), "{first}");
+}
+
+#[test]
+fn all_requests_of_a_line_are_taken_or_none() {
+    let text = r#"{"timestamp": 0, "requests": [{"Prompt Length": 5, "Output Length": 7, "prompt": "Hello."}, {"Prompt Length": 99999999, "Output Length": 8}]}
+{"timestamp": 500, "requests": [{"Prompt Length": 6, "Output Length": 8}]}"#;
+    let found = read(text.as_bytes(), Asked { skip_bad: true, ..Asked::default() }).unwrap();
+    assert_eq!((found.rows.rows.len(), found.rows.rows[0].input_tokens, found.bad), (1, 6, 1));
+    assert!(found.rows.prompts.is_empty(), "no prompt of the line that was left out");
+}
+
+#[test]
+fn packed_traces_are_read_and_what_the_hints_say_of_unknown_ones_can_be_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let bare = std::fs::read(slice("azure-llm-2023-code.csv")).unwrap();
+    let expected = stats("azure-llm-2023-code.csv");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, &bare).unwrap();
+    for bytes in [gzip.finish().unwrap(), zstd::stream::encode_all(bare.as_slice(), 1).unwrap()] {
+        let path = folder.path().join("packed");
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(trace_format(&path).unwrap(), Some(TraceFormat::Azure));
+        let read = trace_stats(&path, &plain()).unwrap().stats;
+        assert_eq!((read.rows, read.input, read.ties), (expected.rows, expected.input, expected.ties));
+        std::fs::write(&path, "").unwrap();
+    }
+    let hint = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        shown(&crate::dataset::load(Some(&path)).unwrap_err()).replace(&path.display().to_string(), "FILE")
+    };
+    let told = hint("own.csv", "arrived,tokens in,prompt_tokens,output_tokens\n1,5,5,7\n2,5,5,7\n");
+    let named = "harness dataset stats FILE --columns time=arrived,input=prompt_tokens,output=output_tokens";
+    assert!(told.contains(named), "{told}");
+    let aibrix = r#"{"timestamp": 0, "requests": [{"Prompt Length": 5, "Output Length": 7}]}"#;
+    let told = hint("aibrix.jsonl", &(aibrix.to_owned() + "\n"));
+    assert!(told.ends_with("--trace FILE; what is in it: harness dataset stats FILE"), "{told}");
 }
 
 #[test]

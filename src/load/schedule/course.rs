@@ -1,5 +1,6 @@
 //! Due times under a rate that changes with time, by the integral of the rate turned round.
 
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1, Gamma};
 
@@ -11,6 +12,23 @@ const GRAIN: f64 = 1e-9;
 /// Gamma gaps of mean 1; none of a burstiness that is none.
 pub(super) fn gamma(burstiness: f64) -> Option<Gamma<f64>> {
     Gamma::new(burstiness, 1.0 / burstiness).ok()
+}
+
+/// Mean requests due when a course of `gaps` ends that is to hold just so many: half a gap behind the last of them, by
+/// the draws that this seed makes. So the number is exact, whatever the draws.
+pub fn mean_at_end(gaps: Gaps, seed: u64, requests: u64) -> f64 {
+    match gaps {
+        // Nothing is drawn: so many gaps begin before as many are due.
+        Gaps::Constant | Gaps::Bursts { .. } => requests as f64,
+        Gaps::Poisson | Gaps::Gamma { .. } => {
+            let mut course = Course::new(&[Piece::steady(1.0, 1.0, gaps)], ChaCha8Rng::seed_from_u64(seed));
+            for _ in 1..requests {
+                course.next += course.gap(gaps);
+            }
+            // A gap that is next to none must not be lost in the grain.
+            course.next + (course.gap(gaps) / 2.0).max(1e3 * GRAIN)
+        }
+    }
 }
 
 /// Due times of pieces, in order.

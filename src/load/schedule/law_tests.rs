@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use statrs::distribution::{ContinuousCDF, Gamma};
 
 use super::arrivals::due_times;
+use super::course::mean_at_end;
 use crate::schema::plan::LoadPoint;
 use crate::schema::rate_course::{Curve, Gaps, Piece};
 use crate::schema::traffic::{Arrivals, Traffic, Until};
@@ -102,6 +103,24 @@ fn constant_gaps_under_a_ramp_make_exactly_the_requests_of_its_integral() {
     }
     let down = Piece { to_rate_per_s: 0.0, ..Piece::steady(10.0, 2.0, Gaps::Constant) };
     assert_eq!(dues(&pieces(&[down]), None, Some(10.0), 1).len(), 10, "to a standstill");
+}
+
+#[test]
+fn a_ramp_over_so_many_requests_has_just_so_many_whatever_is_drawn() {
+    let bursty = Gaps::Gamma { burstiness: 0.2 };
+    for (gaps, seed) in
+        [Gaps::Poisson, bursty].into_iter().flat_map(|gaps| (1..40).map(move |seed| (gaps, seed)))
+    {
+        for requests in [1, 2, 57] {
+            let one = ramp(gaps, Curve::Linear);
+            let for_s = one.for_s * mean_at_end(gaps, seed, requests) / one.requests();
+            let due = dues(&pieces(&[Piece { for_s, ..one }]), Some(requests), None, seed);
+            assert_eq!(due.len() as u64, requests, "{gaps} by seed {seed}");
+            assert!(*due.last().unwrap() < for_s + 1e-6);
+        }
+    }
+    let steady = Piece::steady(1.0, 1.0, Gaps::Constant);
+    assert!((mean_at_end(steady.gaps, 1, 9) - 9.0).abs() < 1e-12);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! When requests start: due times, the thread that keeps them, slots under a cap.
 
 pub(crate) mod arrivals;
-mod course;
+pub(crate) mod course;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod law_tests;

@@ -2,7 +2,7 @@
 
 use super::cell::{put_count, put_milliseconds, put_number, put_text};
 use crate::schema::figure;
-use crate::schema::record::{FailureKind, Outcome, RequestRecord};
+use crate::schema::record::{FailureKind, Outcome};
 use crate::schema::request_figures::Figured;
 use crate::schema::unit::Phase;
 
@@ -123,18 +123,17 @@ impl RequestLines {
     }
 
     /// Adds a request's line.
-    pub fn add(&self, record: &RequestRecord, lines: &mut Vec<u8>) {
-        let row = Figured::of(record);
+    pub fn add(&self, row: &Figured<'_>, lines: &mut Vec<u8>) {
         for (place, column) in COLUMNS.iter().enumerate() {
             if place > 0 {
                 lines.push(b',');
             }
             match &column.cell {
-                Text(of) => of(&row).into_iter().for_each(|text| put_text(lines, text)),
-                Count(of) => of(&row).into_iter().for_each(|count| put_count(lines, count)),
-                Time(of) => of(&row).into_iter().for_each(|us| put_milliseconds(lines, us)),
+                Text(of) => of(row).into_iter().for_each(|text| put_text(lines, text)),
+                Count(of) => of(row).into_iter().for_each(|count| put_count(lines, count)),
+                Time(of) => of(row).into_iter().for_each(|us| put_milliseconds(lines, us)),
                 Number(of) if self.pace_is_known => {
-                    of(&row).into_iter().for_each(|number| put_number(lines, number));
+                    of(row).into_iter().for_each(|number| put_number(lines, number));
                 }
                 // The pace is the one number that no stamp is.
                 Number(_) => {}

@@ -125,7 +125,7 @@ fn columns<'a>() -> Vec<Column<'a, SummaryRow<'a>>> {
             plain(row.fact(|run| Some(&run.precision), |target| Some(&target.model.precision)))
         }),
         told("dataset", |row| row.plan.dataset_name(row.point()).to_owned()),
-        told("endpoint", |row| row.plan.http.protocol.endpoint().to_owned()),
+        told("endpoint", |row| row.plan.http.protocol_of(row.label()).endpoint().to_owned()),
         told("http_version", |row| if row.plan.http.http2 { "2" } else { "1.1" }.to_owned()),
         told("concurrency", |row| plain(row.load().and_then(LoadPoint::concurrency))),
         told("rate", |row| row.load().map(rate).unwrap_or_default()),

@@ -28,7 +28,7 @@ pub fn section(file: &ComparisonFile) -> Option<Section> {
         "Requests",
         format!(
             "{} to <code>{}</code> over HTTP/{}, {}",
-            text(plan.http.protocol.endpoint()),
+            text(&plan.http.endpoint_words()),
             text(&plan.http.path),
             if plan.http.http2 { "2" } else { "1.1" },
             text(&sampling_words(&plan.sampling))

@@ -11,9 +11,10 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
 
 use crate::cli::{self, ArrivalArgs, Cli, Command, LoadArgs, ScenarioLoad};
+use crate::commands::resolve::prompts;
 use crate::commands::resolve::traffic::{self, DEFAULT_CONCURRENCY};
 use crate::dataset;
-use crate::schema::plan::{Asks, LoadPoint};
+use crate::schema::plan::{Asks, HttpSettings, LoadPoint};
 use crate::schema::refusal::{refusal, refuse};
 
 mod own_form;
@@ -181,33 +182,52 @@ fn is_given(matches: &ArgMatches, long: &str) -> bool {
     })
 }
 
+/// What the scenarios of a plan are played as.
+#[derive(Debug, Default)]
+pub struct Loads {
+    /// Theirs, in their order.
+    pub loads: Vec<LoadPoint>,
+    /// Some file of a scenario holds a conversation.
+    pub several_turns: bool,
+}
+
 /// The loads of the scenarios, in their order; `prompts` is the size of the plan's own workload.
 ///
 /// # Errors
-/// As those of [`traffic::loads`], with the scenario's name; a file of prompts that cannot be read.
-pub fn loads(args: &LoadArgs, prompts: usize) -> anyhow::Result<Vec<LoadPoint>> {
-    let mut loads: Vec<LoadPoint> = Vec::new();
+/// As those of [`traffic::loads`], with the scenario's name; a file of prompts that cannot be read, or holds what `http`
+/// has no room for.
+pub fn loads(args: &LoadArgs, prompts: usize, http: &HttpSettings) -> anyhow::Result<Loads> {
+    let mut all = Loads::default();
     for scenario in &args.scenarios {
         let shown = || format!("scenario `{}`", scenario.name.as_deref().unwrap_or_default());
-        let own = of_scenario(scenario, args, prompts);
-        for load in if scenario.name.is_some() { own.with_context(shown)? } else { own? } {
+        let own = of_scenario(scenario, args, prompts, http);
+        let own = if scenario.name.is_some() { own.with_context(shown)? } else { own? };
+        all.several_turns |= own.several_turns;
+        for load in own.loads {
             // Capped slots and a --requests of the command line can make two of them one.
-            if !loads.contains(&load) {
-                loads.push(load);
+            if !all.loads.contains(&load) {
+                all.loads.push(load);
             }
         }
     }
-    Ok(loads)
+    Ok(all)
 }
 
-fn of_scenario(scenario: &ScenarioLoad, args: &LoadArgs, prompts: usize) -> anyhow::Result<Vec<LoadPoint>> {
+fn of_scenario(
+    scenario: &ScenarioLoad,
+    args: &LoadArgs,
+    prompts: usize,
+    http: &HttpSettings,
+) -> anyhow::Result<Loads> {
     let mut asks = Asks { prompts: scenario.prompts.clone(), ..Asks::default() };
-    let mut size = prompts;
+    let (mut size, mut several_turns) = (prompts, false);
     if !asks.prompts.is_empty() {
         size = asks.prompts.len();
     }
     if let Some(path) = &scenario.dataset {
-        let (read, source) = dataset::load(Some(path))?;
+        let (read, source) = dataset::load_as(Some(path), &prompts::how(args)?)?;
+        prompts::check_texts(&read, &source.path, http)?;
+        several_turns = read.iter().any(|prompt| !prompt.further.is_empty());
         size = read.len();
         asks.dataset = Some(source);
     }
@@ -221,7 +241,8 @@ fn of_scenario(scenario: &ScenarioLoad, args: &LoadArgs, prompts: usize) -> anyh
     }
     let asks = (asks != Asks::default()).then_some(asks);
     let named = |load: LoadPoint| LoadPoint { name: scenario.name.clone(), asks: asks.clone(), ..load };
-    Ok(traffic::loads(load, true, size)?.into_iter().map(named).collect())
+    let loads = traffic::loads(load, true, size)?.into_iter().map(named).collect();
+    Ok(Loads { loads, several_turns })
 }
 
 /// The most requests in flight that any load asks for; 0 where none says.

@@ -3,7 +3,9 @@ use std::path::Path;
 
 use super::*;
 use crate::commands::resolve::arguments::{Refused, parse};
+use crate::commands::resolve::conversations;
 use crate::schema::refusal::{cures, shown};
+use crate::schema::target::ProtocolName;
 
 /// The sweep of a command line beside a file of scenarios.
 fn sweep(file: &str, text: &str, more: &[&str]) -> anyhow::Result<(cli::SweepArgs, Vec<LoadPoint>)> {
@@ -20,7 +22,7 @@ fn sweep(file: &str, text: &str, more: &[&str]) -> anyhow::Result<(cli::SweepArg
         Err(Refused::Usage(error)) => anyhow::bail!("{error}"),
     };
     let Command::Sweep(args) = cli.command else { panic!() };
-    let loads = loads(&args.load, 24)?;
+    let loads = loads(&args.load, 24, &HttpSettings::default())?.loads;
     Ok((args, loads))
 }
 
@@ -80,6 +82,55 @@ fn a_file_of_prompts_lies_beside_the_scenarios() {
     assert_eq!(loads[0].until.requests(), Some(8), "enough to fill its slots again");
 }
 
+/// A file of prompts in a folder, played by one scenario.
+fn own_prompts(prompts: &str, more: &[&str], http: &HttpSettings) -> anyhow::Result<(LoadArgs, Loads)> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("own.json"), prompts)?;
+    let path = folder.path().join("s.yaml");
+    std::fs::write(&path, "- {name: a, dataset: own.json, concurrency: 2}\n")?;
+    let argv = ["harness", "sweep", "--scenarios"].map(OsString::from).into_iter();
+    let argv = argv.chain([path.into()]).chain(URL.iter().chain(more).map(OsString::from));
+    let Ok(cli) = parse(argv.collect()) else { panic!() };
+    let Command::Sweep(args) = cli.command else { panic!() };
+    let loads = loads(&args.load, 24, http)?;
+    Ok((args.load, loads))
+}
+
+#[test]
+fn conversations_of_a_scenarios_own_file_are_read_as_the_flags_say_and_known_to_them() {
+    let talk = r#"[{"conversations": [
+        {"from": "human", "value": "Hello."}, {"from": "gpt", "value": "Good day."},
+        {"from": "human", "value": "Who are you?"}, {"from": "gpt", "value": "A model."}]}]"#;
+    let http = HttpSettings::default();
+    let think = ["--think-time", "1s", "--dataset-turns", "all"];
+    let (args, all) = own_prompts(talk, &think, &http).unwrap();
+    assert!(all.several_turns && prompts::are_read(&args) && prompts::refuse_unread(&args).is_ok());
+    assert!(conversations::check(&args, all.several_turns).is_ok());
+    let (args, first) = own_prompts(talk, &think[..2], &http).unwrap();
+    let refused = conversations::check(&args, first.several_turns).unwrap_err();
+    assert!(shown(&refused).contains("no entry of the dataset has a second turn"), "{refused}");
+}
+
+#[test]
+fn prompts_of_a_scenarios_own_file_are_text_where_the_protocol_has_no_room_for_more() {
+    let picture = r#"[{"id": "cat", "messages": [{"role": "user", "content": [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]}]}]"#;
+    assert!(own_prompts(picture, &[], &HttpSettings::default()).is_ok());
+    let http = HttpSettings { protocol: ProtocolName::Tgi, ..HttpSettings::default() };
+    let refused = shown(&own_prompts(picture, &[], &http).unwrap_err());
+    assert!(refused.contains("scenario `a`") && refused.contains("`cat` hold more than text"), "{refused}");
+}
+
+#[test]
+fn flags_of_a_file_of_prompts_are_refused_where_none_is_read() {
+    let (args, _) = sweep("s.yaml", "- {name: a, prompt: Hello.}\n", &URL).unwrap();
+    assert!(prompts::refuse_unread(&args.load).is_ok());
+    let turns = [&URL[..], &["--dataset-turns", "all"]].concat();
+    let (args, _) = sweep("s.yaml", "- {name: a, prompt: Hello.}\n", &turns).unwrap();
+    let refused = prompts::refuse_unread(&args.load).unwrap_err();
+    assert!(shown(&refused).contains("--dataset-turns") && !cures(&refused).is_empty());
+}
+
 const VLLM_TOOLS: &str = r#"{
   "server": {"url": "http://localhost:63455/v1/chat/completions", "model": "Qwen/Qwen3-1.7B",
              "auth_token": "token-abc123", "timeout": 3600},
@@ -125,7 +176,7 @@ fn numbers_of_requests_are_a_load_each_with_no_more_in_flight_than_there_are() {
             Err(Refused::Usage(error)) => panic!("{error}"),
         };
         let Command::Sweep(args) = cli.command else { panic!() };
-        words(&loads(&args.load, 24).unwrap())
+        words(&loads(&args.load, 24, &HttpSettings::default()).unwrap().loads)
     };
     assert!(of("--compare 10,50 --requests 9")[0].contains("leave one of them out"));
     let default = ["-: concurrency 10 n=Some(10) t=None ", "-: concurrency 20 n=Some(50) t=None "];

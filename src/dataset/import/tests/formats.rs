@@ -40,7 +40,7 @@ fn a_form_is_told_by_the_content() {
         assert!(matches!(taken_for(trace), Detected::Trace(_)), "{trace}");
     }
     for unclear in ["a,b\n1,2\n", "{\n\"data\": []}", "[1,2]", "<html>", r#"{"question":"x"}"#, "x\u{0}y"] {
-        assert!(matches!(taken_for(unclear), Detected::Unclear(_)), "{unclear}");
+        assert!(matches!(taken_for(unclear), Detected::Unclear(..)), "{unclear}");
     }
 }
 
@@ -212,6 +212,22 @@ fn columns_of_any_name_stand_for_ours() {
     let pair = |key: &str, column: &str| (key.to_owned(), column.to_owned());
     assert!(Columns::new([pair("question", "a")]).is_err());
     assert!(Columns::new([pair("prompt", "a"), pair("prompt", "b")]).is_err());
+}
+
+#[test]
+fn columns_that_no_row_has_are_refused_with_those_that_are_there() {
+    let lines = "{\"question\": \"Why?\", \"uid\": 1}\n{\"question\": \"How?\", \"limit\": 9}\n";
+    let sometimes = columns(&[("prompt", "question"), ("max_tokens", "limit")]);
+    assert_eq!(import_text(lines, &sometimes).unwrap().1[1].max_tokens, Some(9), "one row has it");
+    let how = columns(&[("prompt", "question"), ("max_tokens", "limt")]);
+    for text in [lines.to_owned(), format!("[{}]", lines.trim_end().replace('\n', ","))] {
+        let error = refused(import_text(&text, &how));
+        assert!(error.starts_with("mine: no row has the column `limt` for max_tokens\n"), "{error}");
+        assert!(error.ends_with("its first row has question, uid"), "{error}");
+    }
+    let talk = r#"[{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}]"#;
+    let error = refused(import_text(talk, &columns(&[("prompt", "question")])));
+    assert!(error.contains("those of sharegpt have names of their own"), "{error}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod cutting;
 mod formats;
 mod fuzz;
+mod parquet_fuzz;
 mod selecting;
 mod totals;
 
@@ -16,13 +17,24 @@ fn slice(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/workloads").join(name)
 }
 
+/// The prompt; what is copied of the file is what would be written of the text that is read.
+fn copied_as_read(picked: Picked) -> Result<Prompt> {
+    let mut copied = Vec::new();
+    write_picked(&mut copied, &picked)?;
+    let prompt = picked.into_prompt()?;
+    let mut written = Vec::new();
+    write_prompt(&mut written, &prompt)?;
+    assert_eq!(String::from_utf8(copied)?, String::from_utf8(written)?);
+    Ok(prompt)
+}
+
 /// What an import makes.
 type Made = Result<(Tally, Vec<Prompt>)>;
 
 fn import_files(files: &[PathBuf], how: &Import) -> Made {
     let mut prompts = Vec::new();
     let mut keep = |picked: Picked| {
-        prompts.push(picked.prompt);
+        prompts.push(copied_as_read(picked)?);
         Ok(())
     };
     let tally = import(files, how, None, &mut |_| true, &mut keep)?;
@@ -40,7 +52,7 @@ fn import_bytes(bytes: &[u8], pieces: &[usize], how: &Import) -> Made {
     let detected = detect::detect(&input.head, input.whole, &how.columns);
     let mut prompts = Vec::new();
     let mut keep = |picked: Picked| {
-        prompts.push(picked.prompt);
+        prompts.push(copied_as_read(picked)?);
         Ok(())
     };
     let mut reader = Reader::new(how, None);

@@ -61,7 +61,7 @@ fn limits_come_from_replies_by_tokens_by_estimate_or_not_at_all() {
     let mut reader = Reader::new(&how, Some(&words));
     let mut limits = Vec::new();
     let mut keep = |picked: Picked| {
-        limits.push((picked.prompt.max_tokens, picked.input, picked.output, picked.estimated));
+        limits.push((picked.as_it_stands().max_tokens, picked.input, picked.output, picked.estimated));
         Ok(())
     };
     let input = Input::of(io::Cursor::new(text.as_bytes().to_vec()), None).unwrap();

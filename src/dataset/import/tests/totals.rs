@@ -38,7 +38,7 @@ fn a_file_that_was_cut_off_gives_its_whole_records_and_tells_where_it_ends() {
     let name = "sharegpt-v3-masked-truncated.json";
     let mut before = Vec::new();
     let mut keep = |picked: Picked| {
-        before.push(picked.prompt);
+        before.push(picked.into_prompt()?);
         Ok(())
     };
     let error = import(&[slice(name)], &Import::default(), None, &mut |_| true, &mut keep);
