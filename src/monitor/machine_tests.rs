@@ -64,33 +64,3 @@ fn a_server_that_is_gone_or_hidden_or_elsewhere_is_no_trouble_of_the_machine() {
         assert_eq!(machine.host(false).unwrap().values.contains_key(HOST_OTHERS_BUSY), told);
     }
 }
-
-/// What a reading of all three costs on this machine; seen with `cargo test -- --nocapture`.
-#[test]
-fn a_second_of_sensing_costs_less_than_half_a_percent_of_a_core() {
-    let me = ProcessStat::read(Path::new("/"), std::process::id()).unwrap();
-    let machine = Machine::new(ServerProcesses::Kept(Box::new(move || vec![me.id])), None);
-    let cpu = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    let spent = |work: &dyn Fn()| {
-        let before = cpu();
-        work();
-        let after = cpu();
-        (after.tv_sec - before.tv_sec) as f64 + (after.tv_nsec - before.tv_nsec) as f64 / 1e9
-    };
-    const ROUNDS: u32 = 50;
-    let reading = spent(&|| {
-        for _ in 0..ROUNDS {
-            let _ = (machine.server(), machine.client(), machine.host(false));
-        }
-    }) / f64::from(ROUNDS);
-    let look = spent(&|| drop(machine.host(true))) - reading;
-    let processes = process_stat::all(Path::new("/")).len();
-    let share = reading + (look / LOOK_EVERY.as_secs_f64()).min(1.0 / f64::from(LOOK_SHARE));
-    println!(
-        "a reading: {:.0} µs; a look at {processes} processes: {:.0} µs; together {:.3} % of a core",
-        1e6 * reading,
-        1e6 * look,
-        100.0 * share
-    );
-    assert!(share < 0.005, "{share}");
-}

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use crate::pipeline::fixture;
 use super::*;
 use crate::monitor::gpu::fake::{FakeGpus, GIB, gpu, held_by};
+use crate::pipeline::fixture;
 
 type Step = Result<Vec<GpuReading>, String>;
 

@@ -78,9 +78,9 @@ fn bridge(mut values: Vec<Option<f64>>, most: usize) -> Vec<Option<f64>> {
     for place in 0..values.len() {
         let Some(value) = values[place] else { continue };
         if let Some((from, before)) = last.filter(|(from, _)| place - from <= most + 1) {
-            for hole in from + 1..place {
-                let share = (hole - from) as f64 / (place - from) as f64;
-                values[hole] = Some(before + (value - before) * share);
+            for (step, hole) in values[from + 1..place].iter_mut().enumerate() {
+                let share = (step + 1) as f64 / (place - from) as f64;
+                *hole = Some(before + (value - before) * share);
             }
         }
         last = Some((place, value));

@@ -34,9 +34,12 @@ pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board) {
     // Charts as high as there is room for.
     let left = area.height.saturating_sub(2);
     let high = if left >= 6 { 2 } else { 1 };
-    let charts: [(&str, Option<LivePercentiles>, fn(&Second) -> Option<f64>); 2] = [
-        ("TTFT", run.recent(|latencies| &latencies.ttft), |second| second.ttft_p99),
-        ("ITL", run.recent(|latencies| &latencies.itl), |second| second.itl_p99),
+    type OfSecond = fn(&Second) -> Option<f64>;
+    let ttft: OfSecond = |second| second.ttft_p99;
+    let itl: OfSecond = |second| second.itl_p99;
+    let charts = [
+        ("TTFT", run.recent(|latencies| &latencies.ttft), ttft),
+        ("ITL", run.recent(|latencies| &latencies.itl), itl),
     ];
     let mut y = area.y + 2;
     for (name, moving, of) in charts {
