@@ -176,7 +176,7 @@ mod tests {
         file.commit_until_restart().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"whole");
         write_json(&path, &[1]).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "[\n  1\n]\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "[1]\n", "a list of numbers stands on one line");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
