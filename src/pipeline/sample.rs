@@ -40,6 +40,8 @@ impl<'a> Sampling<'a> {
     ) -> Sampling<'a> {
         let session = stage.session;
         let guard = stage.guard.map(|guard| guard.process().pid);
+        // They were looked for whose GPU memory it is, too.
+        let processes = processes.filter(|_| session.plan.sensing.host_interval_s > 0.0);
         let machine = processes.map(|processes| Machine::new(processes, guard));
         let mut sampling = Sampling { sampler: None, machine, label: &key.label, listen: stage.listen };
         let page = ServerPage::new(session.client.clone(), url, &target.metrics).map(Sensor::ServerPage);
