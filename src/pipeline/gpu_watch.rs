@@ -236,7 +236,9 @@ impl GpuWatch {
             let reading = all.iter().find(|reading| reading.uuid == standing.gpu.uuid);
             standing.others = reading.and_then(|reading| others(reading, &is_server));
         }
-        let used = used_by(all, &is_server);
+        // Of a slice the whole GPU would be told of, which the server was not given.
+        let has_slice = self.gpus.iter().any(|standing| standing.gpu.uuid.starts_with("MIG-"));
+        let used = used_by(all, &is_server).filter(|_| !has_slice);
         (GpuBefore { read_by: self.feed.read_by.to_owned(), gpus: self.gpus, used }, reads)
     }
 }

@@ -186,6 +186,17 @@ fn the_gpus_that_a_server_uses_are_those_on_which_its_processes_hold_memory() {
     assert_eq!(used_by(&[hidden], |_| true), None);
 }
 
+#[tokio::test]
+async fn of_a_server_that_was_given_a_slice_no_whole_gpu_is_said_to_be_used() {
+    let given = |uuid: &str| vec![GpuReading { uuid: uuid.to_owned(), ..gpu(0, 77.0, 1.0) }];
+    for (uuid, is_told) in [("GPU-0", true), ("MIG-c", false)] {
+        let (watch, _) = launched(&mut care(vec![vec![Ok(given(uuid))]]), false).await;
+        let (_stop, shutdown) = watch::channel(false);
+        let (before, _) = watch.unwrap().loaded(&full(), |pid| pid == 4242, &shutdown).await;
+        assert_eq!(before.used.is_some(), is_told, "{uuid}");
+    }
+}
+
 #[test]
 fn some_mib_more_are_no_memory_that_is_held() {
     let baseline = |reading: &GpuReading| {
