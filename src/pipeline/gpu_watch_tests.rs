@@ -51,7 +51,8 @@ async fn launched(care: &mut GpuCare, stop: bool) -> (Option<GpuWatch>, Vec<Stri
     let told = Told::default();
     let (_stop, shutdown) = watch::channel(stop);
     let listen = |event: Event<'_>| tell(&told, event);
-    let hears = Hears { label: "b", listen: &listen, shutdown };
+    let patience = GpuPatience::default();
+    let hears = Hears { label: "b", listen: &listen, shutdown, patience: &patience };
     let target = fixture::plan(&["b"], 1, 1, 1).targets.remove(0);
     let watch = care.watched(&target, &hears).await;
     (watch, told.into_inner())
