@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::backend::guard::{MARK, mark};
 use crate::backend::launch::LaunchEvent;
-use crate::backend::process;
 use crate::monitor::gpu::{self, Choice, GpuLibrary};
 use crate::schema::gpu::{GpuProcess, GpuReading};
 use crate::schema::gpu_before::{GpuBefore, GpuIdle, GpuName, GpuStanding, HeldMemory};
@@ -114,10 +112,14 @@ impl GpuCare {
     }
 
     /// To be called once the server is ready and has nothing to do: leaves what its GPUs showed to its runs.
-    pub async fn loaded(&self, stage: &Stage<'_>, watch: GpuWatch, before: &mut BeforeLoad) {
-        let Some(guard) = stage.guard else { return };
-        let mark = mark(guard.process());
-        let is_server = |pid| process::was_started_with(pid, MARK, &mark);
+    /// `is_server` knows the server's processes.
+    pub async fn loaded(
+        &self,
+        stage: &Stage<'_>,
+        watch: GpuWatch,
+        is_server: impl Fn(u32) -> bool,
+        before: &mut BeforeLoad,
+    ) {
         let all = self.all(stage).await.unwrap_or_default();
         let (gpus, readings) = watch.loaded(&all, is_server, &stage.shutdown).await;
         (before.gpus, before.readings) = (Some(gpus), readings);

@@ -24,6 +24,7 @@ use super::gpu_watch::GpuCare;
 use super::measure::Standing;
 use super::probe_set::send_probe_set;
 use super::record::ReportedTokens;
+use super::server_tree;
 use super::session::{Session, Stage};
 use super::turns;
 use super::visits::Visit;
@@ -72,7 +73,11 @@ pub async fn serve(
     };
     send_probe_set(stage, target, load, &mut standing).await;
     if let Some(watch) = watch {
-        gpus.loaded(stage, watch, &mut standing.before_load).await;
+        let is_server = {
+            let Standing { server, container_root, .. } = &mut standing;
+            server_tree::membership(target, server.as_ref(), container_root).await
+        };
+        gpus.loaded(stage, watch, is_server, &mut standing.before_load).await;
     }
     let played = turns::play(stage, visit, target, &mut standing, closed).await;
     stop(stage.listen, target, standing.server).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::backend::docker;
 use crate::backend::launch::Server;
 use crate::backend::process::Process;
+use crate::monitor::gpu;
 use crate::monitor::{self, ProcessId, ServerProcesses};
 use crate::schema::plan::Plan;
 use crate::schema::sensing::Sensing;
@@ -30,6 +31,21 @@ pub async fn of(
         return None;
     }
     Some(find(target, server, root).await)
+}
+
+/// Tells whether a process is one of a server that stands. Engines overwrite their environment when they name their
+/// processes (setproctitle), so that the guard's mark in it says nothing: its list of members does.
+pub async fn membership(
+    target: &Target,
+    server: Option<&Server>,
+    root: &mut ContainerRoot,
+) -> impl Fn(u32) -> bool + use<> {
+    let roots: Vec<ProcessId> = match find(target, server, root).await {
+        ServerProcesses::Kept(members) => members(),
+        ServerProcesses::Below(roots) => roots,
+        ServerProcesses::Hidden | ServerProcesses::Elsewhere => Vec::new(),
+    };
+    move |pid| roots.iter().any(|root| gpu::is_family(pid, root.pid))
 }
 
 async fn find(target: &Target, server: Option<&Server>, kept: &mut ContainerRoot) -> ServerProcesses {

@@ -20,5 +20,6 @@ mod state;
 pub use choice::Choice;
 pub use library::{Absent, GpuLibrary, Opened};
 pub use open::open;
+pub use processes::is_family;
 pub use sensor::Gpus;
 pub use state::{GpuState, states};

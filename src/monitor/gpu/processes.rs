@@ -56,7 +56,7 @@ pub(super) fn others(processes: &[GpuProcess], root: u32) -> impl Iterator<Item 
 }
 
 /// Whether `pid` comes from `root`: as a child's child, or by the process group or session that it was started in.
-fn is_family(pid: u32, root: u32) -> bool {
+pub fn is_family(pid: u32, root: u32) -> bool {
     let mut seen = BTreeSet::new();
     let mut at = pid;
     while at > 1 && seen.insert(at) {
