@@ -11,8 +11,8 @@ use crate::schema::figure::{self, Statistic};
 use crate::schema::gpu::{GpuDevice, GpuHead, GpuSummary, GpusHead};
 use crate::schema::sample::{Sample, Source};
 use crate::schema::series::gpu::{
-    GPU_CLOCK_REASONS, GPU_ENERGY, GPU_ENERGY_AGE, GPU_MEMORY_OF_OTHERS, GPU_MEMORY_OF_SERVER,
-    GPU_MEMORY_USED, GPU_NVLINK_RECEIVED, GPU_NVLINK_SENT, GPU_POWER, GPU_POWER_AVERAGE, SERIES,
+    GPU_CLOCK_REASONS, GPU_ENERGY, GPU_ENERGY_AGE, GPU_MEMORY_OF_SERVER, GPU_MEMORY_USED,
+    GPU_NVLINK_RECEIVED, GPU_NVLINK_SENT, GPU_POWER, GPU_POWER_AVERAGE, GPU_UTILISATION, SERIES,
 };
 use crate::schema::summary::RunSummary;
 
@@ -29,6 +29,8 @@ const MOST_DIFFERENCE: f64 = 0.03;
 const LAG_S: f64 = 0.2;
 /// A pause between two samples above which the energy is not known, s, or three intervals.
 const LONGEST_GAP_S: f64 = 1.0;
+/// Less memory in use than this is a driver's own and a desktop's, and no model's, bytes.
+const HELD_BY_A_MODEL: f64 = 1024.0 * 1024.0 * 1024.0;
 
 /// What the GPUs of a run did.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -62,7 +64,8 @@ pub(super) fn put_energy_per_token(run: &mut RunSummary) {
 }
 
 /// The GPUs over a window, µs from the run's start; sampled about every `interval_s`. One that the server was given and
-/// does not use is left out; none where it uses none.
+/// does not use is left out; none where it uses none, as by what the driver tells of whose memory it is, or where that
+/// is not known, by memory and utilisation.
 pub fn gpu_figures(
     head: &GpusHead,
     samples: &[Sample],
@@ -71,8 +74,7 @@ pub fn gpu_figures(
 ) -> Option<GpuFigures> {
     let window = Window { from: from_us as f64 / 1e6, to: to_us as f64 / 1e6, interval_s };
     let mut read: Vec<Read> = head.devices.iter().map(|gpu| Read::of(gpu, samples, window)).collect();
-    let is_served = read.iter().any(|gpu| gpu.held(GPU_MEMORY_OF_SERVER).is_some_and(|bytes| bytes > 0.0));
-    read.retain(|gpu| !gpu.is_unused(is_served));
+    read.retain(|gpu| !gpu.is_unused());
     if read.is_empty() {
         return None;
     }
@@ -104,16 +106,20 @@ impl Read {
         Read { growth: grown(&own, &device), device, doubt }
     }
 
-    /// The most memory that some processes held; none where the driver does not say.
-    fn held(&self, name: &str) -> Option<f64> {
+    /// The most of a series in the window; none where it was not read.
+    fn most(&self, name: &str) -> Option<f64> {
         self.device.figures.get(name).map(|spread| spread.max)
     }
 
-    /// The server holds nothing on it, and either nobody does, or the server is seen on another one (`is_served`): a
-    /// worker that is not known as the server's is no reason to leave its GPU out.
-    fn is_unused(&self, is_served: bool) -> bool {
-        self.held(GPU_MEMORY_OF_SERVER) == Some(0.0)
-            && (is_served || self.held(GPU_MEMORY_OF_OTHERS) == Some(0.0))
+    /// The server holds nothing on it. Where it is not known whose memory it is: it holds no model, and did nothing.
+    fn is_unused(&self) -> bool {
+        match self.most(GPU_MEMORY_OF_SERVER) {
+            Some(bytes) => bytes == 0.0,
+            None => {
+                self.most(GPU_UTILISATION) == Some(0.0)
+                    && self.most(GPU_MEMORY_USED).is_some_and(|bytes| bytes < HELD_BY_A_MODEL)
+            }
+        }
     }
 }
 

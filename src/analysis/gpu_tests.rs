@@ -1,4 +1,5 @@
 use super::*;
+use crate::schema::series::gpu::GPU_MEMORY_OF_OTHERS;
 
 const HEAD: fn() -> GpusHead = || GpusHead {
     read_by: "nvml".into(),
@@ -156,10 +157,26 @@ fn a_gpu_that_the_server_was_given_and_does_not_use_is_left_out() {
     assert_eq!(read(on_first(9.0), held(9.0, 0.0)), [0, 1]);
     assert_eq!(read(on_first(9.0), held(0.0, 5.0)), [0], "what others hold there is not the server's");
     assert_eq!(read(on_first(0.0), held(0.0, 0.0)), [0; 0], "a server without a GPU");
-    assert_eq!(
-        read(on_first(0.0), held(0.0, 5.0)),
-        [1],
-        "it may be a worker's that is not known as the server's"
-    );
+    assert_eq!(read(on_first(0.0), held(0.0, 5.0)), [0; 0], "somebody else's, beside a server without a GPU");
     assert_eq!(read(sampled(0, 12.0, step), sampled(1, 12.0, step)), [0, 1], "nothing is known of processes");
+}
+
+#[test]
+fn where_it_is_not_known_whose_memory_it_is_an_empty_gpu_that_does_nothing_is_left_out() {
+    let idle: Shows = |_| vec![(GPU_POWER, 70.0), (GPU_MEMORY_USED, 5e8), (GPU_UTILISATION, 0.0)];
+    let loaded: Shows = |_| vec![(GPU_POWER, 70.0), (GPU_MEMORY_USED, 6e10), (GPU_UTILISATION, 0.0)];
+    let busy: Shows = |at| {
+        let share = if at < 5.0 { 0.0 } else { 0.4 };
+        vec![(GPU_POWER, 90.0), (GPU_MEMORY_USED, 5e8), (GPU_UTILISATION, share)]
+    };
+    let silent: Shows = |_| vec![(GPU_POWER, 70.0), (GPU_MEMORY_USED, 5e8)];
+    let energy = |second: Shows| {
+        let samples = [sampled(0, 12.0, loaded), sampled(1, 12.0, second)].concat();
+        gpu_figures(&HEAD(), &samples, (3_000_000, 8_000_000), 0.1).unwrap().summary.energy_j.unwrap()
+    };
+    close(energy(idle), 350.0, 1e-6);
+    close(energy(loaded), 700.0, 1e-6);
+    close(energy(busy), 800.0, 1e-6);
+    close(energy(silent), 700.0, 1e-6);
+    assert!(gpu_figures(&one(), &sampled(0, 12.0, idle), (3_000_000, 8_000_000), 0.1).is_none());
 }

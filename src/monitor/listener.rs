@@ -5,6 +5,8 @@ use std::fs;
 use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 use std::path::Path;
 
+use url::Url;
+
 use super::process_stat::{ProcessId, ProcessStat};
 use super::tree::ServerProcesses;
 
@@ -20,19 +22,47 @@ const FORWARDERS: [&str; 9] = [
     "socat",
     "systemd",
 ];
+/// Those among them whose server is not on this machine, as a rule. A container's forwarder leads to one that is.
+const LEAD_AWAY: [&str; 3] = ["ssh", "kubectl", "socat"];
 /// What starts programs and is no part of them.
 const SHELLS: [&str; 7] = ["sh", "bash", "dash", "zsh", "fish", "tmux", "screen"];
 /// State of a socket that listens, as `/proc/net/tcp` writes it.
 const LISTENS: &str = "0A";
 
-/// The processes of the servers at these URLs' hosts and ports.
-pub fn at_ports(addresses: &[(String, u16)]) -> ServerProcesses {
-    let here: Vec<u16> =
-        addresses.iter().filter(|(host, port)| is_here(host, *port)).map(|(_, port)| *port).collect();
-    if here.is_empty() {
-        return ServerProcesses::Elsewhere;
+/// The processes of the servers at these URLs. Where a part of them is elsewhere, the rest would pass for all of them:
+/// they are hidden.
+pub fn at_urls(urls: &[String]) -> ServerProcesses {
+    let addresses: Vec<Option<(String, u16)>> = urls.iter().map(|url| address(url)).collect();
+    let here: Vec<u16> = addresses.iter().flatten().filter_map(port_here).collect();
+    match here.len() {
+        0 => ServerProcesses::Elsewhere,
+        some if some < urls.len() => ServerProcesses::Hidden,
+        _ => below_listeners(Path::new("/"), &here, std::process::id()),
     }
-    below_listeners(Path::new("/"), &here, std::process::id())
+}
+
+/// True where each of these URLs leads to a server on this machine, as far as can be told.
+pub(super) fn all_here<'a>(urls: impl IntoIterator<Item = &'a String>) -> bool {
+    urls.into_iter().all(|url| {
+        let port = address(url).and_then(|address| port_here(&address));
+        port.is_some_and(|port| !leads_away(Path::new("/"), port))
+    })
+}
+
+/// Host and port.
+fn address(url: &str) -> Option<(String, u16)> {
+    let url = Url::parse(url).ok()?;
+    Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
+}
+
+fn port_here((host, port): &(String, u16)) -> Option<u16> {
+    is_here(host, *port).then_some(*port)
+}
+
+/// Whoever holds a port hands it on to another machine.
+fn leads_away(root: &Path, port: u16) -> bool {
+    let holders = holders(root, &listening(root, port));
+    !holders.is_empty() && holders.iter().all(|stat| LEAD_AWAY.contains(&stat.name.as_str()))
 }
 
 /// True where a host is this machine: an address of it can be bound.
@@ -58,7 +88,18 @@ fn below_listeners(root: &Path, ports: &[u16], me: u32) -> ServerProcesses {
         }
         roots.extend(holders.into_iter().map(|stat| launcher(root, stat, me)));
     }
-    ServerProcesses::Below(roots)
+    ServerProcesses::Below(apart(root, roots))
+}
+
+/// Each once, and none that is below another: several workers may hold one socket.
+fn apart(root: &Path, mut roots: Vec<ProcessId>) -> Vec<ProcessId> {
+    roots.sort_unstable();
+    roots.dedup();
+    let is_below = |of: &ProcessId| {
+        let above = ancestors(root, of.pid);
+        roots.iter().any(|other| other != of && above.contains(&other.pid))
+    };
+    roots.iter().filter(|of| !is_below(of)).copied().collect()
 }
 
 /// Inodes of the sockets that listen at a port.
@@ -199,8 +240,61 @@ mod tests {
     }
 
     #[test]
+    fn several_workers_at_one_socket_are_one_server() {
+        let fake = FakeProc::new();
+        fake.write("proc/net/tcp", &format!("{HEAD}{}", line(8000, "0A", 7)));
+        // A session of its own each, so that none is the launcher of another.
+        let put = |pid: u32, parent: u32| {
+            let stat =
+                format!("{pid} (python3) S {parent} {pid} 1 0 -1 0 0 0 0 0 1 0 0 0 20 0 3 0 1 0 9 0\n");
+            fake.write(&format!("proc/{pid}/stat"), &stat);
+        };
+        for (pid, parent) in [(20, 1), (21, 20), (22, 21)] {
+            put(pid, parent);
+            holds(&fake, pid, "socket:[7]");
+        }
+        assert_eq!(found(&fake, 99), Some(vec![20]));
+        put(21, 1);
+        assert_eq!(found(&fake, 99), Some(vec![20, 21]), "two servers at one port");
+        // Two ports of one server.
+        fake.write("proc/net/tcp6", &format!("{HEAD}{}", line(8001, "0A", 7)));
+        let both = below_listeners(fake.root(), &[8000, 8001], 99);
+        assert!(matches!(&both, ServerProcesses::Below(roots) if roots.len() == 2), "{both:?}");
+    }
+
+    #[test]
+    fn a_port_that_a_tunnel_alone_holds_leads_away_and_a_containers_does_not() {
+        let fake = FakeProc::new();
+        fake.write("proc/net/tcp", &format!("{HEAD}{}", line(8000, "0A", 7)));
+        let named = |name: &str| {
+            fake.process(22, 1).name(name).put();
+            leads_away(fake.root(), 8000)
+        };
+        assert!(!named("ssh"), "it holds another port");
+        holds(&fake, 22, "socket:[7]");
+        assert!(named("ssh") && named("kubectl"));
+        assert!(!named("docker-proxy") && !named("vllm"));
+        fake.process(22, 1).name("ssh").put();
+        fake.process(23, 1).name("vllm").put();
+        holds(&fake, 23, "socket:[7]");
+        assert!(!leads_away(fake.root(), 8000));
+    }
+
+    #[test]
     fn this_machine_is_told_from_another() {
         assert!(is_here("127.0.0.1", 1) && is_here("[::1]", 1) && is_here("localhost", 1));
+        assert!(is_here("0.0.0.0", 1));
         assert!(!is_here("192.0.2.1", 1), "an address that is kept for documents");
+    }
+
+    #[test]
+    fn of_servers_on_several_machines_the_processes_here_are_not_taken_for_all() {
+        let urls = |urls: &[&str]| urls.iter().map(|url| (*url).to_owned()).collect::<Vec<_>>();
+        let there = urls(&["http://192.0.2.1:8000"]);
+        let both = urls(&["http://127.0.0.1:1", "http://192.0.2.1:8000"]);
+        assert!(matches!(at_urls(&there), ServerProcesses::Elsewhere));
+        assert!(matches!(at_urls(&both), ServerProcesses::Hidden));
+        assert!(!all_here(&there) && !all_here(&both) && !all_here(&urls(&["no URL"])));
+        assert!(all_here(&urls(&["http://127.0.0.1:1", "http://[::1]:1/v1", "http://localhost"])));
     }
 }

@@ -15,6 +15,7 @@ use crate::schema::target::{Origin, Target};
 
 use super::event::Listener;
 use super::failure::{Failure, Reach};
+use super::gpu_patience::GpuPatience;
 use super::measure::{self, CutShort, Standing};
 use super::serve;
 use super::session::{Session, Stage};
@@ -39,7 +40,7 @@ pub async fn calibrate(
     let Origin::Launch(spec) = &target.origin else {
         bail!("a calibration launches its pretend engine itself");
     };
-    let stage = Stage { session, guard: Some(guard), listen, shutdown };
+    let stage = Stage { session, guard: Some(guard), listen, shutdown, gpu_patience: GpuPatience::default() };
     let mut standing = match serve::start(&stage, target, point, spec, (guard, log)).await {
         Ok(standing) => standing,
         Err(failure) if failure.reach == Reach::Interrupted => return Ok(None),

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 
 use crate::backend::launch::LaunchEvent;
 use crate::monitor::gpu::{self, Choice, GpuLibrary};
@@ -24,6 +23,7 @@ use super::event::{Event, Listener};
 use super::gpu_feed::{Feed, Read};
 use super::gpu_idle::{Stretch, settles_in};
 use super::gpu_memory;
+use super::gpu_patience::{GpuPatience, PATIENCE};
 use super::session::Stage;
 
 /// Opens the library that reads the chosen GPUs; none where there is none of them. It may block.
@@ -58,7 +58,7 @@ impl Times {
             settling: Duration::from_secs(2),
             limit: Duration::from_secs(60),
             shown_after: Duration::from_secs(2),
-            patience: Duration::from_secs(10),
+            patience: PATIENCE,
         }
     }
 }
@@ -79,6 +79,13 @@ struct Hears<'a> {
     listen: Listener<'a>,
     /// True once the user wants to stop.
     shutdown: watch::Receiver<bool>,
+    /// Whether the library still answers.
+    patience: &'a GpuPatience,
+}
+
+fn hears_of<'a>(stage: &'a Stage<'_>, label: &'a str) -> Hears<'a> {
+    let (shutdown, patience) = (stage.shutdown.clone(), &stage.gpu_patience);
+    Hears { label, listen: stage.listen, shutdown, patience }
 }
 
 impl GpuCare {
@@ -100,7 +107,7 @@ impl GpuCare {
     /// To be called before a launch: waits until the memory of an earlier server is given back, takes the baseline
     /// where none is known, and reads on while the server is launched. None where there is nothing to read.
     pub async fn before_launch(&mut self, stage: &Stage<'_>, target: &Target) -> Option<GpuWatch> {
-        let hears = Hears { label: &target.label, listen: stage.listen, shutdown: stage.shutdown.clone() };
+        let hears = hears_of(stage, &target.label);
         self.watched(target, &hears).await
     }
 
@@ -113,7 +120,7 @@ impl GpuCare {
         is_server: impl Fn(u32) -> bool,
         before: &mut BeforeLoad,
     ) {
-        let all = self.all().await.unwrap_or_default();
+        let all = self.all(stage).await.unwrap_or_default();
         let (gpus, readings) = watch.loaded(&all, is_server, &stage.shutdown).await;
         (before.gpus, before.readings) = (Some(gpus), readings);
     }
@@ -121,7 +128,7 @@ impl GpuCare {
     async fn watched(&mut self, target: &Target, hears: &Hears<'_>) -> Option<GpuWatch> {
         let choice = Choice::of(target, |name| std::env::var(name).ok());
         let open = self.open.clone();
-        let library = spawn_blocking(move || open(&choice)).await.ok()??;
+        let library = hears.patience.wait(self.times.patience, hears.listen, move || open(&choice)).await??;
         let mut feed = match Feed::start(library, self.times.interval) {
             Ok(feed) => feed,
             Err(error) => {
@@ -149,9 +156,10 @@ impl GpuCare {
     }
 
     /// All GPUs of the machine, at one time.
-    async fn all(&self) -> Option<Vec<GpuReading>> {
+    async fn all(&self, stage: &Stage<'_>) -> Option<Vec<GpuReading>> {
         let open = self.open.clone();
-        spawn_blocking(move || open(&Choice::all())?.read().ok()).await.ok()?
+        let read = move || open(&Choice::all())?.read().ok();
+        stage.gpu_patience.wait(self.times.patience, stage.listen, read).await?
     }
 
     /// Waits until memory is back at its baseline, but for what was given up already. What is still above it then.
@@ -238,7 +246,9 @@ impl GpuWatch {
             let reading = all.iter().find(|reading| reading.uuid == standing.gpu.uuid);
             standing.others = reading.and_then(|reading| others(reading, &is_server));
         }
-        let used = used_by(all, &is_server);
+        // Of a slice the whole GPU would be told of, which the server was not given.
+        let has_slice = self.gpus.iter().any(|standing| standing.gpu.uuid.starts_with("MIG-"));
+        let used = used_by(all, &is_server).filter(|_| !has_slice);
         (GpuBefore { read_by: self.feed.read_by.to_owned(), gpus: self.gpus, used }, reads)
     }
 }

@@ -51,7 +51,8 @@ async fn launched(care: &mut GpuCare, stop: bool) -> (Option<GpuWatch>, Vec<Stri
     let told = Told::default();
     let (_stop, shutdown) = watch::channel(stop);
     let listen = |event: Event<'_>| tell(&told, event);
-    let hears = Hears { label: "b", listen: &listen, shutdown };
+    let patience = GpuPatience::default();
+    let hears = Hears { label: "b", listen: &listen, shutdown, patience: &patience };
     let target = fixture::plan(&["b"], 1, 1, 1).targets.remove(0);
     let watch = care.watched(&target, &hears).await;
     (watch, told.into_inner())
@@ -184,6 +185,17 @@ fn the_gpus_that_a_server_uses_are_those_on_which_its_processes_hold_memory() {
     assert_eq!(used_by(&readings, |pid| pid == 1), None, "pids of another namespace tell nothing");
     let hidden = GpuReading { processes: None, ..gpu(0, 77.0, 1.0) };
     assert_eq!(used_by(&[hidden], |_| true), None);
+}
+
+#[tokio::test]
+async fn of_a_server_that_was_given_a_slice_no_whole_gpu_is_said_to_be_used() {
+    let given = |uuid: &str| vec![GpuReading { uuid: uuid.to_owned(), ..gpu(0, 77.0, 1.0) }];
+    for (uuid, is_told) in [("GPU-0", true), ("MIG-c", false)] {
+        let (watch, _) = launched(&mut care(vec![vec![Ok(given(uuid))]]), false).await;
+        let (_stop, shutdown) = watch::channel(false);
+        let (before, _) = watch.unwrap().loaded(&full(), |pid| pid == 4242, &shutdown).await;
+        assert_eq!(before.used.is_some(), is_told, "{uuid}");
+    }
 }
 
 #[test]

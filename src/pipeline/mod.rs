@@ -30,6 +30,7 @@ pub mod forecast;
 mod gpu_feed;
 mod gpu_idle;
 mod gpu_memory;
+mod gpu_patience;
 mod gpu_watch;
 mod lengths;
 mod live_figures;
@@ -76,6 +77,7 @@ pub use visits::{Visit, visits};
 
 use closed::{Closed, grown};
 use failure::Reach;
+use gpu_patience::GpuPatience;
 use gpu_watch::GpuCare;
 use missing::missing;
 use session::Stage;
@@ -176,7 +178,8 @@ pub async fn run(
         true => Some(Guard::start(session.guard_program()?).await?),
         false => None,
     };
-    let stage = Stage { session, guard: guard.as_ref(), listen, shutdown: shutdown.clone() };
+    let gpu_patience = GpuPatience::default();
+    let stage = Stage { session, guard: guard.as_ref(), listen, shutdown: shutdown.clone(), gpu_patience };
     let played = play(&stage, &visits, &mut closed).await;
     if let Some(guard) = guard {
         guard.close().await;

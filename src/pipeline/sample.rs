@@ -17,6 +17,7 @@ use crate::schema::series::{self, Series};
 use crate::schema::target::Target;
 
 use super::event::{Event, Listener};
+use super::gpu_patience::PATIENCE;
 use super::live_figures::LiveFigures;
 use super::session::{Session, Stage};
 
@@ -40,6 +41,8 @@ impl<'a> Sampling<'a> {
     ) -> Sampling<'a> {
         let session = stage.session;
         let guard = stage.guard.map(|guard| guard.process().pid);
+        // They were looked for whose GPU memory it is, too.
+        let processes = processes.filter(|_| session.plan.sensing.host_interval_s > 0.0);
         let machine = processes.map(|processes| Machine::new(processes, guard));
         let mut sampling = Sampling { sampler: None, machine, label: &key.label, listen: stage.listen };
         let page = ServerPage::new(session.client.clone(), url, &target.metrics).map(Sensor::ServerPage);
@@ -133,13 +136,20 @@ fn trouble(tally: &SensorTally) -> Option<String> {
     Some(format!("{} of {readings} readings of {} failed: {why}", tally.failed, tally.source.title()))
 }
 
-/// The sensor of the GPUs that a target uses; none without one, which is a normal case. It is opened before the run's
+/// The sensor of the GPUs that a target uses; none without one, which is a normal case, and of a pretend engine. It is opened before the run's
 /// clock starts: that takes some tens of milliseconds.
 pub async fn gpus(stage: &Stage<'_>, target: &Target, key: &RunKey, server: Option<u32>) -> Option<Gpus> {
-    let interval_s = stage.session.plan.sensing.gpu_interval_s;
+    let plan = &stage.session.plan;
+    if plan.simulated {
+        return None;
+    }
+    let interval_s = plan.sensing.gpu_interval_s;
     let interval = Duration::try_from_secs_f64(interval_s).ok().filter(|time| !time.is_zero())?;
-    let choice = Choice::of(target, |name| std::env::var(name).ok());
-    let opened = tokio::task::spawn_blocking(move || gpu::open(&choice, interval)).await.ok()?;
+    let of = target.clone();
+    let choice = tokio::task::spawn_blocking(move || Choice::of(&of, |name| std::env::var(name).ok()));
+    let choice = choice.await.ok()?;
+    let opened =
+        stage.gpu_patience.wait(PATIENCE, stage.listen, move || gpu::open(&choice, interval)).await?;
     let is_first = (key.point, key.round, key.repeat) == (1, 1, 1);
     let label = &key.label;
     match opened {

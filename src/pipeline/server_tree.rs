@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use url::Url;
-
 use crate::backend::docker;
 use crate::backend::launch::Server;
 use crate::backend::process::Process;
 use crate::monitor::gpu;
 use crate::monitor::{self, ProcessId, ServerProcesses};
 use crate::schema::plan::Plan;
+use crate::schema::sensing::Sensing;
 use crate::schema::target::{Origin, Target};
 
 /// The first process of a server's container, as this machine numbers it: none before it was asked for, none in it where
@@ -19,7 +18,7 @@ pub type ContainerRoot = Option<Option<ProcessId>>;
 /// How long docker is asked for a container's first process.
 const INSPECTION: Duration = Duration::from_secs(5);
 
-/// The processes of a server that stands; none where processes are not to be sensed.
+/// The processes of a server that stands; none where neither they nor GPUs, whose memory is theirs, are to be sensed.
 /// `root` keeps a container's first process once it was asked for.
 pub async fn of(
     plan: &Plan,
@@ -27,7 +26,8 @@ pub async fn of(
     server: Option<&Server>,
     root: &mut ContainerRoot,
 ) -> Option<ServerProcesses> {
-    if plan.sensing.host_interval_s <= 0.0 {
+    let Sensing { host_interval_s, gpu_interval_s } = plan.sensing;
+    if host_interval_s <= 0.0 && gpu_interval_s <= 0.0 {
         return None;
     }
     Some(find(target, server, root).await)
@@ -73,12 +73,7 @@ fn named(process: Process) -> ProcessId {
 
 async fn at_urls(target: &Target) -> ServerProcesses {
     let Origin::Url(url) = &target.origin else { return ServerProcesses::Hidden };
-    let address = |url: &String| {
-        let url = Url::parse(url).ok()?;
-        Some((url.host_str()?.to_owned(), url.port_or_known_default()?))
-    };
-    let addresses: Vec<(String, u16)> =
-        std::iter::once(url).chain(&target.more_urls).filter_map(address).collect();
-    let found = tokio::task::spawn_blocking(move || monitor::at_ports(&addresses));
+    let urls: Vec<String> = std::iter::once(url).chain(&target.more_urls).cloned().collect();
+    let found = tokio::task::spawn_blocking(move || monitor::at_urls(&urls));
     found.await.unwrap_or(ServerProcesses::Hidden)
 }

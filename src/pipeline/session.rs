@@ -18,6 +18,7 @@ use crate::secrets;
 use crate::server_api;
 
 use super::event::{Event, Listener};
+use super::gpu_patience::GpuPatience;
 use super::own_units::OwnUnits;
 use super::resume::ClosedOnDisk;
 
@@ -143,6 +144,8 @@ pub struct Stage<'a> {
     pub listen: Listener<'a>,
     /// True once the user wants to stop.
     pub shutdown: watch::Receiver<bool>,
+    /// Whether the library of the GPUs still answers.
+    pub gpu_patience: GpuPatience,
 }
 
 impl Stage<'_> {

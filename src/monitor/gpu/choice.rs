@@ -2,6 +2,8 @@
 
 use crate::schema::target::{LaunchSpec, Launcher, Origin, Target};
 
+use super::super::listener::all_here;
+
 /// A GPU that a library offers, as far as a choice needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Offered {
@@ -51,12 +53,15 @@ impl Choice {
     }
 
     /// Those that a target uses: of a server to be launched by its environment, which takes from `own` what it does not
-    /// set; of one that already runs on this machine those that hold processes; of one elsewhere none.
+    /// set; of one that already runs on this machine those that hold processes; of one elsewhere, be it a part of it,
+    /// none. It may look up a host's name, and looks through the processes, of one that already runs.
     pub fn of(target: &Target, own: impl Fn(&str) -> Option<String>) -> Choice {
         match &target.origin {
             Origin::Launch(spec) => Choice::of_launch(spec, own),
-            Origin::Url(url) if is_here(url) => Choice { base: Base::Busy, ..Choice::default() },
-            Origin::Url(_) => Choice { base: Base::Nothing, ..Choice::default() },
+            Origin::Url(url) => {
+                let is_here = all_here(std::iter::once(url).chain(&target.more_urls));
+                Choice { base: if is_here { Base::Busy } else { Base::Nothing }, ..Choice::default() }
+            }
         }
     }
 
@@ -203,17 +208,6 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Whether a URL leads to this machine's own loopback.
-fn is_here(url: &str) -> bool {
-    let Ok(url) = url::Url::parse(url) else { return false };
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,8 +263,6 @@ mod tests {
         assert_eq!(busy.of_nvidia(&all).0, [0, 1]);
         all[1].is_busy = Some(true);
         assert_eq!(busy.of_nvidia(&all).0, [1]);
-        let urls = ["http://127.0.0.1:8000", "http://localhost", "http://[::1]:1/v1", "http://10.0.0.7:8000"];
-        assert_eq!(urls.map(is_here), [true, true, true, false]);
     }
 
     #[test]

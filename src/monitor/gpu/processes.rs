@@ -8,10 +8,27 @@ use crate::schema::gpu::GpuProcess;
 /// tell.
 const HELD_BY_NOBODY: f64 = 512.0 * 1024.0 * 1024.0;
 
+/// Number of the first PID namespace, which the kernel gives to no other (`PROC_PID_INIT_INO`).
+const FIRST_NAMESPACE: &str = "pid:[4026531836]";
+
 /// What a driver says of the processes on a GPU, as (id, bytes); none where they are not those that this process sees:
 /// another PID namespace, a container.
 pub(super) fn visible(told: Vec<(u32, Option<u64>)>, memory_used: Option<f64>) -> Option<Vec<GpuProcess>> {
-    if told.is_empty() && memory_used.is_some_and(|bytes| bytes > HELD_BY_NOBODY) {
+    visible_from(told, memory_used, sees_all())
+}
+
+/// This process is in the first PID namespace, and so sees every process. From another one an empty list may as well
+/// mean that those on the GPU are not shown.
+fn sees_all() -> bool {
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|namespace| namespace.as_os_str() == FIRST_NAMESPACE)
+}
+
+fn visible_from(
+    told: Vec<(u32, Option<u64>)>,
+    memory_used: Option<f64>,
+    sees_all: bool,
+) -> Option<Vec<GpuProcess>> {
+    if told.is_empty() && (!sees_all || memory_used.is_some_and(|bytes| bytes > HELD_BY_NOBODY)) {
         return None;
     }
     let named = |(pid, memory_bytes)| Some(GpuProcess { pid, name: Some(name(pid)?), memory_bytes });
@@ -85,8 +102,9 @@ mod tests {
     #[test]
     fn processes_of_another_namespace_are_not_told_of() {
         assert_eq!(visible(vec![(u32::MAX, Some(1))], None), None);
-        assert_eq!(visible(Vec::new(), Some(1e9)), None, "memory is held, and by nobody that we may see");
-        assert_eq!(visible(Vec::new(), Some(1e6)), Some(Vec::new()));
+        assert_eq!(visible_from(Vec::new(), Some(1e9), true), None, "held, and by nobody that we may see");
+        assert_eq!(visible_from(Vec::new(), Some(1e6), true), Some(Vec::new()));
+        assert_eq!(visible_from(Vec::new(), Some(1e6), false), None, "a container is told of nobody");
         let told = visible(vec![(std::process::id(), Some(9))], Some(1e9)).unwrap();
         assert_eq!((told[0].memory_bytes, told[0].name.is_some()), (Some(9), true));
     }
