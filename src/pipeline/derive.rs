@@ -171,13 +171,14 @@ impl Read {
     fn save(mut self, files: &RunFiles) -> anyhow::Result<Derived> {
         let (header, footer) = (self.header, self.footer);
         let sensed = Sensed::read(files);
-        let window = (footer.engine.measured_from_us, footer.engine.measured_to_us);
+        // Not the engine's own: that begins before the first request is due, and lasts until a stuck one is cut off.
+        let window = self.summarizer.window_us();
         let (summary, curves) = self.summarizer.finish_with_curves(Finish {
             issued: footer.engine.issued,
             engine: footer.engine,
             partial: footer.partial,
             server: footer.server,
-            gpu: sensed.as_ref().and_then(|sensed| sensed.gpu_figures(window)),
+            gpu: sensed.as_ref().zip(window).and_then(|(sensed, window)| sensed.gpu_figures(window)),
         })?;
         if summary.withholds_pace() == self.csv.pace_is_known {
             // Its first records told another thing than all of them; what was written is dropped.

@@ -261,15 +261,14 @@ fn summed(records: &Path, sensed: Option<&Sensed>, cut: Option<Cut>, ttft: TtftO
         read += 1;
     }
     let footer = reader.finish();
-    let measured = (footer.engine.measured_from_us, footer.engine.measured_to_us);
-    let window = cut.map_or(measured, |cut| (cut.from_us, cut.to_us));
+    let window = sum.window_us();
     let damaged = damage.as_ref().map(|_| format!("its records cannot be read after {read} requests"));
     let (summary, curves) = sum.finish(Finish {
         issued: footer.engine.issued,
         engine: footer.engine,
         partial: damaged.or(footer.partial),
         server: footer.server,
-        gpu: sensed.and_then(|sensed| sensed.gpu_figures(window)),
+        gpu: sensed.zip(window).and_then(|(sensed, window)| sensed.gpu_figures(window)),
     })?;
     Ok((header, summary, curves, damage))
 }

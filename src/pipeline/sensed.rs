@@ -55,7 +55,7 @@ impl Sensed {
     }
 
     /// What the GPUs did from one time to another, µs from the run's start; none where none is used, and of a window
-    /// without length: a crash left no word of it.
+    /// without length.
     pub fn gpu_figures(&self, (from_us, to_us): (u64, u64)) -> Option<GpuFigures> {
         let Sensed::Read(read) = self else { return None };
         let head = read.header.gpus.as_ref().filter(|_| from_us < to_us)?;
