@@ -237,7 +237,8 @@ fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) 
             "leave --ttft out, or leave this result out",
         );
     }
-    let file = run_file(sensed.as_ref(), header, summary, curves, None);
+    let as_measured = cut.is_none() && settings.ttft == TtftOf::FirstToken;
+    let file = run_file(sensed.as_ref(), header, summary, curves, as_measured);
     Ok(Made { run: Derived { files: found.files.clone(), file }, damage })
 }
 
