@@ -22,6 +22,8 @@ pub struct GpuReading {
     pub memory_bytes: Option<u64>,
     /// Limit of power, W.
     pub power_limit_w: Option<f64>,
+    /// The reading before once more: its library read nothing since.
+    pub is_repeated: bool,
     /// Processes that hold memory on it; none where the driver does not say (another PID namespace, no permission).
     pub processes: Option<Vec<GpuProcess>>,
 }
