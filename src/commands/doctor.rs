@@ -115,13 +115,7 @@ fn doubts(environment: &Environment) -> anyhow::Result<Vec<String>> {
             file.display()
         ));
     }
-    let load = load_average();
-    if load > BUSY_SHARE * environment.cores as f64 {
-        doubts.push(format!(
-            "the machine is busy: load {load:.1} on {} cores; end other work, or measure later",
-            environment.cores
-        ));
-    }
+    doubts.extend(busy(load_average(), host_cores(environment)));
     if environment.open_files.0 < FEW_FILES {
         doubts.push(format!(
             "only {} open files are allowed: ulimit -n {FEW_FILES} for more streams",
@@ -140,6 +134,17 @@ fn doubts(environment: &Environment) -> anyhow::Result<Vec<String>> {
         doubts.push(format!("the CPU governor is '{governor}': clocks change under load (cpupower frequency-set -g performance)"));
     }
     Ok(doubts)
+}
+
+/// Logical cores that the load average is of: the machine's, also those that a container may not use.
+fn host_cores(environment: &Environment) -> usize {
+    environment.limits.as_ref().map_or(environment.cores, |limits| limits.host_cores)
+}
+
+fn busy(load: f64, cores: usize) -> Option<String> {
+    (load > BUSY_SHARE * cores as f64).then(|| {
+        format!("the machine is busy: load {load:.1} on {cores} cores; end other work, or measure later")
+    })
 }
 
 fn load_average() -> f64 {
