@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn who_holds_memory_is_known_from_the_last_reading_that_told() {
         let process = |pid| GpuProcess { pid, name: None, memory_bytes: None };
-        let reading = |uuid: &str, processes| GpuReading { uuid: uuid.into(), processes, ..GpuReading::default() };
+        let reading =
+            |uuid: &str, processes| GpuReading { uuid: uuid.into(), processes, ..GpuReading::default() };
         let mut holders = Holders::default();
         let mut told = |processes: Option<Vec<GpuProcess>>| {
             let mut readings = [reading("GPU-a", processes), reading("GPU-b", None)];

@@ -62,8 +62,7 @@ impl Sensed {
         let interval_s = read.header.interval_of(Source::Gpu);
         let mut figures = analysis::gpu_figures(head, &read.samples, (from_us, to_us), interval_s)?;
         let closed = read.footer.is_some();
-        let gone =
-            analysis::vanished(&figures.summary, &read.samples, (from_us, to_us), interval_s, closed);
+        let gone = analysis::vanished(&figures.summary, &read.samples, (from_us, to_us), interval_s, closed);
         figures.doubts.extend(gone);
         let tallies = read.footer.iter().flat_map(|footer| &footer.sensors);
         analysis::add_others(&mut figures.summary, tallies.flat_map(|tally| &tally.others));
