@@ -20,6 +20,7 @@ use crate::schema::request_figures::Figured;
 use crate::schema::sample::Source;
 use crate::schema::summary::RunSummary;
 
+use super::kept::keep;
 use super::phases::phases;
 use super::sensed::Sensed;
 
@@ -29,6 +30,8 @@ pub struct Derived {
     pub files: RunFiles,
     /// Its JSON file, whole.
     pub file: RunFile,
+    /// What is to be said of it: its samples cannot be read any more.
+    pub note: Option<String>,
 }
 
 impl Derived {
@@ -69,7 +72,7 @@ pub fn of_json(files: &RunFiles) -> anyhow::Result<Derived> {
         let ttft_ms = results::read_ttft_ms(&files.requests_csv()).unwrap_or_default();
         file.curves = curves_of_figures(&file.summary, ttft_ms);
     }
-    Ok(Derived { files: files.clone(), file })
+    Ok(Derived { files: files.clone(), file, note: None })
 }
 
 /// A run from what can be read of its records, and what could not be. Where its JSON is there, that tells more than
@@ -197,8 +200,9 @@ impl Read {
         let mut file = run_file(sensed.as_ref(), header, summary, curves, true);
         let first_s = sensed.as_ref().and_then(Sensed::first_s);
         file.phases = phases(&footer.engine, first_s, launch);
+        let note = keep(files, sensed.as_ref(), &mut file);
         results::write_json(&files.json(), &file)?;
-        Ok(Derived { files: files.clone(), file })
+        Ok(Derived { files: files.clone(), file, note })
     }
 }
 

@@ -31,6 +31,7 @@ mod gpu_feed;
 mod gpu_idle;
 mod gpu_memory;
 mod gpu_watch;
+mod kept;
 mod lengths;
 mod live_figures;
 mod live_latencies;

@@ -21,6 +21,7 @@ use crate::schema::summary::RunSummary;
 
 use super::derive::{Derived, of_json, run_file};
 use super::event::{Event, Listener};
+use super::kept::keep;
 use super::merged_plan::MergedPlan;
 use super::reports;
 use super::sensed::Sensed;
@@ -133,6 +134,7 @@ impl Making<'_> {
                 if let Some(damage) = damage {
                     self.tell(&format!("warning: {}", shown(&damage)));
                 }
+                run.note.iter().for_each(|note| (self.listen)(Event::Note(note)));
                 self.trouble |= run.file.summary.partial.is_some() || run.file.summary.requests.failed > 0;
                 self.runs.push(run);
                 Ok(self.runs.last())
@@ -238,8 +240,10 @@ fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) 
         );
     }
     let as_measured = cut.is_none() && settings.ttft == TtftOf::FirstToken;
-    let file = run_file(sensed.as_ref(), header, summary, curves, as_measured);
-    Ok(Made { run: Derived { files: found.files.clone(), file }, damage })
+    let mut file = run_file(sensed.as_ref(), header, summary, curves, as_measured);
+    let note = keep(&found.files, sensed.as_ref(), &mut file);
+    file.phases = None;
+    Ok(Made { run: Derived { files: found.files.clone(), file, note }, damage })
 }
 
 /// Header, summary and curves of records, and what could not be read of them.

@@ -84,4 +84,11 @@ fn gpus_stand_in_every_output_and_are_made_again_from_the_samples() {
     place.run(&["report", "results"]);
     assert_eq!(place.json(), run);
     assert_eq!(std::fs::read_to_string(place.ending("_gpu.csv").unwrap()).unwrap(), table);
+
+    // What the samples told is not lost with them.
+    std::fs::remove_file(place.ending("_samples.jsonl.zst").unwrap()).unwrap();
+    let said = place.run(&["report", "results"]).stderr;
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("its samples are gone"), "{said}");
+    assert_eq!(place.json(), run);
 }
