@@ -16,7 +16,7 @@ use crate::schema::series::gpu::{
 };
 use crate::schema::summary::RunSummary;
 
-use super::gpu_facts::add_sensed;
+use super::gpu_facts::{add_sensed, name_of};
 use super::steps_of_time::Course;
 
 /// The shortest window whose integral says anything, s: the power's own lag is 0.2 s.
@@ -102,6 +102,7 @@ impl Read {
     fn of(gpu: &GpuHead, samples: &[Sample], window: Window) -> Read {
         let of_gpu = |sample: &&Sample| (sample.source, sample.device) == (Source::Gpu, Some(gpu.index));
         let own: Vec<&Sample> = samples.iter().filter(of_gpu).collect();
+        let window = Window { interval_s: window.interval_s.max(spacing(&own)), ..window };
         let (device, doubt) = device(gpu, &own, window);
         Read { growth: grown(&own, &device), device, doubt }
     }
@@ -121,6 +122,13 @@ impl Read {
             }
         }
     }
+}
+
+/// Median time between two samples of the run, s: some are read less often than they are asked for. 0 of fewer than two.
+fn spacing(samples: &[&Sample]) -> f64 {
+    let of_run = samples.windows(2).filter(|pair| pair[0].at_us >= 0);
+    let pauses = of_run.map(|pair| pair[1].middle_s() - pair[0].middle_s());
+    super::side::median(pauses.collect()).unwrap_or(0.0)
 }
 
 /// Peak of memory in the window above that of the first sample since the run's start, bytes.
@@ -147,7 +155,7 @@ fn device(gpu: &GpuHead, samples: &[&Sample], window: Window) -> (GpuDevice, Opt
         ![GPU_ENERGY, GPU_ENERGY_AGE, GPU_NVLINK_SENT, GPU_NVLINK_RECEIVED, GPU_CLOCK_REASONS].contains(&name)
     };
     let figures = SERIES.iter().filter(|series| is_measure(series.name)).filter_map(|series| {
-        Some((series.name.to_owned(), course(series.name).spread(window.from, window.to)?))
+        Some((series.name.to_owned(), course(series.name).spread(window.from, window.to, window.interval_s)?))
     });
     let power = [GPU_POWER, GPU_POWER_AVERAGE].map(course).into_iter().find(|course| !course.is_empty());
     let is_long = window.to - window.from >= SHORTEST_INTEGRAL_S;
@@ -158,7 +166,8 @@ fn device(gpu: &GpuHead, samples: &[&Sample], window: Window) -> (GpuDevice, Opt
     let doubt = match &counted {
         Counted::WentBack => Some(GpuEnergyDoubt::CounterWentBack),
         Counted::Energy(energy) => integral.zip(power.as_ref()).and_then(|(integral, power)| {
-            let step = power.spread(window.from, window.to).map_or(0.0, |spread| spread.max - spread.min);
+            let spread = power.spread(window.from, window.to, window.interval_s);
+            let step = spread.map_or(0.0, |spread| spread.max - spread.min);
             let difference = (integral - energy).abs();
             (difference > MOST_DIFFERENCE * energy.max(integral) + LAG_S * step)
                 .then_some(GpuEnergyDoubt::Differ { counter_j: *energy, integral_j: integral })
@@ -187,12 +196,40 @@ fn device(gpu: &GpuHead, samples: &[&Sample], window: Window) -> (GpuDevice, Opt
 
 impl Window {
     fn longest_gap(self) -> f64 {
-        LONGEST_GAP_S.max(3.0 * self.interval_s)
+        longest_gap_s(self.interval_s)
     }
 
     fn holds(self, sample: &Sample) -> bool {
         (self.from..=self.to).contains(&sample.middle_s())
     }
+}
+
+/// Longer pauses between samples of which one is taken every `interval_s` are holes, s.
+fn longest_gap_s(interval_s: f64) -> f64 {
+    LONGEST_GAP_S.max(3.0 * interval_s)
+}
+
+/// The doubt about GPUs that are not read any more before the window ends, µs from the run's start. That is sure where the
+/// samples' file was closed (`closed`), or where something else was sensed long after.
+pub fn vanished(
+    gpus: &GpuSummary,
+    samples: &[Sample],
+    (from_us, to_us): (u64, u64),
+    interval_s: f64,
+    closed: bool,
+) -> Option<Caveat> {
+    let (from, to) = (from_us as f64 / 1e6, to_us as f64 / 1e6);
+    let latest = samples.iter().map(Sample::middle_s).fold(f64::NEG_INFINITY, f64::max);
+    let until = if closed { to } else { to.min(latest) };
+    let vanished = |device: &GpuDevice| {
+        let of_gpu = |sample: &&Sample| (sample.source, sample.device) == (Source::Gpu, Some(device.index));
+        let own: Vec<&Sample> = samples.iter().filter(of_gpu).collect();
+        let last = own.last()?.middle_s();
+        let gap = longest_gap_s(interval_s.max(spacing(&own)));
+        (last + gap < until).then(|| (name_of(device).words(), (last - from).max(0.0)))
+    };
+    let after_s: BTreeMap<String, f64> = gpus.devices.iter().filter_map(vanished).collect();
+    (!after_s.is_empty()).then_some(Caveat::GpuVanished { after_s })
 }
 
 /// What the counter of energy says.

@@ -108,7 +108,12 @@ fn gpu_caveats(gpus: Option<&GpuSummary>, before: Option<&GpuBefore>) -> Vec<Cav
 
 /// `GPU 0 (NVIDIA H200)`
 fn words(device: &GpuDevice) -> String {
-    GpuName { index: device.index, uuid: device.uuid.clone(), name: device.name.clone() }.words()
+    name_of(device).words()
+}
+
+/// Which GPU it is.
+pub(super) fn name_of(device: &GpuDevice) -> GpuName {
+    GpuName { index: device.index, uuid: device.uuid.clone(), name: device.name.clone() }
 }
 
 fn shared(gpus: &GpuSummary) -> Option<Caveat> {

@@ -125,6 +125,17 @@ fn energy_of_several_gpus_is_their_sum_and_unknown_where_one_vanished() {
     let one = gpu_figures(&HEAD(), &samples, window, 0.1).unwrap().summary;
     assert_eq!((one.energy_j, one.devices[1].energy_j), (None, None));
     assert!(one.devices[0].energy_j.is_some() && one.devices[1].figures.contains_key(GPU_POWER));
+    // Samples of a step to 500 W at 2 s: the mean is that of the part that was read, and the end is told.
+    close(one.devices[1].figures[GPU_POWER].mean, 500.0, 1e-9);
+    let gone = |samples: &[Sample], closed| vanished(&one, samples, window, 0.1, closed);
+    let after_s = BTreeMap::from([("GPU 1 (NVIDIA H200)".to_owned(), 1.9)]);
+    let Some(Caveat::GpuVanished { after_s: told }) = gone(&samples, false) else { panic!("it is told") };
+    assert_eq!(told.keys().collect::<Vec<_>>(), after_s.keys().collect::<Vec<_>>());
+    close(told["GPU 1 (NVIDIA H200)"], 1.9, 1e-9);
+    // After a crash all samples end, which is no GPU's fault; in a file that was closed it is.
+    samples.retain(|sample| sample.at_us < 5_000_000);
+    assert_eq!(gone(&samples, false), None);
+    assert!(matches!(gone(&samples, true), Some(Caveat::GpuVanished { after_s }) if after_s.len() == 2));
 }
 
 #[test]

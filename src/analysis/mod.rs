@@ -63,7 +63,7 @@ pub use curves::curves_of_figures;
 pub use distribution::Samples;
 pub use exactness::{Pairing, TrueRequest, TrueWrite, calibrated_limit, exact_up_to, gap_figures, is_exact};
 pub use fairness::reasons;
-pub use gpu::{GpuFigures, gpu_figures};
+pub use gpu::{GpuFigures, gpu_figures, vanished};
 pub use gpu_facts::{add_others, tell_gpus};
 pub use machine::{Measured, machine_caveats, machine_summary};
 pub use nagle::waited;

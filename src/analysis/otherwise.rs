@@ -93,6 +93,14 @@ impl Otherwise {
         ttft_ms.into_iter().for_each(|value| self.values.add(value));
     }
 
+    /// The window that the summary will be of, µs from the run's start; none where nothing ended.
+    pub fn window_us(&self) -> Option<(u64, u64)> {
+        match &self.tally {
+            Some(tally) => Some((tally.cut.from_us, tally.cut.to_us)),
+            None => self.summarizer.window_us(),
+        }
+    }
+
     /// The summary, and the run's curves. How many requests were issued is not checked where only some of them count.
     ///
     /// # Errors

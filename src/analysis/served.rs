@@ -93,12 +93,15 @@ fn level(values: impl Iterator<Item = f64>) -> Option<Level> {
     (readings > 0).then(|| Level { mean: sum / readings as f64, max, readings })
 }
 
-/// The doubts that a server's own figures raise.
-pub fn served_caveats(summary: &RunSummary) -> Vec<Caveat> {
+/// The doubts that a server's own figures raise. Of a run that is made otherwise (`as_measured` is false) its requests
+/// are not held against those of the page: in a part of it the page counts first tokens of requests that were sent
+/// before, and another TTFT is none of the server's.
+pub fn served_caveats(summary: &RunSummary, as_measured: bool) -> Vec<Caveat> {
     let Some(served) = &summary.served else { return Vec::new() };
     let preempted = served.preemptions.filter(|times| *times >= 1.0);
     let preempted = preempted.map(|times| Caveat::Preempted { times: times.round() as u64 });
-    [preempted, other_requests(summary, served)].into_iter().flatten().collect()
+    let others = if as_measured { other_requests(summary, served) } else { None };
+    [preempted, others].into_iter().flatten().collect()
 }
 
 /// More first tokens than requests were sent, or as many that came later than the client saw them: others use the

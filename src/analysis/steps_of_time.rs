@@ -56,15 +56,17 @@ impl Course {
         close && self.0.iter().any(|(at, _)| (from - gap..=to + gap).contains(at))
     }
 
-    /// Mean over time, and the extremes of the readings in the window; of one without a reading, as at its ends. None
-    /// where it was read at no time near: a window's length away.
-    pub(super) fn spread(&self, from: f64, to: f64) -> Option<Spread> {
-        let within: Vec<f64> =
-            self.0.iter().filter(|(at, _)| (from..=to).contains(at)).map(|(_, value)| *value).collect();
-        let near = |at: f64| (from - (to - from)..=to + (to - from)).contains(&at);
-        if !self.0.iter().any(|(at, _)| near(*at)) {
+    /// Mean over time, and the extremes of the readings in the window; of one without a reading, as at its ends. A value
+    /// is held for no longer than `interval` before the first reading and after the last: of a sensor that ended meanwhile
+    /// it is the mean of the part that was read. None where nothing of the window was.
+    pub(super) fn spread(&self, from: f64, to: f64, interval: f64) -> Option<Spread> {
+        let (first, last) = (self.0.first()?.0, self.0.last()?.0);
+        let (from, to) = (from.max(first - interval), to.min(last + interval));
+        if from > to {
             return None;
         }
+        let within: Vec<f64> =
+            self.0.iter().filter(|(at, _)| (from..=to).contains(at)).map(|(_, value)| *value).collect();
         let shown = if within.is_empty() { vec![self.at(from)?, self.at(to)?] } else { within.clone() };
         let low = shown.iter().copied().fold(f64::INFINITY, f64::min);
         let high = shown.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -92,8 +94,20 @@ mod tests {
         assert_eq!(ramp.integral(4.0, 2.0), Some(-60.0));
         assert_eq!(ramp.integral(10.0, 12.0), Some(200.0));
         assert_eq!(course(&[]).integral(0.0, 1.0), None);
-        let spread = course(&[(0.0, 1.0), (1.0, 3.0), (2.0, 1.0)]).spread(0.0, 2.0).unwrap();
+        let spread = course(&[(0.0, 1.0), (1.0, 3.0), (2.0, 1.0)]).spread(0.0, 2.0, 0.1).unwrap();
         assert_eq!((spread.mean, spread.min, spread.max, spread.samples), (2.0, 1.0, 3.0, 3));
+    }
+
+    #[test]
+    fn a_sensor_that_ends_in_the_window_has_the_mean_of_the_part_that_was_read() {
+        let ended = course(&[(0.0, 100.0), (1.0, 100.0), (2.0, 400.0)]);
+        let spread = ended.spread(0.0, 100.0, 0.5).unwrap();
+        // 100 J, 250 J and half a second of 400 W, in 2.5 s.
+        assert_eq!((spread.mean, spread.min, spread.max, spread.samples), (220.0, 100.0, 400.0, 3));
+        let begun = course(&[(8.0, 10.0), (9.0, 20.0)]).spread(0.0, 9.0, 1.0).unwrap();
+        assert_eq!((begun.mean, begun.samples), (12.5, 2));
+        assert_eq!(ended.spread(3.0, 4.0, 0.5), None, "it had ended before");
+        assert_eq!(ended.spread(2.2, 2.4, 0.5).map(|spread| (spread.mean, spread.samples)), Some((400.0, 0)));
     }
 
     #[test]

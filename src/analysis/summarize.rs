@@ -307,6 +307,12 @@ impl Summarizer {
         self.client.settle();
     }
 
+    /// The measured window by the records so far, µs from the run's start: that of every figure of the summary, and so
+    /// of its GPUs too. None where nothing ended.
+    pub fn window_us(&self) -> Option<(u64, u64)> {
+        self.window.whole().map(|whole| (whole.from_us, whole.to_us))
+    }
+
     /// True where by the records so far every pace would be withheld.
     pub fn withholds_pace(&self) -> bool {
         self.paces.withheld(self.tokens.contrary_ends()).is_some()

@@ -11,7 +11,7 @@ use crate::backend::model;
 use crate::cli::DoctorArgs;
 use crate::progress::print;
 use crate::report::number::wrap;
-use crate::schema::environment::Environment;
+use crate::schema::environment::{ContainerLimits, Environment};
 
 use crate::commands::doctor_gpus;
 use crate::commands::doctor_host;
@@ -115,13 +115,7 @@ fn doubts(environment: &Environment) -> anyhow::Result<Vec<String>> {
             file.display()
         ));
     }
-    let load = load_average();
-    if load > BUSY_SHARE * environment.cores as f64 {
-        doubts.push(format!(
-            "the machine is busy: load {load:.1} on {} cores; end other work, or measure later",
-            environment.cores
-        ));
-    }
+    doubts.extend(busy(load_average(), load_cores(environment.limits.as_ref(), environment.cores)));
     if environment.open_files.0 < FEW_FILES {
         doubts.push(format!(
             "only {} open files are allowed: ulimit -n {FEW_FILES} for more streams",
@@ -142,6 +136,17 @@ fn doubts(environment: &Environment) -> anyhow::Result<Vec<String>> {
     Ok(doubts)
 }
 
+/// Logical cores that the load average is of: the machine's, also those that a container may not use.
+fn load_cores(limits: Option<&ContainerLimits>, cores: usize) -> usize {
+    limits.map_or(cores, |limits| limits.host_cores)
+}
+
+fn busy(load: f64, cores: usize) -> Option<String> {
+    (load > BUSY_SHARE * cores as f64).then(|| {
+        format!("the machine is busy: load {load:.1} on {cores} cores; end other work, or measure later")
+    })
+}
+
 fn load_average() -> f64 {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0.0)
@@ -150,4 +155,22 @@ fn load_average() -> f64 {
 fn governor() -> Option<String> {
     let text = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").ok()?;
     Some(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_load_average_is_held_against_all_cores_of_the_machine() {
+        let limits = ContainerLimits {
+            host_cores: 64,
+            host_memory_bytes: 1 << 38,
+            cpu_quota: Some(2.0),
+            memory_bytes: None,
+        };
+        assert_eq!((load_cores(Some(&limits), 2), load_cores(None, 8)), (64, 8));
+        assert_eq!(busy(6.0, 64), None);
+        assert!(busy(6.0, 8).is_some_and(|doubt| doubt.contains("load 6.0 on 8 cores")));
+    }
 }

@@ -33,7 +33,7 @@ impl BeforeLoad {
     pub fn samples(&mut self, clock: &RunClock) -> Vec<Sample> {
         let reads = std::mem::take(&mut self.readings);
         let samples = reads.iter().flat_map(|read| {
-            let gpus = read.gpus.iter().flatten();
+            let gpus = read.gpus.iter().flatten().filter(|gpu| !gpu.is_repeated);
             gpus.map(|gpu| sample(clock, read, gpu))
         });
         samples.collect()

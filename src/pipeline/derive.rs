@@ -13,13 +13,14 @@ use crate::report::csv::RequestLines;
 use crate::results::{self, AtomicFile, ReadSamples, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::curves::RunCurves;
-use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader, RunFile};
+use crate::schema::files::{RecordsFooter, RecordsHeader, RunFile};
 use crate::schema::plan::RunKey;
 use crate::schema::record::RequestRecord;
 use crate::schema::request_figures::Figured;
 use crate::schema::sample::Source;
 use crate::schema::summary::RunSummary;
 
+use super::kept::keep;
 use super::phases::phases;
 use super::sensed::Sensed;
 
@@ -29,6 +30,8 @@ pub struct Derived {
     pub files: RunFiles,
     /// Its JSON file, whole.
     pub file: RunFile,
+    /// What is to be said of it: its samples cannot be read any more.
+    pub note: Option<String>,
 }
 
 impl Derived {
@@ -69,7 +72,7 @@ pub fn of_json(files: &RunFiles) -> anyhow::Result<Derived> {
         let ttft_ms = results::read_ttft_ms(&files.requests_csv()).unwrap_or_default();
         file.curves = curves_of_figures(&file.summary, ttft_ms);
     }
-    Ok(Derived { files: files.clone(), file })
+    Ok(Derived { files: files.clone(), file, note: None })
 }
 
 /// A run from what can be read of its records, and what could not be. Where its JSON is there, that tells more than
@@ -170,14 +173,16 @@ impl Read {
     /// Writes `_requests.csv` and `.json`.
     fn save(mut self, files: &RunFiles) -> anyhow::Result<Derived> {
         let (header, footer) = (self.header, self.footer);
+        let launch = header.launch;
         let sensed = Sensed::read(files);
-        let window = (footer.engine.measured_from_us, footer.engine.measured_to_us);
+        // Not the engine's own: that begins before the first request is due, and lasts until a stuck one is cut off.
+        let window = self.summarizer.window_us();
         let (summary, curves) = self.summarizer.finish_with_curves(Finish {
             issued: footer.engine.issued,
             engine: footer.engine,
             partial: footer.partial,
             server: footer.server,
-            gpu: sensed.as_ref().and_then(|sensed| sensed.gpu_figures(window)),
+            gpu: sensed.as_ref().zip(window).and_then(|(sensed, window)| sensed.gpu_figures(window)),
         })?;
         if summary.withholds_pace() == self.csv.pace_is_known {
             // Its first records told another thing than all of them; what was written is dropped.
@@ -192,24 +197,28 @@ impl Read {
         }
         self.csv.commit()?;
         sensed.as_ref().map_or(Ok(()), |sensed| sensed.write_gpu_csv(files))?;
-        let file = run_file(sensed.as_ref(), header, summary, curves, Some(&footer.engine));
+        let mut file = run_file(sensed.as_ref(), header, summary, curves, true);
+        let first_s = sensed.as_ref().and_then(Sensed::first_s);
+        file.phases = phases(&footer.engine, first_s, launch);
+        let note = keep(files, sensed.as_ref(), &mut file);
         results::write_json(&files.json(), &file)?;
-        Ok(Derived { files: files.clone(), file })
+        Ok(Derived { files: files.clone(), file, note })
     }
 }
 
-/// A run's file, whole: what stands in the header, and what came of the records.
+/// A run's file but for its phases: what stands in the header, and what came of the records, all of them and by their
+/// usual figures where it is `as_measured`.
 pub(super) fn run_file(
     sensed: Option<&Sensed>,
     header: RecordsHeader,
     mut summary: RunSummary,
     curves: RunCurves,
-    engine: Option<&EngineFigures>,
+    as_measured: bool,
 ) -> RunFile {
     let first = plan_caveats(&header, &summary);
     summary.caveats.splice(..0, first);
     summary.served = sensed.and_then(|sensed| sensed.served(&header, &summary)).map(Box::new);
-    summary.caveats.extend(served_caveats(&summary));
+    summary.caveats.extend(served_caveats(&summary, as_measured));
     tell_gpus(&mut summary, header.gpus_before.as_ref(), &curves);
     if let (Some(Sensed::Read(read)), Some(window)) = (sensed, window(&header, &summary)) {
         add_machine(&mut summary, read, window);
@@ -226,7 +235,7 @@ pub(super) fn run_file(
         server_processes: sensed.and_then(|sensed| sensed.of(Source::ServerProcesses)),
         client: sensed.and_then(|sensed| sensed.of(Source::Client)),
         host: sensed.and_then(|sensed| sensed.of(Source::Host)),
-        phases: engine.and_then(|engine| phases(engine, sensed.and_then(Sensed::first_s), header.launch)),
+        phases: None,
         curves,
     }
 }

@@ -30,6 +30,24 @@ pub fn tolerance(reading: &GpuReading) -> u64 {
     TOLERANCE_BYTES.max(part as u64)
 }
 
+/// The processes on each GPU as they were told last, by its uuid: not every reading tells them.
+#[derive(Debug, Default)]
+pub struct Holders(BTreeMap<String, Vec<GpuProcess>>);
+
+impl Holders {
+    /// Puts them into readings that do not tell, and learns them from those that do.
+    pub fn complete(&mut self, readings: &mut [GpuReading]) {
+        for GpuReading { uuid, processes, .. } in readings {
+            match processes {
+                Some(told) => {
+                    self.0.insert(uuid.clone(), told.clone());
+                }
+                None => *processes = self.0.get(uuid.as_str()).cloned(),
+            }
+        }
+    }
+}
+
 /// What each GPU has in use above its baseline, and beyond the tolerance, by its uuid. A GPU that does not tell, or
 /// has no baseline, is not among them.
 pub fn held(
@@ -79,5 +97,32 @@ fn holders(held: &HeldMemory) -> String {
         0 => "the driver does not say who holds it".to_owned(),
         all if all > NAMED => format!("{} and {} more", named.join(", "), all - NAMED),
         _ => named.join(", "),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_memory_is_known_from_the_last_reading_that_told() {
+        let process = |pid| GpuProcess { pid, name: None, memory_bytes: None };
+        let reading =
+            |uuid: &str, processes| GpuReading { uuid: uuid.into(), processes, ..GpuReading::default() };
+        let mut holders = Holders::default();
+        let mut told = |processes: Option<Vec<GpuProcess>>| {
+            let mut readings = [reading("GPU-a", processes), reading("GPU-b", None)];
+            holders.complete(&mut readings);
+            let pids = |held: &Option<Vec<GpuProcess>>| {
+                held.as_ref().map(|held| held.iter().map(|process| process.pid).collect::<Vec<_>>())
+            };
+            readings.map(|reading| pids(&reading.processes))
+        };
+        assert_eq!(told(None), [None, None]);
+        assert_eq!(told(Some(vec![process(7)])), [Some(vec![7]), None]);
+        assert_eq!(told(None), [Some(vec![7]), None]);
+        assert_eq!(told(Some(Vec::new())), [Some(vec![]), None], "it has gone");
+        assert_eq!(told(None), [Some(vec![]), None]);
     }
 }

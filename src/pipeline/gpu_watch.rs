@@ -171,7 +171,9 @@ impl GpuCare {
     ) -> BTreeMap<String, HeldMemory> {
         let began = Instant::now();
         let mut readings = first;
+        let mut holders = gpu_memory::Holders::default();
         loop {
+            holders.complete(&mut readings);
             let mut held = gpu_memory::held(&self.baseline, &readings);
             held.values_mut().for_each(|held| held.waited_s = began.elapsed().as_secs_f64());
             if !readings.iter().any(|reading| self.is_waited_for(reading, &held)) {

@@ -32,6 +32,7 @@ mod gpu_idle;
 mod gpu_memory;
 mod gpu_patience;
 mod gpu_watch;
+mod kept;
 mod lengths;
 mod live_figures;
 mod live_latencies;

@@ -21,6 +21,7 @@ use crate::schema::summary::RunSummary;
 
 use super::derive::{Derived, of_json, run_file};
 use super::event::{Event, Listener};
+use super::kept::keep;
 use super::merged_plan::MergedPlan;
 use super::reports;
 use super::sensed::Sensed;
@@ -133,6 +134,7 @@ impl Making<'_> {
                 if let Some(damage) = damage {
                     self.tell(&format!("warning: {}", shown(&damage)));
                 }
+                run.note.iter().for_each(|note| (self.listen)(Event::Note(note)));
                 self.trouble |= run.file.summary.partial.is_some() || run.file.summary.requests.failed > 0;
                 self.runs.push(run);
                 Ok(self.runs.last())
@@ -237,8 +239,11 @@ fn made_of_records(found: &FoundRun, records: &Path, settings: &ReportSettings) 
             "leave --ttft out, or leave this result out",
         );
     }
-    let file = run_file(sensed.as_ref(), header, summary, curves, None);
-    Ok(Made { run: Derived { files: found.files.clone(), file }, damage })
+    let as_measured = cut.is_none() && settings.ttft == TtftOf::FirstToken;
+    let mut file = run_file(sensed.as_ref(), header, summary, curves, as_measured);
+    let note = keep(&found.files, sensed.as_ref(), &mut file);
+    file.phases = None;
+    Ok(Made { run: Derived { files: found.files.clone(), file, note }, damage })
 }
 
 /// Header, summary and curves of records, and what could not be read of them.
@@ -261,15 +266,14 @@ fn summed(records: &Path, sensed: Option<&Sensed>, cut: Option<Cut>, ttft: TtftO
         read += 1;
     }
     let footer = reader.finish();
-    let measured = (footer.engine.measured_from_us, footer.engine.measured_to_us);
-    let window = cut.map_or(measured, |cut| (cut.from_us, cut.to_us));
+    let window = sum.window_us();
     let damaged = damage.as_ref().map(|_| format!("its records cannot be read after {read} requests"));
     let (summary, curves) = sum.finish(Finish {
         issued: footer.engine.issued,
         engine: footer.engine,
         partial: damaged.or(footer.partial),
         server: footer.server,
-        gpu: sensed.and_then(|sensed| sensed.gpu_figures(window)),
+        gpu: sensed.zip(window).and_then(|(sensed, window)| sensed.gpu_figures(window)),
     })?;
     Ok((header, summary, curves, damage))
 }

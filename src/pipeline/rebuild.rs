@@ -120,6 +120,7 @@ impl Again<'_> {
                     self.trouble = true;
                     (self.listen)(Event::Trouble(&format!("warning: {}", shown(&damage))));
                 }
+                run.note.iter().for_each(|note| (self.listen)(Event::Note(note)));
                 run
             }
             None => {
@@ -227,6 +228,7 @@ fn only_in(known: &ComparisonFile, runs: &[Derived]) -> Vec<Derived> {
     let is_gone = |run: &&RunSummary| !runs.iter().any(|other| *other.key() == run.key);
     let gone = known.comparison.runs.iter().filter(is_gone);
     gone.map(|run| Derived {
+        note: None,
         files: first.files.clone(),
         file: RunFile {
             summary: run.clone(),

@@ -55,12 +55,15 @@ impl Sensed {
     }
 
     /// What the GPUs did from one time to another, µs from the run's start; none where none is used, and of a window
-    /// without length: a crash left no word of it.
+    /// without length.
     pub fn gpu_figures(&self, (from_us, to_us): (u64, u64)) -> Option<GpuFigures> {
         let Sensed::Read(read) = self else { return None };
         let head = read.header.gpus.as_ref().filter(|_| from_us < to_us)?;
         let interval_s = read.header.interval_of(Source::Gpu);
         let mut figures = analysis::gpu_figures(head, &read.samples, (from_us, to_us), interval_s)?;
+        let closed = read.footer.is_some();
+        let gone = analysis::vanished(&figures.summary, &read.samples, (from_us, to_us), interval_s, closed);
+        figures.doubts.extend(gone);
         let tallies = read.footer.iter().flat_map(|footer| &footer.sensors);
         analysis::add_others(&mut figures.summary, tallies.flat_map(|tally| &tally.others));
         Some(figures)

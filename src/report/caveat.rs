@@ -251,6 +251,7 @@ pub fn sentence(caveat: &Caveat) -> String {
         Caveat::GpuThrottled { share_pct: _, by_gpu } => gpu_caveat::throttled(by_gpu),
         Caveat::GpuNotAsked { asked, used } => gpu_caveat::not_asked(asked, used),
         Caveat::GpuMemoryHeld { by_gpu } => gpu_caveat::memory_held(by_gpu),
+        Caveat::GpuVanished { after_s } => gpu_caveat::vanished(after_s),
         Caveat::GpuClocksDiffer { by_label, round, point: _ } => format!(
             "GPU clocks differ by more than 3 % in round {round} (median while busy: {}): the GPUs did not run alike. A \
              power cap or heat does that, or a load that draws more. Lock the clocks (nvidia-smi -lgc), or let the GPUs \
@@ -349,6 +350,7 @@ pub fn short(caveat: &Caveat) -> String {
         }
         Caveat::GpuNotAsked { used, .. } => format!("ran on {}, which was not asked for", used.join(", ")),
         Caveat::GpuMemoryHeld { .. } => "GPU memory not given back before the launch".to_owned(),
+        Caveat::GpuVanished { .. } => "a GPU was not read to the end".to_owned(),
         Caveat::GpuClocksDiffer { .. } => "GPU clocks differ by more than 3 %".to_owned(),
         Caveat::GpusDiffer { .. } => "different GPUs".to_owned(),
         Caveat::OthersBusy { cores, of, .. } => format!("others kept {} of {of} cores busy", fixed(*cores)),
@@ -429,6 +431,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
         C::GpuShared { .. } | C::GpuThrottled { .. } | C::GpuNotAsked { .. } => false,
         C::GpuMemoryHeld { .. } | C::GpuClocksDiffer { .. } | C::GpusDiffer { .. } => false,
+        C::GpuVanished { .. } => false,
     }
 }
 
@@ -462,6 +465,7 @@ fn weight(caveat: &Caveat) -> f64 {
         C::TraceTicks(_) | C::GpuNotAsked { .. } | C::GpuClocksDiffer { .. } | C::GpusDiffer { .. } => 0.0,
         C::GpuShared { memory_bytes, .. } => memory_bytes.unwrap_or(0) as f64,
         C::GpuThrottled { share_pct, .. } => *share_pct,
+        C::GpuVanished { after_s } => after_s.len() as f64,
         C::GpuMemoryHeld { by_gpu } => by_gpu.values().map(|held| held.above_bytes).sum::<u64>() as f64,
         C::GpuEnergyUnsure { why, .. } => match why {
             GpuEnergyDoubt::CounterWentBack => f64::INFINITY,

@@ -59,6 +59,17 @@ pub fn memory_held(by_gpu: &BTreeMap<String, HeldMemory>) -> String {
     )
 }
 
+/// A GPU was not read to the end.
+pub fn vanished(after_s: &BTreeMap<String, f64>) -> String {
+    let one = |(gpu, seconds): (&String, &f64)| format!("{gpu}: {seconds:.1} s after the first request");
+    format!(
+        "A GPU was read for the last time before the load was over ({}): it vanished, or its driver gave no answer. Its \
+         figures are of the part that was read, and there is no energy. Look at dmesg (Xid), its power and its cooling, and \
+         measure again.",
+        after_s.iter().map(one).collect::<Vec<_>>().join("; ")
+    )
+}
+
 fn named(processes: &[GpuProcess]) -> String {
     let words: Vec<String> = processes.iter().take(NAMED).map(GpuProcess::words).collect();
     match processes.len() {
@@ -95,6 +106,12 @@ mod tests {
         let reasons = BTreeMap::from([("sw_power_cap".to_owned(), 0.25)]);
         let text = throttled(&BTreeMap::from([("GPU 0 (X)".to_owned(), reasons)]));
         assert!(text.contains("(GPU 0 (X): power cap in 25 % of the samples)"), "{text}");
+    }
+
+    #[test]
+    fn a_gpu_that_vanished_is_told_with_the_time_of_its_last_reading() {
+        let text = vanished(&BTreeMap::from([("GPU 1 (X)".to_owned(), 12.34)]));
+        assert!(text.contains("(GPU 1 (X): 12.3 s after the first request)"), "{text}");
     }
 
     #[test]

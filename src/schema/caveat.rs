@@ -329,6 +329,11 @@ pub enum Caveat {
         /// How much by GPU, above what was in use before the plan's first launch.
         by_gpu: BTreeMap<String, HeldMemory>,
     },
+    /// A GPU was not read to the end of the measured window.
+    GpuVanished {
+        /// Seconds from the window's start to its last reading, by GPU.
+        after_s: BTreeMap<String, f64>,
+    },
     /// The clocks of the GPUs differ between backends in the rounds that are held against each other.
     GpuClocksDiffer {
         /// Median clock of the multiprocessors while they were busy, MHz, by label: of the round in which they differ most.
@@ -430,6 +435,7 @@ impl Caveat {
             Caveat::GpuThrottled { .. } => "gpu_throttled",
             Caveat::GpuNotAsked { .. } => "gpu_not_asked",
             Caveat::GpuMemoryHeld { .. } => "gpu_memory_held",
+            Caveat::GpuVanished { .. } => "gpu_vanished",
             Caveat::GpuClocksDiffer { .. } => "gpu_clocks_differ",
             Caveat::GpusDiffer { .. } => "gpus_differ",
             Caveat::GpuEnergyUnsure { .. } => "gpu_energy_unsure",
@@ -484,6 +490,8 @@ impl Caveat {
             | Caveat::GpuShared { .. }
             | Caveat::GpuThrottled { .. }
             | Caveat::GpuMemoryHeld { .. }
+            // Requests that it took with it failed, and are told of as such.
+            | Caveat::GpuVanished { .. }
             | Caveat::GpuClocksDiffer { .. }
             | Caveat::GpusDiffer { .. } => false,
             // A few tokens that share an event leave narrow bounds.

@@ -22,6 +22,8 @@ pub struct GpuReading {
     pub memory_bytes: Option<u64>,
     /// Limit of power, W.
     pub power_limit_w: Option<f64>,
+    /// The reading before once more: its library read nothing since.
+    pub is_repeated: bool,
     /// Processes that hold memory on it; none where the driver does not say (another PID namespace, no permission).
     pub processes: Option<Vec<GpuProcess>>,
 }
@@ -101,7 +103,7 @@ pub struct GpuSummary {
     /// The same from sampled instant power, J: the cross-check. None for windows below 2 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_integrated_j: Option<f64>,
-    /// Energy an output token that arrived in the window, J.
+    /// Energy of the window over the output tokens of completed requests, J.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_per_token_j: Option<f64>,
     /// Output tokens a joule: its inverse.
@@ -146,7 +148,7 @@ pub struct GpuDevice {
     /// Reasons for lower clocks that were seen in the window, in words, with the share of samples that showed them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub clock_reasons: BTreeMap<String, f64>,
-    /// Processes on it that are not the server's, seen in the window.
+    /// Processes on it that are not the server's, seen before the load or at any time of the run, warm-up included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<GpuProcess>,
     /// The driver says whose memory it is: without `others` nobody else was there.

@@ -1,6 +1,8 @@
 //! The steady state: which part of a run it is, and when there is none.
 
 use super::*;
+use crate::analysis::{Cut, Otherwise};
+use crate::schema::report_settings::TtftOf;
 use crate::schema::summary::SteadyState;
 
 /// Two slots, each playing requests of 200 ms with a token each 50 ms, from 0 for so many rounds.
@@ -85,4 +87,26 @@ fn there_is_no_steady_state_where_chunks_do_not_say_their_tokens() {
 fn after_a_crash_the_last_request_stands_in_for_the_engines_word() {
     let steady = summarize(closed(), &steady_load(20), Finish::default()).steady.unwrap();
     close(steady.to_s, 3.8);
+}
+
+#[test]
+fn the_window_of_the_gpus_is_that_of_every_other_figure() {
+    // The engine begins before the first request is due, and waits for one that is stuck.
+    let mut stuck = due(completed(1, 700, &[(50, 1)]), 700 * MS, 0, 0);
+    stuck.end_us = 30_000 * MS;
+    let records = [due(completed(0, 400, &[(50, 1), (600, 1)]), 400 * MS, 0, 0), cancelled(stuck)];
+    let mut summarizer = Summarizer::new(open());
+    records.iter().for_each(|record| summarizer.add(record));
+    let window = summarizer.window_us();
+    assert_eq!(window, Some((400 * MS, 1_000 * MS)));
+    let run = summarizer.finish(finish(30_000)).unwrap();
+    let from_us = run.started_at.duration_since(open().started_at).as_micros() as u64;
+    assert_eq!(window, Some((from_us, from_us + (run.duration_s * 1e6).round() as u64)));
+
+    let mut otherwise = Otherwise::new(open(), None, TtftOf::FirstEvent);
+    records.iter().for_each(|record| otherwise.add(record));
+    assert_eq!(otherwise.window_us(), window);
+    let cut = Cut { from_us: 500 * MS, to_us: 900 * MS };
+    assert_eq!(Otherwise::new(open(), Some(cut), TtftOf::FirstToken).window_us(), Some((500 * MS, 900 * MS)));
+    assert_eq!(Summarizer::new(open()).window_us(), None);
 }

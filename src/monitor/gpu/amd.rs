@@ -10,6 +10,7 @@ use anyhow::bail;
 
 use crate::programs;
 use crate::schema::gpu::{GpuHead, GpuReading};
+use crate::schema::series::gpu::GPU_ENERGY;
 
 use super::amd_json::{self, Shown};
 use super::choice::{Choice, Offered};
@@ -50,9 +51,11 @@ pub(super) struct AmdLibrary {
     kind: Kind,
     chosen: Vec<GpuHead>,
     latest: Arc<Mutex<Latest>>,
+    /// When that was read which was given last.
+    given: Option<Instant>,
 }
 
-/// What was read last, and when.
+/// What was read last, and when: halfway through the program's run.
 type Latest = Option<(Instant, Vec<Shown>)>;
 
 impl AmdLibrary {
@@ -79,7 +82,9 @@ impl AmdLibrary {
     ) -> Result<(AmdLibrary, Vec<String>), Absent> {
         let kind = program.kind;
         let cannot = || Absent(format!("{} shows no GPU", kind.name()));
+        let began = Instant::now();
         let mut shown = program.read().filter(|shown| !shown.is_empty()).ok_or_else(cannot)?;
+        let read_at = began + began.elapsed() / 2;
         program.name(&mut shown);
         let offer = |Shown { head, .. }: &Shown| Offered {
             uuid: head.uuid.clone(),
@@ -93,7 +98,7 @@ impl AmdLibrary {
             return Err(Absent("the server is given none of the machine's GPUs".into()));
         }
         let chosen = places.into_iter().map(|place| shown[place].head.clone()).collect();
-        let latest = Arc::new(Mutex::new(Some((Instant::now(), shown))));
+        let latest = Arc::new(Mutex::new(Some((read_at, shown))));
         let shared = Arc::downgrade(&latest);
         let pause = interval.max(SHORTEST_INTERVAL);
         let work = move || follow(&program, pause, &shared);
@@ -104,7 +109,7 @@ impl AmdLibrary {
             kind.name(),
             pause.as_secs_f64()
         );
-        Ok((AmdLibrary { kind, chosen, latest }, vec![note]))
+        Ok((AmdLibrary { kind, chosen, latest, given: None }, vec![note]))
     }
 }
 
@@ -156,8 +161,10 @@ fn text(program: &Path, arguments: &[&str]) -> Option<String> {
 fn follow(program: &Program, pause: Duration, shared: &Weak<Mutex<Latest>>) {
     while shared.strong_count() > 0 {
         let began = Instant::now();
-        if let (Some(shown), Some(latest)) = (program.read(), shared.upgrade()) {
-            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), shown));
+        let shown = program.read();
+        let read_at = began + began.elapsed() / 2;
+        if let (Some(shown), Some(latest)) = (shown, shared.upgrade()) {
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some((read_at, shown));
         }
         std::thread::sleep(pause.saturating_sub(began.elapsed()));
     }
@@ -174,9 +181,10 @@ impl GpuLibrary for AmdLibrary {
 
     fn read(&mut self) -> anyhow::Result<Vec<GpuReading>> {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((_, shown)) = latest.as_ref().filter(|(at, _)| at.elapsed() < STALE) else {
+        let Some((read_at, shown)) = latest.as_ref().filter(|(at, _)| at.elapsed() < STALE) else {
             bail!("{} gave no answer for {} s", self.kind.name(), STALE.as_secs());
         };
+        let is_repeated = self.given.replace(*read_at) == Some(*read_at);
         let reading = |gpu: &GpuHead| {
             let now = shown.iter().find(|shown| shown.head.index == gpu.index)?;
             Some(GpuReading {
@@ -184,7 +192,8 @@ impl GpuLibrary for AmdLibrary {
                 uuid: gpu.uuid.clone(),
                 name: gpu.name.clone(),
                 values: now.values.clone(),
-                energy_age_s: None,
+                energy_age_s: now.values.contains_key(GPU_ENERGY).then(|| read_at.elapsed().as_secs_f64()),
+                is_repeated,
                 memory_bytes: gpu.memory_bytes,
                 power_limit_w: gpu.power_limit_w,
                 processes: None,
@@ -207,7 +216,7 @@ mod tests {
     const SCRIPT: &str = r#"#!/bin/sh
 case "$1" in
   static) echo '{"gpu_data": [{"gpu": 0, "asic": {"market_name": "MI300X"}, "uuid": "u0"}]}';;
-  metric) echo '{"gpu_data": [{"gpu": 0, "power": {"socket_power": {"value": 300, "unit": "W"}}}]}';;
+  metric) echo '{"gpu_data": [{"gpu": 0, "power": {"socket_power": {"value": 300, "unit": "W"}}, "energy": {"total_energy_consumption": {"value": 50, "unit": "J"}}}]}';;
 esac
 "#;
 
@@ -222,7 +231,17 @@ esac
         assert!(notes[0].contains("every 15 s"), "{notes:?}");
         let head = &library.gpus()[0];
         assert_eq!((head.name.as_str(), head.uuid.as_str(), library.name()), ("MI300X", "u0", "amd-smi"));
-        assert_eq!(library.read().unwrap()[0].values[GPU_POWER], 300.0);
+        let read = |_| {
+            std::thread::sleep(Duration::from_millis(20));
+            library.read().unwrap().remove(0)
+        };
+        let readings: Vec<GpuReading> = (0..25).map(read).collect();
+        let shown = &readings[0].values;
+        assert_eq!((shown[GPU_POWER], shown[GPU_ENERGY], readings[0].is_repeated), (300.0, 50.0, false));
+        // The program ran once when it was opened, and once more at most since.
+        assert!(readings.iter().filter(|reading| !reading.is_repeated).count() <= 2, "{readings:?}");
+        let ages = |pair: &[GpuReading]| !pair[1].is_repeated || pair[1].energy_age_s > pair[0].energy_age_s;
+        assert!(readings.windows(2).all(ages), "{readings:?}");
         assert!(AmdLibrary::open(OsStr::new("/nonexistent"), &Choice::all(), STALE).is_none());
     }
 }

@@ -169,6 +169,7 @@ impl Gpu {
             energy_age_s: energy.and_then(|joules| self.energy.read(joules, now)),
             memory_bytes: self.about.memory_bytes,
             power_limit_w: self.about.power_limit_w,
+            is_repeated: false,
             processes: self.processes(calls, now, values.get(GPU_MEMORY_USED).copied()),
             values,
         })

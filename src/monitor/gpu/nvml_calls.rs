@@ -13,7 +13,10 @@ use nvml_wrapper::sys_exports::field_id::{
 };
 use nvml_wrapper::{Device, Nvml};
 use nvml_wrapper_sys::bindings::{
-    nvmlDevice_t, nvmlFieldValue_t, nvmlReturn_enum_NVML_ERROR_GPU_IS_LOST, nvmlReturn_enum_NVML_SUCCESS,
+    nvmlDevice_t, nvmlFieldValue_t, nvmlReturn_enum_NVML_ERROR_FUNCTION_NOT_FOUND,
+    nvmlReturn_enum_NVML_ERROR_GPU_IS_LOST, nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT,
+    nvmlReturn_enum_NVML_ERROR_NO_PERMISSION, nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED,
+    nvmlReturn_enum_NVML_ERROR_RESET_REQUIRED, nvmlReturn_enum_NVML_SUCCESS,
     nvmlValueType_enum_NVML_VALUE_TYPE_DOUBLE, nvmlValueType_enum_NVML_VALUE_TYPE_SIGNED_LONG_LONG,
     nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_INT, nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_LONG,
     nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_LONG_LONG,
@@ -340,9 +343,17 @@ fn number(value: &nvmlFieldValue_t) -> Result<f64, Trouble> {
     Ok(number)
 }
 
-/// A field that fails is one that this chip or driver lacks, unless the GPU itself is lost.
+/// A field fails for good where this chip or driver lacks it, or we may not read it; else it is asked again.
+#[allow(non_upper_case_globals)]
 fn of_return(code: u32) -> Trouble {
-    if code == nvmlReturn_enum_NVML_ERROR_GPU_IS_LOST { Trouble::Gone } else { Trouble::Unsupported }
+    match code {
+        nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED
+        | nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT
+        | nvmlReturn_enum_NVML_ERROR_FUNCTION_NOT_FOUND
+        | nvmlReturn_enum_NVML_ERROR_NO_PERMISSION => Trouble::Unsupported,
+        nvmlReturn_enum_NVML_ERROR_GPU_IS_LOST | nvmlReturn_enum_NVML_ERROR_RESET_REQUIRED => Trouble::Gone,
+        other => Trouble::Failed(format!("NVML's error {other}")),
+    }
 }
 
 fn trouble(error: NvmlError) -> Trouble {

@@ -79,3 +79,17 @@ fn a_library_that_is_not_there_or_gives_no_permission_or_loses_its_gpu_says_so()
     assert_eq!(calls.ask(0, &[Query::Energy]), [Err(Trouble::Gone)]);
     assert_eq!(calls.ask(1, &[Query::Energy]), [Ok(5.0)]);
 }
+
+#[test]
+fn only_a_field_that_is_not_there_is_never_asked_again() {
+    // By nvml.h: not supported, invalid argument, no permission, no such function.
+    for code in [3, 2, 4, 13] {
+        assert_eq!(of_return(code), Trouble::Unsupported, "{code}");
+    }
+    // Lost, and to be reset.
+    assert_eq!([of_return(15), of_return(16)], [Trouble::Gone, Trouble::Gone]);
+    // A timeout, an interrupt, and what nobody knows.
+    for code in [10, 11, 999] {
+        assert!(matches!(of_return(code), Trouble::Failed(_)), "{code}");
+    }
+}

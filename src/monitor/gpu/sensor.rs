@@ -97,7 +97,9 @@ impl Gpus {
         let readings = answer.context(ended)??;
         self.miss(&readings);
         self.meet(&readings);
-        Ok(readings.into_iter().map(|reading| self.values(reading)).collect())
+        // What its library did not read anew is in an earlier sample.
+        let new = readings.into_iter().filter(|reading| !reading.is_repeated);
+        Ok(new.map(|reading| self.values(reading)).collect())
     }
 
     fn miss(&mut self, readings: &[GpuReading]) {

@@ -163,6 +163,7 @@ impl GpuLibrary for SmiLibrary {
                 name: gpu.name.clone(),
                 values: line.values.clone(),
                 energy_age_s: None,
+                is_repeated: false,
                 memory_bytes: gpu.memory_bytes,
                 power_limit_w: gpu.power_limit_w,
                 processes: None,
