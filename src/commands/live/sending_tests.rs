@@ -128,3 +128,51 @@ fn an_address_that_is_none_is_refused_without_repeating_its_key() {
         assert!(said.starts_with("--pushgateway: not an address") && !said.contains("s3cret"), "{said}");
     }
 }
+
+/// A receiver that takes its time for every answer.
+fn slow(takes: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                std::thread::sleep(takes);
+                let _ =
+                    (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                // Not before the request is read whole, which is for the client to say.
+                let _ = (&stream).read_to_end(&mut Vec::new());
+            });
+        }
+    });
+    format!("http://{host}/")
+}
+
+#[test]
+fn for_a_slow_receiver_the_end_waits_once_however_many_runs_were_closed() {
+    let url = slow(Duration::from_secs(1));
+    let environment = serde_json::json!({
+        "taken_at": "2026-02-01T14:30:00Z", "harness_version": "1.2", "os": "Linux", "hostname": "here",
+        "cpu": "some", "cores": 1, "memory_bytes": 1, "open_files": [1, 1], "gpus": []
+    });
+    let hub = Arc::new(Hub::new(&serde_json::from_value(environment).unwrap()));
+    let progress = Progress::new(true, false);
+    let due = Arc::new(Notify::new());
+    let pushes = Pushes::new(Pushgateway::new(&url, None, "here").unwrap(), (hub.clone(), progress.clone()));
+    let writes = Writes::new(RemoteWrite::new(&url, None, "here").unwrap(), (hub.clone(), progress.clone()));
+    let work = Work { pushes: Some(pushes), writes: Some(writes), hub, due: due.clone(), progress };
+    let (goes_on, ended) = oneshot::channel();
+    let telling = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work.go_on(None, ended));
+    });
+    for _ in 0..8 {
+        due.notify_one();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let began = std::time::Instant::now();
+    drop(goes_on);
+    telling.join().unwrap();
+    let took = began.elapsed();
+    // The final write takes two: what was broken off, and the last.
+    assert!(took < Duration::from_secs(5), "{took:?}");
+}
