@@ -5,7 +5,7 @@
 use prost::Message;
 
 use super::family::{Family, Kind};
-use super::text::number;
+use super::text::bound;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct WriteRequest {
@@ -63,7 +63,7 @@ pub(super) fn message(
     for family in families {
         family.lines(|line| {
             let name = ("__name__", format!("{}{}", family.name, line.end));
-            let le = line.le.map(|le| ("le", number(le)));
+            let le = line.le.map(|le| ("le", bound(le)));
             let all =
                 [name].into_iter().chain(target.iter().cloned()).chain(line.labels.iter().cloned()).chain(le);
             let mut labels: Vec<Label> =

@@ -153,8 +153,7 @@ fn both_text_pages_hold_to_their_formats() {
         ] {
             assert_eq!(values.get(&series), Some(&expected), "{series} in\n{text}");
         }
-        let bound = if format == Format::OpenMetrics { "1.0" } else { "1" };
-        assert!(text.contains(&format!("le=\"{bound}\"}}")), "{text}");
+        assert!(text.contains("le=\"1.0\"}") && !text.contains("le=\"1\"}"), "{text}");
         assert!(text.contains(r#"model="m\\\"\n1",state="done"} 1"#), "escaped: {text}");
         assert!(
             !text.contains("harness_gpu_power_watts{label=\"a\""),
