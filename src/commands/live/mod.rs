@@ -153,7 +153,7 @@ impl Work {
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                Writes::write(writes).await;
+                Writes::write(writes, false).await;
             }
         };
         tokio::join!(push, write);
@@ -161,7 +161,8 @@ impl Work {
 
     /// The last push and write; whether they were over in time.
     async fn tell_last(&mut self) -> bool {
-        let last = async { tokio::join!(Pushes::push(&mut self.pushes), Writes::write(&mut self.writes)) };
+        let last =
+            async { tokio::join!(Pushes::push(&mut self.pushes), Writes::write(&mut self.writes, true)) };
         tokio::pin!(last);
         if tokio::time::timeout(UNSAID, &mut last).await.is_ok() {
             return true;
@@ -216,9 +217,12 @@ impl Writes {
         Writes { write, hub, trouble: Said { before: false, progress } }
     }
 
-    async fn write(writes: &mut Option<Writes>) {
+    async fn write(writes: &mut Option<Writes>, is_last: bool) {
         let Some(Writes { write, hub, trouble }) = writes else { return };
         write.take(&hub.page());
+        if is_last {
+            write.take_end();
+        }
         let sent = write.flush().await;
         trouble.say("the metrics were not written to", write.shown(), sent);
     }

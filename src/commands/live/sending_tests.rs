@@ -104,6 +104,7 @@ async fn a_write_that_is_refused_for_good_is_given_up() {
     let mut write = RemoteWrite::new(&format!("http://{host}"), None, "here").unwrap();
     write.take(&page());
     assert!(!write.flush().await.unwrap_err().later);
+    write.take_end();
     write.flush().await.unwrap();
     assert_eq!(write.lost(), 1);
 }
@@ -173,6 +174,6 @@ fn for_a_slow_receiver_the_end_waits_once_however_many_runs_were_closed() {
     drop(goes_on);
     telling.join().unwrap();
     let took = began.elapsed();
-    // The final write takes two: what was broken off, and the last.
+    // The final write takes three: what was broken off, the last, and its end.
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
