@@ -122,6 +122,25 @@ async fn writes_that_wait_have_a_bound() {
 }
 
 #[test]
+fn a_user_and_a_token_at_once_are_refused_with_the_cure() {
+    let url = "http://some-user@127.0.0.1:9091";
+    let refused = RemoteWrite::new(url, Some("tok-12345678".to_owned()), "here").unwrap_err();
+    let said = crate::schema::refusal::shown(&refused);
+    assert!(said.contains("unset HARNESS_REMOTE_WRITE_TOKEN") && !said.contains("some-user"), "{said}");
+    Pushgateway::new(url, Some("  ".to_owned()), "here").unwrap();
+}
+
+#[test]
+fn a_key_of_an_address_is_kept_from_outputs_as_it_stands_there_and_as_it_is_sent() {
+    Pushgateway::new("http://me:w0nder%2Fful%21@127.0.0.1:9091", None, "here").unwrap();
+    Pushgateway::new("http://l0nely%2Fkey@127.0.0.1:9091", None, "here").unwrap();
+    for said in ["w0nder%2Fful%21", "w0nder/ful!", "l0nely%2Fkey", "l0nely/key"] {
+        let shown = crate::secrets::from_outside(said);
+        assert!(!shown.contains("0n"), "{shown}");
+    }
+}
+
+#[test]
 fn an_address_that_is_none_is_refused_without_repeating_its_key() {
     for url in ["127.0.0.1:9091", "ftp://me:s3cretpass@host", "me:s3cretpass@host", ""] {
         let refused = Pushgateway::new(url, None, "here").unwrap_err();
