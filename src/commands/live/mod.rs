@@ -70,7 +70,9 @@ impl Live {
             return Ok(None);
         }
         if let Some((_, address)) = &listener {
-            progress.say(&format!("metrics: http://{address}/metrics"));
+            let said = format!("metrics: http://{address}/metrics");
+            let given = args.prometheus_listen.as_deref().unwrap_or_default();
+            if server::takes_a_free_port(given) { progress.tell(&said) } else { progress.say(&said) }
         }
         let hub = Arc::new(Hub::new(environment));
         let due = Arc::new(Notify::new());
