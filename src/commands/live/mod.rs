@@ -20,6 +20,7 @@ use crate::cli::LiveArgs;
 use crate::pipeline::Event;
 use crate::progress::Progress;
 use crate::schema::environment::Environment;
+use crate::schema::refusal::with_cures;
 
 use destination::NotSent;
 use hub::Hub;
@@ -242,7 +243,8 @@ impl Said {
             Ok(()) => self.before = false,
             Err(NotSent { why, cure, later: _ }) => {
                 if !self.before {
-                    self.progress.error(&format!("warning: {what} {shown}: {why}\nhint: {cure}"));
+                    let warning = format!("warning: {what} {shown}: {why}");
+                    self.progress.error(&with_cures(warning, [cure]));
                 }
                 self.before = true;
             }
