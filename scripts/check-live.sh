@@ -67,7 +67,10 @@ for panel in dashboard["panels"]:
 print(f"dashboard: every query is sound, {empty} without a value here")
 EOF
 wait "$run" || { cat "$work/out"; exit 1; }
-! grep '^warning: .*metrics' "$work/out"
+if grep '^warning: .*metrics' "$work/out"; then
+  echo "not all of the metrics were delivered" >&2
+  exit 1
+fi
 pushed=$(curl -sf "http://127.0.0.1:$gateway/metrics" | grep -c '^harness_requests_total{.*job="harness".*outcome="completed"')
 [ "$pushed" = 2 ] || { echo "the Pushgateway has $pushed loads, not 2" >&2; exit 1; }
 written=$(ask "$text" 'count(last_over_time(harness_requests_total{outcome="completed",job="harness",instance!~"127.*"}[5m]))')

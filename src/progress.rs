@@ -67,6 +67,11 @@ impl Progress {
         }
     }
 
+    /// One line, also when quiet: nobody could know it otherwise.
+    pub fn tell(&self, line: &str) {
+        write_line(line);
+    }
+
     /// Something went wrong: said also when quiet.
     pub fn error(&self, text: &str) {
         write_line(text);

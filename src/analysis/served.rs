@@ -30,10 +30,15 @@ pub fn served(samples: &[Sample], (from_us, to_us): (i64, i64)) -> Option<Served
     let (earlier, later) = ends(&read, from_us, to_us)?;
     let window: Vec<&Sample> =
         read.iter().copied().filter(|sample| is_within(sample, from_us, to_us)).collect();
+    let between: Vec<&Sample> =
+        read.iter().copied().filter(|sample| (earlier.at_us..=later.at_us).contains(&sample.at_us)).collect();
     let counted = |name: &str| {
         let now = later.values.get(name)?;
+        // A server that was started again may have counted past where it was.
+        let fell = !between.iter().filter_map(|sample| sample.values.get(name)).is_sorted();
         // Some engines show a counter only after its first use.
-        Some(now - earlier.values.get(name).copied().unwrap_or(0.0)).filter(|more| *more >= 0.0)
+        let more = now - earlier.values.get(name).copied().unwrap_or(0.0);
+        (!fell && more >= 0.0).then_some(more)
     };
     let level_of = |name: &str| level(window.iter().filter_map(|sample| sample.values.get(name).copied()));
     let looked_for = counted(SERVER_CACHE_QUERIES).or_else(|| counted(SERVER_PROMPT_TOKENS));
@@ -42,7 +47,7 @@ pub fn served(samples: &[Sample], (from_us, to_us): (i64, i64)) -> Option<Served
     let served = ServedSummary {
         from_s: after_start(earlier.end_us()),
         to_s: after_start(later.at_us),
-        times: times(later, earlier),
+        times: times(later, earlier, &between),
         running: level_of(SERVER_RUNNING),
         waiting: level_of(SERVER_WAITING),
         kv_cache_use: level_of(SERVER_KV_CACHE_USE),
@@ -73,8 +78,13 @@ fn is_within(sample: &Sample, from_us: i64, to_us: i64) -> bool {
     (from_us as f64..=to_us as f64).contains(&middle_us)
 }
 
-fn times(later: &Sample, earlier: &Sample) -> BTreeMap<ServerTime, ServedTime> {
+fn times(later: &Sample, earlier: &Sample, between: &[&Sample]) -> BTreeMap<ServerTime, ServedTime> {
     let time = |(time, now): (&ServerTime, _)| {
+        let read: Vec<_> = between.iter().filter_map(|sample| sample.histograms.get(time)).collect();
+        let fell = read.windows(2).any(|pair| difference(pair[1], pair[0]).is_none());
+        if fell {
+            return None;
+        }
         let between = match earlier.histograms.get(time) {
             Some(then) => figures(&difference(now, then)?),
             None => figures(now),

@@ -46,6 +46,19 @@ fn a_run_is_what_came_between_the_reading_before_it_and_the_one_behind_it() {
 }
 
 #[test]
+fn a_server_that_was_started_again_and_counted_past_where_it_was_tells_nothing_of_the_run() {
+    let at = |at_ms, tokens, ttft| sample(at_ms, &[(SERVER_GENERATED_TOKENS, tokens)], ttft);
+    let samples = [
+        at(0, 50.0, Some(buckets(5.0, 0.0))),
+        at(1000, 70.0, Some(buckets(7.0, 0.0))),
+        at(2000, 10.0, Some(buckets(1.0, 0.0))),
+        at(3000, 90.0, Some(buckets(9.0, 0.0))),
+    ];
+    let served = served(&samples, (500_000, 2_500_000)).unwrap();
+    assert_eq!((served.generated_tokens, served.times.len()), (None, 0));
+}
+
+#[test]
 fn a_histogram_that_is_shown_only_after_its_first_value_began_at_nothing() {
     let samples = [
         sample(0, &[(SERVER_RUNNING, 0.0)], None),

@@ -92,7 +92,8 @@ impl ServerPage {
 fn values(page: &Page, metrics: &ServerMetrics) -> BTreeMap<String, f64> {
     let first =
         |names: &[String], of: fn(&Page, &str) -> Option<f64>| names.iter().find_map(|name| of(page, name));
-    // Counters are summed, and show only after their first use on some engines: all of them, or none.
+    // Of a series that is the sum of several counters those are summed that are there: some engines show one only after its
+    // first use, and until then it is 0.
     let total =
         |names: &[String]| names.iter().filter_map(|name| page.sum(name)).reduce(|sum, value| sum + value);
     let found = [

@@ -39,6 +39,11 @@ impl Failure {
         Failure { what, hint: None, not_handed_on: Vec::new(), log: None, reach: Reach::Target }
     }
 
+    /// The user stopped it: the target did not fail.
+    pub fn is_interruption(&self) -> bool {
+        self.reach == Reach::Interrupted
+    }
+
     /// As a comparison holds it.
     pub fn of(&self, label: &str, round: u32) -> FailedTarget {
         FailedTarget {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::analysis::PaceWatch;
 use crate::schema::gpu::{GpuHead, GpusHead};
@@ -17,6 +17,10 @@ use super::live_latencies::{Latencies, RECENT_S};
 
 /// TTFTs that the live median is taken from.
 const NEWEST: usize = 512;
+
+/// A sample that is older, and older than three times what lay between it and the one before, is shown no more: its
+/// sensor has stopped.
+const OLD: Duration = Duration::from_secs(10);
 
 /// Figures of a run that goes, shared; of measured requests. Latencies are gathered only where somebody asked for
 /// them ([`LiveFigures::keep_latencies`]): a run that nobody watches pays for a few counts.
@@ -37,7 +41,16 @@ struct Known {
     output_tokens: u64,
     watched: Option<Watched>,
     gpus: Vec<GpuHead>,
-    sensed: BTreeMap<(Source, Option<u32>), Sample>,
+    sensed: BTreeMap<(Source, Option<u32>), Sensed>,
+}
+
+/// A sensor's newest sample.
+#[derive(Debug)]
+struct Sensed {
+    sample: Sample,
+    taken: Instant,
+    /// From the one before to it.
+    interval: Duration,
 }
 
 /// What is gathered for who watches.
@@ -77,7 +90,15 @@ impl LiveFigures {
 
     /// Takes a sample in.
     pub fn sense(&self, sample: &Sample) {
-        self.known().sensed.insert((sample.source, sample.device), sample.clone());
+        self.sense_at(sample, Instant::now());
+    }
+
+    fn sense_at(&self, sample: &Sample, taken: Instant) {
+        let place = (sample.source, sample.device);
+        let mut known = self.known();
+        let before = known.sensed.get(&place).map_or(taken, |before| before.taken);
+        let interval = taken.duration_since(before);
+        known.sensed.insert(place, Sensed { sample: sample.clone(), taken, interval });
     }
 
     /// Median of the newest TTFTs, ms.
@@ -87,9 +108,9 @@ impl LiveFigures {
         newest.get(newest.len() / 2).copied()
     }
 
-    /// The newest sample of each sensor and device.
+    /// The newest sample of each sensor and device that has not stopped.
     pub fn sensed(&self) -> Vec<Sample> {
-        self.known().sensed.values().cloned().collect()
+        self.known().sensed_at(Instant::now())
     }
 
     /// All that is known now.
@@ -117,7 +138,7 @@ impl LiveFigures {
             recent_s: watched.map_or(0.0, |watched| recent_s(watched.since.elapsed().as_secs_f64())),
             recent_completed: watched.map_or(0, |watched| watched.latencies.recent_completed(now_s)),
             gpus: known.gpus.clone(),
-            sensed: known.sensed.values().cloned().collect(),
+            sensed: known.sensed_at(Instant::now()),
         }
     }
 
@@ -133,6 +154,11 @@ fn recent_s(since_s: f64) -> f64 {
 }
 
 impl Known {
+    fn sensed_at(&self, now: Instant) -> Vec<Sample> {
+        let is_new = |one: &&Sensed| now.duration_since(one.taken) <= OLD.max(one.interval * 3);
+        self.sensed.values().filter(is_new).map(|one| one.sample.clone()).collect()
+    }
+
     fn add(&mut self, record: &RequestRecord) {
         match &record.outcome {
             Outcome::Completed => self.add_completed(record),

@@ -106,17 +106,34 @@ fn what_is_called_recent_forgets_and_the_run_does_not() {
     );
 }
 
-#[test]
-fn the_newest_sample_of_each_device_is_kept() {
-    let figures = LiveFigures::default();
-    let sample = |device, at_us| Sample {
+fn sample(device: Option<u32>, at_us: i64) -> Sample {
+    Sample {
         at_us,
         took_us: 1,
         source: Source::Gpu,
         device,
         histograms: BTreeMap::new(),
         values: BTreeMap::from([("gpu_power_w".to_owned(), at_us as f64)]),
-    };
+    }
+}
+
+#[test]
+fn a_sensor_that_has_stopped_is_shown_no_more_and_one_that_is_rarely_read_is() {
+    let figures = LiveFigures::default();
+    let at = |s: u64| Instant::now() + Duration::from_secs(s);
+    figures.sense_at(&sample(Some(0), 1), at(0));
+    figures.sense_at(&sample(Some(0), 2), at(1));
+    figures.sense_at(&sample(Some(1), 1), at(0));
+    figures.sense_at(&sample(Some(1), 2), at(30));
+    let shown = |s| figures.known().sensed_at(at(s)).iter().map(|one| one.device).collect::<Vec<_>>();
+    assert_eq!(shown(9), [Some(0), Some(1)]);
+    assert_eq!(shown(60), [Some(1)]);
+    assert!(shown(150).is_empty());
+}
+
+#[test]
+fn the_newest_sample_of_each_device_is_kept() {
+    let figures = LiveFigures::default();
     for (device, at_us) in [(Some(0), 1), (Some(1), 2), (Some(0), 3)] {
         figures.sense(&sample(device, at_us));
     }

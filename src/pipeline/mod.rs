@@ -65,7 +65,7 @@ pub use calibrate::calibrate;
 pub use check::{Asked, LabelPair, check};
 pub use event::{Event, Listener};
 pub use export::export_lpg;
-pub use failure::Failure;
+pub use failure::{Failure, Reach};
 pub use live_figures::LiveFigures;
 pub use other_report::report_otherwise;
 pub use own_units::OwnUnits;
@@ -77,7 +77,6 @@ pub use trend::trend;
 pub use visits::{Visit, visits};
 
 use closed::{Closed, grown};
-use failure::Reach;
 use gpu_patience::GpuPatience;
 use gpu_watch::GpuCare;
 use missing::missing;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use url::{Host, Url};
 
@@ -40,7 +41,7 @@ impl Destination {
     /// Of a flag's URL; a bearer token goes with it where there is one.
     ///
     /// # Errors
-    /// It is no http address.
+    /// It is no http address, or has a user and there is a token: a request has but one key.
     pub(super) fn new(flag: &str, given: &str, token: Option<String>) -> anyhow::Result<Destination> {
         let cure = "give http://HOST:PORT or https://…";
         let url = match Url::parse(given) {
@@ -49,8 +50,19 @@ impl Destination {
             Ok(_) | Err(_) => return refuse(format!("{flag}: not an address to send to"), cure),
         };
         let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
-        let password = url.password().map(str::to_owned);
-        secrets::keep_from_outputs(token.iter().cloned().chain(password));
+        let user = Some(url.username()).filter(|user| !user.is_empty());
+        // A user without a password is a key.
+        let key = url.password().or(user);
+        let decoded = key.map(|key| percent_decode_str(key).decode_utf8_lossy().into_owned());
+        secrets::keep_from_outputs(token.iter().cloned().chain(key.map(str::to_owned)).chain(decoded));
+        if token.is_some() && key.is_some() {
+            let variable =
+                format!("HARNESS_{}_TOKEN", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
+            return refuse(
+                format!("{flag}: its address has a user, and {variable} is set: a request has but one key"),
+                format!("take the user out of the address, or unset {variable}"),
+            );
+        }
         let mut shown = url.clone();
         // An address with a host has room for a user.
         let _ = shown.set_username("").and_then(|()| shown.set_password(None));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::pipeline::{Event, LiveFigures, Visit};
+use crate::schema::comparison::FailedTarget;
 use crate::schema::environment::Environment;
 use crate::schema::live_page::{BackendState, LiveBackend, LivePage, LiveRun};
 use crate::schema::live_snapshot::LiveSnapshot;
@@ -60,8 +61,10 @@ impl Hub {
             Event::Loaded => state.loaded(),
             Event::RunClosed { run, .. } => state.closed(&run.summary.key.label),
             Event::Stopped { label, .. } => state.stopped(label),
+            // Whoever stops it has not seen it fail.
+            Event::Failed { failure, .. } if failure.is_interruption() => {}
             Event::Failed { label, .. } => state.failed(label),
-            Event::Compared { .. } => state.ended(),
+            Event::Compared { comparison, .. } => state.ended(&comparison.failed),
             Event::Starting { .. }
             | Event::Stopping { .. }
             | Event::Trouble(_)
@@ -193,10 +196,13 @@ impl State {
         }
     }
 
-    fn ended(&mut self) {
+    /// Of what was not all measured a comparison tells more than failed: it waits on, for a resume.
+    fn ended(&mut self, not_all: &[FailedTarget]) {
         for backend in &mut self.page.backends {
+            let told = not_all.iter().filter(|target| target.label == backend.label).count() as u64;
             if backend.state != BackendState::Failed {
-                backend.state = BackendState::Done;
+                backend.state =
+                    if told > backend.failed { BackendState::Waiting } else { BackendState::Done };
             }
         }
     }

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::backend::launch::LaunchEvent;
 use crate::backend::resolve::url_target;
-use crate::pipeline::visits;
+use crate::pipeline::{Failure, Reach, visits};
 use crate::schema::live::LiveCounters;
 use crate::schema::traffic::{Ramp, Traffic, Until};
 
@@ -68,6 +68,27 @@ fn a_backend_is_followed_from_its_turn_to_its_end() {
     let page = hub.page();
     assert_eq!((page.backends[0].closed, page.backends[1].failed), (2, 1));
     assert_eq!(page.version, "1.2");
+}
+
+#[test]
+fn what_a_stop_leaves_unmeasured_waits_on_and_a_launch_that_failed_and_went_well_later_is_done() {
+    let plan = plan(&["a", "b", "c", "d"], 1, 1);
+    let hub = planned(&plan);
+    let not_all = |label: &str| FailedTarget {
+        label: label.to_owned(),
+        round: 1,
+        error: "not measured: the run ended before its turn".to_owned(),
+        hint: String::new(),
+    };
+    hub.state().closed("a");
+    hub.state().failed("b");
+    hub.event(&Event::Launching { label: "b", event: LaunchEvent::Probing });
+    hub.event(&Event::Launching { label: "c", event: LaunchEvent::Probing });
+    let failure = Failure { reach: Reach::Interrupted, ..Failure::of_target("interrupted".to_owned()) };
+    hub.event(&Event::Failed { label: "c", failure: &failure });
+    hub.state().ended(&[not_all("b"), not_all("c"), not_all("d")]);
+    assert_eq!(states(&hub), ["done", "done", "waiting", "waiting"]);
+    assert_eq!(hub.page().backends.iter().map(|backend| backend.failed).collect::<Vec<_>>(), [0, 1, 0, 0]);
 }
 
 #[test]

@@ -7,26 +7,30 @@ mod push;
 mod remote_write;
 mod server;
 
+use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, oneshot};
 
 use crate::cli::LiveArgs;
 use crate::pipeline::Event;
 use crate::progress::Progress;
 use crate::schema::environment::Environment;
+use crate::schema::refusal::with_cures;
 
 use destination::NotSent;
 use hub::Hub;
 use push::Pushgateway;
 use remote_write::{INTERVAL, RemoteWrite};
 
-/// Time that what is left may take at the end.
+/// Time that the end may take, from when nothing more is played.
 const LAST: Duration = Duration::from_secs(10);
+/// An end that takes longer is said: nobody should wonder what a command waits for.
+const UNSAID: Duration = Duration::from_secs(2);
 /// How much the thread gives way to others; the load engine's threads have 0.
 const NICENESS: i32 = 10;
 
@@ -34,15 +38,11 @@ const NICENESS: i32 = 10;
 #[derive(Debug)]
 pub struct Live {
     hub: Arc<Hub>,
-    orders: Option<mpsc::UnboundedSender<Order>>,
+    /// A run is closed: a push is due. Of several before the push there is but one.
+    due: Arc<Notify>,
+    /// Dropped at the end.
+    goes_on: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What the thread is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
-    /// A run is closed.
-    Push,
 }
 
 impl Live {
@@ -71,11 +71,21 @@ impl Live {
             return Ok(None);
         }
         if let Some((_, address)) = &listener {
-            progress.say(&format!("metrics: http://{address}/metrics"));
+            let said = format!("metrics: http://{address}/metrics");
+            let given = args.prometheus_listen.as_deref().unwrap_or_default();
+            if server::takes_a_free_port(given) { progress.tell(&said) } else { progress.say(&said) }
         }
         let hub = Arc::new(Hub::new(environment));
-        let (orders, received) = mpsc::unbounded_channel();
-        let work = Work { hub: hub.clone(), push, write, progress: progress.clone(), said: Said::default() };
+        let due = Arc::new(Notify::new());
+        let (goes_on, ended) = oneshot::channel();
+        let telling = |hub: &Arc<Hub>| (hub.clone(), progress.clone());
+        let work = Work {
+            pushes: push.map(|gateway| Pushes::new(gateway, telling(&hub))),
+            writes: write.map(|write| Writes::new(write, telling(&hub))),
+            hub: hub.clone(),
+            due: due.clone(),
+            progress: progress.clone(),
+        };
         let listener = listener.map(|(listener, _)| listener);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new()
@@ -83,26 +93,26 @@ impl Live {
             .spawn(move || {
                 // On Linux it is of the thread that asks; where it is not granted nothing is lost.
                 let _ = rustix::process::setpriority_process(None, NICENESS);
-                runtime.block_on(work.go_on(listener, received));
+                runtime.block_on(work.go_on(listener, ended));
+                // A name that is still being looked up holds nobody up.
+                runtime.shutdown_background();
             })
             .context("the thread that tells of the run cannot be started")?;
-        Ok(Some(Live { hub, orders: Some(orders), thread: Some(thread) }))
+        Ok(Some(Live { hub, due, goes_on: Some(goes_on), thread: Some(thread) }))
     }
 
     /// Takes an event in.
     pub fn event(&self, event: &Event<'_>) {
         self.hub.event(event);
-        if let (Event::RunClosed { .. }, Some(orders)) = (event, &self.orders) {
-            // The thread lives for as long as we do.
-            let _ = orders.send(Order::Push);
+        if let Event::RunClosed { .. } = event {
+            self.due.notify_one();
         }
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        // No further order: the end.
-        self.orders = None;
+        drop(self.goes_on.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -112,75 +122,132 @@ impl Drop for Live {
 /// What the thread does.
 struct Work {
     hub: Arc<Hub>,
-    push: Option<Pushgateway>,
-    write: Option<RemoteWrite>,
+    pushes: Option<Pushes>,
+    writes: Option<Writes>,
+    due: Arc<Notify>,
     progress: Progress,
-    said: Said,
-}
-
-/// What was warned of: a trouble that stays is said once.
-#[derive(Debug, Default)]
-struct Said {
-    push: bool,
-    write: bool,
 }
 
 impl Work {
-    async fn go_on(mut self, listener: Option<TcpListener>, mut orders: mpsc::UnboundedReceiver<Order>) {
+    async fn go_on(mut self, listener: Option<TcpListener>, ended: oneshot::Receiver<Infallible>) {
         if let Some(listener) = listener {
             tokio::spawn(server::serve(listener, self.hub.clone()));
         }
-        let mut ticks = tokio::time::interval(INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                order = orders.recv() => match order {
-                    Some(Order::Push) => self.push().await,
-                    None => break,
-                },
-                _ = ticks.tick(), if self.write.is_some() => self.write().await,
-            }
+        // What is under way at the end is broken off: the last push and write say all of it again.
+        tokio::select! {
+            _ = ended => {}
+            () = self.tell() => {}
         }
-        let last = async {
-            self.push().await;
-            self.write().await;
+        let in_time = self.tell_last().await;
+        self.say_lost(!in_time);
+    }
+
+    /// Tells what is due, for as long as it is polled. Whoever takes pushes slowly holds up no write.
+    async fn tell(&mut self) {
+        let (pushes, writes, due) = (&mut self.pushes, &mut self.writes, &self.due);
+        let push = async {
+            loop {
+                due.notified().await;
+                Pushes::push(pushes).await;
+            }
         };
-        let in_time = tokio::time::timeout(LAST, last).await;
-        self.say_lost(in_time.is_err());
+        let write = async {
+            let mut ticks = tokio::time::interval(INTERVAL);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                Writes::write(writes, false).await;
+            }
+        };
+        tokio::join!(push, write);
     }
 
-    async fn push(&mut self) {
-        let Some(gateway) = &self.push else { return };
-        match gateway.push(&self.hub.page()).await {
-            Ok(()) => self.said.push = false,
-            Err(trouble) if !self.said.push => {
-                self.said.push = true;
-                warn(&self.progress, "the metrics were not pushed to", gateway.shown(), &trouble);
-            }
-            Err(_) => {}
+    /// The last push and write; whether they were over in time.
+    async fn tell_last(&mut self) -> bool {
+        let last =
+            async { tokio::join!(Pushes::push(&mut self.pushes), Writes::write(&mut self.writes, true)) };
+        tokio::pin!(last);
+        if tokio::time::timeout(UNSAID, &mut last).await.is_ok() {
+            return true;
         }
-    }
-
-    async fn write(&mut self) {
-        let Some(write) = &mut self.write else { return };
-        write.take(&self.hub.page());
-        match write.flush().await {
-            Ok(()) => self.said.write = false,
-            Err(trouble) if !self.said.write => {
-                self.said.write = true;
-                warn(&self.progress, "the metrics were not written to", write.shown(), &trouble);
-            }
-            Err(_) => {}
-        }
+        self.progress.say(&format!(
+            "the last metrics are not delivered yet: waiting for at most {} s",
+            (LAST - UNSAID).as_secs()
+        ));
+        tokio::time::timeout(LAST - UNSAID, last).await.is_ok()
     }
 
     fn say_lost(&self, late: bool) {
         if late {
             self.progress.error("warning: the last metrics were given up: who takes them was too slow");
         }
-        if let Some(write) = self.write.as_ref().filter(|write| write.lost() > 0) {
+        let lost = self.writes.as_ref().map(|writes| &writes.write).filter(|write| write.lost() > 0);
+        if let Some(write) = lost {
             let (lost, shown) = (write.lost(), write.shown());
             self.progress.error(&format!("warning: {lost} of the writes to {shown} were given up"));
+        }
+    }
+}
+
+/// The pushes.
+struct Pushes {
+    gateway: Pushgateway,
+    hub: Arc<Hub>,
+    trouble: Said,
+}
+
+impl Pushes {
+    fn new(gateway: Pushgateway, (hub, progress): (Arc<Hub>, Progress)) -> Pushes {
+        Pushes { gateway, hub, trouble: Said { before: false, progress } }
+    }
+
+    async fn push(pushes: &mut Option<Pushes>) {
+        let Some(Pushes { gateway, hub, trouble }) = pushes else { return };
+        let sent = gateway.push(&hub.page()).await;
+        trouble.say("the metrics were not pushed to", gateway.shown(), sent);
+    }
+}
+
+/// The remote writes.
+struct Writes {
+    write: RemoteWrite,
+    hub: Arc<Hub>,
+    trouble: Said,
+}
+
+impl Writes {
+    fn new(write: RemoteWrite, (hub, progress): (Arc<Hub>, Progress)) -> Writes {
+        Writes { write, hub, trouble: Said { before: false, progress } }
+    }
+
+    async fn write(writes: &mut Option<Writes>, is_last: bool) {
+        let Some(Writes { write, hub, trouble }) = writes else { return };
+        write.take(&hub.page());
+        if is_last {
+            write.take_end();
+        }
+        let sent = write.flush().await;
+        trouble.say("the metrics were not written to", write.shown(), sent);
+    }
+}
+
+/// Whether a trouble was said: one that stays is said once.
+struct Said {
+    before: bool,
+    progress: Progress,
+}
+
+impl Said {
+    fn say(&mut self, what: &str, shown: &str, sent: Result<(), NotSent>) {
+        match sent {
+            Ok(()) => self.before = false,
+            Err(NotSent { why, cure, later: _ }) => {
+                if !self.before {
+                    let warning = format!("warning: {what} {shown}: {why}");
+                    self.progress.error(&with_cures(warning, [cure]));
+                }
+                self.before = true;
+            }
         }
     }
 }
@@ -188,11 +255,6 @@ impl Work {
 /// A bearer token, which no flag takes: a command line is seen by others.
 fn token(variable: &str) -> Option<String> {
     std::env::var(variable).ok()
-}
-
-fn warn(progress: &Progress, what: &str, shown: &str, trouble: &NotSent) {
-    let NotSent { why, cure, later: _ } = trouble;
-    progress.error(&format!("warning: {what} {shown}: {why}\nhint: {cure}"));
 }
 
 #[cfg(test)]

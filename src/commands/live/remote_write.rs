@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 
-use crate::report::prometheus;
+use crate::report::prometheus::WriteRequests;
 use crate::schema::live_page::LivePage;
 
 use super::destination::{Destination, NotSent};
@@ -22,7 +22,9 @@ const WAITING: usize = 24;
 #[derive(Debug)]
 pub(super) struct RemoteWrite {
     destination: Destination,
-    hostname: String,
+    requests: WriteRequests,
+    /// Time of the newest body, Unix ms: the next is later, also where the clock is set back.
+    newest_ms: i64,
     waiting: VecDeque<Bytes>,
     /// Pages that were given up.
     lost: u64,
@@ -35,7 +37,8 @@ impl RemoteWrite {
     /// It is no http address.
     pub(super) fn new(given: &str, token: Option<String>, hostname: &str) -> anyhow::Result<RemoteWrite> {
         let destination = Destination::new("--remote-write", given, token)?;
-        Ok(RemoteWrite { destination, hostname: hostname.to_owned(), waiting: VecDeque::new(), lost: 0 })
+        let requests = WriteRequests::new(hostname);
+        Ok(RemoteWrite { destination, requests, newest_ms: 0, waiting: VecDeque::new(), lost: 0 })
     }
 
     /// Its address.
@@ -50,8 +53,25 @@ impl RemoteWrite {
 
     /// Takes the page as of now.
     pub(super) fn take(&mut self, page: &LivePage) {
-        let now_ms = Timestamp::now().as_millisecond();
-        match prometheus::write_request(page, &self.hostname, now_ms) {
+        let now_ms = self.now_ms();
+        let body = self.requests.of(page, now_ms);
+        self.wait(body);
+    }
+
+    /// Takes that nothing more comes: what was shown last ends now.
+    pub(super) fn take_end(&mut self) {
+        let now_ms = self.now_ms();
+        let body = self.requests.end(now_ms);
+        self.wait(body);
+    }
+
+    fn now_ms(&mut self) -> i64 {
+        self.newest_ms = Timestamp::now().as_millisecond().max(self.newest_ms + 1);
+        self.newest_ms
+    }
+
+    fn wait(&mut self, body: anyhow::Result<Vec<u8>>) {
+        match body {
             Ok(body) => self.waiting.push_back(body.into()),
             Err(_) => self.lost += 1,
         }

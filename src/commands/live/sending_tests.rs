@@ -104,6 +104,7 @@ async fn a_write_that_is_refused_for_good_is_given_up() {
     let mut write = RemoteWrite::new(&format!("http://{host}"), None, "here").unwrap();
     write.take(&page());
     assert!(!write.flush().await.unwrap_err().later);
+    write.take_end();
     write.flush().await.unwrap();
     assert_eq!(write.lost(), 1);
 }
@@ -121,10 +122,77 @@ async fn writes_that_wait_have_a_bound() {
 }
 
 #[test]
+fn a_user_and_a_token_at_once_are_refused_with_the_cure() {
+    let url = "http://some-user@127.0.0.1:9091";
+    let refused = RemoteWrite::new(url, Some("tok-12345678".to_owned()), "here").unwrap_err();
+    let said = crate::schema::refusal::shown(&refused);
+    assert!(said.contains("unset HARNESS_REMOTE_WRITE_TOKEN") && !said.contains("some-user"), "{said}");
+    Pushgateway::new(url, Some("  ".to_owned()), "here").unwrap();
+}
+
+#[test]
+fn a_key_of_an_address_is_kept_from_outputs_as_it_stands_there_and_as_it_is_sent() {
+    Pushgateway::new("http://me:w0nder%2Fful%21@127.0.0.1:9091", None, "here").unwrap();
+    Pushgateway::new("http://l0nely%2Fkey@127.0.0.1:9091", None, "here").unwrap();
+    for said in ["w0nder%2Fful%21", "w0nder/ful!", "l0nely%2Fkey", "l0nely/key"] {
+        let shown = crate::secrets::from_outside(said);
+        assert!(!shown.contains("0n"), "{shown}");
+    }
+}
+
+#[test]
 fn an_address_that_is_none_is_refused_without_repeating_its_key() {
     for url in ["127.0.0.1:9091", "ftp://me:s3cretpass@host", "me:s3cretpass@host", ""] {
         let refused = Pushgateway::new(url, None, "here").unwrap_err();
         let said = crate::schema::refusal::shown(&refused);
         assert!(said.starts_with("--pushgateway: not an address") && !said.contains("s3cret"), "{said}");
     }
+}
+
+/// A receiver that takes its time for every answer.
+fn slow(takes: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                std::thread::sleep(takes);
+                let _ =
+                    (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                // Not before the request is read whole, which is for the client to say.
+                let _ = (&stream).read_to_end(&mut Vec::new());
+            });
+        }
+    });
+    format!("http://{host}/")
+}
+
+#[test]
+fn for_a_slow_receiver_the_end_waits_once_however_many_runs_were_closed() {
+    let url = slow(Duration::from_secs(1));
+    let environment = serde_json::json!({
+        "taken_at": "2026-02-01T14:30:00Z", "harness_version": "1.2", "os": "Linux", "hostname": "here",
+        "cpu": "some", "cores": 1, "memory_bytes": 1, "open_files": [1, 1], "gpus": []
+    });
+    let hub = Arc::new(Hub::new(&serde_json::from_value(environment).unwrap()));
+    let progress = Progress::new(true, false);
+    let due = Arc::new(Notify::new());
+    let pushes = Pushes::new(Pushgateway::new(&url, None, "here").unwrap(), (hub.clone(), progress.clone()));
+    let writes = Writes::new(RemoteWrite::new(&url, None, "here").unwrap(), (hub.clone(), progress.clone()));
+    let work = Work { pushes: Some(pushes), writes: Some(writes), hub, due: due.clone(), progress };
+    let (goes_on, ended) = oneshot::channel();
+    let telling = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work.go_on(None, ended));
+    });
+    for _ in 0..8 {
+        due.notify_one();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let began = std::time::Instant::now();
+    drop(goes_on);
+    telling.join().unwrap();
+    let took = began.elapsed();
+    // The final write takes three: what was broken off, the last, and its end.
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }

@@ -47,6 +47,11 @@ pub fn listen(address: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
     Ok((listener, taken))
 }
 
+/// Whether nobody can know the port before it is taken.
+pub fn takes_a_free_port(address: &str) -> bool {
+    address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()) == Some(0)
+}
+
 /// `9400`, `:9400`, `127.0.0.1:9400`, `[::1]:9400`, `localhost:9400`.
 fn addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
     let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();

@@ -104,3 +104,13 @@ fn an_address_that_is_none_is_refused_with_its_form() {
     }
     assert!(listen("0").unwrap().1.ip().is_loopback());
 }
+
+#[test]
+fn a_free_port_is_asked_for_by_0() {
+    for address in ["0", ":0", "127.0.0.1:0", "[::1]:0", "localhost:0"] {
+        assert!(takes_a_free_port(address), "{address}");
+    }
+    for address in ["9400", "10.0.0.0:9400", "[::]:80"] {
+        assert!(!takes_a_free_port(address), "{address}");
+    }
+}

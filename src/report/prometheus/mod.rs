@@ -22,13 +22,36 @@ pub fn page(page: &LivePage, format: Format) -> Vec<u8> {
     }
 }
 
-/// The page as the body of a remote write (1.0) with values of the time `at_ms`, Unix ms; `instance` is this machine.
-///
-/// # Errors
-/// It is too long to be packed.
-pub fn write_request(page: &LivePage, instance: &str, at_ms: i64) -> anyhow::Result<Vec<u8>> {
-    let target = [("job", "harness".to_owned()), ("instance", instance.to_owned())];
-    remote_write::packed(&remote_write::message(&page::families(page), &target, at_ms))
+/// Bodies of remote writes (1.0), one after the other.
+#[derive(Debug)]
+pub struct WriteRequests {
+    /// Labels that a scrape would have added.
+    target: [(&'static str, String); 2],
+    shown: remote_write::Shown,
+}
+
+impl WriteRequests {
+    /// Of the job `harness`; `instance` is this machine.
+    pub fn new(instance: &str) -> WriteRequests {
+        let target = [("job", "harness".to_owned()), ("instance", instance.to_owned())];
+        WriteRequests { target, shown: remote_write::Shown::default() }
+    }
+
+    /// The page with values of the time `at_ms`, Unix ms, and the ends of series that only the page before had.
+    ///
+    /// # Errors
+    /// It is too long to be packed.
+    pub fn of(&mut self, page: &LivePage, at_ms: i64) -> anyhow::Result<Vec<u8>> {
+        remote_write::packed(&self.shown.message(&page::families(page), &self.target, at_ms))
+    }
+
+    /// The ends of all series of the last page, at `at_ms`, Unix ms.
+    ///
+    /// # Errors
+    /// It is too long to be packed.
+    pub fn end(&mut self, at_ms: i64) -> anyhow::Result<Vec<u8>> {
+        remote_write::packed(&self.shown.end(at_ms))
+    }
 }
 
 #[cfg(test)]

@@ -153,8 +153,7 @@ fn both_text_pages_hold_to_their_formats() {
         ] {
             assert_eq!(values.get(&series), Some(&expected), "{series} in\n{text}");
         }
-        let bound = if format == Format::OpenMetrics { "1.0" } else { "1" };
-        assert!(text.contains(&format!("le=\"{bound}\"}}")), "{text}");
+        assert!(text.contains("le=\"1.0\"}") && !text.contains("le=\"1\"}"), "{text}");
         assert!(text.contains(r#"model="m\\\"\n1",state="done"} 1"#), "escaped: {text}");
         assert!(
             !text.contains("harness_gpu_power_watts{label=\"a\""),
@@ -231,11 +230,39 @@ fn the_protobuf_page_holds_native_buckets_and_fixed_ones() {
     assert_eq!(buckets, BTreeMap::from([(-104, 2), (-102, 2), (-16, 2), (51, 2)]));
 }
 
+fn unpacked(packed: &[u8]) -> remote_write::WriteRequest {
+    let bytes = snap::raw::Decoder::new().decompress_vec(packed).unwrap();
+    remote_write::WriteRequest::decode(bytes.as_slice()).unwrap()
+}
+
+/// Label sets of the series that a write ends.
+fn ended(request: &remote_write::WriteRequest) -> BTreeSet<Vec<remote_write::Label>> {
+    let is_end = |series: &&remote_write::TimeSeries| {
+        series.samples.iter().all(|sample| sample.value.to_bits() == 0x7ff0_0000_0000_0002)
+    };
+    request.timeseries.iter().filter(is_end).map(|series| series.labels.clone()).collect()
+}
+
+#[test]
+fn a_series_that_a_page_has_no_more_is_ended_once_and_all_of_them_at_the_end() {
+    let mut requests = WriteRequests::new("here");
+    let all = unpacked(&requests.of(&shown(), 1).unwrap());
+    assert!(ended(&all).is_empty());
+    let less = LivePage { runs: Vec::new(), ..shown() };
+    let second = unpacked(&requests.of(&less, 2).unwrap());
+    let third = unpacked(&requests.of(&less, 3).unwrap());
+    let gone = ended(&second);
+    assert!(gone.len() > 50 && ended(&third).is_empty());
+    assert_eq!(second.timeseries.len(), all.timeseries.len());
+    assert_eq!(gone.len() + third.timeseries.len(), all.timeseries.len());
+    let end = unpacked(&requests.end(4).unwrap());
+    assert_eq!(ended(&end), third.timeseries.iter().map(|series| series.labels.clone()).collect());
+    assert!(end.timeseries.iter().all(|series| series.samples[0].timestamp == 4));
+}
+
 #[test]
 fn a_remote_write_holds_each_value_once_with_its_time_and_labels_in_order() {
-    let packed = write_request(&shown(), "here", 1_700_000_000_123).unwrap();
-    let bytes = snap::raw::Decoder::new().decompress_vec(&packed).unwrap();
-    let request = remote_write::WriteRequest::decode(bytes.as_slice()).unwrap();
+    let request = unpacked(&WriteRequests::new("here").of(&shown(), 1_700_000_000_123).unwrap());
     let mut seen = BTreeSet::new();
     for series in &request.timeseries {
         assert!(series.labels.is_sorted());

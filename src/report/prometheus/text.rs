@@ -19,7 +19,7 @@ pub(super) fn page(families: &[Family<'_>], dialect: Dialect) -> String {
     let mut page = String::new();
     for family in families {
         head(&mut page, family, dialect);
-        family.lines(|one| line(&mut page, family, &one, dialect));
+        family.lines(|one| line(&mut page, family, &one));
     }
     if dialect == Dialect::OpenMetrics {
         page.push_str("# EOF\n");
@@ -54,10 +54,10 @@ fn head(page: &mut String, family: &Family<'_>, dialect: Dialect) {
     };
 }
 
-fn line(page: &mut String, family: &Family<'_>, line: &Line<'_>, dialect: Dialect) {
+fn line(page: &mut String, family: &Family<'_>, line: &Line<'_>) {
     page.push_str(&family.name);
     page.push_str(line.end);
-    labels(page, line.labels, line.le.map(|le| bound(le, dialect)));
+    labels(page, line.labels, line.le.map(bound));
     let _ = writeln!(page, " {}", number(line.value));
 }
 
@@ -75,16 +75,14 @@ fn labels(page: &mut String, labels: &Labels, le: Option<String>) {
     }
 }
 
-/// OpenMetrics wants a point in every bound: a bound is compared as text.
-fn bound(le: f64, dialect: Dialect) -> String {
-    match dialect {
-        Dialect::OpenMetrics if le.is_finite() && le.fract() == 0.0 => format!("{le:.1}"),
-        Dialect::OpenMetrics | Dialect::Classic => number(le),
-    }
+/// A bucket's bound, with a point in it, as OpenMetrics wants it and Prometheus reads protobuf. A bound is compared as
+/// text: what is scraped, pushed and written must agree.
+pub(super) fn bound(le: f64) -> String {
+    if le.is_finite() && le.fract() == 0.0 { format!("{le:.1}") } else { number(le) }
 }
 
 /// As both formats write a number.
-pub(super) fn number(value: f64) -> String {
+fn number(value: f64) -> String {
     if value.is_nan() {
         "NaN".to_owned()
     } else if value.is_infinite() {
