@@ -1,7 +1,7 @@
 //! The terminal: taken and given back, written without ever waiting for long.
 //!
 //! Keys come at once and are not echoed, but the kernel still makes signals of Ctrl-C and Ctrl-Z: they work as they do
-//! without a picture, whatever the drawing is at.
+//! without a picture, whatever the drawing is at. Ctrl-\ makes none: it would end the program with the terminal as it is.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -97,6 +97,7 @@ impl Tty {
         modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
         modes.special_codes[SpecialCodeIndex::VMIN] = 1;
         modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        modes.special_codes[SpecialCodeIndex::VQUIT] = libc::_POSIX_VDISABLE;
         if self.has_ended() {
             return Err(io::ErrorKind::Interrupted.into());
         }
