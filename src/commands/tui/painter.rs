@@ -135,7 +135,7 @@ impl Painter {
         // Stopped without a word to us, and now the shell has the screen.
         if !self.tty.is_foreground() {
             self.tty.forget();
-        } else if self.tty.is_up() {
+        } else if self.tty.is_taken() {
             let _ = self.tty.enter();
         }
     }
@@ -143,7 +143,7 @@ impl Painter {
     /// Takes in what was typed; false: nothing was.
     fn type_in(&mut self) -> bool {
         // A process in the background that reads is stopped by the kernel.
-        if self.gone || !self.tty.is_up() || !self.tty.is_foreground() {
+        if self.gone || !self.tty.is_taken() || !self.tty.is_foreground() {
             return false;
         }
         let bytes = self.tty.read().unwrap_or_else(|_| {
@@ -180,13 +180,12 @@ impl Painter {
         if self.gone || self.tty.has_ended() || !self.tty.is_foreground() {
             return;
         }
-        if !self.tty.is_up() {
-            self.stale = true;
-            if self.tty.enter().is_err() {
-                return;
-            }
-        }
+        self.stale |= !self.tty.is_entered();
         if self.stale && !self.tty.takes() {
+            return;
+        }
+        // What was not entered whole is entered again.
+        if !self.tty.is_entered() && self.tty.enter().is_err() {
             return;
         }
         // What is scrolled stands still.
