@@ -2,6 +2,7 @@
 //! events in, and a thread of its own draws it. What is printed meanwhile is held until the picture has gone.
 
 mod board;
+mod disposition;
 mod draw;
 mod keys;
 mod log_tail;

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use crate::pipeline::LiveFigures;
 
 use super::board::Board;
+use super::disposition::Disposition;
 use super::draw::{self, View};
 use super::keys::{Key, keys};
 use super::log_tail::LogTail;
@@ -80,6 +81,8 @@ impl Shared {
 pub fn paint(tty: Arc<Tty>, shared: &Shared) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Ctrl-Z without a picture stops this process by itself; tokio would go on taking it for nobody.
+        let _suspends = Disposition::of(libc::SIGTSTP)?;
         let mut suspended = signal(SignalKind::from_raw(libc::SIGTSTP))?;
         let mut continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
         let mut resized = signal(SignalKind::window_change())?;
