@@ -105,7 +105,13 @@ impl Tui {
                 figures.keep_latencies();
                 *known = Some(figures.clone());
             }
-            if let Event::Loaded = event {
+            // The last requests are counted after the load is over; what is closed stays as it is.
+            if let Event::Loaded | Event::RunClosed { .. } = event
+                && let Some(figures) = known
+            {
+                board.observe(figures.snapshot());
+            }
+            if let Event::RunClosed { .. } = event {
                 *known = None;
             }
             board.event(event);

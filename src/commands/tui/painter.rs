@@ -63,11 +63,11 @@ impl Shared {
             (figures.clone(), since(board))
         };
         let snapshot = figures.map(|figures| figures.snapshot());
-        let (board, _) = &mut *self.lock();
+        let (board, figures) = &mut *self.lock();
         board.now = self.began.elapsed();
         board.stopping = *self.shutdown.borrow();
-        // Another run may have begun meanwhile.
-        if let Some(snapshot) = snapshot.filter(|_| since(board) == run) {
+        // The run may be closed meanwhile, or another have begun.
+        if let Some(snapshot) = snapshot.filter(|_| figures.is_some() && since(board) == run) {
             board.observe(snapshot);
         }
         board.clone()
