@@ -16,7 +16,7 @@ use crate::pipeline::LiveFigures;
 use super::board::Board;
 use super::disposition::Disposition;
 use super::draw::{self, View};
-use super::keys::{Key, keys};
+use super::keys::{Key, Keyboard};
 use super::log_tail::LogTail;
 use super::screen::{Tty, TtyBackend};
 
@@ -114,6 +114,7 @@ struct Painter {
     tty: Arc<Tty>,
     terminal: Terminal<TtyBackend>,
     view: View,
+    keyboard: Keyboard,
     tail: LogTail,
     /// What is on the screen is not what was drawn last.
     stale: bool,
@@ -125,7 +126,8 @@ impl Painter {
     fn new(tty: Arc<Tty>) -> io::Result<Self> {
         let terminal = Terminal::new(TtyBackend::new(tty.clone()))?;
         let (view, tail) = (View::default(), LogTail::default());
-        Ok(Painter { tty, terminal, view, tail, stale: true, gone: false })
+        let keyboard = Keyboard::default();
+        Ok(Painter { tty, terminal, view, keyboard, tail, stale: true, gone: false })
     }
 
     fn suspend(&mut self) {
@@ -143,7 +145,7 @@ impl Painter {
         }
     }
 
-    /// Takes in what was typed; false: nothing was.
+    /// Takes in what was typed; false: no key was.
     fn type_in(&mut self) -> bool {
         // A process in the background that reads is stopped by the kernel.
         if self.gone || !self.tty.is_taken() || !self.tty.is_foreground() {
@@ -153,17 +155,20 @@ impl Painter {
             self.gone = true;
             Vec::new()
         });
-        for key in keys(&bytes) {
-            self.press(key);
+        let keys = self.keyboard.keys(&bytes);
+        for key in &keys {
+            self.press(*key);
         }
-        !bytes.is_empty()
+        !keys.is_empty()
     }
 
     fn press(&mut self, key: Key) {
         match key {
             // The same as Ctrl-C, on the same way.
             Key::Stop => {
-                let _ = kill_process(getpid(), Signal::INT);
+                if self.keyboard.stops(Instant::now()) {
+                    let _ = kill_process(getpid(), Signal::INT);
+                }
             }
             Key::Redraw => self.stale = true,
             Key::Log
