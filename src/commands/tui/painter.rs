@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use ratatui::Terminal;
 use ratatui::layout::Rect;
 use rustix::process::{Signal, getpid, kill_process};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
+use tokio::time::MissedTickBehavior;
 
 use crate::pipeline::LiveFigures;
 
@@ -22,9 +24,11 @@ use super::screen::{Tty, TtyBackend};
 
 /// How often the picture is drawn.
 const PACE: Duration = Duration::from_millis(200);
+/// How soon it is drawn again where a key or another size asks for it.
+const SOONEST: Duration = Duration::from_millis(50);
 /// How often keys are looked for.
 const LISTENING: Duration = Duration::from_millis(50);
-/// Drawing takes at most one part in so many of the time.
+/// Drawing takes at most one part in so many of a core's time.
 const SHARE: u32 = 10;
 
 /// What the listener and the painter share.
@@ -87,27 +91,36 @@ pub fn paint(tty: Arc<Tty>, shared: &Shared) -> io::Result<()> {
         let mut continued = signal(SignalKind::from_raw(libc::SIGCONT))?;
         let mut resized = signal(SignalKind::window_change())?;
         let mut painter = Painter::new(tty)?;
-        let mut next = Instant::now();
+        let mut looks = tokio::time::interval(LISTENING);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut next, mut soonest) = (Instant::now(), Instant::now());
         loop {
             tokio::select! {
                 biased;
                 () = shared.over.notified() => return Ok(()),
                 _ = suspended.recv() => painter.suspend(),
                 _ = continued.recv() => painter.resume(),
-                _ = resized.recv() => next = Instant::now(),
-                () = tokio::time::sleep(LISTENING) => {
+                _ = resized.recv() => next = next.min(soonest),
+                _ = looks.tick() => {
                     if painter.type_in() {
-                        next = Instant::now();
+                        next = next.min(soonest);
                     }
                 }
             }
-            let began = Instant::now();
+            let (began, before) = (Instant::now(), worked());
             if began >= next {
                 painter.draw(shared);
-                next = began + PACE.max(began.elapsed() * SHARE);
+                let rest = worked().saturating_sub(before) * SHARE;
+                (next, soonest) = (began + PACE.max(rest), began + SOONEST.max(rest));
             }
         }
     })
+}
+
+/// Time of a core that this thread has used: a terminal that is slow to take a frame costs none.
+fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 struct Painter {
@@ -184,7 +197,6 @@ impl Painter {
     }
 
     fn draw(&mut self, shared: &Shared) {
-        let board = shared.look();
         if self.gone || self.tty.has_ended() || !self.tty.is_foreground() {
             return;
         }
@@ -196,6 +208,7 @@ impl Painter {
         if !self.tty.is_entered() && self.tty.enter().is_err() {
             return;
         }
+        let board = shared.look();
         // What is scrolled stands still.
         if self.view.scrolled() == 0 {
             self.tail.follow(board.log.as_deref());
