@@ -46,8 +46,9 @@ mod tests {
         let signal = libc::SIGWINCH;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let before = Disposition::of(signal).unwrap();
-        let heard =
-            runtime.block_on(async { tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()) });
+        let heard = runtime.block_on(async {
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change())
+        });
         drop(heard.unwrap());
         assert_ne!(handler(signal), libc::SIG_DFL, "tokio's handler stays");
         drop(before);
