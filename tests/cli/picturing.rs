@@ -94,6 +94,7 @@ fn the_picture_is_drawn_and_resized_and_q_ends_the_run_with_its_results_in_a_ter
     let raw = terminal.modes();
     assert!(!raw.local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO));
     assert!(raw.local_modes.contains(LocalModes::ISIG), "Ctrl-C stays a signal");
+    terminal.press("\u{1c}");
     assert!(!terminal.seen().contains("\u{1b}[30;"), "no row beyond the last");
     terminal.resize(100, 30);
     wait_for("the last row of a larger picture", || terminal.seen().contains("\u{1b}[30;"));

@@ -54,7 +54,7 @@ fn plan_file(matches: &ArgMatches) -> Option<std::path::PathBuf> {
 }
 
 /// Flags that mean something beside `--resume`: how it goes on, and what no file holds.
-const BESIDE_RESUME: [&str; 10] = [
+const BESIDE_RESUME: [&str; 11] = [
     "resume",
     "header",
     "dry-run",
@@ -65,6 +65,7 @@ const BESIDE_RESUME: [&str; 10] = [
     "prometheus-listen",
     "pushgateway",
     "remote-write",
+    "tui",
 ];
 
 /// A plan that is resumed is taken as it is, so a flag that would change it would do nothing. What stands in
@@ -385,6 +386,7 @@ mod tests {
         assert_eq!(args.load.header, ["X-Team: blue"]);
         assert!(args.output.quiet && args.output.strict && args.output.dry_run);
         compare(resume(&["-v"]).unwrap());
+        assert!(compare(resume(&["--tui"]).unwrap()).output.live.tui);
         assert!(compare(parse_with_plan("quiet: true\n", &["--resume", "r"]).unwrap()).output.quiet);
     }
 }

@@ -8,8 +8,17 @@ use crate::secrets::{HIDDEN, argument_with_a_secret, hide_kept};
 
 /// Flags that decide nothing of what is measured; those of a plan file stand for themselves. An address that is told of
 /// it may hold a key.
-const LEFT_OUT: [&str; 8] =
-    ["plan", "quiet", "verbose", "dry_run", "resume", "prometheus_listen", "pushgateway", "remote_write"];
+const LEFT_OUT: [&str; 9] = [
+    "plan",
+    "quiet",
+    "verbose",
+    "tui",
+    "dry_run",
+    "resume",
+    "prometheus_listen",
+    "pushgateway",
+    "remote_write",
+];
 
 /// `harness compare --backend vllm,sglang --rounds 5`: all that the command line, the environment and the plan file
 /// gave, as flags. A header keeps its name alone, and what holds a key is hidden.
@@ -83,7 +92,16 @@ mod tests {
 
     #[test]
     fn what_was_given_is_given_again_and_what_only_talks_is_left_out() {
-        let words = ["harness", "compare", "--quiet", "--backend", "vllm,b=sglang", "--rounds=5", "--strict"];
+        let words = [
+            "harness",
+            "compare",
+            "--quiet",
+            "--tui",
+            "--backend",
+            "vllm,b=sglang",
+            "--rounds=5",
+            "--strict",
+        ];
         let more = ["--set", "b.dtype=auto", "--set", "vllm.x=-1", "--max-tokens", "64"];
         assert_eq!(
             typed(&[&words[..], &more].concat()),

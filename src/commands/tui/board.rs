@@ -200,10 +200,12 @@ impl Board {
         }
     }
 
-    /// Takes in what is known of the run that is played.
+    /// Takes in what is known of the run that is played, or is being saved.
     pub fn observe(&mut self, snapshot: LiveSnapshot) {
-        if let Some(run) = self.run.as_mut().filter(|run| run.ended.is_none()) {
-            run.observe(self.now, snapshot);
+        match &mut self.run {
+            Some(run) if run.ended.is_some() => run.count(snapshot),
+            Some(run) => run.observe(self.now, snapshot),
+            None => {}
         }
     }
 

@@ -2,6 +2,7 @@
 //! events in, and a thread of its own draws it. What is printed meanwhile is held until the picture has gone.
 
 mod board;
+mod disposition;
 mod draw;
 mod keys;
 mod log_tail;
@@ -104,7 +105,13 @@ impl Tui {
                 figures.keep_latencies();
                 *known = Some(figures.clone());
             }
-            if let Event::Loaded = event {
+            // The last requests are counted after the load is over; what is closed stays as it is.
+            if let Event::Loaded | Event::RunClosed { .. } = event
+                && let Some(figures) = known
+            {
+                board.observe(figures.snapshot());
+            }
+            if let Event::RunClosed { .. } = event {
                 *known = None;
             }
             board.event(event);

@@ -104,6 +104,12 @@ impl RunNow {
         }
     }
 
+    /// Takes in the counts of a load that is over. What moved stays as it was at its end.
+    pub fn count(&mut self, snapshot: LiveSnapshot) {
+        let latencies = self.last.latencies.take();
+        self.last = LiveSnapshot { latencies, ..snapshot };
+    }
+
     /// One point a second, however seldom or often somebody looks.
     fn fill_seconds(&mut self, whole: usize) {
         let second = Second {

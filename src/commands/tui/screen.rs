@@ -1,12 +1,12 @@
 //! The terminal: taken and given back, written without ever waiting for long.
 //!
 //! Keys come at once and are not echoed, but the kernel still makes signals of Ctrl-C and Ctrl-Z: they work as they do
-//! without a picture, whatever the drawing is at.
+//! without a picture, whatever the drawing is at. Ctrl-\ makes none: it would end the program with the terminal as it is.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
@@ -28,14 +28,22 @@ const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 /// Size of a terminal that does not know its own.
 const USUAL: Size = Size { width: 80, height: 24 };
 
+/// What we have done to the terminal.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hold {
+    /// Its modes are ours: there is something to give back.
+    taken: bool,
+    /// It has taken the whole of [`ENTER`]: the screen is ours to draw on.
+    entered: bool,
+}
+
 /// The terminal of this process.
 #[derive(Debug)]
 pub struct Tty {
     // Opened by ourselves: that it does not block is nobody else's business.
     file: File,
     before: Termios,
-    /// The picture is on it.
-    up: Mutex<bool>,
+    hold: Mutex<Hold>,
     ended: AtomicBool,
     writing: AtomicBool,
 }
@@ -52,7 +60,7 @@ impl Tty {
         Ok(Tty {
             file,
             before,
-            up: Mutex::new(false),
+            hold: Mutex::default(),
             ended: AtomicBool::new(false),
             writing: AtomicBool::new(false),
         })
@@ -77,9 +85,18 @@ impl Tty {
         termios::tcgetpgrp(&self.file).is_ok_and(|group| group == rustix::process::getpgrp())
     }
 
-    /// The picture is on it.
-    pub fn is_up(&self) -> bool {
-        *self.up.lock().unwrap_or_else(PoisonError::into_inner)
+    fn hold(&self) -> MutexGuard<'_, Hold> {
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its modes are ours: keys come at once.
+    pub fn is_taken(&self) -> bool {
+        self.hold().taken
+    }
+
+    /// The screen is ours to draw on.
+    pub fn is_entered(&self) -> bool {
+        self.hold().entered
     }
 
     /// The picture is over for good.
@@ -90,27 +107,30 @@ impl Tty {
     /// Takes the screen. Only in the foreground: else the kernel stops this process.
     ///
     /// # Errors
-    /// It is gone, takes nothing, or the picture has ended.
+    /// It is gone, takes nothing, or the picture has ended. It may be taken by then, but it is not entered.
     pub fn enter(&self) -> io::Result<()> {
-        let mut up = self.up.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hold = self.hold();
         let mut modes = self.before.clone();
         modes.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
         modes.special_codes[SpecialCodeIndex::VMIN] = 1;
         modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        modes.special_codes[SpecialCodeIndex::VQUIT] = libc::_POSIX_VDISABLE;
         if self.has_ended() {
             return Err(io::ErrorKind::Interrupted.into());
         }
         termios::tcsetattr(&self.file, OptionalActions::Now, &modes)?;
-        *up = true;
-        self.write(ENTER, FRAME_PATIENCE)
+        *hold = Hold { taken: true, entered: false };
+        self.write(ENTER, FRAME_PATIENCE)?;
+        hold.entered = true;
+        Ok(())
     }
 
     /// Gives the screen back as it was.
     pub fn leave(&self) {
-        let mut up = self.up.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_up = std::mem::take(&mut *up);
+        let mut hold = self.hold();
+        let was = std::mem::take(&mut *hold);
         // A shell that has it by now has set it as it likes.
-        if !was_up || !self.is_foreground() {
+        if !was.taken || !self.is_foreground() {
             return;
         }
         if self.write(LEAVE, LEAVE_PATIENCE).is_err() {
@@ -126,7 +146,7 @@ impl Tty {
 
     /// Another has taken the screen meanwhile: nothing is given back.
     pub fn forget(&self) {
-        *self.up.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        *self.hold() = Hold::default();
     }
 
     /// Gives the screen back and never takes it again.

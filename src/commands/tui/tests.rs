@@ -271,3 +271,22 @@ fn rates_are_of_the_last_two_seconds_and_progress_is_of_whichever_bound_is_neare
     assert_eq!(run.progress(board.now), Some(156.0 / 200.0));
     assert_eq!(run.seconds.len(), 39);
 }
+
+#[test]
+fn the_last_requests_are_counted_while_a_run_is_saved_and_what_moved_stays() {
+    let mut board = in_the_middle();
+    at(&mut board, 135.0, Event::Loaded);
+    board.now = Duration::from_secs(138);
+    board.observe(LiveSnapshot { in_flight: 0, latencies: None, ..snapshot(200) });
+    let picture = picture(&board, &mut View::default(), 80, 24);
+    for shown in [
+        "  200 of 200 requests · 0:40 · over\n",
+        " 4.0 req/s ",
+        " 0 in flight ",
+        "p50   56.0",
+        "▶ sglang saving",
+    ] {
+        assert!(picture.contains(shown), "{shown:?}:\n{picture}");
+    }
+    assert_eq!(board.run.unwrap().seconds.len(), 39);
+}

@@ -82,7 +82,7 @@ pub fn below_rule(buffer: &mut Buffer, area: Rect, lines: u16, (name, about): (&
 }
 
 const KEYS: [(&str, &str); 8] = [
-    ("q, Ctrl-C", "stop: what was measured is saved; again: at once"),
+    ("q, Ctrl-C", "stop, save what is there; again 1 s later: at once"),
     ("l", "the server's log, or the messages"),
     ("↑ ↓, PgUp PgDn", "scroll it; Home and End: to its ends"),
     ("Ctrl-Z", "leave it for a while; fg brings it back"),
