@@ -88,8 +88,10 @@ fn columns_keep_their_places_so_that_old_and_new_rows_stand_in_one_file() {
                 ttft_ms_p999 ttft_ms_max";
     let after = "slot_wait_ms_p50 slot_wait_ms_p99 slot_wait_ms_max send_delay_ms_p50 send_delay_ms_p99 send_delay_ms_max \
                  reader_lag_ms_p50 reader_lag_ms_p99 reader_lag_ms_max late_sends dropped_sends achieved_rate \
-                 merged_events kernel_stamps read_stamps reconnects client_cpu_s client_cpu_share client_limited \
-                 server_cpu_cores_mean server_rss_max_bytes client_rss_max_bytes host_busy_cores_mean \
+                 merged_events kernel_stamps read_stamps reconnects client_cpu_s client_cpu_share client_limited gpus \
+                 gpu_utilisation_pct_mean gpu_utilisation_pct_max gpu_memory_bytes_mean gpu_memory_bytes_max \
+                 gpu_power_w_mean gpu_power_w_max gpu_temperature_c_mean gpu_temperature_c_max gpu_energy_j \
+                 gpu_memory_per_request_bytes server_cpu_cores_mean server_rss_max_bytes client_rss_max_bytes host_busy_cores_mean \
                  host_others_busy_cores_mean host_steal_cores_max host_swapped_bytes_s_mean caveats exit";
     let names = |text: &'static str| text.split_whitespace().collect::<Vec<_>>();
     let first = [names(before), names(ttft)].concat();

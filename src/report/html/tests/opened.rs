@@ -146,6 +146,7 @@ fn text_that_would_act_is_read_as_text_and_a_mark_that_is_not_known_breaks_nothi
     assert_eq!(browser.ask("document.title.startsWith('Which')"), true);
     let note =
         browser.ask("[...document.querySelectorAll('.panel .note')].map(note => note.textContent).join('')");
-    // Throughput, in flight, order of sending: each has its lines; and 3 panels of the server, 5 of GPUs, 4 of CPUs.
-    assert_eq!(note, "Not drawn here, see plots/: of_tomorrow".repeat(3 + 12));
+    // Throughput, in flight at the client and waiting at the server, order of sending: each has its lines; and 3 panels
+    // of the server, 5 of GPUs, 4 of CPUs.
+    assert_eq!(note, "Not drawn here, see plots/: of_tomorrow".repeat(4 + 12));
 }
