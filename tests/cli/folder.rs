@@ -77,7 +77,7 @@ fn when_the_disk_is_full_no_further_backend_is_started() {
 fn pictures_that_cannot_be_written_cost_no_run_and_no_comparison() {
     let place = Place::new();
     let args = [&["compare", "--simulate", "--backend", PRETEND][..], &QUICK].concat();
-    let ran = Running::of(with_little_room(place.command(&args), 200_000)).wait().expect(1);
+    let ran = Running::of(with_little_room(place.command(&args), 70_000)).wait().expect(1);
     ran.says(&["error: cannot write results/compare_", ".png: File too large", "harness report results"]);
     assert_eq!(place.runs().len(), 2);
     assert!(place.folder("comparison.json").exists() && place.folder("report.md").exists());
