@@ -19,6 +19,8 @@ for path in tests/*.rs tests/*/main.rs; do
   name=${name%.rs}
   [[ " ${waiting[*]} " == *" $name "* ]] || others+=(--test "$name")
 done
-cargo test --locked --lib --bins --examples "${others[@]}"
+# Their programs, which tests/examples.rs runs: a plain `cargo test` builds them by itself.
+cargo build --locked --examples
+cargo test --locked --lib --bins "${others[@]}"
 cargo test --locked --doc
 RUST_TEST_THREADS=$((3 * $(nproc))) cargo test --locked "${waiting[@]/#/--test=}"
