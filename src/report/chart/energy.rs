@@ -11,8 +11,8 @@ use crate::schema::figure::{self, Better, Statistic};
 pub const NAME: &str = "energy_per_token";
 const TITLE: &str = "Energy per output token by backend";
 
-/// Energy of the GPUs over the measured window, divided by the output tokens that arrived in it: of several runs as the
-/// comparison's estimate says, with its interval.
+/// Energy of the GPUs over the measured window, divided by the output tokens of completed requests: of several runs as
+/// the comparison's estimate says, with its interval.
 pub fn spec(input: &ChartInput<'_>) -> ChartSpec {
     let ChartInput { comparison, context, .. } = input;
     let view = View::of(comparison, 1);
@@ -44,8 +44,13 @@ pub fn spec(input: &ChartInput<'_>) -> ChartSpec {
     };
     let y = Axis { scale: Scale::Rows { rows }, ..Axis::default() };
     let legend_note = known().any(|one| one.n > 1).then(|| {
-        let sure = known().any(|one| one.interval.is_some());
-        let whiskers = if sure { "95 % interval over rounds" } else { "lowest to highest run" };
+        let of_several = || known().filter(|one| one.n > 1);
+        let sure = of_several().any(|one| one.interval.is_some());
+        let whiskers = match (sure, of_several().all(|one| one.interval.is_some())) {
+            (true, true) => "95 % interval over rounds",
+            (true, false) => "95 % interval over rounds; of two runs the lowest to the highest",
+            (false, _) => "lowest to highest run",
+        };
         format!("whiskers: {whiskers}")
     });
     ChartSpec { legend_note, ..context.spec(NAME, TITLE, vec![Panel { x, y, marks: vec![bars] }]) }
