@@ -161,6 +161,8 @@ fn write_old(folder: &Path, requests: u64, tokens: u64) -> PathBuf {
         records: requests,
         engine: records.engine(requests),
         server: None,
+        clock: None,
+        workers: Vec::new(),
     };
     writeln!(lines, "{}", serde_json::to_string(&footer).unwrap()).unwrap();
     lines.finish().unwrap();

@@ -450,6 +450,7 @@ fn blank(input: SummaryInput, whole: Option<Whole>, partial: Option<String>) -> 
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         prompt_lengths: None,
+        workers: Vec::new(),
         first_failures: BTreeMap::new(),
         objectives: Vec::new(),
         caveats: Vec::<Caveat>::new(),

@@ -297,6 +297,7 @@ fn records_header(
         probes: standing.probes.clone(),
         launch: standing.before_load.launch(clock),
         gpus_before: standing.before_load.gpus.clone(),
+        worker: None,
     }
 }
 

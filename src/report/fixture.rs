@@ -95,6 +95,7 @@ pub fn run(label: &str, pace: f64) -> RunSummary {
         nagle: None,
         prompt_tokens_by_id: BTreeMap::new(),
         prompt_lengths: None,
+        workers: Vec::new(),
         first_failures: BTreeMap::new(),
         objectives: Vec::new(),
         caveats: Vec::new(),

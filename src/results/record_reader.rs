@@ -56,6 +56,8 @@ pub(super) fn crashed(records: u64) -> RecordsFooter {
         records,
         engine: EngineFigures::default(),
         server: None,
+        clock: None,
+        workers: Vec::new(),
     }
 }
 

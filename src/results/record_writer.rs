@@ -82,7 +82,15 @@ impl RecordWriter {
         partial: Option<String>,
         server: Option<ServerCounts>,
     ) -> Result<ClosedLines> {
-        let footer = RecordsFooter { kind: "end".to_owned(), partial, records: self.records, engine, server };
+        let footer = RecordsFooter {
+            kind: "end".to_owned(),
+            partial,
+            records: self.records,
+            engine,
+            server,
+            clock: None,
+            workers: Vec::new(),
+        };
         self.lines.close(&footer, &self.files.closed_records())
     }
 

@@ -52,6 +52,7 @@ impl Plan {
             conversations: Conversations::default(),
             split: None,
             client_threads: 1,
+            workers: 1,
             sampling: Sampling::default(),
             http: HttpSettings::default(),
             launching: launches.then(Launching::default),

@@ -13,6 +13,7 @@ use super::plan::{LoadPoint, Plan, RunKey};
 use super::record::LateAck;
 use super::sample::{DeviceSeries, SensedSeries};
 use super::summary::RunSummary;
+use super::workers::{ClockMap, WorkerPart, WorkerStats};
 
 /// `{backend}_{YYYYMMDD_HHMMSS}.json`: one run, whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -108,6 +109,9 @@ pub struct RecordsHeader {
     /// What its GPUs showed before the load; none where none was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpus_before: Option<GpuBefore>,
+    /// Which of several workers wrote it; none where one machine played all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerPart>,
 }
 
 impl RecordsHeader {
@@ -132,6 +136,12 @@ pub struct RecordsFooter {
     /// What the server counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<super::summary::ServerCounts>,
+    /// How the stamps of a worker are brought onto the clock of worker 0; none where one machine played all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockMap>,
+    /// What each worker did, where the records are those of several, merged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<WorkerStats>,
 }
 
 /// What the load engine says of itself at the end of a run.

@@ -60,6 +60,7 @@ pub mod trend;
 pub mod unit;
 pub mod verdict;
 pub mod wire;
+pub mod workers;
 
 /// Version of every JSON file that this program writes; raised when a reader would misread the new form.
 pub const SCHEMA_VERSION: u32 = 2;

@@ -78,6 +78,9 @@ pub struct Plan {
     pub split: Option<TrafficSplit>,
     /// Threads of the load engine.
     pub client_threads: u32,
+    /// Machines that play each load together, each its share.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub workers: u32,
     /// What each request asks for.
     pub sampling: Sampling,
     /// Where and how the requests go.
@@ -375,6 +378,10 @@ impl HttpSettings {
         let framing = self.template.as_ref().map(|template| template.framing);
         !self.stream || framing == Some(ReplyFraming::Whole)
     }
+}
+
+fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 fn yes() -> bool {

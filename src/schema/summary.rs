@@ -20,6 +20,7 @@ use super::record::{FailureKind, StampKind, TokenSource};
 pub use super::request_counts::RequestCounts;
 use super::served::ServedSummary;
 use super::slice::Slice;
+use super::workers::WorkerStats;
 
 /// Ids that [`RunSummary::prompt_tokens_by_id`] holds at most.
 pub const PROMPT_IDS_KEPT: usize = 1_000;
@@ -108,6 +109,9 @@ pub struct RunSummary {
     /// Whether prompts that were made have the length that was asked for; none where none was, or nobody told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_lengths: Option<PromptLengths>,
+    /// What each worker did, where several machines played it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<WorkerStats>,
     /// What the first failure of each kind said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub first_failures: BTreeMap<FailureKind, String>,

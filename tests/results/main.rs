@@ -128,6 +128,7 @@ fn header(run_id: &str, label: &str) -> RecordsHeader {
         probes: Vec::new(),
         launch: None,
         gpus_before: None,
+        worker: None,
     }
 }
 

@@ -73,6 +73,8 @@ fn a_file_cut_at_any_byte_of_its_footer_is_partial() {
         records: 3,
         engine: EngineFigures::default(),
         server: None,
+        clock: None,
+        workers: Vec::new(),
     };
     whole.extend(serde_json::to_vec(&footer).unwrap());
     let cut_path = directory.path().join("cut_records.jsonl");
