@@ -54,6 +54,7 @@ mod tokens;
 mod trend;
 mod verdicts;
 mod window;
+mod workers;
 
 #[cfg(test)]
 mod tests;

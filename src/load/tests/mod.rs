@@ -7,6 +7,7 @@ mod fuzz;
 pub(crate) mod http2;
 mod nagle;
 pub(crate) mod server;
+mod shares;
 pub(crate) mod stalls;
 pub(crate) mod tls;
 mod turns;
