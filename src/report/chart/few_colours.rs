@@ -44,8 +44,13 @@ pub fn indexed(rgb: &[u32]) -> Indexed {
     Indexed { pixels, palette: palette.concat() }
 }
 
-/// The colours with how many pixels each has, white first; and the stretches of one colour, by its place there.
-fn runs(rgb: &[u32]) -> (Vec<(u32, u64)>, Vec<(usize, usize)>) {
+/// A colour and how many pixels have it.
+type Counted = (u32, u64);
+/// The place of a colour among the counted ones, and for how many pixels it goes on.
+type Run = (usize, usize);
+
+/// The colours, white first, and the runs of one colour.
+fn runs(rgb: &[u32]) -> (Vec<Counted>, Vec<Run>) {
     const WHITE: u32 = 0x00FF_FFFF;
     let mut colours = vec![(WHITE, 0)];
     let mut known = HashMap::from([(WHITE, 0)]);
