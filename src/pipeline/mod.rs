@@ -42,6 +42,7 @@ mod missing;
 mod one_run;
 mod other_report;
 mod own_units;
+mod pauses;
 mod phases;
 mod probe_set;
 mod rebuild;
