@@ -106,7 +106,7 @@ pub async fn play(
         seeds: traffic::seeds(load_args),
         conversations: conversations::conversations(load_args),
         split: conversations::split(load_args)?,
-        client_threads: load_args.client_threads,
+        client_threads: traffic::client_threads(load_args.client_threads)?,
         sampling: traffic::sampling(load_args),
         http: targets.http,
         dataset: workload.source.clone(),

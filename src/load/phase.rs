@@ -13,6 +13,8 @@ use crate::load::schedule::slots::Slots;
 /// A phase of the run, shared by all workers.
 pub(crate) struct PhaseRun {
     pub(crate) phase: Phase,
+    /// Client threads that play it.
+    pub(crate) threads: u64,
     pub(crate) requests: Requests,
     pub(crate) cancel: Cancel,
     /// Start, µs.

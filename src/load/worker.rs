@@ -34,6 +34,8 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct CpuUse {
     /// CPU time, s.
     pub(crate) cpu_s: f64,
+    /// That of the thread that took the most, s.
+    pub(crate) busiest_s: f64,
     /// CPU time over wall time while requests were issued, 0 to 1; the busiest thread's. The drain is not
     /// in it: a thread that idles there may have been saturated until then. 0: too short to tell.
     pub(crate) busy_share: f64,
@@ -42,7 +44,11 @@ pub(crate) struct CpuUse {
 impl CpuUse {
     /// Of two threads.
     pub(crate) fn with(self, other: CpuUse) -> CpuUse {
-        CpuUse { cpu_s: self.cpu_s + other.cpu_s, busy_share: self.busy_share.max(other.busy_share) }
+        CpuUse {
+            cpu_s: self.cpu_s + other.cpu_s,
+            busiest_s: self.busiest_s.max(other.busiest_s),
+            busy_share: self.busy_share.max(other.busy_share),
+        }
     }
 }
 
@@ -56,6 +62,8 @@ const ISSUING_LEAST_US: u64 = 1_000_000;
 
 /// What a worker is told to do; it answers with what it took.
 pub(crate) enum Command {
+    /// Close idle connections until so many are left.
+    Keep(usize, oneshot::Sender<CpuUse>),
     /// Open connections until so many are idle.
     Connect(usize, oneshot::Sender<CpuUse>),
     /// Play its share of a phase.
@@ -65,7 +73,6 @@ pub(crate) enum Command {
 /// One client thread.
 pub(crate) struct Worker {
     pub(crate) number: u64,
-    pub(crate) threads: u64,
     pub(crate) load: LoadPoint,
     /// Seed of the due times.
     pub(crate) seed: u64,
@@ -81,6 +88,10 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
         tokio::select! {
             command = commands.recv() => match command {
                 None => return,
+                Some(Command::Keep(count, reply)) => {
+                    worker.keep(count);
+                    let _ = reply.send(CpuUse::default());
+                }
                 Some(Command::Connect(count, reply)) => {
                     worker.connect(count).await;
                     let _ = reply.send(CpuUse::default());
@@ -132,7 +143,8 @@ impl Worker {
         let [issued_us, issued_ns] =
             [&self.player.last_issue.0, &self.player.last_issue.1].map(|last| last.load(Ordering::Relaxed));
         let busy_share = busy_share(issued_us.saturating_sub(from_us), issued_ns.saturating_sub(before_ns));
-        CpuUse { cpu_s: used_ns as f64 / 1e9, busy_share }
+        let cpu_s = used_ns as f64 / 1e9;
+        CpuUse { cpu_s, busiest_s: cpu_s, busy_share }
     }
 
     fn each_second(&self) {
@@ -143,6 +155,14 @@ impl Worker {
             if let Some(connections) = &client.http2 {
                 connections.drop_stale(now_us);
             }
+        }
+    }
+
+    /// Closes idle connections of HTTP/1.1; one of HTTP/2 carries all streams of its thread.
+    fn keep(&self, count: usize) {
+        let each = count.div_ceil(self.player.others.len() + 1);
+        for client in self.player.clients() {
+            while client.pool.len() > each && client.pool.take(client.clock.now_us()).is_some() {}
         }
     }
 
@@ -158,7 +178,7 @@ impl Worker {
         match &phase.kind {
             PhaseKind::Closed(closed) => {
                 let mut tasks = JoinSet::new();
-                for slot in (self.number..closed.slots).step_by(self.threads as usize) {
+                for slot in (self.number..closed.slots).step_by(phase.threads as usize) {
                     tasks.spawn(self.clone().slot(phase.clone(), slot));
                 }
                 self.drain(phase, tasks).await;
@@ -240,7 +260,7 @@ impl Worker {
     ) {
         let clock = &self.player.client.clock;
         while let Some((index, offset_us)) = dues.next() {
-            if index % self.threads != self.number {
+            if index % phase.threads != self.number {
                 continue;
             }
             let due_us = phase.from_us + offset_us;
@@ -294,7 +314,7 @@ impl Worker {
     fn drop_due(&self, phase: &PhaseRun, first: Begun, rest: DueTimes) {
         let now_us = self.player.client.clock.now_us();
         let rest = rest
-            .filter(|(k, _)| k % self.threads == self.number)
+            .filter(|(k, _)| k % phase.threads == self.number)
             .map(|(k, offset_us)| (k, phase.from_us + offset_us))
             .take_while(|(_, due_us)| *due_us <= now_us)
             .map_while(|(k, due_us)| self.player.begin(phase, k, Some(due_us), due_us));
@@ -319,8 +339,8 @@ mod tests {
         assert_eq!(busy_share(2_000_000, 2_100_000_000), 1.0, "the two clocks are not read at once");
         assert_eq!(busy_share(999_999, 999_999_000), 0.0, "a burst");
         assert_eq!(busy_share(0, 7), 0.0, "nothing was issued");
-        let of = |cpu_s, busy_share| CpuUse { cpu_s, busy_share };
+        let of = |cpu_s, busy_share| CpuUse { cpu_s, busiest_s: cpu_s, busy_share };
         let both = of(1.0, 0.95).with(of(2.0, 0.1));
-        assert_eq!((both.cpu_s, both.busy_share), (3.0, 0.95));
+        assert_eq!((both.cpu_s, both.busiest_s, both.busy_share), (3.0, 2.0, 0.95));
     }
 }

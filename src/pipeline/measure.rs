@@ -21,6 +21,7 @@ use crate::schema::target::Target;
 use crate::secrets::from_outside;
 
 use super::before_load::BeforeLoad;
+use super::client_threads;
 use super::event::Event;
 use super::failure::Failure;
 use super::lengths;
@@ -148,6 +149,8 @@ pub async fn measure(
         // Runs with the same gaps would all err the same way.
         job.seed = job.seed.wrapping_add(u64::from(key.point));
     }
+    (job.client_threads, job.most_client_threads) =
+        client_threads::threads(&session.plan, (target, load), server, session.environment.cores).await;
     let playing = load::play(job, clock, sender, live.clone(), stop_load);
     let (played, mut cut) =
         watch_load(stage, &mut standing.server, playing, &stop_sender, recorder.broken()).await;
@@ -174,7 +177,12 @@ pub async fn measure(
     };
     sampling.stop().await;
     let figures = match played {
-        Ok(played) => played.figures,
+        Ok(played) => {
+            if let Some(grown) = played.grown {
+                (stage.listen)(Event::Detail(&format!("{}: {grown}", target.label)));
+            }
+            played.figures
+        }
         Err(error) => {
             cut.get_or_insert(CutShort::NotPlayed(format!("{error:#}")));
             EngineFigures::default()

@@ -18,6 +18,7 @@ use crate::schema::refusal::{refuse, with_cures};
 mod before_load;
 mod calibrate;
 mod check;
+mod client_threads;
 mod closed;
 mod derive;
 mod event;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::client_threads::ClientThreads;
 use super::conversations::Conversations;
 use super::fairness::FairnessMode;
 use super::plan::{
@@ -51,7 +52,7 @@ impl Plan {
             seeds: Seeds::default(),
             conversations: Conversations::default(),
             split: None,
-            client_threads: 1,
+            client_threads: ClientThreads::Auto,
             workers: 1,
             sampling: Sampling::default(),
             http: HttpSettings::default(),

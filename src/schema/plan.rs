@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::client_threads::ClientThreads;
 use super::conversations::{Conversations, TrafficSplit};
 use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
@@ -77,7 +78,7 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<TrafficSplit>,
     /// Threads of the load engine.
-    pub client_threads: u32,
+    pub client_threads: ClientThreads,
     /// Machines that play each load together, each its share.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub workers: u32,
