@@ -9,10 +9,10 @@ use anyhow::Context;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::ClientConfigKey;
-use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{BackoffConfig, ObjectStore, ObjectStoreExt, RetryConfig, StaticCredentialProvider};
 use url::Url;
 
 use crate::schema::refusal::{OrRefuse, refusal, refuse};
@@ -204,9 +204,11 @@ impl Bucket {
         if let Some((_, host)) = variables("STORAGE_EMULATOR_HOST").next() {
             let base = if host.contains("://") { host } else { format!("http://{host}") };
             let http = GoogleConfigKey::Client(ClientConfigKey::AllowHttp);
+            // The crate's google_skip_signature holds for reads alone.
+            let nobody = GcpCredential { bearer: "nobody".to_owned() };
             builder = builder
                 .with_base_url(base.trim_end_matches('/'))
-                .with_config(GoogleConfigKey::SkipSignature, "true")
+                .with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
                 .with_config(http, "true");
         }
         let store = builder.with_url(self.url.as_str()).with_retry(patience.retries()).build()?;
