@@ -75,6 +75,8 @@
 //!
 //! `results`: the results directory ⇄ schema.
 //!
+//! `bucket`: results → S3, Google Cloud Storage, Azure, or another directory.
+//!
 //! `simulator`: a pretend engine whose true timings are known. `simulator::dialect` is how each engine writes.
 //! It shares no type with the client, so that a mistake in one cannot cancel out in the other.
 //!
@@ -133,6 +135,7 @@
 
 pub mod analysis;
 pub mod backend;
+pub mod bucket;
 pub mod cli;
 pub mod commands;
 pub mod dataset;

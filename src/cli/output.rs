@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::export::ExportArgs;
 use super::live::LiveArgs;
+use super::upload::UploadArgs;
 
 /// Where results go, and what is said meanwhile.
 #[derive(Debug, Args)]
@@ -28,6 +30,12 @@ pub struct OutputArgs {
     /// Print launched commands and the servers' log lines too
     #[arg(long, short)]
     pub verbose: bool,
+    /// Where they are copied to.
+    #[command(flatten)]
+    pub upload: UploadArgs,
+    /// What else is written.
+    #[command(flatten)]
+    pub export: ExportArgs,
     /// What shows it while it runs.
     #[command(flatten)]
     pub live: LiveArgs,

@@ -36,6 +36,7 @@ mod sweep;
 mod title;
 mod trend;
 mod tui;
+mod upload;
 mod workload;
 
 use runtime::block_on;

@@ -206,10 +206,11 @@ pub async fn measure(
 
 /// What a run's files are called: its label, and its place where the plan has more than one run of it.
 fn stem(plan: &Plan, key: &RunKey) -> String {
+    let prefix = plan.output.file_prefix.as_ref().map(|prefix| format!("{prefix}_")).unwrap_or_default();
     if plan.search.is_none() && plan.run_count() == plan.targets.len() {
-        key.label.clone()
+        format!("{prefix}{}", key.label)
     } else {
-        format!("{}_p{}_r{}_n{}", key.label, key.point, key.round, key.repeat)
+        format!("{prefix}{}_p{}_r{}_n{}", key.label, key.point, key.round, key.repeat)
     }
 }
 
