@@ -19,6 +19,7 @@ mod doctor;
 mod doctor_gpus;
 mod doctor_host;
 mod hints;
+mod hold;
 mod install;
 mod interrupt;
 mod live;

@@ -37,7 +37,7 @@ use crate::commands::resolve::{
 use crate::commands::show::{self, Show};
 use crate::commands::tui::Tui;
 use crate::commands::workload::{self, Workload};
-use crate::commands::{calibrated, interrupt, title};
+use crate::commands::{calibrated, hold, interrupt, title};
 
 /// The widest that a table is drawn, columns.
 const WIDEST: usize = 120;
@@ -172,8 +172,8 @@ pub async fn play(
     for skipped in &plan.skipped {
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
-    let (closed, tui) = (ClosedOnDisk::default(), output.live.tui);
-    let parts = Parts { plan, environment, workload, probe: targets.probe, closed, tui, live };
+    let (closed, tui, hold_s) = (ClosedOnDisk::default(), output.live.tui, output.hold);
+    let parts = Parts { plan, environment, workload, probe: targets.probe, closed, tui, live, hold_s };
     carry_out(parts, progress).await
 }
 
@@ -214,6 +214,8 @@ pub struct Parts {
     pub tui: bool,
     /// What tells of it while it runs.
     pub live: Option<Live>,
+    /// `--hold`, s.
+    pub hold_s: Option<f64>,
 }
 
 /// Plays a plan, shows it, and says how it went.
@@ -244,7 +246,7 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
         false => None,
     };
     let progress = if tui.is_some() { progress.without_live_lines() } else { progress };
-    let show = Show::new(progress, style(), Some(forecast));
+    let show = Show::new(progress.clone(), style(), Some(forecast));
     let listen = |event: Event<'_>| {
         if let Some(live) = &parts.live {
             live.event(&event);
@@ -252,7 +254,7 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
         tui.iter().for_each(|tui| tui.event(&event));
         show.event(event);
     };
-    let outcome = pipeline::run(&session, &listen, shutdown).await;
+    let outcome = pipeline::run(&session, &listen, shutdown.clone()).await;
     // The picture gives the terminal back, whatever came of it.
     drop(tui);
     let outcome = outcome?;
@@ -264,7 +266,11 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     for missed in missed(&outcome.comparison) {
         show.error(&missed);
     }
-    Ok(ExitCode::from(exit_code(&outcome, session.plan.strict, session.plan.fairness)))
+    let code = exit_code(&outcome, session.plan.strict, session.plan.fairness);
+    if let (Some(hold_s), false) = (parts.hold_s, outcome.interrupted) {
+        hold::hold(hold_s, &session.plan.output.directory, &progress, shutdown).await;
+    }
+    Ok(ExitCode::from(code))
 }
 
 /// The plan as JSON with the visits in which it would be played, and the same in words on stderr.
