@@ -6,6 +6,7 @@ mod check;
 mod conversations;
 mod dataset;
 mod goals;
+mod k8s;
 mod live;
 mod output;
 mod prompts;
@@ -34,6 +35,7 @@ pub use conversations::{ConversationArgs, ThinkTimeArg};
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
 pub use dataset::{FormatArg, LimitFromArg, TurnsArg};
 pub use goals::GoalArgs;
+pub use k8s::{K8sArgs, K8sCommand, ManifestArgs, PlayedCommand};
 pub use live::LiveArgs;
 pub use output::OutputArgs;
 pub use prompts::PromptArgs;
@@ -243,6 +245,8 @@ times of every request and token. The figures of the whole grid (those of
 the load at which the error stays under 1 ms carry the caveat
 beyond_calibration.")]
     Calibrate(CalibrateArgs),
+    /// Print the same plan as Kubernetes objects: load from many machines
+    K8s(K8sArgs),
 }
 
 impl Command {
@@ -260,7 +264,8 @@ impl Command {
             | Command::Install(_)
             | Command::Doctor(_)
             | Command::Simulate(_)
-            | Command::Calibrate(_) => None,
+            | Command::Calibrate(_)
+            | Command::K8s(_) => None,
         }
     }
 }
