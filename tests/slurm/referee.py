@@ -110,7 +110,9 @@ class Referee:
             connection.close()
             return
         stamps = [value for level, kind, value in ancillary if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS)]
-        seconds, nanoseconds = struct.unpack("qq", stamps[0]) if stamps else divmod(time.time_ns(), 10**9)
+        if not stamps:
+            raise RuntimeError("the kernel stamps no segment")
+        seconds, nanoseconds = struct.unpack("qq", stamps[0])
         buffered += data
         while self.take(connection, buffered, seconds * 10**9 + nanoseconds):
             pass

@@ -9,6 +9,7 @@ line counts: `N passed, N failed`.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -89,7 +90,7 @@ class Step:
         command = [
             "srun", "-N4", "-n4", *srun, "--output", f"{self.out}.%t", "--error", f"{self.err}.%t",
             "bash", str(HERE / "task.sh"), "bench", "--workers", "auto", "--url", place.url, "--model", "referee",
-            "--warmup", "0", "--seed", "7", "--quiet", "--output", str(place.results(name)), *flags,
+            "--warmup", "0", "--seed", "13", "--quiet", "--output", str(place.results(name)), *flags,
         ]
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
@@ -172,7 +173,7 @@ def four_workers_play_the_schedule_of_one_machine(place):
     alone = place.results("one")
     place.ask("/referee/reset", "POST")
     subprocess.run(
-        [HARNESS, "bench", "--url", place.url, "--model", "referee", "--warmup", "0", "--seed", "7", "--quiet",
+        [HARNESS, "bench", "--url", place.url, "--model", "referee", "--warmup", "0", "--seed", "13", "--quiet",
          "--output", alone, "--dataset", place.questions, *flags],
         check=True, capture_output=True, timeout=120,
     )
@@ -288,11 +289,21 @@ def run_batch(place, name, script, environment):
         text = text.replace("--nodes=4", "--nodes=3").replace("--ntasks=4", "--ntasks=3")
     text = text.replace("--cpus-per-task=4", "--cpus-per-task=1")
     (folder / script).write_text(text)
-    done = subprocess.run(
-        ["sbatch", "--wait", "--export=ALL", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=90
-    )
+    command = ["sbatch", "--parsable", "--export=ALL", script]
+    job = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    deadline = time.monotonic() + 60
+    # `sbatch --wait` looks every ten seconds.
+    while (state := states(job)) - {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}:
+        assert time.monotonic() < deadline, state
+        time.sleep(0.2)
     logs = "\n".join(path.read_text()[-3000:] for path in folder.glob("*.log"))
-    assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{logs}"
+    assert state == {"COMPLETED"}, f"{state}\n{logs}"
+
+
+def states(job):
+    """In which states the parts of a job are, as scontrol, which forgets a job only after minutes, tells them."""
+    told = subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"JobState=(\w+)", told))
 
 
 TESTS = [

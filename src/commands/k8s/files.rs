@@ -11,7 +11,8 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::cli::{self, Command, ManifestArgs};
-use crate::commands::k8s::{checks, yaml};
+use crate::commands::k8s::checks;
+use crate::commands::k8s::yaml::yaml;
 use crate::commands::resolve::arguments::{self, Refused};
 use crate::schema::refusal::refuse;
 use crate::secrets::holds_a_secret;

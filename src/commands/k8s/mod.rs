@@ -6,16 +6,15 @@ mod files;
 mod objects;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 use std::process::ExitCode;
-
-use anyhow::Context;
-use serde::Serialize;
 
 use crate::cli::{K8sArgs, K8sCommand, ManifestArgs};
 use crate::progress::{Progress, print};
 
 use files::Carried;
+use yaml::yaml;
 
 /// From here on `kubectl apply` fails: it writes the whole object into an annotation, and 256 KiB is the most there.
 const MOST_APPLIED: usize = 250 << 10;
@@ -42,12 +41,6 @@ fn manifest(args: &ManifestArgs, carried: &Carried) -> anyhow::Result<String> {
         text.push_str(&yaml(&object)?);
     }
     Ok(text)
-}
-
-/// YAML as kubectl reads it, which is that of version 1.1: `on` and `1_0` stand in quotes.
-pub(crate) fn yaml<T: Serialize>(value: &T) -> anyhow::Result<String> {
-    let options = serde_saphyr::ser_options! { compact_list_indent: true };
-    serde_saphyr::to_string_with_options(value, options).context("cannot be written as YAML")
 }
 
 /// What a person types next, as comments.

@@ -280,7 +280,7 @@ proptest::proptest! {
         struct Holder<'a> {
             text: &'a str,
         }
-        let yaml = super::yaml(&Holder { text: &text }).unwrap();
+        let yaml = super::yaml::yaml(&Holder { text: &text }).unwrap();
         let read: Value = serde_saphyr::from_str(&yaml).unwrap();
         proptest::prop_assert_eq!(read["text"].as_str(), Some(text.as_str()), "{}", yaml);
     }
