@@ -7,6 +7,7 @@ mod conversations;
 mod dataset;
 mod export;
 mod goals;
+mod k8s;
 mod live;
 mod output;
 mod prompts;
@@ -38,6 +39,7 @@ pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsAr
 pub use dataset::{FormatArg, LimitFromArg, TurnsArg};
 pub use export::{ExportArg, ExportArgs};
 pub use goals::GoalArgs;
+pub use k8s::{K8sArgs, K8sCommand, ManifestArgs, PlayedCommand};
 pub use live::LiveArgs;
 pub use output::OutputArgs;
 pub use prompts::PromptArgs;
@@ -254,6 +256,8 @@ times of every request and token. The figures of the whole grid (those of
 the load at which the error stays under 1 ms carry the caveat
 beyond_calibration.")]
     Calibrate(CalibrateArgs),
+    /// Print the same plan as Kubernetes objects: load from many machines
+    K8s(K8sArgs),
 }
 
 impl Command {
@@ -271,7 +275,8 @@ impl Command {
             | Command::Install(_)
             | Command::Doctor(_)
             | Command::Simulate(_)
-            | Command::Calibrate(_) => None,
+            | Command::Calibrate(_)
+            | Command::K8s(_) => None,
         }
     }
 }
