@@ -6,11 +6,8 @@ use clap::Args;
 
 use super::export::ExportArgs;
 use super::live::LiveArgs;
-<<<<<<< HEAD
 use super::upload::UploadArgs;
-=======
 use super::units::seconds;
->>>>>>> deploy
 
 /// Where results go, and what is said meanwhile.
 #[derive(Debug, Args)]
@@ -34,19 +31,16 @@ pub struct OutputArgs {
     /// Print launched commands and the servers' log lines too
     #[arg(long, short)]
     pub verbose: bool,
-<<<<<<< HEAD
     /// Where they are copied to.
     #[command(flatten)]
     pub upload: UploadArgs,
     /// What else is written.
     #[command(flatten)]
     pub export: ExportArgs,
-=======
     /// Stay so long after the results are written, so that they can be copied out of a container (kubectl cp needs one
     /// that runs); Ctrl-C and SIGTERM end it at once
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     pub hold: Option<f64>,
->>>>>>> deploy
     /// What shows it while it runs.
     #[command(flatten)]
     pub live: LiveArgs,
