@@ -248,7 +248,7 @@ fn session(
         // The truth is asked afterwards; nothing else is to touch the engine.
         scrape_interval_s: 0.0,
         sensing: Sensing::OFF,
-        output: Output { directory: folder.to_owned(), folder: false },
+        output: Output::of(folder, false),
         simulated: true,
         ..Plan::of(environment.taken_at, vec![target], vec![shape.load_point()])
     };

@@ -14,7 +14,7 @@ use tokio::time::sleep_until;
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::LoadPoint;
 
-use crate::load::clock::thread_cpu_ns;
+use crate::load::clock::{sleep_finely, thread_cpu_ns};
 use crate::load::part::Stripe;
 use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
 use crate::load::player::{Begun, Player, UnitEnd, wait_by_pacer};
@@ -82,6 +82,7 @@ pub(crate) struct Worker {
 
 /// Runs a worker until there are no more commands; its connections are closed then.
 pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<Command>) {
+    sleep_finely();
     let worker = Arc::new(worker);
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {

@@ -1,7 +1,6 @@
 //! A plan made in a few words: what it holds where nobody says otherwise.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -59,7 +58,7 @@ impl Plan {
             launching: launches.then(Launching::default),
             scrape_interval_s: 1.0,
             sensing: Sensing::default(),
-            output: Output { directory: PathBuf::from("results"), folder: false },
+            output: Output::of("results", false),
             strict: false,
             simulated: false,
             command: Vec::new(),

@@ -117,6 +117,34 @@ pub struct Output {
     pub directory: PathBuf,
     /// The runs are put side by side in a directory of their own, `{directory}/{run_id}`.
     pub folder: bool,
+    /// They are copied there too: `s3://…`, `gs://…`, `az://…` or `file:///…`, without a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
+    /// What the names of a run's files begin with, before the label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_prefix: Option<String>,
+    /// The runs are written in another tool's form too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<Export>,
+    /// What the user wants to stand beside the figures; among the `dimensions` of [`Export::LpgJson`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, serde_json::Value>,
+}
+
+/// Another tool's form of runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Export {
+    /// That of Google's inference-benchmark, for its analyze.py.
+    LpgJson,
+}
+
+impl Output {
+    /// Into a directory, and nowhere else.
+    pub fn of(directory: impl Into<PathBuf>, folder: bool) -> Output {
+        let (directory, metadata) = (directory.into(), BTreeMap::new());
+        Output { directory, folder, upload: None, file_prefix: None, export: None, metadata }
+    }
 }
 
 /// A time as names hold it, UTC: `20260201_143000`.
