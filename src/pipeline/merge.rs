@@ -247,6 +247,8 @@ fn stats(part: &Part, summary: &RunSummary) -> WorkerStats {
         threads: engine.threads,
         clock_offset_us: part.clock.offset_us(engine.measured_from_us as i64),
         clock_error_us: part.clock.bound_us(),
+        clock_step_us: part.clock.largest_step_us,
+        silence_s: part.clock.longest_silence_s,
         client_limited: client.client_limited.clone(),
         lost: None,
     }
