@@ -55,6 +55,7 @@ mod tokens;
 mod trend;
 mod verdicts;
 mod window;
+mod workers;
 
 #[cfg(test)]
 mod tests;

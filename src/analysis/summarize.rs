@@ -18,6 +18,7 @@ use crate::schema::summary::{
 };
 use crate::schema::traffic::{Arrivals, Traffic};
 use crate::schema::unit::Phase;
+use crate::schema::workers::WorkerStats;
 
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
@@ -37,6 +38,7 @@ use super::served_alone::ServedAlone;
 use super::slices::{Slices, Slicing};
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
+use super::workers;
 
 /// What a summary says of its run that the records do not hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,6 +132,8 @@ pub struct Finish {
     pub issued: Option<u64>,
     /// What its GPUs did in the window; none where none was read.
     pub gpu: Option<GpuFigures>,
+    /// What each of several workers did; empty where one machine played all.
+    pub workers: Vec<WorkerStats>,
 }
 
 /// A summary that cannot be made.
@@ -385,7 +389,9 @@ impl Summarizer {
         let ramp =
             if self.input.traffic.is_open() { 0 } else { u64::from(self.input.concurrency.unwrap_or(1)) };
         let flow = self.stairs.flow(self.input.traffic.rate());
+        let traffic = self.input.traffic.clone();
         let mut summary = blank(self.input, whole, finish.partial);
+        summary.workers = finish.workers;
         summary.flow = flow;
         summary.objectives = objectives;
         summary.slices = slices;
@@ -405,9 +411,11 @@ impl Summarizer {
         summary.tokens_per_chunk = self.tokens.per_chunk;
         summary.metrics = metrics;
         summary.client = client;
+        summary.client.client_limited = workers::limited(summary.client.client_limited, &summary.workers);
         summary.server = finish.server;
         summary.nagle = self.late_acks.tell();
         summary.caveats = run_caveats(&summary, facts);
+        summary.caveats.extend(workers::worker_caveats(&summary, &traffic));
         summary.caveats.extend(told.drifts);
         if let Some(gpu) = finish.gpu {
             let in_flight = curves.in_flight.iter().map(|(_, requests)| requests.ceil()).reduce(f64::max);

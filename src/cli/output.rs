@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::export::ExportArgs;
 use super::live::LiveArgs;
-use super::upload::UploadArgs;
 use super::units::seconds;
+use super::upload::UploadArgs;
 
 /// Where results go, and what is said meanwhile.
 #[derive(Debug, Args)]

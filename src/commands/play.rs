@@ -173,7 +173,8 @@ pub async fn play(
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
     let (closed, tui, hold_s) = (ClosedOnDisk::default(), output.live.tui, output.hold);
-    let parts = Parts { plan, environment, workload, probe: targets.probe, closed, tui, live, bucket, hold_s };
+    let parts =
+        Parts { plan, environment, workload, probe: targets.probe, closed, tui, live, bucket, hold_s };
     carry_out(parts, progress).await
 }
 

@@ -15,17 +15,19 @@ use crate::schema::plan::LoadPoint;
 use crate::schema::record::RequestRecord;
 use crate::schema::traffic::{Ramp, Traffic, Warmup};
 use crate::schema::unit::Phase;
+use crate::schema::workers::Share;
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::RunClock;
 use crate::load::crew::Workers;
 use crate::load::growth::{self, Grown};
 use crate::load::job::Job;
+use crate::load::part::{CommonStart, Part, check_share};
 use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
 use crate::load::request::messages::Requests;
 use crate::load::schedule::pacer::{Pacer, Tickets};
 use crate::load::schedule::slots::Slots;
-use crate::load::worker::{Command, CpuUse, LOOK_AHEAD_US};
+use crate::load::worker::{CONNECT_AHEAD_LIMIT, Command, CpuUse, LOOK_AHEAD_US};
 
 /// Warm-up of an open loop without a cap is played with so many in flight.
 const WARMUP_CONCURRENCY: u64 = 20;
@@ -45,6 +47,8 @@ const READY_US: u64 = 100;
 /// But a connection lies idle no longer for that, µs: with the pool's limit of 3.5 s it stays below the 5 s after
 /// which servers close one.
 const LONGEST_BURST_LEAD_US: u64 = 1_400_000;
+/// Where several machines begin together, connections are opened so long before the first requests are made ready, µs.
+const CONNECT_LEAD_US: u64 = 1_000_000;
 
 /// True: stop now and cancel what is in flight.
 pub type Stop = watch::Receiver<bool>;
@@ -84,16 +88,43 @@ pub async fn play(
     live: Arc<LiveCounters>,
     stop: Stop,
 ) -> anyhow::Result<Played> {
+    play_share(job, (Share::ALL, None), clock, records, live, stop).await
+}
+
+/// The same of one of several machines: it plays its share, warm-up and all, and all begin the measured phase together.
+/// The figures and counts are its own. An error of the common start is one too.
+pub async fn play_part(
+    job: Job,
+    part: Part,
+    clock: RunClock,
+    records: Sender<RequestRecord>,
+    live: Arc<LiveCounters>,
+    stop: Stop,
+) -> anyhow::Result<Played> {
+    play_share(job, (part.share, Some(part.start)), clock, records, live, stop).await
+}
+
+async fn play_share(
+    job: Job,
+    (share, start): (Share, Option<CommonStart>),
+    clock: RunClock,
+    records: Sender<RequestRecord>,
+    live: Arc<LiveCounters>,
+    stop: Stop,
+) -> anyhow::Result<Played> {
+    check_share(&job.load.traffic, share)?;
     let workers = Workers::start(&job, clock, &records, &live).await?;
     drop(records);
-    let mut run = Run { job, clock, live, stop, workers, stopped: false, grown: None };
-    let figures = run.all().await;
+    let mut run = Run { job, share, clock, live, stop, workers, stopped: false, grown: None };
+    let figures = run.all(start).await;
     run.workers.stop().await;
     Ok(Played { figures: figures?, stopped: run.stopped, grown: run.grown })
 }
 
 struct Run {
     job: Job,
+    /// What of it is this machine's.
+    share: Share,
     clock: RunClock,
     live: Arc<LiveCounters>,
     stop: Stop,
@@ -103,15 +134,46 @@ struct Run {
 }
 
 impl Run {
-    async fn all(&mut self) -> anyhow::Result<EngineFigures> {
-        self.connect(self.warmup_slots()).await?;
+    async fn all(&mut self, start: Option<CommonStart>) -> anyhow::Result<EngineFigures> {
+        self.connect(self.warmup_slots(), CONNECT_AHEAD_LIMIT).await?;
         let first_e2e_us = self.warm_up().await?;
-        self.measure(first_e2e_us).await
+        self.measure(first_e2e_us, start).await
     }
 
-    async fn connect(&self, total: u64) -> anyhow::Result<()> {
-        let each = total.min(OPENED_AHEAD).div_ceil(u64::from(self.workers.count()));
-        self.workers.all(|reply| Command::Connect(each as usize, reply)).await.map(|_| ())
+    /// Opens this machine's share of so many connections.
+    async fn connect(&self, total: u64, at_most: Duration) -> anyhow::Result<()> {
+        let own = self.share.part_of(total).min(OPENED_AHEAD);
+        let each = own.div_ceil(u64::from(self.workers.count()));
+        self.workers.all(|reply| Command::Connect(each as usize, at_most, reply)).await.map(|_| ())
+    }
+
+    /// Opens connections shortly before the time at which all machines begin: that time, µs.
+    async fn begin_together(
+        &mut self,
+        start: CommonStart,
+        connections: u64,
+        lead_us: u64,
+    ) -> anyhow::Result<u64> {
+        if self.stopped {
+            return Ok(self.clock.now_us());
+        }
+        let begun = async {
+            let from_us = start().await?;
+            let ready_by_us = from_us.saturating_sub(lead_us);
+            let early = self.clock.instant(ready_by_us.saturating_sub(CONNECT_LEAD_US));
+            tokio::time::sleep_until(early.into()).await;
+            let at_most = Duration::from_micros(ready_by_us.saturating_sub(self.clock.now_us()));
+            self.connect(connections, at_most.min(CONNECT_AHEAD_LIMIT)).await?;
+            anyhow::Ok(from_us)
+        };
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            from_us = begun => return from_us,
+            // A sender that is gone will never stop the run.
+            Ok(_) = stop.wait_for(|stop| *stop) => {}
+        }
+        self.stopped = true;
+        Ok(self.clock.now_us())
     }
 
     fn warmup_slots(&self) -> u64 {
@@ -148,22 +210,32 @@ impl Run {
         let threads = self.workers.count();
         let warmed = self.workers.warmed();
         let shown = growth::Shown { threads, wall_us, busiest_s: cpu_use.busiest_s, warmed };
-        let ahead = growth::streams_ahead(&self.job.load, shown.warmed.mean_e2e_us());
+        let ahead = growth::streams_ahead(&self.job.load, shown.warmed.mean_e2e_us())
+            .map(|streams| streams / f64::from(self.share.of.max(1)));
         let most = if self.stopped { 0 } else { self.job.most_client_threads };
         self.grown = growth::grown(&shown, ahead, most);
         match self.grown {
-            Some(grown) => self.workers.grow_to(grown.threads, self.warmup_slots()).await,
+            Some(grown) => self.workers.grow_to(grown.threads, self.share.part_of(self.warmup_slots())).await,
             None => Ok(()),
         }
     }
 
-    async fn measure(&mut self, first_e2e_us: Option<u64>) -> anyhow::Result<EngineFigures> {
+    async fn measure(
+        &mut self,
+        first_e2e_us: Option<u64>,
+        start: Option<CommonStart>,
+    ) -> anyhow::Result<EngineFigures> {
         let load = self.job.load.clone();
         // Made before the start is fixed, and before connections are opened that would age meanwhile.
         let requests = self.workers.requests(self.job.units.clone());
-        self.connect(self.connections_ahead(first_e2e_us)).await?;
-        let lead_us = lead_us(&load);
-        let from_us = self.clock.now_us() + lead_us;
+        let (connections, lead_us) = (self.connections_ahead(first_e2e_us), lead_us(&load, self.share));
+        let from_us = match start {
+            None => {
+                self.connect(connections, CONNECT_AHEAD_LIMIT).await?;
+                self.clock.now_us() + lead_us
+            }
+            Some(start) => self.begin_together(start, connections, lead_us).await?,
+        };
         let until_us = load.until.duration_s().map(|seconds| from_us + micros(seconds));
         let (kind, pacer) = match load.traffic {
             Traffic::Closed { slots, ramp } if self.job.units.single_turns() => {
@@ -175,7 +247,7 @@ impl Run {
             }
             Traffic::Open { arrivals: _, cap } => {
                 let (pacer, tickets) = start_pacer(self.clock)?;
-                let slots = cap.map(|cap| Slots::new(cap.get()));
+                let slots = cap.map(|cap| Slots::new(self.share.part_of(u64::from(cap.get())) as u32));
                 (PhaseKind::Open { slots, tickets, ahead_us: lead_us - READING_US }, Some(pacer))
             }
         };
@@ -244,6 +316,7 @@ impl Run {
         Arc::new(PhaseRun {
             phase,
             threads: u64::from(self.workers.count()),
+            share: self.share,
             requests,
             cancel: Cancel::default(),
             from_us,
@@ -276,11 +349,11 @@ impl Run {
 }
 
 /// From now to the start of the measured phase, µs: so long ahead the first requests are made ready.
-fn lead_us(load: &LoadPoint) -> u64 {
+fn lead_us(load: &LoadPoint, share: Share) -> u64 {
     match load.traffic {
         Traffic::Closed { .. } => 0,
         Traffic::Open { cap: None, .. } => {
-            let together = match at_once(load) {
+            let together = match share.part_of(at_once(load)) {
                 0 | 1 => 0,
                 together => together.saturating_mul(READY_US),
             };

@@ -245,7 +245,7 @@ impl Player {
         expect.keep_text = !is_last;
         let index = match phase.requests.single_turns() {
             true => k,
-            false => phase.next_index.fetch_add(1, Ordering::Relaxed),
+            false => phase.take_index(),
         };
         let mut record = blank_record(index, unit, phase.phase, expect);
         record.unit = k;

@@ -15,6 +15,7 @@ use crate::schema::live::LiveCounters;
 use crate::schema::plan::LoadPoint;
 
 use crate::load::clock::{sleep_finely, thread_cpu_ns};
+use crate::load::part::Stripe;
 use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
 use crate::load::player::{Begun, Player, UnitEnd, wait_by_pacer};
 use crate::load::request::in_flight::Client;
@@ -25,7 +26,7 @@ use crate::load::schedule::slots::{Slot, Slots};
 /// Requests of an open loop are made ready so long before they are due: body, connection, place in the pacer's queue.
 pub(crate) const LOOK_AHEAD_US: u64 = 50_000;
 /// Opening connections ahead takes no longer than this: what was opened first must not grow stale.
-const CONNECT_AHEAD_LIMIT: Duration = Duration::from_secs(2);
+pub(crate) const CONNECT_AHEAD_LIMIT: Duration = Duration::from_secs(2);
 /// After a refused connection a slot waits so long, lest a dead server turns the run into a flood of failures.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -64,8 +65,8 @@ const ISSUING_LEAST_US: u64 = 1_000_000;
 pub(crate) enum Command {
     /// Close idle connections until so many are left.
     Keep(usize, oneshot::Sender<CpuUse>),
-    /// Open connections until so many are idle.
-    Connect(usize, oneshot::Sender<CpuUse>),
+    /// Open connections until so many are idle, for so long at most.
+    Connect(usize, Duration, oneshot::Sender<CpuUse>),
     /// Play its share of a phase.
     Play(Arc<PhaseRun>, oneshot::Sender<CpuUse>),
 }
@@ -92,8 +93,8 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
                     worker.keep(count);
                     let _ = reply.send(CpuUse::default());
                 }
-                Some(Command::Connect(count, reply)) => {
-                    worker.connect(count).await;
+                Some(Command::Connect(count, at_most, reply)) => {
+                    worker.connect(count, at_most).await;
                     let _ = reply.send(CpuUse::default());
                 }
                 Some(Command::Play(phase, reply)) => {
@@ -115,7 +116,7 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
 }
 
 /// Opens connections to one endpoint until so many are idle.
-async fn connect_to(client: &Client, count: usize) {
+async fn connect_to(client: &Client, count: usize, at_most: Duration) {
     let all = async {
         if let Some(connections) = &client.http2 {
             let _ = connections.open_for(count, &client.dialer, &client.clock).await;
@@ -133,7 +134,7 @@ async fn connect_to(client: &Client, count: usize) {
             }
         }
     };
-    let _ = tokio::time::timeout(CONNECT_AHEAD_LIMIT, all).await;
+    let _ = tokio::time::timeout(at_most, all).await;
 }
 
 impl Worker {
@@ -167,18 +168,24 @@ impl Worker {
     }
 
     /// Failures, and a server that is slow to accept, are left to the requests that need a connection.
-    async fn connect(&self, count: usize) {
+    async fn connect(&self, count: usize, at_most: Duration) {
         let each = count.div_ceil(self.player.others.len() + 1);
         for client in self.player.clients() {
-            connect_to(client, each).await;
+            connect_to(client, each, at_most).await;
         }
+    }
+
+    /// What of a phase is this thread's.
+    fn stripe(&self, phase: &PhaseRun) -> Stripe {
+        Stripe { share: phase.share, thread: self.number, threads: phase.threads }
     }
 
     async fn play(self: &Arc<Self>, phase: &Arc<PhaseRun>) {
         match &phase.kind {
             PhaseKind::Closed(closed) => {
                 let mut tasks = JoinSet::new();
-                for slot in (self.number..closed.slots).step_by(phase.threads as usize) {
+                let stripe = self.stripe(phase);
+                for slot in (0..closed.slots).filter(|slot| stripe.has(*slot)) {
                     tasks.spawn(self.clone().slot(phase.clone(), slot));
                 }
                 self.drain(phase, tasks).await;
@@ -211,12 +218,12 @@ impl Worker {
         self.wait_for_ramp(&phase, closed, slot).await;
         let mut ready_us = self.player.client.clock.now_us();
         closed.ramp_to_us.fetch_max(ready_us, Ordering::Relaxed);
-        loop {
+        for turn in 0.. {
             let over = phase.until_us.is_some_and(|until_us| self.player.client.clock.now_us() >= until_us);
             if over || phase.cancel.is_set() {
                 return;
             }
-            let k = closed.next.fetch_add(1, Ordering::Relaxed);
+            let k = closed.take(phase.share, slot, turn);
             if k >= closed.requests {
                 return;
             }
@@ -259,8 +266,9 @@ impl Worker {
         tasks: &mut JoinSet<Option<UnitEnd>>,
     ) {
         let clock = &self.player.client.clock;
+        let stripe = self.stripe(phase);
         while let Some((index, offset_us)) = dues.next() {
-            if index % phase.threads != self.number {
+            if !stripe.has(index) {
                 continue;
             }
             let due_us = phase.from_us + offset_us;
@@ -313,8 +321,9 @@ impl Worker {
     /// What was due but never got a slot is dropped, and counted: `first`, and those of `rest` that are due.
     fn drop_due(&self, phase: &PhaseRun, first: Begun, rest: DueTimes) {
         let now_us = self.player.client.clock.now_us();
+        let stripe = self.stripe(phase);
         let rest = rest
-            .filter(|(k, _)| k % phase.threads == self.number)
+            .filter(|(k, _)| stripe.has(*k))
             .map(|(k, offset_us)| (k, phase.from_us + offset_us))
             .take_while(|(_, due_us)| *due_us <= now_us)
             .map_while(|(k, due_us)| self.player.begin(phase, k, Some(due_us), due_us));

@@ -145,10 +145,7 @@ pub async fn measure(
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
     let mut job = session.job(target, &standing.url, load);
     job.units = job.units.in_pass(session.plan.pass(key));
-    if session.plan.search.is_some() {
-        // Runs with the same gaps would all err the same way.
-        job.seed = job.seed.wrapping_add(u64::from(key.point));
-    }
+    job.seed = session.plan.seed_of(key);
     (job.client_threads, job.most_client_threads) =
         client_threads::threads(&session.plan, (target, load), server, session.environment.cores).await;
     let playing = load::play(job, clock, sender, live.clone(), stop_load);

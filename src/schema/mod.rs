@@ -48,6 +48,7 @@ pub mod sensing;
 pub mod series;
 pub mod served;
 pub mod server_times;
+mod shift;
 pub mod slice;
 pub mod summary;
 pub mod synthetic;

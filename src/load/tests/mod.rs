@@ -8,6 +8,7 @@ mod growing;
 pub(crate) mod http2;
 mod nagle;
 pub(crate) mod server;
+mod shares;
 pub(crate) mod stalls;
 pub(crate) mod tls;
 mod turns;

@@ -24,6 +24,7 @@ use crate::schema::live::LiveCounters;
 use crate::schema::record::{Outcome, RequestRecord, StampKind};
 use crate::schema::traffic::Arrivals;
 use crate::schema::unit::Phase;
+use crate::schema::workers::Share;
 
 /// The first request is due so long after the start, µs.
 const FIRST_DUE_US: u64 = 150_000;
@@ -108,7 +109,7 @@ fn play_stalled_by(
         let (commands, queue) = commands::unbounded_channel();
         let (reply, played) = oneshot::channel();
         let (connecting, connected) = oneshot::channel();
-        assert!(commands.send(Command::Connect(1, connecting)).is_ok());
+        assert!(commands.send(Command::Connect(1, Duration::from_secs(2), connecting)).is_ok());
         assert!(commands.send(Command::Play(phase, reply)).is_ok());
         let stall = tokio::spawn(async move {
             let mut in_time = true;
@@ -161,6 +162,7 @@ fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
     PhaseRun {
         threads: 1,
         phase: Phase::Measured,
+        share: Share::ALL,
         requests: Requests::new(Arc::new(messages), Vec::new(), job.units.clone()),
         cancel: Cancel::default(),
         from_us,
