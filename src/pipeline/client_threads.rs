@@ -7,8 +7,10 @@ use crate::environment::allowed_cores;
 use crate::load;
 use crate::monitor;
 use crate::schema::client_threads::ClientThreads;
-use crate::schema::plan::{LoadPoint, Plan};
+use crate::schema::plan::LoadPoint;
 use crate::schema::target::{Origin, Target};
+
+use super::session::Session;
 
 /// Where the server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,19 +21,21 @@ enum Server {
     Here { apart: usize },
 }
 
-/// Threads to begin with, and the most that there may be. `server` is the server's first process, where it is on this
-/// machine and known; `cores` are those that this process may use.
-pub(super) async fn threads(
-    plan: &Plan,
+/// Gives a job its threads to begin with, and the most that there may be. `server` is the server's first process, where
+/// it is on this machine and known.
+pub(super) async fn give(
+    job: &mut load::Job,
+    session: &Session,
     (target, load): (&Target, &LoadPoint),
     server: Option<u32>,
-    cores: usize,
-) -> (u32, u32) {
-    let most = match plan.client_threads {
-        ClientThreads::Number(number) => return (number.max(1), number.max(1)),
-        ClientThreads::Auto => most(cores, place(target, server).await),
+) {
+    (job.client_threads, job.most_client_threads) = match session.plan.client_threads {
+        ClientThreads::Number(number) => (number.max(1), number.max(1)),
+        ClientThreads::Auto => {
+            let most = most(session.environment.cores, place(target, server).await);
+            (load::threads_for(load, session.plan.workers, most), most)
+        }
     };
-    (load::threads_for(load, plan.workers, most), most)
 }
 
 /// One core is for the pacer, the recorder and the rest. A server that shares our cores has half of them.

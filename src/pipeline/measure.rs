@@ -146,8 +146,7 @@ pub async fn measure(
     let mut job = session.job(target, &standing.url, load);
     job.units = job.units.in_pass(session.plan.pass(key));
     job.seed = session.plan.seed_of(key);
-    (job.client_threads, job.most_client_threads) =
-        client_threads::threads(&session.plan, (target, load), server, session.environment.cores).await;
+    client_threads::give(&mut job, session, (target, load), server).await;
     let playing = load::play(job, clock, sender, live.clone(), stop_load);
     let (played, mut cut) =
         watch_load(stage, &mut standing.server, playing, &stop_sender, recorder.broken()).await;
