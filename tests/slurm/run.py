@@ -275,6 +275,18 @@ def a_worker_that_stands_still_for_five_seconds_is_seen(place):
     assert stood["send_delay_p99_ms"] > 1000, stood
 
 
+def worker_0_holds_its_results_and_the_others_end(place):
+    step = Step(place, "held", ["--dataset", str(place.questions), *open_loop(200, 200), "--hold", "10m"])
+    deadline = time.monotonic() + ENDS_WITHIN_S
+    while len(list(step.pids_folder.glob("[0-3]"))) < 4 or any(is_alive(step.pid(worker)) for worker in (1, 2, 3)):
+        assert time.monotonic() < deadline and step.process.poll() is None, step.said()
+        time.sleep(0.1)
+    assert summary(place.results("held"))["requests"]["completed"] == 200
+    assert is_alive(step.pid(0)), step.said()
+    os.kill(step.pid(0), signal.SIGTERM)
+    assert step.end() == 0, step.said()
+
+
 def another_program_is_refused_by_name(place):
     other = place.folder / "other-harness"
     shutil.copy(HARNESS, other)
@@ -338,6 +350,7 @@ TESTS = [
     the_death_of_worker_0_ends_the_others_with_their_parts_whole,
     scancel_ends_all_and_what_was_measured_is_saved,
     a_worker_that_stands_still_for_five_seconds_is_seen,
+    worker_0_holds_its_results_and_the_others_end,
     another_program_is_refused_by_name,
     another_dataset_is_refused_by_name,
     the_scripts_of_deploy_slurm_play,
