@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 NODES = 4
+# From SIGTERM to SIGKILL, s.
+KILL_WAIT_S = 10
 NEEDED = ["munged", "slurmctld", "slurmd", "srun", "sbatch", "scancel", "sinfo", "unshare"]
 
 CONFIGURATION = """\
@@ -34,7 +36,7 @@ SelectTypeParameters=CR_CPU
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 ReturnToService=2
-KillWait=5
+KillWait={kill_wait_s}
 SchedulerParameters=bf_interval=1,sched_min_interval=100000
 {nodes}
 PartitionName=p Nodes=ALL Default=YES MaxTime=INFINITE State=UP
@@ -82,7 +84,10 @@ class Cluster:
             for number, port in enumerate(ports, 1)
         )
         configuration = self.folder / "slurm.conf"
-        text = CONFIGURATION.format(host=socket.gethostname(), ctld_port=ctld_port, folder=self.folder, nodes=nodes)
+        text = CONFIGURATION.format(
+            host=socket.gethostname(), ctld_port=ctld_port, folder=self.folder, nodes=nodes,
+            kill_wait_s=KILL_WAIT_S,
+        )
         configuration.write_text(text)
         os.environ["SLURM_CONF"] = str(configuration)
         self.begin_munge()

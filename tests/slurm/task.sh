@@ -9,5 +9,5 @@ arguments=("$@")
 for place in "${!arguments[@]}"; do
   if [ "${arguments[place]}" = --dataset ]; then arguments[place + 1]=${questions[worker]}; fi
 done
-echo $$ > "$TASK_PIDS/$worker"
+echo $$ > "$TASK_PIDS/.$worker" && mv "$TASK_PIDS/.$worker" "$TASK_PIDS/$worker"
 exec unshare -T --monotonic "${ahead[worker]}" "${programs[worker]}" "${arguments[@]}"
