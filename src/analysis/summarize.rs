@@ -14,7 +14,7 @@ use crate::schema::plan::{Plan, RunKey};
 use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::request_figures::Figured;
 use crate::schema::summary::{
-    ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
+    ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
 };
 use crate::schema::traffic::{Arrivals, Traffic};
 use crate::schema::unit::Phase;
@@ -27,6 +27,7 @@ use super::course::Course;
 use super::curves::Curves;
 use super::goodput::{Goodput, judged};
 use super::gpu::GpuFigures;
+use super::lateness::Lateness;
 use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
@@ -178,6 +179,7 @@ pub struct Summarizer {
     metrics: Metrics,
     tokens: Tokens,
     client: Client,
+    lateness: Lateness,
     paces: Paces,
     served_alone: ServedAlone,
     /// Completed answers that ended before a limit which nobody forced on them.
@@ -210,6 +212,7 @@ impl Summarizer {
             metrics: Metrics::default(),
             tokens: Tokens::default(),
             client: Client::default(),
+            lateness: Lateness::default(),
             paces: Paces::default(),
             served_alone: ServedAlone::default(),
             short: 0,
@@ -261,6 +264,7 @@ impl Summarizer {
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
             self.metrics.add(request);
+            self.lateness.add(record);
             self.tokens.add(record, &request.counts, self.input.renewed_from);
             self.prompt_lengths.add(record);
             self.paces.add(request);
@@ -286,6 +290,7 @@ impl Summarizer {
         self.metrics.merge(other.metrics);
         self.tokens.merge(other.tokens);
         self.client.merge(other.client);
+        self.lateness.merge(other.lateness);
         self.paces.merge(other.paces);
         self.served_alone.merge(other.served_alone);
         self.short += other.short;
@@ -309,6 +314,7 @@ impl Summarizer {
     pub fn settle(&mut self) {
         self.metrics.settle();
         self.client.settle();
+        self.lateness.settle();
     }
 
     /// The measured window by the records so far, µs from the run's start: that of every figure of the summary, and so
@@ -334,7 +340,7 @@ impl Summarizer {
     ///
     /// # Errors
     /// As [`Summarizer::finish`]'s.
-    pub fn finish_with_curves(self, finish: Finish) -> Result<(RunSummary, RunCurves), SummaryError> {
+    pub fn finish_with_curves(mut self, finish: Finish) -> Result<(RunSummary, RunCurves), SummaryError> {
         let recorded = self.requests.issued;
         if let Some(issued) = finish.issued
             && issued != recorded
@@ -354,6 +360,7 @@ impl Summarizer {
             energy_j: finish.gpu.as_ref().and_then(|gpu| gpu.summary.energy_j),
         };
         let slices = self.slices.finish(totals.window_s, withheld.is_none());
+        let earliest_itl = self.lateness.earliest_itl(self.metrics.steps(figure::ITL));
         let Finished { values: metrics, ecdf } = self.metrics.finish(&totals, withheld.is_none());
         let curves = self.curves.finish(whole, self.window.arrivals(), ecdf);
         let median = |name: &str| match metrics.get(name) {
@@ -365,7 +372,9 @@ impl Summarizer {
             None => self.window.steady(&finish.engine, median(figure::E2E)),
             Some(_) => None,
         };
-        let client = self.client.finish(&finish.engine, median(figure::TTFT).map(|ttft| ttft.p50));
+        let off =
+            |lag: Option<&Distribution>| self.lateness.off(&metrics, earliest_itl, lag.map(|lag| lag.p99));
+        let client = self.client.finish(&finish.engine, median(figure::TTFT).map(|ttft| ttft.p50), off);
         let facts = Facts {
             estimated: self.tokens.estimated(),
             withheld,

@@ -2,8 +2,11 @@
 
 mod cancel;
 mod clock;
+mod crew;
 mod exchange;
+mod growth;
 mod http;
+mod job;
 mod part;
 mod phase;
 mod play;
@@ -20,8 +23,10 @@ mod wire;
 mod worker;
 
 pub use clock::RunClock;
+pub use growth::{Grown, Why, threads_for};
+pub use job::Job;
 pub use part::{CommonStart, Part};
-pub use play::{Job, Played, Stop, open_files_needed, play, play_part};
+pub use play::{Played, Stop, open_files_needed, play, play_part};
 pub use probe::{ask, check_reachable, probe};
 pub use request::answer::{parse_answer, parse_text};
 pub use schedule::arrivals::{DueTimes, due_times, due_times_of};

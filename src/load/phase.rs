@@ -14,6 +14,8 @@ use crate::load::schedule::slots::Slots;
 /// A phase of the run, shared by all workers.
 pub(crate) struct PhaseRun {
     pub(crate) phase: Phase,
+    /// Client threads that play it.
+    pub(crate) threads: u64,
     /// What of it is this machine's.
     pub(crate) share: Share,
     pub(crate) requests: Requests,

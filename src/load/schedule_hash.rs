@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::schema::unit::Units;
 
-use crate::load::play::Job;
+use crate::load::job::Job;
 use crate::load::schedule::arrivals::due_times_of;
 
 /// Due times that go into the hash of a schedule.

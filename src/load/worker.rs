@@ -14,7 +14,7 @@ use tokio::time::sleep_until;
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::LoadPoint;
 
-use crate::load::clock::thread_cpu_ns;
+use crate::load::clock::{sleep_finely, thread_cpu_ns};
 use crate::load::part::Stripe;
 use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
 use crate::load::player::{Begun, Player, UnitEnd, wait_by_pacer};
@@ -35,6 +35,8 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct CpuUse {
     /// CPU time, s.
     pub(crate) cpu_s: f64,
+    /// That of the thread that took the most, s.
+    pub(crate) busiest_s: f64,
     /// CPU time over wall time while requests were issued, 0 to 1; the busiest thread's. The drain is not
     /// in it: a thread that idles there may have been saturated until then. 0: too short to tell.
     pub(crate) busy_share: f64,
@@ -43,7 +45,11 @@ pub(crate) struct CpuUse {
 impl CpuUse {
     /// Of two threads.
     pub(crate) fn with(self, other: CpuUse) -> CpuUse {
-        CpuUse { cpu_s: self.cpu_s + other.cpu_s, busy_share: self.busy_share.max(other.busy_share) }
+        CpuUse {
+            cpu_s: self.cpu_s + other.cpu_s,
+            busiest_s: self.busiest_s.max(other.busiest_s),
+            busy_share: self.busy_share.max(other.busy_share),
+        }
     }
 }
 
@@ -57,6 +63,8 @@ const ISSUING_LEAST_US: u64 = 1_000_000;
 
 /// What a worker is told to do; it answers with what it took.
 pub(crate) enum Command {
+    /// Close idle connections until so many are left.
+    Keep(usize, oneshot::Sender<CpuUse>),
     /// Open connections until so many are idle, for so long at most.
     Connect(usize, Duration, oneshot::Sender<CpuUse>),
     /// Play its share of a phase.
@@ -66,7 +74,6 @@ pub(crate) enum Command {
 /// One client thread.
 pub(crate) struct Worker {
     pub(crate) number: u64,
-    pub(crate) threads: u64,
     pub(crate) load: LoadPoint,
     /// Seed of the due times.
     pub(crate) seed: u64,
@@ -75,12 +82,17 @@ pub(crate) struct Worker {
 
 /// Runs a worker until there are no more commands; its connections are closed then.
 pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<Command>) {
+    sleep_finely();
     let worker = Arc::new(worker);
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
             command = commands.recv() => match command {
                 None => return,
+                Some(Command::Keep(count, reply)) => {
+                    worker.keep(count);
+                    let _ = reply.send(CpuUse::default());
+                }
                 Some(Command::Connect(count, at_most, reply)) => {
                     worker.connect(count, at_most).await;
                     let _ = reply.send(CpuUse::default());
@@ -132,7 +144,8 @@ impl Worker {
         let [issued_us, issued_ns] =
             [&self.player.last_issue.0, &self.player.last_issue.1].map(|last| last.load(Ordering::Relaxed));
         let busy_share = busy_share(issued_us.saturating_sub(from_us), issued_ns.saturating_sub(before_ns));
-        CpuUse { cpu_s: used_ns as f64 / 1e9, busy_share }
+        let cpu_s = used_ns as f64 / 1e9;
+        CpuUse { cpu_s, busiest_s: cpu_s, busy_share }
     }
 
     fn each_second(&self) {
@@ -146,6 +159,14 @@ impl Worker {
         }
     }
 
+    /// Closes idle connections of HTTP/1.1; one of HTTP/2 carries all streams of its thread.
+    fn keep(&self, count: usize) {
+        let each = count.div_ceil(self.player.others.len() + 1);
+        for client in self.player.clients() {
+            while client.pool.len() > each && client.pool.take(client.clock.now_us()).is_some() {}
+        }
+    }
+
     /// Failures, and a server that is slow to accept, are left to the requests that need a connection.
     async fn connect(&self, count: usize, at_most: Duration) {
         let each = count.div_ceil(self.player.others.len() + 1);
@@ -156,7 +177,7 @@ impl Worker {
 
     /// What of a phase is this thread's.
     fn stripe(&self, phase: &PhaseRun) -> Stripe {
-        Stripe { share: phase.share, thread: self.number, threads: self.threads }
+        Stripe { share: phase.share, thread: self.number, threads: phase.threads }
     }
 
     async fn play(self: &Arc<Self>, phase: &Arc<PhaseRun>) {
@@ -327,8 +348,8 @@ mod tests {
         assert_eq!(busy_share(2_000_000, 2_100_000_000), 1.0, "the two clocks are not read at once");
         assert_eq!(busy_share(999_999, 999_999_000), 0.0, "a burst");
         assert_eq!(busy_share(0, 7), 0.0, "nothing was issued");
-        let of = |cpu_s, busy_share| CpuUse { cpu_s, busy_share };
+        let of = |cpu_s, busy_share| CpuUse { cpu_s, busiest_s: cpu_s, busy_share };
         let both = of(1.0, 0.95).with(of(2.0, 0.1));
-        assert_eq!((both.cpu_s, both.busy_share), (3.0, 0.95));
+        assert_eq!((both.cpu_s, both.busiest_s, both.busy_share), (3.0, 2.0, 0.95));
     }
 }

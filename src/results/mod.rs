@@ -28,7 +28,7 @@ pub use crate::directories::{AtomicFile, write_atomic, write_json};
 pub use find::{FoundRun, FoundRuns, Unreadable, find_runs, runs_in};
 pub use json_lines::ClosedLines;
 pub use lock::Patience;
-pub use name::{RunFiles, check_run_id, take_file};
+pub use name::{RunFiles, check_run_id, file_name, take_file};
 pub use part_files::{FoundParts, PartFile, find_parts};
 pub use past_runs::{PastRun, past_runs};
 pub use read::{read_comparison, read_environment, read_plan, read_run};

@@ -174,6 +174,11 @@ impl RunFiles {
         Ok(())
     }
 
+    /// Those of them that are there.
+    pub fn existing(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        ENDS.into_iter().map(|end| self.ending(end)).filter(|path| path.is_file())
+    }
+
     pub(super) fn ending(&self, end: &str) -> PathBuf {
         self.directory.join(format!("{}{end}", self.stem))
     }
@@ -201,7 +206,7 @@ pub(super) fn unreachable_name<T>(stem: &str) -> Result<T> {
 }
 
 /// A label as part of a file's name: what is no letter, digit, `.`, `-` or `_` becomes `_`.
-pub(super) fn file_name(label: &str) -> String {
+pub fn file_name(label: &str) -> String {
     let kept = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_');
     let name: String = label.chars().map(|letter| if kept(letter) { letter } else { '_' }).collect();
     // A leading dot would hide the file.

@@ -7,6 +7,7 @@ pub mod caveat;
 pub mod check;
 mod chunks;
 pub mod client_figures;
+pub mod client_threads;
 pub mod clock_reason;
 pub mod comparison;
 pub mod conversations;

@@ -4,6 +4,7 @@ pub(crate) mod answers;
 mod ends;
 pub(crate) mod engine;
 mod fuzz;
+mod growing;
 pub(crate) mod http2;
 mod nagle;
 pub(crate) mod server;

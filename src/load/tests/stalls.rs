@@ -8,8 +8,8 @@ use tokio::sync::{mpsc as commands, oneshot};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
+use crate::load::job::{Job, base_url};
 use crate::load::phase::{PhaseKind, PhaseRun};
-use crate::load::play::{Job, base_url};
 use crate::load::player::Player;
 use crate::load::request::in_flight::Client;
 use crate::load::request::messages::{Messages, Requests};
@@ -151,14 +151,16 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
         timeout_us: 30_000_000,
         records,
         last_issue: Default::default(),
+        warmed: Default::default(),
     };
-    Worker { number: 0, threads: 1, load: job.load.clone(), seed: job.seed, player: Arc::new(player) }
+    Worker { number: 0, load: job.load.clone(), seed: job.seed, player: Arc::new(player) }
 }
 
 fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
     let url = base_url(&job.base_url).unwrap();
     let messages = Messages::new(&url, &job.http, None, &job.capabilities, &job.sampling).unwrap();
     PhaseRun {
+        threads: 1,
         phase: Phase::Measured,
         share: Share::ALL,
         requests: Requests::new(Arc::new(messages), Vec::new(), job.units.clone()),
