@@ -16,6 +16,7 @@ use crate::schema::summary::MetricValue;
 use crate::schema::unit::Phase;
 
 use super::event::{Event, Listener};
+use super::merge_found::merge_found;
 
 /// Writes each run that `paths` name into `output`, as Google's inference-benchmark would. A file of the same name is
 /// replaced. True where a run could not be written.
@@ -25,8 +26,8 @@ use super::event::{Event, Listener};
 pub fn export_lpg(paths: &[PathBuf], output: &Path, listen: Listener<'_>) -> anyhow::Result<bool> {
     super::other_report::refuse_reports(paths)?;
     let mut found: Vec<FoundRun> = Vec::new();
-    let mut trouble = false;
-    for path in paths {
+    let (paths, mut trouble) = merge_found(paths, listen)?;
+    for path in &paths {
         let there = results::find_runs(path)?;
         for unreadable in &there.unreadable {
             trouble = true;

@@ -51,7 +51,8 @@ pub fn merge_parts(parts: &[PathBuf], into: &Path, stem: &str) -> anyhow::Result
         engine.issued = None;
     }
     let partial = first.partial().or_else(|| merge_lost::verdict(&lost)).or_else(|| merged.partial.clone());
-    let renumber = merge_indices::check(&mut merged.played, first.header.load(), partial.is_some())?;
+    let renumber =
+        merge_indices::check(&mut merged.played, first.header.load(), (first.share.of, partial.is_some()))?;
     merged.workers.extend(lost.iter().filter_map(Lost::absent));
     merged.workers.sort_by_key(|worker| worker.worker);
     for worker in &mut merged.workers {
@@ -268,16 +269,17 @@ fn of_first(engine: EngineFigures, clock: &ClockMap) -> EngineFigures {
 
 /// Of two machines: those of the first's start, for as long as either was at it.
 fn joined(held: EngineFigures, other: EngineFigures) -> EngineFigures {
-    // Who played nothing tells nothing.
+    let issued = held.issued.zip(other.issued).map(|(held, other)| held + other);
+    // Who could not play tells nothing of when.
     if held.threads == 0 || other.threads == 0 {
-        return if held.threads == 0 { other } else { held };
+        return EngineFigures { issued, ..if held.threads == 0 { other } else { held } };
     }
     EngineFigures {
         measured_from_us: held.measured_from_us,
         measured_to_us: held.measured_to_us.max(other.measured_to_us),
         ramp_to_us: held.ramp_to_us.max(other.ramp_to_us),
         issue_end_us: held.issue_end_us.max(other.issue_end_us),
-        issued: held.issued.zip(other.issued).map(|(held, other)| held + other),
+        issued,
         cpu_s: held.cpu_s + other.cpu_s,
         busy_share: held.busy_share.max(other.busy_share),
         threads: held.threads + other.threads,

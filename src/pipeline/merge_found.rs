@@ -20,7 +20,7 @@ use super::merge::merge_parts;
 pub fn merge_found(paths: &[PathBuf], listen: Listener<'_>) -> anyhow::Result<(Vec<PathBuf>, bool)> {
     let (mut hold_runs, mut trouble) = (Vec::new(), false);
     let (mut named, mut in_folders) = (Vec::new(), Vec::new());
-    for path in paths {
+    for path in &expanded(paths)? {
         let is_part = path.is_file() && PartFile::of(path).is_some();
         let found = if path.exists() { results::find_parts(path)? } else { Default::default() };
         let (parts, unreadable) = found;
@@ -57,6 +57,34 @@ pub fn merge_found(paths: &[PathBuf], listen: Listener<'_>) -> anyhow::Result<(V
         }
     }
     Ok((hold_runs, trouble))
+}
+
+/// The paths, those of a pattern in quotes (`results/*w*.jsonl*`) in its place; one that nothing fits stays as it is.
+fn expanded(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for path in paths {
+        let pattern = path.file_name().and_then(|name| name.to_str()).filter(|name| name.contains('*'));
+        let mut fit = Vec::new();
+        if let (Some(pattern), false) = (pattern, path.exists()) {
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            for entry in std::fs::read_dir(directory.unwrap_or(Path::new("."))).into_iter().flatten() {
+                let path = entry?.path();
+                if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| fits(pattern, name)) {
+                    fit.push(path);
+                }
+            }
+        }
+        fit.sort();
+        if fit.is_empty() { all.push(path.clone()) } else { all.append(&mut fit) }
+    }
+    Ok(all)
+}
+
+/// A name fits a pattern whose `*` stands for any text.
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some((before, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(name) = name.strip_prefix(before) else { return false };
+    (0..=name.len()).filter_map(|skipped| name.get(skipped..)).any(|behind| fits(rest, behind))
 }
 
 /// Adds parts to those of their run. A copy of one that is there already says nothing new.
@@ -96,4 +124,17 @@ fn are_same(left: &Path, right: &Path) -> bool {
     };
     left_bytes == right_bytes
         && left.bytes().zip(right.bytes()).all(|pair| matches!(pair, (Ok(left), Ok(right)) if left == right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_fits_names_as_a_shells_would() {
+        let fit = |name| fits("*w*.jsonl*", name);
+        assert!(fit("vllm_20260201_143000_records.w03.jsonl.zst") && fit("x.w00.jsonl"));
+        assert!(!fit("vllm_20260201_143000_samples.jsonl.zst") && !fit("w.json"));
+        assert!(fits("a", "a") && !fits("a", "ab") && fits("*", "") && fits("a*b*c", "a_b_b_c"));
+    }
 }

@@ -23,15 +23,15 @@ impl Played {
     }
 }
 
-/// Sorts them, and tells whether their indices need be given anew: those of conversations leave gaps, as each worker
-/// counts for itself. Of a run that did not reach its end nobody knows what should be there.
+/// Sorts them, and tells whether their indices need be given anew: those of conversations, which each of `of` workers
+/// counts for itself, say nothing of the order among all. Of a run that did not reach its end nobody knows what should be there.
 ///
 /// # Errors
 /// A request is there twice, is not of the load, or is missing.
 pub(super) fn check(
     played: &mut [Played],
     load: Option<&LoadPoint>,
-    is_partial: bool,
+    (of, is_partial): (u32, bool),
 ) -> anyhow::Result<bool> {
     played.sort_unstable();
     let pairs = || played.iter().zip(played.iter().skip(1));
@@ -45,7 +45,7 @@ pub(super) fn check(
     if !is_partial {
         fail(missing(played, load).map(|unit| unit.to_string()), "in no worker's records")?;
     }
-    Ok(has_several_turns(played) && !are_whole(played))
+    Ok(has_several_turns(played) && (count_for_themselves(played, of) || !are_whole(played)))
 }
 
 fn fail(mut numbers: impl Iterator<Item = String>, what: &str) -> anyhow::Result<()> {
@@ -82,6 +82,11 @@ fn has_several_turns(played: &[Played]) -> bool {
     played.iter().any(|one| one.turn > 0 || one.index != one.unit)
 }
 
+/// The indices of each worker are each N-th, from its own number on.
+fn count_for_themselves(played: &[Played], of: u32) -> bool {
+    of > 1 && played.iter().all(|one| one.index % u64::from(of) == u64::from(one.worker))
+}
+
 /// The indices are 0, 1, 2 …, each once.
 fn are_whole(played: &[Played]) -> bool {
     let mut seen = vec![false; played.len()];
@@ -107,7 +112,7 @@ mod tests {
     fn checked(units: &[u64], slots: Option<u32>, is_partial: bool) -> Result<bool, String> {
         let one = |unit: &u64| Played { unit: *unit, turn: 0, worker: (*unit % 3) as u32, index: *unit };
         let mut played: Vec<Played> = units.iter().map(one).collect();
-        check(&mut played, Some(&load(slots)), is_partial).map_err(|error| error.to_string())
+        check(&mut played, Some(&load(slots)), (3, is_partial)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -126,10 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn only_indices_that_leave_gaps_are_given_anew() {
-        let talk = |unit, turn, index| Played { unit, turn, worker: 0, index };
-        let check = |mut played: Vec<Played>| check(&mut played, Some(&load(None)), false).unwrap();
-        assert!(!check(vec![talk(0, 0, 0), talk(1, 0, 1), talk(0, 1, 2)]));
-        assert!(check(vec![talk(0, 0, 0), talk(1, 0, 1), talk(0, 1, 4)]));
+    fn indices_are_given_anew_where_workers_counted_for_themselves_or_left_gaps() {
+        let talk = |unit, turn, worker, index| Played { unit, turn, worker, index };
+        let check = |mut played: Vec<Played>| check(&mut played, Some(&load(None)), (2, false)).unwrap();
+        assert!(!check(vec![talk(0, 0, 1, 0), talk(1, 0, 1, 1), talk(0, 1, 0, 2)]));
+        assert!(check(vec![talk(0, 0, 1, 0), talk(1, 0, 1, 1), talk(0, 1, 0, 4)]), "a gap");
+        assert!(check(vec![talk(0, 0, 0, 0), talk(1, 0, 1, 1), talk(0, 1, 0, 2)]), "each its own");
     }
 }

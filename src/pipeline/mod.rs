@@ -45,6 +45,9 @@ mod merge;
 mod merge_found;
 mod merge_indices;
 mod merge_lost;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod merge_tests;
 mod merged_plan;
 mod missing;
 mod one_run;

@@ -22,6 +22,7 @@ use crate::schema::summary::RunSummary;
 use super::derive::{Derived, of_json, run_file};
 use super::event::{Event, Listener};
 use super::kept::keep;
+use super::merge_found::merge_found;
 use super::merged_plan::MergedPlan;
 use super::reports;
 use super::sensed::Sensed;
@@ -40,9 +41,10 @@ pub fn report_otherwise(
 ) -> anyhow::Result<bool> {
     refuse_reports(paths)?;
     check_output(output)?;
-    let mut making = Making { settings, listen, runs: Vec::new(), failed: Vec::new(), trouble: false };
+    let (paths, trouble) = merge_found(paths, listen)?;
+    let mut making = Making { settings, listen, runs: Vec::new(), failed: Vec::new(), trouble };
     let mut plans: Vec<(Plan, Environment)> = Vec::new();
-    for found in making.find(paths)? {
+    for found in making.find(&paths)? {
         if let Some(derived) = making.run(&found)?
             && !plans.iter().any(|(plan, _)| plan.run_id == derived.file.plan.run_id)
         {
@@ -50,7 +52,7 @@ pub fn report_otherwise(
         }
     }
     let Some(mut merged) = MergedPlan::of(&plans, Timestamp::now()) else {
-        return refuse(format!("no run in {}", names(paths)), "give results directories or files of runs");
+        return refuse(format!("no run in {}", names(&paths)), "give results directories or files of runs");
     };
     if let Some(baseline) = &settings.baseline {
         check_label(baseline, &merged.plan)?;

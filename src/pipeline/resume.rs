@@ -45,6 +45,13 @@ pub fn closed_on_disk(plan: &Plan) -> Result<ClosedOnDisk> {
             closed.cut_short.push(run.files);
         }
     }
+    // What workers left of a run that was never merged: no run is made of it beside the one that is played again.
+    for parts in results::find_parts(&plan.output.directory)?.0 {
+        let is_known = |files: &RunFiles| parts.parts.iter().any(|part| part.files == *files);
+        if parts.run_id == plan.run_id && !closed.files.iter().chain(&closed.cut_short).any(is_known) {
+            closed.cut_short.extend(parts.parts.first().map(|part| part.files.clone()));
+        }
+    }
     Ok(closed)
 }
 

@@ -17,6 +17,7 @@ use super::served;
 use super::slices::{self, TextTable};
 use super::sweep::load_name;
 use super::verdicts;
+use super::workers;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
@@ -42,6 +43,7 @@ pub fn report_md(file: &ComparisonFile, charts: &[ChartSpec]) -> String {
     caveats(&mut page, &file.comparison);
     the_client(&mut page, &file.comparison);
     the_machine(&mut page, &file.comparison);
+    the_workers(&mut page, &file.comparison);
     plots(&mut page, charts);
     method(&mut page, file);
     launched(&mut page, &file.plan);
@@ -316,6 +318,26 @@ fn the_machine(page: &mut Page, comparison: &Comparison) {
             page.paragraph(&format!("### {}", escaped(&load_name(comparison, *point))));
         }
         page.paragraph(&table(view, &machine::figures(view)));
+    }
+}
+
+fn the_workers(page: &mut Page, comparison: &Comparison) {
+    let runs = workers::runs(comparison);
+    if runs.is_empty() {
+        return;
+    }
+    page.paragraph("## The workers");
+    page.paragraph(workers::ABOUT);
+    for (name, run) in &runs {
+        let cells = |cells: &[String]| {
+            format!("| {} |", cells.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" | "))
+        };
+        let head =
+            [cells(&workers::HEAD.map(str::to_owned)), format!("| --- | --- |{}", " ---: |".repeat(5))];
+        let rows = workers::rows(run).into_iter().map(|row| cells(&row));
+        page.paragraph(&format!("### {}", escaped(name)));
+        page.paragraph(&head.into_iter().chain(rows).collect::<Vec<String>>().join("\n"));
+        page.list(workers::notes(run).iter().map(|note| escaped(note)));
     }
 }
 

@@ -32,6 +32,7 @@ mod sweep;
 pub mod terminal;
 pub mod trend;
 pub mod verdicts;
+pub mod workers;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -24,6 +24,7 @@ use super::served;
 use super::slices;
 use super::sweep;
 use super::verdicts::{self, VerdictRow};
+use super::workers;
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::{self, Statistic};
@@ -73,7 +74,17 @@ pub fn run_block(run: &RunSummary, which: &str, style: Style) -> String {
         lines.extend(wrapped.into_iter().map(|line| if loud { style.bold(&line) } else { line }));
     }
     lines.extend(run.gpu.iter().flat_map(|gpu| gpu_lines(gpu, style)));
+    lines.extend(worker_lines(run, style));
     finish(lines)
+}
+
+/// What the machines did that played it, in a block of its own.
+fn worker_lines(run: &RunSummary, style: Style) -> Vec<String> {
+    let (head, rows) =
+        (0..).zip(workers::block_lines(run)).partition::<Vec<_>, _>(|(number, _)| *number == 0);
+    let head = head.iter().map(|(_, line)| style.bold(line));
+    let notes = workers::notes(run).into_iter().flat_map(|note| wrap(&note, style.columns(), "", "  "));
+    head.chain(rows.into_iter().map(|(_, line): (u32, String)| line)).chain(notes).collect()
 }
 
 /// What its GPUs did, in a block of its own.

@@ -214,3 +214,60 @@ fn put(line: &[u8], index: Option<u64>, to: &mut Vec<u8>) {
         (None, _) | (Some(_), None) => to.extend_from_slice(line),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_put_in_the_place_of_the_old_one_and_nothing_else_is_touched() {
+        let written = |line: &str, index| {
+            let mut to = Vec::new();
+            put(line.as_bytes(), index, &mut to);
+            String::from_utf8(to).unwrap()
+        };
+        assert_eq!(written(r#"{"index":123,"unit":123}"#, Some(7)), r#"{"index":7,"unit":123}"#);
+        assert_eq!(written(r#"{"index":123,"unit":123}"#, None), r#"{"index":123,"unit":123}"#);
+        assert_eq!(written("other", Some(7)), "other");
+    }
+
+    #[test]
+    fn lines_come_out_in_order_from_memory_and_from_any_number_of_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |at_us: u64| Place { at_us, phase: Phase::Measured, unit: at_us, turn: 0 };
+        // In the order in which they ended, dealt out to three.
+        let came: Vec<u64> = (0..500).map(|k| k * 7919 % 503).collect();
+        let sorted = |most_bytes| {
+            let mut sorters: Vec<_> = (0..3).map(|_| RecordSorter::new(folder.path(), most_bytes)).collect();
+            for (number, at_us) in came.iter().enumerate() {
+                let bytes = format!("line {at_us}").into_bytes();
+                let places = vec![(place(*at_us), 0, bytes.len())];
+                sorters[number % 3].add(&PlacedLines { places, bytes }).unwrap();
+            }
+            let spilled: usize = sorters.iter().map(|sorter| sorter.blocks.len()).sum();
+            let (mut blocks, mut line, mut first) = (blocks(sorters).unwrap(), Vec::new(), BinaryHeap::new());
+            let mut lines = Vec::new();
+            loop {
+                for (number, block) in blocks.iter_mut().enumerate() {
+                    if !first.iter().any(|Reverse((_, of, _))| *of == number)
+                        && let Some(place) = block.next(&mut line).unwrap()
+                    {
+                        first.push(Reverse((place, number, String::from_utf8(line.clone()).unwrap())));
+                    }
+                }
+                let Some(Reverse((_, _, line))) = first.pop() else { return (spilled, lines) };
+                lines.push(line);
+            }
+        };
+        let mut expected = came.clone();
+        expected.sort_unstable();
+        let expected: Vec<String> = expected.iter().map(|at_us| format!("line {at_us}")).collect();
+        let (none, in_memory) = sorted(1 << 20);
+        let (many, from_files) = sorted(200);
+        assert!(none == 0 && many > 10, "{none}, {many}");
+        assert_eq!(in_memory, expected);
+        assert_eq!(from_files, expected);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
+    }
+}

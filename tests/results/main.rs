@@ -10,6 +10,7 @@ mod records;
 mod rows;
 mod summary_csv;
 mod treated;
+mod worker_parts;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

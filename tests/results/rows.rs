@@ -92,7 +92,7 @@ fn columns_keep_their_places_so_that_old_and_new_rows_stand_in_one_file() {
                  gpu_utilisation_pct_mean gpu_utilisation_pct_max gpu_memory_bytes_mean gpu_memory_bytes_max \
                  gpu_power_w_mean gpu_power_w_max gpu_temperature_c_mean gpu_temperature_c_max gpu_energy_j \
                  gpu_memory_per_request_bytes server_cpu_cores_mean server_rss_max_bytes client_rss_max_bytes host_busy_cores_mean \
-                 host_others_busy_cores_mean host_steal_cores_max host_swapped_bytes_s_mean caveats exit";
+                 host_others_busy_cores_mean host_steal_cores_max host_swapped_bytes_s_mean workers caveats exit";
     let names = |text: &'static str| text.split_whitespace().collect::<Vec<_>>();
     let first = [names(before), names(ttft)].concat();
     assert_eq!(header[..first.len()], first);

@@ -144,6 +144,7 @@ fn columns<'a>() -> Vec<Column<'a, SummaryRow<'a>>> {
     columns.extend(GPU_COLUMNS.iter().map(of_gpu));
     columns.extend(MACHINE.iter().map(of_machine));
     columns.extend([
+        told("workers", |row| row.plan.workers.to_string()),
         of_run("caveats", |run| run.caveats.iter().map(Caveat::code).collect::<Vec<_>>().join(";")),
         told("exit", |row| row.exit().to_owned()),
     ]);

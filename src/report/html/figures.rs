@@ -9,8 +9,10 @@ use crate::report::doubts;
 use crate::report::machine;
 use crate::report::rows::{Row, View, direction, rows};
 use crate::report::sweep::load_name;
+use crate::report::workers;
 use crate::schema::comparison::Comparison;
 use crate::schema::figure::METRICS;
+use crate::schema::summary::RunSummary;
 
 /// All figures, metrics down and backends across, and those of the client itself.
 pub fn section(comparison: &Comparison) -> Option<Section> {
@@ -41,6 +43,7 @@ pub fn section(comparison: &Comparison) -> Option<Section> {
          0.1 ms.</p>\n{of_client}</details>\n"
     ));
     body.push_str(&of_machine(comparison, &views));
+    body.push_str(&of_workers(comparison));
     (!views.is_empty()).then_some(Section { id: "figures", title: "All figures", body })
 }
 
@@ -57,6 +60,32 @@ fn of_machine(comparison: &Comparison, views: &[(u32, View<'_>)]) -> String {
     let about = text(machine::ABOUT);
     format!(
         "<details><summary>The machine: what server, client and others used</summary>\n<p class=\"note\">{about}</p>\n\
+         {tables}</details>\n"
+    )
+}
+
+/// What the machines did that played the runs; nothing where one machine played them.
+fn of_workers(comparison: &Comparison) -> String {
+    let runs = workers::runs(comparison);
+    if runs.is_empty() {
+        return String::new();
+    }
+    let table = |(name, run): &(String, &RunSummary)| {
+        let words = workers::HEAD.iter().take(2).map(|head| Head::words(head));
+        let heads = words.chain(workers::HEAD.iter().skip(2).map(|head| Head::number(*head))).collect();
+        let rows =
+            workers::rows(run).into_iter().map(|row| row.iter().map(|cell| Cell::words(cell)).collect());
+        let notes: String = workers::notes(run)
+            .iter()
+            .map(|note| format!("<p class=\"note\">{}</p>\n", text(note)))
+            .collect();
+        let table =
+            Table { caption: format!("The workers of {name}"), heads, rows: rows.collect(), sortable: false };
+        table.html() + &notes
+    };
+    let (tables, about) = (runs.iter().map(table).collect::<String>(), text(workers::ABOUT));
+    format!(
+        "<details><summary>The workers: what each machine that sent did</summary>\n<p class=\"note\">{about}</p>\n\
          {tables}</details>\n"
     )
 }
