@@ -122,7 +122,8 @@ pub async fn measure(
     let sampling = Sampling::start(stage, (target, key), at, &files, sensed);
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = Recorder::start(receiver, writer, figures.clone());
-    (stage.listen)(Event::Loading { key, load, live: live.clone(), figures });
+    let own = turn.as_ref().map_or_else(|| load.clone(), |turn| turn.own(load));
+    (stage.listen)(Event::Loading { key, load: &own, live: live.clone(), figures });
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
     let job = job_of(session, (target, server), &standing.url, (key, load)).await;
     let (url, counters) = (standing.url.clone(), live.clone());
