@@ -1,7 +1,6 @@
 //! Results to draw in tests: a small builder.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 
