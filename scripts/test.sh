@@ -20,7 +20,7 @@ for path in tests/*.rs tests/*/main.rs; do
   [[ " ${waiting[*]} " == *" $name "* ]] || others+=(--test "$name")
 done
 # Their programs, which tests/examples.rs runs: a plain `cargo test` builds them by itself.
-cargo build --locked --examples
+cargo build --locked --bins --examples
 cargo test --locked --lib --bins "${others[@]}"
 cargo test --locked --doc
 RUST_TEST_THREADS=$((3 * $(nproc))) cargo test --locked "${waiting[@]/#/--test=}"

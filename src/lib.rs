@@ -39,6 +39,8 @@
 //! `commands::dataset` is a file for each of what `harness dataset` does; `commands::resolve::scenarios` makes the loads of
 //! `sweep --scenarios`.
 //!
+//! `commands::k8s` prints a plan as Kubernetes objects; it asks no cluster.
+//!
 //! `commands::tui` is the picture of `--tui`: a board that events and snapshots feed, and `commands::tui::draw`, which
 //! makes a frame of it.
 //!

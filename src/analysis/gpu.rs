@@ -82,7 +82,7 @@ pub fn gpu_figures(
     let energy_j = sum(|gpu| gpu.device.energy_j);
     let energy_integrated_j = sum(|gpu| gpu.device.energy_integrated_j);
     let memory_growth_bytes = sum(|gpu| gpu.growth);
-    let doubt = |gpu: &Read| Some(Caveat::GpuEnergyUnsure { gpu: gpu.device.index, why: gpu.doubt? });
+    let doubt = |gpu: &Read| Some(Caveat::GpuEnergyUnsure { gpu: gpu.device.head.index, why: gpu.doubt? });
     let doubts = read.iter().filter_map(doubt).collect();
     let devices = read.into_iter().map(|gpu| gpu.device).collect();
     let read_by = head.read_by.clone();
@@ -155,7 +155,10 @@ fn device(gpu: &GpuHead, samples: &[&Sample], window: Window) -> (GpuDevice, Opt
         ![GPU_ENERGY, GPU_ENERGY_AGE, GPU_NVLINK_SENT, GPU_NVLINK_RECEIVED, GPU_CLOCK_REASONS].contains(&name)
     };
     let figures = SERIES.iter().filter(|series| is_measure(series.name)).filter_map(|series| {
-        Some((series.name.to_owned(), course(series.name).spread(window.from, window.to, window.interval_s)?))
+        let course = course(series.name);
+        // Some sensors are read less often than others.
+        let interval_s = window.interval_s.max(course.spacing());
+        Some((series.name.to_owned(), course.spread(window.from, window.to, interval_s)?))
     });
     let power = [GPU_POWER, GPU_POWER_AVERAGE].map(course).into_iter().find(|course| !course.is_empty());
     let is_long = window.to - window.from >= SHORTEST_INTEGRAL_S;
@@ -175,11 +178,7 @@ fn device(gpu: &GpuHead, samples: &[&Sample], window: Window) -> (GpuDevice, Opt
         Counted::Nothing => None,
     };
     let mut device = GpuDevice {
-        index: gpu.index,
-        uuid: gpu.uuid.clone(),
-        name: gpu.name.clone(),
-        memory_bytes: gpu.memory_bytes,
-        power_limit_w: gpu.power_limit_w,
+        head: gpu.clone(),
         figures: figures.collect(),
         energy_j: match counted {
             Counted::Energy(energy) => Some(energy),
@@ -222,7 +221,8 @@ pub fn vanished(
     let latest = samples.iter().map(Sample::middle_s).fold(f64::NEG_INFINITY, f64::max);
     let until = if closed { to } else { to.min(latest) };
     let vanished = |device: &GpuDevice| {
-        let of_gpu = |sample: &&Sample| (sample.source, sample.device) == (Source::Gpu, Some(device.index));
+        let of_gpu =
+            |sample: &&Sample| (sample.source, sample.device) == (Source::Gpu, Some(device.head.index));
         let own: Vec<&Sample> = samples.iter().filter(of_gpu).collect();
         let last = own.last()?.middle_s();
         let gap = longest_gap_s(interval_s.max(spacing(&own)));

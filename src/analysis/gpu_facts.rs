@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::schema::caveat::Caveat;
 use crate::schema::clock_reason::{clock_reason, is_throttled};
 use crate::schema::curves::RunCurves;
-use crate::schema::gpu::{GpuDevice, GpuProcess, GpuSummary, OtherOnGpu};
+use crate::schema::gpu::{GpuDevice, GpuHead, GpuProcess, GpuSummary, OtherOnGpu};
 use crate::schema::gpu_before::{GpuBefore, GpuIdle, GpuName, GpuStanding};
 use crate::schema::sample::Sample;
 use crate::schema::series::gpu::{
@@ -18,8 +18,8 @@ use crate::schema::summary::RunSummary;
 const THROTTLED_SHARE: f64 = 0.01;
 /// A sample is of a busy GPU from this utilisation on, share.
 const BUSY: f64 = 0.5;
-/// Fewer busy samples than this make no median.
-const BUSY_SAMPLES: usize = 5;
+/// Fewer busy samples than this, which are a second apart, make no median.
+const BUSY_SAMPLES: usize = 3;
 
 /// Puts in what the samples of the measured window tell of one GPU beside means.
 pub fn add_sensed(device: &mut GpuDevice, samples: &[&Sample]) {
@@ -34,7 +34,7 @@ pub fn add_sensed(device: &mut GpuDevice, samples: &[&Sample]) {
 /// Puts in the processes that were seen on the GPUs meanwhile and are not the server's.
 pub fn add_others<'a>(gpus: &mut GpuSummary, others: impl IntoIterator<Item = &'a OtherOnGpu>) {
     for OtherOnGpu { device, process } in others {
-        let on = gpus.devices.iter_mut().find(|known| known.index == *device);
+        let on = gpus.devices.iter_mut().find(|known| known.head.index == *device);
         if let Some(on) = on.filter(|on| on.others.iter().all(|known| known.pid != process.pid)) {
             on.others.push(process.clone());
         }
@@ -66,7 +66,7 @@ fn add_before(gpus: &mut GpuSummary, before: &GpuBefore, in_flight: Option<f64>)
     let above = memory_above(gpus, before).zip(in_flight.filter(|most| *most > 0.0));
     gpus.memory_per_request_bytes = above.map(|(above, most)| above / most).or(gpus.memory_per_request_bytes);
     for device in &mut gpus.devices {
-        let standing = before.gpus.iter().find(|standing| standing.gpu.uuid == device.uuid);
+        let standing = before.gpus.iter().find(|standing| standing.gpu.uuid == device.head.uuid);
         let Some(others) = standing.and_then(|standing| standing.others.as_ref()) else { continue };
         device.others_known = true;
         for process in others {
@@ -83,7 +83,7 @@ fn idle_w(
     before: &GpuBefore,
     of: impl Fn(&GpuStanding) -> Option<GpuIdle>,
 ) -> Option<f64> {
-    let standing = |device: &GpuDevice| before.gpus.iter().find(|known| known.gpu.uuid == device.uuid);
+    let standing = |device: &GpuDevice| before.gpus.iter().find(|known| known.gpu.uuid == device.head.uuid);
     let watts = gpus.devices.iter().map(|device| of(standing(device)?)?.power_w);
     watts.collect::<Option<Vec<f64>>>().filter(|watts| !watts.is_empty()).map(|watts| watts.into_iter().sum())
 }
@@ -91,7 +91,7 @@ fn idle_w(
 /// Peak of memory in use above that of the loaded server, over all of them, bytes; none where one does not tell.
 fn memory_above(gpus: &GpuSummary, before: &GpuBefore) -> Option<f64> {
     let above = |device: &GpuDevice| {
-        let standing = before.gpus.iter().find(|standing| standing.gpu.uuid == device.uuid)?;
+        let standing = before.gpus.iter().find(|standing| standing.gpu.uuid == device.head.uuid)?;
         let loaded = standing.loaded?.memory_used_bytes? as f64;
         Some((device.figures.get(GPU_MEMORY_USED)?.max - loaded).max(0.0))
     };
@@ -113,7 +113,8 @@ fn words(device: &GpuDevice) -> String {
 
 /// Which GPU it is.
 pub(super) fn name_of(device: &GpuDevice) -> GpuName {
-    GpuName { index: device.index, uuid: device.uuid.clone(), name: device.name.clone() }
+    let GpuHead { index, uuid, name, .. } = &device.head;
+    GpuName { index: *index, uuid: uuid.clone(), name: name.clone() }
 }
 
 fn shared(gpus: &GpuSummary) -> Option<Caveat> {

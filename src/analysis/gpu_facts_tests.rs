@@ -19,7 +19,8 @@ fn sample(values: &[(&str, f64)]) -> Sample {
 }
 
 fn device(index: u32) -> GpuDevice {
-    GpuDevice { index, uuid: format!("GPU-{index}"), name: "X".to_owned(), ..GpuDevice::default() }
+    let head = GpuHead { index, uuid: format!("GPU-{index}"), name: "X".to_owned(), ..GpuHead::default() };
+    GpuDevice { head, ..GpuDevice::default() }
 }
 
 fn sensed(samples: &[Sample]) -> GpuDevice {

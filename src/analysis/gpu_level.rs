@@ -18,7 +18,7 @@ pub fn caveats(runs: &[RunSummary]) -> Vec<Caveat> {
 pub fn models(gpus: &GpuSummary) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for device in &gpus.devices {
-        *counts.entry(&device.name).or_default() += 1;
+        *counts.entry(&device.head.name).or_default() += 1;
     }
     let words = |(name, count): (&&str, &usize)| match count {
         1 => (*name).to_owned(),

@@ -163,7 +163,7 @@ fn a_gpu_that_the_server_was_given_and_does_not_use_is_left_out() {
     };
     let read = |first: Vec<Sample>, second: Vec<Sample>| -> Vec<u32> {
         let figures = gpu_figures(&HEAD(), &[first, second].concat(), (3_000_000, 8_000_000), 0.1);
-        figures.iter().flat_map(|figures| &figures.summary.devices).map(|device| device.index).collect()
+        figures.iter().flat_map(|figures| &figures.summary.devices).map(|device| device.head.index).collect()
     };
     assert_eq!(read(on_first(9.0), held(9.0, 0.0)), [0, 1]);
     assert_eq!(read(on_first(9.0), held(0.0, 5.0)), [0], "what others hold there is not the server's");

@@ -18,6 +18,12 @@ impl Course {
         self.0.is_empty()
     }
 
+    /// Median time between two readings, s; 0 of fewer than two.
+    pub(super) fn spacing(&self) -> f64 {
+        let pauses = self.0.windows(2).map(|pair| pair[1].0 - pair[0].0);
+        super::side::median(pauses.collect()).unwrap_or(0.0)
+    }
+
     /// The value at a time; that of the first or the last reading beyond them.
     fn at(&self, time: f64) -> Option<f64> {
         let place = self.0.partition_point(|(at, _)| *at <= time);

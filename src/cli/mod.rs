@@ -7,6 +7,7 @@ mod conversations;
 mod dataset;
 mod export;
 mod goals;
+mod k8s;
 mod live;
 mod output;
 mod prompts;
@@ -19,6 +20,7 @@ mod sensing;
 mod servers;
 mod simulate;
 mod synthetic;
+mod threads;
 mod traffic;
 mod trend;
 mod units;
@@ -37,6 +39,7 @@ pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsAr
 pub use dataset::{FormatArg, LimitFromArg, TurnsArg};
 pub use export::{ExportArg, ExportArgs};
 pub use goals::GoalArgs;
+pub use k8s::{K8sArgs, K8sCommand, ManifestArgs, PlayedCommand};
 pub use live::LiveArgs;
 pub use output::OutputArgs;
 pub use prompts::PromptArgs;
@@ -48,6 +51,7 @@ pub use search::{AutoArg, SearchArgs};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
+pub use threads::ThreadsArg;
 pub use traffic::{EndpointArg, LoadArgs, ScenarioLoad};
 pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
@@ -252,6 +256,8 @@ times of every request and token. The figures of the whole grid (those of
 the load at which the error stays under 1 ms carry the caveat
 beyond_calibration.")]
     Calibrate(CalibrateArgs),
+    /// Print the same plan as Kubernetes objects: load from many machines
+    K8s(K8sArgs),
 }
 
 impl Command {
@@ -269,7 +275,8 @@ impl Command {
             | Command::Install(_)
             | Command::Doctor(_)
             | Command::Simulate(_)
-            | Command::Calibrate(_) => None,
+            | Command::Calibrate(_)
+            | Command::K8s(_) => None,
         }
     }
 }

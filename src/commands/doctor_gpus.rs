@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::monitor::gpu::{self, Choice, GpuState};
+use crate::monitor::gpu::{self, Choice, GpuState, Pace};
 use crate::schema::clock_reason::{clock_reasons, is_throttled};
 use crate::schema::environment::Environment;
 use crate::schema::gpu::{GpuProcess, GpuReading, gib};
@@ -27,7 +27,7 @@ pub struct Section {
 
 /// Reads them once.
 pub fn look(environment: &Environment) -> Section {
-    let read = gpu::open(&Choice::all(), ONCE).map_err(|absent| absent.to_string());
+    let read = gpu::open(&Choice::all(), Pace::whole(ONCE)).map_err(|absent| absent.to_string());
     let read = read.and_then(|opened| {
         let mut library = opened.library;
         let readings = library.read().map_err(|error| format!("{error:#}"))?;

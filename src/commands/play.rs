@@ -39,7 +39,7 @@ use crate::commands::show::{self, Show};
 use crate::commands::tui::Tui;
 use crate::commands::upload::{self, Upload};
 use crate::commands::workload::{self, Workload};
-use crate::commands::{calibrated, interrupt, title};
+use crate::commands::{calibrated, hold, interrupt, title};
 
 /// The widest that a table is drawn, columns.
 const WIDEST: usize = 120;
@@ -108,7 +108,7 @@ pub async fn play(
         seeds: traffic::seeds(load_args),
         conversations: conversations::conversations(load_args),
         split: conversations::split(load_args)?,
-        client_threads: load_args.client_threads,
+        client_threads: traffic::client_threads(load_args.client_threads)?,
         sampling: traffic::sampling(load_args),
         http: targets.http,
         dataset: workload.source.clone(),
@@ -172,8 +172,9 @@ pub async fn play(
     for skipped in &plan.skipped {
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
-    let (closed, tui) = (ClosedOnDisk::default(), output.live.tui);
-    let parts = Parts { plan, environment, workload, probe: targets.probe, closed, tui, live, bucket };
+    let (closed, tui, hold_s) = (ClosedOnDisk::default(), output.live.tui, output.hold);
+    let parts =
+        Parts { plan, environment, workload, probe: targets.probe, closed, tui, live, bucket, hold_s };
     carry_out(parts, progress).await
 }
 
@@ -216,6 +217,8 @@ pub struct Parts {
     pub live: Option<Live>,
     /// Where its results are copied to.
     pub bucket: Option<Bucket>,
+    /// `--hold`, s.
+    pub hold_s: Option<f64>,
 }
 
 /// Plays a plan, shows it, and says how it went.
@@ -283,7 +286,11 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     // Whoever stops the upload wants the command to end.
     let interrupted = outcome.interrupted | *shutdown.borrow();
     let outcome = Outcome { unsaved: outcome.unsaved | unsaved, interrupted, ..outcome };
-    Ok(ExitCode::from(exit_code(&outcome, session.plan.strict, session.plan.fairness)))
+    let code = exit_code(&outcome, session.plan.strict, session.plan.fairness);
+    if let (Some(hold_s), false) = (parts.hold_s, outcome.interrupted) {
+        hold::hold(hold_s, &session.plan.output.directory, &progress, shutdown).await;
+    }
+    Ok(ExitCode::from(code))
 }
 
 /// The plan as JSON with the visits in which it would be played, and the same in words on stderr.

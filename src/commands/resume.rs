@@ -74,8 +74,8 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     play::end_leftovers(&progress)?;
     let live = Live::start(&args.output.live, &environment, &progress)?;
     pipeline::make_room(&closed, &plan, folder, &|what| progress.error(what))?;
-    let tui = args.output.live.tui;
-    let parts = Parts { plan, environment, workload, probe: false, closed, tui, live, bucket };
+    let (tui, hold_s) = (args.output.live.tui, args.output.hold);
+    let parts = Parts { plan, environment, workload, probe: false, closed, tui, live, bucket, hold_s };
     play::carry_out(parts, progress).await
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::backend::launch::LaunchEvent;
-use crate::monitor::gpu::{self, Choice, GpuLibrary};
+use crate::monitor::gpu::{self, Choice, GpuLibrary, Pace};
 use crate::schema::gpu::{GpuProcess, GpuReading};
 use crate::schema::gpu_before::{GpuBefore, GpuIdle, GpuName, GpuStanding, HeldMemory};
 use crate::schema::plan::Plan;
@@ -95,7 +95,7 @@ impl GpuCare {
         let open: Open = match plan.simulated || interval.is_zero() {
             true => Arc::new(|_| None),
             // Why there is none the runs say.
-            false => Arc::new(move |choice| Some(gpu::open(choice, interval).ok()?.library)),
+            false => Arc::new(move |choice| Some(gpu::open(choice, Pace::whole(interval)).ok()?.library)),
         };
         GpuCare::new(open, Times::of(interval))
     }

@@ -51,6 +51,19 @@ struct Sensed {
     taken: Instant,
     /// From the one before to it.
     interval: Duration,
+    /// Values that it lacks, of earlier ones: not every reading of a GPU tells all.
+    earlier: BTreeMap<String, (f64, Instant)>,
+}
+
+impl Sensed {
+    /// The sample with what earlier ones told and may still hold.
+    fn whole(&self, now: Instant) -> Sample {
+        let holds = |at: Instant| now.duration_since(at) <= OLD;
+        let earlier = self.earlier.iter().filter(|(_, (_, at))| holds(*at));
+        let mut sample = self.sample.clone();
+        sample.values.extend(earlier.map(|(name, (value, _))| (name.clone(), *value)));
+        sample
+    }
 }
 
 /// What is gathered for who watches.
@@ -96,9 +109,15 @@ impl LiveFigures {
     fn sense_at(&self, sample: &Sample, taken: Instant) {
         let place = (sample.source, sample.device);
         let mut known = self.known();
-        let before = known.sensed.get(&place).map_or(taken, |before| before.taken);
-        let interval = taken.duration_since(before);
-        known.sensed.insert(place, Sensed { sample: sample.clone(), taken, interval });
+        let before = known.sensed.remove(&place);
+        let interval = before.as_ref().map_or(Duration::ZERO, |before| taken.duration_since(before.taken));
+        let mut earlier = BTreeMap::new();
+        if let Some(before) = before.filter(|_| sample.source == Source::Gpu) {
+            let told = before.sample.values.into_iter().map(|(name, value)| (name, (value, before.taken)));
+            earlier = before.earlier.into_iter().chain(told).collect();
+            earlier.retain(|name, _| !sample.values.contains_key(name));
+        }
+        known.sensed.insert(place, Sensed { sample: sample.clone(), taken, interval, earlier });
     }
 
     /// Median of the newest TTFTs, ms.
@@ -156,7 +175,7 @@ fn recent_s(since_s: f64) -> f64 {
 impl Known {
     fn sensed_at(&self, now: Instant) -> Vec<Sample> {
         let is_new = |one: &&Sensed| now.duration_since(one.taken) <= OLD.max(one.interval * 3);
-        self.sensed.values().filter(is_new).map(|one| one.sample.clone()).collect()
+        self.sensed.values().filter(is_new).map(|one| one.whole(now)).collect()
     }
 
     fn add(&mut self, record: &RequestRecord) {

@@ -118,6 +118,34 @@ fn sample(device: Option<u32>, at_us: i64) -> Sample {
 }
 
 #[test]
+fn what_the_newest_sample_of_a_gpu_does_not_tell_is_an_earlier_ones() {
+    let of = |source, device, values: &[(&str, f64)]| Sample {
+        device,
+        source,
+        at_us: 0,
+        took_us: 0,
+        histograms: BTreeMap::new(),
+        values: values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+    };
+    let figures = LiveFigures::default();
+    let zero = Instant::now();
+    let at = |seconds| zero + Duration::from_secs(seconds);
+    figures.sense_at(&of(Source::Gpu, Some(0), &[("power", 1.0), ("memory", 7.0)]), at(0));
+    figures.sense_at(&of(Source::Gpu, Some(0), &[("power", 2.0)]), at(1));
+    figures.sense_at(&of(Source::Gpu, Some(0), &[("power", 3.0)]), at(2));
+    figures.sense_at(&of(Source::Server, None, &[("a", 1.0), ("b", 1.0)]), at(0));
+    figures.sense_at(&of(Source::Server, None, &[("a", 2.0)]), at(1));
+    let values = |now| -> Vec<BTreeMap<String, f64>> {
+        figures.known().sensed_at(now).into_iter().map(|sample| sample.values).collect()
+    };
+    let named = |values: &[(&str, f64)]| -> BTreeMap<String, f64> {
+        values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
+    };
+    assert_eq!(values(at(3)), [named(&[("a", 2.0)]), named(&[("memory", 7.0), ("power", 3.0)])]);
+    assert_eq!(values(at(11))[1], named(&[("power", 3.0)]), "it is too old");
+}
+
+#[test]
 fn a_sensor_that_has_stopped_is_shown_no_more_and_one_that_is_rarely_read_is() {
     let figures = LiveFigures::default();
     let at = |s: u64| Instant::now() + Duration::from_secs(s);

@@ -21,18 +21,22 @@ use crate::schema::target::Target;
 use crate::secrets::from_outside;
 
 use super::before_load::BeforeLoad;
+use super::client_threads;
 use super::event::Event;
 use super::failure::Failure;
 use super::lengths;
 use super::live_figures::LiveFigures;
+use super::pauses::pauses;
 use super::record::{self, Recorder, ReportedTokens};
 use super::sample::{self, Sampling};
 use super::server_tree::{self, ContainerRoot};
 use super::session::{Session, Stage};
 
-/// Retries while the server's counters lag behind ours (SGLang counts a request when it is reported).
-const COUNTER_TRIES: u32 = 8;
-const COUNTER_PAUSE: Duration = Duration::from_millis(500);
+/// How often two scrapes are compared until they agree, and the pause between them.
+const SETTLING_TRIES: u32 = 8;
+const SETTLING_PAUSE: Duration = Duration::from_millis(500);
+/// How long the server's counters may lag behind ours (SGLang counts a request when it is reported).
+const COUNTED_WITHIN: Duration = Duration::from_millis(3500);
 /// How long the news of a server's death is waited for: its requests fail before the guard tells of it.
 const DEATH_NEWS: Duration = Duration::from_secs(1);
 
@@ -141,10 +145,8 @@ pub async fn measure(
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
     let mut job = session.job(target, &standing.url, load);
     job.units = job.units.in_pass(session.plan.pass(key));
-    if session.plan.search.is_some() {
-        // Runs with the same gaps would all err the same way.
-        job.seed = job.seed.wrapping_add(u64::from(key.point));
-    }
+    job.seed = session.plan.seed_of(key);
+    client_threads::give(&mut job, session, (target, load), server).await;
     let playing = load::play(job, clock, sender, live.clone(), stop_load);
     let (played, mut cut) =
         watch_load(stage, &mut standing.server, playing, &stop_sender, recorder.broken()).await;
@@ -171,7 +173,12 @@ pub async fn measure(
     };
     sampling.stop().await;
     let figures = match played {
-        Ok(played) => played.figures,
+        Ok(played) => {
+            if let Some(grown) = played.grown {
+                (stage.listen)(Event::Detail(&format!("{}: {grown}", target.label)));
+            }
+            played.figures
+        }
         Err(error) => {
             cut.get_or_insert(CutShort::NotPlayed(format!("{error:#}")));
             EngineFigures::default()
@@ -316,8 +323,8 @@ fn monotonic_zero_ns(clock: &RunClock) -> u64 {
 /// Two scrapes that agree: nothing of what came before is still being counted.
 async fn settled(stage: &Stage<'_>, target: &Target, url: &str) -> Option<ServerCounters> {
     let mut last = stage.counters(target, url).await?;
-    for _ in 1..COUNTER_TRIES {
-        tokio::time::sleep(COUNTER_PAUSE).await;
+    for _ in 1..SETTLING_TRIES {
+        tokio::time::sleep(SETTLING_PAUSE).await;
         let now = stage.counters(target, url).await?;
         if now == last {
             break;
@@ -340,24 +347,20 @@ async fn server_counts(stage: &Stage<'_>, target: &Target, standing: &mut Standi
         return None;
     }
     let (client_prompt, client_output) = (reported.prompt as f64, reported.output as f64);
-    let mut counted = None;
-    for attempt in 0..COUNTER_TRIES {
-        if attempt > 0 {
-            tokio::time::sleep(COUNTER_PAUSE).await;
-        }
+    let mut pauses = pauses(COUNTED_WITHIN);
+    let counted = loop {
         let now = stage.counters(target, &standing.url).await?;
         let since = now.since(&before);
-        let agrees = (since.generated_tokens - client_output).abs() < 0.5
-            && (since.prompt_tokens - client_prompt).abs() < 0.5;
-        counted = Some(since);
-        if agrees && reported.cut_short == 0 {
+        let ahead = [since.generated_tokens - client_output, since.prompt_tokens - client_prompt];
+        if ahead.iter().all(|tokens| tokens.abs() < 0.5) && reported.cut_short == 0 {
             standing.before = Some(now);
         }
-        if agrees || reported.cut_short > 0 {
-            break;
-        }
-    }
-    let counted = counted?;
+        // What is above ours comes to agree by no wait.
+        let lags = ahead.iter().any(|tokens| *tokens <= -0.5);
+        let pause = if lags && reported.cut_short == 0 { pauses.next() } else { None };
+        let Some(pause) = pause else { break since };
+        tokio::time::sleep(pause).await;
+    };
     Some(ServerCounts {
         prompt_tokens: counted.prompt_tokens,
         client_prompt_tokens: client_prompt,

@@ -12,6 +12,7 @@ use crate::schema::unit::Unit;
 use crate::secrets::from_outside;
 
 use super::measure::Standing;
+use super::pauses::pauses;
 use super::record::ReportedTokens;
 use super::session::Stage;
 
@@ -19,9 +20,8 @@ use super::session::Stage;
 const SET_LIMIT: Duration = Duration::from_secs(20);
 /// Characters of a completion that are kept: sixteen tokens of any script, and no flood from a server without a limit.
 const COMPLETION_CHARACTERS: usize = 160;
-/// How often the server's counters are read until they hold what the probes had.
-const COUNTER_TRIES: u32 = 3;
-const COUNTER_PAUSE: Duration = Duration::from_millis(500);
+/// How long the server's counters may take until they hold what the probes had.
+const COUNTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Sends the probe set where the plan wants it: greedy, one after the other. A request that fails costs its own row
 /// of the table alone. The server's own counters are read anew behind it, so that its tokens, and what a prefix
@@ -99,10 +99,8 @@ async fn count_anew(stage: &Stage<'_>, target: &Target, standing: &mut Standing,
         (standing.before, standing.reported) = (None, ReportedTokens::default());
         return;
     }
-    for attempt in 0..COUNTER_TRIES {
-        if attempt > 0 {
-            tokio::time::sleep(COUNTER_PAUSE).await;
-        }
+    let mut pauses = pauses(COUNTED_WITHIN);
+    loop {
         let Some(now) = stage.counters(target, &standing.url).await else { return };
         let since = now.since(before);
         let agrees = (since.prompt_tokens - told.prompt as f64).abs() < 0.5
@@ -111,9 +109,9 @@ async fn count_anew(stage: &Stage<'_>, target: &Target, standing: &mut Standing,
             (standing.before, standing.reported) = (Some(now), ReportedTokens::default());
             return;
         }
-        if told.uncounted > 0 {
-            return;
-        }
+        let pause = pauses.next().filter(|_| told.uncounted == 0);
+        let Some(pause) = pause else { return };
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::load::RunClock;
-use crate::monitor::gpu::{self, Choice, Gpus};
+use crate::monitor::gpu::{self, Choice, Gpus, Pace};
 use crate::monitor::{Machine, Sampler, Sensor, ServerPage, ServerProcesses};
 use crate::results::{RunFiles, SampleWriter};
 use crate::schema::SCHEMA_VERSION;
@@ -148,8 +148,8 @@ pub async fn gpus(stage: &Stage<'_>, target: &Target, key: &RunKey, server: Opti
     let of = target.clone();
     let choice = tokio::task::spawn_blocking(move || Choice::of(&of, |name| std::env::var(name).ok()));
     let choice = choice.await.ok()?;
-    let opened =
-        stage.gpu_patience.wait(PATIENCE, stage.listen, move || gpu::open(&choice, interval)).await?;
+    let open = move || gpu::open(&choice, Pace::of_load(interval));
+    let opened = stage.gpu_patience.wait(PATIENCE, stage.listen, open).await?;
     let is_first = (key.point, key.round, key.repeat) == (1, 1, 1);
     let label = &key.label;
     match opened {

@@ -1,16 +1,13 @@
 //! Doubts in plain words: what they mean and what to do.
 
-use std::collections::BTreeMap;
-
-use super::fairness;
+use super::caveat_words::{
+    answers_are, answers_of, energy_unsure, events_of, held_back, impossible, listed, made_otherwise,
+    metric_title, missing_signs, nothing_shown, pace_bounds, percent, requests_of, sender, tokens_off,
+};
 use super::gpu_caveat;
 use super::machine;
-use super::number::{NONE, bytes, compact, count, fixed};
-use crate::schema::caveat::{Caveat, GpuEnergyDoubt, ImpossibleCount};
-use crate::schema::comparison::Comparison;
-use crate::schema::figure;
-use crate::schema::gateway::Gateway;
-use crate::schema::report_settings::{TtftOf, WindowOf};
+use super::number::{bytes, compact, count, fixed};
+use crate::schema::caveat::{Caveat, GpuEnergyDoubt};
 use crate::schema::token_counts::CountFault;
 use crate::schema::trace::Ticks;
 
@@ -148,6 +145,19 @@ pub fn sentence(caveat: &Caveat) -> String {
             "The client, and not the server, set these numbers: {reason}. \
              Lower the load, give the client more CPU, or send from another machine."
         ),
+        Caveat::ClockError { error_ms, window_s } => format!(
+            "The clocks of the machines that sent may be {} ms apart, in a window of {} s. Latencies are each machine's \
+             own and not touched; the order of arrivals, requests in flight over time, figures by second and the edges \
+             of the window are. Send from machines with shorter round trips, or for longer.",
+            compact(*error_ms),
+            compact(*window_s)
+        ),
+        Caveat::CapSplit { cap, workers, wait_ms } => format!(
+            "The cap of {cap} requests in flight is split among {workers} machines, so it binds where one of them is at \
+             its part while others are not: requests waited {} ms for a place at p99. Raise the cap, or send from one \
+             machine.",
+            compact(*wait_ms)
+        ),
         Caveat::Saturated { offered_rps, achieved_rps } => format!(
             "SATURATED: offered {} rps, achieved {}: the queue grew by {} requests a second while they came. TTFT, E2E \
              and NTPOT of this run say how long it ran, not how fast the server is; its throughput is what it carries at \
@@ -274,14 +284,6 @@ pub fn sentence(caveat: &Caveat) -> String {
     }
 }
 
-/// `Made otherwise than usual: of each run 10 s to 60 s; TTFT is first_event − sent.`
-fn made_otherwise(window: WindowOf, ttft: TtftOf) -> String {
-    let window = (window != WindowOf::Whole).then(|| format!("of each run {window}"));
-    let ttft = (ttft != TtftOf::FirstToken).then(|| format!("TTFT is {}", ttft.formula()));
-    let parts: Vec<String> = [window, ttft].into_iter().flatten().collect();
-    format!("Made otherwise than usual: {}.", parts.join("; "))
-}
-
 /// The same doubt in a few words, for the foot of a picture.
 pub fn short(caveat: &Caveat) -> String {
     match caveat {
@@ -313,6 +315,8 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::ReadStamps { read, .. } => format!("{} with read stamps", requests_of(*read)),
         Caveat::MergedEvents { share_pct } => format!("{} of stamps merged", percent(*share_pct)),
         Caveat::ClientLimited { .. } => "limited by the client".to_owned(),
+        Caveat::ClockError { error_ms, .. } => format!("clocks up to {} ms apart", compact(*error_ms)),
+        Caveat::CapSplit { workers, .. } => format!("the cap was split among {workers} machines, and bound"),
         Caveat::Saturated { offered_rps, achieved_rps } => {
             format!("saturated: offered {} rps, achieved {}", compact(*offered_rps), compact(*achieved_rps))
         }
@@ -365,52 +369,8 @@ pub fn short(caveat: &Caveat) -> String {
     }
 }
 
-/// Every doubt of a comparison in one form: its own first, then the runs' with the labels that share them.
-/// Of several runs of one label that bear the same kind of doubt the worst one's words stand for all. Where the
-/// cure is at the client, so do those of the worst label.
-pub fn collected(comparison: &Comparison, words: fn(&Caveat) -> String) -> Vec<String> {
-    // What the levelling table says is not said twice.
-    let own = comparison.caveats.iter().filter(|caveat| !fairness::tells(comparison, caveat));
-    let mut lines: Vec<String> = own.map(words).collect();
-    let mut shared: Vec<Shared<'_>> = Vec::new();
-    for doubt in doubts_of_runs(comparison) {
-        let same = |known: &&mut Shared<'_>| {
-            words(known.caveat) == words(doubt.caveat)
-                || (is_of_the_client(doubt.caveat) && known.caveat.code() == doubt.caveat.code())
-        };
-        match shared.iter_mut().find(same) {
-            Some(known) => {
-                known.who.push(doubt.who());
-                known.vary |= doubt.vary || weight(known.caveat) != weight(doubt.caveat);
-                known.caveat = worse(known.caveat, doubt.caveat);
-            }
-            None => shared.push(Shared { caveat: doubt.caveat, vary: doubt.vary, who: vec![doubt.who()] }),
-        }
-    }
-    lines.extend(shared.into_iter().map(|doubt| {
-        let worst = if doubt.vary { ", at worst" } else { "" };
-        format!("{}{worst}: {}", doubt.who.join(", "), words(doubt.caveat))
-    }));
-    lines
-}
-
-/// `3 tokens more`, `1 token fewer`.
-pub fn tokens_off(more: i64) -> String {
-    let tokens = if more.abs() == 1 { "token" } else { "tokens" };
-    format!("{} {tokens} {}", more.abs(), if more < 0 { "fewer" } else { "more" })
-}
-
-/// A doubt in the words that several labels share.
-struct Shared<'a> {
-    /// The worst of them.
-    caveat: &'a Caveat,
-    /// They differ in their number.
-    vary: bool,
-    who: Vec<String>,
-}
-
 /// Its number depends on the client and the length of the run more than on the backend.
-fn is_of_the_client(caveat: &Caveat) -> bool {
+pub(super) fn is_of_the_client(caveat: &Caveat) -> bool {
     use Caveat as C;
     match caveat {
         C::MergedEvents { .. } | C::ReadStamps { .. } | C::FewSamples { .. } => true,
@@ -425,7 +385,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
-        C::Preempted { .. } | C::OtherRequests { .. } => false,
+        C::Preempted { .. } | C::OtherRequests { .. } | C::ClockError { .. } | C::CapSplit { .. } => false,
         C::PromptLengthsDiffer { .. } | C::TraceTicks(_) | C::GpuEnergyUnsure { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
@@ -436,7 +396,7 @@ fn is_of_the_client(caveat: &Caveat) -> bool {
 }
 
 /// How bad a doubt is beside others of its kind; 0 where its words hold no number.
-fn weight(caveat: &Caveat) -> f64 {
+pub(super) fn weight(caveat: &Caveat) -> f64 {
     use Caveat as C;
     match caveat {
         C::MergedEvents { share_pct } | C::PrefixCacheHits { share_pct } => *share_pct,
@@ -461,6 +421,7 @@ fn weight(caveat: &Caveat) -> f64 {
         C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
         C::Preempted { times } => *times as f64,
+        C::ClockError { error_ms: ms, .. } | C::CapSplit { wait_ms: ms, .. } => *ms,
         C::OtherRequests { served, sent } => *served as f64 - *sent as f64,
         C::TraceTicks(_) | C::GpuNotAsked { .. } | C::GpuClocksDiffer { .. } | C::GpusDiffer { .. } => 0.0,
         C::GpuShared { memory_bytes, .. } => memory_bytes.unwrap_or(0) as f64,
@@ -477,159 +438,4 @@ fn weight(caveat: &Caveat) -> f64 {
         C::MemoryNearlyFull { left_bytes, .. } => -(*left_bytes as f64),
         C::CpuClock { fell_pct, .. } => fell_pct.unwrap_or(0.0),
     }
-}
-
-/// The worse one of a kind; the first of equals.
-fn worse<'a>(one: &'a Caveat, other: &'a Caveat) -> &'a Caveat {
-    if weight(other) > weight(one) { other } else { one }
-}
-
-/// A kind of doubt that runs of a label bear.
-struct Doubt<'a> {
-    label: &'a str,
-    /// The worst of its runs.
-    caveat: &'a Caveat,
-    /// Its runs differ in its number.
-    vary: bool,
-    /// Runs that bear it, and runs of the label.
-    runs: (usize, usize),
-}
-
-impl Doubt<'_> {
-    /// `vllm`, or `vllm (2 of 6 runs)`.
-    fn who(&self) -> String {
-        match self.runs {
-            (with, all) if with < all => format!("{} ({with} of {all} runs)", self.label),
-            (_, _) => self.label.to_owned(),
-        }
-    }
-}
-
-fn doubts_of_runs(comparison: &Comparison) -> Vec<Doubt<'_>> {
-    let mut doubts: Vec<Doubt<'_>> = Vec::new();
-    for run in &comparison.runs {
-        let label = run.key.label.as_str();
-        for caveat in &run.caveats {
-            match doubts.iter_mut().find(|known| known.label == label && known.caveat.code() == caveat.code())
-            {
-                Some(known) => {
-                    known.runs.0 += 1;
-                    known.vary |= weight(known.caveat) != weight(caveat);
-                    known.caveat = worse(known.caveat, caveat);
-                }
-                None => {
-                    let all = comparison.runs.iter().filter(|run| run.key.label == label).count();
-                    doubts.push(Doubt { label, caveat, vary: false, runs: (1, all) });
-                }
-            }
-        }
-    }
-    doubts
-}
-
-fn energy_unsure(gpu: u32, why: GpuEnergyDoubt) -> String {
-    match why {
-        GpuEnergyDoubt::CounterWentBack => format!(
-            "The counter of energy of GPU {gpu} went back while the load ran, as when a driver is loaded again: its \
-             energy is the integral of the sampled power alone."
-        ),
-        GpuEnergyDoubt::Differ { counter_j, integral_j } => format!(
-            "The energy of GPU {gpu} is not sure: {} J by its counter, {} J by the sampled power. A longer run, or \
-             --gpu-interval 100ms, tells which.",
-            compact(counter_j),
-            compact(integral_j)
-        ),
-    }
-}
-
-fn listed<T>(by_label: &BTreeMap<String, T>, show: impl Fn(&T) -> String) -> String {
-    by_label.iter().map(|(label, value)| format!("{label} {}", show(value))).collect::<Vec<_>>().join(", ")
-}
-
-/// `between 1.65 and 20 ms`; none without a bound.
-pub fn pace_bounds(low_ms: Option<f64>, high_ms: Option<f64>) -> Option<String> {
-    match (low_ms, high_ms) {
-        (Some(low), Some(high)) => Some(format!("between {} and {} ms", compact(low), compact(high))),
-        (Some(bound), None) | (None, Some(bound)) => Some(format!("about {} ms", compact(bound))),
-        (None, None) => None,
-    }
-}
-
-/// `64 tokens, none shown, in 4 of 4 answers`; the tokens are those of one answer on average.
-pub fn nothing_shown(answers: u64, completed: u64, tokens: u64) -> String {
-    let tokens = match (tokens as f64 / answers.max(1) as f64).round() as u64 {
-        0 => "no token".to_owned(),
-        1 => "1 token, not shown,".to_owned(),
-        many => format!("{} tokens, none shown,", count(many)),
-    };
-    format!("{tokens} in {} of {} answers", count(answers), count(completed))
-}
-
-/// `the whole answer at one time in 4 of 4 answers`.
-pub fn held_back(whole: u64, answers: u64, together_pct: f64) -> String {
-    let together =
-        || format!("{} of the token events came together with the one before", percent(together_pct));
-    match whole {
-        0 => together(),
-        _ => format!("the whole answer at one time in {} of {} answers", count(whole), count(answers)),
-    }
-}
-
-fn sender(gateway: Option<Gateway>) -> String {
-    match gateway {
-        Some(gateway) => format!("The server, or {} before it, sends tokens together", gateway.title()),
-        None => "The server, or a proxy before it, sends tokens together".to_owned(),
-    }
-}
-
-/// `6,400 tokens told, 3 events, max_tokens 64`.
-fn impossible(count_told: &ImpossibleCount) -> String {
-    let ImpossibleCount { fault, told, events, max_tokens } = count_told;
-    let (told, events) = (count(u64::from(*told)), count(u64::from(*events)));
-    match fault {
-        CountFault::NoNumber => format!("no whole number, or one below 0, beside {events} events"),
-        CountFault::Zero => format!("{told} tokens told, {events} events"),
-        CountFault::AboveLimit => {
-            format!("{told} tokens told, {events} events, max_tokens {}", count(u64::from(*max_tokens)))
-        }
-        CountFault::AgainstEvents => {
-            format!("{told} tokens told at the end, another number by {events} events")
-        }
-        CountFault::OfGateway => {
-            format!("{told} tokens told by a gateway that counts itself, {events} events")
-        }
-    }
-}
-
-/// `TTFT` of `ttft_ms`.
-fn metric_title(name: &str) -> &str {
-    figure::metric(name).map_or(name, |metric| metric.title)
-}
-
-fn percent(value: f64) -> String {
-    if value.is_finite() { format!("{} %", compact(value)) } else { NONE.to_owned() }
-}
-
-fn answers_of(number: u64) -> String {
-    if number == 1 { "1 answer".to_owned() } else { format!("{} answers", count(number)) }
-}
-
-fn answers_are(number: u64) -> String {
-    format!("{} {}", answers_of(number), if number == 1 { "is" } else { "are" })
-}
-
-fn events_of(number: u64) -> String {
-    if number == 1 { "1 event".to_owned() } else { format!("{} events", count(number)) }
-}
-
-/// What did not come, where each sign is missing in so many answers.
-fn missing_signs(done_marker: u64, finish_reason: u64) -> String {
-    let times =
-        |number: u64, what: &str| (number > 0).then(|| format!("no {what} in {}", answers_of(number)));
-    let all = [times(done_marker, "[DONE]"), times(finish_reason, "finish reason")];
-    all.into_iter().flatten().collect::<Vec<_>>().join(" and ")
-}
-
-fn requests_of(number: u64) -> String {
-    if number == 1 { "1 request".to_owned() } else { format!("{} requests", count(number)) }
 }

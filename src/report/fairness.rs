@@ -81,6 +81,8 @@ fn is_told(comparison: &Comparison, row: &FairnessRow) -> bool {
         row::PREFIX_CACHE => "prefix_cache_hits",
         row::GPU_OTHERS => "gpu_shared",
         row::GPU_THROTTLED => "gpu_throttled",
+        row::GPU_MEMORY_HELD => "gpu_memory_held",
+        row::GPU_ASKED => "gpu_not_asked",
         _ => return false,
     };
     comparison.runs.iter().flat_map(|run| &run.caveats).any(|caveat| caveat.code() == code)

@@ -14,9 +14,9 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub fn head(gpu: &GpuSummary) -> String {
     let mut names: Vec<(&str, usize)> = Vec::new();
     for device in &gpu.devices {
-        match names.iter_mut().find(|(name, _)| *name == device.name) {
+        match names.iter_mut().find(|(name, _)| *name == device.head.name) {
             Some((_, count)) => *count += 1,
-            None => names.push((&device.name, 1)),
+            None => names.push((&device.head.name, 1)),
         }
     }
     let name = |(name, count): &(&str, usize)| match count {
@@ -31,7 +31,7 @@ pub fn block_lines(gpu: &GpuSummary) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     let several = gpu.devices.len() > 1;
     let mut add = |name: &'static str, show: &dyn Fn(&GpuDevice) -> Option<String>| {
-        let shown = gpu.devices.iter().filter_map(|device| Some((device.index, show(device)?)));
+        let shown = gpu.devices.iter().filter_map(|device| Some((device.head.index, show(device)?)));
         for (place, (index, text)) in shown.enumerate() {
             let text = if several { format!("GPU {index}: {text}") } else { text };
             lines.push((if place == 0 { name } else { "" }, text));
@@ -45,7 +45,8 @@ pub fn block_lines(gpu: &GpuSummary) -> Vec<(&'static str, String)> {
     });
     add("Memory", &|device| {
         let Spread { mean, max, .. } = spread(device, &[GPU_MEMORY_USED])?;
-        let of = device.memory_bytes.map_or_else(String::new, |all| format!(" / {:.0}MB", all as f64 / MIB));
+        let of =
+            device.head.memory_bytes.map_or_else(String::new, |all| format!(" / {:.0}MB", all as f64 / MIB));
         Some(format!("Mean: {:.0}MB | Max: {:.0}MB{of}", mean / MIB, max / MIB))
     });
     add("Power", &|device| {
@@ -87,6 +88,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::schema::gpu::GpuHead;
 
     fn device(index: u32) -> GpuDevice {
         let spread = |mean, max| Spread { mean, min: 0.0, max, samples: 9 };
@@ -97,9 +99,12 @@ mod tests {
             (GPU_TEMPERATURE, spread(68.2, 74.0)),
         ];
         GpuDevice {
-            index,
-            name: "NVIDIA RTX 4090".into(),
-            memory_bytes: Some(24_576 << 20),
+            head: GpuHead {
+                index,
+                name: "NVIDIA RTX 4090".into(),
+                memory_bytes: Some(24_576 << 20),
+                ..GpuHead::default()
+            },
             figures: figures.into_iter().map(|(name, spread)| (name.to_owned(), spread)).collect(),
             ..GpuDevice::default()
         }

@@ -6,6 +6,7 @@ use super::answer;
 use super::caveat;
 use super::chart::ChartSpec;
 use super::client;
+use super::doubts;
 use super::fairness;
 use super::knee;
 use super::limit;
@@ -276,7 +277,7 @@ fn levelled(page: &mut Page, comparison: &Comparison) {
 }
 
 fn caveats(page: &mut Page, comparison: &Comparison) {
-    let caveats = caveat::collected(comparison, caveat::sentence);
+    let caveats = doubts::collected(comparison, caveat::sentence);
     if !caveats.is_empty() {
         page.paragraph("## Caveats");
         page.list(caveats.iter().map(|text| escaped(text)));

@@ -1,6 +1,6 @@
 //! Why a figure of a run is not there, and what was decided about its tokens.
 
-use super::caveat::{held_back, nothing_shown, pace_bounds};
+use super::caveat_words::{held_back, nothing_shown, pace_bounds};
 use super::number::{NONE, count};
 use crate::schema::caveat::Caveat;
 use crate::schema::figure;

@@ -3,11 +3,13 @@
 pub mod answer;
 pub mod calibration;
 pub mod caveat;
+mod caveat_words;
 pub mod chart;
 pub mod check;
 pub mod client;
 pub mod csv;
 pub mod dataset_stats;
+mod doubts;
 pub mod fairness;
 pub mod github;
 mod gpu;

@@ -8,7 +8,9 @@ use unicode_width::UnicodeWidthStr;
 
 use super::answer;
 use super::caveat;
+use super::caveat_words;
 use super::client;
+use super::doubts;
 use super::fairness;
 use super::gpu;
 use super::knee;
@@ -152,14 +154,14 @@ fn prompt_lengths(lengths: &PromptLengths) -> String {
         off => format!(
             "other than asked in {off} of {}, {}",
             lengths.requests,
-            caveat::tokens_off(lengths.largest)
+            caveat_words::tokens_off(lengths.largest)
         ),
     };
     match lengths.added {
         0 => held,
         added => format!(
             "{held}; the server counts {} in every one, as of a template or BOS",
-            caveat::tokens_off(added)
+            caveat_words::tokens_off(added)
         ),
     }
 }
@@ -558,7 +560,7 @@ fn without_result(comparison: &Comparison, style: Style) -> Vec<String> {
 }
 
 fn caveats(comparison: &Comparison, style: Style) -> Vec<String> {
-    let caveats = caveat::collected(comparison, caveat::sentence);
+    let caveats = doubts::collected(comparison, caveat::sentence);
     if caveats.is_empty() {
         return Vec::new();
     }

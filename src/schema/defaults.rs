@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::client_threads::ClientThreads;
 use super::conversations::Conversations;
 use super::fairness::FairnessMode;
 use super::plan::{
@@ -50,7 +51,7 @@ impl Plan {
             seeds: Seeds::default(),
             conversations: Conversations::default(),
             split: None,
-            client_threads: 1,
+            client_threads: ClientThreads::Auto,
             workers: 1,
             sampling: Sampling::default(),
             http: HttpSettings::default(),

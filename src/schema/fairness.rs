@@ -101,7 +101,22 @@ pub mod row {
     pub const GPU_OTHERS: &str = "others on the GPU";
     /// How often they were slowed down.
     pub const GPU_THROTTLED: &str = "GPU slowed down";
+    /// Memory of before that was not given back when the server was launched.
+    pub const GPU_MEMORY_HELD: &str = "GPU memory held at launch";
+    /// Whether the server's processes are on the GPUs that it was given, and on no others.
+    pub const GPU_ASKED: &str = "on the GPUs asked for";
     /// Rows that are nearly always level, or always: a brief output names them where they are not.
-    pub const SELDOM: [&str; 9] =
-        [LAUNCHED, NAGLE, AT_ONCE, COMPLETED, GATEWAY, SIMULATED, GPU_POWER_LIMIT, GPU_OTHERS, GPU_THROTTLED];
+    pub const SELDOM: [&str; 11] = [
+        LAUNCHED,
+        NAGLE,
+        AT_ONCE,
+        COMPLETED,
+        GATEWAY,
+        SIMULATED,
+        GPU_POWER_LIMIT,
+        GPU_OTHERS,
+        GPU_THROTTLED,
+        GPU_MEMORY_HELD,
+        GPU_ASKED,
+    ];
 }

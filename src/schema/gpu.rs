@@ -124,18 +124,9 @@ pub struct GpuSummary {
 /// One GPU over the measured window of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct GpuDevice {
-    /// Number as its library counts.
-    pub index: u32,
-    /// Its name for good.
-    pub uuid: String,
-    /// `NVIDIA H200`
-    pub name: String,
-    /// Memory in all, bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<u64>,
-    /// Limit of power, W.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub power_limit_w: Option<f64>,
+    /// Which it is.
+    #[serde(flatten)]
+    pub head: GpuHead,
     /// By the names of [`super::series::gpu`]: mean over time and the extremes. A sensor that it does not have is absent.
     pub figures: BTreeMap<String, Spread>,
     /// Energy over the measured window, J: the difference of the counter at its two ends, each moved to the window's end

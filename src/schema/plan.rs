@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::client_threads::ClientThreads;
 use super::conversations::{Conversations, TrafficSplit};
 use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
@@ -77,8 +78,10 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<TrafficSplit>,
     /// Threads of the load engine.
-    pub client_threads: u32,
-    /// Machines that play each load together, each its share.
+    pub client_threads: ClientThreads,
+    /// Machines that play each load together, each its share. With more than one, request i of a closed loop goes to
+    /// slot i mod C and slot s to machine s mod N, so that the order within a slot is the same on any number of them;
+    /// one machine alone hands the next request to the first slot that is free. A cap is split, the remainder to the first.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub workers: u32,
     /// What each request asks for.
@@ -211,6 +214,12 @@ impl Plan {
         // A launch begins a round; a server that already runs stays.
         let round = if self.launches() { 0 } else { place(key.round) };
         if self.dataset.renewed { round << 44 | point << 22 | place(key.repeat) } else { 0 }
+    }
+
+    /// The seed of a run's arrival times: runs of a search with the same gaps would all err the same way.
+    pub fn seed_of(&self, key: &RunKey) -> u64 {
+        let own = if self.search.is_some() { u64::from(key.point) } else { 0 };
+        self.seed.wrapping_add(own)
     }
 
     /// Prompts that a load has for itself; none where it sends the plan's.

@@ -32,7 +32,7 @@ fn devices<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a GpuDevice> {
 }
 
 fn uuids<'a>(facts: &Facts<'a>) -> BTreeSet<&'a str> {
-    devices(facts).map(|device| device.uuid.as_str()).collect()
+    devices(facts).map(|device| device.head.uuid.as_str()).collect()
 }
 
 fn names(facts: &Facts<'_>) -> Option<String> {
@@ -71,7 +71,7 @@ fn not_read(one: &Facts<'_>, other: &Facts<'_>) -> Held {
 /// Limits of power in all, W; none where one of them does not tell.
 fn limit_w(facts: &Facts<'_>) -> Option<f64> {
     let gpus = facts.runs.iter().find_map(|run| run.gpu.as_ref())?;
-    let limits = gpus.devices.iter().map(|device| device.power_limit_w).collect::<Option<Vec<f64>>>()?;
+    let limits = gpus.devices.iter().map(|device| device.head.power_limit_w).collect::<Option<Vec<f64>>>()?;
     (!limits.is_empty()).then(|| limits.into_iter().sum())
 }
 

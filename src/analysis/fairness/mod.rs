@@ -9,6 +9,7 @@
 pub(super) mod answers;
 mod facts;
 mod gpus;
+mod gpus_at_launch;
 mod model;
 mod observed;
 mod prompts;
@@ -46,7 +47,7 @@ pub fn reasons(plan: &Plan, runs: &[RunSummary], label: &str, baseline: &str, po
 }
 
 fn checks() -> impl Iterator<Item = &'static Check> {
-    settings::SETTINGS.iter().chain(&observed::OBSERVED).chain(&gpus::GPUS)
+    settings::SETTINGS.iter().chain(&observed::OBSERVED).chain(&gpus::GPUS).chain(&gpus_at_launch::ROWS)
 }
 
 fn facts_at<'a>(plan: &'a Plan, runs: &'a [RunSummary], point: u32) -> Vec<Facts<'a>> {

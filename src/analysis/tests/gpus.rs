@@ -4,15 +4,18 @@ use super::comparing::{compared, run};
 use crate::schema::caveat::Caveat;
 use crate::schema::comparison::Comparison;
 use crate::schema::fairness::{FairnessRow, Finding, row};
-use crate::schema::gpu::{GpuDevice, GpuProcess, GpuSummary};
+use crate::schema::gpu::{GpuDevice, GpuHead, GpuProcess, GpuSummary};
+use crate::schema::gpu_before::HeldMemory;
 
 /// One H200 that tells all, with a change.
 fn gpus(change: impl Fn(&mut GpuDevice)) -> GpuSummary {
     let mut device = GpuDevice {
-        index: 0,
-        uuid: "GPU-8a6c3f21-0000".to_owned(),
-        name: "NVIDIA H200".to_owned(),
-        power_limit_w: Some(700.0),
+        head: GpuHead {
+            uuid: "GPU-8a6c3f21-0000".to_owned(),
+            name: "NVIDIA H200".to_owned(),
+            power_limit_w: Some(700.0),
+            ..GpuHead::default()
+        },
         others_known: true,
         sm_clock_busy_mhz: Some(1980.0),
         throttled_share: Some(0.0),
@@ -81,10 +84,10 @@ fn what_was_not_read_is_not_known_and_never_level() {
 
 #[test]
 fn gpus_of_two_models_are_results_of_different_machines() {
-    let comparison = changed(|device| device.name = "NVIDIA H100".to_owned());
+    let comparison = changed(|device| device.head.name = "NVIDIA H100".to_owned());
     assert_eq!(found(&comparison, row::GPU).finding, Finding::Differs);
     assert_eq!(codes(&comparison), ["gpus_differ"]);
-    let of_one_model = changed(|device| device.uuid = "GPU-b".to_owned());
+    let of_one_model = changed(|device| device.head.uuid = "GPU-b".to_owned());
     assert_eq!(found(&of_one_model, row::GPU).finding, Finding::Differs);
     assert_eq!(codes(&of_one_model), [""; 0]);
 }
@@ -118,8 +121,31 @@ fn clocks_are_held_against_each_other_round_by_round() {
 }
 
 #[test]
+fn memory_held_at_a_launch_and_gpus_not_asked_for_have_their_rows_and_nothing_else_has() {
+    let level = changed(|_| {});
+    let rows = &level.fairness.as_ref().unwrap().rows;
+    assert!(rows.iter().all(|row| ![row::GPU_MEMORY_HELD, row::GPU_ASKED].contains(&row.what.as_str())));
+    let bears = |caveat: Caveat| {
+        let (one, mut other) = (run("one", 100, 50), run("other", 200, 50));
+        other.caveats = vec![caveat];
+        compared(&[], vec![one, other])
+    };
+    let held = HeldMemory { above_bytes: 5 << 30, waited_s: 60.0, processes: Vec::new() };
+    let held = bears(Caveat::GpuMemoryHeld { by_gpu: [("GPU 0 (X)".to_owned(), held)].into() });
+    let row = found(&held, row::GPU_MEMORY_HELD);
+    assert_eq!((row.finding, row.by_label["one"].as_str()), (Finding::Differs, "none"));
+    assert_eq!(row.by_label["other"], "5.0 GiB");
+    assert!(row.why.starts_with("other (5.0 GiB) was launched while"), "{}", row.why);
+    let used = vec!["GPU 1 (X)".to_owned()];
+    let elsewhere = bears(Caveat::GpuNotAsked { asked: vec!["GPU 0 (X)".to_owned()], used });
+    let row = found(&elsewhere, row::GPU_ASKED);
+    assert_eq!((row.finding, row.by_label["other"].as_str()), (Finding::Differs, "no: GPU 1 (X)"));
+    assert_eq!(row.why, "other holds memory on GPU 1 (X), and was given GPU 0 (X)");
+}
+
+#[test]
 fn a_lower_power_limit_another_process_and_throttling_differ() {
-    let limited = changed(|device| device.power_limit_w = Some(500.0));
+    let limited = changed(|device| device.head.power_limit_w = Some(500.0));
     assert_eq!(found(&limited, row::GPU_POWER_LIMIT).finding, Finding::Differs);
     let shared = changed(|device| {
         device.others = vec![GpuProcess { pid: 7, name: Some("python3".to_owned()), memory_bytes: None }];

@@ -15,7 +15,7 @@ mod signals;
 mod state;
 
 pub use client::{Guard, ServerHandle, View};
-pub use family::{MARK, kill_family, living_family, mark};
+pub use family::{kill_family, living_family, mark};
 pub use keeper::guard_main;
 pub use protocol::{Container, Ended, Launch, Refused};
 pub use state::{KeptServer, StateFile, Unread};

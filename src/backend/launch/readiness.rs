@@ -17,8 +17,9 @@ use crate::schema::refusal::Refusal;
 use crate::schema::target::Readiness;
 use crate::server_api::{self, NoAnswer};
 
-/// Between two questions while nobody listens.
+/// Between two questions while nobody listens; the first pauses are shorter, for servers that start at once.
 const POLL: Duration = Duration::from_millis(100);
+const FIRST_POLL: Duration = Duration::from_millis(10);
 /// Between two questions to a server that answers that it loads: most write a line for each.
 const POLL_ANSWERED: Duration = Duration::from_millis(250);
 /// Between two looks at the log for the live line.
@@ -111,8 +112,10 @@ where
 async fn wait_for_health(candidate: &Candidate<'_>, client: &Client, on_event: &mut impl FnMut(LaunchEvent)) {
     let mut look_at_log: Option<Instant> = None;
     let mut shown = String::new();
+    let mut unanswered = FIRST_POLL;
     loop {
-        let mut pause = POLL;
+        let mut pause = unanswered;
+        unanswered = (unanswered * 2).min(POLL);
         if look_at_log.is_none_or(|last| last.elapsed() >= LOG_LOOK) {
             look_at_log = Some(Instant::now());
             let line = candidate.log.tail(1, 64 * 1024).pop().unwrap_or_default();

@@ -54,10 +54,11 @@ fn plan_file(matches: &ArgMatches) -> Option<std::path::PathBuf> {
 }
 
 /// Flags that mean something beside `--resume`: how it goes on, and what no file holds.
-const BESIDE_RESUME: [&str; 14] = [
+const BESIDE_RESUME: [&str; 15] = [
     "resume",
     "header",
     "dry-run",
+    "hold",
     "strict",
     "quiet",
     "verbose",

@@ -58,6 +58,18 @@ pub struct Row {
     pub runs: (usize, Option<usize>),
     /// Figures of its newest run.
     pub headline: Option<Headline>,
+    /// Runs that launches without a result would have had, and why the last of them gave none.
+    pub missed: (usize, Option<String>),
+}
+
+impl Row {
+    /// A launch gave no result, or not all of its runs, of which a launch has so many.
+    fn miss(&mut self, why: String, runs_a_launch: usize) {
+        let over = self.runs.0 + self.missed.0;
+        let of_launch = runs_a_launch.max(1);
+        self.missed = ((over / of_launch + 1) * of_launch - self.runs.0, Some(why.clone()));
+        self.state = State::Failed(why);
+    }
 }
 
 /// What a backend does; times are since the picture began.
@@ -139,6 +151,7 @@ impl Board {
             state,
             runs: (0, each),
             headline: None,
+            missed: (0, None),
         };
         let targets = plan.targets.iter().map(|target| row(&target.label, State::Waiting));
         let absent = plan.skipped.iter().map(|skipped| {
@@ -190,7 +203,10 @@ impl Board {
             Event::Stopping { label } => self.set(label, State::Stopping { since }),
             Event::Stopped { label, .. } => self.stopped(label),
             Event::Failed { label, failure } => {
-                self.set(label, State::Failed(plain(&failure.what).into_owned()));
+                let rounds = self.plan.rounds.max(1) as usize;
+                if let Some(row) = self.row(label) {
+                    row.miss(plain(&failure.what).into_owned(), row.runs.1.unwrap_or(0) / rounds);
+                }
             }
             Event::Trouble(_)
             | Event::Note(_)
@@ -322,9 +338,12 @@ impl Board {
     fn stopped(&mut self, label: &str) {
         let stopping = self.stopping;
         if let Some(row) = self.row(label) {
-            row.state = match row.runs {
-                (closed, Some(all)) if closed < all && !stopping => State::Waiting,
-                _ => State::Done,
+            let over = row.runs.0 + row.missed.0;
+            row.state = match (row.runs.1, &row.missed.1) {
+                (Some(all), _) if over < all && !stopping => State::Waiting,
+                // What another launch gave does not undo it.
+                (_, Some(why)) => State::Failed(why.clone()),
+                (_, None) => State::Done,
             };
         }
     }

@@ -264,6 +264,27 @@ fn a_backend_goes_from_state_to_state_as_events_come() {
 }
 
 #[test]
+fn a_launch_that_failed_is_not_forgotten_when_a_later_one_is_stopped() {
+    let mut board = board();
+    let failure = Failure::of_target("no port is free".to_owned());
+    let stop = |board: &mut Board, at_s: f64| {
+        at(board, at_s, Event::Stopped { label: "vllm", graceful: true, took: Duration::ZERO });
+        board.rows[0].state.clone()
+    };
+    at(&mut board, 1.0, Event::Failed { label: "vllm", failure: &failure });
+    launch(&mut board, "vllm", 2.0);
+    load(&mut board, "vllm", 2, 40.0);
+    close(&mut board, "vllm", 2, 60.0);
+    assert_eq!(stop(&mut board, 62.0), State::Failed("no port is free".to_owned()), "its last round is over");
+    let mut board = self::board();
+    launch(&mut board, "vllm", 1.0);
+    close(&mut board, "vllm", 1, 60.0);
+    assert_eq!(stop(&mut board, 61.0), State::Waiting);
+    at(&mut board, 62.0, Event::Failed { label: "vllm", failure: &failure });
+    assert_eq!(board.rows[0].missed.0, 1);
+}
+
+#[test]
 fn rates_are_of_the_last_two_seconds_and_progress_is_of_whichever_bound_is_nearer() {
     let board = in_the_middle();
     let run = board.run.unwrap();

@@ -1,8 +1,33 @@
 //! What every library that reads GPUs does.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use crate::schema::gpu::{GpuHead, GpuReading};
+
+/// Between two readings of what changes slowly, as memory, clocks and temperature do, while a load is played.
+const WHOLE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often GPUs are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Between two readings, of utilisation, power and energy at least.
+    pub interval: Duration,
+    /// Between two that tell all that there is, where the parts of a reading cost a call each.
+    pub whole_every: Duration,
+}
+
+impl Pace {
+    /// Beside a load, which they must not disturb.
+    pub fn of_load(interval: Duration) -> Pace {
+        Pace { interval, whole_every: WHOLE_EVERY }
+    }
+
+    /// Where nothing is measured: each reading tells all.
+    pub fn whole(interval: Duration) -> Pace {
+        Pace { interval, whole_every: Duration::ZERO }
+    }
+}
 
 /// A library that reads GPUs. Its calls may block for some milliseconds.
 pub trait GpuLibrary: Debug + Send {
@@ -12,7 +37,8 @@ pub trait GpuLibrary: Debug + Send {
     /// The chosen GPUs, in the order in which they were chosen.
     fn gpus(&self) -> Vec<GpuHead>;
 
-    /// Reads the chosen GPUs, in the order in which they were chosen. One that vanished is left out.
+    /// Reads the chosen GPUs, in the order in which they were chosen. One that vanished is left out. The first reading
+    /// tells all that there is.
     ///
     /// # Errors
     /// None of them can be read any more.

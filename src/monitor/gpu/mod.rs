@@ -18,7 +18,7 @@ mod smi_fields;
 mod state;
 
 pub use choice::Choice;
-pub use library::{Absent, GpuLibrary, Opened};
+pub use library::{Absent, GpuLibrary, Opened, Pace};
 pub use open::open;
 pub use processes::is_family;
 pub use sensor::Gpus;

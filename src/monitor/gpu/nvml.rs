@@ -15,13 +15,13 @@ use crate::schema::series::gpu::{
 
 use super::choice::{Choice, Offered};
 use super::energy_age::EnergyAge;
-use super::library::{Absent, GpuLibrary};
+use super::library::{Absent, GpuLibrary, Pace};
 use super::nvml_calls::{Board, Calls, Query, Trouble};
 use super::pcie::PcieRates;
 use super::processes;
 
-/// Asked at each reading, power and energy first: they count to the moment.
-const QUERIES: &[Query] = &[
+/// Asked at each reading: two calls, one of which is for all fields.
+const QUICK: &[Query] = &[
     Query::Energy,
     Query::PowerInstant,
     Query::PowerAverage,
@@ -30,12 +30,10 @@ const QUERIES: &[Query] = &[
     Query::NvlinkSent,
     Query::NvlinkReceived,
     Query::Utilisation,
-    Query::MemoryUsed,
-    Query::SmClock,
-    Query::MemoryClock,
-    Query::ClockReasons,
-    Query::Temperature,
 ];
+/// What changes slowly, or is a state: a call each, so not asked at each reading beside a load.
+const SLOW: &[Query] =
+    &[Query::MemoryUsed, Query::SmClock, Query::MemoryClock, Query::ClockReasons, Query::Temperature];
 
 /// Between two looks at the processes: they cost a look into /proc each.
 const PROCESSES_EVERY: Duration = Duration::from_secs(1);
@@ -59,16 +57,46 @@ struct Gpu {
     energy: EnergyAge,
     /// The last counters of PCIe, bytes sent and received, and when they were read.
     pcie: Option<(f64, f64, Instant)>,
-    looked_at: Option<Instant>,
+    whole: Every,
+    processes: Every,
     is_gone: bool,
 }
 
+/// What takes place at a reading once in a while.
+#[derive(Debug)]
+struct Every {
+    period: Duration,
+    due: Option<Instant>,
+}
+
+impl Every {
+    fn new(period: Duration) -> Every {
+        Every { period, due: None }
+    }
+
+    /// Whether its time has come, at the first reading and then once a period; readings come a little early or late.
+    fn is_due(&mut self, now: Instant) -> bool {
+        match self.due {
+            Some(due) if now + self.period / 20 < due => false,
+            due => {
+                let next = due.map(|due| due + self.period).filter(|next| *next > now);
+                self.due = Some(next.unwrap_or(now + self.period));
+                true
+            }
+        }
+    }
+}
+
 impl NvmlLibrary {
-    /// The GPUs of a choice, and what is to be said of them.
+    /// The GPUs of a choice, to be read at this pace, and what is to be said of them.
     ///
     /// # Errors
     /// NVML shows none, or none is chosen.
-    pub(super) fn new(calls: Arc<dyn Calls>, choice: &Choice) -> Result<(NvmlLibrary, Vec<String>), Absent> {
+    pub(super) fn new(
+        calls: Arc<dyn Calls>,
+        choice: &Choice,
+        pace: Pace,
+    ) -> Result<(NvmlLibrary, Vec<String>), Absent> {
         if calls.boards().is_empty() {
             return Err(Absent("NVML shows no GPU".into()));
         }
@@ -90,7 +118,8 @@ impl NvmlLibrary {
             lacks: BTreeSet::new(),
             energy: EnergyAge::default(),
             pcie: None,
-            looked_at: None,
+            whole: Every::new(pace.whole_every),
+            processes: Every::new(PROCESSES_EVERY),
             is_gone: false,
         };
         let gpus: Vec<Gpu> = chosen.into_iter().map(gpu).collect();
@@ -142,9 +171,11 @@ impl Gpu {
         if self.is_gone {
             return None;
         }
-        let queries: Vec<Query> =
-            QUERIES.iter().copied().filter(|query| !self.lacks.contains(query)).collect();
         let now = Instant::now();
+        let tells_all = self.whole.is_due(now);
+        let slow = if tells_all { SLOW } else { &[] };
+        let queries = QUICK.iter().chain(slow).copied();
+        let queries: Vec<Query> = queries.filter(|query| !self.lacks.contains(query)).collect();
         let mut answers = BTreeMap::new();
         for (query, answer) in queries.iter().zip(calls.ask(self.board, &queries)) {
             match answer {
@@ -170,7 +201,10 @@ impl Gpu {
             memory_bytes: self.about.memory_bytes,
             power_limit_w: self.about.power_limit_w,
             is_repeated: false,
-            processes: self.processes(calls, now, values.get(GPU_MEMORY_USED).copied()),
+            processes: match tells_all && self.processes.is_due(now) {
+                true => self.holders(calls, values.get(GPU_MEMORY_USED).copied()),
+                false => None,
+            },
             values,
         })
     }
@@ -195,12 +229,8 @@ impl Gpu {
         }
     }
 
-    /// The processes, once a second; none in between.
-    fn processes(&mut self, calls: &dyn Calls, now: Instant, used: Option<f64>) -> Option<Vec<GpuProcess>> {
-        if self.looked_at.is_some_and(|at| now.saturating_duration_since(at) < PROCESSES_EVERY) {
-            return None;
-        }
-        self.looked_at = Some(now);
+    /// The processes that hold memory, of which `used` bytes are in use; none where the driver does not tell.
+    fn holders(&self, calls: &dyn Calls, used: Option<f64>) -> Option<Vec<GpuProcess>> {
         processes::visible(calls.holders(self.board).ok()?, used)
     }
 }

@@ -9,7 +9,7 @@ use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::sys_exports::field_id::{
     NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX, NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX,
     NVML_FI_DEV_PCIE_COUNT_RX_BYTES, NVML_FI_DEV_PCIE_COUNT_TX_BYTES, NVML_FI_DEV_POWER_AVERAGE,
-    NVML_FI_DEV_POWER_INSTANT,
+    NVML_FI_DEV_POWER_INSTANT, NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION,
 };
 use nvml_wrapper::{Device, Nvml};
 use nvml_wrapper_sys::bindings::{
@@ -199,20 +199,15 @@ impl Calls for RealCalls {
 
     fn ask(&self, board: usize, queries: &[Query]) -> Vec<Result<f64, Trouble>> {
         let Some(device) = self.device(board) else { return vec![Err(Trouble::Gone); queries.len()] };
-        // Energy counts to the moment, so what is not a field is asked first; fields are answered by one call for all.
-        let direct: Vec<Option<Result<f64, Trouble>>> =
-            queries.iter().map(|query| field(*query).is_none().then(|| ask(&device, *query))).collect();
+        // Fields are answered by one call for all, which comes first: energy and power count to the moment.
         let fields: Vec<Field> = queries.iter().filter_map(|query| field(*query)).collect();
         let mut answers = self.fields(&device, &fields).into_iter();
-        let answer = |(query, direct): (&Query, Option<Result<f64, Trouble>>)| match direct {
+        let answer = |query: &Query| match field(*query).and_then(|_| answers.next()) {
+            // An older driver has no such field (of power before 530), and perhaps the call.
+            None | Some(Err(Trouble::Unsupported)) => ask(&device, *query),
             Some(answer) => answer,
-            None => match answers.next().unwrap_or(Err(Trouble::Unsupported)) {
-                // Before driver 530 there is no field, and the call has what nvidia-smi shows.
-                Err(Trouble::Unsupported) => ask(&device, *query),
-                answer => answer,
-            },
         };
-        queries.iter().zip(direct).map(answer).collect()
+        queries.iter().map(answer).collect()
     }
 
     fn holders(&self, board: usize) -> Result<Vec<Holder>, Trouble> {
@@ -278,6 +273,8 @@ const ALL_LINKS: u32 = u32::MAX;
 
 fn field(query: Query) -> Option<Field> {
     let (id, scope, factor) = match query {
+        // mJ
+        Query::Energy => (NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, 0, 1e-3),
         Query::PowerInstant => (NVML_FI_DEV_POWER_INSTANT, 0, 1e-3),
         Query::PowerAverage => (NVML_FI_DEV_POWER_AVERAGE, 0, 1e-3),
         Query::PcieSentCount => (NVML_FI_DEV_PCIE_COUNT_TX_BYTES, 0, 1.0),
@@ -287,7 +284,6 @@ fn field(query: Query) -> Option<Field> {
         Query::NvlinkReceived => (NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX, ALL_LINKS, 1024.0),
         Query::Utilisation
         | Query::MemoryUsed
-        | Query::Energy
         | Query::Temperature
         | Query::SmClock
         | Query::MemoryClock

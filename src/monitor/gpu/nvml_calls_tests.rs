@@ -1,5 +1,13 @@
-use std::path::PathBuf;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::choice::Choice;
+use super::super::library::{GpuLibrary, Pace};
+use super::super::nvml::NvmlLibrary;
 
 use super::*;
 
@@ -65,6 +73,49 @@ fn every_answer_of_the_library_is_in_our_units() {
         calls.ask(0, &[Query::PcieSentRate, Query::NvlinkReceived]),
         vec![Err(Trouble::Unsupported); 2]
     );
+}
+
+/// Calls about devices that a pretend library which is loaded was asked so far.
+fn calls_of(library: &Path) -> i32 {
+    let path = CString::new(library.as_os_str().as_bytes()).unwrap();
+    // SAFETY: the function is the pretend library's own, of this type, and that stays loaded meanwhile.
+    unsafe {
+        let handle = libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+        assert!(!handle.is_null(), "it is not loaded");
+        let symbol = libc::dlsym(handle, c"pretend_calls".as_ptr());
+        assert!(!symbol.is_null());
+        let calls = std::mem::transmute::<*mut libc::c_void, extern "C" fn() -> i32>(symbol)();
+        libc::dlclose(handle);
+        calls
+    }
+}
+
+#[test]
+fn a_reading_beside_a_load_takes_two_calls_and_a_whole_one_ten() {
+    let Some((_directory, library)) = built(&[]) else { return };
+    let calls = Arc::new(RealCalls::load(Some(library.as_os_str())).unwrap());
+    let pace = Pace::of_load(Duration::from_millis(100));
+    let (mut gpus, _) = NvmlLibrary::new(calls, &Choice::listed("0"), pace).unwrap();
+    let mut read = || {
+        let before = calls_of(&library);
+        let readings = gpus.read().unwrap();
+        (calls_of(&library) - before, readings[0].values.len(), readings[0].processes.is_some())
+    };
+    // The first finds out what is lacking: the field of NVLink received has no other call.
+    let (first, values, _) = read();
+    assert!(first <= 10 && values >= 9, "{first} calls, {values} values");
+    let (quick, values, looked) = read();
+    assert!(quick <= 2 && values >= 4 && !looked, "{quick} calls, {values} values");
+    std::thread::sleep(Duration::from_secs(1));
+    let (whole, ..) = read();
+    assert!((3..=10).contains(&whole), "{whole} calls");
+}
+
+#[test]
+fn energy_of_an_older_driver_is_no_field() {
+    let Some((_directory, library)) = built(&["-DOLD"]) else { return };
+    let calls = RealCalls::load(Some(library.as_os_str())).unwrap();
+    assert_eq!(calls.ask(0, &[Query::Energy, Query::PowerAverage]), [Ok(5.0), Ok(498.1)]);
 }
 
 #[test]

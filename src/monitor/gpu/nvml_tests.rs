@@ -71,8 +71,30 @@ fn well(times: u64, query: Query) -> Result<f64, Trouble> {
     })
 }
 
+const INTERVAL: Duration = Duration::from_millis(100);
+
 fn library(calls: &Arc<Pretend>) -> NvmlLibrary {
-    NvmlLibrary::new(calls.clone(), &Choice::all()).unwrap().0
+    NvmlLibrary::new(calls.clone(), &Choice::all(), Pace::whole(INTERVAL)).unwrap().0
+}
+
+#[test]
+fn what_changes_slowly_is_read_first_and_then_once_a_second() {
+    let calls = pretend(&[(board(0, "GPU-a"), well)]);
+    let (mut library, _) = NvmlLibrary::new(calls, &Choice::all(), Pace::of_load(INTERVAL)).unwrap();
+    let first = library.read().unwrap().remove(0);
+    let next = library.read().unwrap().remove(0);
+    for name in [GPU_MEMORY_USED, GPU_SM_CLOCK, GPU_MEMORY_CLOCK, GPU_CLOCK_REASONS, GPU_TEMPERATURE] {
+        assert!(first.values.contains_key(name) && !next.values.contains_key(name), "{name}");
+    }
+    for name in [GPU_POWER, GPU_POWER_AVERAGE, GPU_ENERGY, GPU_UTILISATION, GPU_NVLINK_SENT] {
+        assert!(next.values.contains_key(name), "{name}");
+    }
+    let zero = Instant::now();
+    let mut every = Every::new(Duration::from_secs(1));
+    let due = |ms| every.is_due(zero + Duration::from_millis(ms));
+    let times = [0, 100, 900, 960, 1100, 1940, 1960, 7000, 7900, 7960];
+    let expected = [true, false, false, true, false, false, true, true, false, true];
+    assert_eq!(times.map(due), expected);
 }
 
 #[test]
@@ -124,7 +146,7 @@ fn a_gpu_that_vanishes_is_left_out_and_the_rest_goes_on() {
 
 #[test]
 fn no_gpu_and_none_chosen_are_normal_and_say_why() {
-    let none = NvmlLibrary::new(pretend(&[]), &Choice::all()).unwrap_err();
+    let none = NvmlLibrary::new(pretend(&[]), &Choice::all(), Pace::whole(INTERVAL)).unwrap_err();
     assert_eq!(none.to_string(), "NVML shows no GPU");
 }
 
@@ -144,10 +166,11 @@ fn a_mig_instance_is_read_for_what_it_has_and_said() {
         _ => Err(Trouble::Unsupported),
     };
     let calls = pretend(&[(sliced, well), (slice, only_memory)]);
-    let (whole, notes) = NvmlLibrary::new(calls.clone(), &Choice::all()).unwrap();
+    let pace = Pace::whole(INTERVAL);
+    let (whole, notes) = NvmlLibrary::new(calls.clone(), &Choice::all(), pace).unwrap();
     assert_eq!(whole.gpus().len(), 1);
     assert!(notes[0].contains("those of all of them"), "{notes:?}");
-    let (mut instance, notes) = NvmlLibrary::new(calls, &Choice::listed("MIG-x")).unwrap();
+    let (mut instance, notes) = NvmlLibrary::new(calls, &Choice::listed("MIG-x"), pace).unwrap();
     let reading = instance.read().unwrap();
     assert_eq!(
         (reading[0].index, reading[0].values.len(), reading[0].values[GPU_MEMORY_USED]),

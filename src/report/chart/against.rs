@@ -177,18 +177,7 @@ fn roomy(values: impl Iterator<Item = f64>) -> Scale<Series> {
 
 /// What stands beside the points, and what the whiskers are.
 fn note(panels: &[Panel]) -> Option<String> {
-    let some = panels.iter().flat_map(|panel| &panel.marks).any(|mark| match mark {
-        Mark::Whiskers { points, .. } => !points.is_empty(),
-        Mark::Line { .. }
-        | Mark::Steps { .. }
-        | Mark::Points { .. }
-        | Mark::Band { .. }
-        | Mark::Histogram { .. }
-        | Mark::Frontier { .. }
-        | Mark::Phases { .. }
-        | Mark::Bars { .. }
-        | Mark::Ranges { .. } => false,
-    });
+    let some = panels.iter().flat_map(|panel| &panel.marks).any(|mark| !mark.whiskers().is_empty());
     let whiskers = some.then_some("whiskers: 95 % interval over rounds (below three: lowest to highest)");
     let is_hollow = |mark: &Mark| matches!(mark, Mark::Points { hollow: true, .. });
     let hollow = panels.iter().flat_map(|panel| &panel.marks).any(is_hollow).then_some(SATURATED_NOTE);

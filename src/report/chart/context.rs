@@ -2,6 +2,7 @@
 
 use super::spec::{ChartSpec, Panel, Series};
 use crate::report::caveat;
+use crate::report::doubts;
 use crate::report::fairness;
 use crate::report::number::{count, one_line};
 use crate::report::rows::{Column, View};
@@ -153,7 +154,7 @@ impl ChartContext {
             labels: labels(comparison),
             notes: fairness::note(comparison)
                 .into_iter()
-                .chain(caveat::collected(comparison, caveat::short))
+                .chain(doubts::collected(comparison, caveat::short))
                 .collect(),
         }
     }

@@ -129,20 +129,7 @@ fn panel(
             values: shown.iter().map(|row| range(drawn, &row.name)).collect(),
         })
         .collect();
-    let ends = marks.iter().flat_map(|mark| match mark {
-        Mark::Ranges { values, .. } => {
-            values.iter().flatten().flat_map(|(_, low, high)| [*low, *high]).collect()
-        }
-        Mark::Line { .. }
-        | Mark::Steps { .. }
-        | Mark::Points { .. }
-        | Mark::Band { .. }
-        | Mark::Whiskers { .. }
-        | Mark::Histogram { .. }
-        | Mark::Frontier { .. }
-        | Mark::Phases { .. }
-        | Mark::Bars { .. } => Vec::new(),
-    });
+    let ends = marks.iter().flat_map(Mark::ranges).flatten().flat_map(|(_, low, high)| [*low, *high]);
     let metric = figure::metric(metric);
     let x = Axis {
         name: metric.map_or("", |metric| metric.title).to_owned(),

@@ -72,7 +72,7 @@ fn of_server<'a>(run: &DrawnRun<'a>) -> Vec<&'a SensedSeries> {
 fn of_gpus<'a>(run: &DrawnRun<'a>) -> Vec<&'a SensedSeries> {
     // One that the server was given and did not use is no part of its figures.
     let used = |device: &&DeviceSeries| {
-        run.gpu.is_none_or(|gpu| gpu.devices.iter().any(|used| used.index == device.device))
+        run.gpu.is_none_or(|gpu| gpu.devices.iter().any(|used| used.head.index == device.device))
     };
     run.gpus.iter().filter(used).map(|device| &device.sensed).collect()
 }
@@ -165,6 +165,23 @@ struct Told<'a> {
     points: &'a [(f64, f64)],
 }
 
+impl Told<'_> {
+    /// The most that any series of the sensor has: one with fewer is read less often.
+    fn longest(&self) -> usize {
+        self.sensed.series.values().map(Vec::len).max().unwrap_or(0)
+    }
+
+    /// Between two readings, s: as was asked for, or as it was where others of the sensor were read twice as often.
+    fn interval_s(&self) -> f64 {
+        match (self.points.first(), self.points.last()) {
+            (Some(first), Some(last)) if self.points.len() > 1 && self.points.len() * 2 < self.longest() => {
+                (last.0 - first.0) / (self.points.len() - 1) as f64
+            }
+            _ => self.sensed.interval_s,
+        }
+    }
+}
+
 /// The readings of a panel, one a run and device.
 fn told_of<'a>(drawn: &Drawn<'a>, row: &Row) -> Vec<Told<'a>> {
     let of_run = |run: &DrawnRun<'a>| -> Vec<Told<'a>> {
@@ -249,7 +266,7 @@ fn values(told: &Told<'_>, row: &Row, grid: &Grid) -> Vec<Option<f64>> {
     let values = if row.is_counter {
         grid.rates(told.points, zero_s)
     } else {
-        grid.means(told.points, zero_s, told.sensed.interval_s)
+        grid.means(told.points, zero_s, told.interval_s())
     };
     values.into_iter().map(|value| Some(value? / row.unit_of)).collect()
 }
@@ -303,11 +320,16 @@ fn legend_note(labels: &[Drawn<'_>], rows: &[Row], strips: bool) -> Option<Strin
 
 /// How often the sensors were read, and whether their series were thinned.
 fn how_read(told: &[Told<'_>]) -> Option<String> {
-    let mut intervals: Vec<f64> = told.iter().map(|told| told.sensed.interval_s).collect();
+    // What is read less often is read about each second.
+    let interval_s = |told: &Told<'_>| match told.interval_s() {
+        asked if asked == told.sensed.interval_s => asked,
+        seen => seen.round().max(1.0),
+    };
+    let mut intervals: Vec<f64> = told.iter().map(interval_s).collect();
     intervals.sort_by(f64::total_cmp);
     intervals.dedup();
     let words: Vec<String> = intervals.into_iter().map(seconds_words).collect();
-    let thinned = told.iter().filter(|told| told.sensed.samples > told.points.len() as u64 * 2);
+    let thinned = told.iter().filter(|told| told.sensed.samples > told.longest() as u64 * 2);
     let thinned = thinned.map(|told| told.points.len()).max().map_or_else(String::new, |kept| {
         format!(", thinned to {} readings a run, peaks kept", count(kept as u64))
     });

@@ -8,7 +8,7 @@ use crate::report::fixture_curves::curves as curves_of;
 use crate::report::fixture_machine::{Machine, machine};
 use crate::schema::comparison::{Comparison, Over};
 use crate::schema::curves::RunCurves;
-use crate::schema::gpu::{GpuDevice, GpuSummary};
+use crate::schema::gpu::{GpuDevice, GpuHead, GpuSummary};
 use crate::schema::phases::Phase;
 use crate::schema::series::gpu::{GPU_MEMORY_USED, GPU_POWER, GPU_POWER_AVERAGE};
 use crate::schema::summary::RunSummary;
@@ -206,7 +206,7 @@ fn a_gpu_that_was_not_used_is_not_drawn() {
     let comparison = comparison(vec![run("vllm", 1.0)]);
     let context = ChartContext::new(&plan(), &comparison);
     let (curves, machine) = (curves_of(&comparison.runs[0]), machine(&comparison.runs[0], 2));
-    let device = GpuDevice { index: 1, ..GpuDevice::default() };
+    let device = GpuDevice { head: GpuHead { index: 1, ..GpuHead::default() }, ..GpuDevice::default() };
     let used = GpuSummary { devices: vec![device], ..GpuSummary::default() };
     let runs = [DrawnRun { gpu: Some(&used), ..machine.drawn(&comparison.runs[0], &curves) }];
     let spec = charts::gpu(&ChartInput { comparison: &comparison, runs: &runs, context: &context });

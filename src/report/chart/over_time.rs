@@ -64,18 +64,7 @@ pub fn in_flight(input: &ChartInput<'_>) -> ChartSpec {
 
 /// Some value of it is above 0.
 fn rises(panel: &Panel) -> bool {
-    panel.marks.iter().any(|mark| match mark {
-        Mark::Line { points, .. } => points.iter().any(|(_, y)| *y > 0.0),
-        Mark::Steps { .. }
-        | Mark::Points { .. }
-        | Mark::Band { .. }
-        | Mark::Whiskers { .. }
-        | Mark::Histogram { .. }
-        | Mark::Frontier { .. }
-        | Mark::Phases { .. }
-        | Mark::Bars { .. }
-        | Mark::Ranges { .. } => false,
-    })
+    panel.marks.iter().flat_map(Mark::line).any(|(_, y)| *y > 0.0)
 }
 
 /// What the server's page said of its queue, from the window's start on; at evenly spaced times.

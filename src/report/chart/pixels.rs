@@ -23,17 +23,18 @@ pub struct Pixels {
     high: usize,
     /// Units of the drawing interface a pixel.
     grid: u32,
-    rgb: Vec<u8>,
+    /// Row by row, `0xRRGGBB`.
+    rgb: Vec<u32>,
 }
 
 impl Pixels {
     pub fn new((wide, high): (u32, u32), grid: u32) -> Self {
         let (wide, high) = (wide as usize, high as usize);
-        Pixels { wide, high, grid, rgb: vec![255; wide * high * 3] }
+        Pixels { wide, high, grid, rgb: vec![0x00FF_FFFF; wide * high] }
     }
 
-    /// Row by row, three bytes a pixel.
-    pub fn rgb(&self) -> &[u8] {
+    /// Row by row, `0xRRGGBB`.
+    pub fn rgb(&self) -> &[u32] {
         &self.rgb
     }
 
@@ -43,15 +44,23 @@ impl Pixels {
     }
 
     fn blend(&mut self, (x, y): (i64, i64), coverage: f32, colour: BackendColor) {
-        if !(0..self.wide as i64).contains(&x) || !(0..self.high as i64).contains(&y) {
+        if x < 0 || x >= self.wide as i64 || y < 0 || y >= self.high as i64 {
             return;
         }
         let alpha = coverage.min(1.0) * colour.alpha as f32;
-        let start = (y as usize * self.wide + x as usize) * 3;
         let (red, green, blue) = colour.rgb;
-        for (below, above) in self.rgb[start..start + 3].iter_mut().zip([red, green, blue]) {
-            *below = (f32::from(*below) + (f32::from(above) - f32::from(*below)) * alpha).round() as u8;
+        let pixel = &mut self.rgb[y as usize * self.wide + x as usize];
+        if alpha >= 1.0 {
+            *pixel = u32::from_be_bytes([0, red, green, blue]);
+            return;
         }
+        let [_, red_below, green_below, blue_below] = pixel.to_be_bytes();
+        let mix = |below: u8, above: u8| {
+            let (below, above) = (f32::from(below), f32::from(above));
+            (below + (above - below) * alpha + 0.5) as u8
+        };
+        let mixed = [0, mix(red_below, red), mix(green_below, green), mix(blue_below, blue)];
+        *pixel = u32::from_be_bytes(mixed);
     }
 
     /// Fills outlines that may lie on each other: what two of them cover is covered once.

@@ -104,23 +104,14 @@ impl Bar {
 
 /// A row's bars from the top.
 fn bars_of(panel: &Panel, row: usize) -> Vec<Bar> {
-    let bar = |mark: &Mark| match mark {
-        Mark::Bars { pale, values, best, whiskers, name: _ } => Some(Bar {
+    let bar = |mark: &Mark| {
+        let Mark::Bars { pale, values, best, whiskers, name: _ } = mark else { return None };
+        Some(Bar {
             value: values.get(row).copied().flatten(),
             pale: *pale,
             best: *best == Some(row),
             whisker: whiskers.get(row).copied().flatten(),
-        }),
-        Mark::Ranges { .. } => None,
-        // Rows have no second axis of numbers.
-        Mark::Line { .. }
-        | Mark::Steps { .. }
-        | Mark::Points { .. }
-        | Mark::Band { .. }
-        | Mark::Whiskers { .. }
-        | Mark::Histogram { .. }
-        | Mark::Frontier { .. }
-        | Mark::Phases { .. } => None,
+        })
     };
     panel.marks.iter().filter_map(bar).collect()
 }

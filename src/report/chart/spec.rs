@@ -274,6 +274,26 @@ impl Mark {
         }
     }
 
+    /// The points of a line; none of any other mark.
+    pub fn line(&self) -> &[(f64, f64)] {
+        if let Mark::Line { points, .. } = self { points } else { &[] }
+    }
+
+    /// The crosses of whiskers; none of any other mark.
+    pub fn whiskers(&self) -> &[(f64, f64, f64, f64, f64, f64)] {
+        if let Mark::Whiskers { points, .. } = self { points } else { &[] }
+    }
+
+    /// The rows of ranges; none of any other mark.
+    pub fn ranges(&self) -> &[Option<(f64, f64, f64)>] {
+        if let Mark::Ranges { values, .. } = self { values } else { &[] }
+    }
+
+    /// Of a strip of phases, whether it is named; none of any other mark.
+    pub fn strip(&self) -> Option<bool> {
+        if let Mark::Phases { named, .. } = self { Some(*named) } else { None }
+    }
+
     /// Nothing is to be drawn.
     pub fn is_empty(&self) -> bool {
         match self {

@@ -33,19 +33,7 @@ pub fn height(marks: &[Mark]) -> f64 {
 
 /// Of the strips among these marks, points.
 fn height_above(marks: &[Mark]) -> f64 {
-    let of = |mark: &Mark| match mark {
-        Mark::Phases { named, .. } => height_of(*named) + GAP,
-        Mark::Line { .. }
-        | Mark::Steps { .. }
-        | Mark::Points { .. }
-        | Mark::Band { .. }
-        | Mark::Whiskers { .. }
-        | Mark::Histogram { .. }
-        | Mark::Frontier { .. }
-        | Mark::Bars { .. }
-        | Mark::Ranges { .. } => 0.0,
-    };
-    marks.iter().map(of).sum()
+    marks.iter().filter_map(Mark::strip).map(|named| height_of(named) + GAP).sum()
 }
 
 /// Draws one, below those of the marks before it.

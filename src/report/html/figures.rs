@@ -5,6 +5,7 @@ use super::part::{Labels, Section};
 use super::table::{Cell, Head, Table};
 use crate::report::caveat;
 use crate::report::client;
+use crate::report::doubts;
 use crate::report::machine;
 use crate::report::rows::{Row, View, direction, rows};
 use crate::report::sweep::load_name;
@@ -95,7 +96,7 @@ fn with_flags(words: &str) -> String {
 
 /// Doubts in sentences.
 pub fn caveats(comparison: &Comparison) -> Option<Section> {
-    let doubts = caveat::collected(comparison, caveat::sentence);
+    let doubts = doubts::collected(comparison, caveat::sentence);
     let lines: String = doubts.iter().map(|doubt| format!("<li>{}</li>\n", with_flags(doubt))).collect();
     (!doubts.is_empty()).then(|| Section {
         id: "caveats",
