@@ -39,6 +39,8 @@
 //! `commands::dataset` is a file for each of what `harness dataset` does; `commands::resolve::scenarios` makes the loads of
 //! `sweep --scenarios`.
 //!
+//! `commands::k8s` prints a plan as Kubernetes objects; it asks no cluster.
+//!
 //! `commands::tui` is the picture of `--tui`: a board that events and snapshots feed, and `commands::tui::draw`, which
 //! makes a frame of it.
 //!
@@ -74,6 +76,8 @@
 //! `report::lpg` is what Google's analyze.py reads; `report::prometheus` is the live page in Prometheus' formats.
 //!
 //! `results`: the results directory ⇄ schema.
+//!
+//! `bucket`: results → S3, Google Cloud Storage, Azure, or another directory.
 //!
 //! `simulator`: a pretend engine whose true timings are known. `simulator::dialect` is how each engine writes.
 //! It shares no type with the client, so that a mistake in one cannot cancel out in the other.
@@ -133,6 +137,7 @@
 
 pub mod analysis;
 pub mod backend;
+pub mod bucket;
 pub mod cli;
 pub mod commands;
 pub mod dataset;

@@ -7,6 +7,7 @@ use crate::schema::record::{Outcome, RequestRecord, StampKind};
 use crate::schema::summary::{ClientStats, Distribution};
 
 use super::distribution::Samples;
+use super::lateness::{self, Off};
 use super::merged::MergedEvents;
 
 /// A send delay below this is no doubt, ms.
@@ -75,8 +76,14 @@ impl Client {
         all.into_iter().for_each(Samples::settle);
     }
 
-    /// The figures, with the verdict of [`reasons`]; the median TTFT is in ms.
-    pub(super) fn finish(self, engine: &EngineFigures, median_ttft_ms: Option<f64>) -> ClientStats {
+    /// The figures, with the verdict of [`reasons`]; the median TTFT is in ms. `off` gives the figures that may be off
+    /// by too much, by the reader lag.
+    pub(super) fn finish(
+        self,
+        engine: &EngineFigures,
+        median_ttft_ms: Option<f64>,
+        off: impl FnOnce(Option<&Distribution>) -> Vec<Off>,
+    ) -> ClientStats {
         let send_delay_limit_ms = SEND_DELAY_FLOOR_MS.max(median_ttft_ms.unwrap_or(0.0) * SEND_DELAY_SHARE);
         let mut stats = ClientStats {
             send_delay_limit_ms,
@@ -95,7 +102,9 @@ impl Client {
             achieved_rate: self.pace.achieved(),
             client_limited: None,
         };
-        let reasons = reasons(&stats, engine.busy_share, self.pace.own());
+        let mut reasons = reasons(&stats, engine.busy_share, self.pace.own());
+        let off = off(stats.reader_lag_ms.as_ref());
+        reasons.extend(lateness::words(&off, stats.merged_events, stats.threads));
         stats.client_limited = (!reasons.is_empty()).then(|| reasons.join("; "));
         stats
     }

@@ -30,7 +30,7 @@ enum Store {
 }
 
 /// What is kept of values beyond the limit: the histogram for percentiles, the sums exactly.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct StandIn {
     histogram: Histogram<u64>,
     sums: ExactSums,

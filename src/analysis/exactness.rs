@@ -6,7 +6,9 @@ use crate::schema::calibration::{
     Calibration, CalibrationLoad, EXACT_BELOW_MS, ErrorFigures, ExactUpTo, Exactness, GapFigures,
 };
 use crate::schema::caveat::Caveat;
+use crate::schema::client_threads::ClientThreads;
 use crate::schema::environment::Environment;
+use crate::schema::files::EngineFigures;
 use crate::schema::plan::LoadPoint;
 use crate::schema::record::RequestRecord;
 use crate::schema::summary::{Distribution, RunSummary};
@@ -172,8 +174,9 @@ impl Pairing {
         self.zero_ns + us * 1000
     }
 
-    /// The figures; `cpu_s` is that of the load threads and the pacer in the measured phase.
-    pub fn finish(mut self, load: CalibrationLoad, cpu_s: f64) -> Exactness {
+    /// The figures; `engine` is the load engine's word of its CPU time and threads.
+    pub fn finish(mut self, load: CalibrationLoad, engine: &EngineFigures) -> Exactness {
+        let cpu_s = engine.cpu_s;
         let gaps = match load {
             CalibrationLoad::Closed { .. } => None,
             CalibrationLoad::Open { .. } => gap_figures(&mut self.arrivals_ns),
@@ -194,6 +197,7 @@ impl Pairing {
             gaps,
             merged_events: self.merged.share(),
             cpu_us_per_token: (self.tokens > 0).then(|| cpu_s * 1e6 / self.tokens as f64),
+            threads: engine.threads,
         }
     }
 }
@@ -296,13 +300,19 @@ pub fn exact_up_to(loads: &[Exactness]) -> ExactUpTo {
         tokens_per_s: (!closed.is_empty()).then_some(most_tokens_per_s),
         rate: (!open.is_empty()).then_some(rate),
         client_threads: None,
+        threads_played: loads
+            .iter()
+            .filter(|load| is_exact(load))
+            .map(|load| load.threads)
+            .max()
+            .filter(|most| *most > 0),
     }
 }
 
 /// The caveat of a run whose load lies beyond what this machine was calibrated for; none where it was not.
 pub fn beyond_calibration(
     load: &LoadPoint,
-    client_threads: u32,
+    client_threads: ClientThreads,
     exact_up_to: Option<ExactUpTo>,
     summary: &RunSummary,
 ) -> Option<Caveat> {
@@ -311,7 +321,7 @@ pub fn beyond_calibration(
         beyond_rate(load, limit),
         beyond_streams(load, limit),
         beyond_tokens(summary, limit),
-        fewer_threads(client_threads, limit),
+        fewer_threads(client_threads, summary.client.threads, limit),
     ];
     let what: Vec<String> = beyond.into_iter().flatten().collect();
     (!what.is_empty()).then(|| Caveat::BeyondCalibration { what: what.join(", ") })
@@ -333,10 +343,21 @@ fn beyond_streams(load: &LoadPoint, limit: ExactUpTo) -> Option<String> {
     (!open && streams > exact).then(|| format!("{streams} in flight, exact up to {exact}"))
 }
 
-/// What four threads could is not shown for one.
-fn fewer_threads(threads: u32, limit: ExactUpTo) -> Option<String> {
-    let calibrated = limit.client_threads?;
-    (threads < calibrated).then(|| format!("--client-threads {threads}, calibrated with {calibrated}"))
+/// What four threads could is not shown for one. `played` are the run's, 0 where a crash left no word of them.
+fn fewer_threads(asked: ClientThreads, played: u32, limit: ExactUpTo) -> Option<String> {
+    match (limit.client_threads?, asked) {
+        (ClientThreads::Auto, ClientThreads::Auto) => None,
+        (ClientThreads::Auto, ClientThreads::Number(number)) => {
+            let most = limit.threads_played.filter(|most| number < *most)?;
+            Some(format!("--client-threads {number}, calibrated with up to {most}"))
+        }
+        (ClientThreads::Number(calibrated), ClientThreads::Number(number)) => {
+            (number < calibrated).then(|| format!("--client-threads {number}, calibrated with {calibrated}"))
+        }
+        (ClientThreads::Number(calibrated), ClientThreads::Auto) => (1..calibrated)
+            .contains(&played)
+            .then(|| format!("--client-threads auto ({played} here), calibrated with {calibrated}")),
+    }
 }
 
 /// By the busiest whole second.

@@ -108,6 +108,14 @@ impl Metrics {
         self.0.iter_mut().for_each(|(_, gathered)| gathered.settle());
     }
 
+    /// Steps that a metric has gathered; none of one that gathers no steps.
+    pub(super) fn steps(&self, name: &str) -> Option<&Steps> {
+        self.0.iter().find(|(metric, _)| metric.name == name).and_then(|(_, gathered)| match gathered {
+            Gathered::Several(_, steps) => Some(steps),
+            Gathered::Each(..) | Gathered::Mean(..) | Gathered::Run(_) => None,
+        })
+    }
+
     /// The metrics that have a value, by name, and the distribution functions of those that are drawn. Where it is
     /// not known that the tokens of a pace came in its time, all paces are withheld.
     pub(super) fn finish(self, run: &RunTotals, pace_is_known: bool) -> Finished {

@@ -20,6 +20,7 @@ mod gpu;
 mod gpu_facts;
 mod gpu_level;
 mod groups;
+mod lateness;
 mod machine;
 mod merged;
 mod metrics;
@@ -54,6 +55,7 @@ mod tokens;
 mod trend;
 mod verdicts;
 mod window;
+mod workers;
 
 #[cfg(test)]
 mod tests;

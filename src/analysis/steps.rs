@@ -15,7 +15,7 @@ const TABLE_US: u64 = 1 << 20;
 const OTHER_LENGTHS: usize = 1_000_000;
 
 /// Steps of one metric so far. All percentiles are exact as long as there is no stand-in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Steps {
     /// Steps by their length in whole µs.
     table: Vec<u64>,
@@ -97,6 +97,22 @@ impl Steps {
                 stand_in.merge(&more);
             }
         }
+    }
+
+    /// The same with some of its steps replaced; none where they are told apart no more.
+    pub(super) fn replaced(mut self, gone: &Steps, come: Steps) -> Option<Steps> {
+        if self.stand_in.is_some() || gone.stand_in.is_some() {
+            return None;
+        }
+        self.table.iter_mut().zip(&gone.table).for_each(|(held, gone)| *held = held.saturating_sub(*gone));
+        for (step, times) in &gone.other {
+            if let Some(held) = self.other.get_mut(step) {
+                *held = held.saturating_sub(*times);
+            }
+        }
+        self.other.retain(|_, times| *times > 0);
+        self.merge(come);
+        Some(self)
     }
 
     /// The distribution, and its function in points; none without a step.
@@ -214,6 +230,16 @@ mod tests {
                 prop_assert!(near(exact, bounded, 0.001), "{} {}", exact, bounded);
             }
         }
+    }
+
+    #[test]
+    fn steps_that_are_replaced_are_as_if_they_had_never_been() {
+        let all = of(&[(20_000, 1), (20_000, 1), (40_000, 2), (30_000, 3)], usize::MAX);
+        let replaced =
+            all.replaced(&of(&[(20_000, 1), (40_000, 2)], usize::MAX), of(&[(7, 1)], usize::MAX)).unwrap();
+        let wanted = of(&[(20_000, 1), (30_000, 3), (7, 1)], usize::MAX);
+        assert_eq!(replaced.distribution_and_ecdf(), wanted.distribution_and_ecdf());
+        assert!(of(&[(40_000, 2)], 0).replaced(&of(&[], 0), of(&[], 0)).is_none(), "a histogram took over");
     }
 
     #[test]

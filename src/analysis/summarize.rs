@@ -14,10 +14,11 @@ use crate::schema::plan::{Plan, RunKey};
 use crate::schema::record::{FailureKind, LateAck, Outcome, RequestRecord};
 use crate::schema::request_figures::Figured;
 use crate::schema::summary::{
-    ClientStats, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
+    ClientStats, Distribution, MetricValue, RequestCounts, RunSummary, ServerCounts, TokenTotals,
 };
 use crate::schema::traffic::{Arrivals, Traffic};
 use crate::schema::unit::Phase;
+use crate::schema::workers::WorkerStats;
 
 use super::caveats::{Facts, run_caveats};
 use super::client::Client;
@@ -26,6 +27,7 @@ use super::course::Course;
 use super::curves::Curves;
 use super::goodput::{Goodput, judged};
 use super::gpu::GpuFigures;
+use super::lateness::Lateness;
 use super::metrics::{Finished, Metrics};
 use super::nagle::LateAcks;
 use super::oddities::Oddities;
@@ -36,6 +38,7 @@ use super::served_alone::ServedAlone;
 use super::slices::{Slices, Slicing};
 use super::tokens::Tokens;
 use super::window::{Whole, Window};
+use super::workers;
 
 /// What a summary says of its run that the records do not hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,6 +132,8 @@ pub struct Finish {
     pub issued: Option<u64>,
     /// What its GPUs did in the window; none where none was read.
     pub gpu: Option<GpuFigures>,
+    /// What each of several workers did; empty where one machine played all.
+    pub workers: Vec<WorkerStats>,
 }
 
 /// A summary that cannot be made.
@@ -174,6 +179,7 @@ pub struct Summarizer {
     metrics: Metrics,
     tokens: Tokens,
     client: Client,
+    lateness: Lateness,
     paces: Paces,
     served_alone: ServedAlone,
     /// Completed answers that ended before a limit which nobody forced on them.
@@ -206,6 +212,7 @@ impl Summarizer {
             metrics: Metrics::default(),
             tokens: Tokens::default(),
             client: Client::default(),
+            lateness: Lateness::default(),
             paces: Paces::default(),
             served_alone: ServedAlone::default(),
             short: 0,
@@ -257,6 +264,7 @@ impl Summarizer {
         self.short += u64::from(is_short(record));
         if record.counts_for_latency() {
             self.metrics.add(request);
+            self.lateness.add(record);
             self.tokens.add(record, &request.counts, self.input.renewed_from);
             self.prompt_lengths.add(record);
             self.paces.add(request);
@@ -282,6 +290,7 @@ impl Summarizer {
         self.metrics.merge(other.metrics);
         self.tokens.merge(other.tokens);
         self.client.merge(other.client);
+        self.lateness.merge(other.lateness);
         self.paces.merge(other.paces);
         self.served_alone.merge(other.served_alone);
         self.short += other.short;
@@ -305,6 +314,7 @@ impl Summarizer {
     pub fn settle(&mut self) {
         self.metrics.settle();
         self.client.settle();
+        self.lateness.settle();
     }
 
     /// The measured window by the records so far, µs from the run's start: that of every figure of the summary, and so
@@ -330,7 +340,7 @@ impl Summarizer {
     ///
     /// # Errors
     /// As [`Summarizer::finish`]'s.
-    pub fn finish_with_curves(self, finish: Finish) -> Result<(RunSummary, RunCurves), SummaryError> {
+    pub fn finish_with_curves(mut self, finish: Finish) -> Result<(RunSummary, RunCurves), SummaryError> {
         let recorded = self.requests.issued;
         if let Some(issued) = finish.issued
             && issued != recorded
@@ -350,6 +360,7 @@ impl Summarizer {
             energy_j: finish.gpu.as_ref().and_then(|gpu| gpu.summary.energy_j),
         };
         let slices = self.slices.finish(totals.window_s, withheld.is_none());
+        let earliest_itl = self.lateness.earliest_itl(self.metrics.steps(figure::ITL));
         let Finished { values: metrics, ecdf } = self.metrics.finish(&totals, withheld.is_none());
         let curves = self.curves.finish(whole, self.window.arrivals(), ecdf);
         let median = |name: &str| match metrics.get(name) {
@@ -361,7 +372,9 @@ impl Summarizer {
             None => self.window.steady(&finish.engine, median(figure::E2E)),
             Some(_) => None,
         };
-        let client = self.client.finish(&finish.engine, median(figure::TTFT).map(|ttft| ttft.p50));
+        let off =
+            |lag: Option<&Distribution>| self.lateness.off(&metrics, earliest_itl, lag.map(|lag| lag.p99));
+        let client = self.client.finish(&finish.engine, median(figure::TTFT).map(|ttft| ttft.p50), off);
         let facts = Facts {
             estimated: self.tokens.estimated(),
             withheld,
@@ -376,7 +389,9 @@ impl Summarizer {
         let ramp =
             if self.input.traffic.is_open() { 0 } else { u64::from(self.input.concurrency.unwrap_or(1)) };
         let flow = self.stairs.flow(self.input.traffic.rate());
+        let traffic = self.input.traffic.clone();
         let mut summary = blank(self.input, whole, finish.partial);
+        summary.workers = finish.workers;
         summary.flow = flow;
         summary.objectives = objectives;
         summary.slices = slices;
@@ -396,9 +411,11 @@ impl Summarizer {
         summary.tokens_per_chunk = self.tokens.per_chunk;
         summary.metrics = metrics;
         summary.client = client;
+        summary.client.client_limited = workers::limited(summary.client.client_limited, &summary.workers);
         summary.server = finish.server;
         summary.nagle = self.late_acks.tell();
         summary.caveats = run_caveats(&summary, facts);
+        summary.caveats.extend(workers::worker_caveats(&summary, &traffic));
         summary.caveats.extend(told.drifts);
         if let Some(gpu) = finish.gpu {
             let in_flight = curves.in_flight.iter().map(|(_, requests)| requests.ceil()).reduce(f64::max);

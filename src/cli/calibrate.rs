@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::threads::ThreadsArg;
 use super::units::seconds;
 
 /// `calibrate`.
@@ -25,9 +26,9 @@ pub struct CalibrateArgs {
     /// Time a load [default: 2s; with --full 10s]
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     pub duration: Option<f64>,
-    /// Threads of the load engine
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub client_threads: u32,
+    /// Threads of the load engine; auto as in every run
+    #[arg(long, value_name = "auto|N", default_value = "auto")]
+    pub client_threads: ThreadsArg,
     /// Seed of the arrival times
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,

@@ -5,7 +5,9 @@ mod calibrate;
 mod check;
 mod conversations;
 mod dataset;
+mod export;
 mod goals;
+mod k8s;
 mod live;
 mod output;
 mod prompts;
@@ -18,9 +20,11 @@ mod sensing;
 mod servers;
 mod simulate;
 mod synthetic;
+mod threads;
 mod traffic;
 mod trend;
 mod units;
+mod upload;
 mod wire;
 
 use std::path::PathBuf;
@@ -33,21 +37,25 @@ pub use check::CheckArgs;
 pub use conversations::{ConversationArgs, ThinkTimeArg};
 pub use dataset::{DatasetArgs, DatasetCommand, GenerateArgs, ImportArgs, StatsArgs};
 pub use dataset::{FormatArg, LimitFromArg, TurnsArg};
+pub use export::{ExportArg, ExportArgs};
 pub use goals::GoalArgs;
+pub use k8s::{K8sArgs, K8sCommand, ManifestArgs, PlayedCommand};
 pub use live::LiveArgs;
 pub use output::OutputArgs;
 pub use prompts::PromptArgs;
 pub use replay::{OnStepBackArg, ReplayArgs, TraceFormatArg, TraceFormatArgs};
-pub use report::{ExportArg, ReportArgs, TtftArg, WindowArg};
+pub use report::{ReportArgs, TtftArg, WindowArg};
 pub use scenarios::ScenarioArgs;
 pub use schema::{SchemaArgs, SchemaOf};
 pub use search::{AutoArg, SearchArgs};
 pub use servers::{LaunchArgs, LauncherArg};
 pub use simulate::{SimulateArgs, SimulateEngine};
 pub use synthetic::{OutputDistArg, PromptDistArg, SyntheticArgs};
+pub use threads::ThreadsArg;
 pub use traffic::{EndpointArg, LoadArgs, ScenarioLoad};
 pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
+pub use upload::UploadArgs;
 pub use wire::{FramingArg, ProtocolArg, WireArgs};
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
@@ -91,6 +99,8 @@ As many rounds as it takes to tell them apart, or within 5 % of each other:
   harness compare --backend all --until-sure 5%
 What an interrupted comparison left to play:
   harness compare --resume results/compare_20260201_143000
+Its results to a bucket too:
+  harness compare --backend all --upload s3://my-bucket/llm
 Pretend engines, with nothing to install:
   harness compare --backend all --simulate")]
     Compare(CompareArgs),
@@ -121,6 +131,7 @@ Examples:
   harness bench --url http://127.0.0.1:8000 --models a,b --traffic-split 0.9,0.1
   harness bench --url http://10.0.0.1:8000 --url http://10.0.0.2:8000
   harness bench --url http://127.0.0.1:8000 --trace azure.csv --speed 2 --window 10m..20m
+  harness bench --url http://127.0.0.1:8000 --upload gs://my-bucket/llm
 
 Servers that refuse a field of the body, or want a further one:
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --model o5 \\
@@ -167,6 +178,8 @@ Another report of the same records, in a directory of its own:
   harness report results --ttft first-event --baseline sglang --output other
 Several results side by side, NOT PAIRED:
   harness report monday/ tuesday/ --output both
+What was measured, to a bucket:
+  harness report results --upload gs://my-bucket/llm
 What Google's inference-benchmark would have written, for its analyze.py:
   harness report results --export lpg-json --output lpg && python analyze.py lpg")]
     Report(ReportArgs),
@@ -243,6 +256,8 @@ times of every request and token. The figures of the whole grid (those of
 the load at which the error stays under 1 ms carry the caveat
 beyond_calibration.")]
     Calibrate(CalibrateArgs),
+    /// Print the same plan as Kubernetes objects: load from many machines
+    K8s(K8sArgs),
 }
 
 impl Command {
@@ -260,7 +275,8 @@ impl Command {
             | Command::Install(_)
             | Command::Doctor(_)
             | Command::Simulate(_)
-            | Command::Calibrate(_) => None,
+            | Command::Calibrate(_)
+            | Command::K8s(_) => None,
         }
     }
 }

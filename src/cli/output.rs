@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::export::ExportArgs;
 use super::live::LiveArgs;
+use super::units::seconds;
+use super::upload::UploadArgs;
 
 /// Where results go, and what is said meanwhile.
 #[derive(Debug, Args)]
@@ -28,6 +31,16 @@ pub struct OutputArgs {
     /// Print launched commands and the servers' log lines too
     #[arg(long, short)]
     pub verbose: bool,
+    /// Where they are copied to.
+    #[command(flatten)]
+    pub upload: UploadArgs,
+    /// What else is written.
+    #[command(flatten)]
+    pub export: ExportArgs,
+    /// Stay so long after the results are written, so that they can be copied out of a container (kubectl cp needs one
+    /// that runs); Ctrl-C and SIGTERM end it at once
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    pub hold: Option<f64>,
     /// What shows it while it runs.
     #[command(flatten)]
     pub live: LiveArgs,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::export::ExportArg;
 use super::units::seconds;
+use super::upload::UploadArgs;
 
 /// `report`.
 #[derive(Debug, Args)]
@@ -30,13 +32,9 @@ pub struct ReportArgs {
     /// Write the runs into --output in another tool's form in place of a report
     #[arg(long, value_enum, value_name = "FORM", requires = "output", conflicts_with_all = ["baseline", "window", "ttft"])]
     pub export: Option<ExportArg>,
-}
-
-/// Another tool's form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportArg {
-    /// That of Google's inference-benchmark, for its analyze.py: a JSON file a run
-    LpgJson,
+    /// Where the results are copied to.
+    #[command(flatten)]
+    pub upload: UploadArgs,
 }
 
 /// A part of each run.

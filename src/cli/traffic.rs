@@ -10,6 +10,7 @@ use super::prompts::PromptArgs;
 use super::replay::ReplayArgs;
 use super::sensing::SensingArgs;
 use super::synthetic::SyntheticArgs;
+use super::threads::ThreadsArg;
 use super::units::{CountOrSeconds, count_or_seconds, seconds};
 use super::wire::WireArgs;
 
@@ -96,9 +97,10 @@ pub struct LoadArgs {
     /// stamps of the client's reads, not the kernel's. A server that does not speak it is an error
     #[arg(long)]
     pub http2: bool,
-    /// Threads of the load engine
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub client_threads: u32,
+    /// Threads of the load engine: auto takes as many as the load needs, by its size and by what the warm-up shows,
+    /// and leaves a server on this machine half of the cores
+    #[arg(long, value_name = "auto|N", default_value = "auto")]
+    pub client_threads: ThreadsArg,
     /// What is sensed meanwhile.
     #[command(flatten)]
     pub sensing: SensingArgs,

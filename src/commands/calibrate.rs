@@ -31,6 +31,7 @@ use crate::schema::unit::{Unit, Units};
 
 use crate::commands::resolve::choices::Given;
 use crate::commands::resolve::simulated::Simulation;
+use crate::commands::resolve::traffic;
 use crate::commands::show::Show;
 use crate::commands::{calibrated, interrupt, play};
 
@@ -59,6 +60,7 @@ const WARMUP: u64 = 50;
 pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
     crate::commands::block_on(async {
         let grid = grid(args)?;
+        traffic::client_threads(args.client_threads)?;
         let environment = play::look_at_machine();
         check_limits(&grid, &environment)?;
         let file = calibrated::path()?;
@@ -76,7 +78,7 @@ pub fn calibrate(args: &CalibrateArgs) -> anyhow::Result<ExitCode> {
             hostname: environment.hostname.clone(),
             cpu: environment.cpu.clone(),
             cores: environment.cores,
-            client_threads: args.client_threads,
+            client_threads: traffic::client_threads(args.client_threads)?,
             limit: exact_up_to(&loads),
             loads,
         };
@@ -235,7 +237,7 @@ fn session(
         title: "calibrate".to_owned(),
         dataset: DatasetSource::in_memory("calibration", shape.units.len()),
         seed: args.seed,
-        client_threads: args.client_threads,
+        client_threads: traffic::client_threads(args.client_threads)?,
         sampling: Sampling { ignore_eos: true, ..Sampling::default() },
         http: HttpSettings {
             protocol,
@@ -246,7 +248,7 @@ fn session(
         // The truth is asked afterwards; nothing else is to touch the engine.
         scrape_interval_s: 0.0,
         sensing: Sensing::OFF,
-        output: Output { directory: folder.to_owned(), folder: false },
+        output: Output::of(folder, false),
         simulated: true,
         ..Plan::of(environment.taken_at, vec![target], vec![shape.load_point()])
     };

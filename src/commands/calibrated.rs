@@ -79,8 +79,7 @@ mod tests {
 
     #[test]
     fn what_was_not_played_is_not_judged_and_the_message_says_so() {
-        let closed =
-            ExactUpTo { streams: Some(250), tokens_per_s: Some(12_500.0), rate: None, client_threads: None };
+        let closed = ExactUpTo { streams: Some(250), tokens_per_s: Some(12_500.0), ..ExactUpTo::default() };
         let text = consequence(closed);
         assert!(text.contains("exact up to 250 streams and 12500 tok/s, and a run beyond"), "{text}");
         assert!(text.ends_with("the rate of an open loop is not judged, since none was played"), "{text}");

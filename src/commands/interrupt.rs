@@ -1,6 +1,7 @@
 //! Ctrl-C, SIGTERM and SIGHUP: once stops the load and saves what was measured, twice ends at once.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -25,6 +26,14 @@ pub fn survive_large_files() -> anyhow::Result<()> {
 
 /// What is said at the first signal.
 const SAVING: &str = "interrupted: saving what was measured, stopping the servers (again: at once)";
+
+/// All results are closed: a signal has nothing more to save, and says nothing.
+static SAVED: AtomicBool = AtomicBool::new(false);
+
+/// From here on a signal only ends what waits for it.
+pub fn all_is_saved() {
+    SAVED.store(true, Ordering::Relaxed);
+}
 
 /// Watches for signals while a plan is played; see [`watch_saying`].
 pub fn watch(progress: Progress) -> anyhow::Result<watch::Receiver<bool>> {
@@ -101,9 +110,11 @@ async fn hear(mut signals: Signals, sender: &watch::Sender<bool>, progress: Prog
     signals.next().await;
     let _ = sender.send(true);
     // A terminal that takes nothing must not keep the second signal from being heard.
-    thread::spawn(move || {
-        progress.say(words);
-    });
+    if !SAVED.load(Ordering::Relaxed) {
+        thread::spawn(move || {
+            progress.say(words);
+        });
+    }
     while !signals.next().await {}
     lift_curtain();
     // The pipe to the guard closes with us, and the guard kills every server.

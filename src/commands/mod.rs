@@ -19,8 +19,10 @@ mod doctor;
 mod doctor_gpus;
 mod doctor_host;
 mod hints;
+mod hold;
 mod install;
 mod interrupt;
+mod k8s;
 mod live;
 mod play;
 mod reading;
@@ -36,6 +38,7 @@ mod sweep;
 mod title;
 mod trend;
 mod tui;
+mod upload;
 mod workload;
 
 use runtime::block_on;
@@ -75,6 +78,7 @@ pub fn execute(argv: Vec<OsString>) -> ExitCode {
         Command::Install(args) => install::install(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),
+        Command::K8s(args) => k8s::k8s(&args),
         Command::Simulate(args) => simulate::simulate(&args),
     };
     done.unwrap_or_else(|error| refuse(&error))

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
+use crate::bucket::Bucket;
 use crate::cli::{FairnessArg, LoadArgs, OutputArgs, RunsArgs};
 use crate::dataset;
 use crate::environment;
 use crate::load;
 use crate::pipeline::forecast::Forecast;
-use crate::pipeline::{self, ClosedOnDisk, Event, Outcome, Session};
+use crate::pipeline::{self, ClosedOnDisk, Event, Exported, Outcome, Session};
 use crate::progress::{Progress, print};
 use crate::report::objective;
 use crate::report::terminal::Style;
@@ -21,8 +22,8 @@ use crate::schema::comparison::Comparison;
 use crate::schema::environment::Environment;
 use crate::schema::fairness::{FairnessMode, Finding};
 use crate::schema::objective::{Limit, Search};
-use crate::schema::plan::{HttpSettings, Launching, Output, Plan, Skipped};
-use crate::schema::refusal::refuse;
+use crate::schema::plan::{Export, HttpSettings, Launching, Plan, Skipped};
+use crate::schema::refusal::{refuse, shown};
 use crate::schema::sensing::Sensing;
 use crate::schema::summary::{RequestCounts, RunSummary};
 use crate::schema::target::Target;
@@ -32,12 +33,13 @@ use crate::server_api;
 use crate::commands::course::Course;
 use crate::commands::live::Live;
 use crate::commands::resolve::{
-    body, conversations, objectives, protocol, replay, scenarios, search, traffic,
+    body, conversations, objectives, output, protocol, replay, scenarios, search, traffic,
 };
 use crate::commands::show::{self, Show};
 use crate::commands::tui::Tui;
+use crate::commands::upload::{self, Upload};
 use crate::commands::workload::{self, Workload};
-use crate::commands::{calibrated, interrupt, title};
+use crate::commands::{calibrated, hold, interrupt, title};
 
 /// The widest that a table is drawn, columns.
 const WIDEST: usize = 120;
@@ -106,7 +108,7 @@ pub async fn play(
         seeds: traffic::seeds(load_args),
         conversations: conversations::conversations(load_args),
         split: conversations::split(load_args)?,
-        client_threads: load_args.client_threads,
+        client_threads: traffic::client_threads(load_args.client_threads)?,
         sampling: traffic::sampling(load_args),
         http: targets.http,
         dataset: workload.source.clone(),
@@ -116,10 +118,7 @@ pub async fn play(
             gpu_interval_s: load_args.sensing.gpu_interval,
             host_interval_s: load_args.sensing.host_interval,
         },
-        output: Output {
-            directory: output.output.clone(),
-            folder: sweeps || targets.title == title::COMPARE || runs_of_one > 1,
-        },
+        output: output::output(output, sweeps || targets.title == title::COMPARE || runs_of_one > 1)?,
         strict: output.strict,
         fairness: match runs.fairness {
             FairnessArg::Strict => FairnessMode::Strict,
@@ -158,6 +157,7 @@ pub async fn play(
     server_api::api_key(&plan.http)?;
     let progress = Progress::new(output.quiet, output.verbose);
     check_output(&plan, &progress)?;
+    let bucket = upload::checked(plan.output.upload.as_deref()).await?;
     let live = Live::start(&output.live, &environment, &progress)?;
     end_leftovers(&progress)?;
     let mut _taken = None;
@@ -172,8 +172,9 @@ pub async fn play(
     for skipped in &plan.skipped {
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
-    let (closed, tui) = (ClosedOnDisk::default(), output.live.tui);
-    let parts = Parts { plan, environment, workload, probe: targets.probe, closed, tui, live };
+    let (closed, tui, hold_s) = (ClosedOnDisk::default(), output.live.tui, output.hold);
+    let parts =
+        Parts { plan, environment, workload, probe: targets.probe, closed, tui, live, bucket, hold_s };
     carry_out(parts, progress).await
 }
 
@@ -214,6 +215,10 @@ pub struct Parts {
     pub tui: bool,
     /// What tells of it while it runs.
     pub live: Option<Live>,
+    /// Where its results are copied to.
+    pub bucket: Option<Bucket>,
+    /// `--hold`, s.
+    pub hold_s: Option<f64>,
 }
 
 /// Plays a plan, shows it, and says how it went.
@@ -244,7 +249,7 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
         false => None,
     };
     let progress = if tui.is_some() { progress.without_live_lines() } else { progress };
-    let show = Show::new(progress, style(), Some(forecast));
+    let show = Show::new(progress.clone(), style(), Some(forecast));
     let listen = |event: Event<'_>| {
         if let Some(live) = &parts.live {
             live.event(&event);
@@ -252,7 +257,7 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
         tui.iter().for_each(|tui| tui.event(&event));
         show.event(event);
     };
-    let outcome = pipeline::run(&session, &listen, shutdown).await;
+    let outcome = pipeline::run(&session, &listen, shutdown.clone()).await;
     // The picture gives the terminal back, whatever came of it.
     drop(tui);
     let outcome = outcome?;
@@ -264,7 +269,28 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
     for missed in missed(&outcome.comparison) {
         show.error(&missed);
     }
-    Ok(ExitCode::from(exit_code(&outcome, session.plan.strict, session.plan.fairness)))
+    let exported = match session.plan.output.export {
+        Some(Export::LpgJson) => pipeline::export_plan(&session.plan, &|event| show.event(event)),
+        None => Ok(Exported::default()),
+    };
+    let exported = exported.unwrap_or_else(|error| {
+        show.error(&format!("error: {}", shown(&error)));
+        Exported { trouble: true, ..Exported::default() }
+    });
+    let mut unsaved = exported.trouble;
+    if let Some(bucket) = &parts.bucket {
+        let again = session.plan.folder().unwrap_or_else(|| session.plan.output.directory.clone());
+        let upload = Upload { bucket, progress: &progress, stop: shutdown.clone(), again };
+        unsaved |= upload.plan(&session.plan, &exported.files).await;
+    }
+    // Whoever stops the upload wants the command to end.
+    let interrupted = outcome.interrupted | *shutdown.borrow();
+    let outcome = Outcome { unsaved: outcome.unsaved | unsaved, interrupted, ..outcome };
+    let code = exit_code(&outcome, session.plan.strict, session.plan.fairness);
+    if let (Some(hold_s), false) = (parts.hold_s, outcome.interrupted) {
+        hold::hold(hold_s, &session.plan.output.directory, &progress, shutdown).await;
+    }
+    Ok(ExitCode::from(code))
 }
 
 /// The plan as JSON with the visits in which it would be played, and the same in words on stderr.

@@ -19,7 +19,8 @@ use crate::server_api;
 use crate::commands::live::Live;
 use crate::commands::play::{self, Parts};
 use crate::commands::resolve::server_url::server_url;
-use crate::commands::resolve::traffic;
+use crate::commands::resolve::{output, traffic};
+use crate::commands::upload;
 use crate::commands::workload::Workload;
 
 /// Plays what is not closed on disk of the plan in `folder`. The plan is taken as it is; a header's value,
@@ -41,6 +42,7 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     let typed = folder.parent().filter(|parent| parent.canonicalize().is_ok_and(|parent| parent == real));
     plan.output.directory = typed.map_or_else(|| real.clone(), Path::to_owned);
     plan.strict |= args.output.strict;
+    plan.output.upload = output::address(&args.output.upload)?.or(plan.output.upload);
     for target in &plan.targets {
         match &target.origin {
             Origin::Url(_) => {
@@ -68,11 +70,12 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     server_api::api_key(&plan.http)?;
     let progress = Progress::new(args.output.quiet, args.output.verbose);
     play::check_output(&plan, &progress)?;
+    let bucket = upload::checked(plan.output.upload.as_deref()).await?;
     play::end_leftovers(&progress)?;
     let live = Live::start(&args.output.live, &environment, &progress)?;
     pipeline::make_room(&closed, &plan, folder, &|what| progress.error(what))?;
-    let tui = args.output.live.tui;
-    let parts = Parts { plan, environment, workload, probe: false, closed, tui, live };
+    let (tui, hold_s) = (args.output.live.tui, args.output.hold);
+    let parts = Parts { plan, environment, workload, probe: false, closed, tui, live, bucket, hold_s };
     play::carry_out(parts, progress).await
 }
 

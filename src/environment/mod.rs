@@ -2,6 +2,9 @@
 
 mod limits;
 
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 use nvml_wrapper::Nvml;
 
@@ -64,14 +67,25 @@ fn host_cores() -> usize {
     listed(&online).unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
+/// Logical cores by number that the affinity of a process (`self`, a pid) allows it; none where nobody says.
+pub fn allowed_cores(process: &str) -> Option<BTreeSet<usize>> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    ranges(list).map(|ranges| ranges.into_iter().flatten().collect())
+}
+
 /// How many a kernel's list names: 5 of `0-3,7`; none where it is no list.
 fn listed(text: &str) -> Option<usize> {
+    ranges(text).map(|ranges| ranges.into_iter().map(|range| range.end() - range.start() + 1).sum())
+}
+
+fn ranges(text: &str) -> Option<Vec<RangeInclusive<usize>>> {
     let part = |part: &str| {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
         let (from, to): (usize, usize) = (from.parse().ok()?, to.parse().ok()?);
-        (to >= from).then(|| to - from + 1)
+        (to >= from).then_some(from..=to)
     };
-    text.trim().split(',').map(part).sum()
+    text.trim().split(',').map(part).collect()
 }
 
 /// Cores that may run threads of ours: the affinity mask and the quota of control groups, a part of a core cut off;

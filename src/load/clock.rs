@@ -97,6 +97,15 @@ pub(crate) fn thread_cpu_ns() -> Option<u64> {
     None
 }
 
+/// The kernel may end a sleep of this thread 50 µs late to save power, unless it is told not to: now it is.
+pub(crate) fn sleep_finely() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: PR_SET_TIMERSLACK takes ns and touches this thread only.
+    unsafe {
+        libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong, 0, 0, 0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

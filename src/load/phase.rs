@@ -1,9 +1,10 @@
 //! A phase of the run, shared by all workers: what is played, how it starts, when it ends.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::schema::unit::Phase;
+use crate::schema::workers::Share;
 
 use crate::load::cancel::Cancel;
 use crate::load::request::messages::Requests;
@@ -13,6 +14,10 @@ use crate::load::schedule::slots::Slots;
 /// A phase of the run, shared by all workers.
 pub(crate) struct PhaseRun {
     pub(crate) phase: Phase,
+    /// Client threads that play it.
+    pub(crate) threads: u64,
+    /// What of it is this machine's.
+    pub(crate) share: Share,
     pub(crate) requests: Requests,
     pub(crate) cancel: Cancel,
     /// Start, µs.
@@ -28,6 +33,14 @@ pub(crate) struct PhaseRun {
     pub(crate) last_issue_us: AtomicU64,
     /// E2E of the first request that completed, µs; 0: none yet.
     pub(crate) first_e2e_us: AtomicU64,
+}
+
+impl PhaseRun {
+    /// The index of a request where units have several turns: no other of the run has it, on whatever machine.
+    pub(crate) fn take_index(&self) -> u64 {
+        let own = self.next_index.fetch_add(1, Ordering::Relaxed);
+        own * u64::from(self.share.of) + u64::from(self.share.worker)
+    }
 }
 
 /// How requests of a phase start.
@@ -56,4 +69,17 @@ pub(crate) struct ClosedLoop {
     pub(crate) first_end: tokio::sync::watch::Sender<Option<(u64, u64)>>,
     /// When the last slot started, µs.
     pub(crate) ramp_to_us: AtomicU64,
+}
+
+impl ClosedLoop {
+    /// The number of the unit that a slot plays as its `turn`-th, from 0: the next one on a machine alone; where several
+    /// share the load, each C-th from the slot's own number on, so that what follows what is the same on any number of
+    /// machines.
+    pub(crate) fn take(&self, share: Share, slot: u64, turn: u64) -> u64 {
+        if share == Share::ALL {
+            self.next.fetch_add(1, Ordering::Relaxed)
+        } else {
+            slot.saturating_add(turn.saturating_mul(self.slots))
+        }
+    }
 }

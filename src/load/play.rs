@@ -7,29 +7,27 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::{mpsc, oneshot, watch};
-use url::Url;
+use tokio::sync::watch;
 
 use crate::schema::files::EngineFigures;
 use crate::schema::live::LiveCounters;
-use crate::schema::plan::{HttpSettings, LoadPoint, Sampling};
+use crate::schema::plan::LoadPoint;
 use crate::schema::record::RequestRecord;
-use crate::schema::target::Capabilities;
 use crate::schema::traffic::{Ramp, Traffic, Warmup};
-use crate::schema::unit::{Phase, Units};
+use crate::schema::unit::Phase;
+use crate::schema::workers::Share;
 
 use crate::load::cancel::Cancel;
-use crate::load::clock::{RealtimeOffset, RunClock};
-use crate::load::http::http2_connections::Http2Connections;
+use crate::load::clock::RunClock;
+use crate::load::crew::Workers;
+use crate::load::growth::{self, Grown};
+use crate::load::job::Job;
+use crate::load::part::{CommonStart, Part, check_share};
 use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
-use crate::load::player::Player;
-use crate::load::request::in_flight::Client;
-use crate::load::request::messages::{Messages, Requests};
+use crate::load::request::messages::Requests;
 use crate::load::schedule::pacer::{Pacer, Tickets};
 use crate::load::schedule::slots::Slots;
-use crate::load::socket::dial::Dialer;
-use crate::load::socket::pool::Pool;
-use crate::load::worker::{Command, CpuUse, LOOK_AHEAD_US, Worker, work};
+use crate::load::worker::{CONNECT_AHEAD_LIMIT, Command, CpuUse, LOOK_AHEAD_US};
 
 /// Warm-up of an open loop without a cap is played with so many in flight.
 const WARMUP_CONCURRENCY: u64 = 20;
@@ -49,33 +47,8 @@ const READY_US: u64 = 100;
 /// But a connection lies idle no longer for that, µs: with the pool's limit of 3.5 s it stays below the 5 s after
 /// which servers close one.
 const LONGEST_BURST_LEAD_US: u64 = 1_400_000;
-
-/// All that decides one run.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// The server: scheme, host, port and any path before the endpoint's.
-    pub base_url: String,
-    /// Further servers like it: units are dealt out to all in turn, the k-th to the one of that number.
-    pub more_urls: Vec<String>,
-    /// Endpoint, headers, certificates.
-    pub http: HttpSettings,
-    /// Sent as `Authorization: Bearer`; never recorded.
-    pub api_key: Option<String>,
-    /// How the server is spoken to.
-    pub capabilities: Capabilities,
-    /// The load.
-    pub load: LoadPoint,
-    /// Seed of the due times.
-    pub seed: u64,
-    /// Client threads.
-    pub client_threads: u32,
-    /// What each request asks for.
-    pub sampling: Sampling,
-    /// Measured units.
-    pub units: Units,
-    /// Warm-up units.
-    pub warmup: Units,
-}
+/// Where several machines begin together, connections are opened so long before the first requests are made ready, µs.
+const CONNECT_LEAD_US: u64 = 1_000_000;
 
 /// True: stop now and cancel what is in flight.
 pub type Stop = watch::Receiver<bool>;
@@ -87,6 +60,8 @@ pub struct Played {
     pub figures: EngineFigures,
     /// [`Stop`] ended it.
     pub stopped: bool,
+    /// The warm-up has shown that it takes more client threads.
+    pub grown: Option<Grown>,
 }
 
 /// Files that a load needs open at once, a reserve for everything else included. An open loop without
@@ -113,152 +88,92 @@ pub async fn play(
     live: Arc<LiveCounters>,
     stop: Stop,
 ) -> anyhow::Result<Played> {
+    play_share(job, (Share::ALL, None), clock, records, live, stop).await
+}
+
+/// The same of one of several machines: it plays its share, warm-up and all, and all begin the measured phase together.
+/// The figures and counts are its own. An error of the common start is one too.
+pub async fn play_part(
+    job: Job,
+    part: Part,
+    clock: RunClock,
+    records: Sender<RequestRecord>,
+    live: Arc<LiveCounters>,
+    stop: Stop,
+) -> anyhow::Result<Played> {
+    play_share(job, (part.share, Some(part.start)), clock, records, live, stop).await
+}
+
+async fn play_share(
+    job: Job,
+    (share, start): (Share, Option<CommonStart>),
+    clock: RunClock,
+    records: Sender<RequestRecord>,
+    live: Arc<LiveCounters>,
+    stop: Stop,
+) -> anyhow::Result<Played> {
+    check_share(&job.load.traffic, share)?;
     let workers = Workers::start(&job, clock, &records, &live).await?;
     drop(records);
-    let mut run = Run { job, clock, live, stop, workers, stopped: false };
-    let figures = run.all().await;
+    let mut run = Run { job, share, clock, live, stop, workers, stopped: false, grown: None };
+    let figures = run.all(start).await;
     run.workers.stop().await;
-    Ok(Played { figures: figures?, stopped: run.stopped })
-}
-
-/// The client threads.
-struct Workers {
-    commands: Vec<mpsc::UnboundedSender<Command>>,
-    ended: Vec<oneshot::Receiver<()>>,
-    messages: Arc<Messages>,
-    /// Of further endpoints.
-    others: Vec<Arc<Messages>>,
-}
-
-/// What is the same for all requests to one server.
-struct Endpoint {
-    messages: Arc<Messages>,
-    dialer: Arc<Dialer>,
-}
-
-impl Endpoint {
-    async fn of(job: &Job, url: &str) -> anyhow::Result<Endpoint> {
-        let base_url = base_url(url)?;
-        let messages =
-            Messages::new(&base_url, &job.http, job.api_key.as_deref(), &job.capabilities, &job.sampling)?;
-        let dialer = Dialer::new(&base_url, &job.http).await?;
-        Ok(Endpoint { messages: Arc::new(messages), dialer: Arc::new(dialer) })
-    }
-
-    /// What one thread has for it.
-    fn client(&self, clock: RunClock, live: &Arc<LiveCounters>) -> Client {
-        Client {
-            clock,
-            offset: RealtimeOffset::measure(&clock),
-            dialer: self.dialer.clone(),
-            pool: Pool::default(),
-            asked: self.messages.asked().to_owned(),
-            http2: self.messages.http2_head().map(Http2Connections::new),
-            live: live.clone(),
-        }
-    }
-}
-
-impl Workers {
-    async fn start(
-        job: &Job,
-        clock: RunClock,
-        records: &Sender<RequestRecord>,
-        live: &Arc<LiveCounters>,
-    ) -> anyhow::Result<Workers> {
-        let endpoint = Endpoint::of(job, &job.base_url).await?;
-        let mut others = Vec::new();
-        for url in &job.more_urls {
-            others.push(Endpoint::of(job, url).await?);
-        }
-        let threads = u64::from(job.client_threads.max(1));
-        let mut workers = Workers {
-            commands: Vec::new(),
-            ended: Vec::new(),
-            messages: endpoint.messages.clone(),
-            others: others.iter().map(|other| other.messages.clone()).collect(),
-        };
-        for number in 0..threads {
-            let player = Player {
-                client: endpoint.client(clock, live),
-                others: others.iter().map(|other| other.client(clock, live)).collect(),
-                sampling: job.sampling,
-                capabilities: job.capabilities.clone(),
-                timeout_us: micros(job.load.timeout_s),
-                records: records.clone(),
-                last_issue: Default::default(),
-            };
-            let (load, seed) = (job.load.clone(), job.seed);
-            let worker = Worker { number, threads, load, seed, player: Arc::new(player) };
-            let (commands, queue) = mpsc::unbounded_channel();
-            let (ending, ended) = oneshot::channel();
-            let runtime = crate::load::socket::wait_bounds::runtime(clock)
-                .context("a client thread's runtime cannot be made")?;
-            std::thread::Builder::new()
-                .name(format!("load-{number}"))
-                .spawn(move || {
-                    runtime.block_on(work(worker, queue));
-                    drop(runtime);
-                    let _ = ending.send(());
-                })
-                .context("a client thread cannot be started")?;
-            workers.commands.push(commands);
-            workers.ended.push(ended);
-        }
-        Ok(workers)
-    }
-
-    /// The requests of a phase.
-    fn requests(&self, units: Units) -> Requests {
-        Requests::new(self.messages.clone(), self.others.clone(), units)
-    }
-
-    /// Gives each thread a command and waits for all: what it took of them.
-    async fn all(
-        &self,
-        mut command: impl FnMut(oneshot::Sender<CpuUse>) -> Command,
-    ) -> anyhow::Result<CpuUse> {
-        let mut replies = Vec::new();
-        for commands in &self.commands {
-            let (reply, answer) = oneshot::channel();
-            let _ = commands.send(command(reply));
-            replies.push(answer);
-        }
-        let mut cpu_use = CpuUse::default();
-        for answer in replies {
-            cpu_use =
-                cpu_use.with(answer.await.context("a client thread died; this is a fault of the harness")?);
-        }
-        Ok(cpu_use)
-    }
-
-    async fn stop(self) {
-        drop(self.commands);
-        for ended in self.ended {
-            let _ = ended.await;
-        }
-    }
+    Ok(Played { figures: figures?, stopped: run.stopped, grown: run.grown })
 }
 
 struct Run {
     job: Job,
+    /// What of it is this machine's.
+    share: Share,
     clock: RunClock,
     live: Arc<LiveCounters>,
     stop: Stop,
     workers: Workers,
     stopped: bool,
+    grown: Option<Grown>,
 }
 
 impl Run {
-    async fn all(&mut self) -> anyhow::Result<EngineFigures> {
-        self.connect(self.warmup_slots()).await?;
+    async fn all(&mut self, start: Option<CommonStart>) -> anyhow::Result<EngineFigures> {
+        self.connect(self.warmup_slots(), CONNECT_AHEAD_LIMIT).await?;
         let first_e2e_us = self.warm_up().await?;
-        self.measure(first_e2e_us).await
+        self.measure(first_e2e_us, start).await
     }
 
-    async fn connect(&self, total: u64) -> anyhow::Result<()> {
-        let each = total.min(OPENED_AHEAD).div_ceil(self.workers.commands.len() as u64);
-        self.workers.all(|reply| Command::Connect(each as usize, reply)).await.map(|_| ())
+    /// Opens this machine's share of so many connections.
+    async fn connect(&self, total: u64, at_most: Duration) -> anyhow::Result<()> {
+        let own = self.share.part_of(total).min(OPENED_AHEAD);
+        let each = own.div_ceil(u64::from(self.workers.count()));
+        self.workers.all(|reply| Command::Connect(each as usize, at_most, reply)).await.map(|_| ())
+    }
+
+    /// Opens connections shortly before the time at which all machines begin: that time, µs.
+    async fn begin_together(
+        &mut self,
+        start: CommonStart,
+        connections: u64,
+        lead_us: u64,
+    ) -> anyhow::Result<u64> {
+        if self.stopped {
+            return Ok(self.clock.now_us());
+        }
+        let begun = async {
+            let from_us = start().await?;
+            let ready_by_us = from_us.saturating_sub(lead_us);
+            let early = self.clock.instant(ready_by_us.saturating_sub(CONNECT_LEAD_US));
+            tokio::time::sleep_until(early.into()).await;
+            let at_most = Duration::from_micros(ready_by_us.saturating_sub(self.clock.now_us()));
+            self.connect(connections, at_most.min(CONNECT_AHEAD_LIMIT)).await?;
+            anyhow::Ok(from_us)
+        };
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            from_us = begun => return from_us,
+            // A sender that is gone will never stop the run.
+            Ok(_) = stop.wait_for(|stop| *stop) => {}
+        }
+        self.stopped = true;
+        Ok(self.clock.now_us())
     }
 
     fn warmup_slots(&self) -> u64 {
@@ -279,7 +194,8 @@ impl Run {
         let slots = self.warmup_slots().min(requests);
         let kind = PhaseKind::Closed(closed_loop(slots, requests, 0, false));
         let phase = self.phase(Phase::Warmup, warmup, from_us, until_us, kind);
-        self.play(&phase).await?;
+        let cpu_use = self.play(&phase).await?;
+        self.grow(cpu_use, self.clock.now_us().saturating_sub(from_us)).await?;
         if !self.stopped {
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
@@ -289,13 +205,37 @@ impl Run {
         Ok(Some(phase.first_e2e_us.load(Ordering::Relaxed)).filter(|us| *us > 0))
     }
 
-    async fn measure(&mut self, first_e2e_us: Option<u64>) -> anyhow::Result<EngineFigures> {
+    /// Starts more threads where the warm-up, of so many µs, says that the measured phase takes them.
+    async fn grow(&mut self, cpu_use: CpuUse, wall_us: u64) -> anyhow::Result<()> {
+        let threads = self.workers.count();
+        let warmed = self.workers.warmed();
+        let shown = growth::Shown { threads, wall_us, busiest_s: cpu_use.busiest_s, warmed };
+        let ahead = growth::streams_ahead(&self.job.load, shown.warmed.mean_e2e_us())
+            .map(|streams| streams / f64::from(self.share.of.max(1)));
+        let most = if self.stopped { 0 } else { self.job.most_client_threads };
+        self.grown = growth::grown(&shown, ahead, most);
+        match self.grown {
+            Some(grown) => self.workers.grow_to(grown.threads, self.share.part_of(self.warmup_slots())).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn measure(
+        &mut self,
+        first_e2e_us: Option<u64>,
+        start: Option<CommonStart>,
+    ) -> anyhow::Result<EngineFigures> {
         let load = self.job.load.clone();
         // Made before the start is fixed, and before connections are opened that would age meanwhile.
         let requests = self.workers.requests(self.job.units.clone());
-        self.connect(self.connections_ahead(first_e2e_us)).await?;
-        let lead_us = lead_us(&load);
-        let from_us = self.clock.now_us() + lead_us;
+        let (connections, lead_us) = (self.connections_ahead(first_e2e_us), lead_us(&load, self.share));
+        let from_us = match start {
+            None => {
+                self.connect(connections, CONNECT_AHEAD_LIMIT).await?;
+                self.clock.now_us() + lead_us
+            }
+            Some(start) => self.begin_together(start, connections, lead_us).await?,
+        };
         let until_us = load.until.duration_s().map(|seconds| from_us + micros(seconds));
         let (kind, pacer) = match load.traffic {
             Traffic::Closed { slots, ramp } if self.job.units.single_turns() => {
@@ -307,7 +247,7 @@ impl Run {
             }
             Traffic::Open { arrivals: _, cap } => {
                 let (pacer, tickets) = start_pacer(self.clock)?;
-                let slots = cap.map(|cap| Slots::new(cap.get()));
+                let slots = cap.map(|cap| Slots::new(self.share.part_of(u64::from(cap.get())) as u32));
                 (PhaseKind::Open { slots, tickets, ahead_us: lead_us - READING_US }, Some(pacer))
             }
         };
@@ -332,7 +272,7 @@ impl Run {
             issued: Some(self.live.issued.load(Ordering::Relaxed)),
             cpu_s: cpu_use.cpu_s,
             busy_share: cpu_use.busy_share,
-            threads: self.workers.commands.len() as u32,
+            threads: self.workers.count(),
         })
     }
 
@@ -375,6 +315,8 @@ impl Run {
     ) -> Arc<PhaseRun> {
         Arc::new(PhaseRun {
             phase,
+            threads: u64::from(self.workers.count()),
+            share: self.share,
             requests,
             cancel: Cancel::default(),
             from_us,
@@ -407,11 +349,11 @@ impl Run {
 }
 
 /// From now to the start of the measured phase, µs: so long ahead the first requests are made ready.
-fn lead_us(load: &LoadPoint) -> u64 {
+fn lead_us(load: &LoadPoint, share: Share) -> u64 {
     match load.traffic {
         Traffic::Closed { .. } => 0,
         Traffic::Open { cap: None, .. } => {
-            let together = match at_once(load) {
+            let together = match share.part_of(at_once(load)) {
                 0 | 1 => 0,
                 together => together.saturating_mul(READY_US),
             };
@@ -449,10 +391,6 @@ fn closed_loop(slots: u64, requests: u64, ramp_us: u64, ramp_shrinks: bool) -> C
         first_end: watch::channel(None).0,
         ramp_to_us: AtomicU64::new(0),
     }
-}
-
-pub(crate) fn base_url(text: &str) -> anyhow::Result<Url> {
-    Url::parse(text).with_context(|| format!("{text:?} is not a URL; one looks like http://127.0.0.1:8000"))
 }
 
 fn micros(seconds: f64) -> u64 {

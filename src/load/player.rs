@@ -1,8 +1,8 @@
 //! Units in flight on one client thread: however a unit started, it is played here, one record a turn.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::sleep_until;
 
@@ -14,6 +14,7 @@ use crate::schema::unit::{Message, Phase, Unit};
 
 use crate::load::clock::{RunClock, thread_cpu_ns};
 use crate::load::exchange;
+use crate::load::growth::Warmed;
 use crate::load::phase::{PhaseKind, PhaseRun};
 use crate::load::protocol::terms::Ask;
 use crate::load::request::answer::blank_record;
@@ -35,6 +36,8 @@ pub(crate) struct Player {
     pub(crate) records: Sender<RequestRecord>,
     /// When this thread last issued a request, µs, and its CPU time then, ns.
     pub(crate) last_issue: (AtomicU64, AtomicU64),
+    /// What the warm-up shows, of all threads.
+    pub(crate) warmed: Arc<Mutex<Warmed>>,
 }
 
 /// How long a warm-up request's answer goes without an acknowledgement, in turn, ms: over the time that servers take
@@ -242,7 +245,7 @@ impl Player {
         expect.keep_text = !is_last;
         let index = match phase.requests.single_turns() {
             true => k,
-            false => phase.next_index.fetch_add(1, Ordering::Relaxed),
+            false => phase.take_index(),
         };
         let mut record = blank_record(index, unit, phase.phase, expect);
         record.unit = k;
@@ -253,11 +256,22 @@ impl Player {
         Assignment { record, message, expect, slot_free_us: 0, timeout_us: self.timeout_us, hold_ack_ms }
     }
 
+    fn look_at_warmup(&self, phase: &PhaseRun, record: &RequestRecord) {
+        let first_end_us = match &phase.kind {
+            PhaseKind::Closed(closed) => closed.first_end.borrow().map(|(end_us, _)| end_us),
+            PhaseKind::Open { .. } => None,
+        };
+        self.warmed.lock().unwrap_or_else(PoisonError::into_inner).add(record, first_end_us);
+    }
+
     pub(crate) fn emit(&self, phase: &PhaseRun, record: RequestRecord) {
         let live = &self.client.live;
         phase.last_issue_us.fetch_max(record.sent_us.unwrap_or(record.ready_us), Ordering::Relaxed);
         match record.phase {
-            Phase::Warmup => LiveCounters::add(&live.warmup_done, 1),
+            Phase::Warmup => {
+                LiveCounters::add(&live.warmup_done, 1);
+                self.look_at_warmup(phase, &record);
+            }
             Phase::Measured => match &record.outcome {
                 Outcome::Completed => LiveCounters::add(&live.completed, 1),
                 Outcome::Failed { .. } => LiveCounters::add(&live.failed, 1),

@@ -14,7 +14,7 @@ use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
 use crate::load::exchange;
 use crate::load::http::http2_connections::Http2Connections;
-use crate::load::play::{Job, base_url};
+use crate::load::job::{Job, base_url};
 use crate::load::protocol::Protocol;
 use crate::load::request::answer::blank_record;
 use crate::load::request::in_flight::{Assignment, Client, Ended};

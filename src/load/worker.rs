@@ -14,7 +14,8 @@ use tokio::time::sleep_until;
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::LoadPoint;
 
-use crate::load::clock::thread_cpu_ns;
+use crate::load::clock::{sleep_finely, thread_cpu_ns};
+use crate::load::part::Stripe;
 use crate::load::phase::{ClosedLoop, PhaseKind, PhaseRun};
 use crate::load::player::{Begun, Player, UnitEnd, wait_by_pacer};
 use crate::load::request::in_flight::Client;
@@ -25,7 +26,7 @@ use crate::load::schedule::slots::{Slot, Slots};
 /// Requests of an open loop are made ready so long before they are due: body, connection, place in the pacer's queue.
 pub(crate) const LOOK_AHEAD_US: u64 = 50_000;
 /// Opening connections ahead takes no longer than this: what was opened first must not grow stale.
-const CONNECT_AHEAD_LIMIT: Duration = Duration::from_secs(2);
+pub(crate) const CONNECT_AHEAD_LIMIT: Duration = Duration::from_secs(2);
 /// After a refused connection a slot waits so long, lest a dead server turns the run into a flood of failures.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -34,6 +35,8 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct CpuUse {
     /// CPU time, s.
     pub(crate) cpu_s: f64,
+    /// That of the thread that took the most, s.
+    pub(crate) busiest_s: f64,
     /// CPU time over wall time while requests were issued, 0 to 1; the busiest thread's. The drain is not
     /// in it: a thread that idles there may have been saturated until then. 0: too short to tell.
     pub(crate) busy_share: f64,
@@ -42,7 +45,11 @@ pub(crate) struct CpuUse {
 impl CpuUse {
     /// Of two threads.
     pub(crate) fn with(self, other: CpuUse) -> CpuUse {
-        CpuUse { cpu_s: self.cpu_s + other.cpu_s, busy_share: self.busy_share.max(other.busy_share) }
+        CpuUse {
+            cpu_s: self.cpu_s + other.cpu_s,
+            busiest_s: self.busiest_s.max(other.busiest_s),
+            busy_share: self.busy_share.max(other.busy_share),
+        }
     }
 }
 
@@ -56,8 +63,10 @@ const ISSUING_LEAST_US: u64 = 1_000_000;
 
 /// What a worker is told to do; it answers with what it took.
 pub(crate) enum Command {
-    /// Open connections until so many are idle.
-    Connect(usize, oneshot::Sender<CpuUse>),
+    /// Close idle connections until so many are left.
+    Keep(usize, oneshot::Sender<CpuUse>),
+    /// Open connections until so many are idle, for so long at most.
+    Connect(usize, Duration, oneshot::Sender<CpuUse>),
     /// Play its share of a phase.
     Play(Arc<PhaseRun>, oneshot::Sender<CpuUse>),
 }
@@ -65,7 +74,6 @@ pub(crate) enum Command {
 /// One client thread.
 pub(crate) struct Worker {
     pub(crate) number: u64,
-    pub(crate) threads: u64,
     pub(crate) load: LoadPoint,
     /// Seed of the due times.
     pub(crate) seed: u64,
@@ -74,14 +82,19 @@ pub(crate) struct Worker {
 
 /// Runs a worker until there are no more commands; its connections are closed then.
 pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<Command>) {
+    sleep_finely();
     let worker = Arc::new(worker);
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
             command = commands.recv() => match command {
                 None => return,
-                Some(Command::Connect(count, reply)) => {
-                    worker.connect(count).await;
+                Some(Command::Keep(count, reply)) => {
+                    worker.keep(count);
+                    let _ = reply.send(CpuUse::default());
+                }
+                Some(Command::Connect(count, at_most, reply)) => {
+                    worker.connect(count, at_most).await;
                     let _ = reply.send(CpuUse::default());
                 }
                 Some(Command::Play(phase, reply)) => {
@@ -103,7 +116,7 @@ pub(crate) async fn work(worker: Worker, mut commands: mpsc::UnboundedReceiver<C
 }
 
 /// Opens connections to one endpoint until so many are idle.
-async fn connect_to(client: &Client, count: usize) {
+async fn connect_to(client: &Client, count: usize, at_most: Duration) {
     let all = async {
         if let Some(connections) = &client.http2 {
             let _ = connections.open_for(count, &client.dialer, &client.clock).await;
@@ -121,7 +134,7 @@ async fn connect_to(client: &Client, count: usize) {
             }
         }
     };
-    let _ = tokio::time::timeout(CONNECT_AHEAD_LIMIT, all).await;
+    let _ = tokio::time::timeout(at_most, all).await;
 }
 
 impl Worker {
@@ -131,7 +144,8 @@ impl Worker {
         let [issued_us, issued_ns] =
             [&self.player.last_issue.0, &self.player.last_issue.1].map(|last| last.load(Ordering::Relaxed));
         let busy_share = busy_share(issued_us.saturating_sub(from_us), issued_ns.saturating_sub(before_ns));
-        CpuUse { cpu_s: used_ns as f64 / 1e9, busy_share }
+        let cpu_s = used_ns as f64 / 1e9;
+        CpuUse { cpu_s, busiest_s: cpu_s, busy_share }
     }
 
     fn each_second(&self) {
@@ -145,19 +159,33 @@ impl Worker {
         }
     }
 
-    /// Failures, and a server that is slow to accept, are left to the requests that need a connection.
-    async fn connect(&self, count: usize) {
+    /// Closes idle connections of HTTP/1.1; one of HTTP/2 carries all streams of its thread.
+    fn keep(&self, count: usize) {
         let each = count.div_ceil(self.player.others.len() + 1);
         for client in self.player.clients() {
-            connect_to(client, each).await;
+            while client.pool.len() > each && client.pool.take(client.clock.now_us()).is_some() {}
         }
+    }
+
+    /// Failures, and a server that is slow to accept, are left to the requests that need a connection.
+    async fn connect(&self, count: usize, at_most: Duration) {
+        let each = count.div_ceil(self.player.others.len() + 1);
+        for client in self.player.clients() {
+            connect_to(client, each, at_most).await;
+        }
+    }
+
+    /// What of a phase is this thread's.
+    fn stripe(&self, phase: &PhaseRun) -> Stripe {
+        Stripe { share: phase.share, thread: self.number, threads: phase.threads }
     }
 
     async fn play(self: &Arc<Self>, phase: &Arc<PhaseRun>) {
         match &phase.kind {
             PhaseKind::Closed(closed) => {
                 let mut tasks = JoinSet::new();
-                for slot in (self.number..closed.slots).step_by(self.threads as usize) {
+                let stripe = self.stripe(phase);
+                for slot in (0..closed.slots).filter(|slot| stripe.has(*slot)) {
                     tasks.spawn(self.clone().slot(phase.clone(), slot));
                 }
                 self.drain(phase, tasks).await;
@@ -190,12 +218,12 @@ impl Worker {
         self.wait_for_ramp(&phase, closed, slot).await;
         let mut ready_us = self.player.client.clock.now_us();
         closed.ramp_to_us.fetch_max(ready_us, Ordering::Relaxed);
-        loop {
+        for turn in 0.. {
             let over = phase.until_us.is_some_and(|until_us| self.player.client.clock.now_us() >= until_us);
             if over || phase.cancel.is_set() {
                 return;
             }
-            let k = closed.next.fetch_add(1, Ordering::Relaxed);
+            let k = closed.take(phase.share, slot, turn);
             if k >= closed.requests {
                 return;
             }
@@ -238,8 +266,9 @@ impl Worker {
         tasks: &mut JoinSet<Option<UnitEnd>>,
     ) {
         let clock = &self.player.client.clock;
+        let stripe = self.stripe(phase);
         while let Some((index, offset_us)) = dues.next() {
-            if index % self.threads != self.number {
+            if !stripe.has(index) {
                 continue;
             }
             let due_us = phase.from_us + offset_us;
@@ -292,8 +321,9 @@ impl Worker {
     /// What was due but never got a slot is dropped, and counted: `first`, and those of `rest` that are due.
     fn drop_due(&self, phase: &PhaseRun, first: Begun, rest: DueTimes) {
         let now_us = self.player.client.clock.now_us();
+        let stripe = self.stripe(phase);
         let rest = rest
-            .filter(|(k, _)| k % self.threads == self.number)
+            .filter(|(k, _)| stripe.has(*k))
             .map(|(k, offset_us)| (k, phase.from_us + offset_us))
             .take_while(|(_, due_us)| *due_us <= now_us)
             .map_while(|(k, due_us)| self.player.begin(phase, k, Some(due_us), due_us));
@@ -318,8 +348,8 @@ mod tests {
         assert_eq!(busy_share(2_000_000, 2_100_000_000), 1.0, "the two clocks are not read at once");
         assert_eq!(busy_share(999_999, 999_999_000), 0.0, "a burst");
         assert_eq!(busy_share(0, 7), 0.0, "nothing was issued");
-        let of = |cpu_s, busy_share| CpuUse { cpu_s, busy_share };
+        let of = |cpu_s, busy_share| CpuUse { cpu_s, busiest_s: cpu_s, busy_share };
         let both = of(1.0, 0.95).with(of(2.0, 0.1));
-        assert_eq!((both.cpu_s, both.busy_share), (3.0, 0.95));
+        assert_eq!((both.cpu_s, both.busiest_s, both.busy_share), (3.0, 2.0, 0.95));
     }
 }

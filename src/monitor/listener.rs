@@ -49,6 +49,11 @@ pub(super) fn all_here<'a>(urls: impl IntoIterator<Item = &'a String>) -> bool {
     })
 }
 
+/// True where one of these URLs leads to a server on this machine, as far as can be told.
+pub fn some_here(urls: &[String]) -> bool {
+    urls.iter().any(|url| all_here([url]))
+}
+
 /// Host and port.
 fn address(url: &str) -> Option<(String, u16)> {
     let url = Url::parse(url).ok()?;

@@ -18,7 +18,7 @@ mod server_page;
 mod tree;
 
 pub use counters::{ServerCounters, server_counters};
-pub use listener::at_urls;
+pub use listener::{at_urls, some_here};
 pub use machine::Machine;
 pub use process_stat::ProcessId;
 pub use reading::Reading;

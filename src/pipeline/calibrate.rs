@@ -73,7 +73,7 @@ async fn pair(
     while let Some(record) = reader.next_record()? {
         pairing.add(&record);
     }
-    Ok(Some(pairing.finish(load, reader.finish().engine.cpu_s)))
+    Ok(Some(pairing.finish(load, &reader.finish().engine)))
 }
 
 fn of_failure(failure: &Failure) -> anyhow::Error {

@@ -182,6 +182,7 @@ impl Read {
             engine: footer.engine,
             partial: footer.partial,
             server: footer.server,
+            workers: footer.workers,
             gpu: sensed.as_ref().zip(window).and_then(|(sensed, window)| sensed.gpu_figures(window)),
         })?;
         if summary.withholds_pace() == self.csv.pace_is_known {

@@ -48,23 +48,60 @@ pub fn export_lpg(paths: &[PathBuf], output: &Path, listen: Listener<'_>) -> any
             "give a results directory or a file of a run",
         );
     }
+    let exported = export(&found, output, listen)?;
+    Ok(trouble | exported.trouble)
+}
+
+/// What came of an export.
+#[derive(Debug, Default)]
+pub struct Exported {
+    /// Files that were written.
+    pub files: Vec<PathBuf>,
+    /// A run could not be written.
+    pub trouble: bool,
+}
+
+/// Writes the runs of a plan that was played, into `lpg/` of its directory, or of the results directory where it has
+/// none.
+///
+/// # Errors
+/// A directory that cannot be written.
+pub fn export_plan(plan: &Plan, listen: Listener<'_>) -> anyhow::Result<Exported> {
+    let mut found = results::runs_in(&plan.output.directory)?.runs;
+    found.retain(|run| run.run_id == plan.run_id && !run.living);
+    if found.is_empty() {
+        return Ok(Exported::default());
+    }
+    let beside = plan.folder().unwrap_or_else(|| plan.output.directory.clone());
+    export(&found, &beside.join("lpg"), listen)
+}
+
+fn export(found: &[FoundRun], output: &Path, listen: Listener<'_>) -> anyhow::Result<Exported> {
+    let mut exported = Exported::default();
     std::fs::create_dir_all(output).with_context(|| format!("cannot make {}", output.display()))?;
     let mut taken: BTreeMap<String, u32> = BTreeMap::new();
     let mut written = 0;
-    for run in &found {
+    for run in found {
         match export_one(run, output, &mut taken) {
-            Ok(()) => written += 1,
+            Ok(files) => {
+                written += 1;
+                exported.files.extend(files);
+            }
             Err(error) => {
-                trouble = true;
+                exported.trouble = true;
                 listen(Event::Trouble(&format!("warning: {}: {}", run.files.stem(), shown(&error))));
             }
         }
     }
     listen(Event::Note(&format!("{written} runs written to {} for analyze.py", output.display())));
-    Ok(trouble)
+    Ok(exported)
 }
 
-fn export_one(found: &FoundRun, output: &Path, taken: &mut BTreeMap<String, u32>) -> anyhow::Result<()> {
+fn export_one(
+    found: &FoundRun,
+    output: &Path,
+    taken: &mut BTreeMap<String, u32>,
+) -> anyhow::Result<Vec<PathBuf>> {
     let json = found.files.json();
     let file = results::read_run(&json).context("make its .json first: harness report RESULTS")?;
     let Some(records) = &found.records else { anyhow::bail!("its records are gone") };
@@ -72,15 +109,18 @@ fn export_one(found: &FoundRun, output: &Path, taken: &mut BTreeMap<String, u32>
     for record in RecordReader::open(records)? {
         parts.add(&record?);
     }
+    let mut files = Vec::new();
     for part in &parts.all {
         let of = LpgRun { plan: &file.plan, run: &file.summary, part };
         let name = lpg::file_name(&of);
         let count = taken.entry(name.clone()).or_default();
         *count += 1;
         let name = if *count == 1 { name } else { name.replacen(".json", &format!("_{count}.json"), 1) };
-        results::write_json(&output.join(name), &lpg::lpg_json(&of))?;
+        let path = output.join(name);
+        results::write_json(&path, &lpg::lpg_json(&of))?;
+        files.push(path);
     }
-    Ok(())
+    Ok(files)
 }
 
 /// The whole of a run, and each of its models where there are several.

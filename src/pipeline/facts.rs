@@ -1,6 +1,7 @@
 //! What makes two results measurements of the same thing, and what may differ between them.
 
 use crate::schema::check::Difference;
+use crate::schema::client_threads::ClientThreads;
 use crate::schema::environment::Environment;
 use crate::schema::plan::{Plan, Sampling};
 use crate::schema::target::Origin;
@@ -56,9 +57,16 @@ pub fn may_differ(baseline: &Cell<'_>, now: &Cell<'_>) -> Vec<Difference> {
         }),
         of("host", &|cell| cell.fact(|part, _, _| part.environment.hostname.clone())),
         of("harness", &|cell| cell.fact(|part, _, _| part.environment.harness_version.clone())),
-        of("load threads", &|cell| cell.fact(|part, _, _| part.plan.client_threads.to_string())),
+        of("load threads", &|cell| {
+            cell.fact(|part, run, _| load_threads(part.plan.client_threads, run.client.threads))
+        }),
     ];
     found.into_iter().flatten().collect()
+}
+
+/// Those that played; those that were asked for, where a crash left no word of them.
+fn load_threads(asked: ClientThreads, played: u32) -> String {
+    if played > 0 { played.to_string() } else { asked.to_string() }
 }
 
 /// Facts in which plans that stand side by side should not differ, by name.

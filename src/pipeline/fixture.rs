@@ -21,7 +21,7 @@ pub fn plan(labels: &[&str], points: usize, rounds: u32, repeats: u32) -> Plan {
         repeats,
         scrape_interval_s: 0.0,
         sensing: Sensing::OFF,
-        output: Output { directory: "results".into(), folder: true },
+        output: Output::of("results", true),
         ..Plan::of("2026-02-01T14:30:00Z".parse().unwrap(), targets, vec![load; points])
     }
 }

@@ -21,6 +21,7 @@ use crate::schema::target::Target;
 use crate::secrets::from_outside;
 
 use super::before_load::BeforeLoad;
+use super::client_threads;
 use super::event::Event;
 use super::failure::Failure;
 use super::lengths;
@@ -144,10 +145,8 @@ pub async fn measure(
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
     let mut job = session.job(target, &standing.url, load);
     job.units = job.units.in_pass(session.plan.pass(key));
-    if session.plan.search.is_some() {
-        // Runs with the same gaps would all err the same way.
-        job.seed = job.seed.wrapping_add(u64::from(key.point));
-    }
+    job.seed = session.plan.seed_of(key);
+    client_threads::give(&mut job, session, (target, load), server).await;
     let playing = load::play(job, clock, sender, live.clone(), stop_load);
     let (played, mut cut) =
         watch_load(stage, &mut standing.server, playing, &stop_sender, recorder.broken()).await;
@@ -174,7 +173,12 @@ pub async fn measure(
     };
     sampling.stop().await;
     let figures = match played {
-        Ok(played) => played.figures,
+        Ok(played) => {
+            if let Some(grown) = played.grown {
+                (stage.listen)(Event::Detail(&format!("{}: {grown}", target.label)));
+            }
+            played.figures
+        }
         Err(error) => {
             cut.get_or_insert(CutShort::NotPlayed(format!("{error:#}")));
             EngineFigures::default()
@@ -198,10 +202,11 @@ pub async fn measure(
 
 /// What a run's files are called: its label, and its place where the plan has more than one run of it.
 fn stem(plan: &Plan, key: &RunKey) -> String {
+    let prefix = plan.output.file_prefix.as_ref().map(|prefix| format!("{prefix}_")).unwrap_or_default();
     if plan.search.is_none() && plan.run_count() == plan.targets.len() {
-        key.label.clone()
+        format!("{prefix}{}", key.label)
     } else {
-        format!("{}_p{}_r{}_n{}", key.label, key.point, key.round, key.repeat)
+        format!("{prefix}{}_p{}_r{}_n{}", key.label, key.point, key.round, key.repeat)
     }
 }
 

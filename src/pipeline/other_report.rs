@@ -273,6 +273,7 @@ fn summed(records: &Path, sensed: Option<&Sensed>, cut: Option<Cut>, ttft: TtftO
         engine: footer.engine,
         partial: damaged.or(footer.partial),
         server: footer.server,
+        workers: footer.workers,
         gpu: sensed.zip(window).and_then(|(sensed, window)| sensed.gpu_figures(window)),
     })?;
     Ok((header, summary, curves, damage))

@@ -16,6 +16,7 @@ use crate::schema::summary::RunSummary;
 use super::closed::grown;
 use super::derive::{self, Derived};
 use super::event::{Event, Listener};
+use super::merge_found::merge_found;
 use super::missing::missing;
 use super::reports;
 use super::rows::Rows;
@@ -30,10 +31,12 @@ use super::try_hold;
 /// Nothing to rebuild, or a disk that takes no files.
 pub fn rebuild(paths: &[PathBuf], listen: Listener<'_>) -> anyhow::Result<bool> {
     super::other_report::refuse_reports(paths)?;
-    let Found { by_run_id, folders, trouble } = find(paths, listen)?;
+    let (paths, unmerged) = merge_found(paths, listen)?;
+    let Found { by_run_id, folders, trouble } = find(&paths, listen)?;
+    let trouble = trouble | unmerged;
     if by_run_id.is_empty() && folders.is_empty() && !trouble {
         return refuse(
-            format!("no run in {}", names(paths)),
+            format!("no run in {}", names(&paths)),
             "give a results directory or a run's records file",
         );
     }

@@ -3,6 +3,7 @@
 use crate::schema::calibration::{
     Calibration, CalibrationLoad, EXACT_BELOW_MS, ErrorFigures, ExactUpTo, Exactness,
 };
+use crate::schema::client_threads::ClientThreads;
 use crate::schema::summary::Distribution;
 
 use super::number::{NONE, fixed, wrap};
@@ -32,12 +33,29 @@ pub fn calibration_table(calibration: &Calibration) -> String {
          server's. A Poisson process has CV 1 and dispersion 1 (10 ms windows), and no correlation of a gap \
          with the next (lag-1).";
     let limit = limit_words(calibration.limit);
-    for note in notes.chain([legend.to_owned(), format!("The error stays under 1 ms (p99) {limit}.")]) {
+    for note in notes.chain([
+        legend.to_owned(),
+        format!("The error stays under 1 ms (p99) {limit}{}.", threads_words(calibration)),
+    ]) {
         lines.extend(wrap(&note, WIDTH, "", ""));
     }
     let mut text = lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n");
     text.push('\n');
     text
+}
+
+/// `, with --client-threads auto (1 to 3 played)`; nothing where it was a number.
+fn threads_words(calibration: &Calibration) -> String {
+    let played = || calibration.loads.iter().map(|load| load.threads).filter(|threads| *threads > 0);
+    let words = match (played().min(), played().max()) {
+        (Some(least), Some(most)) if least < most => format!("{least} to {most} played"),
+        (_, Some(most)) => format!("{most} played"),
+        (_, None) => return String::new(),
+    };
+    match calibration.client_threads {
+        ClientThreads::Auto => format!(", with --client-threads auto ({words})"),
+        ClientThreads::Number(_) => String::new(),
+    }
 }
 
 fn error_line(load: &Exactness) -> String {
@@ -182,6 +200,7 @@ mod tests {
             gaps: None,
             merged_events: 1.0,
             cpu_us_per_token: Some(size),
+            threads: 1,
         };
         let closed = CalibrationLoad::Closed { streams: 100_000, tokens_per_s: 50.0 };
         vec![load(closed), load(CalibrationLoad::Open { rate: 12_345.5 })]
@@ -196,13 +215,13 @@ mod tests {
             hostname: "h".into(),
             cpu: "c".into(),
             cores: 2,
-            client_threads: 1,
+            client_threads: ClientThreads::Number(1),
             loads: loads(size),
             limit: ExactUpTo {
                 streams: Some(0),
                 tokens_per_s: Some(0.0),
                 rate: Some(0.0),
-                client_threads: None,
+                ..ExactUpTo::default()
             },
         }
     }
@@ -225,6 +244,12 @@ mod tests {
         );
         assert!(text.contains("at none of the closed loops, and at none of the open loops."), "{text}");
         assert!(!text.contains("without what"), "{text}");
+        assert!(!text.contains("client-threads"), "a number was asked for: {text}");
+        let mut auto = calibration(0.5);
+        auto.client_threads = ClientThreads::Auto;
+        auto.loads[1].threads = 3;
+        let text = calibration_table(&auto).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("open loops, with --client-threads auto (1 to 3 played)."), "{text}");
         let text = calibration_table(&calibration(2.0)).split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains("TTFT error p99 2.00 ms, 0.50 without what the server's writes may"), "{text}");
     }

@@ -145,6 +145,19 @@ pub fn sentence(caveat: &Caveat) -> String {
             "The client, and not the server, set these numbers: {reason}. \
              Lower the load, give the client more CPU, or send from another machine."
         ),
+        Caveat::ClockError { error_ms, window_s } => format!(
+            "The clocks of the machines that sent may be {} ms apart, in a window of {} s. Latencies are each machine's \
+             own and not touched; the order of arrivals, requests in flight over time, figures by second and the edges \
+             of the window are. Send from machines with shorter round trips, or for longer.",
+            compact(*error_ms),
+            compact(*window_s)
+        ),
+        Caveat::CapSplit { cap, workers, wait_ms } => format!(
+            "The cap of {cap} requests in flight is split among {workers} machines, so it binds where one of them is at \
+             its part while others are not: requests waited {} ms for a place at p99. Raise the cap, or send from one \
+             machine.",
+            compact(*wait_ms)
+        ),
         Caveat::Saturated { offered_rps, achieved_rps } => format!(
             "SATURATED: offered {} rps, achieved {}: the queue grew by {} requests a second while they came. TTFT, E2E \
              and NTPOT of this run say how long it ran, not how fast the server is; its throughput is what it carries at \
@@ -302,6 +315,8 @@ pub fn short(caveat: &Caveat) -> String {
         Caveat::ReadStamps { read, .. } => format!("{} with read stamps", requests_of(*read)),
         Caveat::MergedEvents { share_pct } => format!("{} of stamps merged", percent(*share_pct)),
         Caveat::ClientLimited { .. } => "limited by the client".to_owned(),
+        Caveat::ClockError { error_ms, .. } => format!("clocks up to {} ms apart", compact(*error_ms)),
+        Caveat::CapSplit { workers, .. } => format!("the cap was split among {workers} machines, and bound"),
         Caveat::Saturated { offered_rps, achieved_rps } => {
             format!("saturated: offered {} rps, achieved {}", compact(*offered_rps), compact(*achieved_rps))
         }
@@ -370,7 +385,7 @@ pub(super) fn is_of_the_client(caveat: &Caveat) -> bool {
         C::LongerThanAsked { .. } | C::OneAtATime { .. } | C::NoSuchCounter { .. } => false,
         C::AskedWhole { .. } => false,
         C::ServerCountsDiffer { .. } | C::PrefixCacheHits { .. } | C::LengthNotForced { .. } => false,
-        C::Preempted { .. } | C::OtherRequests { .. } => false,
+        C::Preempted { .. } | C::OtherRequests { .. } | C::ClockError { .. } | C::CapSplit { .. } => false,
         C::PromptLengthsDiffer { .. } | C::TraceTicks(_) | C::GpuEnergyUnsure { .. } => false,
         C::SignMissing { .. } | C::PassedOver { .. } | C::BeyondCalibration { .. } => false,
         C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
@@ -406,6 +421,7 @@ pub(super) fn weight(caveat: &Caveat) -> f64 {
         C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
         C::Preempted { times } => *times as f64,
+        C::ClockError { error_ms: ms, .. } | C::CapSplit { wait_ms: ms, .. } => *ms,
         C::OtherRequests { served, sent } => *served as f64 - *sent as f64,
         C::TraceTicks(_) | C::GpuNotAsked { .. } | C::GpuClocksDiffer { .. } | C::GpusDiffer { .. } => 0.0,
         C::GpuShared { memory_bytes, .. } => memory_bytes.unwrap_or(0) as f64,

@@ -1,7 +1,6 @@
 //! Results to draw in tests: a small builder.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -363,7 +362,7 @@ pub fn plan() -> Plan {
         seeds: Seeds::of(42),
         sampling: Sampling { max_tokens: Some(128), ignore_eos: true, ..Sampling::default() },
         launching: Some(Launching::default()),
-        output: Output { directory: PathBuf::from("results"), folder: true },
+        output: Output::of("results", true),
         ..Plan::of(
             Timestamp::UNIX_EPOCH,
             Vec::new(),

@@ -82,7 +82,7 @@ pub fn find_runs(path: &Path) -> Result<FoundRuns> {
 }
 
 /// The run id of a comparison's directory: its plan's, or its name where it crashed before it had one.
-fn run_id_of(directory: &Path) -> Option<String> {
+pub(super) fn run_id_of(directory: &Path) -> Option<String> {
     let plan = read_plan(&directory.join("plan.json")).ok().map(|plan| plan.run_id);
     plan.or_else(|| {
         let name = directory.file_name()?.to_str()?;

@@ -12,6 +12,7 @@ use tempfile::TempPath;
 use crate::directories::AtomicFile;
 use crate::schema::text::write_json_line;
 
+use super::bounded::{LONGEST_LINE, read_line};
 use super::lock::has_no_locks;
 
 const BUFFER_BYTES: usize = 1 << 18;
@@ -96,28 +97,61 @@ impl LineWriter {
 
     fn compress(&self, closed: &Path) -> Result<()> {
         let mut plain = BufReader::with_capacity(BUFFER_BYTES, File::open(&self.path)?);
-        let mut target = AtomicFile::create(closed)?;
-        let mut packer = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
-        packer.include_checksum(true)?;
-        // Frames of whole lines, which every reader of zstd takes for one file: several threads can read it.
-        let (mut lines, mut frame) = (Vec::with_capacity(FRAME_BYTES), Vec::new());
-        loop {
-            let read = plain.read_until(b'\n', &mut lines)?;
-            if lines.len() >= FRAME_BYTES || (read == 0 && !lines.is_empty()) {
-                frame.reserve(zstd::zstd_safe::compress_bound(lines.len()));
-                packer.compress_to_buffer(&lines, &mut frame)?;
-                target.write_all(&frame)?;
-                lines.clear();
-                frame.clear();
-            }
-            if read == 0 {
-                return target.commit();
-            }
+        let mut packed = PackedLines::create(closed)?;
+        while plain.read_until(b'\n', &mut packed.lines)? > 0 {
+            packed.pack_full_frame()?;
         }
+        packed.commit()
     }
 
     fn cannot_write(&self) -> String {
         format!("cannot write {}", self.path.display())
+    }
+}
+
+/// A file of lines that is compressed as it is written: whole, or not there. Frames of whole lines, which every reader
+/// of zstd takes for one file: several threads can read it.
+pub(super) struct PackedLines {
+    target: AtomicFile,
+    packer: zstd::bulk::Compressor<'static>,
+    lines: Vec<u8>,
+    frame: Vec<u8>,
+}
+
+impl PackedLines {
+    pub fn create(closed: &Path) -> Result<Self> {
+        let target = AtomicFile::create(closed)?;
+        let mut packer = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+        packer.include_checksum(true)?;
+        Ok(PackedLines { target, packer, lines: Vec::with_capacity(FRAME_BYTES), frame: Vec::new() })
+    }
+
+    /// Adds a line, which `write` writes without its end.
+    pub fn add(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        write(&mut self.lines)?;
+        self.lines.push(b'\n');
+        self.pack_full_frame()
+    }
+
+    fn pack_full_frame(&mut self) -> Result<()> {
+        if self.lines.len() >= FRAME_BYTES { self.pack() } else { Ok(()) }
+    }
+
+    fn pack(&mut self) -> Result<()> {
+        self.frame.reserve(zstd::zstd_safe::compress_bound(self.lines.len()));
+        self.packer.compress_to_buffer(&self.lines, &mut self.frame)?;
+        self.target.write_all(&self.frame)?;
+        self.lines.clear();
+        self.frame.clear();
+        Ok(())
+    }
+
+    /// Puts the file in its place, over an older one.
+    pub fn commit(mut self) -> Result<()> {
+        if !self.lines.is_empty() {
+            self.pack()?;
+        }
+        self.target.commit()
     }
 }
 
@@ -134,4 +168,14 @@ pub(super) fn open_lines(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     } else {
         Box::new(BufReader::new(file))
     })
+}
+
+/// The last line of a file, with its end where it has one.
+pub(super) fn last_line(path: &Path) -> Result<Vec<u8>> {
+    let (mut lines, mut line, mut last) = (open_lines(path)?, Vec::new(), Vec::new());
+    while read_line(&mut lines, &mut line, LONGEST_LINE)? > 0 {
+        std::mem::swap(&mut line, &mut last);
+        line.clear();
+    }
+    Ok(last)
 }

@@ -108,6 +108,11 @@ impl RunFiles {
         Some(RunFiles { directory, stem: stem.to_owned() })
     }
 
+    /// Those of this stem, whatever of them is there.
+    pub fn named(directory: PathBuf, stem: String) -> Self {
+        RunFiles { directory, stem }
+    }
+
     /// `vllm_20260201_143000`
     pub fn stem(&self) -> &str {
         &self.stem
@@ -158,18 +163,23 @@ impl RunFiles {
     /// # Errors
     /// A file cannot be moved.
     pub fn move_to(&self, directory: &Path) -> Result<()> {
-        for end in ENDS {
-            let path = self.ending(end);
-            if path.exists() {
-                let target = directory.join(format!("{}{end}", self.stem));
-                std::fs::rename(&path, &target)
-                    .with_context(|| format!("cannot move {} to {}", path.display(), target.display()))?;
-            }
+        let own = ENDS.iter().map(|end| self.ending(end)).filter(|path| path.exists());
+        let parts = self.parts()?.into_iter().map(|part| part.path);
+        for path in own.chain(parts) {
+            let Some(name) = path.file_name() else { continue };
+            let target = directory.join(name);
+            std::fs::rename(&path, &target)
+                .with_context(|| format!("cannot move {} to {}", path.display(), target.display()))?;
         }
         Ok(())
     }
 
-    fn ending(&self, end: &str) -> PathBuf {
+    /// Those of them that are there.
+    pub fn existing(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        ENDS.into_iter().map(|end| self.ending(end)).filter(|path| path.is_file())
+    }
+
+    pub(super) fn ending(&self, end: &str) -> PathBuf {
         self.directory.join(format!("{}{end}", self.stem))
     }
 }
@@ -191,12 +201,12 @@ pub(super) fn numbered(stem: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-fn unreachable_name<T>(stem: &str) -> Result<T> {
+pub(super) fn unreachable_name<T>(stem: &str) -> Result<T> {
     anyhow::bail!("every name from {stem} on is taken")
 }
 
 /// A label as part of a file's name: what is no letter, digit, `.`, `-` or `_` becomes `_`.
-pub(super) fn file_name(label: &str) -> String {
+pub fn file_name(label: &str) -> String {
     let kept = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_');
     let name: String = label.chars().map(|letter| if kept(letter) { letter } else { '_' }).collect();
     // A leading dot would hide the file.

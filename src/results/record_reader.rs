@@ -12,7 +12,7 @@ use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
 use crate::schema::record::RequestRecord;
 
 use super::bounded::{LATEST_US, LONGEST_LINE, read_line};
-use super::json_lines::open_lines;
+use super::json_lines::{last_line, open_lines};
 use super::name::{RunFiles, check_label, check_run_id};
 use super::version_1;
 
@@ -46,6 +46,12 @@ pub fn saved_records(files: &RunFiles) -> Result<u64> {
     }
     // The first is the header.
     Ok(whole.saturating_sub(1))
+}
+
+/// The last line of a records file; none where the writer was killed, or something else stands there.
+pub fn read_footer(path: &Path) -> Option<RecordsFooter> {
+    let footer: RecordsFooter = serde_json::from_slice(&last_line(path).ok()?).ok()?;
+    (footer.kind == "end").then_some(footer)
 }
 
 /// What a run without a last line is closed with.

@@ -1,6 +1,6 @@
 //! The raw records of a run, written while it goes: what a crash loses is at most a second.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
 use crate::schema::record::RequestRecord;
 use crate::schema::summary::ServerCounts;
+use crate::schema::workers::ClockMap;
 
 use super::json_lines::{ClosedLines, LineWriter};
 use super::name::RunFiles;
@@ -19,6 +20,8 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct RecordWriter {
     files: RunFiles,
+    /// Where the file lies when it is closed.
+    closed: PathBuf,
     lines: LineWriter,
     records: u64,
     flushed_at: Instant,
@@ -36,7 +39,21 @@ impl RecordWriter {
             let path = files.records();
             Ok((files, path))
         })?;
-        Ok(RecordWriter { files, lines, records: 0, flushed_at: Instant::now() })
+        let closed = files.closed_records();
+        Ok(RecordWriter { files, closed, lines, records: 0, flushed_at: Instant::now() })
+    }
+
+    /// Starts the file of one worker of a run that several play: `…_records.w03.jsonl`. Its name and its files are
+    /// those of the run, by the time in the header: workers that are to share it share that.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn create_part(directory: &Path, stem: &str, worker: u32, header: &RecordsHeader) -> Result<Self> {
+        let (lines, files) = LineWriter::create(directory, header, |records| {
+            RunFiles::take_part(directory, (stem, worker), header.started_at, records)
+        })?;
+        let closed = files.closed_part(worker);
+        Ok(RecordWriter { files, closed, lines, records: 0, flushed_at: Instant::now() })
     }
 
     /// Writes a record, and flushes where the last flush is a second old.
@@ -82,16 +99,30 @@ impl RecordWriter {
         partial: Option<String>,
         server: Option<ServerCounts>,
     ) -> Result<ClosedLines> {
+        self.close_part(engine, partial, server, None)
+    }
+
+    /// The same of a worker's file, with what brings its times onto worker 0's clock.
+    ///
+    /// # Errors
+    /// As [`RecordWriter::close`]'s.
+    pub fn close_part(
+        self,
+        engine: EngineFigures,
+        partial: Option<String>,
+        server: Option<ServerCounts>,
+        clock: Option<ClockMap>,
+    ) -> Result<ClosedLines> {
         let footer = RecordsFooter {
             kind: "end".to_owned(),
             partial,
             records: self.records,
             engine,
             server,
-            clock: None,
+            clock,
             workers: Vec::new(),
         };
-        self.lines.close(&footer, &self.files.closed_records())
+        self.lines.close(&footer, &self.closed)
     }
 
     fn flush(&mut self) -> Result<()> {

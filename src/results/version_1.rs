@@ -138,7 +138,10 @@ mod tests {
             (plan.schema_version, plan.title.as_str(), plan.output.folder),
             (SCHEMA_VERSION, "compare", true)
         );
-        assert_eq!((plan.rounds, plan.repeats, plan.seed, plan.client_threads), (1, 1, 7, 2));
+        assert_eq!(
+            (plan.rounds, plan.repeats, plan.seed, plan.client_threads.to_string()),
+            (1, 1, 7, "2".to_owned())
+        );
         assert_eq!(plan.output.directory.to_str(), Some("results"));
         assert_eq!(plan.http.protocol, ProtocolName::OpenaiCompletions);
         assert_eq!(plan.targets[0].capabilities.request_model, "m");

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::client_threads::ClientThreads;
 use super::summary::Distribution;
 
 /// `calibration.json` in the data directory.
@@ -24,7 +25,7 @@ pub struct Calibration {
     /// Logical cores that this process may use.
     pub cores: usize,
     /// Threads of the load engine.
-    pub client_threads: u32,
+    pub client_threads: ClientThreads,
     /// One entry a load, in the order of play.
     pub loads: Vec<Exactness>,
     /// Up to where the error stays under 1 ms.
@@ -44,9 +45,12 @@ pub struct ExactUpTo {
     /// Requests a second of an open loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// Load threads that it was measured with; none: not said.
+    /// Load threads that were asked for; none: not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_threads: Option<u32>,
+    pub client_threads: Option<ClientThreads>,
+    /// The most load threads that an exact load was played with; none: not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads_played: Option<u32>,
 }
 
 /// A load is exact where the p99 of each of its errors is under this, ms.
@@ -110,6 +114,9 @@ pub struct Exactness {
     pub merged_events: f64,
     /// CPU of the load threads and the pacer in the measured phase, µs a token.
     pub cpu_us_per_token: Option<f64>,
+    /// Load threads that played it; 0 in a file of before it was kept.
+    #[serde(default)]
+    pub threads: u32,
 }
 
 /// A signed error, ms. The server's writes count from their begin, so that an error to the late side is

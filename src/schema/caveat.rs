@@ -163,6 +163,22 @@ pub enum Caveat {
         /// Why.
         reason: String,
     },
+    /// The clocks of the machines that played the run are not known well enough beside its length.
+    ClockError {
+        /// How far apart they may be, ms.
+        error_ms: f64,
+        /// The measured window, s.
+        window_s: f64,
+    },
+    /// A cap was split among the machines that played the run, and bound earlier than one for all would.
+    CapSplit {
+        /// Requests in flight at most, over all of them.
+        cap: u32,
+        /// Machines.
+        workers: u32,
+        /// How long requests waited for a place, p99, ms.
+        wait_ms: f64,
+    },
     /// More requests came than the server answers, so that its queue grew for as long as they came.
     Saturated {
         /// Requests a second that were due.
@@ -416,6 +432,8 @@ impl Caveat {
             Caveat::ReadStamps { .. } => "read_stamps",
             Caveat::MergedEvents { .. } => "merged_events",
             Caveat::ClientLimited { .. } => "client_limited",
+            Caveat::ClockError { .. } => "clock_error",
+            Caveat::CapSplit { .. } => "cap_split",
             Caveat::Saturated { .. } => "saturated",
             Caveat::Partial { .. } => "partial",
             Caveat::ServerCountsDiffer { .. } => "server_counts_differ",
@@ -466,6 +484,9 @@ impl Caveat {
             | Caveat::Drift { .. }
             // What the server carries then is known well, and a sweep goes there on purpose.
             | Caveat::Saturated { .. }
+            // No latency is touched by the one, and the other is in the send times, which are there.
+            | Caveat::ClockError { .. }
+            | Caveat::CapSplit { .. }
             | Caveat::FirstRoundDiffers { .. }
             | Caveat::BeyondCalibration { .. }
             | Caveat::TraceTicks(_)

@@ -1,10 +1,10 @@
 //! A plan made in a few words: what it holds where nobody says otherwise.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::client_threads::ClientThreads;
 use super::conversations::Conversations;
 use super::fairness::FairnessMode;
 use super::plan::{
@@ -51,14 +51,14 @@ impl Plan {
             seeds: Seeds::default(),
             conversations: Conversations::default(),
             split: None,
-            client_threads: 1,
+            client_threads: ClientThreads::Auto,
             workers: 1,
             sampling: Sampling::default(),
             http: HttpSettings::default(),
             launching: launches.then(Launching::default),
             scrape_interval_s: 1.0,
             sensing: Sensing::default(),
-            output: Output { directory: PathBuf::from("results"), folder: false },
+            output: Output::of("results", false),
             strict: false,
             simulated: false,
             command: Vec::new(),

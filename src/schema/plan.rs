@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::client_threads::ClientThreads;
 use super::conversations::{Conversations, TrafficSplit};
 use super::fairness::FairnessMode;
 use super::objective::{Objective, Search};
@@ -77,8 +78,10 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<TrafficSplit>,
     /// Threads of the load engine.
-    pub client_threads: u32,
-    /// Machines that play each load together, each its share.
+    pub client_threads: ClientThreads,
+    /// Machines that play each load together, each its share. With more than one, request i of a closed loop goes to
+    /// slot i mod C and slot s to machine s mod N, so that the order within a slot is the same on any number of them;
+    /// one machine alone hands the next request to the first slot that is free. A cap is split, the remainder to the first.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub workers: u32,
     /// What each request asks for.
@@ -114,6 +117,34 @@ pub struct Output {
     pub directory: PathBuf,
     /// The runs are put side by side in a directory of their own, `{directory}/{run_id}`.
     pub folder: bool,
+    /// They are copied there too: `s3://…`, `gs://…`, `az://…` or `file:///…`, without a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
+    /// What the names of a run's files begin with, before the label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_prefix: Option<String>,
+    /// The runs are written in another tool's form too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<Export>,
+    /// What the user wants to stand beside the figures; among the `dimensions` of [`Export::LpgJson`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, serde_json::Value>,
+}
+
+/// Another tool's form of runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Export {
+    /// That of Google's inference-benchmark, for its analyze.py.
+    LpgJson,
+}
+
+impl Output {
+    /// Into a directory, and nowhere else.
+    pub fn of(directory: impl Into<PathBuf>, folder: bool) -> Output {
+        let (directory, metadata) = (directory.into(), BTreeMap::new());
+        Output { directory, folder, upload: None, file_prefix: None, export: None, metadata }
+    }
 }
 
 /// A time as names hold it, UTC: `20260201_143000`.
@@ -183,6 +214,12 @@ impl Plan {
         // A launch begins a round; a server that already runs stays.
         let round = if self.launches() { 0 } else { place(key.round) };
         if self.dataset.renewed { round << 44 | point << 22 | place(key.repeat) } else { 0 }
+    }
+
+    /// The seed of a run's arrival times: runs of a search with the same gaps would all err the same way.
+    pub fn seed_of(&self, key: &RunKey) -> u64 {
+        let own = if self.search.is_some() { u64::from(key.point) } else { 0 };
+        self.seed.wrapping_add(own)
     }
 
     /// Prompts that a load has for itself; none where it sends the plan's.

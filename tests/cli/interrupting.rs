@@ -82,3 +82,17 @@ fn ctrl_c_while_a_server_loads_ends_it_and_keeps_the_first_result() {
     let comparison = json(&place.folder("comparison.json"));
     assert_eq!(comparison["comparison"]["runs"][0]["label"], "a");
 }
+
+#[test]
+fn a_run_that_is_held_lies_whole_on_disk_and_ends_at_once_by_sigterm_with_its_own_exit_code() {
+    let place = Place::new();
+    let simulator = Simulator::start("vllm", &["--ttft", "1ms", "--itl", "1ms"]);
+    let url = simulator.url();
+    let load = ["--requests", "4", "--concurrency", "2", "--warmup", "0", "--max-tokens", "4"];
+    let mut running = place.start(&[&["bench", "--url", &url, "--hold", "10m"], &load[..]].concat());
+    running.wait_for_stderr("holding for 600 s");
+    assert_eq!(place.run_json("server")["summary"]["requests"]["completed"], 4);
+    running.signal(Signal::TERM);
+    let ran = running.wait().expect(0);
+    assert!(!ran.stderr.contains("interrupted"), "{}", ran.stderr);
+}

@@ -44,6 +44,7 @@ mod stopping;
 mod synthesising;
 mod token_counts;
 mod trending;
+mod uploading;
 mod verdicts;
 mod version_1;
 mod watching;

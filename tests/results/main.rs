@@ -90,7 +90,7 @@ fn plan(run_id: &str) -> Plan {
         },
         seed: 1,
         launching: Some(Launching::default()),
-        output: Output { directory: "results".into(), folder: true },
+        output: Output::of("results", true),
         ..Plan::of(at(), vec![target("vllm"), target("tuned")], vec![load])
     }
 }

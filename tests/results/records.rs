@@ -160,6 +160,7 @@ fn a_summary_from_disk_is_the_one_that_was_made_live() {
         server: footer.server,
         issued: Some(3),
         gpu: None,
+        workers: Vec::new(),
     };
     assert_eq!(summarizer.finish(finish).unwrap(), summary(&records, None));
 }

@@ -1,5 +1,7 @@
 //! Rows of the levelling table that the runs show: caches, what stands before a server, and how it works.
 
+use std::collections::BTreeSet;
+
 use crate::schema::fairness::row;
 use crate::schema::gateway::Gateway;
 
@@ -11,7 +13,7 @@ use super::facts::{Check, Facts, Held};
 use super::prompts;
 
 /// What the servers' answers are levelled in.
-pub(super) const OBSERVED: [Check; 9] = [
+pub(super) const OBSERVED: [Check; 10] = [
     Check { what: row::PROMPT_TOKENS, words: prompts::words, hold: prompts::hold, usual: None },
     Check {
         what: "greedy completion",
@@ -25,6 +27,7 @@ pub(super) const OBSERVED: [Check; 9] = [
     Check { what: row::NAGLE, words: nagle, hold: nagles, usual: None },
     Check { what: row::GATEWAY, words: gateway, hold: gateways, usual: None },
     Check { what: row::AT_ONCE, words: at_once, hold: at_onces, usual: None },
+    Check { what: "client threads", words: threads, hold: |_, _| Held::level(), usual: Some(ONE_THREAD) },
     Check { what: row::SIMULATED, words: simulated, hold: simulations, usual: Some(REAL) },
 ];
 
@@ -33,6 +36,7 @@ pub(super) const OBSERVED: [Check; 9] = [
 const CACHED_POINTS: f64 = 1.0;
 const CACHED_APART_POINTS: f64 = 10.0;
 const REAL: &str = "no";
+const ONE_THREAD: &str = "1";
 
 /// Prompt tokens from the prefix cache, %, at most in one of its runs. A server that was launched without such a cache
 /// and tells of none had none.
@@ -44,6 +48,12 @@ fn cached(facts: &Facts<'_>) -> Option<f64> {
         return (facts.is_launched() && !switched(facts)).then_some(0.0);
     }
     facts.runs.iter().filter_map(|run| cached_pct(run)).reduce(f64::max)
+}
+
+/// The client's own threads, which may be another number in each run: no work of the server's. `1` where nobody knows.
+fn threads(facts: &Facts<'_>) -> Option<String> {
+    let played: BTreeSet<u32> = facts.all.iter().map(|run| run.client.threads.max(1)).collect();
+    Some(played.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))
 }
 
 /// The user set the prefix cache otherwise than it is by default: off.

@@ -10,6 +10,8 @@ use crate::analysis::exactness::beyond_calibration;
 use crate::analysis::{Pairing, TrueRequest, TrueWrite, exact_up_to, gap_figures, is_exact};
 use crate::schema::calibration::{CalibrationLoad, ExactUpTo, Exactness};
 use crate::schema::caveat::Caveat;
+use crate::schema::client_threads::ClientThreads;
+use crate::schema::files::EngineFigures;
 use crate::schema::plan::LoadPoint;
 use crate::schema::traffic::{Arrivals, Ramp, Until, Warmup};
 
@@ -35,7 +37,7 @@ fn write(before_ns: u64, took_us: u64) -> TrueWrite {
 fn paired(load: CalibrationLoad, truth: Vec<TrueRequest>, records: &[RequestRecord]) -> Exactness {
     let mut pairing = Pairing::new(truth, ZERO_NS);
     records.iter().for_each(|record| pairing.add(record));
-    pairing.finish(load, 0.002)
+    pairing.finish(load, &EngineFigures { cpu_s: 0.002, ..EngineFigures::default() })
 }
 
 #[test]
@@ -182,11 +184,14 @@ fn the_limit_is_the_highest_load_below_which_all_are_exact() {
         streams: Some(250),
         tokens_per_s: Some(12_500.0),
         rate: Some(100.0),
-        client_threads: None,
+        ..ExactUpTo::default()
     };
     assert_eq!(exact_up_to(&loads), limit);
+    let of_threads = |load: &Exactness, threads| Exactness { threads, ..load.clone() };
+    let played = [of_threads(&loads[1], 2), of_threads(&loads[2], 7), of_threads(&loads[3], 1)];
+    assert_eq!(exact_up_to(&played).threads_played, Some(2), "what was not exact says nothing");
     let none_exact =
-        ExactUpTo { streams: Some(0), tokens_per_s: Some(0.0), rate: None, client_threads: None };
+        ExactUpTo { streams: Some(0), tokens_per_s: Some(0.0), rate: None, ..ExactUpTo::default() };
     assert_eq!(exact_up_to(&loads[2..3]), none_exact);
     assert_eq!(exact_up_to(&loads[4..5]), ExactUpTo { rate: Some(100.0), ..ExactUpTo::default() });
 }
@@ -203,6 +208,8 @@ fn load(traffic: Traffic) -> LoadPoint {
     }
 }
 
+const ONE: ClientThreads = ClientThreads::Number(1);
+
 fn closed_of(slots: u32) -> Traffic {
     Traffic::Closed { slots: slots.try_into().unwrap(), ramp: Ramp::Automatic }
 }
@@ -213,11 +220,11 @@ fn a_load_beyond_the_calibration_is_doubted_and_one_within_it_is_not() {
         streams: Some(250),
         tokens_per_s: Some(12_500.0),
         rate: Some(100.0),
-        client_threads: None,
+        ..ExactUpTo::default()
     };
     let mut run = summarize(closed(), &[completed(0, 0, &[(10, 1)])], finish(1));
     run.output_tokens_by_second = vec![12_000, 12_500, 99_999];
-    let doubt = |traffic, run: &RunSummary| match beyond_calibration(&load(traffic), 1, Some(limit), run) {
+    let doubt = |traffic, run: &RunSummary| match beyond_calibration(&load(traffic), ONE, Some(limit), run) {
         Some(Caveat::BeyondCalibration { what }) => what,
         None => String::new(),
         other => panic!("{other:?}"),
@@ -228,15 +235,37 @@ fn a_load_beyond_the_calibration_is_doubted_and_one_within_it_is_not() {
     let poisson =
         |cap| Traffic::Open { arrivals: Arrivals::Poisson { rate: 101.0 }, cap: NonZeroU32::new(cap) };
     assert_eq!(doubt(poisson(5_000), &run), "101 requests/s, exact up to 100");
-    let only_open = ExactUpTo { streams: None, tokens_per_s: None, rate: Some(1.0), client_threads: None };
-    let of_four = Some(ExactUpTo { client_threads: Some(4), ..limit });
-    let fewer = beyond_calibration(&load(closed_of(1)), 1, of_four, &run);
+    let only_open = ExactUpTo { streams: None, tokens_per_s: None, rate: Some(1.0), ..ExactUpTo::default() };
+    let of_four = Some(ExactUpTo { client_threads: Some(ClientThreads::Number(4)), ..limit });
+    let fewer = beyond_calibration(&load(closed_of(1)), ONE, of_four, &run);
     assert!(
         matches!(fewer, Some(Caveat::BeyondCalibration { what }) if what == "--client-threads 1, calibrated with 4")
     );
-    let unknown = beyond_calibration(&load(closed_of(9_999)), 1, Some(only_open), &run);
+    let unknown = beyond_calibration(&load(closed_of(9_999)), ONE, Some(only_open), &run);
     assert_eq!(unknown, None, "no closed loop was calibrated: of it nothing is known");
     run.output_tokens_by_second = vec![20_000, 0];
     assert_eq!(doubt(closed_of(2), &run), "20000 tok/s, exact up to 12500");
-    assert_eq!(beyond_calibration(&load(poisson(0)), 1, None, &run), None, "never calibrated");
+    assert_eq!(beyond_calibration(&load(poisson(0)), ONE, None, &run), None, "never calibrated");
+}
+
+#[test]
+fn threads_by_themselves_are_as_good_as_those_of_a_calibration_with_auto_alone() {
+    let doubt = |calibrated, asked, played| {
+        let limit =
+            ExactUpTo { client_threads: Some(calibrated), threads_played: Some(3), ..Default::default() };
+        let mut run = summarize(closed(), &[completed(0, 0, &[(10, 1)])], finish(1));
+        run.client.threads = played;
+        match beyond_calibration(&load(closed_of(1)), asked, Some(limit), &run) {
+            Some(Caveat::BeyondCalibration { what }) => what,
+            None => String::new(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (auto, number) = (ClientThreads::Auto, ClientThreads::Number);
+    assert_eq!(doubt(auto, auto, 1), "", "a light load takes one, as it did when it was calibrated");
+    assert_eq!(doubt(auto, number(3), 3), "");
+    assert_eq!(doubt(auto, number(2), 2), "--client-threads 2, calibrated with up to 3");
+    assert_eq!(doubt(number(4), auto, 4), "");
+    assert_eq!(doubt(number(4), auto, 1), "--client-threads auto (1 here), calibrated with 4");
+    assert_eq!(doubt(number(4), auto, 0), "", "a crash left no word of them");
 }

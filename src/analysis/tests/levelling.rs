@@ -232,3 +232,20 @@ fn the_reasons_of_a_pair_are_those_of_its_own_rows() {
     assert!(reasons("long", "one")[0].starts_with("output length: answers of long have 80.0 tokens"));
     assert_eq!(reasons("long", "absent"), Vec::<String>::new());
 }
+
+#[test]
+fn client_threads_are_shown_where_a_run_had_more_than_one_and_are_no_difference_of_the_servers() {
+    let threads = |one: u32, other: u32| {
+        let mut first = run("one", 100, 50);
+        first.client.threads = one;
+        let mut second = run("other", 200, 50);
+        second.client.threads = other;
+        compared(&[], vec![first, second])
+    };
+    let rows = threads(1, 0).fairness.unwrap().rows;
+    assert!(!rows.iter().any(|row| row.what == "client threads"), "{rows:?}");
+    let comparison = threads(2, 3);
+    assert_eq!(found(&comparison, "client threads"), (Finding::Level, true));
+    let row = row(&comparison, "client threads");
+    assert_eq!((row.by_label["one"].as_str(), row.by_label["other"].as_str()), ("2", "3"));
+}

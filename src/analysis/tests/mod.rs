@@ -9,6 +9,7 @@ mod exactness;
 mod figures;
 mod goodput;
 mod gpus;
+mod lateness;
 mod levelling;
 mod otherwise;
 mod paces;

@@ -54,10 +54,11 @@ fn plan_file(matches: &ArgMatches) -> Option<std::path::PathBuf> {
 }
 
 /// Flags that mean something beside `--resume`: how it goes on, and what no file holds.
-const BESIDE_RESUME: [&str; 11] = [
+const BESIDE_RESUME: [&str; 15] = [
     "resume",
     "header",
     "dry-run",
+    "hold",
     "strict",
     "quiet",
     "verbose",
@@ -66,6 +67,9 @@ const BESIDE_RESUME: [&str; 11] = [
     "pushgateway",
     "remote-write",
     "tui",
+    "upload",
+    "output-bucket",
+    "output-bucket-filepath",
 ];
 
 /// A plan that is resumed is taken as it is, so a flag that would change it would do nothing. What stands in
@@ -133,7 +137,8 @@ fn with_plan_file(
         }
         let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
         // An object here is the value itself, and no mapping of labels.
-        let whole = (long == "extra-body").then(|| value.as_object()).flatten().map(|_| value.to_string());
+        let is_object = ["extra-body", "additional-metadata-metrics-to-save"].contains(&long.as_str());
+        let whole = is_object.then(|| value.as_object()).flatten().map(|_| value.to_string());
         let value = &whole.map_or_else(|| value.clone(), Value::String);
         let values = flag_values(value).with_context(|| format!("{name}:{}: {key}", line_of(&text, key)))?;
         for value in values {

@@ -8,6 +8,7 @@ pub mod choices;
 pub mod conversations;
 pub mod machine;
 pub mod objectives;
+pub mod output;
 pub mod prompts;
 pub mod protocol;
 pub mod ranges;

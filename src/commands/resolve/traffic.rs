@@ -4,7 +4,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use anyhow::Context;
 
-use crate::cli::{CountOrSeconds, LoadArgs};
+use crate::cli::{CountOrSeconds, LoadArgs, ThreadsArg};
+use crate::schema::client_threads::ClientThreads;
 use crate::schema::plan::{Header, HttpSettings, LoadPoint, Sampling};
 use crate::schema::refusal::{OrRefuse, refuse};
 use crate::schema::seeds::Seeds;
@@ -147,7 +148,7 @@ fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> 
         ("--duration", args.duration == Some(0.0)),
         ("--timeout", args.timeout == 0.0),
         ("--max-tokens", args.max_tokens == Some(0)),
-        ("--client-threads", args.client_threads == 0),
+        ("--client-threads", args.client_threads == ThreadsArg::Number(0)),
     ];
     if let Some((flag, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
         return refuse(
@@ -155,13 +156,24 @@ fn refuse_contradictions(args: &LoadArgs, values: Values) -> anyhow::Result<()> 
             format!("give a number above 0, or leave {flag} out"),
         );
     }
-    if args.client_threads > MOST_CLIENT_THREADS {
-        return refuse(
-            format!("--client-threads {} is more than {MOST_CLIENT_THREADS}", args.client_threads),
-            "one thread carries thousands of streams",
-        );
-    }
+    client_threads(args.client_threads)?;
     ranges::check(args, values.concurrency, values.rate)
+}
+
+/// The threads of a plan.
+///
+/// # Errors
+/// None, or more than can be of use.
+pub fn client_threads(threads: ThreadsArg) -> anyhow::Result<ClientThreads> {
+    match threads {
+        ThreadsArg::Auto => Ok(ClientThreads::Auto),
+        ThreadsArg::Number(0) => refuse("--client-threads is 0, so nothing can be played", "leave it out"),
+        ThreadsArg::Number(number) if number > MOST_CLIENT_THREADS => refuse(
+            format!("--client-threads {number} is more than {MOST_CLIENT_THREADS}"),
+            "one thread carries thousands of streams",
+        ),
+        ThreadsArg::Number(number) => Ok(ClientThreads::Number(number)),
+    }
 }
 
 /// Seeds of requests and lengths.

@@ -245,7 +245,7 @@ impl Drop for Http2Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::play::base_url;
+    use crate::load::job::base_url;
     use crate::load::tests::engine::{closed, job};
     use crate::load::tests::server::{Counts, Reply, Server};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::load::clock::{RunClock, thread_cpu_s};
+use crate::load::clock::{RunClock, sleep_finely, thread_cpu_s};
 
 /// The shortest turn that Linux grants, ns.
 #[cfg(target_os = "linux")]
@@ -168,15 +168,6 @@ fn pace(clock: &RunClock, queue: &Receiver<Arc<Ticket>>) -> f64 {
             // Nobody waits for what is left.
             Err(RecvTimeoutError::Disconnected) => return thread_cpu_s(),
         }
-    }
-}
-
-/// The kernel may end a sleep 50 µs late to save power, unless it is told not to.
-fn sleep_finely() {
-    #[cfg(target_os = "linux")]
-    // SAFETY: PR_SET_TIMERSLACK takes ns and touches this thread only.
-    unsafe {
-        libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong, 0, 0, 0);
     }
 }
 

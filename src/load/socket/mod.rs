@@ -2,6 +2,7 @@
 
 pub(crate) mod acks;
 pub(crate) mod dial;
+mod looks;
 pub(crate) mod pool;
 pub(crate) mod stamped;
 pub(crate) mod wait_bounds;

@@ -13,6 +13,7 @@ use std::io;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::load::clock::RunClock;
+use crate::load::socket::looks::{self, Looks};
 
 /// Sockets that one wait reports at most. The argument above fails for a socket that was ready but
 /// left out, so that this is more than a thread ever has.
@@ -46,12 +47,14 @@ struct Polls {
 
 thread_local! {
     static POLLS: Cell<Polls> = const { Cell::new(Polls::NONE) };
+    static LOOKS: Cell<Looks> = const { Cell::new(Looks::NONE) };
 }
 
 /// To be told when bytes were read: the earliest time, µs, at which they can have come where the socket had
 /// been read empty before; 0 where nothing is known.
 pub(crate) fn bytes_came() -> u64 {
     found();
+    LOOKS.set(LOOKS.get().read());
     POLLS.get().earliest_us
 }
 
@@ -67,14 +70,30 @@ pub(crate) fn found() {
     POLLS.set(Polls { found: true, ..POLLS.get() });
 }
 
-/// A single-threaded runtime that keeps book of its waits.
+/// A single-threaded runtime that keeps book of its waits, and looks at its sockets in steps while it is busy.
 pub(crate) fn runtime(clock: RunClock) -> io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
         .max_io_events_per_tick(EVENTS_MOST)
-        .on_thread_park(move || POLLS.set(POLLS.get().wait(clock.now_us())))
-        .on_thread_unpark(move || POLLS.set(POLLS.get().wake(clock.now_us(), schedule)))
+        .on_thread_park(move || wait(&clock))
+        .on_thread_unpark(move || wake(clock.now_us()))
         .build()
+}
+
+fn wait(clock: &RunClock) {
+    let mut now_us = clock.now_us();
+    let (looks, pause_us) = LOOKS.get().pause(now_us);
+    LOOKS.set(looks);
+    if pause_us > 0 {
+        looks::sleep(pause_us);
+        now_us = clock.now_us();
+    }
+    POLLS.set(POLLS.get().wait(now_us));
+}
+
+fn wake(now_us: u64) {
+    POLLS.set(POLLS.get().wake(now_us, schedule));
+    LOOKS.set(LOOKS.get().looked(now_us));
 }
 
 impl Polls {

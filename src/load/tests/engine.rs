@@ -214,6 +214,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
         },
         seed: 7,
         client_threads: 2,
+        most_client_threads: 2,
         sampling: Sampling { temperature: 0.0, max_tokens: None, ignore_eos: false, exact_itl: false },
         units: units("m"),
         warmup: units("w"),
@@ -223,7 +224,7 @@ pub(crate) fn job(url: &str, traffic: Traffic) -> Job {
 pub(crate) struct Outcomes {
     records: Vec<RequestRecord>,
     live: Arc<LiveCounters>,
-    played: Played,
+    pub(crate) played: Played,
 }
 
 impl Outcomes {

@@ -8,8 +8,8 @@ use tokio::sync::{mpsc as commands, oneshot};
 
 use crate::load::cancel::Cancel;
 use crate::load::clock::{RealtimeOffset, RunClock};
+use crate::load::job::{Job, base_url};
 use crate::load::phase::{PhaseKind, PhaseRun};
-use crate::load::play::{Job, base_url};
 use crate::load::player::Player;
 use crate::load::request::in_flight::Client;
 use crate::load::request::messages::{Messages, Requests};
@@ -24,6 +24,7 @@ use crate::schema::live::LiveCounters;
 use crate::schema::record::{Outcome, RequestRecord, StampKind};
 use crate::schema::traffic::Arrivals;
 use crate::schema::unit::Phase;
+use crate::schema::workers::Share;
 
 /// The first request is due so long after the start, µs.
 const FIRST_DUE_US: u64 = 150_000;
@@ -108,7 +109,7 @@ fn play_stalled_by(
         let (commands, queue) = commands::unbounded_channel();
         let (reply, played) = oneshot::channel();
         let (connecting, connected) = oneshot::channel();
-        assert!(commands.send(Command::Connect(1, connecting)).is_ok());
+        assert!(commands.send(Command::Connect(1, Duration::from_secs(2), connecting)).is_ok());
         assert!(commands.send(Command::Play(phase, reply)).is_ok());
         let stall = tokio::spawn(async move {
             let mut in_time = true;
@@ -150,15 +151,18 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
         timeout_us: 30_000_000,
         records,
         last_issue: Default::default(),
+        warmed: Default::default(),
     };
-    Worker { number: 0, threads: 1, load: job.load.clone(), seed: job.seed, player: Arc::new(player) }
+    Worker { number: 0, load: job.load.clone(), seed: job.seed, player: Arc::new(player) }
 }
 
 fn phase(job: &Job, from_us: u64, kind: PhaseKind) -> PhaseRun {
     let url = base_url(&job.base_url).unwrap();
     let messages = Messages::new(&url, &job.http, None, &job.capabilities, &job.sampling).unwrap();
     PhaseRun {
+        threads: 1,
         phase: Phase::Measured,
+        share: Share::ALL,
         requests: Requests::new(Arc::new(messages), Vec::new(), job.units.clone()),
         cancel: Cancel::default(),
         from_us,

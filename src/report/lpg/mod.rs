@@ -59,12 +59,14 @@ pub struct LpgRun<'a> {
     pub part: &'a LpgPart,
 }
 
-/// `benchmark-{label}-{rate}qps-{YYYYmmdd-HHMMSS, UTC}-{model}.json`; `inf` where the load has no rate.
+/// `{prefix}-{label}-{rate}qps-{YYYYmmdd-HHMMSS, UTC}-{model}.json`; `inf` where the load has no rate, `benchmark` where
+/// no `--file-prefix` was given.
 pub fn file_name(of: &LpgRun<'_>) -> String {
     let rate = rate(of.plan, of.run).map_or_else(|| "inf".to_owned(), |rate| format!("{rate:?}"));
     let name = |text: &str| one_line(text).replace(['/', '\\'], "-");
     let (label, model) = (name(&of.run.key.label), name(&of.part.model));
-    format!("benchmark-{label}-{rate}qps-{}-{model}.json", stamp(of.run))
+    let prefix = name(of.plan.output.file_prefix.as_deref().unwrap_or("benchmark"));
+    format!("{prefix}-{label}-{rate}qps-{}-{model}.json", stamp(of.run))
 }
 
 /// The file's contents. `request_rate` is the offered rate; of a load without one, the requests a second that it came
@@ -88,19 +90,25 @@ pub fn lpg_json(of: &LpgRun<'_>) -> Value {
         "model_server_metrics": [],
     });
     let at = run.started_at.as_nanosecond();
+    let mut dimensions = json!({
+        "date": stamp(run),
+        "backend": run.key.label,
+        "model_id": part.model,
+        "tokenizer_id": sources(run),
+        "harness_run_id": plan.run_id,
+        "engine": run.engine,
+        "point": run.key.point.to_string(),
+        "round": run.key.round.to_string(),
+        "repeat": run.key.repeat.to_string(),
+    });
+    // As there, what the user gave is merged in last.
+    if let Some(dimensions) = dimensions.as_object_mut() {
+        let given = plan.output.metadata.iter();
+        dimensions.extend(given.map(|(name, value)| (name.clone(), value.clone())));
+    }
     json!({
         "metrics": metrics,
-        "dimensions": {
-            "date": stamp(run),
-            "backend": run.key.label,
-            "model_id": part.model,
-            "tokenizer_id": sources(run),
-            "harness_run_id": plan.run_id,
-            "engine": run.engine,
-            "point": run.key.point.to_string(),
-            "round": run.key.round.to_string(),
-            "repeat": run.key.repeat.to_string(),
-        },
+        "dimensions": dimensions,
         "config": {
             "model": part.model,
             "num_models": plan.split.as_ref().map_or(1, |split| split.models.len()),
