@@ -217,7 +217,7 @@ fn another_dataset_plan_or_harness_is_refused_by_name_before_anything_is_sent() 
         ("another build of harness ", refused(&place, &engine, another_binary)),
     ];
     for (what, both) in cases {
-        both.into_iter().for_each(|ran| drop(ran.says(&[&format!("worker 1 of 2 (")[..], what, "hint: "])));
+        both.into_iter().for_each(|ran| drop(ran.says(&["worker 1 of 2 (", what, "hint: "])));
     }
     assert_eq!(engine.truth().len(), 0);
     assert!(place.results("server", ".json").is_empty() && parts(&place, "results", "") == 0);
