@@ -23,7 +23,7 @@ fn the_part_of_a_worker_bears_its_number_and_its_clock_and_is_no_run() {
     let files = writer.files().clone();
     assert_eq!(names(directory.path()), ["vllm_20260201_143000_records.w01.jsonl"]);
     let point = ClockPoint { at_us: 5, offset_us: -2.5, bound_us: 20.0 };
-    let clock = ClockMap { points: vec![point], largest_step_us: 0.0 };
+    let clock = ClockMap { points: vec![point], ..ClockMap::default() };
     let closed = writer.close_part(EngineFigures::default(), None, None, Some(clock.clone())).unwrap().path;
     assert_eq!(names(directory.path()), ["vllm_20260201_143000_records.w01.jsonl.zst"]);
     let (records, footer) = read(&closed);
