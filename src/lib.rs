@@ -61,6 +61,8 @@
 //! sent and what came of it, `load::protocol` what bodies and events mean, a file a protocol; `load::http` is the bytes, `load::socket`
 //! the connections and the kernel's stamps.
 //!
+//! `cluster`: several processes → one load: the join over TCP, clocks laid beside each other, one start, nobody's end unseen.
+//!
 //! `backend`: a definition → a healthy server. `backend::definition` reads the YAML, `backend::install` puts an
 //! engine into an environment, `backend::model` knows models, `backend::resolve` makes a target,
 //! `backend::launch` starts and proves a server, `backend::guard` is the process that outlives us and leaves
@@ -139,6 +141,7 @@ pub mod analysis;
 pub mod backend;
 pub mod bucket;
 pub mod cli;
+pub mod cluster;
 pub mod commands;
 pub mod dataset;
 pub mod directories;

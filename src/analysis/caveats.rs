@@ -6,6 +6,7 @@ use crate::schema::record::StampKind;
 use crate::schema::summary::{RequestCounts, RunSummary, ServerCounts};
 
 use super::oddities::Oddities;
+use super::workers;
 
 /// Failures above this, % of issued requests.
 const FAILURES_PCT: f64 = 1.0;
@@ -44,8 +45,11 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
     // What the server sent together was not merged by the client.
     let merged_pct = Some(100.0 * summary.client.merged_events).filter(|_| facts.buffered.is_none());
     let reason = |reason: &String| reason.clone();
+    // What a lost worker left is said of the worker.
+    let partial =
+        summary.partial.as_ref().filter(|_| summary.workers.iter().all(|worker| worker.lost.is_none()));
     let first = [
-        summary.partial.as_ref().map(|why| Caveat::Partial { reason: reason(why) }),
+        partial.map(|why| Caveat::Partial { reason: reason(why) }),
         above(summary.requests.error_rate_pct(), FAILURES_PCT).map(|rate_pct| Caveat::Failures { rate_pct }),
         summary.client.client_limited.as_ref().map(|why| Caveat::ClientLimited { reason: reason(why) }),
         saturated(summary),
@@ -69,7 +73,8 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         (completed < COMPLETED_FOR_P99).then_some(Caveat::FewSamples { completed }),
     ];
     let some = |doubts: Vec<Option<Caveat>>| doubts.into_iter().flatten();
-    some(first.into()).chain(facts.counts).chain(some(then.into())).collect()
+    let lost = workers::trouble(summary).into_iter();
+    lost.chain(some(first.into())).chain(facts.counts).chain(some(then.into())).collect()
 }
 
 /// The server did not keep up with what the client sent; how late the client was itself is taken off.

@@ -12,6 +12,11 @@ const ERROR_MOST_US: f64 = 10_000.0;
 /// A cap that made 1 % of the requests wait for longer has bound, ms.
 const WAIT_LEAST_MS: f64 = 1.0;
 
+/// A clock that leaves the line through its last minute by more jumped, ms: quartzes drift, and do not jump.
+const STEP_MS: f64 = 1.0;
+/// Who answers later stood still, s.
+const STANDSTILL_S: f64 = 0.5;
+
 /// Why the clients made the number: the whole's reason, and each worker's: one limited worker limits the run.
 pub(super) fn limited(whole: Option<String>, workers: &[WorkerStats]) -> Option<String> {
     let of_worker = |worker: &WorkerStats| {
@@ -40,6 +45,27 @@ pub(super) fn worker_caveats(summary: &RunSummary, traffic: &Traffic) -> Vec<Cav
     clocks.into_iter().chain(cap).collect()
 }
 
+/// What befell workers: lost ones, clocks that jumped, ones that stood still; each told of the one that it is worst for.
+pub(super) fn trouble(summary: &RunSummary) -> Vec<Caveat> {
+    let worst = |of: fn(&WorkerStats) -> f64, limit: f64| {
+        let largest = summary.workers.iter().max_by(|a, b| of(a).total_cmp(&of(b)));
+        largest.filter(|worker| of(worker) > limit).map(|worker| (worker.worker, of(worker)))
+    };
+    let lost = summary.workers.iter().find_map(|worker| worker.lost.clone());
+    // The run says it in full.
+    let what = lost.map(|lost| summary.partial.clone().unwrap_or(lost));
+    let step = worst(|worker| worker.clock_step_us / 1e3, STEP_MS);
+    let still = worst(|worker| worker.silence_s, STANDSTILL_S);
+    [
+        what.map(|what| Caveat::WorkerLost { what }),
+        step.map(|(worker, step_ms)| Caveat::ClockStep { worker, step_ms }),
+        still.map(|(worker, seconds)| Caveat::WorkerStill { worker, seconds }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +80,8 @@ mod tests {
             threads: 1,
             clock_offset_us: 0.0,
             clock_error_us: 20.0,
+            clock_step_us: 0.0,
+            silence_s: 0.0,
             client_limited: why.map(str::to_owned),
             lost: None,
         }

@@ -24,15 +24,16 @@ pub enum K8sCommand {
     /// Print a plan as ConfigMap, headless Service and Indexed Job; nothing is sent anywhere
     #[command(after_help = "\
 Examples:
-  harness k8s manifest --workers 4 --plan plan.yaml --image registry.example/harness:1 \\
-    | kubectl create -f -
-  harness k8s manifest --plan plan.yaml --api-key-secret llm:key --upload gs://bucket/path \\
-    --service-account bench
-  harness k8s manifest --workers 8 --plan plan.yaml --pvc results --node-selector pool=load
+  harness k8s manifest --workers 4 --plan plan.yaml | kubectl create -f -
+  harness k8s manifest --plan plan.yaml --image registry.example/harness:1
+  harness k8s manifest --plan plan.yaml --api-key-secret llm:key \\
+    --upload gs://bucket/path --service-account bench
+  harness k8s manifest --workers 8 --plan plan.yaml --pvc results \\
+    --node-selector pool=load
 
-The plan is the file that --plan takes, with the url of a server that the pods reach. Files
-that it names (dataset, trace, …) travel in the ConfigMap, 1 MiB in all. Keys and passwords
-come from Secrets.")]
+The plan is the file that --plan takes, with the url of a server that the
+pods reach. Files that it names (dataset, trace, …) travel in the ConfigMap,
+1 MiB in all. Keys and passwords come from Secrets.")]
     Manifest(Box<ManifestArgs>),
 }
 

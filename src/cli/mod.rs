@@ -26,6 +26,7 @@ mod trend;
 mod units;
 mod upload;
 mod wire;
+mod workers;
 
 use std::path::PathBuf;
 
@@ -57,6 +58,7 @@ pub use trend::TrendArgs;
 pub use units::{CountOrSeconds, count_or_seconds, percent, seconds};
 pub use upload::UploadArgs;
 pub use wire::{FramingArg, ProtocolArg, WireArgs};
+pub use workers::{WorkerArgs, WorkerLossArg, WorkerOf, WorkersArg};
 
 /// Which LLM inference server is faster for your model, your traffic and your machine, by how much,
 /// and can you trust it?
@@ -132,6 +134,10 @@ Examples:
   harness bench --url http://10.0.0.1:8000 --url http://10.0.0.2:8000
   harness bench --url http://127.0.0.1:8000 --trace azure.csv --speed 2 --window 10m..20m
   harness bench --url http://127.0.0.1:8000 --upload gs://my-bucket/llm
+
+One load from several machines, by hand or in a Slurm step:
+  harness bench --url http://10.0.0.9:8000 --rate 400 --worker 0/4 --join 10.0.0.1:7400
+  srun -N4 -n4 harness bench --url http://10.0.0.9:8000 --rate 400 --workers auto
 
 Servers that refuse a field of the body, or want a further one:
   harness bench --url https://llm.example.com --api-key-env LLM_KEY --model o5 \\
@@ -365,6 +371,9 @@ pub struct RunsArgs {
     /// What is wanted of a server.
     #[command(flatten)]
     pub goals: GoalArgs,
+    /// Machines that play it together.
+    #[command(flatten)]
+    pub workers: WorkerArgs,
 }
 
 /// What is done where servers are not level.

@@ -22,6 +22,7 @@ mod hints;
 mod hold;
 mod install;
 mod interrupt;
+mod join;
 mod k8s;
 mod live;
 mod play;

@@ -2,12 +2,14 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
 use crate::backend::leftovers;
 use crate::bucket::Bucket;
 use crate::cli::{FairnessArg, LoadArgs, OutputArgs, RunsArgs};
+use crate::cluster::Leader;
 use crate::dataset;
 use crate::environment;
 use crate::load;
@@ -31,9 +33,10 @@ use crate::schema::text::write_json_indented;
 use crate::server_api;
 
 use crate::commands::course::Course;
+use crate::commands::join::{self, Role};
 use crate::commands::live::Live;
 use crate::commands::resolve::{
-    body, conversations, objectives, output, protocol, replay, scenarios, search, traffic,
+    body, conversations, objectives, output, protocol, replay, scenarios, search, traffic, workers,
 };
 use crate::commands::show::{self, Show};
 use crate::commands::tui::Tui;
@@ -74,6 +77,7 @@ pub async fn play(
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
+    let place = workers::place(&runs.workers, &|name| std::env::var(name).ok())?;
     protocol::adapt(&mut targets.targets, &targets.http, load_args)?;
     protocol::speak_natively(&mut targets.targets, &mut targets.http, load_args)?;
     body::change_bodies(&mut targets.targets, load_args, targets.http.protocol)?;
@@ -109,6 +113,7 @@ pub async fn play(
         conversations: conversations::conversations(load_args),
         split: conversations::split(load_args)?,
         client_threads: traffic::client_threads(load_args.client_threads)?,
+        workers: place.as_ref().map_or(1, |place| place.share.of),
         sampling: traffic::sampling(load_args),
         http: targets.http,
         dataset: workload.source.clone(),
@@ -157,7 +162,20 @@ pub async fn play(
     server_api::api_key(&plan.http)?;
     let progress = Progress::new(output.quiet, output.verbose);
     check_output(&plan, &progress)?;
-    let bucket = upload::checked(plan.output.upload.as_deref()).await?;
+    let follows = place.as_ref().is_some_and(|place| place.share.worker > 0);
+    // Worker 0 has all records, and copies them.
+    let bucket = if follows { None } else { upload::checked(plan.output.upload.as_deref()).await? };
+    let mut leader = None;
+    if let Some(place) = place {
+        match join::join(place, &plan, &environment.hostname, &progress)? {
+            Role::Leads(others) => leader = Some(others),
+            Role::Follows(follower) => {
+                let session = session(plan, environment, &workload)?;
+                let show = Show::new(progress.clone(), style(), None);
+                return join::follow(follower, &session, &show, progress).await;
+            }
+        }
+    }
     let live = Live::start(&output.live, &environment, &progress)?;
     end_leftovers(&progress)?;
     let mut _taken = None;
@@ -173,8 +191,8 @@ pub async fn play(
         progress.say(&format!("skipping {}: {} ({})", skipped.label, skipped.reason, skipped.hint));
     }
     let (closed, tui, hold_s) = (ClosedOnDisk::default(), output.live.tui, output.hold);
-    let parts =
-        Parts { plan, environment, workload, probe: targets.probe, closed, tui, live, bucket, hold_s };
+    let probe = targets.probe;
+    let parts = Parts { plan, environment, workload, probe, closed, tui, live, bucket, hold_s, leader };
     carry_out(parts, progress).await
 }
 
@@ -219,25 +237,25 @@ pub struct Parts {
     pub bucket: Option<Bucket>,
     /// `--hold`, s.
     pub hold_s: Option<f64>,
+    /// The other workers.
+    pub leader: Option<Arc<Leader>>,
 }
 
 /// Plays a plan, shows it, and says how it went.
 pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitCode> {
-    let synthesis = parts.workload.synthesis(&parts.plan);
-    let units = parts.workload.units(&parts.plan, synthesis.as_ref())?;
-    for line in workload::lines(&parts.plan, synthesis.as_ref()) {
+    let session = Session {
+        program: Some(std::env::current_exe().context("cannot tell where this program lies")?),
+        probe_running_server: parts.probe,
+        closed: parts.closed,
+        leader: parts.leader,
+        ..session(parts.plan, parts.environment, &parts.workload)?
+    };
+    for line in workload::lines(&session.plan, session.synthesis.as_ref()) {
         progress.say(&line);
     }
     for line in parts.workload.trace_lines() {
         progress.say(&line);
     }
-    let session = Session {
-        program: Some(std::env::current_exe().context("cannot tell where this program lies")?),
-        probe_running_server: parts.probe,
-        closed: parts.closed,
-        synthesis,
-        ..Session::new(parts.plan, parts.environment, units)?
-    };
     let shutdown = interrupt::watch(progress.clone())?;
     let past = pipeline::past_runs(&session.plan).unwrap_or_default();
     let forecast = Forecast::new(&session.plan, &past);
@@ -291,6 +309,13 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
         hold::hold(hold_s, &session.plan.output.directory, &progress, shutdown).await;
     }
     Ok(ExitCode::from(code))
+}
+
+/// A plan and what its workload makes for it.
+fn session(plan: Plan, environment: Environment, workload: &Workload) -> anyhow::Result<Session> {
+    let synthesis = workload.synthesis(&plan);
+    let units = workload.units(&plan, synthesis.as_ref())?;
+    Ok(Session { synthesis, ..Session::new(plan, environment, units)? })
 }
 
 /// The plan as JSON with the visits in which it would be played, and the same in words on stderr.

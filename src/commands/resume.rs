@@ -53,6 +53,16 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
             Origin::Launch(_) => {}
         }
     }
+    if plan.workers > 1 {
+        return refuse(
+            format!(
+                "{} was played by {} workers, and one that is resumed by one",
+                folder.display(),
+                plan.workers
+            ),
+            "begin a new one with --workers",
+        );
+    }
     let workload = Workload::of_plan(&plan)?;
     let environment = play::look_at_machine();
     same_machine(folder, &environment)?;
@@ -75,7 +85,9 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
     let live = Live::start(&args.output.live, &environment, &progress)?;
     pipeline::make_room(&closed, &plan, folder, &|what| progress.error(what))?;
     let (tui, hold_s) = (args.output.live.tui, args.output.hold);
-    let parts = Parts { plan, environment, workload, probe: false, closed, tui, live, bucket, hold_s };
+    let leader = None;
+    let parts =
+        Parts { plan, environment, workload, probe: false, closed, tui, live, bucket, hold_s, leader };
     play::carry_out(parts, progress).await
 }
 

@@ -13,10 +13,11 @@ use crate::schema::calibration::{CalibrationLoad, Exactness};
 use crate::schema::plan::RunKey;
 use crate::schema::target::{Origin, Target};
 
+use super::cut_short::CutShort;
 use super::event::Listener;
 use super::failure::{Failure, Reach};
 use super::gpu_patience::GpuPatience;
-use super::measure::{self, CutShort, Standing};
+use super::measure::{self, Standing};
 use super::serve;
 use super::session::{Session, Stage};
 

@@ -22,8 +22,10 @@ use crate::secrets::from_outside;
 
 use super::before_load::BeforeLoad;
 use super::client_threads;
+use super::cut_short::CutShort;
 use super::event::Event;
 use super::failure::Failure;
+use super::lead::Turn;
 use super::lengths;
 use super::live_figures::LiveFigures;
 use super::pauses::pauses;
@@ -72,34 +74,6 @@ pub struct Measured {
     pub cut: Option<CutShort>,
 }
 
-/// Why a load ended before its time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CutShort {
-    /// The user stopped it.
-    Interrupted,
-    /// The server ended.
-    ServerDied(String),
-    /// The guard process ended, and every server with it.
-    GuardDied,
-    /// Its records could not be written.
-    NotSaved,
-    /// The load engine could not play, or not to the end.
-    NotPlayed(String),
-}
-
-impl CutShort {
-    /// In words, as the results hold it.
-    pub fn reason(&self) -> String {
-        match self {
-            CutShort::Interrupted => "interrupted".into(),
-            CutShort::ServerDied(how) => format!("the server {how}"),
-            CutShort::GuardDied => "the guard process died".into(),
-            CutShort::NotSaved => "its records could not be written".into(),
-            CutShort::NotPlayed(why) => why.clone(),
-        }
-    }
-}
-
 /// Plays one run of the plan's loads on a server that stands, and closes its records. The server is left as it is.
 ///
 /// # Errors
@@ -129,9 +103,16 @@ pub async fn measure(
     let server = launched.or_else(|| processes.as_ref().and_then(ServerProcesses::root));
     let gpus = sample::gpus(stage, target, key, server).await;
     let clock = RunClock::start();
-    let plan = lengths::told(Plan { loads: loads.to_vec(), ..session.plan.clone() }, session);
-    let header = records_header((plan, session), target, standing, key, &clock);
-    let writer = RecordWriter::create(&session.plan.output.directory, &stem(&session.plan, key), &header)?;
+    let turn = Turn::of(stage, load);
+    let workers = turn.as_ref().map_or(1, Turn::workers);
+    let plan = lengths::told(Plan { loads: loads.to_vec(), workers, ..session.plan.clone() }, session);
+    let worker = turn.as_ref().map(|turn| turn.part(&session.environment.hostname));
+    let header = RecordsHeader { worker, ..records_header((plan, session), target, standing, key, &clock) };
+    let (directory, stem) = (&session.plan.output.directory, stem(&session.plan, key));
+    let writer = match &turn {
+        Some(_) => RecordWriter::create_part(directory, &stem, 0, &header)?,
+        None => RecordWriter::create(directory, &stem, &header)?,
+    };
     let files = writer.files().clone();
     let live = Arc::new(LiveCounters::default());
     let figures = LiveFigures::new(live.clone());
@@ -141,15 +122,19 @@ pub async fn measure(
     let sampling = Sampling::start(stage, (target, key), at, &files, sensed);
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = Recorder::start(receiver, writer, figures.clone());
-    (stage.listen)(Event::Loading { key, load, live: live.clone(), figures });
+    let own = turn.as_ref().map_or_else(|| load.clone(), |turn| turn.own(load));
+    (stage.listen)(Event::Loading { key, load: &own, live: live.clone(), figures });
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
-    let mut job = session.job(target, &standing.url, load);
-    job.units = job.units.in_pass(session.plan.pass(key));
-    job.seed = session.plan.seed_of(key);
-    client_threads::give(&mut job, session, (target, load), server).await;
-    let playing = load::play(job, clock, sender, live.clone(), stop_load);
-    let (played, mut cut) =
-        watch_load(stage, &mut standing.server, playing, &stop_sender, recorder.broken()).await;
+    let job = job_of(session, (target, server), &standing.url, (key, load)).await;
+    let (url, counters) = (standing.url.clone(), live.clone());
+    let playing = async {
+        match &turn {
+            Some(turn) => turn.play((&header, &url), (job, clock), sender, counters, stop_load).await,
+            None => load::play(job, clock, sender, counters, stop_load).await,
+        }
+    };
+    let ends = (&stop_sender, recorder.broken(), turn.as_ref());
+    let (played, mut cut) = watch_load(stage, &mut standing.server, playing, ends).await;
     sampling.load_is_over();
     (stage.listen)(Event::Loaded);
     if cut.is_none() && LiveCounters::get(&live.failed) > 0 {
@@ -163,6 +148,11 @@ pub async fn measure(
         }
     };
     standing.reported.join(reported);
+    let others = match &turn {
+        Some(turn) => turn.others_over(stage, &mut cut).await,
+        None => ReportedTokens::default(),
+    };
+    standing.reported.join(others);
     let counted = match &cut {
         None => server_counts(stage, target, standing).await,
         Some(_) => {
@@ -184,11 +174,37 @@ pub async fn measure(
             EngineFigures::default()
         }
     };
-    let why = cut.as_ref().map(|cut| from_outside(&cut.reason()).into_owned());
-    let closed = writer.close(figures, why, counted).map_err(|error| record::not_saved(error, &files))?;
+    // Their records say it themselves, and are added to these.
+    let counted = counted.map(|counts| ServerCounts {
+        client_prompt_tokens: counts.client_prompt_tokens - others.prompt as f64,
+        client_generated_tokens: counts.client_generated_tokens - others.output as f64,
+        ..counts
+    });
+    let without = turn.as_ref().and_then(Turn::went_on_without);
+    let lost = match &cut {
+        Some(CutShort::WorkerLost(what)) => Some(what.clone()),
+        Some(_) => None,
+        None => without.clone(),
+    };
+    let partial = cut.as_ref().map(CutShort::reason).or(without);
+    let why = partial.map(|why| from_outside(&why).into_owned());
+    let map = turn.as_ref().map(Turn::clock);
+    let closed = writer
+        .close_part(figures, why.clone(), counted, map)
+        .map_err(|error| record::not_saved(error, &files))?;
     if let Some(why) = closed.not_compressed {
         let stay = format!("warning: {}: its records stay as they are: {why:#}", target.label);
         (stage.listen)(Event::Trouble(&stay));
+    }
+    let files = match &turn {
+        Some(turn) => turn.merged(stage, &files, closed.path, why).await?,
+        None => files,
+    };
+    if let Some(what) = lost {
+        (stage.listen)(Event::Trouble(&format!(
+            "error: {}: {what}; what was measured is saved",
+            target.label
+        )));
     }
     if cut == Some(CutShort::GuardDied) {
         (stage.listen)(Event::Trouble(&format!(
@@ -200,8 +216,22 @@ pub async fn measure(
     Ok(Measured { files, cut })
 }
 
+/// The load engine's job for one run. The server's first process is told where it is on this machine and known.
+pub async fn job_of(
+    session: &Session,
+    (target, server): (&Target, Option<u32>),
+    url: &str,
+    (key, load): (&RunKey, &LoadPoint),
+) -> load::Job {
+    let mut job = session.job(target, url, load);
+    job.units = job.units.in_pass(session.plan.pass(key));
+    job.seed = session.plan.seed_of(key);
+    client_threads::give(&mut job, session, (target, load), server).await;
+    job
+}
+
 /// What a run's files are called: its label, and its place where the plan has more than one run of it.
-fn stem(plan: &Plan, key: &RunKey) -> String {
+pub fn stem(plan: &Plan, key: &RunKey) -> String {
     let prefix = plan.output.file_prefix.as_ref().map(|prefix| format!("{prefix}_")).unwrap_or_default();
     if plan.search.is_none() && plan.run_count() == plan.targets.len() {
         format!("{prefix}{}", key.label)
@@ -216,8 +246,7 @@ async fn watch_load(
     stage: &Stage<'_>,
     server: &mut Option<Server>,
     playing: impl Future<Output = anyhow::Result<Played>>,
-    stop_load: &watch::Sender<bool>,
-    mut broken: watch::Receiver<bool>,
+    (stop_load, mut broken, turn): (&watch::Sender<bool>, watch::Receiver<bool>, Option<&Turn>),
 ) -> (anyhow::Result<Played>, Option<CutShort>) {
     let mut cut = None;
     let mut shutdown = stage.shutdown.clone();
@@ -238,9 +267,11 @@ async fn watch_load(
             how = died(server.as_mut()), if cut.is_none() => cut = Some(how),
             () = guard_died(stage.guard), if cut.is_none() => cut = Some(CutShort::GuardDied),
             () = not_saved(&mut broken), if cut.is_none() => cut = Some(CutShort::NotSaved),
+            lost = Turn::lost(turn), if cut.is_none() => cut = Some(lost),
         }
         if cut.is_some() {
             let _ = stop_load.send(true);
+            turn.iter().for_each(|turn| turn.stop());
         }
     }
 }
@@ -270,7 +301,7 @@ async fn died(server: Option<&mut Server>) -> CutShort {
 }
 
 /// Resolves when the records cannot be written; a recorder that ended well never does.
-async fn not_saved(broken: &mut watch::Receiver<bool>) {
+pub async fn not_saved(broken: &mut watch::Receiver<bool>) {
     if broken.wait_for(|broken| *broken).await.is_err() {
         std::future::pending().await
     }
@@ -310,7 +341,7 @@ fn records_header(
 }
 
 /// CLOCK_MONOTONIC at µs 0 of a run's clock: the tightest of a few paired readings.
-fn monotonic_zero_ns(clock: &RunClock) -> u64 {
+pub fn monotonic_zero_ns(clock: &RunClock) -> u64 {
     let read = || {
         let us = clock.now_us();
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

@@ -33,6 +33,8 @@ impl Lost {
             threads: 0,
             clock_offset_us: 0.0,
             clock_error_us: 0.0,
+            clock_step_us: 0.0,
+            silence_s: 0.0,
             client_limited: None,
             lost: None,
         })

@@ -20,6 +20,7 @@ mod calibrate;
 mod check;
 mod client_threads;
 mod closed;
+mod cut_short;
 mod derive;
 mod event;
 mod export;
@@ -27,6 +28,7 @@ mod facts;
 mod failure;
 #[cfg(test)]
 mod fixture;
+mod follow;
 pub mod forecast;
 mod gpu_feed;
 mod gpu_idle;
@@ -34,6 +36,7 @@ mod gpu_memory;
 mod gpu_patience;
 mod gpu_watch;
 mod kept;
+mod lead;
 mod lengths;
 mod live_figures;
 mod live_latencies;
@@ -77,6 +80,7 @@ pub use check::{Asked, LabelPair, check};
 pub use event::{Event, Listener};
 pub use export::{Exported, export_lpg, export_plan};
 pub use failure::{Failure, Reach};
+pub use follow::{Followed, follow};
 pub use live_figures::LiveFigures;
 pub use merge::merge_parts;
 pub use other_report::report_otherwise;
@@ -168,6 +172,21 @@ pub async fn run(
     listen: Listener<'_>,
     shutdown: watch::Receiver<bool>,
 ) -> anyhow::Result<Outcome> {
+    let Some(leader) = &session.leader else { return run_here(session, listen, shutdown).await };
+    let (all, stop) = watch::channel(false);
+    let outcome = tokio::select! {
+        outcome = run_here(session, listen, stop) => outcome,
+        () = lead::hear_stops(leader, shutdown, all) => bail!("the plan lost its signals"),
+    };
+    leader.end(outcome.as_ref().is_ok_and(|outcome| outcome.interrupted)).await;
+    outcome
+}
+
+async fn run_here(
+    session: &Session,
+    listen: Listener<'_>,
+    shutdown: watch::Receiver<bool>,
+) -> anyhow::Result<Outcome> {
     let plan = &session.plan;
     if plan.loads.is_empty() || plan.targets.is_empty() {
         bail!("a plan without a load or a target has nothing to measure");
@@ -223,6 +242,9 @@ async fn play(stage: &Stage<'_>, visits: &[Visit], closed: &mut Closed<'_>) -> b
     for (place, visit) in visits.iter().enumerate() {
         if *stage.shutdown.borrow() {
             return true;
+        }
+        if lead::is_broken(stage) {
+            return false;
         }
         let failure = serve::serve(stage, visit, &mut gpus, closed).await.err();
         let reach = failure.map_or(Reach::Target, |failure| told(stage, visit, &failure, closed));

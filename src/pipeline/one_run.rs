@@ -5,9 +5,10 @@ use crate::schema::plan::{Plan, RunKey};
 use crate::schema::target::Target;
 
 use super::closed::Closed;
+use super::cut_short::CutShort;
 use super::derive;
 use super::failure::{Failure, Reach};
-use super::measure::{self, CutShort, Standing};
+use super::measure::{self, Standing};
 use super::session::Stage;
 
 /// Plays one run and puts it to those that are closed; why it was cut short.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::backend::guard::Guard;
+use crate::cluster::Leader;
 use crate::dataset::{self, Source, Synthesis, warmup_units};
 use crate::load;
 use crate::monitor::{self, ServerCounters};
@@ -50,6 +51,8 @@ pub struct Session {
     pub probe_running_server: bool,
     /// Runs of the plan that are whole on disk already, from an earlier try.
     pub closed: ClosedOnDisk,
+    /// The other workers, of a plan that several play together; none: this process plays all.
+    pub leader: Option<Arc<Leader>>,
 }
 
 impl Session {
@@ -86,6 +89,7 @@ impl Session {
             program: None,
             probe_running_server: false,
             closed: ClosedOnDisk::default(),
+            leader: None,
         })
     }
 

@@ -4,8 +4,9 @@ use crate::schema::plan::RunKey;
 use crate::schema::target::Target;
 
 use super::closed::Closed;
+use super::cut_short::CutShort;
 use super::failure::{Failure, Reach};
-use super::measure::{CutShort, Standing};
+use super::measure::Standing;
 use super::one_run;
 use super::search;
 use super::session::Stage;
@@ -42,7 +43,7 @@ pub async fn play(
         let reach = match &cut {
             CutShort::Interrupted | CutShort::NotSaved => return Ok(()),
             CutShort::NotPlayed(_) if turns.goes_on() => continue,
-            CutShort::GuardDied => Reach::Everything,
+            CutShort::GuardDied | CutShort::WorkerLost(_) => Reach::Everything,
             CutShort::ServerDied(_) | CutShort::NotPlayed(_) => Reach::Target,
         };
         if let Some(lost) = turns.lost(&cut.reason()) {

@@ -97,7 +97,11 @@ fn guessed(part: &Part, all: &[Part]) -> anyhow::Result<ClockMap> {
             (apart.as_micros() as f64, BY_WALL_CLOCK_US)
         }
     };
-    Ok(ClockMap { points: vec![ClockPoint { at_us: 0, offset_us, bound_us }], largest_step_us: 0.0 })
+    Ok(ClockMap {
+        points: vec![ClockPoint { at_us: 0, offset_us, bound_us }],
+        largest_step_us: 0.0,
+        longest_silence_s: 0.0,
+    })
 }
 
 /// When the measured phase began by a part's first request of it, µs on its own clock; none where no law says when that

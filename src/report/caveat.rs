@@ -230,6 +230,17 @@ pub fn sentence(caveat: &Caveat) -> String {
             if *change_pct > 0.0 { "+" } else { "−" },
             percent(change_pct.abs())
         ),
+        Caveat::WorkerLost { what } => format!(
+            "Not all of the load was offered: {what}. Play it again; with --on-worker-loss stop the others stop at once."
+        ),
+        Caveat::ClockStep { worker, step_ms } => format!(
+            "The clock of worker {worker} jumped by {step_ms:.1} ms against that of worker 0: the order of arrivals and \
+             the concurrency over time are off by as much; latencies are not. (Was its machine moved, or its clock set?)"
+        ),
+        Caveat::WorkerStill { worker, seconds } => format!(
+            "Worker {worker} stood still or was not heard for {seconds:.1} s: what was due meanwhile was sent late. Give \
+             it a machine that is not paused, and a network that is not cut."
+        ),
         Caveat::BeyondCalibration { what } => format!(
             "The load lies beyond what harness calibrate found this client exact for on this machine ({what}): its own \
              error may be over 1 ms. Lower the load, or run harness calibrate again with the machine at rest \
@@ -343,6 +354,11 @@ pub fn short(caveat: &Caveat) -> String {
             format!("{} {way} by {} within the run", metric_title(metric), percent(change_pct.abs()))
         }
         Caveat::FirstRoundDiffers { label, .. } => format!("{label}'s first round differs"),
+        Caveat::WorkerLost { .. } => "a worker was lost".to_owned(),
+        Caveat::ClockStep { worker, step_ms } => {
+            format!("the clock of worker {worker} jumped by {step_ms:.1} ms")
+        }
+        Caveat::WorkerStill { worker, seconds } => format!("worker {worker} stood still for {seconds:.1} s"),
         Caveat::BeyondCalibration { .. } => "beyond the calibrated load".to_owned(),
         Caveat::Preempted { times } => format!("{} preemptions at the server", count(*times)),
         Caveat::OtherRequests { .. } => "the server served other requests too".to_owned(),
@@ -391,6 +407,7 @@ pub(super) fn is_of_the_client(caveat: &Caveat) -> bool {
         C::Drift { .. } | C::FirstRoundDiffers { .. } | C::Saturated { .. } => false,
         C::GpuShared { .. } | C::GpuThrottled { .. } | C::GpuNotAsked { .. } => false,
         C::GpuMemoryHeld { .. } | C::GpuClocksDiffer { .. } | C::GpusDiffer { .. } => false,
+        C::WorkerLost { .. } | C::ClockStep { .. } | C::WorkerStill { .. } => false,
         C::GpuVanished { .. } => false,
     }
 }
@@ -420,6 +437,9 @@ pub(super) fn weight(caveat: &Caveat) -> f64 {
         C::Partial { .. } | C::ServerCountsDiffer { .. } | C::LengthNotForced { .. } => 0.0,
         C::Drift { change_pct, .. } | C::FirstRoundDiffers { change_pct, .. } => change_pct.abs(),
         C::BeyondCalibration { .. } | C::MadeOtherwise { .. } | C::NotPaired { .. } => 0.0,
+        C::WorkerLost { .. } => 0.0,
+        C::ClockStep { step_ms, .. } => *step_ms,
+        C::WorkerStill { seconds, .. } => *seconds,
         C::Preempted { times } => *times as f64,
         C::ClockError { error_ms: ms, .. } | C::CapSplit { wait_ms: ms, .. } => *ms,
         C::OtherRequests { served, sent } => *served as f64 - *sent as f64,

@@ -256,6 +256,25 @@ pub enum Caveat {
         /// The first round over the others, %.
         change_pct: f64,
     },
+    /// A worker that played the load together with others was lost: its share was not offered from then on.
+    WorkerLost {
+        /// Which, when, and how much of the load.
+        what: String,
+    },
+    /// A worker's clock left the line through its last minute: times of its requests are off against the others'.
+    ClockStep {
+        /// Which worker, from 0.
+        worker: u32,
+        /// By so much, beyond what its bounds explain, ms.
+        step_ms: f64,
+    },
+    /// A worker stood still, or could not be heard.
+    WorkerStill {
+        /// Which worker, from 0.
+        worker: u32,
+        /// For so long, s.
+        seconds: f64,
+    },
     /// More load than `harness calibrate` found this client exact for.
     BeyondCalibration {
         /// `1000 in flight, exact up to 250`
@@ -403,6 +422,10 @@ pub struct ImpossibleCount {
 
 /// A pace whose bounds differ by more than this, %, is no figure at all.
 const PACE_DIFFERENCE_PCT: f64 = 10.0;
+/// A clock that jumped by more leaves the order of arrivals open, ms.
+const CLOCK_STEP_MS: f64 = 10.0;
+/// A worker that stood still for longer did not offer the load that was asked for, s.
+const STANDSTILL_S: f64 = 1.0;
 /// More answers without a latency than this, % of the completed ones, leave the others to speak for too many.
 const NO_LATENCY_PCT: f64 = 1.0;
 
@@ -445,6 +468,9 @@ impl Caveat {
             Caveat::NagleOn { .. } => "nagle_on",
             Caveat::Drift { .. } => "drift",
             Caveat::FirstRoundDiffers { .. } => "first_round_differs",
+            Caveat::WorkerLost { .. } => "worker_lost",
+            Caveat::ClockStep { .. } => "clock_step",
+            Caveat::WorkerStill { .. } => "worker_still",
             Caveat::BeyondCalibration { .. } => "beyond_calibration",
             Caveat::Preempted { .. } => "preempted",
             Caveat::OtherRequests { .. } => "other_requests",
@@ -515,6 +541,10 @@ impl Caveat {
             | Caveat::GpuVanished { .. }
             | Caveat::GpuClocksDiffer { .. }
             | Caveat::GpusDiffer { .. } => false,
+            // What crosses machines (arrivals, concurrency over time) is off by so much; latencies are not.
+            Caveat::ClockStep { step_ms, .. } => *step_ms > CLOCK_STEP_MS,
+            // Less is seen in no figure but the send delay.
+            Caveat::WorkerStill { seconds, .. } => *seconds >= STANDSTILL_S,
             // A few tokens that share an event leave narrow bounds.
             Caveat::PaceWithheld { difference_pct, .. } => *difference_pct > PACE_DIFFERENCE_PCT,
             Caveat::NoLatency { answers, completed, .. } => {
@@ -530,6 +560,7 @@ impl Caveat {
             | Caveat::MergedEvents { .. }
             | Caveat::ClientLimited { .. }
             | Caveat::Partial { .. }
+            | Caveat::WorkerLost { .. }
             | Caveat::ServerCountsDiffer { .. } => true,
         }
     }

@@ -52,6 +52,9 @@ pub struct ClockMap {
     /// The largest step that was seen between an offset and the line through those before it, µs.
     #[serde(default)]
     pub largest_step_us: f64,
+    /// The longest time that the worker did not answer or stood still, s; half a second or more.
+    #[serde(default)]
+    pub longest_silence_s: f64,
 }
 
 /// What was known of a worker's clock at one time.
@@ -110,12 +113,22 @@ pub struct WorkerStats {
     pub clock_offset_us: f64,
     /// The offset is off by no more, µs.
     pub clock_error_us: f64,
+    /// The largest step of its clock against the line through the minute before, µs.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub clock_step_us: f64,
+    /// The longest time that it did not answer or stood still, s.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub silence_s: f64,
     /// Why it made the number and not the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_limited: Option<String>,
     /// It was lost: when and how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 #[cfg(test)]
@@ -140,7 +153,11 @@ mod tests {
     #[test]
     fn an_offset_lies_on_the_line_between_what_was_known_before_and_after() {
         let point = |at_us, offset_us| ClockPoint { at_us, offset_us, bound_us: 20.0 };
-        let map = ClockMap { points: vec![point(0, 100.0), point(1_000, 200.0)], largest_step_us: 0.0 };
+        let map = ClockMap {
+            points: vec![point(0, 100.0), point(1_000, 200.0)],
+            largest_step_us: 0.0,
+            longest_silence_s: 0.0,
+        };
         assert_eq!([-50, 0, 500, 1_000, 9_000].map(|at| map.to_first_us(at)), [50, 100, 650, 1_200, 9_200]);
         assert_eq!((map.bound_us(), ClockMap::default().to_first_us(7)), (20.0, 7));
     }

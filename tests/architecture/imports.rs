@@ -7,8 +7,18 @@ use std::path::Path;
 use crate::paths::{Reference, references};
 use crate::source::{module_of, source_files};
 
-const STAGES: [&str; 9] =
-    ["analysis", "backend", "bucket", "dataset", "load", "monitor", "report", "results", "simulator"];
+const STAGES: [&str; 10] = [
+    "analysis",
+    "backend",
+    "bucket",
+    "cluster",
+    "dataset",
+    "load",
+    "monitor",
+    "report",
+    "results",
+    "simulator",
+];
 /// What a stage may import beside schema. The list is closed: a helper that two stages need joins it here.
 const GROUND: [&str; 5] = ["directories", "environment", "programs", "secrets", "server_api"];
 /// Leaves for commands and pipeline alone: a stage shows nothing.

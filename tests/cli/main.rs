@@ -48,3 +48,4 @@ mod uploading;
 mod verdicts;
 mod version_1;
 mod watching;
+mod workers;

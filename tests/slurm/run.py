@@ -270,7 +270,10 @@ def a_worker_that_stands_still_for_five_seconds_is_seen(place):
     os.kill(step.pid(1), signal.SIGCONT)
     step.end()
     run = summary(place.results("stopped"))
-    assert verdicts(run, "worker 1"), run["caveats"]
+    (still,) = [caveat for caveat in run["caveats"] if caveat["code"] == "worker_still"]
+    print(f"    {still}")
+    assert still["worker"] == 1 and 3.5 <= still["seconds"] <= 7, still
+    assert verdicts(run, "worker 1 ("), run["caveats"]
     stood = run["workers"][1]
     assert stood["send_delay_p99_ms"] > 1000, stood
 
@@ -377,6 +380,8 @@ def main(wanted):
         # The nodes' names must resolve, for this program and what it starts alone.
         os.environ["SLURM_TEST_INSIDE"] = "1"
         os.execvp("unshare", ["unshare", "-m", sys.executable, __file__, *wanted])
+    # What was started is ended also where somebody ends this.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tests = [test for test in TESTS if not wanted or test.__name__ in wanted]
     failed = 0
     with tempfile.NamedTemporaryFile("w", prefix="hosts-") as hosts:

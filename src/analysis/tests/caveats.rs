@@ -5,6 +5,7 @@ use crate::schema::caveat::Caveat;
 use crate::schema::figure;
 use crate::schema::record::MissingSign;
 use crate::schema::summary::{MissingCounters, ServerCounts};
+use crate::schema::workers::WorkerStats;
 
 /// A hundred clean requests: no caveat applies.
 fn hundred() -> Vec<RequestRecord> {
@@ -204,4 +205,41 @@ fn length_not_forced_is_said_of_answers_that_were_seen_to_end_early() {
     assert!(codes(&summarize(closed(), &records, Finish::default())).is_empty(), "nobody asked for it");
     let old: Caveat = serde_json::from_str(r#"{"code": "length_not_forced"}"#).unwrap();
     assert_eq!(old, Caveat::LengthNotForced { short: 0, completed: 0 });
+}
+
+#[test]
+fn a_worker_that_was_lost_jumped_or_stood_still_is_told_of_once() {
+    let worker = |worker| WorkerStats {
+        worker,
+        host: "n".to_owned(),
+        issued: 33,
+        send_delay_p99_ms: None,
+        cpu_s: 0.1,
+        threads: 1,
+        clock_offset_us: 0.0,
+        clock_error_us: 20.0,
+        clock_step_us: 0.0,
+        silence_s: 0.0,
+        client_limited: None,
+        lost: None,
+    };
+    let mut workers: Vec<WorkerStats> = (0..3).map(worker).collect();
+    let of = |workers: &[WorkerStats], partial: Option<&str>| {
+        let finish =
+            Finish { workers: workers.to_vec(), partial: partial.map(str::to_owned), ..Finish::default() };
+        summarize(closed(), &hundred(), finish)
+    };
+    assert_eq!(codes(&of(&workers, None)), [""; 0]);
+    workers[1].clock_step_us = 1_500.0;
+    workers[2].clock_step_us = 12_000.0;
+    workers[2].silence_s = 5.0;
+    let run = of(&workers, None);
+    let step = Caveat::ClockStep { worker: 2, step_ms: 12.0 };
+    assert_eq!(run.caveats, [step, Caveat::WorkerStill { worker: 2, seconds: 5.0 }]);
+    assert!(run.caveats.iter().all(Caveat::is_invalid));
+    assert!(!Caveat::ClockStep { worker: 1, step_ms: 1.5 }.is_invalid());
+    workers[1].lost = Some("lost at 12.3 s".to_owned());
+    let what = "worker 1 of 3 lost at 12.3 s: a third of the load was not offered";
+    assert_eq!(of(&workers, Some(what)).caveats[0], Caveat::WorkerLost { what: what.to_owned() });
+    assert!(!codes(&of(&workers, Some(what))).contains(&"partial"), "it is said once");
 }

@@ -21,3 +21,4 @@ pub mod simulated;
 pub mod synthetic;
 pub mod traffic;
 pub mod typed;
+pub mod workers;

@@ -1,0 +1,254 @@
+//! Worker 0 and others in one process, over loopback, with clocks days apart.
+
+#![allow(clippy::unwrap_used)]
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::clock::monotonic;
+use super::*;
+use crate::schema::files::RecordsHeader;
+use crate::schema::refusal::cures;
+use crate::schema::workers::Share;
+
+const DAY_NS: i64 = 86_400_000_000_000;
+
+fn free_address() -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+fn place(worker: u32, of: u32, address: &str) -> Place {
+    Place {
+        share: Share { worker, of },
+        address: address.to_owned(),
+        timeout: Duration::from_secs(10),
+        token: None,
+        goes_on: false,
+    }
+}
+
+fn identity(seed: u32) -> Identity {
+    let plan = json!({ "seed": seed, "dataset": { "sha256": "aa" } });
+    Identity {
+        version: "1".into(),
+        build: "b".into(),
+        plan_sha256: token::sha256_hex(plan.to_string().as_bytes()),
+        dataset_sha256: "aa".into(),
+        plan,
+    }
+}
+
+/// The machine's clock, moved.
+fn apart(by_ns: i64) -> Now {
+    let now = monotonic();
+    std::sync::Arc::new(move || now() + by_ns)
+}
+
+fn follower(place: Place, identity: Identity, now: Now) -> JoinHandle<anyhow::Result<Follower>> {
+    std::thread::spawn(move || Follower::join(&place, identity, "there".to_owned(), now))
+}
+
+fn leader(place: Place) -> anyhow::Result<Leader> {
+    Leader::gather(place, &identity(1), false, monotonic(), &|_| {})
+}
+
+fn header() -> RecordsHeader {
+    serde_json::from_value(json!({
+        "schema_version": 2, "kind": "records",
+        "plan": crate::schema::plan::Plan::of(jiff::Timestamp::now(), Vec::new(), Vec::new()),
+        "environment": {
+            "taken_at": "2026-02-01T14:30:00Z", "harness_version": "0", "os": "Linux", "hostname": "here",
+            "cpu": "some", "cores": 1, "memory_bytes": 1, "open_files": [1, 1], "gpus": []
+        },
+        "label": "a", "point": 1, "round": 1, "repeat": 1, "started_at": "2026-02-01T14:30:00Z",
+    }))
+    .unwrap()
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+async fn until(follower: &mut Follower, wanted: impl Fn(&Order) -> bool) -> Order {
+    loop {
+        let order = follower.next().await;
+        if wanted(&order) {
+            return order;
+        }
+        assert!(!matches!(order, Order::Lost(_)), "{order:?}");
+    }
+}
+
+#[test]
+fn workers_whose_clocks_are_days_apart_begin_at_one_instant_and_their_records_come_whole() {
+    let address = free_address();
+    let shifts = [3 * DAY_NS, -40 * DAY_NS];
+    let joins: Vec<_> = shifts
+        .iter()
+        .enumerate()
+        .map(|(k, shift)| follower(place(k as u32 + 1, 3, &address), identity(1), apart(*shift)))
+        .collect();
+    let leader = leader(place(0, 3, &address)).unwrap();
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let bytes: Vec<u8> = (0..300_000u32).map(|k| (k * 7) as u8).collect();
+    let theirs: Vec<_> = joins
+        .into_iter()
+        .zip(shifts)
+        .map(|(join, shift)| {
+            let path = elsewhere.path().join(format!("there{shift}"));
+            std::fs::write(&path, &bytes).unwrap();
+            std::thread::spawn(move || block_on(plays(join.join().unwrap().unwrap(), shift, path)))
+        })
+        .collect();
+    let header = header();
+    let (zero_ns, start_us, came, missing) = block_on(async {
+        let outgoing = Outgoing { run: 1, header: &header, of: 3, url: "http://x" };
+        leader.begin(outgoing, "hash").await.unwrap();
+        let zero_ns = monotonic()();
+        let start_us = leader.start(1, zero_ns).await.unwrap();
+        assert!((1_990_000..4_000_000).contains(&start_us), "{start_us}");
+        let overs = leader.overs().await;
+        assert_eq!(
+            overs.iter().map(|(worker, over)| (*worker, over.output_tokens)).collect::<Vec<_>>(),
+            [(1, 7), (2, 7)]
+        );
+        let (came, missing) =
+            leader.collect(1, None, |worker| folder.path().join(format!("w{worker}"))).await;
+        leader.end(false).await;
+        (zero_ns, start_us, came, missing)
+    });
+    assert_eq!((came.len(), missing), (2, Vec::new()));
+    came.iter().for_each(|path| assert!(std::fs::read(path).unwrap() == bytes, "{path:?}"));
+    let start_ns = zero_ns + start_us as i64 * 1_000;
+    for theirs in theirs {
+        let (at_ns, map, off_us) = theirs.join().unwrap();
+        let off_ns = (at_ns - start_ns).abs();
+        assert!(off_ns as f64 / 1e3 <= map.bound_us(), "{off_ns} ns off, bound {} µs", map.bound_us());
+        assert!(off_us <= map.bound_us(), "{off_us} µs off: {map:?}");
+    }
+}
+
+/// A worker that plays nothing: the start on the machine's own clock, its map, and how far the map is off, µs.
+async fn plays(
+    mut follower: Follower,
+    shift: i64,
+    path: PathBuf,
+) -> (i64, crate::schema::workers::ClockMap, f64) {
+    let said = follower.speaker();
+    let Order::Play(part) = until(&mut follower, |order| matches!(order, Order::Play(_))).await else {
+        panic!()
+    };
+    assert_eq!(
+        (part.run, part.of, part.url.as_str(), part.header.key.label.as_str()),
+        (1, 3, "http://x", "a")
+    );
+    said.set(1, "hash".to_owned());
+    until(&mut follower, |order| matches!(order, Order::Warm { .. })).await;
+    let zero_ns = monotonic()() + shift;
+    said.ready(1, zero_ns);
+    let start = until(&mut follower, |order| matches!(order, Order::Start { .. })).await;
+    let Order::Start { at_ns, zero_ns: first_zero_ns, .. } = start else { panic!() };
+    said.over(1, Over { output_tokens: 7, ..Over::default() });
+    until(&mut follower, |order| matches!(order, Order::Close { .. })).await;
+    said.offer(1, &path).unwrap();
+    until(&mut follower, |order| matches!(order, Order::Send { .. })).await;
+    said.send_file(&path).unwrap();
+    until(&mut follower, |order| matches!(order, Order::Have { .. })).await;
+    until(&mut follower, |order| matches!(order, Order::End { interrupted: false })).await;
+    let map = follower.clock_map(zero_ns, first_zero_ns);
+    // Its own time 1 s on the run clock, and the same moment by worker 0's.
+    let truly = (zero_ns - shift + 1_000_000_000 - first_zero_ns) as f64 / 1e3;
+    let off_us = (map.to_first_us(1_000_000) as f64 - truly).abs();
+    said.close();
+    (at_ns - shift, map, off_us)
+}
+
+#[test]
+fn a_worker_with_another_plan_is_refused_by_name_and_so_are_the_others() {
+    let address = free_address();
+    let good = follower(place(1, 3, &address), identity(1), monotonic());
+    std::thread::sleep(Duration::from_millis(50));
+    let other = follower(place(2, 3, &address), identity(2), monotonic());
+    let refused = leader(place(0, 3, &address)).err().unwrap();
+    assert_eq!(refused.to_string(), "worker 2 of 3 (there) has another plan: seed is 2, not 1");
+    assert!(cures(&refused)[0].contains("the same flags"), "{refused:#}");
+    for join in [good, other] {
+        let told = join.join().unwrap().err().unwrap();
+        assert!(told.to_string().contains("worker 2 of 3 (there) has another plan"), "{told:#}");
+    }
+}
+
+#[test]
+fn a_schedule_that_differs_ends_the_run_before_anything_is_sent() {
+    let address = free_address();
+    let join = follower(place(1, 2, &address), identity(1), monotonic());
+    let leader = leader(place(0, 2, &address)).unwrap();
+    let theirs = std::thread::spawn(move || {
+        let mut follower = join.join().unwrap().unwrap();
+        block_on(async {
+            until(&mut follower, |order| matches!(order, Order::Play(_))).await;
+            follower.speaker().set(1, "another".to_owned());
+            let order = until(&mut follower, |order| matches!(order, Order::Stop | Order::Warm { .. })).await;
+            assert!(matches!(order, Order::Stop), "{order:?}");
+        });
+    });
+    let header = header();
+    let outgoing = Outgoing { run: 1, header: &header, of: 2, url: "http://x" };
+    let refused = block_on(leader.begin(outgoing, "hash")).unwrap_err();
+    assert!(refused.to_string().starts_with("worker 1 of 2 (there) makes another schedule"), "{refused:#}");
+    theirs.join().unwrap();
+}
+
+#[test]
+fn a_worker_without_the_token_is_turned_away_and_the_others_are_waited_for() {
+    let address = free_address();
+    let with = |worker, token: Option<&str>| Place {
+        token: token.map(str::to_owned),
+        timeout: Duration::from_millis(1_500),
+        ..place(worker, 2, &address)
+    };
+    let stranger = follower(with(1, Some("guess")), identity(1), monotonic());
+    let refused = leader(with(0, Some("secret"))).err().unwrap();
+    assert!(refused.to_string().contains("worker 1 of 2 has not joined within 1.5 s"), "{refused:#}");
+    assert!(stranger.join().unwrap().err().unwrap().to_string().contains("HARNESS_JOIN_TOKEN"));
+}
+
+#[test]
+fn missing_workers_are_named_and_a_number_that_is_given_twice_is_refused() {
+    let address = free_address();
+    let short = |worker| Place { timeout: Duration::from_millis(300), ..place(worker, 4, &address) };
+    let there = follower(short(2), identity(1), monotonic());
+    let refused = leader(short(0)).err().unwrap();
+    assert!(refused.to_string().contains("workers 1, 3 of 4 have not joined"), "{refused:#}");
+    assert!(there.join().unwrap().is_err());
+    let address = free_address();
+    let twins = [1, 1].map(|worker| follower(place(worker, 3, &address), identity(1), monotonic()));
+    let refused = leader(place(0, 3, &address)).err().unwrap();
+    assert_eq!(refused.to_string(), "two workers say that they are worker 1 of 3");
+    twins.into_iter().for_each(|twin| assert!(twin.join().unwrap().is_err()));
+}
+
+#[test]
+fn the_end_of_a_worker_is_seen_at_once_and_that_of_worker_0_too() {
+    let address = free_address();
+    let joins = [1, 2].map(|worker| follower(place(worker, 3, &address), identity(1), monotonic()));
+    let leader = leader(place(0, 3, &address)).unwrap();
+    let [first, second] = joins.map(|join| join.join().unwrap().unwrap());
+    first.speaker().close();
+    let lost = block_on(leader.lost());
+    assert!(
+        lost.starts_with("worker 1 of 3 lost before the load began: a third of the load was not offered"),
+        "{lost}"
+    );
+    assert_eq!(leader.losses(), [lost]);
+    drop(leader);
+    let mut second = second;
+    let order = block_on(second.next());
+    assert!(matches!(&order, Order::Lost(why) if why.contains("closed")), "{order:?}");
+}
