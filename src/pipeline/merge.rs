@@ -22,8 +22,8 @@ use super::merge_lost::{self, Lost};
 use super::record::ReportedTokens;
 use super::worker_parts::{Part, check_one_run, open};
 
-/// Bytes of records that are held in memory while they are sorted, over all parts.
-const HELD_BYTES: usize = 512 << 20;
+/// Bytes of records that are held while they are sorted, over all parts; what grows takes twice as much.
+const HELD_BYTES: usize = 256 << 20;
 
 /// Makes one run of the records of its workers: `{stem}_records.jsonl.zst` in `into`, over an older one. Times are
 /// brought onto worker 0's clock, each request's by one offset, so that its own latencies stay to the µs; requests are

@@ -125,12 +125,8 @@ mod tests {
             send_delay_p99_ms: Some(0.043),
             cpu_s: 13.25,
             threads: 4,
-            clock_offset_us: -86_400_000_000.0,
             clock_error_us: 21.4,
-            clock_step_us: 0.0,
-            silence_s: 0.0,
-            client_limited: None,
-            lost: None,
+            ..WorkerStats::default()
         }
     }
 

@@ -94,7 +94,7 @@ impl ClockMap {
 }
 
 /// What one worker did of a run that several played.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerStats {
     /// Which, from 0.
     pub worker: u32,

@@ -60,7 +60,7 @@ fn patterns() -> Vec<Arrivals> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn the_shares_of_every_pattern_are_the_single_schedule_and_nothing_twice(
