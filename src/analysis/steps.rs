@@ -49,7 +49,10 @@ impl Steps {
         if steps == 1 && gap_us < TABLE_US {
             let least = (gap_us as usize + 1).next_power_of_two();
             if self.table.len() < least {
-                self.table.resize(least, 0);
+                // Zeros of the system's own cost nothing until they are touched.
+                let mut table = vec![0; least];
+                table[..self.table.len()].copy_from_slice(&self.table);
+                self.table = table;
             }
             if let Some(held) = self.table.get_mut(gap_us as usize) {
                 *held += times;
@@ -74,11 +77,15 @@ impl Steps {
     }
 
     /// Adds the steps of another.
-    pub(super) fn merge(&mut self, other: Steps) {
+    pub(super) fn merge(&mut self, mut other: Steps) {
         if self.table.len() < other.table.len() {
-            self.table.resize(other.table.len(), 0);
+            std::mem::swap(&mut self.table, &mut other.table);
         }
-        self.table.iter_mut().zip(&other.table).for_each(|(held, more)| *held += more);
+        for (gap_us, more) in lengths(&other.table) {
+            if let Some(held) = self.table.get_mut(gap_us as usize) {
+                *held += more;
+            }
+        }
         for ((gap_us, steps), times) in other.other {
             self.add_times(gap_us, steps, times);
         }
@@ -110,8 +117,7 @@ impl Steps {
 
     /// The distribution, and its function in points; none without a step.
     pub(super) fn distribution_and_ecdf(self) -> Option<(Distribution, Vec<(f64, f64)>)> {
-        let table = self.table.iter().enumerate().filter(|(_, times)| **times > 0);
-        let whole = table.map(|(gap_us, times)| (milliseconds(gap_us as u64), *times));
+        let whole = lengths(&self.table).map(|(gap_us, times)| (milliseconds(gap_us), times));
         if let Some(mut stand_in) = self.stand_in {
             whole.for_each(|(length_ms, times)| stand_in.add(length_ms, times));
             return stand_in.distribution_and_ecdf();
@@ -125,6 +131,18 @@ impl Steps {
         counted.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
         exact(&counted)
     }
+}
+
+/// The lengths that a table holds, µs, with how many steps have each. Most of a table is zeros: a block of them is passed
+/// over at once.
+fn lengths(table: &[u64]) -> impl Iterator<Item = (u64, u64)> + '_ {
+    const BLOCK: usize = 256;
+    const NOTHING: [u64; BLOCK] = [0; BLOCK];
+    let blocks = table.chunks(BLOCK).enumerate().filter(|(_, block)| **block != NOTHING[..block.len()]);
+    blocks.flat_map(|(number, block)| {
+        let held = block.iter().enumerate().filter(|(_, times)| **times > 0);
+        held.map(move |(place, times)| ((number * BLOCK + place) as u64, *times))
+    })
 }
 
 fn length_ms(gap_us: u64, steps: u32) -> f64 {

@@ -1,6 +1,7 @@
 //! Results → a bucket: S3, Google Cloud Storage, Azure, or another directory. What lies there is the same tree as here,
 //! what is there already is never lost, and the files here stay whatever happens.
 
+mod cloud;
 mod count;
 mod numbered;
 mod object;

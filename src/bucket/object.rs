@@ -12,8 +12,8 @@ use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::cloud::Cloud;
 use super::count::Count;
-use super::place::Cloud;
 use super::trouble::Trouble;
 use super::{Item, Sort};
 
@@ -90,6 +90,9 @@ impl Ship {
     pub(super) async fn put(&self, item: &Item, at: &Path) -> Result<Put, Unsent> {
         if self.broken.load(Ordering::Relaxed) {
             return Err(Unsent::NotTried);
+        }
+        if self.stop.has_changed().unwrap_or(false) {
+            return Err(Unsent::Stopped);
         }
         let since = Instant::now();
         let mut tried = self.try_put(item, at).await;

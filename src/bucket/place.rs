@@ -18,6 +18,7 @@ use url::Url;
 use crate::schema::refusal::{OrRefuse, refusal, refuse};
 use crate::secrets;
 
+use super::cloud::Cloud;
 use super::trouble::Trouble;
 
 /// What an address looks like.
@@ -30,15 +31,6 @@ const PROOF: Duration = Duration::from_secs(30);
 const SHORTEST_SECRET: usize = 8;
 /// Of the object that is begun and given up at once.
 const PROOF_KEY: &str = "harness-check";
-
-/// Whose bucket it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cloud {
-    S3,
-    Google,
-    Azure,
-    Directory,
-}
 
 /// A place that results are uploaded to.
 #[derive(Debug, Clone)]

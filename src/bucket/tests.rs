@@ -4,15 +4,17 @@
 
 use std::path::Path as File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use object_store::throttle::{ThrottleConfig, ThrottledStore};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
+use super::cloud::Cloud;
 use super::object::{AT_ONCE, Ship};
-use super::place::Cloud;
 use super::send::{Sent, send};
 use super::{Bucket, Count, Item, Sort};
 use crate::schema::refusal::{cures, shown};
@@ -37,15 +39,18 @@ impl Place {
         Item { path, key: key.to_owned(), sort }
     }
 
-    async fn send(&self, items: &[Item]) -> Sent {
-        let ship = Ship {
+    fn ship(&self) -> Ship {
+        Ship {
             store: self.store.clone(),
             cloud: Cloud::S3,
             count: self.count.clone(),
             stop: self.stop.subscribe(),
             broken: Arc::default(),
-        };
-        send(ship, &Path::from("runs"), "bench_1", items.to_vec()).await.unwrap()
+        }
+    }
+
+    async fn send(&self, items: &[Item]) -> Sent {
+        send(self.ship(), &Path::from("runs"), "bench_1", items.to_vec()).await.unwrap()
     }
 
     async fn there(&self, key: &str) -> Option<Vec<u8>> {
@@ -121,6 +126,24 @@ async fn a_file_that_cannot_be_read_is_named_and_costs_no_other() {
     assert_eq!((sent.files, sent.left.len()), (2, 1));
     assert!(sent.left[0].path == gone.path && sent.left[0].why.starts_with("cannot be read"), "{sent:?}");
     assert_eq!(sent.cure.as_deref(), Some("make it readable"));
+}
+
+#[tokio::test]
+async fn a_stop_ends_an_upload_at_once_and_what_is_not_there_is_named() {
+    let place = Place::new();
+    let slow = ThrottleConfig { wait_put_per_call: Duration::from_secs(600), ..ThrottleConfig::default() };
+    let ship = Ship { store: Arc::new(ThrottledStore::new(InMemory::new(), slow)), ..place.ship() };
+    let items = vec![
+        place.item("vllm_records.jsonl.zst", Sort::Measured, b"records"),
+        place.item("vllm.json", Sort::Made, b"json"),
+    ];
+    let path = Path::from("runs");
+    let (sent, ()) = tokio::join!(send(ship, &path, "bench_1", items), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        place.stop.send(true).unwrap();
+    });
+    let sent = sent.unwrap();
+    assert_eq!((sent.stopped, sent.files, sent.left.len()), (true, 0, 2));
 }
 
 #[test]

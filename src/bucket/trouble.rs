@@ -4,7 +4,7 @@ use object_store::Error;
 
 use crate::secrets;
 
-use super::place::Cloud;
+use super::cloud::Cloud;
 
 /// What is shown of an answer, characters.
 const LONGEST_WORDS: usize = 200;

@@ -227,7 +227,7 @@ impl Merged {
     /// holds the server's, and its own.
     fn server(&self, first: ServerCounts) -> Option<ServerCounts> {
         let others = self.others.unwrap_or_default();
-        (others.uncounted == 0).then(|| ServerCounts {
+        (others.uncounted == 0).then_some(ServerCounts {
             client_prompt_tokens: first.client_prompt_tokens + others.prompt as f64,
             client_generated_tokens: first.client_generated_tokens + others.output as f64,
             ..first

@@ -438,7 +438,9 @@ fn a_directory_of_parts_and_their_paths_are_merged_after_the_fact_once_and_the_s
     let copies = folder.path().join("copies");
     std::fs::create_dir(&copies).unwrap();
     let copied: Vec<PathBuf> = parts.iter().map(|path| copies.join(path.file_name().unwrap())).collect();
-    parts.iter().zip(&copied).for_each(|(from, to)| drop(std::fs::copy(from, to).unwrap()));
+    for (from, to) in parts.iter().zip(&copied) {
+        std::fs::copy(from, to).unwrap();
+    }
     assert_eq!(made(&[parts, copied].concat()), of_folder);
 }
 

@@ -6,6 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use rustix::process::Signal;
+
 use super::common::*;
 
 const KEY: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYHUSH";
@@ -273,4 +275,21 @@ fn what_could_not_be_uploaded_is_named_with_the_cure_and_stays_here() {
     let text = "hint: then: harness report results --upload s3://mine/llm";
     assert!(ran.stderr.contains(text) && ran.stderr.contains("403 Forbidden"), "{}", ran.stderr);
     assert!(place.run(&["report", "results"]).expect(0).stdout.contains("server"), "they are whole here");
+}
+
+#[test]
+fn what_an_interrupted_run_measured_arrives_too() {
+    let place = Place::new();
+    let server = Simulator::start("vllm", &["--ttft", "2ms", "--itl", "1ms"]);
+    let (url, address) = (server.url(), format!("file://{}", place.path("bucket").display()));
+    let args = ["bench", "--url", &url, "--duration", "60s", "--warmup", "0", "--max-tokens", "4"];
+    let mut running = place.start(&[&args[..], &["--upload", &address]].concat());
+    running.wait_for_records(&place, "server", 4);
+    running.signal(Signal::INT);
+    let ran = running.wait().expect(130);
+    assert!(ran.stderr.contains("uploaded: "), "{}", ran.stderr);
+    let copies = tree(&place.path("bucket"));
+    for (name, bytes) in tree(&place.path("results")) {
+        assert!(copies.iter().any(|(copy, there)| copy.ends_with(&name) && *there == bytes), "{name}");
+    }
 }
