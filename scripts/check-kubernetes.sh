@@ -24,7 +24,7 @@ cat > "$work/plan.yaml" <<EOF
 url: http://llm.models:8000
 model: "1e3"
 dataset: $work/prompts.jsonl
-header: {X-Team: "on", X-Hour: "12:30:45", X-Number: "0o17", X-None: "~"}
+header: ["X-Team: on", "X-Hour: 12:30:45", "X-Number: 0o17", "X-None: ~"]
 endpoint_path: "yes"
 rate: 100
 duration: 1m
@@ -84,4 +84,43 @@ import json
 rates = [load["traffic"] for load in json.loads(shown.stdout)["loads"]]
 assert len(rates) == len(given["HARNESS_RATE"].split(",")), rates
 EOF
-echo "check-kubernetes.sh: ${#files[@]} manifests pass for Kubernetes 1.29, 1.34 and 1.37"
+# The pods of a manifest, without a cluster: two processes with their command line and variables become one run.
+sed 's/^rate:.*/rate: 20/; s/^duration:.*/requests: 40/; /^endpoint_path/d; s/^model:.*/model: simulated/' "$work/plan.yaml" > "$work/two.yaml"
+"$harness" k8s manifest --plan "$work/two.yaml" --workers 2 --pvc results > "$work/two-pods.yaml"
+HARNESS_PROGRAM=$harness "$work/venv/bin/python" - "$work" <<'EOF'
+import json, os, pathlib, socket, subprocess, sys
+import yaml
+
+work, program = pathlib.Path(sys.argv[1]), os.environ["HARNESS_PROGRAM"]
+config_map, service, job = yaml.safe_load_all((work / "two-pods.yaml").read_text())
+(container,) = job["spec"]["template"]["spec"]["containers"]
+server = subprocess.Popen(
+    [program, "simulate", "--port", "0", "--ttft", "5ms", "--itl", "1ms"], stdout=subprocess.PIPE, text=True
+)
+pods = []
+try:
+    url = "http://" + server.stdout.readline().split()[-1].removeprefix("http://")
+    (work / "plan").mkdir()
+    for name, text in config_map["data"].items():
+        # What a cluster gives: the server's name, and where volumes lie.
+        text = text.replace("http://llm.models:8000", url).replace("/plan/", f"{work}/plan/")
+        (work / "plan" / name).write_text(text)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    for index in range(job["spec"]["completions"]):
+        variables = {each["name"]: each["value"] for each in container["env"]}
+        variables |= {"JOB_COMPLETION_INDEX": str(index), "HARNESS_JOIN": f"127.0.0.1:{port}", "HOME": str(work)}
+        line = [word.replace("/plan/", f"{work}/plan/") for word in container["args"]]
+        line = [f"{work}/pod-{index}" if word == "/results" else word for word in line]
+        variables["PATH"] = os.environ["PATH"]
+        pods.append(subprocess.Popen([program, *line, "--quiet"], stdout=subprocess.DEVNULL, env=variables))
+    assert [pod.wait(60) for pod in pods] == [0, 0]
+    (run,) = (work / "pod-0").glob("*.json")
+    run = json.loads(run.read_text())["summary"]
+    assert run["requests"]["completed"] == 40 and [each["issued"] for each in run["workers"]] == [20, 20], run["workers"]
+finally:
+    for process in [server, *pods]:
+        process.kill()
+        process.wait()
+EOF
+echo "check-kubernetes.sh: ${#files[@]} manifests pass for Kubernetes 1.29, 1.34 and 1.37; two pods of one became one run"
