@@ -271,9 +271,10 @@ fn arguments(args: &ManifestArgs, carried: &Carried) -> Vec<String> {
     if args.api_key_secret.is_some() && carried.api_key_env.is_none() {
         flag("--api-key-env", USUAL_KEY_VARIABLE.to_owned());
     }
-    let kept_elsewhere = args.upload.is_some() || args.pvc.is_some();
-    let hold_s = args.hold.unwrap_or(if kept_elsewhere { 0.0 } else { USUAL_HOLD_S });
-    if hold_s > 0.0 {
+    // What the plan says of it stands, unless the manifest's own flag says otherwise.
+    let kept_elsewhere = args.upload.is_some() || args.pvc.is_some() || carried.uploads || carried.holds;
+    let usual = (!kept_elsewhere).then_some(USUAL_HOLD_S);
+    if let Some(hold_s) = args.hold.or(usual).filter(|hold_s| *hold_s > 0.0 || carried.holds) {
         flag("--hold", format!("{hold_s}s"));
     }
     line
