@@ -184,6 +184,8 @@ fn an_address_is_one_of_four_kinds_and_never_holds_a_key() {
         "az://box/path?sig=hush-hush",
         "gs://bucket/a//b",
         "file://relative/path",
+        "file:relative",
+        "file:/tmp/copies",
     ] {
         let error = Bucket::of(bad).unwrap_err();
         assert!(!cures(&error).is_empty() && !shown(&error).contains("hush-hush"), "{bad}: {error:#}");

@@ -28,6 +28,9 @@ const MOST: usize = 1 << 20;
 /// Keys that say of this machine what does not hold in a pod, and have a flag of the manifest in their place.
 const NOT_CARRIED: [&str; 5] = ["output", "plan", "worker", "workers", "join"];
 
+/// Keys that say where results are copied to: `--upload` of the manifest comes before them.
+const OF_UPLOAD: [&str; 3] = ["upload", "output-bucket", "output-bucket-filepath"];
+
 /// What the ConfigMap holds.
 #[derive(Debug, Default)]
 pub struct Carried {
@@ -60,7 +63,8 @@ pub fn carry(args: &ManifestArgs) -> anyhow::Result<Carried> {
     let mut has_url = false;
     for (key, value) in plan {
         let long = key.replace('_', "-");
-        if NOT_CARRIED.contains(&long.as_str()) {
+        let is_given = args.upload.is_some() && OF_UPLOAD.contains(&long.as_str());
+        if is_given || NOT_CARRIED.contains(&long.as_str()) {
             continue;
         }
         check_secrets(&key, &value)?;

@@ -63,6 +63,15 @@ fn labels(args: &ManifestArgs) -> BTreeMap<String, String> {
         .into()
 }
 
+/// Azure gives a service account's rights to pods that ask for them by a label; the other clouds look at the account.
+fn labels_of_pods(args: &ManifestArgs) -> BTreeMap<String, String> {
+    let mut all = labels(args);
+    if args.service_account.is_some() {
+        all.insert("azure.workload.identity/use".to_owned(), "true".to_owned());
+    }
+    all
+}
+
 /// By what pods of this manifest are told from others.
 fn own_pods(args: &ManifestArgs) -> BTreeMap<String, String> {
     [(INSTANCE.to_owned(), args.name.clone())].into()
@@ -130,7 +139,7 @@ fn job(args: &ManifestArgs, carried: &Carried) -> anyhow::Result<Job> {
             backoff_limit: Some(0),
             pod_failure_policy: Some(failure_policy()),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(args)), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta { labels: Some(labels_of_pods(args)), ..ObjectMeta::default() }),
                 spec: Some(pod(args, carried)?),
             },
             ..JobSpec::default()

@@ -162,6 +162,21 @@ fn what_the_plan_says_of_a_bucket_and_of_a_hold_stands() {
     assert_eq!(line("hold: 1h\n", &[]), "", "the pod reads it from the plan");
     assert_eq!(line("hold: 1h\n", &["--hold", "0s"]), "\"--hold\"\"0s\"");
     assert_eq!(line("", &[]), "\"--hold\"\"900s\"");
+    // The two together are refused by the command in the pod.
+    let room = Room::new(&format!("{URL}output_bucket: b\noutput_bucket_filepath: p\n"));
+    assert_eq!(room.plan(&["--upload", "s3://b/p"]), json!({"url": "http://llm.models:8000"}));
+    assert_eq!(room.plan(&[])["output_bucket"], "b");
+}
+
+#[test]
+fn a_service_account_gives_its_rights_in_azure_too() {
+    let room = Room::new(URL);
+    let label = |more: &[&str]| {
+        let [_, _, job] = room.objects(more);
+        job["spec"]["template"]["metadata"]["labels"]["azure.workload.identity/use"].clone()
+    };
+    assert_eq!(label(&["--service-account", "bench", "--upload", "az://box/p"]), "true");
+    assert_eq!(label(&[]), Value::Null);
 }
 
 #[test]
