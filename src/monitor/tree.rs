@@ -21,12 +21,17 @@ pub enum ServerProcesses {
 impl ServerProcesses {
     /// The one process below which all of them are; none where there are several, or another keeps the list.
     pub fn root(&self) -> Option<u32> {
+        match self.roots()[..] {
+            [root] => Some(root),
+            [] | [_, _, ..] => None,
+        }
+    }
+
+    /// The processes below which all of them are; empty where another keeps the list.
+    pub fn roots(&self) -> Vec<u32> {
         match self {
-            ServerProcesses::Below(roots) => match &roots[..] {
-                [root] => Some(root.pid),
-                [] | [_, _, ..] => None,
-            },
-            ServerProcesses::Kept(_) | ServerProcesses::Hidden | ServerProcesses::Elsewhere => None,
+            ServerProcesses::Below(roots) => roots.iter().map(|root| root.pid).collect(),
+            ServerProcesses::Kept(_) | ServerProcesses::Hidden | ServerProcesses::Elsewhere => Vec::new(),
         }
     }
 }

@@ -49,21 +49,26 @@ fn most(cores: usize, server: Server) -> u32 {
 }
 
 async fn place(target: &Target, server: Option<u32>) -> Server {
-    let here = |server: Option<u32>| Server::Here { apart: server.map_or(0, apart) };
-    let Origin::Url(url) = &target.origin else { return here(server) };
+    let known = Vec::from_iter(server);
+    let Origin::Url(url) = &target.origin else { return Server::Here { apart: apart(&known) } };
     let urls: Vec<String> = std::iter::once(url).chain(&target.more_urls).cloned().collect();
     // A name is looked up, and perhaps a port's holder: not on the thread of everything else.
     let found = tokio::task::spawn_blocking(move || {
         let is_here = monitor::some_here(&urls);
-        is_here.then(|| here(server.or_else(|| monitor::at_urls(&urls).root())))
+        is_here.then(|| {
+            // Several may share a port.
+            let servers = if known.is_empty() { monitor::at_urls(&urls).roots() } else { known };
+            Server::Here { apart: apart(&servers) }
+        })
     });
     found.await.ok().flatten().unwrap_or(Server::Elsewhere)
 }
 
-/// Cores of ours that a process may not use: it is bound to others.
-fn apart(server: u32) -> usize {
-    let of = |process: &str| allowed_cores(process).unwrap_or_default();
-    apart_of(&of("self"), &of(&server.to_string()))
+/// Cores of ours that none of some processes may use: they are bound to others. 0 where nobody knows of one of them.
+fn apart(servers: &[u32]) -> usize {
+    let theirs: Option<Vec<_>> = servers.iter().map(|server| allowed_cores(&server.to_string())).collect();
+    let theirs: BTreeSet<usize> = theirs.unwrap_or_default().into_iter().flatten().collect();
+    apart_of(&allowed_cores("self").unwrap_or_default(), &theirs)
 }
 
 fn apart_of(ours: &BTreeSet<usize>, theirs: &BTreeSet<usize>) -> usize {
@@ -98,6 +103,9 @@ mod tests {
         assert_eq!(apart_of(&set(8..16), &set(0..8)), 8);
         assert_eq!(apart_of(&set(0..8), &set(0..16)), 0);
         assert_eq!(apart_of(&set(0..8), &set(0..0)), 0, "nobody knows");
-        assert_eq!(apart(std::process::id()), 0, "ourselves");
+        let own = std::process::id();
+        assert_eq!(apart(&[own]), 0, "ourselves");
+        assert_eq!(apart(&[own, u32::MAX]), 0, "one is gone");
+        assert_eq!(apart(&[]), 0, "nobody knows");
     }
 }

@@ -340,7 +340,9 @@ fn a_worker_that_was_killed_leaves_a_run_that_says_so_with_all_its_records() {
     let at_s = (own.iter().map(|record| record.end_us).max().unwrap() - FROM_US) as f64 / 1e6;
     let why = format!("worker 2 of 4 lost at {at_s:.1} s: a quarter of the load was not offered");
     assert_eq!(run.partial.as_deref(), Some(why.as_str()));
-    assert!(run.caveats.iter().any(|caveat| matches!(caveat, Caveat::Partial { .. }) && caveat.is_invalid()));
+    assert!(
+        run.caveats.iter().any(|caveat| matches!(caveat, Caveat::WorkerLost { .. }) && caveat.is_invalid())
+    );
     let there = whole.iter().filter(|record| striped(record) != 2).count() + 10;
     assert_eq!(run.requests.issued, there as u64);
     assert_eq!(run.workers[2].lost.as_deref(), Some(format!("lost at {at_s:.1} s").as_str()));
