@@ -68,13 +68,13 @@ fi
 for package in "${base[@]}"; do dpkg -x "$work/packages/$package"_*.deb "$root"; done
 dpkg -x "$work/packages"/busybox-static_*.deb "$work/busybox"
 # The Dockerfile's own lines put the rest there.
-lines=$(grep -o 'install -D .*[^\\ ]' Dockerfile)
-[ "$(wc -l <<<"$lines")" = 3 ] || { echo "check-container.sh: the Dockerfile's install lines are not 3" >&2; exit 1; }
+lines=$(grep -o 'install -[Dd] .*[^\\ ]' Dockerfile)
+[ "$(wc -l <<<"$lines")" = 4 ] || { echo "check-container.sh: the Dockerfile's install lines are not 4" >&2; exit 1; }
 lines=${lines//target\/release\/harness/$harness}
 lines=${lines//\/bin\/busybox/$work/busybox/bin/busybox}
 eval "${lines//\/out/$root}"
 cat > "$root/etc/nsswitch.conf" <<<"hosts: files dns"
-mkdir -p "$root"/{proc,results,tmp,home/nonroot}
+mkdir -p "$root"/{proc,results,tmp,home/nonroot,work/results}
 size=$(du -sb --apparent-size "$root" | cut -f1)
 echo "the image's content: $((size / 1000000)) MB, harness $(($(stat -c %s "$harness") / 1000000)) MB of it, the base and tar the rest"
 if [[ $harness == */release/* ]] && [ "$size" -gt "$most_bytes" ]; then
@@ -100,6 +100,11 @@ root=$1
 run harness --version
 run harness bench --url "http://localhost:$2" --requests 20 --warmup 1 --max-tokens 4 --output /results --quiet | grep -q '=== RESULTS'
 run tar cf - results
+# As `docker run --user "$(id -u):$(id -g)" -v "$PWD/results:/work/results"`, by a user that the image does not know.
+mount -t tmpfs -o uid=1234,gid=1234 none "$1/work/results"
+env -i PATH=/usr/local/bin:/usr/bin:/bin HOME=/tmp /usr/sbin/chroot --userspec=1234:1234 "$root" harness bench \
+  --url "http://localhost:$2" --requests 4 --warmup 1 --max-tokens 4 --output /work/results --quiet >/dev/null
+ls "$1"/work/results/*_records.jsonl.zst >/dev/null
 EOF
 unshare -m bash "$work/pod" "$root" "$port" >"$work/said" 2>"$work/complained" || { cat "$work/complained" >&2; exit 1; }
 read -r version <"$work/said"

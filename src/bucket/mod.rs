@@ -9,6 +9,8 @@ mod place;
 mod send;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_denied;
 mod trouble;
 
 use std::path::PathBuf;

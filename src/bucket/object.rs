@@ -29,6 +29,8 @@ const PARTS_AT_ONCE: usize = 4;
 const SOON: Duration = Duration::from_secs(20);
 /// The time before that.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The time that giving up an upload in parts may take: a store that says nothing more must not keep who stops.
+const GIVING_UP: Duration = Duration::from_secs(1);
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +69,7 @@ pub(super) struct Ship {
 }
 
 /// What the store or the file says.
-enum Cause {
+pub(super) enum Cause {
     Store(Error),
     File(std::io::Error),
     Stopped,
@@ -102,7 +104,9 @@ impl Ship {
         }
         let trouble = match tried {
             Ok(put) => {
-                self.count.add_file();
+                if put != Put::Taken {
+                    self.count.add_file();
+                }
                 return Ok(put);
             }
             Err(Cause::Stopped) => return Err(Unsent::Stopped),
@@ -125,31 +129,32 @@ impl Ship {
             // Another program may be appending a row.
             bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1));
         }
-        self.put_small(item.sort, bytes.into(), at).await
+        self.unless_stopped(self.put_small(item.sort, bytes.into(), at)).await?
+    }
+
+    /// Whether the object is only written where nothing is, in one request. The others are asked for first.
+    pub(super) fn is_small(item: &Item) -> bool {
+        item.path.metadata().is_ok_and(|file| file.len() <= AT_ONCE)
     }
 
     async fn put_small(&self, sort: Sort, bytes: Bytes, at: &Path) -> Result<Put, Cause> {
         let put = |mode: PutMode| self.store.put_opts(at, PutPayload::from(bytes.clone()), mode.into());
         let length = bytes.len() as u64;
-        let outcome = match self.unless_stopped(put(PutMode::Create)).await? {
+        let outcome = match put(PutMode::Create).await {
             Ok(_) => Put::New,
             Err(Error::AlreadyExists { .. }) if self.holds(&bytes, at).await => Put::Same,
             Err(Error::AlreadyExists { .. }) if sort == Sort::Measured => Put::Taken,
             Err(Error::AlreadyExists { .. }) => {
-                self.unless_stopped(put(PutMode::Overwrite)).await??;
+                put(PutMode::Overwrite).await?;
                 Put::Replaced
             }
             // A store without conditional writes (AWS_CONDITIONAL_PUT=disabled) is asked first.
-            Err(Error::NotImplemented { .. }) => match self.store.head(at).await {
-                Ok(_) if self.holds(&bytes, at).await => Put::Same,
-                Ok(_) if sort == Sort::Measured => Put::Taken,
-                Ok(_) => {
-                    self.unless_stopped(put(PutMode::Overwrite)).await??;
-                    Put::Replaced
-                }
-                Err(_) => {
-                    self.unless_stopped(put(PutMode::Overwrite)).await??;
-                    Put::New
+            Err(Error::NotImplemented { .. }) => match self.there(at).await? {
+                Some(_) if self.holds(&bytes, at).await => Put::Same,
+                Some(_) if sort == Sort::Measured => Put::Taken,
+                there => {
+                    put(PutMode::Overwrite).await?;
+                    if there.is_some() { Put::Replaced } else { Put::New }
                 }
             },
             Err(error) => return Err(error.into()),
@@ -159,26 +164,35 @@ impl Ship {
     }
 
     async fn put_large(&self, sort: Sort, file: File, size: u64, at: &Path) -> Result<Put, Cause> {
-        let outcome = match self.store.head(at).await {
-            Ok(there) if there.size == size && self.holds_file(&file, size, at).await? => {
+        let outcome = match self.unless_stopped(self.there(at)).await?? {
+            Some(there) if there == size && self.holds_file(&file, size, at).await? => {
                 self.count.add_bytes(size);
                 return Ok(Put::Same);
             }
-            Ok(_) if sort == Sort::Measured => return Ok(Put::Taken),
-            Ok(_) => Put::Replaced,
-            Err(_) => Put::New,
+            Some(_) if sort == Sort::Measured => return Ok(Put::Taken),
+            Some(_) => Put::Replaced,
+            None => Put::New,
         };
         let mut upload = self.unless_stopped(self.store.put_multipart(at)).await??;
         match self.send_parts(upload.as_mut(), file, size).await {
-            Ok(()) => {
-                upload.complete().await?;
-                Ok(outcome)
-            }
+            Ok(()) => Ok(outcome),
             Err(cause) => {
                 // Parts that stay cost money until the bucket's own rule takes them away.
-                let _ = upload.abort().await;
+                let _ = tokio::time::timeout(GIVING_UP, upload.abort()).await;
                 Err(cause)
             }
+        }
+    }
+
+    /// The size of what is there, bytes; none also where that may not be asked: S3 refuses so, where it does not show
+    /// lists, what is not there.
+    async fn there(&self, at: &Path) -> Result<Option<u64>, Cause> {
+        match self.store.head(at).await {
+            Ok(there) => Ok(Some(there.size)),
+            Err(Error::NotFound { .. } | Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -207,6 +221,7 @@ impl Ship {
                 self.count.add_bytes(length);
             }
         }
+        self.unless_stopped(upload.complete()).await??;
         Ok(())
     }
 
@@ -240,7 +255,7 @@ impl Ship {
     }
 
     /// The outcome of some work, unless the user stops it first.
-    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Cause> {
+    pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Cause> {
         let mut stop = self.stop.clone();
         let stopped = async {
             // Who asked to stop before the upload began wants what was measured to arrive.

@@ -101,6 +101,10 @@ impl Bucket {
         }
         let host = url.host_str().unwrap_or_default();
         match cloud {
+            // `file:results` would be a directory of the root.
+            Cloud::Directory if !given.contains("://") => {
+                return refuse("--upload: the address has no whole path", "give file:///DIRECTORY");
+            }
             Cloud::Directory if !host.is_empty() => {
                 return refuse(format!("--upload: file://{host} has no directory"), "give file:///DIRECTORY");
             }

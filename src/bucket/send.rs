@@ -84,13 +84,23 @@ pub(super) async fn send(mut ship: Ship, path: &Path, name: &str, items: Vec<Ite
     ship.stop.borrow_and_update();
     let (measured, others): (Vec<Item>, Vec<Item>) =
         items.into_iter().partition(|item| item.sort == Sort::Measured);
+    // A store takes no large file under the condition that nothing is there yet: where it may not be asked either, the
+    // small ones tell first whose the folder is.
+    let (small, large): (Vec<Item>, Vec<Item>) = measured.iter().cloned().partition(Ship::is_small);
     for (place, folder) in numbered(name).take(MOST_FOLDERS).enumerate() {
         let at = path.clone().join(folder);
-        if is_foreign(&ship, &at, &measured).await {
+        // Whoever stops here is told so of every file.
+        if let Ok(true) = ship.unless_stopped(is_foreign(&ship, &at, &measured)).await {
             continue;
         }
-        let mut done = put_all(&ship, &at, &measured).await;
-        if done.iter().any(|(_, put)| matches!(put, Ok(Put::Taken))) {
+        let is_taken =
+            |done: &[(Item, Result<Put, Unsent>)]| done.iter().any(|(_, put)| matches!(put, Ok(Put::Taken)));
+        let mut done = put_all(&ship, &at, &small).await;
+        if is_taken(&done) {
+            continue;
+        }
+        done.extend(put_all(&ship, &at, &large).await);
+        if is_taken(&done) {
             continue;
         }
         done.extend(put_all(&ship, &at, &others).await);

@@ -146,6 +146,27 @@ async fn a_stop_ends_an_upload_at_once_and_what_is_not_there_is_named() {
     assert_eq!((sent.stopped, sent.files, sent.left.len()), (true, 0, 2));
 }
 
+#[tokio::test]
+async fn a_stop_is_heard_while_a_store_is_asked_for_what_is_there() {
+    let place = Place::new();
+    let slow = ThrottleConfig {
+        wait_list_with_delimiter_per_call: Duration::from_secs(600),
+        ..ThrottleConfig::default()
+    };
+    let ship = Ship { store: Arc::new(ThrottledStore::new(InMemory::new(), slow)), ..place.ship() };
+    let items = vec![place.item("vllm_records.jsonl.zst", Sort::Measured, b"records")];
+    let path = Path::from("runs");
+    let both = async {
+        tokio::join!(send(ship, &path, "bench_1", items), async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            place.stop.send(true).unwrap();
+        })
+    };
+    let (sent, ()) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
+    let sent = sent.unwrap();
+    assert_eq!((sent.stopped, sent.files, sent.left.len()), (true, 0, 1));
+}
+
 #[test]
 fn an_address_is_one_of_four_kinds_and_never_holds_a_key() {
     let shown_of = |given: &str| Bucket::of(given).unwrap().shown().to_owned();
@@ -163,6 +184,8 @@ fn an_address_is_one_of_four_kinds_and_never_holds_a_key() {
         "az://box/path?sig=hush-hush",
         "gs://bucket/a//b",
         "file://relative/path",
+        "file:relative",
+        "file:/tmp/copies",
     ] {
         let error = Bucket::of(bad).unwrap_err();
         assert!(!cures(&error).is_empty() && !shown(&error).contains("hush-hush"), "{bad}: {error:#}");

@@ -23,7 +23,8 @@ pub(super) struct Trouble {
 impl Trouble {
     /// Of an error of a store.
     pub(super) fn of(error: &Error, cloud: Cloud) -> Trouble {
-        let why = secrets::from_outside(&words(error)).into_owned();
+        // Shortened after keys are hidden: half of one is not known as a key any more.
+        let why: String = secrets::from_outside(&words(error)).chars().take(LONGEST_WORDS).collect();
         let cure = match error {
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
                 credentials(cloud, "that may write there")
@@ -88,8 +89,7 @@ fn words(error: &Error) -> String {
         }
         None => text.to_owned(),
     };
-    let told: String = told.trim_end_matches([':', ' ']).chars().take(LONGEST_WORDS).collect();
-    told.lines().next().unwrap_or_default().to_owned()
+    told.trim_end_matches([':', ' ']).lines().next().unwrap_or_default().to_owned()
 }
 
 fn element<'a>(xml: &'a str, tag: &str) -> Option<&'a str> {
@@ -100,6 +100,15 @@ fn element<'a>(xml: &'a str, tag: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_an_answer_repeats_is_hidden_also_where_the_answer_is_shortened_within_it() {
+        secrets::keep_from_outputs(["hush-hush-token-of-a-session".to_owned()]);
+        let status = format!("{}hush-hush-token-of-a-session", "x".repeat(LONGEST_WORDS - 10));
+        let denied = Error::PermissionDenied { path: "a".to_owned(), source: status.into() };
+        let trouble = Trouble::of(&denied, Cloud::S3);
+        assert!(trouble.why.ends_with("x***") && trouble.why.len() <= LONGEST_WORDS, "{}", trouble.why);
+    }
 
     #[test]
     fn an_answer_is_told_by_its_status_code_and_message_and_not_by_its_whole_body() {

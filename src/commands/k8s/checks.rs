@@ -1,8 +1,11 @@
 //! Values that Kubernetes would refuse only after they were sent, or never: names, quantities, labels.
 
+use std::borrow::Cow;
+
 use anyhow::Context;
 use url::{Host, Url};
 
+use crate::bucket::Bucket;
 use crate::cli::ManifestArgs;
 use crate::schema::refusal::refuse;
 
@@ -51,8 +54,21 @@ pub fn check(args: &ManifestArgs) -> anyhow::Result<()> {
     if !is_quantity(&args.memory) {
         return refuse(format!("--memory {}: not a quantity of memory", args.memory), "such as 512Mi or 8Gi");
     }
+    args.upload.as_deref().map(bucket).transpose()?;
     if args.image.is_empty() || args.image.contains(char::is_whitespace) {
         return refuse("--image: not a name of an image", "such as registry.example/harness:1");
+    }
+    Ok(())
+}
+
+/// The address of a bucket that a pod reaches: a directory ends with the pod.
+pub fn bucket(address: &str) -> anyhow::Result<()> {
+    Bucket::of(address)?;
+    if address.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:")) {
+        return refuse(
+            format!("{address} is the pod's own disk, which ends with the pod"),
+            "give s3://…, gs://… or az://…, or keep the results on a volume: --pvc NAME",
+        );
     }
     Ok(())
 }
@@ -87,7 +103,9 @@ pub fn is_own_machine(url: &str) -> bool {
     if url.starts_with("unix:") {
         return true;
     }
-    match Url::parse(url).context("no URL").map(|url| url.host().map(|host| host.to_owned())) {
+    // Without a scheme it is http, as for the commands.
+    let url = if url.contains("://") { Cow::Borrowed(url) } else { Cow::Owned(format!("http://{url}")) };
+    match Url::parse(&url).context("no URL").map(|url| url.host().map(|host| host.to_owned())) {
         Ok(Some(Host::Domain(name))) => name == "localhost" || name.ends_with(".localhost"),
         Ok(Some(Host::Ipv4(address))) => address.is_loopback() || address.is_unspecified(),
         Ok(Some(Host::Ipv6(address))) => address.is_loopback() || address.is_unspecified(),

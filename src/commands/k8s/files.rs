@@ -26,7 +26,10 @@ pub const RESULTS_FOLDER: &str = "/results";
 /// The most that a ConfigMap holds, bytes.
 const MOST: usize = 1 << 20;
 /// Keys that say of this machine what does not hold in a pod, and have a flag of the manifest in their place.
-const NOT_CARRIED: [&str; 2] = ["output", "plan"];
+const NOT_CARRIED: [&str; 5] = ["output", "plan", "worker", "workers", "join"];
+
+/// Keys that say where results are copied to: `--upload` of the manifest comes before them.
+const OF_UPLOAD: [&str; 3] = ["upload", "output-bucket", "output-bucket-filepath"];
 
 /// What the ConfigMap holds.
 #[derive(Debug, Default)]
@@ -35,6 +38,10 @@ pub struct Carried {
     pub files: BTreeMap<String, Vec<u8>>,
     /// The variable from which the plan takes the API key.
     pub api_key_env: Option<String>,
+    /// The plan has its results copied to a bucket.
+    pub uploads: bool,
+    /// The plan says itself how long worker 0 stays.
+    pub holds: bool,
 }
 
 impl Carried {
@@ -56,7 +63,8 @@ pub fn carry(args: &ManifestArgs) -> anyhow::Result<Carried> {
     let mut has_url = false;
     for (key, value) in plan {
         let long = key.replace('_', "-");
-        if NOT_CARRIED.contains(&long.as_str()) {
+        let is_given = args.upload.is_some() && OF_UPLOAD.contains(&long.as_str());
+        if is_given || NOT_CARRIED.contains(&long.as_str()) {
             continue;
         }
         check_secrets(&key, &value)?;
@@ -68,6 +76,12 @@ pub fn carry(args: &ManifestArgs) -> anyhow::Result<Carried> {
         match long.as_str() {
             "url" => has_url = check_url(&value)?,
             "api-key-env" => carried.api_key_env = value.as_str().map(str::to_owned),
+            "upload" => {
+                value.as_str().map(checks::bucket).transpose()?;
+                carried.uploads = true;
+            }
+            "output-bucket" => carried.uploads = true,
+            "hold" => carried.holds = true,
             _ => {}
         }
         rewritten.insert(key, value);

@@ -51,8 +51,11 @@ fn how_to_use(args: &ManifestArgs) -> String {
     };
     let name = &args.name;
     let first = format!("{}={name},batch.kubernetes.io/job-completion-index=0", objects::INSTANCE);
-    let mut lines =
-        vec![format!("start:   {kubectl} create -f THIS"), format!("summary: {kubectl} logs -f -l {first}")];
+    let mut lines = vec![
+        format!("start:   {kubectl} create -f THIS"),
+        // By label, kubectl shows no more than ten lines of a log unless it is told to.
+        format!("summary: {kubectl} logs -f --tail=-1 -l {first}"),
+    ];
     if args.pvc.is_none() {
         lines.push(format!(
             "results: {kubectl} cp $({kubectl} get pod -l {first} -o name | cut -d/ -f2):results results"

@@ -63,6 +63,15 @@ fn labels(args: &ManifestArgs) -> BTreeMap<String, String> {
         .into()
 }
 
+/// Azure gives a service account's rights to pods that ask for them by a label; the other clouds look at the account.
+fn labels_of_pods(args: &ManifestArgs) -> BTreeMap<String, String> {
+    let mut all = labels(args);
+    if args.service_account.is_some() {
+        all.insert("azure.workload.identity/use".to_owned(), "true".to_owned());
+    }
+    all
+}
+
 /// By what pods of this manifest are told from others.
 fn own_pods(args: &ManifestArgs) -> BTreeMap<String, String> {
     [(INSTANCE.to_owned(), args.name.clone())].into()
@@ -130,7 +139,7 @@ fn job(args: &ManifestArgs, carried: &Carried) -> anyhow::Result<Job> {
             backoff_limit: Some(0),
             pod_failure_policy: Some(failure_policy()),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(args)), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta { labels: Some(labels_of_pods(args)), ..ObjectMeta::default() }),
                 spec: Some(pod(args, carried)?),
             },
             ..JobSpec::default()
@@ -271,9 +280,10 @@ fn arguments(args: &ManifestArgs, carried: &Carried) -> Vec<String> {
     if args.api_key_secret.is_some() && carried.api_key_env.is_none() {
         flag("--api-key-env", USUAL_KEY_VARIABLE.to_owned());
     }
-    let kept_elsewhere = args.upload.is_some() || args.pvc.is_some();
-    let hold_s = args.hold.unwrap_or(if kept_elsewhere { 0.0 } else { USUAL_HOLD_S });
-    if hold_s > 0.0 {
+    // What the plan says of it stands, unless the manifest's own flag says otherwise.
+    let kept_elsewhere = args.upload.is_some() || args.pvc.is_some() || carried.uploads || carried.holds;
+    let usual = (!kept_elsewhere).then_some(USUAL_HOLD_S);
+    if let Some(hold_s) = args.hold.or(usual).filter(|hold_s| *hold_s > 0.0 || carried.holds) {
         flag("--hold", format!("{hold_s}s"));
     }
     line

@@ -151,6 +151,35 @@ fn every_pod_runs_the_same_command_line_and_worker_0_stays_where_nothing_else_ke
 }
 
 #[test]
+fn what_the_plan_says_of_a_bucket_and_of_a_hold_stands() {
+    let line = |plan: &str, more: &[&str]| {
+        let [_, _, job] = Room::new(&format!("{URL}{plan}")).objects(more);
+        let words = job["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap().clone();
+        words.iter().skip_while(|word| *word != "--hold").map(|word| word.to_string()).collect::<String>()
+    };
+    assert_eq!(line("upload: gs://b/p\n", &[]), "");
+    assert_eq!(line("output_bucket: b\n", &[]), "");
+    assert_eq!(line("hold: 1h\n", &[]), "", "the pod reads it from the plan");
+    assert_eq!(line("hold: 1h\n", &["--hold", "0s"]), "\"--hold\"\"0s\"");
+    assert_eq!(line("", &[]), "\"--hold\"\"900s\"");
+    // The two together are refused by the command in the pod.
+    let room = Room::new(&format!("{URL}output_bucket: b\noutput_bucket_filepath: p\n"));
+    assert_eq!(room.plan(&["--upload", "s3://b/p"]), json!({"url": "http://llm.models:8000"}));
+    assert_eq!(room.plan(&[])["output_bucket"], "b");
+}
+
+#[test]
+fn a_service_account_gives_its_rights_in_azure_too() {
+    let room = Room::new(URL);
+    let label = |more: &[&str]| {
+        let [_, _, job] = room.objects(more);
+        job["spec"]["template"]["metadata"]["labels"]["azure.workload.identity/use"].clone()
+    };
+    assert_eq!(label(&["--service-account", "bench", "--upload", "az://box/p"]), "true");
+    assert_eq!(label(&[]), Value::Null);
+}
+
+#[test]
 fn keys_come_from_secrets_and_never_stand_in_the_manifest() {
     let env = |plan: &str, more: &[&str]| {
         let [_, _, job] = Room::new(plan).objects(more);
@@ -205,6 +234,14 @@ fn files_that_the_plan_names_lie_beside_it_in_the_pod() {
 }
 
 #[test]
+fn which_worker_a_pod_is_comes_from_the_job_and_not_from_the_plan() {
+    let room = Room::new(&format!("{URL}worker: 0/4\njoin: host:7400\n"));
+    assert_eq!(room.plan(&[]), json!({"url": "http://llm.models:8000"}));
+    let room = Room::new(&format!("{URL}workers: auto\n"));
+    assert_eq!(room.plan(&[]), json!({"url": "http://llm.models:8000"}));
+}
+
+#[test]
 fn a_file_that_is_no_text_travels_whole() {
     let packed = [0x1f, 0x8b, 0xff, 0x00];
     let room = Room::new(&format!("{URL}trace: DIR/t.csv.gz\n")).file("t.csv.gz", packed);
@@ -232,6 +269,7 @@ fn what_no_pod_could_do_is_refused_with_the_cure() {
         ("rate: 4\n", &[][..], "names no url"),
         ("url: http://127.0.0.1:8000\n", &[], "is the pod itself"),
         ("url: [http://llm:1, 'http://localhost:8000']\n", &[], "is the pod itself"),
+        ("url: localhost:8000\n", &[], "is the pod itself"),
         ("url: unix:/run/llm.sock\n", &[], "is the pod itself"),
         (
             "url: http://llm:8000\nconcurency: 8\n",
@@ -246,6 +284,10 @@ fn what_no_pod_could_do_is_refused_with_the_cure() {
         (URL, &["--api-key-secret", "sk-Abc_1"], "--api-key-secret is not NAME[:KEY]"),
         (URL, &["--namespace", "a_b"], "--namespace"),
         (URL, &["--image", "two words"], "--image"),
+        (URL, &["--upload", "bucket"], "--upload: not an address"),
+        (URL, &["--upload", "s3://key:sk-Abc_1@bucket/p"], "and no key"),
+        (URL, &["--upload", "file:///mnt/share"], "is the pod's own disk"),
+        ("url: http://llm:8000\nupload: file:///mnt/share\n", &[], "is the pod's own disk"),
     ] {
         let refused = Room::new(plan).refused(more);
         assert!(refused.contains(said), "{plan} {more:?}: {refused}");
@@ -269,6 +311,7 @@ fn how_to_use_it_stands_above_the_objects_and_names_their_labels() {
     let comments: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
     assert_eq!(comments.len(), 4, "{text}");
     assert!(comments.iter().all(|line| line.contains("kubectl -n perf")), "{comments:?}");
+    assert!(comments[1].contains("logs -f --tail=-1 "), "by label kubectl shows ten lines: {comments:?}");
     assert!(comments[3].ends_with(&format!("{}=load", objects::INSTANCE)));
     assert!(!room.text(&["--pvc", "kept"]).unwrap().contains("kubectl cp"));
 }
