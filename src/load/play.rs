@@ -64,10 +64,10 @@ pub struct Played {
     pub grown: Option<Grown>,
 }
 
-/// Files that a load needs open at once, a reserve for everything else included. An open loop without
+/// Files that one machine's share of a load needs open at once, a reserve for everything else included. An open loop without
 /// a cap is counted at 10 s of requests, since nobody knows how many it will have in flight; where all are
 /// due at once, at all of them.
-pub fn open_files_needed(load: &LoadPoint) -> u64 {
+pub fn open_files_needed(load: &LoadPoint, share: Share) -> u64 {
     let uncapped = || match &load.traffic {
         Traffic::Closed { slots, .. } => u64::from(slots.get()),
         Traffic::Open { arrivals, .. } => match (arrivals.peak_rate(), arrivals.at_once()) {
@@ -76,7 +76,7 @@ pub fn open_files_needed(load: &LoadPoint) -> u64 {
         },
     };
     let wanted = load.concurrency().map_or_else(uncapped, u64::from);
-    wanted.min(load.until.requests().unwrap_or(u64::MAX)).saturating_add(100)
+    share.part_of(wanted.min(load.until.requests().unwrap_or(u64::MAX))).saturating_add(100)
 }
 
 /// Plays a job: first the warm-up, then the measured phase. Every issued request gives exactly one record. `clock` is the run's µs 0. When it

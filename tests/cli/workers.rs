@@ -124,6 +124,10 @@ fn with_on_worker_loss_continue_the_others_play_to_the_end() {
     let run = place.run_json("server");
     assert_eq!(run["summary"]["requests"]["issued"], 40, "its own half, to the end");
     assert!(run["summary"]["partial"].as_str().unwrap().contains("worker 1 of 2 lost at "), "{run}");
+    assert!(
+        run["summary"].get("server").is_none(),
+        "what the lost one was answered, the server alone counted"
+    );
     assert_eq!(run["summary"]["caveats"][0]["code"], "worker_lost");
 }
 
