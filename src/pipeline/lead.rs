@@ -232,7 +232,7 @@ impl Turn {
                 let (of, here) = (self.of, files.directory().display());
                 (stage.listen)(Event::Trouble(&format!(
                     "warning: the records of worker {worker} of {of} did not come: {why}\n\
-                     hint: copy what lies in its --output to {here}, then: harness report '{here}/{}_*.w*'",
+                     hint: if some lie in its --output, copy them to {here}, then: harness report '{here}/{}_*.w*'",
                     files.stem()
                 )));
             }
