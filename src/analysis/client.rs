@@ -110,11 +110,14 @@ impl Client {
     }
 }
 
-/// CPU seconds over wall seconds and threads of the measured phase, 0 to 1.
+/// A phase that was shorter ended before it had begun: its CPU is that of beginning and ending, s.
+const PHASE_LEAST_S: f64 = 0.01;
+
+/// CPU seconds over wall seconds and threads of the measured phase, 0 to 1; 0 where that was too short to tell.
 fn cpu_share(engine: &EngineFigures) -> f64 {
     let wall_s = engine.measured_to_us.saturating_sub(engine.measured_from_us) as f64 / 1e6;
     let available_s = wall_s * f64::from(engine.threads);
-    if available_s > 0.0 { (engine.cpu_s / available_s).min(1.0) } else { 0.0 }
+    if wall_s > PHASE_LEAST_S && available_s > 0.0 { (engine.cpu_s / available_s).min(1.0) } else { 0.0 }
 }
 
 /// Why the client made the number: in an open loop a send delay p99 above max(1 ms, 1 % of the median

@@ -29,7 +29,9 @@ pub(super) fn limited(whole: Option<String>, workers: &[WorkerStats]) -> Option<
 
 /// Doubts about clocks that are not known well beside the window, and about a cap that was shared and bound.
 pub(super) fn worker_caveats(summary: &RunSummary, traffic: &Traffic) -> Vec<Caveat> {
-    let error_us = summary.workers.iter().map(|worker| worker.clock_error_us).fold(0.0, f64::max);
+    // Who sent nothing has no times to be off.
+    let sent = summary.workers.iter().filter(|worker| worker.issued > 0);
+    let error_us = sent.map(|worker| worker.clock_error_us).fold(0.0, f64::max);
     let most_us = ERROR_MOST_US.min(summary.duration_s * 1e6 * ERROR_SHARE);
     let clocks = (error_us > most_us)
         .then_some(Caveat::ClockError { error_ms: error_us / 1e3, window_s: summary.duration_s });

@@ -28,7 +28,11 @@ pub fn write(out: &mut impl Write, frame: &Frame) -> io::Result<()> {
         Frame::Block(bytes) => (bytes, BLOCK, IS_BLOCK),
     };
     if bytes.len() > most {
-        return Err(io::Error::new(ErrorKind::InvalidInput, format!("{} bytes in a message", bytes.len())));
+        let length = bytes.len();
+        let why = format!(
+            "{length} bytes in a message, and {most} at most: the plan is too long for several workers"
+        );
+        return Err(io::Error::new(ErrorKind::InvalidInput, why));
     }
     let mut whole = Vec::with_capacity(4 + bytes.len());
     whole.extend((bytes.len() as u32 | mark).to_be_bytes());

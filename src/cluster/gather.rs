@@ -20,6 +20,8 @@ use super::token;
 
 /// Who connects says who it is within this time.
 const GREETING: Duration = Duration::from_secs(10);
+/// Between two looks at whether those who came are still there.
+const LOOK: Duration = Duration::from_millis(200);
 /// So long after a refusal those who come are told of it: else each would look for worker 0 until its time is up.
 const REFUSING: Duration = Duration::from_secs(1);
 /// Connections that have not said who they are, at most: strangers take no more threads.
@@ -40,6 +42,19 @@ pub struct Arrival {
     of: u32,
     token: Option<String>,
     identity: Identity,
+}
+
+impl Arrival {
+    /// Its connection is open. It says nothing until it is welcomed.
+    fn is_there(&self) -> bool {
+        let looked = self
+            .stream
+            .set_nonblocking(true)
+            .and_then(|()| self.stream.peek(&mut [0]))
+            .map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |read| read > 0);
+        // The sending half shares it.
+        self.stream.set_nonblocking(false).is_ok() && looked
+    }
 }
 
 /// What worker 0 asks of whoever comes.
@@ -91,9 +106,13 @@ impl Door<'_> {
     fn all(&self, arrivals: &Receiver<Arrival>, came: &mut Vec<Arrival>) -> anyhow::Result<()> {
         let of = self.place.share.of;
         let until = Instant::now() + self.place.timeout;
-        while came.len() as u32 + 1 < of {
+        loop {
+            self.forget_those_who_left(came);
+            if came.len() as u32 + 1 >= of {
+                return Ok(());
+            }
             let left = until.saturating_duration_since(Instant::now());
-            match arrivals.recv_timeout(left) {
+            match arrivals.recv_timeout(left.min(LOOK)) {
                 Ok(arrival) => {
                     if !self.knows(&arrival) {
                         (self.tell)(format!(
@@ -105,6 +124,7 @@ impl Door<'_> {
                         let _ = arrival.link.send(&FromLeader::Refused { what, cure });
                         continue;
                     }
+                    self.forget_those_who_left(came);
                     if let Err(error) = self.admit(&arrival, came) {
                         came.push(arrival);
                         return Err(error);
@@ -115,11 +135,25 @@ impl Door<'_> {
                     ));
                     came.push(arrival);
                 }
+                Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
                 Err(RecvTimeoutError::Timeout) => return Err(self.missing(came)),
                 Err(RecvTimeoutError::Disconnected) => return Err(anyhow!("the thread of the join ended")),
             }
         }
-        Ok(())
+    }
+
+    /// A worker that ended while the others are waited for may be started again.
+    fn forget_those_who_left(&self, came: &mut Vec<Arrival>) {
+        came.retain(|arrival| {
+            let stays = arrival.is_there();
+            if !stays {
+                (self.tell)(format!(
+                    "worker {} of {} ({}) left before all had joined; it is waited for again",
+                    arrival.worker, self.place.share.of, arrival.host
+                ));
+            }
+            stays
+        });
     }
 
     /// A token that is asked for is shown; without one, who knows the plan is no stranger. (One who knows another

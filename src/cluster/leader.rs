@@ -165,6 +165,7 @@ impl Leader {
 
     /// Everybody stops sending.
     pub fn stop(&self) {
+        self.players().for_each(|peer| peer.change(|state| state.turn.told_to_stop = true));
         self.tell_players(&FromLeader::Stop);
     }
 
@@ -180,9 +181,18 @@ impl Leader {
 
     /// Resolves when the user of another worker stops it.
     pub async fn stopped(&self) {
-        let stopped =
-            |leader: &Leader| leader.others.iter().any(|other| other.peer.state().stopped).then_some(());
-        self.heard(stopped).await;
+        self.heard(|leader| leader.is_stopped().then_some(())).await;
+    }
+
+    /// All workers of the run are there for the next one, whatever became of this one.
+    pub fn are_there(&self) -> bool {
+        let is_there = |state: &PeerState| state.lost.is_none() && state.turn.failed.is_none();
+        self.players().all(|peer| is_there(&peer.state()))
+    }
+
+    /// The user of another worker has stopped it.
+    pub fn is_stopped(&self) -> bool {
+        self.others.iter().any(|other| other.peer.state().stopped)
     }
 
     /// Waits until all workers that are left have played their shares.
@@ -200,13 +210,13 @@ impl Leader {
     /// that `name` gives a worker's. What lies here already, since the workers share the directory, is not sent.
     ///
     /// # Errors
-    /// A file cannot be fetched: which, and why. The others are here.
+    /// A file cannot be fetched: whose, and why. The others are here.
     pub async fn collect(
         &self,
         run: u64,
         partial: Option<String>,
         name: impl Fn(u32) -> PathBuf,
-    ) -> (Vec<PathBuf>, Vec<String>) {
+    ) -> (Vec<PathBuf>, Vec<(u32, String)>) {
         // The last word on their clocks comes before the end of their records.
         self.look_at_clocks().await;
         self.tell_players(&FromLeader::Close { run, partial });
@@ -215,7 +225,9 @@ impl Leader {
             match self.fetch(peer, run, &name(peer.worker)).await {
                 Ok(path) => here.push(path),
                 Err(error) => {
-                    missing.push(format!("the records of worker {} of {}: {error:#}", peer.worker, self.of()))
+                    missing.push((peer.worker, format!("{error:#}")));
+                    // It keeps them; nobody asks for them any more, and the next run is another.
+                    peer.send(&FromLeader::Have { run });
                 }
             }
         }
@@ -307,7 +319,7 @@ impl Leader {
     fn loss_of(&self, peer: &Peer) -> Option<String> {
         let state = peer.state();
         let of = self.played_by();
-        if let Some(why) = &state.turn.failed {
+        if let Some(why) = state.turn.failed.as_ref().or(state.turn.gave_up.as_ref()) {
             return Some(format!("worker {} of {of} could not go on: {why}", peer.worker));
         }
         let (why, lost_ns) = state.lost.as_ref()?;
@@ -316,7 +328,9 @@ impl Leader {
             return None;
         }
         let started = self.turn.lock().unwrap_or_else(PoisonError::into_inner).1;
-        let at_s = started.map(|start_ns| (lost_ns - start_ns).max(0) as f64 / 1e9);
+        // One that was lost earlier played nothing of this run.
+        let started = started.filter(|start_ns| lost_ns >= start_ns);
+        let at_s = started.map(|start_ns| (lost_ns - start_ns) as f64 / 1e9);
         Some(loss::sentence(peer.worker, of, at_s, why))
     }
 
@@ -324,7 +338,7 @@ impl Leader {
     async fn all<T>(&self, failed: &str, word: impl Fn(&PeerState) -> Option<T>) -> anyhow::Result<()> {
         let told = self
             .heard(|leader| {
-                if leader.others.iter().any(|other| other.peer.state().stopped) {
+                if leader.is_stopped() {
                     return Some(Err("a worker's user stopped it".to_owned()));
                 }
                 let lost = |peer: &Peer| {

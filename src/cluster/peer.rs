@@ -71,6 +71,10 @@ pub struct Turn {
     pub offer: Option<(String, u64, String)>,
     /// It cannot go on.
     pub failed: Option<String>,
+    /// It played not to its end, and nobody had told it to stop: why.
+    pub gave_up: Option<String>,
+    /// It was told to stop sending.
+    pub told_to_stop: bool,
     /// Where its records go.
     pub arriving: Option<Arriving>,
     /// Whether they are here whole.
@@ -179,7 +183,10 @@ impl Peer {
             match message {
                 FromFollower::Set { run, schedule } if run == current => turn.schedule = Some(schedule),
                 FromFollower::Ready { run, zero_ns } if run == current => turn.zero_ns = Some(zero_ns),
-                FromFollower::Over { run, over } if run == current => turn.over = Some(over),
+                FromFollower::Over { run, over } if run == current => {
+                    turn.gave_up = over.cut.clone().filter(|_| !turn.told_to_stop && !state.stopped);
+                    turn.over = Some(over);
+                }
                 FromFollower::Part { run, name, length, sha256 } if run == current => {
                     turn.offer = Some((name, length, sha256));
                 }

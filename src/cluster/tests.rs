@@ -252,3 +252,77 @@ fn the_end_of_a_worker_is_seen_at_once_and_that_of_worker_0_too() {
     let order = block_on(second.next());
     assert!(matches!(&order, Order::Lost(why) if why.contains("closed")), "{order:?}");
 }
+
+#[test]
+fn a_worker_that_ends_while_the_others_are_waited_for_may_come_again() {
+    let address = free_address();
+    let (told, heard) = std::sync::mpsc::channel();
+    let at_0 = place(0, 3, &address);
+    let leading = std::thread::spawn(move || {
+        Leader::gather(at_0, &identity(1), false, monotonic(), &|what| told.send(what).unwrap())
+    });
+    let short = Place { timeout: Duration::from_secs(2), ..place(1, 3, &address) };
+    // It says who it is, and ends.
+    let mut stream = loop {
+        match std::net::TcpStream::connect(&address) {
+            Ok(stream) => break stream,
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    let hello = message::FromFollower::Hello {
+        index: 1,
+        of: 3,
+        token: None,
+        host: "there".into(),
+        identity: Box::new(identity(1)),
+    };
+    frame::write(&mut stream, &frame::Frame::Message(serde_json::to_vec(&hello).unwrap())).unwrap();
+    assert!(heard.recv().unwrap().starts_with("worker 1 of 3 has joined"));
+    drop(stream);
+    assert!(heard.recv().unwrap().contains("left before all had joined"));
+    let joins = [short, place(2, 3, &address)].map(|place| follower(place, identity(1), monotonic()));
+    let leader = leading.join().unwrap().unwrap();
+    joins.into_iter().for_each(|join| drop(join.join().unwrap().unwrap()));
+    assert_eq!(leader.of(), 3);
+}
+
+#[test]
+fn a_worker_that_could_not_play_its_share_is_waited_for_no_longer() {
+    let address = free_address();
+    let join = follower(place(1, 2, &address), identity(1), monotonic());
+    let leader = leader(place(0, 2, &address)).unwrap();
+    let theirs = std::thread::spawn(move || {
+        let mut follower = join.join().unwrap().unwrap();
+        block_on(async {
+            for (run, cut) in [(1, "no thread can be started"), (2, "interrupted")] {
+                until(&mut follower, |order| matches!(order, Order::Play(_))).await;
+                follower.speaker().set(run, "hash".to_owned());
+                until(&mut follower, |order| matches!(order, Order::Warm { .. })).await;
+                if run == 2 {
+                    follower.speaker().ready(run, 0);
+                    until(&mut follower, |order| matches!(order, Order::Stop)).await;
+                }
+                follower.speaker().over(run, Over { cut: Some(cut.to_owned()), ..Over::default() });
+                until(&mut follower, |order| matches!(order, Order::Stop | Order::End { .. })).await;
+            }
+        });
+    });
+    let header = header();
+    let outgoing = |run| Outgoing { run, header: &header, of: 2, url: "http://x" };
+    block_on(async {
+        leader.begin(outgoing(1), "hash").await.unwrap();
+        // It never becomes ready.
+        let error = leader.start(1, 0).await.unwrap_err();
+        let why = "worker 1 of 2 could not go on: no thread can be started";
+        assert!(error.to_string().starts_with(why), "{error:#}");
+        assert_eq!(leader.losses(), [why]);
+        assert!(leader.are_there(), "it may play the next");
+        leader.begin(outgoing(2), "hash").await.unwrap();
+        leader.start(2, 0).await.unwrap();
+        leader.stop();
+        leader.overs().await;
+        assert_eq!(leader.losses(), Vec::<String>::new(), "it did as it was told");
+        leader.end(true).await;
+    });
+    theirs.join().unwrap();
+}

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use crate::backend::launch::LaunchError;
+use crate::directories::is_disk_full;
 use crate::schema::comparison::FailedTarget;
+use crate::schema::plan::Plan;
 use crate::schema::refusal::{Refusal, with_cures};
 use crate::secrets::{from_outside, names_a_secret};
 
@@ -37,6 +39,15 @@ impl Failure {
     /// A failure of one target, in a line.
     pub fn of_target(what: String) -> Self {
         Failure { what, hint: None, not_handed_on: Vec::new(), log: None, reach: Reach::Target }
+    }
+
+    /// What was recorded is safe, and the next target's turn comes, unless the disk is full.
+    pub fn not_derived(error: anyhow::Error, plan: &Plan) -> Self {
+        let reach = if is_disk_full(&error) { Reach::Everything } else { Reach::Target };
+        let failure = Failure::from(error);
+        let again = format!("its records are saved: harness report {}", plan.output.directory.display());
+        let hint = failure.hint.iter().chain([&again]).map(String::as_str).collect::<Vec<_>>().join("; ");
+        Failure { reach, hint: Some(hint), ..failure }
     }
 
     /// The user stopped it: the target did not fail.

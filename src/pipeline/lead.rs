@@ -131,9 +131,28 @@ impl Turn {
     /// Resolves when the run is to end since a worker is lost.
     pub async fn lost(turn: Option<&Turn>) -> CutShort {
         match turn.filter(|turn| !turn.leader.goes_on()) {
-            Some(turn) => CutShort::WorkerLost(turn.leader.lost().await),
+            Some(turn) => {
+                let what = turn.leader.lost().await;
+                turn.cut_by(what)
+            }
             None => std::future::pending().await,
         }
+    }
+
+    /// Why this worker could not play its share: since another one is lost, or is stopped by its user, or for a reason of
+    /// its own.
+    pub fn not_played(&self, error: &anyhow::Error) -> CutShort {
+        let lost = self.leader.losses().into_iter().next().filter(|_| !self.leader.goes_on());
+        match lost {
+            _ if self.leader.is_stopped() => CutShort::Interrupted,
+            Some(lost) => self.cut_by(lost),
+            None => CutShort::NotPlayed(format!("{error:#}")),
+        }
+    }
+
+    /// One that could not play its share of this run may play that of the next.
+    fn cut_by(&self, what: String) -> CutShort {
+        if self.leader.are_there() { CutShort::NotPlayed(what) } else { CutShort::WorkerLost(what) }
     }
 
     /// The others stop sending.
@@ -154,11 +173,13 @@ impl Turn {
         let mut shutdown = stage.shutdown.clone();
         let overs = loop {
             tokio::select! {
-                overs = self.leader.overs() => break overs,
+                biased;
+                // First: one that could not play to the end has nothing more to say either.
                 lost = Turn::lost(Some(self)), if cut.is_none() => {
                     cut.get_or_insert(lost);
                     self.leader.stop();
                 }
+                overs = self.leader.overs() => break overs,
                 Ok(_) = shutdown.wait_for(|stop| *stop), if cut.is_none() => {
                     cut.get_or_insert(CutShort::Interrupted);
                     self.leader.stop();
@@ -203,11 +224,18 @@ impl Turn {
             let name = |worker| files.closed_part(worker);
             let (here, missing) = self.leader.collect(self.run, partial, name).await;
             parts.extend(here);
-            for missing in missing {
-                (stage.listen)(Event::Trouble(&format!("warning: {missing}")));
-            }
             let left = left_behind(files, &parts, self.of);
             parts.extend(left);
+            let is_here =
+                |worker| parts.iter().filter_map(|path| PartFile::of(path)).any(|part| part.worker == worker);
+            for (worker, why) in missing.into_iter().filter(|(worker, _)| !is_here(*worker)) {
+                let (of, here) = (self.of, files.directory().display());
+                (stage.listen)(Event::Trouble(&format!(
+                    "warning: the records of worker {worker} of {of} did not come: {why}\n\
+                     hint: if some lie in its --output, copy them to {here}, then: harness report '{here}/{}_*.w*'",
+                    files.stem()
+                )));
+            }
         }
         merge_parts(&parts, files.directory(), files.stem()).context("the workers' records cannot be merged")
     }

@@ -16,6 +16,7 @@ use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::{LoadPoint, Plan, RunKey};
 use crate::schema::record::LateAck;
+use crate::schema::refusal::shown;
 use crate::schema::summary::ServerCounts;
 use crate::schema::target::Target;
 use crate::secrets::from_outside;
@@ -140,6 +141,14 @@ pub async fn measure(
     if cut.is_none() && LiveCounters::get(&live.failed) > 0 {
         cut = late_news(standing.server.as_mut(), stage.guard).await;
     }
+    if let (None, Err(error), Some(turn)) = (&cut, &played, &turn) {
+        let why = turn.not_played(error);
+        if matches!(why, CutShort::NotPlayed(_)) {
+            (stage.listen)(Event::Trouble(&format!("error: {}: {}", target.label, shown(error))));
+        }
+        // Before the others are waited for: they wait for this one.
+        cut = Some(why);
+    }
     let (writer, reported) = match recorder.join() {
         Ok(joined) => joined,
         Err(error) => {
@@ -153,10 +162,11 @@ pub async fn measure(
         None => ReportedTokens::default(),
     };
     standing.reported.join(others);
-    let counted = match &cut {
-        None => server_counts(stage, target, standing).await,
-        Some(_) => {
-            // What the server counts of requests that were cut off is nobody's.
+    let without = turn.as_ref().and_then(Turn::went_on_without);
+    let counted = match cut.is_none() && without.is_none() {
+        true => server_counts(stage, target, standing).await,
+        false => {
+            // What the server counts of requests that were cut off is nobody's, and so are those of a lost worker.
             (standing.before, standing.reported) = (None, ReportedTokens::default());
             None
         }
@@ -180,7 +190,6 @@ pub async fn measure(
         client_generated_tokens: counts.client_generated_tokens - others.output as f64,
         ..counts
     });
-    let without = turn.as_ref().and_then(Turn::went_on_without);
     let lost = match &cut {
         Some(CutShort::WorkerLost(what)) => Some(what.clone()),
         Some(_) => None,
@@ -197,7 +206,10 @@ pub async fn measure(
         (stage.listen)(Event::Trouble(&stay));
     }
     let files = match &turn {
-        Some(turn) => turn.merged(stage, &files, closed.path, why).await?,
+        Some(turn) => {
+            let merged = turn.merged(stage, &files, closed.path, why).await;
+            merged.map_err(|error| Failure::not_derived(error, &session.plan))?
+        }
         None => files,
     };
     if let Some(what) = lost {

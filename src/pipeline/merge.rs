@@ -56,14 +56,19 @@ pub fn merge_parts(parts: &[PathBuf], into: &Path, stem: &str) -> anyhow::Result
     merged.workers.extend(lost.iter().filter_map(Lost::absent));
     merged.workers.sort_by_key(|worker| worker.worker);
     for worker in &mut merged.workers {
-        worker.lost = lost.iter().find(|lost| lost.worker == worker.worker).map(Lost::words);
+        worker.lost = lost.iter().find(|lost| lost.worker == worker.worker).map(Lost::own_words);
     }
     let footer = RecordsFooter {
         kind: "end".to_owned(),
         partial,
         records: merged.records,
         engine,
-        server: first.footer.as_ref().and_then(|footer| merged.server(footer.server.clone()?)),
+        // What a worker without records was answered is in the server's count alone.
+        server: first
+            .footer
+            .as_ref()
+            .filter(|_| lost.is_empty() && !merged.damaged)
+            .and_then(|footer| merged.server(footer.server.clone()?)),
         clock: None,
         workers: merged.workers,
     };

@@ -9,22 +9,42 @@ use super::worker_parts::Part;
 pub(super) struct Lost {
     pub(super) worker: u32,
     of: u32,
-    /// The end of its last request, s after the measured phase began; none where its records are not there.
-    at_s: Option<f64>,
+    left: Left,
+}
+
+/// What a lost worker left.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Left {
+    /// Records: the end of the last request, s after the measured phase began.
+    Until(f64),
+    /// Records without an answer of the measured phase.
+    Nothing,
+    /// No records.
+    NoFile,
 }
 
 impl Lost {
     /// What came of it: `lost at 12.3 s`.
     pub(super) fn words(&self) -> String {
-        match self.at_s {
-            Some(at_s) => format!("lost at {at_s:.1} s"),
-            None => "its records are not there".to_owned(),
+        match self.left {
+            Left::Until(at_s) => format!("lost at {at_s:.1} s"),
+            Left::Nothing => "lost before it had recorded an answer".to_owned(),
+            Left::NoFile => "its records are not there".to_owned(),
+        }
+    }
+
+    /// The same in its own figures: when it was lost the run may know better than its records, which are written once a
+    /// second.
+    pub(super) fn own_words(&self) -> String {
+        match self.left {
+            Left::Until(at_s) => format!("lost; its records end at {at_s:.1} s"),
+            Left::Nothing | Left::NoFile => self.words(),
         }
     }
 
     /// What is known of a worker without records.
     pub(super) fn absent(&self) -> Option<WorkerStats> {
-        self.at_s.is_none().then(|| WorkerStats {
+        (self.left == Left::NoFile).then(|| WorkerStats {
             worker: self.worker,
             host: String::new(),
             issued: 0,
@@ -47,19 +67,22 @@ pub(super) fn lost(parts: &[Part], ends_us: &[(u32, u64)], from_us: u64) -> Vec<
     let of = parts.first().map_or(0, |part| part.share.of);
     let lost = (0..of).filter_map(|worker| {
         let Some(part) = parts.iter().find(|part| part.worker == worker) else {
-            return Some(Lost { worker, of, at_s: None });
+            return Some(Lost { worker, of, left: Left::NoFile });
         };
         let end_us =
             ends_us.iter().find(|(of_worker, _)| *of_worker == worker).map_or(0, |(_, end_us)| *end_us);
-        let at_s = Some(end_us.saturating_sub(from_us) as f64 / 1e6);
-        part.footer.is_none().then_some(Lost { worker, of, at_s })
+        let left = match end_us.saturating_sub(from_us) {
+            0 => Left::Nothing,
+            until_us => Left::Until(until_us as f64 / 1e6),
+        };
+        part.footer.is_none().then_some(Lost { worker, of, left })
     });
     lost.collect()
 }
 
 /// `worker 2 of 4 lost at 12.3 s: a quarter of the load was not offered`; none where nobody was lost.
 pub(super) fn verdict(lost: &[Lost]) -> Option<String> {
-    let (there, absent): (Vec<&Lost>, Vec<&Lost>) = lost.iter().partition(|lost| lost.at_s.is_some());
+    let (there, absent): (Vec<&Lost>, Vec<&Lost>) = lost.iter().partition(|lost| lost.left != Left::NoFile);
     let of_both = [told(&there, "was not offered"), told(&absent, "is not in the records")];
     let words: Vec<String> = of_both.into_iter().flatten().collect();
     (!words.is_empty()).then(|| words.join("; "))
@@ -89,18 +112,22 @@ mod tests {
 
     #[test]
     fn a_lost_worker_is_named_with_its_time_and_its_share_of_the_load() {
-        let lost = |worker, of, at_s| Lost { worker, of, at_s };
+        let lost = |worker, of, left| Lost { worker, of, left };
         let cases = [
             (
-                vec![lost(2, 4, Some(12.34))],
+                vec![lost(2, 4, Left::Until(12.34))],
                 "worker 2 of 4 lost at 12.3 s: a quarter of the load was not offered",
             ),
             (
-                vec![lost(1, 2, None)],
+                vec![lost(3, 4, Left::Nothing)],
+                "worker 3 of 4 lost before it had recorded an answer: a quarter of the load was not offered",
+            ),
+            (
+                vec![lost(1, 2, Left::NoFile)],
                 "worker 1 of 2: its records are not there: half of the load is not in the records",
             ),
             (
-                vec![lost(0, 5, Some(1.0)), lost(3, 5, Some(2.0))],
+                vec![lost(0, 5, Left::Until(1.0)), lost(3, 5, Left::Until(2.0))],
                 "worker 0 of 5 lost at 1.0 s, worker 3 of 5 lost at 2.0 s: 40 % of the load was not offered",
             ),
         ];

@@ -345,7 +345,8 @@ fn a_worker_that_was_killed_leaves_a_run_that_says_so_with_all_its_records() {
     );
     let there = whole.iter().filter(|record| striped(record) != 2).count() + 10;
     assert_eq!(run.requests.issued, there as u64);
-    assert_eq!(run.workers[2].lost.as_deref(), Some(format!("lost at {at_s:.1} s").as_str()));
+    let words = format!("lost; its records end at {at_s:.1} s");
+    assert_eq!(run.workers[2].lost.as_deref(), Some(words.as_str()));
     // Its clock was days apart, and its requests stand where they were due.
     let merged = results::RecordReader::open(&files.closed_records()).unwrap().map(Result::unwrap);
     let merged: Vec<RequestRecord> = merged.collect();
@@ -405,9 +406,13 @@ fn the_tokens_that_the_server_counted_are_held_against_those_of_all_workers() {
     let first = part(folder.path(), &header, (0, 0), &of(0));
     let first = first.close_part(engine(of(0).len(), 1, 0.1), None, Some(counts), None).unwrap().path;
     let second = close(part(folder.path(), &header, (1, 9), &of(1)), of(1).len(), 9);
-    let run = derive(&merge_parts(&[first, second], folder.path(), stem()).unwrap()).unwrap().file.summary;
-    let server = run.server.unwrap();
+    let merged = |parts: &[PathBuf]| {
+        derive(&merge_parts(parts, folder.path(), stem()).unwrap()).unwrap().file.summary.server
+    };
+    let server = merged(&[first.clone(), second]).unwrap();
     assert_eq!(server.client_generated_tokens, server.generated_tokens);
+    // The server counted what the other one was answered too, and nobody else did.
+    assert!(merged(&[first]).is_none());
 }
 
 #[test]

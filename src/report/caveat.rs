@@ -231,7 +231,7 @@ pub fn sentence(caveat: &Caveat) -> String {
             percent(change_pct.abs())
         ),
         Caveat::WorkerLost { what } => format!(
-            "Not all of the load was offered: {what}. Play it again; with --on-worker-loss stop the others stop at once."
+            "Not all of the load was offered: {what}. See on its machine why it ended, and play it again."
         ),
         Caveat::ClockStep { worker, step_ms } => format!(
             "The clock of worker {worker} jumped by {step_ms:.1} ms against that of worker 0: the order of arrivals and \

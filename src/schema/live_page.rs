@@ -13,6 +13,8 @@ pub struct LivePage {
     pub run_id: String,
     /// The command: `compare`, `bench`, …
     pub title: String,
+    /// How many workers play the plan: the runs below show the first one's share. 0 or 1: all of it.
+    pub workers: u32,
     /// What is measured, in the plan's order.
     pub backends: Vec<LiveBackend>,
     /// The newest loads, oldest first: the one that is played, and some that were.

@@ -230,6 +230,11 @@ fn a_worker_that_was_lost_jumped_or_stood_still_is_told_of_once() {
         summarize(closed(), &hundred(), finish)
     };
     assert_eq!(codes(&of(&workers, None)), [""; 0]);
+    workers[0].clock_error_us = 1e6;
+    assert_eq!(codes(&of(&workers, None)), ["clock_error"]);
+    // Nothing that it sent stands anywhere.
+    workers[0].issued = 0;
+    assert_eq!(codes(&of(&workers, None)), [""; 0]);
     workers[1].clock_step_us = 1_500.0;
     workers[2].clock_step_us = 12_000.0;
     workers[2].silence_s = 5.0;

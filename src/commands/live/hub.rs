@@ -106,6 +106,7 @@ impl State {
     fn planned(&mut self, plan: &Plan, visits: &[Visit]) {
         self.page.run_id.clone_from(&plan.run_id);
         self.page.title.clone_from(&plan.title);
+        self.page.workers = plan.workers;
         self.may_end_early = plan.until_sure_pct.is_some() || plan.search.is_some();
         for visit in visits {
             *self.left.entry(visit.label.clone()).or_default() += visit.runs.len();

@@ -34,8 +34,11 @@ fn labels<const N: usize>(pairs: [(&'static str, &str); N]) -> Labels {
 
 fn about(page: &LivePage) -> Vec<Family<'_>> {
     let one = Value::Number(1.0);
-    let plan = (!page.run_id.is_empty())
-        .then(|| (labels([("run_id", &page.run_id), ("command", &page.title)]), one));
+    let plan = (!page.run_id.is_empty()).then(|| {
+        let mut labels = labels([("run_id", &page.run_id), ("command", &page.title)]);
+        labels.extend((page.workers > 1).then(|| ("workers", page.workers.to_string())));
+        (labels, one)
+    });
     vec![
         family(
             ("build", Kind::Info, ""),

@@ -70,6 +70,7 @@ fn shown() -> LivePage {
         version: "1.0".to_owned(),
         run_id: "compare_20260201_143000".to_owned(),
         title: "compare".to_owned(),
+        workers: 1,
         backends: vec![backend("a", BackendState::Done), backend("b", BackendState::Loading)],
         runs: vec![run("a", false), run("b", true)],
     }
@@ -241,6 +242,14 @@ fn ended(request: &remote_write::WriteRequest) -> BTreeSet<Vec<remote_write::Lab
         series.samples.iter().all(|sample| sample.value.to_bits() == 0x7ff0_0000_0000_0002)
     };
     request.timeseries.iter().filter(is_end).map(|series| series.labels.clone()).collect()
+}
+
+#[test]
+fn a_page_of_one_of_several_workers_says_so() {
+    let of_four = text_of(&LivePage { workers: 4, ..shown() }, Format::Classic);
+    let line = "harness_plan_info{run_id=\"compare_20260201_143000\",command=\"compare\",workers=\"4\"} 1\n";
+    assert!(of_four.contains(line), "{of_four}");
+    assert!(!text_of(&shown(), Format::Classic).contains("workers="));
 }
 
 #[test]
