@@ -156,8 +156,9 @@ fn device(gpu: &GpuHead, samples: &[&Sample], window: Window) -> (GpuDevice, Opt
     };
     let figures = SERIES.iter().filter(|series| is_measure(series.name)).filter_map(|series| {
         let course = course(series.name);
-        // Some sensors are read less often than others.
-        let interval_s = window.interval_s.max(course.spacing());
+        // Some sensors are read less often than others, and of a short run perhaps once.
+        let spacing_s = if course.is_single() { LONGEST_GAP_S } else { course.spacing() };
+        let interval_s = window.interval_s.max(spacing_s);
         Some((series.name.to_owned(), course.spread(window.from, window.to, interval_s)?))
     });
     let power = [GPU_POWER, GPU_POWER_AVERAGE].map(course).into_iter().find(|course| !course.is_empty());

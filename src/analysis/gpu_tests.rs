@@ -147,6 +147,24 @@ fn memory_of_the_window_is_held_against_that_of_the_loaded_server() {
 }
 
 #[test]
+fn a_run_below_a_second_keeps_what_was_read_once() {
+    let slow: Shows = |at| {
+        let once = (at == 0.0).then_some((GPU_MEMORY_USED, 5e8));
+        [(GPU_UTILISATION, 0.0), (GPU_POWER, 70.0)].into_iter().chain(once).collect()
+    };
+    let within = |from_us, to_us| gpu_figures(&one(), &sampled(0, 0.9, slow), (from_us, to_us), 0.1);
+    assert!(within(200_000, 850_000).is_none(), "its memory is known, and that the server does not use it");
+    let busy: Shows = |at| {
+        let once = (at == 0.0).then_some((GPU_MEMORY_USED, 6e10));
+        [(GPU_UTILISATION, 0.9)].into_iter().chain(once).collect()
+    };
+    let read = gpu_figures(&one(), &sampled(0, 0.9, busy), (200_000, 850_000), 0.1).unwrap();
+    let memory = read.summary.devices[0].figures[GPU_MEMORY_USED];
+    assert_eq!((memory.mean, memory.max, memory.samples), (6e10, 6e10, 0));
+    assert_eq!(read.memory_growth_bytes, Some(0.0));
+}
+
+#[test]
 fn a_gpu_that_the_server_was_given_and_does_not_use_is_left_out() {
     let held = |server: f64, others: f64| -> Vec<Sample> {
         let mut samples = sampled(1, 12.0, step);

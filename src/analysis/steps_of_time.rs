@@ -18,6 +18,11 @@ impl Course {
         self.0.is_empty()
     }
 
+    /// It was read once.
+    pub(super) fn is_single(&self) -> bool {
+        self.0.len() == 1
+    }
+
     /// Median time between two readings, s; 0 of fewer than two.
     pub(super) fn spacing(&self) -> f64 {
         let pauses = self.0.windows(2).map(|pair| pair[1].0 - pair[0].0);

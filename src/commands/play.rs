@@ -30,6 +30,7 @@ use crate::schema::sensing::Sensing;
 use crate::schema::summary::{RequestCounts, RunSummary};
 use crate::schema::target::Target;
 use crate::schema::text::write_json_indented;
+use crate::schema::workers::Share;
 use crate::server_api;
 
 use crate::commands::course::Course;
@@ -158,7 +159,7 @@ pub async fn play(
         show_plan(&plan, &ClosedOnDisk::default())?;
         return Ok(ExitCode::SUCCESS);
     }
-    check_limits(&plan, &environment)?;
+    check_limits(&plan, place.as_ref().map_or(Share::ALL, |place| place.share), &environment)?;
     server_api::api_key(&plan.http)?;
     let progress = Progress::new(output.quiet, output.verbose);
     check_output(&plan, &progress)?;
@@ -378,9 +379,9 @@ pub fn check_output(plan: &Plan, progress: &Progress) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Open files enough for the largest load.
-pub fn check_limits(plan: &Plan, environment: &Environment) -> anyhow::Result<()> {
-    let needed = plan.loads.iter().map(load::open_files_needed).max().unwrap_or(0);
+/// Open files enough for this machine's share of the largest load.
+pub fn check_limits(plan: &Plan, share: Share, environment: &Environment) -> anyhow::Result<()> {
+    let needed = plan.loads.iter().map(|load| load::open_files_needed(load, share)).max().unwrap_or(0);
     let (soft, hard) = environment.open_files;
     if needed > soft {
         bail!(

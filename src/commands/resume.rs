@@ -14,6 +14,7 @@ use crate::schema::plan::{HttpSettings, Plan};
 use crate::schema::refusal::{OrRefuse, refuse};
 use crate::schema::synthetic::PromptLaw;
 use crate::schema::target::Origin;
+use crate::schema::workers::Share;
 use crate::server_api;
 
 use crate::commands::live::Live;
@@ -75,7 +76,7 @@ pub async fn resume(folder: &Path, args: &CompareArgs) -> anyhow::Result<ExitCod
         return Ok(ExitCode::SUCCESS);
     }
     fill_headers(&mut plan.http, &traffic::wire(&args.load, None)?)?;
-    play::check_limits(&plan, &environment)?;
+    play::check_limits(&plan, Share::ALL, &environment)?;
     // Before anything is touched.
     server_api::api_key(&plan.http)?;
     let progress = Progress::new(args.output.quiet, args.output.verbose);

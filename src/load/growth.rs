@@ -33,9 +33,10 @@ pub fn threads_for(load: &LoadPoint, workers: u32, most: u32) -> u32 {
     let streams = match &load.traffic {
         Traffic::Closed { slots, .. } => f64::from(slots.get()),
         Traffic::Open { arrivals, cap } => {
-            // Without a cap nobody knows: the warm-up will show how long an answer lasts.
-            let cap = cap.map_or(0.0, |cap| f64::from(cap.get()));
-            arrivals.peak_rate().map_or(cap, |rate| cap.min(rate * LONG_ANSWER_S))
+            // Without a cap those that are due at once are known: the warm-up will show how long an answer lasts.
+            let at_once = || arrivals.at_once().or(load.until.requests()).unwrap_or(0) as f64;
+            let rate = arrivals.peak_rate().unwrap_or(f64::INFINITY);
+            cap.map_or_else(at_once, |cap| f64::from(cap.get()).min(rate * LONG_ANSWER_S))
         }
     };
     let streams = load.until.requests().map_or(streams, |requests| streams.min(requests as f64));

@@ -26,6 +26,13 @@ fn a_plan_that_tells_its_streams_tells_its_threads() {
     assert_eq!(threads(open(5_000.0, 6_000), 15), 4);
     assert_eq!(threads(open(5.0, 6_000), 15), 1, "five a second never become six thousand");
     assert_eq!(threads(open(5_000.0, 0), 15), 1, "nobody knows yet how long an answer lasts");
+    let at_once = |cap| Traffic::Open { arrivals: Arrivals::AllAtOnce, cap };
+    let burst = |cap| LoadPoint::of(at_once(cap), Until::after_requests(10_000.try_into().unwrap()));
+    assert_eq!(threads_for(&burst(None), 1, 15), 7, "all of them will be in flight");
+    assert_eq!(threads_for(&burst(2_000.try_into().ok()), 1, 15), 2);
+    let size = 4_000.try_into().unwrap();
+    let bursts = Traffic::Open { arrivals: Arrivals::Bursts { size, every_s: 60.0 }, cap: None };
+    assert_eq!(threads(bursts, 15), 3, "a burst is in flight together");
     assert_eq!(threads_for(&of(closed(10_000)), 4, 15), 2, "four machines share them");
     let few = LoadPoint::of(closed(10_000), Until::after_requests(100.try_into().unwrap()));
     assert_eq!(threads_for(&few, 1, 15), 1, "no more are in flight than there are");

@@ -64,10 +64,10 @@ pub struct Played {
     pub grown: Option<Grown>,
 }
 
-/// Files that a load needs open at once, a reserve for everything else included. An open loop without
-/// a cap is counted at 10 s of requests, since nobody knows how many it will have in flight; where all are
-/// due at once, at all of them.
-pub fn open_files_needed(load: &LoadPoint) -> u64 {
+/// Files that a machine needs open at once for its share of a load, a reserve for everything else and, where several
+/// share it, a connection to each included. An open loop without a cap is counted at 10 s of requests, since nobody knows
+/// how many it will have in flight; where all are due at once, at all of them.
+pub fn open_files_needed(load: &LoadPoint, share: Share) -> u64 {
     let uncapped = || match &load.traffic {
         Traffic::Closed { slots, .. } => u64::from(slots.get()),
         Traffic::Open { arrivals, .. } => match (arrivals.peak_rate(), arrivals.at_once()) {
@@ -76,7 +76,9 @@ pub fn open_files_needed(load: &LoadPoint) -> u64 {
         },
     };
     let wanted = load.concurrency().map_or_else(uncapped, u64::from);
-    wanted.min(load.until.requests().unwrap_or(u64::MAX)).saturating_add(100)
+    let wanted = wanted.min(load.until.requests().unwrap_or(u64::MAX));
+    let others = u64::from(share.of.saturating_sub(1));
+    share.part_of(wanted).saturating_add(100 + others)
 }
 
 /// Plays a job: first the warm-up, then the measured phase. Every issued request gives exactly one record. `clock` is the run's µs 0. When it

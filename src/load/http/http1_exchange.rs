@@ -199,7 +199,7 @@ async fn read(request: &mut InFlight<'_>, once: bool) -> Option<Ending> {
 fn arrival(client: &Client, received: Received, earliest_us: u64) -> Arrival {
     let now_us = client.clock.now_us();
     let beyond = received.beyond || received.length == BUFFER_BYTES;
-    let mut ready_us = wait_bounds::bytes_came();
+    let mut ready_us = wait_bounds::bytes_came(received.realtime_ns.is_some());
     if let Some(realtime_ns) = received.realtime_ns {
         let mut stamp_us = client.offset.to_run_us(realtime_ns);
         if stamp_us < ready_us as i64 {

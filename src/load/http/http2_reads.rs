@@ -198,7 +198,9 @@ impl AsyncRead for Noted {
             Poll::Pending if has_budget_remaining() => self.reads.emptied(self.io.at_seam()),
             Poll::Ready(Ok(())) => {
                 let bytes = &buffer.filled()[before..];
-                self.reads.took(bytes, from_us, self.clock.now_us(), wait_bounds::bytes_came());
+                // The kernel's stamp is not used: which frame's it is is not known.
+                let proven_us = wait_bounds::bytes_came(false);
+                self.reads.took(bytes, from_us, self.clock.now_us(), proven_us);
             }
             Poll::Pending | Poll::Ready(Err(_)) => {}
         }

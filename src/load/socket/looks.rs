@@ -4,7 +4,8 @@
 //! much on waking as on reading; one that looks at most once in [`STEP_US`] takes several events a look. The step is what
 //! keeps the figures as they were: two events of one stream that come within it, and would be read together, are no
 //! further apart than the doubt below which a stamp counts as exact; and what ends with an event, a slot or a wait for
-//! another thread, waits no longer than the step. A thread with few events is woken for each, as ever.
+//! another thread, waits no longer than the step. A thread with few events is woken for each, as ever, and so is one whose
+//! reads bear no stamp of the kernel's (HTTP/2, Unix sockets, other systems): their time is that of the read.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub(super) struct Looks {
 impl Looks {
     pub(super) const NONE: Looks = Looks { looked_us: 0, since_us: 0, reads: 0, busy: false };
 
-    /// Something was read.
+    /// Something was read that bears the kernel's stamp.
     pub(super) fn read(self) -> Looks {
         Looks { reads: self.reads + 1, ..self }
     }

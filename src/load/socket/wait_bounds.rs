@@ -51,10 +51,13 @@ thread_local! {
 }
 
 /// To be told when bytes were read: the earliest time, µs, at which they can have come where the socket had
-/// been read empty before; 0 where nothing is known.
-pub(crate) fn bytes_came() -> u64 {
+/// been read empty before; 0 where nothing is known. `stamped` by the kernel: others bear the time of their read, and
+/// are therefore never put off.
+pub(crate) fn bytes_came(stamped: bool) -> u64 {
     found();
-    LOOKS.set(LOOKS.get().read());
+    if stamped {
+        LOOKS.set(LOOKS.get().read());
+    }
     POLLS.get().earliest_us
 }
 
@@ -70,7 +73,8 @@ pub(crate) fn found() {
     POLLS.set(Polls { found: true, ..POLLS.get() });
 }
 
-/// A single-threaded runtime that keeps book of its waits, and looks at its sockets in steps while it is busy.
+/// A single-threaded runtime that keeps book of its waits, and looks at its sockets in steps while it is busy. A wait
+/// begins, for the book, when the sleep before its look is over: what came in that sleep came after the look before.
 pub(crate) fn runtime(clock: RunClock) -> io::Result<Runtime> {
     Builder::new_current_thread()
         .enable_all()
@@ -242,6 +246,28 @@ mod tests {
         assert_eq!(polls.wake(12_000, || None).earliest_us, 1_000, "no account, no claim");
     }
 
+    #[test]
+    fn what_comes_while_a_busy_thread_sleeps_before_its_look_came_after_the_look_before() {
+        let before = of_which_came(Polls::NONE.wait(1_000).wake(1_003, || panic!("not worth a system call")));
+        // It reads until 1,030, sleeps until 1,105, and finds at once what is there.
+        let polls = before.wait(1_105).wake(1_110, || panic!("not worth a system call"));
+        assert_eq!(polls.earliest_us, 1_000);
+        // Nothing was there then: it waits on, and the sleep before its look is no part of that wait.
+        let polls = of_which_came(polls).wait(1_215).wake(1_915, account(10, 5));
+        assert_eq!(polls.earliest_us, 1_850);
+    }
+
+    #[test]
+    fn a_thread_is_busy_by_reads_that_the_kernel_stamps_and_by_no_others() {
+        let pause_us = |stamped| {
+            LOOKS.set(Looks::NONE);
+            (0..1_000).for_each(|_| _ = bytes_came(stamped));
+            LOOKS.get().looked(20_000).pause(20_000).1
+        };
+        assert_eq!(pause_us(false), 0, "the time of the read is all that is known: it is not put off");
+        assert!(pause_us(true) > 0);
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn a_sleep_is_seen_in_the_account_of_the_scheduler() {
@@ -256,7 +282,7 @@ mod tests {
             .map(|_| {
                 let before_us = clock.now_us();
                 runtime.block_on(async { tokio::time::sleep(std::time::Duration::from_millis(3)).await });
-                (bytes_came().saturating_sub(before_us), clock.now_us() - before_us)
+                (bytes_came(true).saturating_sub(before_us), clock.now_us() - before_us)
             })
             .map(|(woken_after_us, took_us)| {
                 assert!(woken_after_us <= took_us, "woken after {woken_after_us} of {took_us} µs");

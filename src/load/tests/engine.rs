@@ -16,6 +16,7 @@ use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::target::{BodyFields, Capabilities, ProtocolName};
 use crate::schema::traffic::{Arrivals, Ramp, Traffic, Until, Warmup};
 use crate::schema::unit::{Phase, Unit, Units};
+use crate::schema::workers::Share;
 
 /// What the server does with a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -571,18 +572,21 @@ async fn a_probe_that_cannot_be_sent_says_why() {
 
 #[test]
 fn open_files_follow_the_traffic() {
+    let needed = |load: &LoadPoint| open_files_needed(load, Share::ALL);
     let mut plan = job("http://h", closed()).load;
     plan.until = Until::new(None, Some(60.0)).unwrap();
-    assert_eq!(open_files_needed(&plan), 104);
+    assert_eq!(needed(&plan), 104);
     plan.traffic = open(Arrivals::Poisson { rate: 50.0 });
-    assert_eq!(open_files_needed(&plan), 104, "the cap");
+    assert_eq!(needed(&plan), 104, "the cap");
     limit(&mut plan, None);
-    assert_eq!(open_files_needed(&plan), 600);
+    assert_eq!(needed(&plan), 600);
     plan.until = until(7);
-    assert_eq!(open_files_needed(&plan), 107);
+    assert_eq!(needed(&plan), 107);
     plan.until = until(9_000);
     plan.traffic = Traffic::Open { arrivals: Arrivals::AllAtOnce, cap: None };
-    assert_eq!(open_files_needed(&plan), 9_100);
+    assert_eq!(needed(&plan), 9_100);
+    // Of four machines each holds the connections of its own share, and one to each of the others.
+    assert_eq!(open_files_needed(&plan, Share { worker: 3, of: 4 }), 2_250 + 100 + 3);
 }
 
 #[tokio::test]
