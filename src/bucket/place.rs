@@ -258,8 +258,13 @@ fn variables(beginning: &'static str) -> impl Iterator<Item = (String, String)> 
 /// The keys of the clouds reach no file and no terminal.
 fn hide_keys() {
     let of_clouds = ["AWS_", "AZURE_", "GOOGLE_"].into_iter().flat_map(variables);
+    // A path is no key, and a message about its file must say which; what is set by mistake to the key itself is one.
+    let is_path = |name: &str, value: &str| {
+        name == "GOOGLE_APPLICATION_CREDENTIALS" && !value.trim_start().starts_with('{')
+    };
     let is_key =
         |name: &str| secrets::names_a_secret(name) || name.ends_with("_KEY") || name.ends_with("_TOKEN");
+    let of_clouds = of_clouds.filter(|(name, value)| !is_path(name, value));
     let keys = of_clouds.filter(|(name, _)| is_key(name)).flat_map(|(name, value)| {
         // A SAS token stands in addresses: its signature is the key of it.
         let signature = value.split(['?', '&']).find_map(|part| part.strip_prefix("sig=")).map(str::to_owned);

@@ -9,6 +9,9 @@ use super::cloud::Cloud;
 /// What is shown of an answer, characters.
 const LONGEST_WORDS: usize = 200;
 
+/// How object_store calls the file of Google's credentials.
+const ACCOUNT_FILE: &str = "service account file";
+
 /// Why something was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trouble {
@@ -33,6 +36,10 @@ impl Trouble {
                 Cloud::Directory => "make the directory, or check its name".to_owned(),
                 Cloud::S3 | Cloud::Google | Cloud::Azure => "make the bucket, or check its name".to_owned(),
             },
+            _ if why.contains(ACCOUNT_FILE) => {
+                "GOOGLE_APPLICATION_CREDENTIALS names the JSON file of a service account: check it (docs/upload.md)"
+                    .to_owned()
+            }
             _ if why.contains("redirect") || why.contains("AuthorizationHeaderMalformed") => {
                 "set AWS_REGION to the region of the bucket".to_owned()
             }
@@ -76,10 +83,17 @@ fn general(cloud: Cloud) -> String {
 /// The end of the chain says what happened; an answer in XML by its code and message.
 fn words(error: &Error) -> String {
     let mut deepest: &dyn std::error::Error = error;
+    let mut text = deepest.to_string();
     while let Some(deeper) = deepest.source() {
         deepest = deeper;
+        // "No such file or directory" alone does not say which: its name stands one further out.
+        let inner = deepest.to_string();
+        let names_file =
+            text.starts_with("Unable to") && text.contains(ACCOUNT_FILE) && text.ends_with(&inner);
+        if !names_file {
+            text = inner;
+        }
     }
-    let text = deepest.to_string();
     let text = text.strip_prefix("Server returned non-2xx status code: ").unwrap_or(&text);
     let told = match text.split_once('<') {
         Some((status, body)) => {
@@ -110,6 +124,27 @@ mod tests {
         assert!(trouble.why.ends_with("x***") && trouble.why.len() <= LONGEST_WORDS, "{}", trouble.why);
     }
 
+    /// An error whose cause is the end of its own text, as object_store's own are.
+    #[derive(Debug)]
+    struct Outer(&'static str, std::io::Error);
+
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            to.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.1)
+        }
+    }
+
+    fn crate_error(text: &'static str) -> Error {
+        let inner = std::io::Error::other(text.rsplit(": ").next().unwrap_or_default());
+        Error::Generic { store: "GCS", source: Box::new(Outer(text, inner)) }
+    }
+
     #[test]
     fn an_answer_is_told_by_its_status_code_and_message_and_not_by_its_whole_body() {
         let status = "Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?>\n<Error>\
@@ -119,6 +154,10 @@ mod tests {
         let trouble = Trouble::of(&denied, Cloud::S3);
         assert_eq!(trouble.why, "403 Forbidden: SignatureDoesNotMatch: It does not match.");
         assert!(trouble.cure.contains("AWS_ACCESS_KEY_ID"), "{}", trouble.cure);
+        let file =
+            crate_error("Unable to open service account file from /run/key.json: No such file or directory");
+        let trouble = Trouble::of(&file, Cloud::Google);
+        assert!(trouble.why.contains("/run/key.json") && trouble.cure.contains("check it"), "{trouble:?}");
         let moved = Error::Generic { store: "S3", source: "Received redirect without LOCATION".into() };
         assert!(Trouble::of(&moved, Cloud::S3).cure.contains("AWS_REGION"));
         let absent = Error::NotFound { path: "a".to_owned(), source: "404 Not Found".into() };
