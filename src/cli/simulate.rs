@@ -16,6 +16,10 @@ pub struct SimulateArgs {
     /// Port to bind; 0: any free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub port: u16,
+    /// Let further pretend engines bind the same --port: the kernel deals connections out among them, as among
+    /// the threads of one server (SO_REUSEPORT)
+    #[arg(long)]
+    pub share_port: bool,
     /// Model name to serve
     #[arg(long, value_name = "NAME", default_value = "simulated")]
     pub model: String,

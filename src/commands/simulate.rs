@@ -94,6 +94,7 @@ pub fn settings(args: &SimulateArgs) -> anyhow::Result<Settings> {
         orphan_lifetime_s: args.orphan.map(|seconds| seconds.ceil() as u32),
         prompt_tokens_extra: args.prompt_tokens_extra,
         nagle: args.nagle,
+        share_port: args.share_port,
         truth_limit: args.truth_limit,
     })
 }

@@ -127,7 +127,7 @@ pub struct Server {
 impl Server {
     /// Bind, but do not listen yet; the port.
     pub fn bind(settings: Settings) -> Result<(Self, u16), SimulatorError> {
-        let (listener, port) = system::bind(settings.host, settings.port)
+        let (listener, port) = system::bind(settings.host, settings.port, settings.share_port)
             .map_err(|source| SimulatorError::Bind { host: settings.host, port: settings.port, source })?;
         let dialect = dialect::of(settings.engine);
         let server = Self {

@@ -124,6 +124,8 @@ pub struct Settings {
     pub host: Ipv4Addr,
     /// Port to bind; 0: any free one.
     pub port: u16,
+    /// Others may bind the same port, and share its connections.
+    pub share_port: bool,
     /// Model name served.
     pub model: String,
     /// Tokens of context a request may use.

@@ -164,12 +164,16 @@ fn set_flag(fd: RawFd, level: libc::c_int, name: libc::c_int) -> io::Result<()> 
     check(result).map(|_| ())
 }
 
-/// A TCP socket bound to the address but not yet listening, and its port: connections are refused.
-pub fn bind(host: Ipv4Addr, port: u16) -> io::Result<(OwnedFd, u16)> {
+/// A TCP socket bound to the address but not yet listening, and its port: connections are refused. Others may bind the
+/// same port where all do so `shared`.
+pub fn bind(host: Ipv4Addr, port: u16, shared: bool) -> io::Result<(OwnedFd, u16)> {
     let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: plain system call; the descriptor that it returns is ours alone.
     let socket = unsafe { OwnedFd::from_raw_fd(check(libc::socket(libc::AF_INET, kind, 0))?) };
     set_flag(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR)?;
+    if shared {
+        set_flag(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT)?;
+    }
     // Accepted sockets inherit it, so that the very first bytes of a connection carry their stamp.
     set_flag(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)?;
     let mut address = libc::sockaddr_in {
@@ -312,4 +316,23 @@ pub fn spawn_orphan(lifetime_s: u32) -> io::Result<u32> {
         });
     }
     command.spawn().map(|child| child.id())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_shared_only_where_all_who_bind_it_say_so() {
+        let here = Ipv4Addr::LOCALHOST;
+        let (_first, port) = bind(here, 0, true).unwrap();
+        let (_second, same) = bind(here, port, true).unwrap();
+        assert_eq!(same, port);
+        let (alone, other) = bind(here, 0, false).unwrap();
+        listen(&alone).unwrap();
+        for shared in [true, false] {
+            assert_eq!(bind(here, other, shared).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        }
+    }
 }
