@@ -1,8 +1,8 @@
 //! How often a client thread with many streams looks at its sockets.
 //!
-//! The kernel stamps what arrives, so that it need not be read at once. A thread that is woken for each event spends as
-//! much on waking as on reading; one that looks at most once in [`STEP_US`] takes several events a look. The step is what
-//! keeps the figures as they were: two events of one stream that come within it, and would be read together, are no
+//! The kernel stamps what arrives, so that it need not be read at once. A thread that is woken for each event pays for
+//! each waking; one that looks at most once in [`STEP_US`] takes several events a look (docs/exactness.md has what that
+//! saves). The step is what keeps the figures as they were: two events of one stream that come within it, and would be read together, are no
 //! further apart than the doubt below which a stamp counts as exact; and what ends with an event, a slot or a wait for
 //! another thread, waits no longer than the step. A thread with few events is woken for each, as ever, and so is one whose
 //! reads bear no stamp of the kernel's (HTTP/2, Unix sockets, other systems): their time is that of the read.
