@@ -41,6 +41,14 @@ class Engines:
     def __enter__(self):
         cores = cores_of(asked.server_cores) if asked.server_cores else [None]
         self.port, self.processes = 0, []
+        try:
+            self.start(cores)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def start(self, cores):
         for number in range(asked.engines):
             core = cores[number % len(cores)]
             command = [asked.harness, "simulate", "--model", "referee", "--ttft", "50ms", "--itl", "20ms", "--output-tokens",
@@ -48,7 +56,6 @@ class Engines:
             process = subprocess.Popen(pinned(None if core is None else str(core), command), stdout=subprocess.PIPE, text=True)
             self.processes.append(process)
             self.port = int(re.search(r":(\d+)", process.stdout.readline().split("http://")[1]).group(1))
-        return self
 
     def truth(self):
         """TTFTs by the engines' own book, ms, in order of arrival; tokens that were served. A connection leads to
@@ -70,6 +77,8 @@ class Engines:
                     if arrival and write:
                         found.append((int(arrival.group(1)), (int(write.group(1)) - int(arrival.group(1))) / 1e6))
             connection.close()
+        if len(told) < asked.engines or len(found) < requests:
+            raise SystemExit(f"{len(told)} of {asked.engines} engines told of {len(found)} requests, and {requests} were asked")
         return [ttft for _, ttft in sorted(found)][-requests:], tokens
 
     def __exit__(self, *_):
@@ -126,7 +135,7 @@ def play(name, command, figures):
         said = process.stderr.read().decode(errors="replace")
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in (0, 1):
+        if process.returncode != 0:
             raise SystemExit(f"{name} ended with {process.returncode}: {said[-800:]}")
         wall_s = time.monotonic() - started
         own, tokens = engines.truth()

@@ -76,16 +76,8 @@ mod tests {
         WorkerStats {
             worker,
             host: format!("n{worker}"),
-            issued: 10,
-            send_delay_p99_ms: None,
-            cpu_s: 0.1,
-            threads: 1,
-            clock_offset_us: 0.0,
-            clock_error_us: 20.0,
-            clock_step_us: 0.0,
-            silence_s: 0.0,
             client_limited: why.map(str::to_owned),
-            lost: None,
+            ..WorkerStats::default()
         }
     }
 

@@ -207,10 +207,8 @@ impl Leader {
     }
 
     /// Lets the workers close their records, and fetches them: the closed files that are here then, each under the name
-    /// that `name` gives a worker's. What lies here already, since the workers share the directory, is not sent.
-    ///
-    /// # Errors
-    /// A file cannot be fetched: whose, and why. The others are here.
+    /// that `name` gives a worker's, and whose could not be fetched, and why. What lies here already, since the workers
+    /// share the directory, is not sent.
     pub async fn collect(
         &self,
         run: u64,

@@ -21,8 +21,7 @@ mod tests;
 mod token;
 
 pub use clock::{Now, monotonic};
-pub use follower::Speaker;
-pub use follower::{Follower, Order, Part};
+pub use follower::{Follower, Order, Part, Speaker};
 pub use identity::{Identity, of_this_program};
 pub use leader::{Leader, Outgoing};
 pub use message::Over;

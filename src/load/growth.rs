@@ -6,7 +6,7 @@ use crate::schema::plan::LoadPoint;
 use crate::schema::record::{RequestRecord, StampKind};
 use crate::schema::traffic::Traffic;
 
-/// Streams of [`EVENTS_A_STREAM`] that one thread carries at about half of its time.
+/// Streams of [`EVENTS_A_STREAM`] that one thread carries at about half to two thirds of its time (docs/exactness.md).
 pub const STREAMS_A_THREAD: f64 = 1_500.0;
 /// Token-carrying events a second of such a stream.
 const EVENTS_A_STREAM: f64 = 50.0;
@@ -21,8 +21,8 @@ const BUSY_LEAST: f64 = 0.2;
 const WARMUP_LEAST_US: u64 = 500_000;
 /// Share of events that may be merged.
 const MERGED_MOST: f64 = 0.01;
-/// The p99 of the reader lag may be so much, ms. Kernel stamps do not care when they are read, and a thread that carries
-/// much is let sleep for some ms at a time.
+/// The p99 of the reader lag may be so much, ms. Kernel stamps do not care when they are read: only a thread that does not
+/// keep up is meant.
 const LAG_MOST_MS: f64 = 20.0;
 /// So many events, or requests, are enough to judge by.
 const EVENTS_LEAST: u64 = 200;

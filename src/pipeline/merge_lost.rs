@@ -44,20 +44,7 @@ impl Lost {
 
     /// What is known of a worker without records.
     pub(super) fn absent(&self) -> Option<WorkerStats> {
-        (self.left == Left::NoFile).then(|| WorkerStats {
-            worker: self.worker,
-            host: String::new(),
-            issued: 0,
-            send_delay_p99_ms: None,
-            cpu_s: 0.0,
-            threads: 0,
-            clock_offset_us: 0.0,
-            clock_error_us: 0.0,
-            clock_step_us: 0.0,
-            silence_s: 0.0,
-            client_limited: None,
-            lost: None,
-        })
+        (self.left == Left::NoFile).then(|| WorkerStats { worker: self.worker, ..WorkerStats::default() })
     }
 }
 

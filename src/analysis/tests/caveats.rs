@@ -209,20 +209,7 @@ fn length_not_forced_is_said_of_answers_that_were_seen_to_end_early() {
 
 #[test]
 fn a_worker_that_was_lost_jumped_or_stood_still_is_told_of_once() {
-    let worker = |worker| WorkerStats {
-        worker,
-        host: "n".to_owned(),
-        issued: 33,
-        send_delay_p99_ms: None,
-        cpu_s: 0.1,
-        threads: 1,
-        clock_offset_us: 0.0,
-        clock_error_us: 20.0,
-        clock_step_us: 0.0,
-        silence_s: 0.0,
-        client_limited: None,
-        lost: None,
-    };
+    let worker = |worker| WorkerStats { worker, issued: 33, clock_error_us: 20.0, ..WorkerStats::default() };
     let mut workers: Vec<WorkerStats> = (0..3).map(worker).collect();
     let of = |workers: &[WorkerStats], partial: Option<&str>| {
         let finish =
