@@ -17,6 +17,7 @@ use crate::load::job::{Job, base_url};
 use crate::load::player::Player;
 use crate::load::request::in_flight::Client;
 use crate::load::request::messages::{Messages, Requests};
+use crate::load::socket::acks::SendsOn;
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
 use crate::load::worker::{Command, CpuUse, Worker, work};
@@ -153,6 +154,7 @@ impl Workers {
 struct Endpoint {
     messages: Arc<Messages>,
     dialer: Arc<Dialer>,
+    sends_on: Arc<SendsOn>,
 }
 
 impl Endpoint {
@@ -161,7 +163,7 @@ impl Endpoint {
         let messages =
             Messages::new(&base_url, &job.http, job.api_key.as_deref(), &job.capabilities, &job.sampling)?;
         let dialer = Dialer::new(&base_url, &job.http).await?;
-        Ok(Endpoint { messages: Arc::new(messages), dialer: Arc::new(dialer) })
+        Ok(Endpoint { messages: Arc::new(messages), dialer: Arc::new(dialer), sends_on: Arc::default() })
     }
 
     /// What one thread has for it.
@@ -170,6 +172,7 @@ impl Endpoint {
             clock,
             offset: RealtimeOffset::measure(&clock),
             dialer: self.dialer.clone(),
+            sends_on: self.sends_on.clone(),
             pool: Pool::default(),
             asked: self.messages.asked().to_owned(),
             http2: self.messages.http2_head().map(Http2Connections::new),

@@ -70,6 +70,7 @@ async fn send(job: &Job, unit: &Unit, timeout: Duration, hold_ack_ms: Option<u16
         clock,
         offset: RealtimeOffset::measure(&clock),
         dialer: Arc::new(dialer),
+        sends_on: Arc::default(),
         pool: Pool::default(),
         asked,
         http2,

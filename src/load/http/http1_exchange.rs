@@ -9,7 +9,7 @@ use crate::schema::live::LiveCounters;
 use crate::schema::unit::Phase;
 
 use crate::load::request::answer::{Answer, Ending, Progress};
-use crate::load::request::in_flight::{Client, InFlight};
+use crate::load::request::in_flight::{Client, InFlight, Unacknowledged};
 use crate::load::request::seen::Arrival;
 use crate::load::schedule::pacer::Tickets;
 use crate::load::socket::acks::Acks;
@@ -136,6 +136,9 @@ async fn receive_unacknowledged(request: &mut InFlight<'_>) -> Option<Ending> {
     request.end_hold(came.is_none());
     if let Some(connection) = &request.connection {
         connection.set_acks(Acks::Quick);
+        if request.answer.as_ref().is_some_and(|answer| answer.events() > 0) {
+            request.unacknowledged = acknowledge_less(request.client, connection, false);
+        }
     }
     came.flatten()
 }
@@ -148,6 +151,7 @@ async fn read(request: &mut InFlight<'_>, once: bool) -> Option<Ending> {
         return Some(Ending::Broken("no connection".to_owned()));
     };
     let late = &mut request.record.late_ack;
+    let unacknowledged = &mut request.unacknowledged;
     let measured = request.record.phase == Phase::Measured;
     poll_fn(|context| {
         BUFFER.with_borrow_mut(|buffer| {
@@ -184,7 +188,12 @@ async fn read(request: &mut InFlight<'_>, once: bool) -> Option<Ending> {
                     Progress::More if acks == Acks::Quick && answer.events() == 0 => {
                         connection.set_acks(Acks::Quick);
                     }
-                    Progress::More => {}
+                    Progress::More if events == 0 && answer.events() > 0 => {
+                        *unacknowledged = acknowledge_less(client, connection, measured);
+                    }
+                    Progress::More => {
+                        *unacknowledged = unacknowledged.next(arrival.at_us, || connection.segments_sent());
+                    }
                     Progress::End | Progress::Over | Progress::Stop => {
                         return Poll::Ready(Some(Ending::Read));
                     }
@@ -193,6 +202,18 @@ async fn read(request: &mut InFlight<'_>, once: bool) -> Option<Ending> {
         })
     })
     .await
+}
+
+/// The first token is there: from here on the kernel may put acknowledgements off, where the server does not wait for
+/// them. The warm-up finds out whether it does.
+fn acknowledge_less(client: &Client, connection: &Connection, measured: bool) -> Unacknowledged {
+    if !measured || client.sends_on.is_sure() {
+        connection.set_acks(Acks::Delayed);
+    }
+    match connection.segments_sent().filter(|_| !measured) {
+        Some(segments_sent) => Unacknowledged::First { segments_sent },
+        None => Unacknowledged::Unseen,
+    }
 }
 
 /// When bytes came: the kernel's stamp where it can be true, else the return of the read.

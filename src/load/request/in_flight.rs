@@ -16,7 +16,7 @@ use crate::load::protocol::terms::clip;
 use crate::load::request::answer::{Answer, Ending};
 use crate::load::request::seen::Expect;
 use crate::load::schedule::pacer::{Ticket, Tickets};
-use crate::load::socket::acks::{self, Acks};
+use crate::load::socket::acks::{self, Acks, SendsOn};
 use crate::load::socket::dial::Dialer;
 use crate::load::socket::pool::Pool;
 use crate::load::socket::stamped::Connection;
@@ -33,6 +33,7 @@ pub(crate) struct Client {
     pub(crate) clock: RunClock,
     pub(crate) offset: RealtimeOffset,
     pub(crate) dialer: Arc<Dialer>,
+    pub(crate) sends_on: Arc<SendsOn>,
     pub(crate) pool: Pool,
     /// Where HTTP/2 was asked for; the pool is not used then.
     pub(crate) http2: Option<Http2Connections>,
@@ -79,8 +80,41 @@ pub(crate) struct InFlight<'a> {
     pub(crate) answer: Option<Answer>,
     /// As of its assignment, until it is over.
     hold_ack_ms: Option<u16>,
+    /// In the warm-up, what is seen of its answer while that is not acknowledged.
+    pub(crate) unacknowledged: Unacknowledged,
     issued: bool,
     in_flight: bool,
+}
+
+/// What a request sees while bytes after its first token are not acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unacknowledged {
+    /// Nothing that tells.
+    Unseen,
+    /// The first token is there, and acknowledged; this end had sent so many segments then.
+    First { segments_sent: u32 },
+    /// More came at this time, µs, and was not acknowledged.
+    Second { at_us: u64 },
+    /// Still more came at this time, µs, before any acknowledgement was due.
+    Third { at_us: u64 },
+}
+
+impl Unacknowledged {
+    /// More came at `at_us`; this end has sent `segments_sent` segments by now.
+    pub(crate) fn next(self, at_us: u64, segments_sent: impl FnOnce() -> Option<u32>) -> Unacknowledged {
+        match self {
+            Unacknowledged::First { segments_sent: before } if segments_sent() == Some(before) => {
+                Unacknowledged::Second { at_us }
+            }
+            Unacknowledged::Second { at_us: before_us } if at_us < before_us + acks::PUT_OFF_US => {
+                Unacknowledged::Third { at_us }
+            }
+            Unacknowledged::First { .. } | Unacknowledged::Second { .. } | Unacknowledged::Unseen => {
+                Unacknowledged::Unseen
+            }
+            Unacknowledged::Third { .. } => self,
+        }
+    }
 }
 
 impl<'a> InFlight<'a> {
@@ -98,6 +132,7 @@ impl<'a> InFlight<'a> {
             ticket: None,
             answer: None,
             hold_ack_ms: hold_ack_ms.filter(|_| acks::CHOSEN),
+            unacknowledged: Unacknowledged::Unseen,
             issued: false,
             in_flight: false,
         }
@@ -241,6 +276,11 @@ impl<'a> InFlight<'a> {
         }
         if self.record.late_ack.as_ref().is_some_and(|late| came_with_the_end(late, self.record.end_us)) {
             self.record.late_ack = None;
+        }
+        if let Unacknowledged::Third { at_us } = self.unacknowledged
+            && self.record.end_us > at_us + END_WITHIN_US
+        {
+            self.client.sends_on.saw();
         }
         let sent = self.record.sent_us.is_some();
         match (self.connect_failure.take(), answer) {

@@ -68,6 +68,11 @@ impl Connection {
         }
     }
 
+    /// Segments sent on it, acknowledgements included; none where nothing counts them.
+    pub(crate) fn segments_sent(&self) -> Option<u32> {
+        self.io.tcp().and_then(|tcp| acks::segments_sent(tcp))
+    }
+
     /// What HTTP/2 runs over.
     pub(crate) fn into_io(self) -> Io {
         self.io

@@ -137,3 +137,62 @@ async fn the_warm_up_tells_who_waits_for_an_acknowledgement() {
         }
     }
 }
+
+const LONG_ANSWER: u32 = 40;
+
+/// A server whose answers have [`LONG_ANSWER`] tokens, 5 ms apart: its address, and the segments that came during each
+/// answer after its first token.
+#[cfg(target_os = "linux")]
+async fn counting(nagle: bool) -> (String, tokio::sync::mpsc::UnboundedReceiver<u32>) {
+    use crate::load::socket::acks::tcp_info;
+
+    /// Where `struct tcp_info` has `tcpi_segs_in` (linux/tcp.h).
+    const SEGMENTS_IN: usize = 140;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (counts, received) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            tcp.set_nodelay(!nagle).unwrap();
+            let counts = counts.clone();
+            tokio::spawn(async move {
+                let token = chunk(r#"{"choices":[{"index":0,"text":"a","finish_reason":null}]}"#);
+                let finish = r#"{"choices":[{"text":"","finish_reason":"length"}],"usage":{"prompt_tokens":3,"completion_tokens":40}}"#;
+                let end = format!("{}{}0\r\n\r\n", chunk(finish), chunk("[DONE]"));
+                while read_request(&mut tcp).await.unwrap_or(false) {
+                    tcp.write_all(HEAD.as_bytes()).await.unwrap();
+                    let mut before = 0;
+                    for k in 0..LONG_ANSWER {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                        if k == 1 {
+                            before = tcp_info(&tcp, SEGMENTS_IN).unwrap();
+                        }
+                        tcp.write_all(token.as_bytes()).await.unwrap();
+                    }
+                    counts.send(tcp_info(&tcp, SEGMENTS_IN).unwrap() - before).unwrap();
+                    tcp.write_all(end.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    (address, received)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn later_tokens_are_acknowledged_singly_only_where_a_server_may_wait_for_it() {
+    for nagle in [true, false] {
+        let (address, mut counts) = counting(nagle).await;
+        let outcomes = play(&format!("http://{address}"), false).await;
+        let segments: Vec<u32> = std::iter::from_fn(|| counts.try_recv().ok()).skip(2).collect();
+        assert_eq!(segments.len() as u64, REQUESTS);
+        let each = f64::from(segments.iter().sum::<u32>()) / REQUESTS as f64 / f64::from(LONG_ANSWER);
+        assert!(if nagle { each > 0.7 } else { each < 0.65 }, "Nagle {nagle}: {segments:?}");
+        for record in outcomes.measured() {
+            let times: Vec<u64> = record.chunks.iter().map(|chunk| chunk.at_us).collect();
+            let widest_us = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+            assert!((widest_us as f64) < NOT_HELD_MS * 1e3, "Nagle {nagle}: a gap of {widest_us} µs");
+        }
+    }
+}

@@ -141,6 +141,7 @@ async fn worker(job: &Job, clock: RunClock, records: mpsc::Sender<RequestRecord>
             clock,
             offset: RealtimeOffset::measure(&clock),
             dialer: Arc::new(Dialer::new(&base_url(&job.base_url).unwrap(), &job.http).await.unwrap()),
+            sends_on: Arc::default(),
             pool: Pool::default(),
             asked: String::new(),
             http2: None,
