@@ -39,10 +39,12 @@ impl Timeline {
 
     /// Adds so many events at a moment, µs from the run's start.
     pub(super) fn add(&mut self, at_us: u64, count: u32) {
-        while at_us / self.width_us >= self.most_bins {
+        let mut bin = at_us / self.width_us;
+        while bin >= self.most_bins {
             self.widen();
+            bin = at_us / self.width_us;
         }
-        let bin = (at_us / self.width_us) as usize;
+        let bin = bin as usize;
         if bin >= self.bins.len() {
             self.bins.resize(bin + 1, 0);
         }

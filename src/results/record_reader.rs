@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::files::{EngineFigures, RecordsFooter, RecordsHeader};
-use crate::schema::record::RequestRecord;
+use crate::schema::record::{Chunks, RequestRecord};
 
 use super::bounded::{LATEST_US, LONGEST_LINE, read_line};
 use super::json_lines::{last_line, open_lines};
 use super::name::{RunFiles, check_label, check_run_id};
+use super::record_line::{self, SharedTexts};
 use super::version_1;
 
 /// Why a run without a footer is partial.
@@ -27,6 +28,9 @@ pub struct RecordReader {
     version_1: bool,
     line_number: u64,
     line: Vec<u8>,
+    /// The first record, without its events: what the fast reading of a line begins with.
+    blank: Option<RequestRecord>,
+    texts: SharedTexts,
     records: u64,
     footer: Option<RecordsFooter>,
     over: bool,
@@ -116,6 +120,8 @@ impl RecordReader {
             version_1,
             line_number: 1,
             line,
+            blank: None,
+            texts: SharedTexts::default(),
             records: 0,
             footer: None,
             over: false,
@@ -137,7 +143,7 @@ impl RecordReader {
             return Ok(None);
         }
         let line = self.read_line()?;
-        let error = match (line, serde_json::from_slice::<RequestRecord>(&self.line)) {
+        let error = match (line, self.record()) {
             (Line::None, _) => return self.end(),
             (Line::Whole | Line::Last, Ok(_)) if self.footer.is_some() => {
                 bail!("{}: a record after the end", self.place())
@@ -181,6 +187,19 @@ impl RecordReader {
             Some(b'\n') => Line::Whole,
             Some(_) => Line::Last,
         })
+    }
+
+    /// The record of the line that was read last.
+    fn record(&mut self) -> serde_json::Result<RequestRecord> {
+        if let Some(blank) = &self.blank {
+            let mut record = blank.clone();
+            if record_line::read(&self.line, &mut self.texts, &mut record) {
+                return Ok(record);
+            }
+        }
+        let record: RequestRecord = serde_json::from_slice(&self.line)?;
+        self.blank.get_or_insert_with(|| RequestRecord { chunks: Chunks::default(), ..record.clone() });
+        Ok(record)
     }
 
     fn take_footer(&mut self) -> bool {

@@ -56,6 +56,7 @@ const HAS_BOUND: u64 = 2;
 
 impl Chunks {
     /// Appends an event. Arrivals never run backwards: an earlier one is stored as the last one's time.
+    #[inline]
     pub fn push(&mut self, chunk: Chunk) {
         let gap = chunk.at_us.saturating_sub(self.last_us);
         let mut head = gap << 2;
@@ -76,6 +77,7 @@ impl Chunks {
         self.tally(&chunk, gap);
     }
 
+    #[inline]
     fn tally(&mut self, chunk: &Chunk, gap_us: u64) {
         if self.count == 0 {
             self.first_us = self.last_us;
@@ -172,11 +174,16 @@ impl FromIterator<Chunk> for Chunks {
 
 #[inline]
 fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    // Put together first, so that the list looks for room once.
+    let mut coded = [0; 10];
+    let mut length = 0;
     while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
+        coded[length] = value as u8 | 0x80;
         value >>= 7;
+        length += 1;
     }
-    bytes.push(value as u8);
+    coded[length] = value as u8;
+    bytes.extend_from_slice(&coded[..=length]);
 }
 
 #[inline]
