@@ -2,9 +2,10 @@
 # SGLang's router takes a refusal back to the worker until it is an answer: the client sees no 429, 500 or 503.
 #
 # Package  sglang-router 0.3.2 (PyPI), before a stand-in that refuses each request's first try
-# Guess    A proxy hands on what its worker says; what it cannot be sure of, like a POST that failed with 500, it does not repeat.
+# Guess    A proxy hands on what its worker says. What it cannot be sure of, like a POST that failed with 500, it never sends
+#          again.
 # Seen     A worker that answers 429, 500 or 503 to the first try of each of ten requests is asked twenty times, and the
-#          client gets 200 ten times. Nothing in the response says so; the latency holds the wait. With 400 the refusal comes
+#          client gets 200 ten times; the wait between is in the latency. With 400 the refusal comes
 #          through, and so does each with `--disable-retries`. A worker that refuses always is asked five times for one 429.
 # Matters  A load test behind it finds no limit: no error is counted where the server sheds load, the refused work comes again
 #          when it hurts most, up to five times, and the tail of the latency is made by the router's waits.
@@ -70,7 +71,8 @@ def ask(port, prompt):
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": prompt}], "max_tokens": 4}).encode()
     address = f"http://127.0.0.1:{port}/v1/chat/completions"
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, body, {"content-type": "application/json"}), timeout=60) as got:
+        request = urllib.request.Request(address, body, {"content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as got:
             return got.status
     except urllib.error.HTTPError as error:
         return error.code
