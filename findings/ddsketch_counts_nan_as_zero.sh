@@ -34,7 +34,8 @@ def figures(failed):
 
 seen = {failed: figures(failed) for failed in (0, 200, 300)}
 for failed, (count, quantiles, nan, zeros) in seen.items():
-    print(f"300 answers of 1000 ms, {failed} NaN: count {count}, p10 p25 p50 p99 {quantiles}, sum is NaN: {nan}, zeros: {zeros}")
+    print(f"300 answers of 1000 ms, {failed} NaN: count {count}, p10 p25 p50 p99 {quantiles}, "
+          f"sum is NaN: {nan}, zeros: {zeros}")
 print("ddsketch", importlib.metadata.version("ddsketch"))
 low = {0: [1002] * 4, 200: [0, 0, 1002, 1002], 300: [0, 0, 0, 1002]}
 sys.exit(seen != {failed: (300 + failed, low[failed], failed > 0, failed) for failed in low})

@@ -2,7 +2,7 @@
 # GuideLLM counts an answer as failed where a token of it holds U+2028 or U+0085.
 #
 # Package  guidellm 0.8.1, httpx 0.28.1 (PyPI)
-# Guess    A stream is cut into lines where its format says so: at CR, LF and CRLF. What is within a JSON string does not matter.
+# Guess    A stream is cut into lines where its format says so: at CR, LF and CRLF. What a JSON string holds does not matter.
 # Seen     httpx's `aiter_lines` cuts where Python's str.splitlines does: also at U+2028 (LINE SEPARATOR), U+2029 and U+0085.
 #          JSON needs no escape for them, and orjson and pydantic, which engines write with, make none. GuideLLM parses half
 #          an event: JSONDecodeError, with the tokens before it already counted. The same text in \u escapes passes.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The Rust crate metrics-exporter-prometheus makes its quantiles of the last 64 values or fewer, whatever came since the last scrape.
+# The Rust crate metrics-exporter-prometheus makes its quantiles of the last 64 values or fewer since the last scrape.
 #
 # Package  metrics-exporter-prometheus 0.18.3, metrics 0.24.6 (crates.io)
 # Guess    A histogram without buckets is exported as a summary over the last minute: its p99 is that of the requests of this

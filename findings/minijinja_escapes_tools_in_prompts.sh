@@ -2,10 +2,10 @@
 # One chat template and one list of tools are two prompts: minijinja's `tojson` escapes what transformers' does not.
 #
 # Package  minijinja 3.1.0, transformers 5.24.0 with jinja2 3.1.6 (PyPI)
-# Guess    minijinja renders Jinja templates, so a template of a model gives the prompt that the model was trained with, which
-#          is the one of transformers' apply_chat_template.
-# Seen     For the usual `{{ tool | tojson }}` minijinja writes ', &, < and > as \u0027, \u0026, \u003c and \u003e, for safety in
-#          HTML. transformers puts a filter of its own in the place of jinja2's, which escapes too, and writes them as
+# Guess    minijinja renders Jinja templates, so a model's template gives the prompt that the model was trained with, which is
+#          the one of transformers' apply_chat_template.
+# Seen     For the usual `{{ tool | tojson }}` minijinja writes ', &, < and > as \u0027, \u0026, \u003c and \u003e, for use
+#          in HTML. transformers puts a filter of its own in the place of jinja2's, which escapes too, and writes them as
 #          they are. "Today's wind, if it isn't < 0" is 15 characters longer; spaces and the order of keys agree. A template
 #          without tools is equal to the byte.
 # Matters  Each apostrophe in a description of a tool becomes six characters, in a form that the model was not trained with. A

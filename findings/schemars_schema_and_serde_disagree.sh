@@ -2,8 +2,8 @@
 # A schema that schemars makes of a struct passes files that serde refuses, and refuses files that serde takes.
 #
 # Package  schemars 1.2.3, serde 1.0.229, serde_json 1.0.154 (crates.io), jsonschema 4.26.0 (PyPI)
-# Guess    The schema and the reader come from one struct, so a file that an editor or CI passes by the schema can be read.
-# Seen     The schema passes 10.0 and 1e3 for a u32, since JSON Schema takes them for integers, and serde refuses them. It passes
+# Guess    The schema and the reader come from one struct, so a file that passes in an editor or in CI can be read.
+# Seen     The schema passes 10.0 and 1e3 for a u32, since JSON Schema takes them for integers, serde refuses them. It passes
 #          5000000000 for a u32: its `format` is no limit. It passes a Duration with a key too many, which serde refuses with
 #          no deny_unknown_fields asked for. It refuses an array of the fields in their order, which serde takes for an object.
 # Matters  pandas writes a count as 10.0 once a row lacks it, and some writers put 1e3 for 1000: a config or trace that passed

@@ -4,10 +4,10 @@
 # Package  sglang 0.5.23 (PyPI: sglang.benchmark, `--dataset-name random`)
 # Guess    As the help says: "Number of input tokens per request". And a range ratio of 0, the default, is no range.
 # Seen     The ratio is the low end as a share of the length: with 0 the lengths are even over 1 to 1024, with a mean of about
-#          512, input and output alike; 1.0 is what gives 1024 each. Input and output are drawn apart, so a long prompt
+#          512, input and output alike; 1.0 is what gives 1024 each. Input and output are drawn apart: a long prompt
 #          may get one token of answer.
-# Matters  In vLLM's benchmark the flag of the same name, with the same default of 0, is the width of the range around the
-#          length. Two runs with equal flags then differ by twice the tokens, and the one with half of them looks faster.
+# Matters  In vLLM's benchmark (0.32) the flag of the same name, with the same default of 0, is the width of a range around
+#          the length. Two runs with equal flags then differ by twice the tokens, and the one with half of them looks faster.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
