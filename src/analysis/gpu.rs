@@ -1,7 +1,8 @@
 //! Samples of GPUs → what they did over a run's measured window, and the energy of it.
 //!
-//! The counter of energy gives the energy. It changes every 100 ms only, so each of its two values is moved from the
-//! time of its last change to the window's end by the power there. The integral of the sampled power is the check.
+//! The counter of energy gives the energy. It changes every 100 ms only and is read every few seconds, so each of its two
+//! values is moved from the time of its last change to the window's end by the power there. The integral of the sampled
+//! power is the check.
 
 use std::collections::BTreeMap;
 
@@ -265,8 +266,9 @@ fn counted(samples: &[&Sample], power: Option<&Course>, window: Window) -> Count
     if counts[from..=to].windows(2).any(|pair| pair[1].joules < pair[0].joules) {
         return Counted::WentBack;
     }
+    let longest_gap = window.longest_gap().max(3.0 * spacing_of(&counts));
     let at = |count: Count, time: f64| {
-        let is_near = (time - count.read_at).abs() <= window.longest_gap();
+        let is_near = (time - count.read_at).abs() <= longest_gap;
         let moved = match power {
             Some(power) => power.integral(count.changed_at, time)?,
             None => slope(&counts)? * (time - count.changed_at),
@@ -277,6 +279,12 @@ fn counted(samples: &[&Sample], power: Option<&Course>, window: Window) -> Count
         Some((end, start)) if end >= start => Counted::Energy(end - start),
         Some(_) | None => Counted::Nothing,
     }
+}
+
+/// Median time between two counts of the run, s. 0 of fewer than two.
+fn spacing_of(counts: &[Count]) -> f64 {
+    let of_run = counts.windows(2).filter(|pair| pair[0].read_at >= 0.0);
+    super::side::median(of_run.map(|pair| pair[1].read_at - pair[0].read_at).collect()).unwrap_or(0.0)
 }
 
 /// The place of the last count that was read before a time; the first one where none was.

@@ -70,6 +70,18 @@ fn energy_is_the_counters_difference_moved_to_the_windows_ends() {
 }
 
 #[test]
+fn a_counter_that_is_read_every_five_seconds_is_moved_by_the_power_in_between() {
+    let seldom: Shows = |at| {
+        let mut values = step(at);
+        values.retain(|(name, _)| at % 5.0 == 0.0 || ![GPU_ENERGY, GPU_ENERGY_AGE].contains(name));
+        values
+    };
+    let GpuFigures { summary, doubts, .. } = figures(seldom, (1_000_000, 8_050_000));
+    close(summary.energy_j.unwrap(), 100.0 + 6.05 * 500.0, 0.5);
+    assert!(doubts.is_empty(), "{doubts:?}");
+}
+
+#[test]
 fn a_window_below_two_seconds_has_the_counter_alone() {
     let GpuFigures { summary, .. } = figures(step, (3_000_000, 4_500_000));
     close(summary.energy_j.unwrap(), 750.0, 0.5);

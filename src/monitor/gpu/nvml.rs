@@ -21,15 +21,14 @@ use super::pcie::PcieRates;
 use super::processes;
 
 /// Asked at each reading: two calls, one of which is for all fields.
-const QUICK: &[Query] = &[
+const QUICK: &[Query] = &[Query::PowerInstant, Query::PowerAverage, Query::Utilisation];
+/// Fields as well, but counters, some of which cost more than all else together: asked seldom beside a load.
+const COUNTERS: &[Query] = &[
     Query::Energy,
-    Query::PowerInstant,
-    Query::PowerAverage,
     Query::PcieSentCount,
     Query::PcieReceivedCount,
     Query::NvlinkSent,
     Query::NvlinkReceived,
-    Query::Utilisation,
 ];
 /// What changes slowly, or is a state: a call each, so not asked at each reading beside a load.
 const SLOW: &[Query] =
@@ -57,6 +56,7 @@ struct Gpu {
     energy: EnergyAge,
     /// The last counters of PCIe, bytes sent and received, and when they were read.
     pcie: Option<(f64, f64, Instant)>,
+    counters: Every,
     whole: Every,
     processes: Every,
     is_gone: bool,
@@ -118,6 +118,7 @@ impl NvmlLibrary {
             lacks: BTreeSet::new(),
             energy: EnergyAge::default(),
             pcie: None,
+            counters: Every::new(pace.counters_every),
             whole: Every::new(pace.whole_every),
             processes: Every::new(PROCESSES_EVERY),
             is_gone: false,
@@ -173,8 +174,9 @@ impl Gpu {
         }
         let now = Instant::now();
         let tells_all = self.whole.is_due(now);
+        let counters = if self.counters.is_due(now) { COUNTERS } else { &[] };
         let slow = if tells_all { SLOW } else { &[] };
-        let queries = QUICK.iter().chain(slow).copied();
+        let queries = counters.iter().chain(QUICK).chain(slow).copied();
         let queries: Vec<Query> = queries.filter(|query| !self.lacks.contains(query)).collect();
         let mut answers = BTreeMap::new();
         for (query, answer) in queries.iter().zip(calls.ask(self.board, &queries)) {
@@ -192,7 +194,9 @@ impl Gpu {
         let energy = answers.get(&Query::Energy).copied();
         let mut values: BTreeMap<&'static str, f64> =
             answers.iter().filter_map(|(query, value)| Some((series(*query)?, *value))).collect();
-        self.rates(&answers, now, &mut values);
+        if !counters.is_empty() {
+            self.rates(&answers, now, &mut values);
+        }
         Some(GpuReading {
             index: self.about.index,
             uuid: self.about.uuid.clone(),

@@ -105,7 +105,7 @@ fn a_reading_beside_a_load_takes_two_calls_and_a_whole_one_ten() {
     let (first, values, _) = read();
     assert!(first <= 10 && values >= 9, "{first} calls, {values} values");
     let (quick, values, looked) = read();
-    assert!(quick <= 2 && values >= 4 && !looked, "{quick} calls, {values} values");
+    assert!(quick <= 2 && values >= 3 && !looked, "{quick} calls, {values} values");
     std::thread::sleep(Duration::from_secs(1));
     let (whole, ..) = read();
     assert!((3..=10).contains(&whole), "{whole} calls");
