@@ -53,6 +53,13 @@ pub enum NoAnswer {
     NoList(String),
 }
 
+impl NoAnswer {
+    /// The server wants to know first who asks.
+    pub fn asks_for_key(&self) -> bool {
+        matches!(self, NoAnswer::Status(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+    }
+}
+
 impl From<reqwest::Error> for NoAnswer {
     fn from(error: reqwest::Error) -> Self {
         if error.is_connect() { NoAnswer::NoConnection(error) } else { NoAnswer::Broken(error) }
@@ -196,7 +203,8 @@ pub async fn models(client: &Client, url: &str) -> Result<Vec<String>, NoAnswer>
     let Some(bytes) = bounded(response, LARGEST_LIST).await? else {
         return Err(NoAnswer::NoList(format!("it does not end within {} MB", LARGEST_LIST >> 20)));
     };
-    let list: Value = serde_json::from_slice(&bytes).map_err(|error| NoAnswer::NoList(error.to_string()))?;
+    let json = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let list: Value = serde_json::from_slice(json).map_err(|error| NoAnswer::NoList(error.to_string()))?;
     names(&list).ok_or_else(|| NoAnswer::NoList("`data` is missing".to_owned()))
 }
 
@@ -212,10 +220,18 @@ async fn bounded(mut response: Response, largest: usize) -> reqwest::Result<Opti
     Ok(Some(bytes))
 }
 
-/// Names in an OpenAI list (`data[].id`).
+/// Names in an OpenAI list (`data[].id`); others send the list bare (Together), as `models` with a `name` (Ollama), or
+/// `null` where there is none.
 fn names(list: &Value) -> Option<Vec<String>> {
-    let models = list.get("data")?.as_array()?;
-    Some(models.iter().filter_map(|model| model.get("id")?.as_str().map(str::to_owned)).collect())
+    let models = match list.get("data").or_else(|| list.get("models")).unwrap_or(list) {
+        Value::Array(models) => models.as_slice(),
+        Value::Null if list.is_object() => &[],
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => return None,
+    };
+    let name = |model: &Value| {
+        ["id", "name", "model"].iter().find_map(|key| model.get(key)?.as_str().map(str::to_owned))
+    };
+    Some(models.iter().filter_map(name).filter(|name| !name.trim().is_empty()).collect())
 }
 
 /// Why the list of models at `url` is none, in words.
@@ -282,7 +298,14 @@ mod tests {
     fn names_are_read_from_an_openai_list() {
         let list = serde_json::json!({"data": [{"id": "a"}, {"object": "model"}, {"id": "b"}]});
         assert_eq!(names(&list).unwrap(), ["a", "b"]);
-        assert_eq!(names(&serde_json::json!({"data": []})), Some(Vec::new()));
+        for empty in [json!({"data": []}), json!({"data": null}), json!({"data": [{"id": ""}]})] {
+            assert_eq!(names(&empty), Some(Vec::new()), "{empty}");
+        }
+        assert_eq!(names(&json!([{"id": "a"}])).unwrap(), ["a"]);
+        assert_eq!(names(&json!({"models": [{"name": "a"}, {"model": "b"}]})).unwrap(), ["a", "b"]);
+        for none in [json!({"detail": "no"}), json!("a"), json!({"data": {"id": "a"}})] {
+            assert_eq!(names(&none), None, "{none}");
+        }
         assert_eq!(names(&Value::Null), None);
     }
 

@@ -61,7 +61,7 @@ pub(super) fn run_caveats(summary: &RunSummary, facts: Facts) -> Vec<Caveat> {
         facts.ticks,
         read_stamps(summary),
         above(merged_pct, MERGED_PCT).map(|share_pct| Caveat::MergedEvents { share_pct }),
-        estimated.map(|requests| Caveat::TokensEstimated { requests }),
+        estimated.map(|requests| Caveat::TokensEstimated { requests, completed }),
         facts.withheld,
         facts.one_at_a_time,
         above(cached_pct(summary), CACHED_PCT).map(|share_pct| Caveat::PrefixCacheHits { share_pct }),

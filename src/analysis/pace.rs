@@ -2,6 +2,7 @@
 
 use crate::schema::caveat::Caveat;
 use crate::schema::gateway::Gateway;
+use crate::schema::record::StampKind;
 use crate::schema::request_figures::{Figured, milliseconds};
 
 use super::percent_of;
@@ -47,8 +48,10 @@ impl Paces {
         self.followers += followers;
         self.together += together;
         // Else a late client may have found together what came apart.
-        self.whole += u64::from(pace.came_at_once && together == followers);
-        if pace.n >= 2 && pace.window_us > 0 && pace.after > 0 {
+        let sent_so =
+            if pace.window_us > 0 { record.stamps == StampKind::Kernel } else { together == followers };
+        self.whole += u64::from(pace.came_at_once && sent_so);
+        if pace.n >= 2 && !pace.came_at_once && pace.window_us > 0 && pace.after > 0 {
             self.window_us += pace.window_us;
             let steps = u64::from(pace.n - 1);
             self.most_steps += steps.max(u64::from(pace.after));

@@ -210,7 +210,8 @@ impl Ends {
 impl Oddities {
     fn add(&mut self, record: &RequestRecord, counts: &Counts) {
         self.completed += 1;
-        if let (Some(fault), Some(told)) = (counts.fault, record.tokens.output) {
+        if let Some(fault) = counts.fault {
+            let told = record.tokens.output.unwrap_or(0);
             self.impossible += 1;
             let events = u32::try_from(record.chunks.len()).unwrap_or(u32::MAX);
             let count = ImpossibleCount { fault, told, events, max_tokens: record.max_tokens };

@@ -26,6 +26,8 @@ use crate::commands::workload::Workload;
 const PLAIN_LABEL: &str = "server";
 /// The cure where a server does not say which models it has.
 const NAME_ONE: &str = "name a model with --model NAME, or check the address";
+/// The cure where it asks for a key first.
+const GIVE_KEY: &str = "give the key with --api-key-env NAME, or a --header; --model NAME needs no list";
 /// Time that a list of models may take where the model is named.
 const COURTESY: Duration = Duration::from_secs(2);
 
@@ -201,7 +203,10 @@ async fn model(
                         progress.detail(&server_api::no_list(&url.models, &why));
                         return Ok(model.to_owned());
                     }
-                    None => return refuse(server_api::no_list(&url.models, &why), NAME_ONE),
+                    None => {
+                        let cure = if why.asks_for_key() { GIVE_KEY } else { NAME_ONE };
+                        return refuse(server_api::no_list(&url.models, &why), cure);
+                    }
                 },
                 Err(_) => return refuse(format!("{} does not answer", url.models), NAME_ONE),
             };

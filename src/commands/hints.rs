@@ -11,8 +11,25 @@ const TOO_LARGE: [&str; 6] =
 /// The cure of a run's first failure, where its words tell one.
 pub fn hint_of(run: &RunSummary, target: Option<&Target>) -> Option<String> {
     let of_kind = |kind| run.first_failures.get(&kind).map(String::as_str);
-    let refused = of_kind(FailureKind::Status).or_else(|| of_kind(FailureKind::ErrorEvent))?;
-    hint(refused, target)
+    if let Some(refused) = of_kind(FailureKind::Status).or_else(|| of_kind(FailureKind::ErrorEvent)) {
+        return hint(refused, target);
+    }
+    of_kind(FailureKind::Protocol).and_then(form)
+}
+
+/// The cure of an answer that comes in another form than was asked for.
+fn form(words: &str) -> Option<String> {
+    if words.contains("one JSON body instead of an event stream") {
+        return Some(
+            "the server does not stream: --no-stream asks for whole answers, which show E2E and throughput alone"
+                .to_owned(),
+        );
+    }
+    words.contains("JSON lines instead of an event stream").then(|| {
+        "give the server's OpenAI endpoint as --url, or describe its own with --request-body-template and \
+         --response-framing json-stream"
+            .to_owned()
+    })
 }
 
 /// The cure that the server's words ask for.
@@ -88,6 +105,15 @@ fn names(text: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_in_another_form_is_cured_by_the_flag_that_asks_for_that_form() {
+        let whole = form("the answer is one JSON body instead of an event stream: {}").unwrap();
+        assert!(whole.contains("--no-stream"), "{whole}");
+        let lines = form("the answer is JSON lines instead of an event stream: {}").unwrap();
+        assert!(lines.contains("--response-framing json-stream"), "{lines}");
+        assert_eq!(form("the answer is not an event stream: <p>"), None);
+    }
 
     #[test]
     fn a_refused_field_is_cured_by_the_flag_that_leaves_it_out_or_names_it() {

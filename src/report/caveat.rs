@@ -54,7 +54,7 @@ pub fn sentence(caveat: &Caveat) -> String {
             "{label} does not run with the shared settings: {what}. \
              Leave that setting out, or give every backend the same, to compare like with like."
         ),
-        Caveat::TokensEstimated { requests } => format!(
+        Caveat::TokensEstimated { requests, completed: _ } => format!(
             "The server gave no count of tokens that can be used for {}: chunks stand in for tokens, so token rates, TPOT \
              and NTPOT are estimates. A chunk may hold several tokens.",
             requests_of(*requests)
@@ -85,8 +85,7 @@ pub fn sentence(caveat: &Caveat) -> String {
             nothing_shown(*answers, *completed, *tokens)
         ),
         Caveat::CountsImpossible { requests, completed, worst, gateway } => format!(
-            "The token counts of {} of {} cannot be ({}{}): their tokens are counted by chunks, an estimate. \
-             {}",
+            "The token counts of {} of {} cannot be ({}{}), and are not believed. {}",
             count(*requests),
             requests_of(*completed),
             impossible(worst),
@@ -426,7 +425,7 @@ pub(super) fn weight(caveat: &Caveat) -> f64 {
         C::CountsImpossible { requests, .. } | C::LongerThanAsked { requests, .. } => *requests as f64,
         C::OneAtATime { .. } | C::NoSuchCounter { .. } => 0.0,
         C::AskedWhole { answers } => *answers as f64,
-        C::TokensEstimated { requests } => *requests as f64,
+        C::TokensEstimated { requests, .. } => *requests as f64,
         C::ReadStamps { read, .. } => *read as f64,
         C::FewSamples { completed } => -(*completed as f64),
         C::SignMissing { done_marker, finish_reason } => (*done_marker + *finish_reason) as f64,

@@ -70,20 +70,25 @@ pub fn sender(gateway: Option<Gateway>) -> String {
 /// `6,400 tokens told, 3 events, max_tokens 64`.
 pub fn impossible(count_told: &ImpossibleCount) -> String {
     let ImpossibleCount { fault, told, events, max_tokens } = count_told;
-    let (told, events) = (count(u64::from(*told)), count(u64::from(*events)));
+    let (told, events) = (tokens_of(*told), events_of(u64::from(*events)));
     match fault {
-        CountFault::NoNumber => format!("no whole number, or one below 0, beside {events} events"),
-        CountFault::Zero => format!("{told} tokens told, {events} events"),
+        CountFault::NoNumber => format!("no whole number, or one below 0, beside {events}"),
+        CountFault::Zero => format!("{told} told, {events}"),
         CountFault::AboveLimit => {
-            format!("{told} tokens told, {events} events, max_tokens {}", count(u64::from(*max_tokens)))
+            format!("{told} told, {events}, max_tokens {}", count(u64::from(*max_tokens)))
         }
         CountFault::AgainstEvents => {
-            format!("{told} tokens told at the end, another number by {events} events")
+            format!("{told} told at the end, another number by {events}")
         }
         CountFault::OfGateway => {
-            format!("{told} tokens told by a gateway that counts itself, {events} events")
+            format!("{told} told by a gateway that counts itself, {events}")
         }
     }
+}
+
+/// `1 token`, `2 tokens`
+fn tokens_of(number: u32) -> String {
+    if number == 1 { "1 token".to_owned() } else { format!("{} tokens", count(u64::from(number))) }
 }
 
 /// `TTFT` of `ttft_ms`.

@@ -61,6 +61,9 @@ pub enum Caveat {
     TokensEstimated {
         /// Completed requests counted so.
         requests: u64,
+        /// All completed requests; 0 in older results.
+        #[serde(default)]
+        completed: u64,
     },
     /// It is not known which tokens came between the first event of an answer and its last, so TPOT, ITL and TPS a
     /// user are withheld.
@@ -426,6 +429,8 @@ const PACE_DIFFERENCE_PCT: f64 = 10.0;
 const CLOCK_STEP_MS: f64 = 10.0;
 /// A worker that stood still for longer did not offer the load that was asked for, s.
 const STANDSTILL_S: f64 = 1.0;
+/// Answers whose tokens are estimated may be so many, %, in a valid result.
+const ESTIMATED_PCT: f64 = 1.0;
 /// More answers without a latency than this, % of the completed ones, leave the others to speak for too many.
 const NO_LATENCY_PCT: f64 = 1.0;
 
@@ -532,7 +537,6 @@ impl Caveat {
             | Caveat::ReadStamps { .. }
             | Caveat::OneAtATime { .. }
             | Caveat::AskedWhole { .. }
-            | Caveat::TokensEstimated { .. }
             // A desktop holds some MiB of many a GPU, and a power cap is how others are sold.
             | Caveat::GpuShared { .. }
             | Caveat::GpuThrottled { .. }
@@ -547,6 +551,10 @@ impl Caveat {
             Caveat::WorkerStill { seconds, .. } => *seconds >= STANDSTILL_S,
             // A few tokens that share an event leave narrow bounds.
             Caveat::PaceWithheld { difference_pct, .. } => *difference_pct > PACE_DIFFERENCE_PCT,
+            // How far off an estimate is nobody knows: a chunk may hold any number of tokens.
+            Caveat::TokensEstimated { requests, completed } => {
+                *completed > 0 && 100.0 * *requests as f64 > ESTIMATED_PCT * *completed as f64
+            }
             Caveat::NoLatency { answers, completed, .. } => {
                 100.0 * *answers as f64 > NO_LATENCY_PCT * *completed as f64
             }

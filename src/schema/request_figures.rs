@@ -10,6 +10,12 @@ const US_PER_S: f64 = 1e6;
 /// Events that came within this, µs, came together; so did those within a tenth of the gap before them.
 const TOGETHER_US: u64 = 100;
 
+/// A reply that was made whole and then sent in pieces: of so many events or more, one after the other within less
+/// than this, µs, and all of them within so small a part of the time before the first.
+const REPLAY_EVENTS: usize = 4;
+const REPLAY_GAP_US: u64 = 500;
+const REPLAY_PART: u64 = 50;
+
 /// Where a request's events and its delivered tokens differ by more than this, %, in a run that agrees as a whole,
 /// its events are counted.
 const OWN_DIFFERENCE_PCT: u64 = 10;
@@ -27,7 +33,7 @@ pub struct Pace {
     pub steps: u32,
     /// Tokens that nobody can place in the window or before it.
     pub unplaced: u32,
-    /// All of two tokens or more came at one time.
+    /// All of two tokens or more came at one time, or as good as that: whoever sends them so had them before.
     pub came_at_once: bool,
 }
 
@@ -138,8 +144,9 @@ impl RequestRecord {
         let n = if self.came_whole() { 0 } else { counts.shown.unwrap_or(0) };
         let at_first = self.chunks.tokens_at_first();
         let after = counts.in_events.saturating_sub(at_first);
-        let came_at_once = n >= 2 && !self.chunks.is_empty() && window_us == 0;
-        let has_pace = n >= 2 && window_us > 0 && after > 0;
+        let at_one_time = window_us == 0 || self.is_replayed(window_us);
+        let came_at_once = n >= 2 && !self.chunks.is_empty() && at_one_time;
+        let has_pace = n >= 2 && !at_one_time && after > 0;
         let unplaced = if n >= 2 && !has_pace { n - 1 } else { n.abs_diff(counts.in_events) };
         let steps = if !has_pace {
             0
@@ -149,6 +156,15 @@ impl RequestRecord {
             after
         };
         Pace { n, window_us, after, steps, unplaced, came_at_once }
+    }
+
+    /// Its events follow each other as no model makes them, behind a wait that would hold all of them many times.
+    fn is_replayed(&self, window_us: u64) -> bool {
+        let events = self.chunks.len();
+        let gaps = events.saturating_sub(1) as u64;
+        let is_quick = window_us < REPLAY_GAP_US * gaps;
+        let waited_us = self.ttft_us().unwrap_or(0);
+        events >= REPLAY_EVENTS && is_quick && window_us * REPLAY_PART < waited_us
     }
 
     /// The gaps between its token-carrying events, µs, each one step. The first event has none before it.

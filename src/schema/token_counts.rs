@@ -73,7 +73,11 @@ impl RequestRecord {
             return counts;
         };
         if self.came_whole() {
-            // No event shows what of the count was shown.
+            // No event shows what of the count was shown, but that something was.
+            if output == 0 {
+                (counts.output, counts.delivered, counts.shown) = (None, None, None);
+                counts.fault = Some(CountFault::Zero);
+            }
             return counts;
         }
         counts.fault = self.fault(output, in_events, may_hide_end);
@@ -111,12 +115,21 @@ impl RequestRecord {
     fn ended_by_model(&self) -> bool {
         let by_limit =
             ["length", "limit", "max_tokens", "max_output_tokens", "content_filter", "abort", "error"];
-        self.finish_reason.as_deref().is_none_or(|word| !by_limit.contains(&word))
+        let is = |word: &str| by_limit.iter().any(|limit| word.eq_ignore_ascii_case(limit));
+        self.finish_reason.as_deref().is_none_or(|word| !is(word))
     }
 
     /// Token events.
     fn events(&self) -> u32 {
         u32::try_from(self.chunks.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The count of each event is that event's own, and not that of the answer so far: most add nothing to the one
+    /// before them.
+    fn counts_each_event_alone(&self) -> bool {
+        let half = self.chunks.len() / 2;
+        let others = self.chunks.len() - self.chunks.of_one_token() as usize;
+        others > half && self.chunks.iter().filter(|chunk| chunk.tokens == 0).count() > half
     }
 
     fn fault(&self, told: u32, in_events: u32, may_hide_end: bool) -> Option<CountFault> {
@@ -130,7 +143,9 @@ impl RequestRecord {
         let tail = TAIL_TOKENS.max(in_events / 10);
         if told == 0 {
             Some(CountFault::Zero)
-        } else if self.tokens.by_event && (told < in_events || told - in_events > tail) {
+        } else if self.tokens.by_event
+            && (told < in_events || told - in_events > tail || self.counts_each_event_alone())
+        {
             Some(CountFault::AgainstEvents)
         } else if differs && beyond && self.events() <= self.max_tokens {
             Some(CountFault::AboveLimit)

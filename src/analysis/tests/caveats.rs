@@ -44,7 +44,7 @@ fn tokens_that_the_server_did_not_count_are_an_estimate() {
     let mut records = hundred();
     records[1].tokens.source = TokenSource::Chunks;
     let run = summarize(closed(), &records, Finish::default());
-    assert_eq!(run.caveats, [Caveat::TokensEstimated { requests: 1 }]);
+    assert_eq!(run.caveats, [Caveat::TokensEstimated { requests: 1, completed: 100 }]);
 }
 
 #[test]

@@ -127,6 +127,35 @@ fn an_answer_that_comes_at_one_time_has_no_pace_and_whoever_sends_it_so_is_named
 }
 
 #[test]
+fn a_reply_that_was_made_whole_and_is_sent_in_pieces_has_no_pace_and_its_sender_is_named() {
+    // Stamps of whole ms: the answer is put on a scale of its own.
+    let replayed = |gap_us: u64, ttft_us: u64, kind: StampKind| {
+        four(|index| {
+            let mut record = answer(index, 32, 32, "length");
+            let first_us = record.sent_us.unwrap() + ttft_us;
+            record.chunks = (0..32)
+                .map(|event| Chunk { at_us: first_us + gap_us * event, tokens: 1, merged_bound_us: None })
+                .collect();
+            record.first_token_us = Some(first_us);
+            record.last_token_us = Some(first_us + gap_us * 31);
+            record.stamps = kind;
+            record
+        })
+    };
+    let run = replayed(40, 250_000, StampKind::Kernel);
+    assert_eq!(codes(&run), ["buffered", "pace_withheld"]);
+    assert!(has_no_pace(&run) && run.caveats.iter().any(Caveat::is_invalid));
+    // A client that reads late may find them so: the pace is not known, and nobody is blamed.
+    assert_eq!(codes(&replayed(40, 250_000, StampKind::Read)), ["read_stamps", "pace_withheld"]);
+    // A fast server, and one that is fast behind a long queue, keep their pace.
+    for (gap_us, ttft_us) in [(400, 30_000), (300, 400_000), (600, 5_000_000)] {
+        let run = replayed(gap_us, ttft_us, StampKind::Kernel);
+        assert!(doubts(&run).is_empty(), "{:?}", run.caveats);
+        close(distribution(&run, figure::TPOT).p50, gap_us as f64 / 1e3);
+    }
+}
+
+#[test]
 fn tokens_that_are_sent_in_blocks_keep_their_pace_and_the_sender_is_named() {
     let run = four(|index| {
         let chunks: Vec<(u64, u32)> = (0..32).map(|token| (160 * (1 + token / 8), 1)).collect();
@@ -259,6 +288,40 @@ fn a_count_that_cannot_be_is_no_count() {
     let run = four(|index| RequestRecord { gateway: Some(Gateway::Litellm), ..answer(index, 8, 9, "stop") });
     assert!(doubts(&run).is_empty(), "{:?}", run.caveats);
     assert_eq!(run.gateway, Some(Gateway::Litellm));
+}
+
+#[test]
+fn counts_of_each_event_alone_are_no_count_of_the_answer() {
+    for own in [1, 2] {
+        let run = four(|index| {
+            let mut record = answer(index, 8, own, "length");
+            let first_us = record.first_token_us;
+            let alone = |chunk: Chunk| if Some(chunk.at_us) == first_us { own } else { 0 };
+            record.chunks =
+                record.chunks.iter().map(|chunk| Chunk { tokens: alone(chunk), ..chunk }).collect();
+            record.tokens.by_event = true;
+            record
+        });
+        assert_eq!(codes(&run), ["counts_impossible", "tokens_estimated", "pace_withheld"]);
+        assert!(has_no_pace(&run) && run.caveats.iter().any(Caveat::is_invalid));
+        assert_eq!(run.tokens.output, 32, "never {own} an answer");
+    }
+}
+
+#[test]
+fn no_token_told_beside_the_text_of_a_whole_reply_is_no_count() {
+    for (told, unusable) in [(Some(0), false), (None, true)] {
+        let run = four(|index| {
+            let mut record = answer(index, 1, 0, "stop");
+            record.first_token_us = None;
+            (record.tokens.output, record.tokens.unusable) = (told, unusable);
+            record.tokens.source = if unusable { TokenSource::Chunks } else { TokenSource::Usage };
+            record
+        });
+        assert!(!run.metrics.contains_key(figure::OUTPUT_TPS), "no 0 tok/s from a count that is none");
+        assert!(codes(&run).contains(&"counts_impossible"), "{:?}", run.caveats);
+        assert!(run.caveats.iter().any(Caveat::is_invalid));
+    }
 }
 
 #[test]

@@ -2,6 +2,10 @@
 
 /// An event may not be longer than this: what sends more is no event stream.
 const EVENT_LIMIT: usize = 16 << 20;
+/// So much is kept of lines that are none of an event stream.
+const STRAY_LIMIT: usize = 2 << 10;
+/// All that a line of an event stream begins with; a colon alone begins a comment.
+const FIELDS: [&[u8]; 6] = [b"data:", b"event:", b"error:", b"id:", b"retry:", b":"];
 
 /// One dispatched event.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,6 +41,10 @@ pub(crate) struct SseParser {
     data: Vec<u8>,
     has_data: bool,
     name: Name,
+    /// Lines that are none of an event stream: a proxy's page or a server's last words. Boxed, as nearly no stream
+    /// has them.
+    #[expect(clippy::box_collection, reason = "16 bytes less for each live request")]
+    stray: Option<Box<Vec<u8>>>,
     /// The last byte was CR: a LF that follows belongs to it.
     after_cr: bool,
     started: bool,
@@ -130,9 +138,27 @@ impl SseParser {
         } else if let Some(value) = field(line, b"error") {
             self.name = Name::Error;
             self.add(value, single);
-        } else if line.trim_ascii_start().starts_with(b"{") {
-            on_event(Event { data: line, name: Name::Bare }, next);
+        } else if !FIELDS.iter().any(|field| line.starts_with(field) || field.starts_with(line)) {
+            self.keep_stray(line);
+            if line.trim_ascii_start().starts_with(b"{") {
+                on_event(Event { data: line, name: Name::Bare }, next);
+            }
         }
+    }
+
+    #[cold]
+    fn keep_stray(&mut self, line: &[u8]) {
+        let stray = self.stray.get_or_insert_default();
+        let room = STRAY_LIMIT.saturating_sub(stray.len());
+        if room > 0 {
+            stray.extend_from_slice(&line[..line.len().min(room)]);
+            stray.push(b'\n');
+        }
+    }
+
+    /// The lines that are none of an event stream, as far as they are kept; empty where there are none.
+    pub(crate) fn stray(&self) -> &[u8] {
+        self.stray.as_ref().map_or(&[], |stray| stray)
     }
 
     fn is_marker(&self, value: &[u8]) -> bool {
@@ -252,6 +278,23 @@ mod tests {
     fn comments_keep_alives_and_other_fields_are_no_events() {
         assert_eq!(data(":\n\n: keep-alive\n\nid: 7\nretry: 10\n\ndata: a\n: in between\n\n"), ["a"]);
         assert_eq!(data("database: x\n\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn lines_of_something_else_are_kept_within_bounds_and_those_of_a_stream_are_not() {
+        let stray = |stream: &str| {
+            let mut parser = SseParser::new("[DONE]");
+            parser.feed(stream.as_bytes(), |_, _| {}).unwrap();
+            parser.flush(|_, _| {});
+            String::from_utf8_lossy(parser.stray()).into_owned()
+        };
+        for stream in ["", ": hi\nid: 5\nretry: 5\ndata: a\n\nevent: x\n\n", "data: a\n\nda", "data", "id"] {
+            assert_eq!(stray(stream), "", "{stream:?}");
+        }
+        assert_eq!(stray("data: a\n\nupstream request timeout"), "upstream request timeout\n");
+        assert_eq!(stray("{\n \"error\":\n1}\n"), "{\n \"error\":\n1}\n");
+        assert!(stray(&"<p>\n".repeat(10_000)).len() <= STRAY_LIMIT + 1);
+        assert!(stray(&"x".repeat(10_000)).len() <= STRAY_LIMIT + 1);
     }
 
     #[test]

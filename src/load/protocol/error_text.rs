@@ -62,17 +62,22 @@ impl<'de> Deserialize<'de> for ErrorText {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ErrorText, A::Error> {
                 let (mut message, mut kind, mut any) = (String::new(), String::new(), false);
+                let mut other = String::new();
                 while let Some(key) = map.next_key::<ErrorText>()? {
-                    any = true;
-                    let value = map.next_value::<ErrorText>()?.0;
+                    let value = map.next_value::<ErrorText>()?;
+                    // Where all is empty, nothing went wrong: programs in Go write such objects.
+                    any |= value.is_error();
+                    let value = value.0;
                     match key.0.as_str() {
                         "message" | "msg" => message = value,
                         "type" => kind = value,
+                        "detail" | "details" | "description" | "reason" | "error" => other = value,
                         _ => {}
                     }
                 }
-                let other = if any { NO_MESSAGE.to_owned() } else { String::new() };
-                Ok(ErrorText([message, kind].into_iter().find(|text| !text.is_empty()).unwrap_or(other)))
+                let nothing = if any { NO_MESSAGE.to_owned() } else { String::new() };
+                let told = [message, other, kind].into_iter().find(|text| !text.is_empty());
+                Ok(ErrorText(told.unwrap_or(nothing)))
             }
         }
         deserializer.deserialize_any(Look)

@@ -169,6 +169,38 @@ impl<'de> Deserialize<'de> for Present {
     }
 }
 
+/// How many elements a list has; 0 of all else.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Elements(pub(super) u32);
+
+impl<'de> Deserialize<'de> for Elements {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Look;
+        impl<'de> Visitor<'de> for Look {
+            type Value = Elements;
+
+            otherwise!(Elements(0); visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64,
+                visit_str: &str);
+
+            #[inline]
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Elements, A::Error> {
+                let mut elements: u32 = 0;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    elements = elements.saturating_add(1);
+                }
+                Ok(Elements(elements))
+            }
+
+            #[inline]
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Elements, A::Error> {
+                skip_object(map).map(|_| Elements(0))
+            }
+        }
+        deserializer.deserialize_any(Look)
+    }
+}
+
 /// Whether a text is a certain word; read without a copy.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct IsError(pub(super) bool);

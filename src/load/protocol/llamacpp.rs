@@ -94,10 +94,10 @@ impl Reply {
             finish,
             usage: told.then_some(usage),
             times: times.told(),
-            so_far: None,
             done: self.stop.0 && error.is_none(),
             passed_over: odd || (says_nothing && error.is_none()),
             error,
+            ..Payload::default()
         }
     }
 

@@ -13,6 +13,7 @@ mod openai;
 mod openai_chat;
 mod openai_completions;
 mod openai_event;
+mod page;
 mod sax;
 mod server_times;
 mod sglang;
@@ -203,6 +204,16 @@ impl Protocol {
     /// The message of a body that is an error; none where it is none. All write it in one of a few ways.
     pub(crate) fn error_of(self, body: &[u8]) -> Option<String> {
         openai::error_of(body)
+    }
+
+    /// What the body of something else than an answer says, in one line.
+    pub(crate) fn text_of(self, body: &[u8]) -> String {
+        openai::text_of(body)
+    }
+
+    /// The message of a JSON object that is nothing of the protocol; none where it has none.
+    pub(crate) fn words_of(self, body: &[u8]) -> Option<String> {
+        openai::words_of(body)
     }
 
     /// The message in the body of a status that is not 200.

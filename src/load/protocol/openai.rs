@@ -9,6 +9,7 @@ use crate::load::http::sse::{Event, Name};
 use crate::load::protocol::openai_event::{
     answer_text, error_body_text, is_error, read_event, read_whole, whole_text,
 };
+use crate::load::protocol::page;
 use crate::load::protocol::terms::{Ask, Lengths, Payload, clip};
 
 /// The data of the last event.
@@ -145,8 +146,18 @@ pub(super) fn no_json(data: &[u8], error: &serde_json::Error) -> String {
 pub(super) fn error_message(body: &[u8]) -> String {
     match error_body_text(body) {
         Some(text) => clip(&text),
-        None => clip(&String::from_utf8_lossy(body)),
+        None => text_of(body),
     }
+}
+
+/// The words of a web page, else the text itself; one line, clipped.
+pub(super) fn text_of(body: &[u8]) -> String {
+    clip(&page::words(body).unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()))
+}
+
+/// The message of a JSON object, whatever else it holds.
+pub(super) fn words_of(body: &[u8]) -> Option<String> {
+    error_body_text(body).map(|text| clip(&text)).filter(|text| !text.is_empty())
 }
 
 /// The message of a JSON body that has an `error` member, or is a flat error object.

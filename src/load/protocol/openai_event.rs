@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::load::protocol::error_text::{ErrorText, NO_MESSAGE};
-use crate::load::protocol::lenient::{Count, Fold, Folded, IsError, Lax, Present, Scalar, object};
+use crate::load::protocol::lenient::{Count, Elements, Fold, Folded, IsError, Lax, Present, Scalar, object};
 use crate::load::protocol::server_times::Times;
 use crate::load::protocol::tame::tamed;
 use crate::load::protocol::terms::{Finish, FinishKind, Payload, Usage, clip};
@@ -66,12 +66,12 @@ fn first_object(body: &[u8]) -> Option<Value> {
 fn payload(event: Event) -> Payload {
     let Event { choices, usage, error, object, message, code, timings, metrics } = event;
     let has_choices = choices.is_some();
-    let Folded { value: Choices { token, answer, finish: word, odd }, odd: no_list } =
-        choices.unwrap_or_default();
+    let Folded { value: all, odd: no_list } = choices.unwrap_or_default();
+    let Choices { token, answer, repeats, ids, finish: word, error: of_choice, odd } = all;
     let (usage, odd_counts) = counts(usage);
     let is_flat =
         object.0 || (!has_choices && message.is_some() && code.value.is_some_and(|code| code >= 400));
-    let error = match error.filter(ErrorText::is_error) {
+    let error = match error.filter(ErrorText::is_error).or(of_choice) {
         Some(error) => Some(error.0),
         None if is_flat => Some(message.map_or_else(|| NO_MESSAGE.to_owned(), |message| message.0)),
         None => None,
@@ -80,7 +80,10 @@ fn payload(event: Event) -> Payload {
     let error = error.map(|error| clip(&error));
     let finish = word.and_then(finish);
     let times = timings.0.or(metrics.0);
-    Payload { token, answer, finish, usage, times, so_far: None, error, done: false, passed_over }
+    let foreign = !has_choices && usage.is_none() && error.is_none() && times.is_none() && !passed_over;
+    let ids = (ids > 0).then_some(ids);
+    let (so_far, done) = (None, false);
+    Payload { token, answer, repeats, ids, finish, usage, times, so_far, error, done, passed_over, foreign }
 }
 
 /// What usage says, and whether something in it is no count.
@@ -94,8 +97,8 @@ fn counts(usage: Lax<RawUsage>) -> (Option<Usage>, bool) {
     let all = [raw.prompt_tokens, raw.completion_tokens, cached, shown, raw.reasoning_tokens];
     let odd = all.iter().any(|count| count.odd);
     let usage = Usage {
-        prompt: raw.prompt_tokens.value,
-        completion: raw.completion_tokens.value,
+        prompt: raw.prompt_tokens.value.or(raw.input_tokens.value),
+        completion: raw.completion_tokens.value.or(raw.output_tokens.value),
         cached: cached.value,
         reasoning,
         odd: raw.completion_tokens.odd,
@@ -105,10 +108,20 @@ fn counts(usage: Lax<RawUsage>) -> (Option<Usage>, bool) {
 
 /// What a finish reason means; an empty one (TGI) is none.
 pub(super) fn finish(ErrorText(word): ErrorText) -> Option<Finish> {
-    let kind = match word.as_str() {
-        "" | "false" => return None,
+    let kind = match word.to_ascii_lowercase().as_str() {
+        // Some write the absence of one as a word.
+        "" | "false" | "0" | "null" | "none" => return None,
         "stop" | "eos_token" => FinishKind::Stopped,
-        "abort" | "error" => FinishKind::Failed,
+        // TensorRT-LLM, mistral.rs, DeepSeek and Zhipu have words of their own for an answer that they gave up.
+        "abort"
+        | "aborted"
+        | "error"
+        | "failed"
+        | "cancelled"
+        | "canceled"
+        | "timeout"
+        | "network_error"
+        | "insufficient_system_resource" => FinishKind::Failed,
         _ => FinishKind::Other,
     };
     Some(Finish { word: clip(&word), kind })
@@ -150,6 +163,9 @@ struct RawUsage {
     completion_tokens_details: Lax<CompletionDetails>,
     /// The same, where a server tells it outside the details (SGLang).
     reasoning_tokens: Count,
+    /// As newer interfaces call the two: some gateways keep their names.
+    input_tokens: Count,
+    output_tokens: Count,
 }
 
 /// All choices of an event taken together.
@@ -157,7 +173,12 @@ struct RawUsage {
 struct Choices {
     token: bool,
     answer: bool,
+    /// The text stands in a whole message that is finished, and may have come before.
+    repeats: bool,
+    /// Token ids beside the text.
+    ids: u32,
     finish: Option<ErrorText>,
+    error: Option<ErrorText>,
     odd: bool,
 }
 
@@ -169,14 +190,22 @@ impl Fold<'_> for Choices {
         self.odd |= choice.odd;
         let Some(choice) = choice.value else { return };
         self.odd |= choice.delta.odd;
-        let delta = choice.delta.value.unwrap_or_default();
-        let shown = delta.content.0 || delta.refusal.0;
-        let called = delta.tool_calls.0 || delta.function_call.0;
-        let answer = choice.text.0 || shown || called;
+        // A gateway that makes a stream of a whole reply may leave it as it is.
+        let is_whole = choice.delta.value.is_none() && choice.message.value.is_some();
+        let delta = choice.delta.value.or(choice.message.value).unwrap_or_default();
+        let answer = choice.text.0 || delta.is_answer();
+        let finish = choice.finish_reason.filter(|reason| !reason.0.is_empty());
+        // The end of sequence has an id too, beside the finish.
+        let bare_ids = choice.token_ids.0 > 0 && finish.is_none();
         self.answer |= answer;
-        self.token |= answer || delta.reasoning.0 || delta.reasoning_content.0;
+        self.token |= answer || delta.is_reasoning() || bare_ids;
+        self.repeats |= is_whole && finish.is_some();
+        self.ids = self.ids.saturating_add(choice.token_ids.0);
         if self.finish.is_none() {
-            self.finish = choice.finish_reason.filter(|reason| !reason.0.is_empty());
+            self.finish = finish;
+        }
+        if self.error.is_none() {
+            self.error = choice.error.filter(ErrorText::is_error);
         }
     }
 }
@@ -185,8 +214,12 @@ impl Fold<'_> for Choices {
 #[serde(default)]
 struct Choice {
     delta: Lax<Delta>,
+    message: Lax<Delta>,
     text: Present,
+    token_ids: Elements,
     finish_reason: Option<ErrorText>,
+    /// OpenRouter's.
+    error: Option<ErrorText>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -196,9 +229,48 @@ struct Delta {
     refusal: Present,
     reasoning: Present,
     reasoning_content: Present,
+    /// Copilot's name of it.
+    reasoning_text: Present,
+    /// Ollama's.
+    thinking: Present,
+    /// OpenRouter's, where a model's reasoning is no plain text.
+    reasoning_details: Folded<Details>,
     tool_calls: Present,
     /// As `tool_calls` were before.
     function_call: Present,
+}
+
+impl Delta {
+    #[inline]
+    fn is_answer(&self) -> bool {
+        self.content.0 || self.refusal.0 || self.tool_calls.0 || self.function_call.0
+    }
+
+    #[inline]
+    fn is_reasoning(&self) -> bool {
+        let named = self.reasoning.0 || self.reasoning_content.0 || self.reasoning_text.0;
+        named || self.thinking.0 || self.reasoning_details.value.0
+    }
+}
+
+/// Whether any of a list of parts shows text; one that is encrypted is no token.
+#[derive(Debug, Default)]
+struct Details(bool);
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Detail {
+    text: Present,
+    summary: Present,
+}
+
+impl Fold<'_> for Details {
+    type Item = Detail;
+
+    #[inline]
+    fn take(&mut self, detail: Lax<Detail>) {
+        self.0 |= detail.value.is_some_and(|detail| detail.text.0 || detail.summary.0);
+    }
 }
 
 /// A reply that comes whole: a message in place of a delta, and all else as in an event.
@@ -229,8 +301,12 @@ impl Fold<'_> for WholeChoices {
     type Item = WholeChoice;
 
     fn take(&mut self, Lax { value, odd }: Lax<WholeChoice>) {
-        let choice =
-            |WholeChoice { message, text, finish_reason }| Choice { delta: message, text, finish_reason };
+        let choice = |WholeChoice { message, text, finish_reason }| Choice {
+            delta: message,
+            text,
+            finish_reason,
+            ..Choice::default()
+        };
         self.0.take(Lax { value: value.map(choice), odd });
     }
 }
@@ -263,7 +339,8 @@ impl Fold<'_> for WholeTexts {
     type Item = WholeText;
 
     fn take(&mut self, Lax { value, odd }: Lax<WholeText>) {
-        let choice = |WholeText { text, message }| TextChoice { text, delta: message };
+        let choice =
+            |WholeText { text, message }| TextChoice { text, delta: message, ..TextChoice::default() };
         self.0.take(Lax { value: value.map(choice), odd });
     }
 }
@@ -283,6 +360,7 @@ struct Texts(String);
 struct TextChoice {
     text: Scalar,
     delta: Lax<TextDelta>,
+    message: Lax<TextDelta>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -296,8 +374,8 @@ impl Fold<'_> for Texts {
     type Item = TextChoice;
 
     fn take(&mut self, choice: Lax<TextChoice>) {
-        let TextChoice { text, delta } = choice.value.unwrap_or_default();
-        let TextDelta { content, refusal } = delta.value.unwrap_or_default();
+        let TextChoice { text, delta, message } = choice.value.unwrap_or_default();
+        let TextDelta { content, refusal } = delta.value.or(message.value).unwrap_or_default();
         self.0.extend(text.0.or(content.0).or(refusal.0));
     }
 }
@@ -328,7 +406,8 @@ mod tests {
         }
         assert!(!read(r#"{"choices":[{"text":""}]}"#).token);
         assert!(!read(r#"{"choices":[{"delta":{"tool_calls":[],"reasoning_content":null}}]}"#).token);
-        assert_eq!(read(r#"{"prompt_progress":{"total":4}}"#), Payload::default());
+        let progress = read(r#"{"prompt_progress":{"total":4}}"#);
+        assert_eq!(progress, Payload { foreign: true, ..Payload::default() });
     }
 
     #[test]
@@ -338,7 +417,17 @@ mod tests {
         assert_eq!(both(read(r#"{"choices":[{"text":" "}]}"#)), (true, true));
         assert_eq!(both(read(r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#)), (true, true));
         assert_eq!(both(read(r#"{"choices":[{"delta":{"reasoning":"a"}}]}"#)), (true, false));
-        assert_eq!(both(read(r#"{"choices":[{"delta":{"reasoning_content":"a"}}]}"#)), (true, false));
+        for delta in [
+            r#""reasoning_content":"a""#,
+            r#""reasoning_text":"a""#,
+            r#""thinking":"a""#,
+            r#""content":"","reasoning_details":[{"type":"reasoning.text","text":"a"}]"#,
+        ] {
+            let data = format!(r#"{{"choices":[{{"delta":{{{delta}}}}}]}}"#);
+            assert_eq!(both(read(&data)), (true, false), "{data}");
+        }
+        let sealed = r#"{"choices":[{"delta":{"reasoning_details":[{"type":"encrypted","data":"a"}]}}]}"#;
+        assert!(!read(sealed).token);
     }
 
     #[test]
@@ -354,9 +443,10 @@ mod tests {
     fn a_finish_reason_means_a_stop_a_failure_or_another_end() {
         let kind = |word: &str| finish(ErrorText(word.to_owned())).map(|finish| finish.kind);
         assert_eq!([kind("stop"), kind("eos_token")], [Some(FinishKind::Stopped); 2]);
-        assert_eq!([kind("abort"), kind("error")], [Some(FinishKind::Failed); 2]);
+        let gave_up = ["abort", "error", "cancelled", "CANCELED", "timeout", "insufficient_system_resource"];
+        assert!(gave_up.iter().all(|word| kind(word) == Some(FinishKind::Failed)));
         assert_eq!([kind("length"), kind("tool_calls")], [Some(FinishKind::Other); 2]);
-        assert_eq!(kind(""), None);
+        assert_eq!([kind(""), kind("null"), kind("None")], [None, None, None]);
     }
 
     #[test]
@@ -428,6 +518,8 @@ mod tests {
             (r#"{"error":"m","error_type":"overloaded"}"#, "m"),
             (r#"{"object":"error","message":"m","code":400}"#, "m"),
             (r#"{"error":{"type":"t"}}"#, "t"),
+            (r#"{"error":{"status":"UNAVAILABLE","message":null,"details":"m","code":14}}"#, "m"),
+            (r#"{"error":{"type":"t","error":{"message":"m"}}}"#, "m"),
         ] {
             assert_eq!(read(data).error.as_deref(), Some(message), "{data}");
         }
@@ -439,7 +531,12 @@ mod tests {
         for data in ["", "hello", "{", "{}}", r#"{"choices":[{"text":"a"}"#, "\u{fffd}"] {
             assert!(read_event(data.as_bytes()).is_err(), "{data}");
         }
-        assert!(read_event(b"{\"choices\":[{\"text\":\"\xff\"}]}").is_err());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_read_as_a_stream_of_events_is() {
+        assert!(read_event(b"{\"choices\":[{\"text\":\"\xff\"}]}").unwrap().token);
+        assert!(read_event(b"{\"choices\":[{\"text\":\"a\tb\n\"}]}").unwrap().token);
     }
 
     #[test]
@@ -522,7 +619,8 @@ mod tests {
 
     #[test]
     fn a_member_that_says_no_is_no_error() {
-        for error in ["null", "false", "0", r#""""#, "{}", "[]"] {
+        let nothing = r#"{"code":0,"message":"","type":null}"#;
+        for error in ["null", "false", "0", r#""""#, "{}", "[]", nothing] {
             assert_eq!(read(&format!(r#"{{"error":{error},"choices":[]}}"#)).error, None, "{error}");
         }
         assert_eq!(read(r#"{"error":{"code":5}}"#).error.as_deref(), Some("error without a message"));

@@ -113,11 +113,10 @@ impl Reply {
             answer: token,
             finish,
             usage: told.then_some(usage),
-            times: None,
             so_far,
-            done: false,
             passed_over: odd || (says_nothing && error.is_none()),
             error,
+            ..Payload::default()
         }
     }
 }

@@ -1,13 +1,17 @@
 //! JSON that is valid, or nearly so, and that Rust's texts and numbers cannot hold, put right.
 
 /// JSON with what Rust's texts and numbers cannot hold put right: half a surrogate is U+FFFD, and a number beyond a
-/// float, or one that Python writes (`NaN`, `-Infinity`), is −1.
+/// float, or one that Python writes (`NaN`, `-Infinity`), is −1. Bytes that are no UTF-8 are U+FFFD, as a reader of
+/// event streams has to read them, and a control character within a text is a blank.
 pub(super) fn tamed(data: &[u8]) -> Vec<u8> {
+    let data = String::from_utf8_lossy(data);
+    let data = data.as_bytes();
     let mut tame = Vec::with_capacity(data.len());
     let (mut rest, mut in_string) = (data, false);
     while let Some(byte) = rest.first() {
         let (length, instead): (usize, Option<&[u8]>) = match byte {
             b'\\' if in_string => escape(rest),
+            0..0x20 if in_string => (1, Some(b" ")),
             b'"' => {
                 in_string = !in_string;
                 (1, None)
@@ -66,6 +70,7 @@ mod tests {
                 r#"{"a":"NaN 1e999","b":[-1,-1,-1,-1,-1,1e9,-0.5]}"#,
             ),
             ("{\"a\":\"\\", "{\"a\":\"\\"),
+            ("{\n\"a\":\"b\tc\u{1}\n\"}", "{\n\"a\":\"b c  \"}"),
             ("-", "-"),
         ] {
             assert_eq!(String::from_utf8(tamed(json.as_bytes())).unwrap(), tame);

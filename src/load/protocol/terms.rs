@@ -62,6 +62,10 @@ pub(crate) struct Payload {
     pub(crate) token: bool,
     /// It carries answer text or a tool call, not only reasoning.
     pub(crate) answer: bool,
+    /// Its text is that of a whole message, and no token where tokens came before it.
+    pub(crate) repeats: bool,
+    /// Token ids that stand beside its text, where there are any.
+    pub(crate) ids: Option<u32>,
     /// Why generation ended, where it has.
     pub(crate) finish: Option<Finish>,
     pub(crate) usage: Option<Usage>,
@@ -75,6 +79,8 @@ pub(crate) struct Payload {
     pub(crate) done: bool,
     /// It says nothing to a stop-watch, or something in it that should does not.
     pub(crate) passed_over: bool,
+    /// It has nothing of the protocol: where an answer fails, it may be why.
+    pub(crate) foreign: bool,
 }
 
 impl Payload {
@@ -114,6 +120,20 @@ pub(crate) struct Usage {
     pub(crate) reasoning: Option<u32>,
     /// An output count is there that is none: negative, a fraction, a text.
     pub(crate) odd: bool,
+}
+
+impl Usage {
+    /// What two events say together: the later one where it says anything. A 0 takes no count back.
+    pub(crate) fn and_then(self, later: Usage) -> Usage {
+        let told = |later: Option<u32>, earlier| later.filter(|count| *count > 0).or(earlier).or(later);
+        Usage {
+            prompt: told(later.prompt, self.prompt),
+            completion: told(later.completion, self.completion),
+            cached: told(later.cached, self.cached),
+            reasoning: told(later.reasoning, self.reasoning),
+            odd: later.odd || (self.odd && later.completion.is_none()),
+        }
+    }
 }
 
 /// The most characters that are kept of a text from outside.

@@ -108,11 +108,10 @@ impl Reply {
             answer: token,
             finish: details.finish_reason.and_then(finish),
             usage: told.then_some(usage),
-            times: None,
-            so_far: None,
             done: is_last && error.is_none(),
             passed_over: odd || (says_nothing && error.is_none()),
             error,
+            ..Payload::default()
         }
     }
 }

@@ -18,6 +18,8 @@ use crate::load::request::stamp::Stamp;
 
 /// A body that is no answer is kept up to here, for its message.
 const MESSAGE_LIMIT: usize = 64 << 10;
+/// Of an event that says nothing of an answer so much is kept.
+const STRAY_LIMIT: usize = 2 << 10;
 /// An answer that comes whole may not be longer than this.
 const WHOLE_LIMIT: usize = 16 << 20;
 /// An answer is cut when it has more token-carrying events than both of these: so many, and so many for each token
@@ -62,7 +64,8 @@ pub(crate) struct Answer {
     http: ResponseParser,
     events: Events,
     seen: Seen,
-    /// A body that is kept: of an answer that comes whole, or of what is no answer so far.
+    /// A body that is kept: of an answer that comes whole, of what is no answer so far, or of the last event that
+    /// says nothing of one.
     body: Vec<u8>,
     body_bytes: u64,
     surplus: bool,
@@ -215,9 +218,19 @@ impl Answer {
             return false;
         }
         let mut token_end = usize::MAX;
-        let seen = &mut self.seen;
+        let (seen, kept) = (&mut self.seen, &mut self.body);
+        let had_begun = seen.first_event.is_some();
+        let mut keeps_stray = had_begun && !kept.is_empty();
         let mut take = |event: Event<'_>, end: usize| {
-            token_end = if seen.take_event(&event, arrival) { end } else { usize::MAX };
+            let token = seen.take_event(&event, arrival);
+            token_end = if token { end } else { usize::MAX };
+            if seen.is_stray {
+                kept.clear();
+                kept.extend_from_slice(&event.data[..event.data.len().min(STRAY_LIMIT)]);
+                keeps_stray = true;
+            } else if token && keeps_stray {
+                keeps_stray = false;
+            }
         };
         let unreadable = match &mut self.events {
             Events::Sse(parser) => parser.feed(body, take).err().map(|error| error.to_string()),
@@ -237,7 +250,7 @@ impl Answer {
         // Until the first event it may be no stream: then it is a message.
         if self.seen.first_event.is_none() {
             self.keep(body, MESSAGE_LIMIT);
-        } else if self.body.capacity() > 0 {
+        } else if !keeps_stray && self.body.capacity() > 0 {
             self.body = Vec::new();
         }
         match self.events {
@@ -252,7 +265,7 @@ impl Answer {
     /// By its head the body may be an answer. Its content type says nothing: gateways send streams as JSON.
     fn is_answer(&self) -> bool {
         let head = self.http.head();
-        head.status == 200 && !head.encoded
+        is_success(head.status) && !head.encoded
     }
 
     fn keep(&mut self, body: &[u8], limit: usize) {
@@ -276,7 +289,13 @@ impl Answer {
         let seen = &mut self.seen;
         match &mut self.events {
             Events::Sse(parser) => {
-                parser.flush(|event, _| seen.take_last_event(&event, arrival));
+                let kept = &mut self.body;
+                parser.flush(|event, _| {
+                    seen.take_last_event(&event, arrival);
+                    if seen.is_stray {
+                        *kept = event.data.to_vec();
+                    }
+                });
                 seen.end_read(arrival, true);
             }
             Events::Whole if *ending == Ending::Read && !self.endless => self.take_whole(),
@@ -321,12 +340,44 @@ impl Answer {
         seen.text.map(|text| *text)
     }
 
+    /// How it ended. A cut answer may have told why in words of its own.
     fn outcome(&self, ending: Ending, asked: &str) -> Outcome {
+        match self.outcome_by_signs(ending, asked) {
+            Outcome::Failed { kind: FailureKind::Truncated, detail } => self.outcome_by_words(&detail),
+            outcome => outcome,
+        }
+    }
+
+    /// Of an answer that has no proper end, with what else it said.
+    fn outcome_by_words(&self, detail: &str) -> Outcome {
+        let lines = match &self.events {
+            Events::Sse(parser) => parser.stray(),
+            Events::JsonStream(_) | Events::Whole => &[],
+        };
+        let said = match lines {
+            [] if self.seen.first_event.is_some() => &self.body,
+            lines => lines,
+        };
+        if let Some(error) = self.seen.expect.protocol.words_of(said) {
+            return failed(FailureKind::ErrorEvent, &error);
+        }
+        let detail = match (said, self.seen.passed_over) {
+            ([], 0) => detail.to_owned(),
+            ([], events) => format!(
+                "{detail}; {events} of its events were passed over: they have no data, or another name than message"
+            ),
+            (said, _) => format!("{detail}; the last it said: {}", self.seen.expect.protocol.text_of(said)),
+        };
+        failed(FailureKind::Truncated, &detail)
+    }
+
+    fn outcome_by_signs(&self, ending: Ending, asked: &str) -> Outcome {
         let seen = &self.seen;
         if let Some(error) = &seen.error {
             return failed(FailureKind::ErrorEvent, error);
         }
-        if !matches!(self.http.head().status, 0 | 200) {
+        let status = self.http.head().status;
+        if status != 0 && !is_success(status) {
             return failed(FailureKind::Status, &self.refusal(asked));
         }
         if seen.done {
@@ -354,9 +405,11 @@ impl Answer {
 
     /// A status that is no answer, in words.
     fn refusal(&self, asked: &str) -> String {
-        let status = self.http.head().status;
+        let head = self.http.head();
+        let status = head.status;
         match self.http.location() {
             Some(location) => format!("{asked}: {status} redirects to {location}"),
+            None if head.encoded => format!("{asked}: {status}, and what it says is compressed"),
             None => format!("{asked}: {status} {}", self.seen.expect.protocol.message_of(&self.body)),
         }
     }
@@ -370,15 +423,18 @@ impl Answer {
         if is_sse && self.seen.first_event.is_none() {
             let text = self.body.trim_ascii_start();
             if matches!(text.first(), Some(b'{' | b'[')) {
-                let what = "the answer is one JSON body instead of an event stream";
-                return failed(FailureKind::Protocol, what);
+                let objects = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{")).count();
+                let form = if objects > 1 { "JSON lines" } else { "one JSON body" };
+                let text = String::from_utf8_lossy(text);
+                let what = format!("the answer is {form} instead of an event stream: {text}");
+                return failed(FailureKind::Protocol, &what);
             }
             let begins_as_stream = [":", "data", "event", "id", "retry"].iter().any(|field| {
                 // What is cut off within its first field may be one too.
                 text.starts_with(field.as_bytes()) || field.as_bytes().starts_with(text)
             });
             if !begins_as_stream || head.content == Content::Other {
-                let text = String::from_utf8_lossy(text);
+                let text = self.seen.expect.protocol.text_of(text);
                 return failed(FailureKind::Protocol, &format!("the answer is not an event stream: {text}"));
             }
         }
@@ -413,6 +469,9 @@ impl Answer {
     fn nothing_ended_it(&self) -> &'static str {
         match (&self.events, self.seen.expect.protocol.end()) {
             (Events::Whole, _) => "the reply holds no answer of this protocol",
+            (_, End::FinishReason) if self.body_bytes == 0 => {
+                "the answer is empty: the stream ended without an event and without a finish_reason"
+            }
             (_, End::FinishReason) => "the stream ended without a finish_reason",
             (_, End::LastEvent) => "the stream ended without its last event",
             (_, End::Body) => "the stream held no answer of this protocol",
@@ -429,6 +488,12 @@ impl Answer {
             Some(_) => None,
         }
     }
+}
+
+/// An answer may come with it: some frameworks answer each POST with 201, and a proxy that changes something may say
+/// 203.
+fn is_success(status: u16) -> bool {
+    matches!(status, 200 | 201 | 203)
 }
 
 fn failed(kind: FailureKind, detail: &str) -> Outcome {

@@ -76,6 +76,10 @@ pub(super) struct Seen {
     pub(super) done: bool,
     /// Events that were passed over, wholly or in part.
     pub(super) passed_over: u32,
+    /// The last event says nothing of an answer: where that fails, it may be why.
+    pub(super) is_stray: bool,
+    /// An event counted fewer tokens than came before it: its count is not that of the answer so far.
+    fell: bool,
     /// The answer's text, where it is kept. It and the two below are boxed since nearly no answer has them.
     #[expect(clippy::box_collection, reason = "16 bytes less for each live request that keeps no text")]
     pub(super) text: Option<Box<String>>,
@@ -110,6 +114,8 @@ impl Seen {
             finish: None,
             done: false,
             passed_over: 0,
+            is_stray: false,
+            fell: false,
             text: expect.keep_text.then(Box::default),
             error: None,
             unreadable: None,
@@ -177,6 +183,10 @@ impl Seen {
             payload.answer &= payload.token;
             self.so_far = bytes;
         }
+        if payload.repeats && (self.newest.is_some() || !self.chunks.is_empty()) {
+            (payload.token, payload.answer) = (false, false);
+        }
+        self.is_stray = (payload.foreign || payload.passed_over) && !payload.token && name == Name::Message;
         self.first_event.get_or_insert(Stamp::at(arrival.at_us));
         self.spoke |= !payload.passed_over;
         self.done = payload.done;
@@ -185,8 +195,8 @@ impl Seen {
         if let Some(error) = payload.error {
             self.error.get_or_insert(clip(&error).into());
         }
-        if payload.usage.is_some() {
-            self.usage = payload.usage;
+        if let Some(later) = payload.usage {
+            self.usage = Some(self.usage.unwrap_or_default().and_then(later));
             self.closing_usage = !payload.token;
         }
         if payload.times.is_some() {
@@ -199,7 +209,7 @@ impl Seen {
             if let Some(tokens) = self.newest.take() {
                 self.push(tokens, arrival, true);
             }
-            let tokens = self.tokens_of(payload.usage);
+            let tokens = self.tokens_of(payload.usage, payload.ids);
             self.counted = self.counted.saturating_add(tokens);
             self.newest = Some(tokens);
             self.last_token = Some(Stamp::at(arrival.at_us));
@@ -220,8 +230,9 @@ impl Seen {
 
     /// Tokens of an event: what its own usage counts beyond the events before it, where the first event had one.
     /// A server that tells it only at the end, beside the last text, says nothing of single events, and a 0 beside
-    /// the first text is no count.
-    fn tokens_of(&mut self, usage: Option<Usage>) -> u32 {
+    /// the first text is no count. Once an event counts fewer than came before it, none is believed. `ids`: token
+    /// ids beside its text.
+    fn tokens_of(&mut self, usage: Option<Usage>, ids: Option<u32>) -> u32 {
         let total = usage.and_then(|usage| usage.completion);
         if !self.expect.streams {
             // Nobody knows how many came, where the server does not say.
@@ -230,9 +241,10 @@ impl Seen {
         if self.chunks.is_empty() && self.newest.is_none() && self.counted == 0 {
             self.by_event = total.is_some_and(|total| total > 0);
         }
+        self.fell |= total.is_some_and(|total| self.by_event && total < self.counted);
         match total {
-            Some(total) if self.by_event => total.saturating_sub(self.counted),
-            Some(_) | None => 1,
+            Some(total) if self.by_event && !self.fell => total - self.counted,
+            Some(_) | None => ids.unwrap_or(1),
         }
     }
 

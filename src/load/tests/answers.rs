@@ -428,6 +428,104 @@ fn an_events_own_count_is_taken_where_the_first_event_has_one() {
     assert_eq!(tokens(&[A, B, events[3], FINISH, DONE]), (vec![1, 1, 1], false));
     let zero = event("a", 0);
     assert_eq!(tokens(&[&zero, &zero, FINISH, DONE]), (vec![1, 1], false));
+    // One that counts fewer than came before it is no count of the answer so far, nor is any after it.
+    let falls = [event("a", 1), event("b", 2), event("c", 1), event("d", 2), FINISH.to_owned()];
+    let falls: Vec<&str> = falls.iter().map(String::as_str).collect();
+    assert_eq!(tokens(&falls), (vec![1, 1, 1, 1], true));
+}
+
+#[test]
+fn a_later_usage_that_says_nothing_takes_no_count_back() {
+    let usage = |count: &str| format!(r#"data: {{"choices":[],"usage":{count}}}"#);
+    let told = r#"{"prompt_tokens":5,"completion_tokens":2}"#;
+    for later in ["{}", "null", "[]", r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#] {
+        for events in [[usage(told), usage(later)], [usage(later), usage(told)]] {
+            let tokens = every_cut(EXPECT, &stream(&[A, B, FINISH, &events[0], &events[1], DONE])).tokens;
+            let found = (tokens.prompt, tokens.output, tokens.source);
+            assert_eq!(found, (Some(5), Some(2), TokenSource::Usage), "{events:?}");
+        }
+    }
+    // Newer names of the same counts.
+    let named = usage(r#"{"input_tokens":5,"output_tokens":2}"#);
+    let tokens = every_cut(EXPECT, &stream(&[A, B, FINISH, &named, DONE])).tokens;
+    assert_eq!((tokens.prompt, tokens.output), (Some(5), Some(2)));
+}
+
+#[test]
+fn a_whole_message_in_a_stream_is_its_text_once() {
+    let message = r#"data: {"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"ab"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
+    let alone = every_cut(EXPECT, &stream(&[message, DONE]));
+    assert_eq!((&alone.outcome, alone.chunks.len(), alone.tokens.output), (&Outcome::Completed, 1, Some(2)));
+    assert!(alone.first_token_us.is_some() && alone.first_answer_us.is_some());
+    let repeated = every_cut(EXPECT, &stream(&[A, B, message]));
+    assert_eq!((&repeated.outcome, repeated.chunks.len()), (&Outcome::Completed, 2));
+}
+
+#[test]
+fn token_ids_are_counted_where_no_usage_tells_an_events_own() {
+    let event = |text: &str, ids: &str| {
+        format!(r#"data: {{"choices":[{{"delta":{{"content":"{text}"}},"token_ids":{ids}}}]}}"#)
+    };
+    let events = [event("a", "[1]"), event("", "[2,3]"), event("b", "null"), event("c", "[4,5]")];
+    let [a, b, c, d] = &events;
+    let end = r#"data: {"choices":[{"delta":{"content":""},"finish_reason":"stop","token_ids":[0]}]}"#;
+    let record = every_cut(EXPECT, &stream(&[a, b, c, d, end, DONE]));
+    let tokens: Vec<u32> = record.chunks.iter().map(|chunk| chunk.tokens).collect();
+    assert_eq!(tokens, [1, 2, 1, 2], "an end of sequence is no token of the text");
+    assert_eq!(record.outcome, Outcome::Completed);
+}
+
+#[test]
+fn what_a_cut_answer_said_beside_its_events_is_its_cause() {
+    let said = |events: &[&str], kind, words: &str| {
+        assert_failed(&every_cut(EXPECT, &stream(events)), kind, words);
+    };
+    for words in [
+        r#"data: {"detail":"no room"}"#,
+        r#"data: {"code":"Throttled","message":"no room"}"#,
+        "{\n  \"error\": {\n    \"message\": \"no room\"\n  }\n}",
+    ] {
+        said(&[A, words], FailureKind::ErrorEvent, "no room");
+        said(&[words, DONE], FailureKind::ErrorEvent, "no room");
+    }
+    for words in [r#"data: {"text":"no room","error_code":50001}"#, "upstream: no room", "<p>no room</p>"] {
+        said(&[A, words], FailureKind::Truncated, "no room");
+        said(&[A, words, DONE], FailureKind::Truncated, "finish_reason");
+    }
+    // What came before further tokens is no cause, and of a whole answer none is asked for.
+    let record = every_cut(EXPECT, &stream(&[A, r#"data: {"text":"no room"}"#, B]));
+    assert_failed(&record, FailureKind::Truncated, "finish_reason");
+    assert!(!format!("{:?}", record.outcome).contains("no room"));
+    let whole =
+        every_cut(EXPECT, &stream(&[r#"data: {"detail":"hello"}"#, A, B, "hello", FINISH, USAGE, DONE]));
+    assert_eq!(whole.outcome, Outcome::Completed);
+    said(&["event: chunk\ndata: {}", "event: chunk\ndata: {}"], FailureKind::Truncated, "2 of its events");
+    said(&[], FailureKind::Truncated, "the answer is empty");
+    let choice = r#"data: {"choices":[{"delta":{},"finish_reason":"error","error":{"code":502,"message":"no room"}}]}"#;
+    said(&[A, choice, DONE], FailureKind::ErrorEvent, "no room");
+}
+
+#[test]
+fn json_in_another_form_than_was_asked_for_is_named_as_what_it_is() {
+    let body = |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let one = r#"{"status":"queue is full"}"#;
+    let record = every_cut(EXPECT, &body(one));
+    assert_failed(
+        &record,
+        FailureKind::Protocol,
+        "one JSON body instead of an event stream: {\"status\":\"queue",
+    );
+    let lines = body(&format!("{one}\n{one}\n"));
+    assert_failed(&every_cut(EXPECT, &lines), FailureKind::Protocol, "JSON lines instead of an event stream");
+}
+
+#[test]
+fn an_answer_may_come_with_another_status_of_success() {
+    let whole = stream(&[A, B, FINISH, USAGE, DONE]);
+    for (status, is_answer) in [("201 Created", true), ("203 Changed", true), ("202 Accepted", false)] {
+        let record = every_cut(EXPECT, &whole.replace("200 OK", status));
+        assert_eq!(record.outcome == Outcome::Completed, is_answer, "{status}");
+    }
 }
 
 #[test]
