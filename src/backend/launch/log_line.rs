@@ -40,6 +40,7 @@ impl<'a> LogLine<'a> {
             if let Some((name, after)) = bracketed_time(rest) {
                 (writer, rest) = (writer.or(name), after);
             }
+            rest = product(rest).unwrap_or(rest);
             if let Some((found, after)) = google_prefix(rest) {
                 (level, rest) = (level.or(Some(found)), after);
             }
@@ -93,6 +94,12 @@ fn named_process(text: &str) -> Option<(&str, &str)> {
     }
     let (name, after) = text.strip_prefix('[')?.split_once("]:")?;
     (name.starts_with("rank") && name.len() < 12).then(|| (name, one_blank(after)))
+}
+
+/// `[TensorRT-LLM][ERROR] …`, `[TRT-LLM] [E] …`: the engine names itself before the level.
+fn product(text: &str) -> Option<&str> {
+    let after = text.strip_prefix("[TensorRT-LLM]").or_else(|| text.strip_prefix("[TRT-LLM]"))?;
+    Some(after.trim_start()).filter(|after| after.starts_with('['))
 }
 
 /// `[2026-11-28 04:44:57 TP0] …`: the rank behind the time is the process.
@@ -222,6 +229,9 @@ mod tests {
             ("2024-05-01T10:00:00.123456Z  INFO launcher: ok", None, Some(Quiet), "launcher: ok"),
             ("2026-11-28 04:44:57,123 - mine.server - ERROR - bad", None, Some(Error), "bad"),
             ("2026-11-28 04:44:57.123 | ERROR    | mine:main:12 - bad", None, Some(Error), "bad"),
+            ("[TensorRT-LLM][ERROR] bad", None, Some(Error), "bad"),
+            ("[11/28/2026-04:44:57] [TRT-LLM] [E] bad", None, Some(Error), "bad"),
+            ("[TensorRT-LLM][INFO] ok", None, Some(Quiet), "ok"),
             ("[rank0]: Traceback (most", Some("rank0"), None, "Traceback (most"),
             ("[W1127 22:30:27.614 socket.cpp:207] [c10d] no", None, Some(Quiet), "[c10d] no"),
             ("E0101 00:00:00.1 12 a.cc:2] bad", None, Some(Error), "bad"),

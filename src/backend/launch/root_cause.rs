@@ -268,6 +268,15 @@ const LAST_WORDS: &[&str] = &[
     "' failed.",
 ];
 
+/// What an error sounds like, where nothing says more.
+const SOUNDS: &[&str] = &["failed to ", "cannot ", "unable to ", "could not ", "couldn't ", "error:"];
+/// What a shell or a loader says of a program that it cannot start, as the log's last words: in its middle a missing
+/// tool is no cause.
+const NEVER_STARTED: &[&str] =
+    &[": not found", "' not found (required by", ": permission denied", ": no such file or directory"];
+/// So many lines are a log's last words.
+const LAST_LINES: usize = 3;
+
 fn plain_error(lines: &[LogLine<'_>], index: usize) -> Option<Found> {
     let line = &lines[index];
     let text = line.text.trim();
@@ -295,8 +304,10 @@ fn plain_error(lines: &[LogLine<'_>], index: usize) -> Option<Found> {
     if line.level.is_some() {
         return one(Weight::Error, text);
     }
-    let sounds = ["failed to ", "cannot ", "unable to ", "could not ", "couldn't ", "error:"];
-    sounds.iter().any(|words| lowered.contains(words)).then(|| one(Weight::Hint, text)).flatten()
+    let ends = index + LAST_LINES >= lines.len();
+    let never_started = ends && NEVER_STARTED.iter().any(|words| lowered.contains(words));
+    let sounds = never_started || SOUNDS.iter().any(|words| lowered.contains(words));
+    sounds.then(|| one(Weight::Hint, text)).flatten()
 }
 
 fn is_link(text: &str) -> bool {

@@ -358,7 +358,8 @@ impl Answer {
             [] if self.seen.first_event.is_some() => &self.body,
             lines => lines,
         };
-        if let Some(error) = self.seen.expect.protocol.words_of(said) {
+        let streams = !matches!(self.events, Events::Whole);
+        if let Some(error) = self.seen.expect.protocol.words_of(said).filter(|_| streams) {
             return failed(FailureKind::ErrorEvent, &error);
         }
         let detail = match (said, self.seen.passed_over) {

@@ -184,6 +184,15 @@ fn programs_in_other_languages_show_their_last_words() {
             "No such file (os error 2)",
         ),
         ("panic: no device\n\ngoroutine 1 [running]:", "panic: no device"),
+        ("/x/run.sh: line 3: exec: python3.12: not found", "/x/run.sh: line 3: exec: python3.12: not found"),
+        (
+            "/x/s: /lib/libc.so.6: version `GLIBC_2.38' not found (required by /x/s)",
+            "/x/s: /lib/libc.so.6: version `GLIBC_2.38' not found (required by /x/s)",
+        ),
+        (
+            "[TensorRT-LLM][INFO] load\n[TensorRT-LLM][ERROR] no device\n--\nMPI_ABORT was invoked",
+            "no device",
+        ),
         ("{\"level\":\"ERROR\",\"fields\":{\"message\":\"no device\"}}", "no device"),
         (
             "2024-05-01T10:00:00.1Z ERROR text_generation_launcher: Error when initializing model\nTraceback (most recent call last):\n  File \"a\"\nValueError: bad y rank=0\nError: ShardCannotStart",
@@ -198,9 +207,12 @@ fn programs_in_other_languages_show_their_last_words() {
         let told = explain(&lines(text), Some(Ended::Code(1)), &[]).unwrap();
         assert_eq!(told.cause, cause, "{text}");
     }
-    for harmless in
-        ["INFO: loading\nready", "WARNING 11-28 04:00:00 [a.py:1] like `OSError: [Errno 24] Too many`", ""]
-    {
+    for harmless in [
+        "nvidia-smi: not found\nno GPU\nloading\nready",
+        "INFO: loading\nready",
+        "WARNING 11-28 04:00:00 [a.py:1] like `OSError: [Errno 24] Too many`",
+        "",
+    ] {
         assert_eq!(explain(&lines(harmless), Some(Ended::Code(1)), &[]), None, "{harmless}");
     }
 }
