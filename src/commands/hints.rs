@@ -25,6 +25,21 @@ fn form(words: &str) -> Option<String> {
                 .to_owned(),
         );
     }
+    if words.contains("an event stream instead of one JSON body") {
+        return Some("the server streams all the same: leave --no-stream out".to_owned());
+    }
+    if words.contains("the answer is compressed") {
+        return Some(
+            "turn compression off at the proxy for this path, or send the requests to the server itself"
+                .to_owned(),
+        );
+    }
+    if words.contains(": a web page") {
+        return Some(
+            "--url leads to a web page, such as a login or a user interface: give the address of the API"
+                .to_owned(),
+        );
+    }
     words.contains("JSON lines instead of an event stream").then(|| {
         "give the server's OpenAI endpoint as --url, or describe its own with --request-body-template and \
          --response-framing json-stream"
@@ -112,6 +127,10 @@ mod tests {
         assert!(whole.contains("--no-stream"), "{whole}");
         let lines = form("the answer is JSON lines instead of an event stream: {}").unwrap();
         assert!(lines.contains("--response-framing json-stream"), "{lines}");
+        assert!(
+            form("the answer is compressed, which was not asked for").unwrap().contains("compression off")
+        );
+        assert!(form("the answer is not an event stream: a web page: Sign in").unwrap().contains("the API"));
         assert_eq!(form("the answer is not an event stream: <p>"), None);
     }
 

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Gateway {
     /// LiteLLM. It counts tokens itself where its upstream sends no usage.
     Litellm,
+    /// One API or New API. They count tokens themselves where their upstream sends no usage.
+    OneApi,
     /// Portkey.
     Portkey,
     /// Helicone.
@@ -33,6 +35,8 @@ pub enum Gateway {
     Akamai,
     /// Vercel.
     Vercel,
+    /// Apache APISIX.
+    Apisix,
     /// nginx.
     Nginx,
     /// Caddy.
@@ -50,7 +54,10 @@ pub enum Gateway {
 /// Beginnings of header names that only one of them writes.
 const NAMES: &[(&str, Gateway)] = &[
     ("x-litellm-", Gateway::Litellm),
+    ("x-oneapi-", Gateway::OneApi),
+    ("x-new-api-", Gateway::OneApi),
     ("x-portkey-", Gateway::Portkey),
+    ("x-apisix-", Gateway::Apisix),
     ("helicone-", Gateway::Helicone),
     ("x-kong-", Gateway::Kong),
     ("x-envoy-", Gateway::Envoy),
@@ -76,6 +83,7 @@ const WORDS: &[(&str, Gateway)] = &[
     ("varnish", Gateway::Varnish),
     ("akamai", Gateway::Akamai),
     ("vercel", Gateway::Vercel),
+    ("apisix", Gateway::Apisix),
     ("nginx", Gateway::Nginx),
     ("openresty", Gateway::Nginx),
     ("caddy", Gateway::Caddy),
@@ -102,13 +110,14 @@ impl Gateway {
 
     /// Its usage may be its own count and not the server's.
     pub fn counts_itself(self) -> bool {
-        self == Gateway::Litellm
+        matches!(self, Gateway::Litellm | Gateway::OneApi)
     }
 
     /// Its name as its makers write it.
     pub fn title(self) -> &'static str {
         match self {
             Gateway::Litellm => "LiteLLM",
+            Gateway::OneApi => "One API",
             Gateway::Portkey => "Portkey",
             Gateway::Helicone => "Helicone",
             Gateway::Kong => "Kong",
@@ -121,6 +130,7 @@ impl Gateway {
             Gateway::Varnish => "Varnish",
             Gateway::Akamai => "Akamai",
             Gateway::Vercel => "Vercel",
+            Gateway::Apisix => "Apache APISIX",
             Gateway::Nginx => "nginx",
             Gateway::Caddy => "Caddy",
             Gateway::Apache => "Apache",
@@ -151,6 +161,8 @@ mod tests {
         assert_eq!(of(&[("server", "nginx/1.27"), ("x-litellm-model-id", "a")]), Some(Gateway::Litellm));
         assert_eq!(of(&[("via", "1.1 something"), ("server", "istio-envoy")]), Some(Gateway::Envoy));
         assert_eq!(of(&[("via", "1.1 something")]), Some(Gateway::Proxy));
+        assert_eq!(of(&[("server", "nginx"), ("x-oneapi-request-id", "1")]), Some(Gateway::OneApi));
+        assert_eq!(of(&[("server", "APISIX/3.2".to_lowercase().as_str())]), Some(Gateway::Apisix));
         assert_eq!(of(&[("cf-ray", "8a-FRA")]), Some(Gateway::Cloudflare));
         assert_eq!(of(&[("x-amzn-requestid", "1")]), Some(Gateway::Amazon));
     }

@@ -124,12 +124,12 @@ impl RequestRecord {
         u32::try_from(self.chunks.len()).unwrap_or(u32::MAX)
     }
 
-    /// The count of each event is that event's own, and not that of the answer so far: most add nothing to the one
-    /// before them.
-    fn counts_each_event_alone(&self) -> bool {
-        let half = self.chunks.len() / 2;
-        let others = self.chunks.len() - self.chunks.of_one_token() as usize;
-        others > half && self.chunks.iter().filter(|chunk| chunk.tokens == 0).count() > half
+    /// The count of each event is that event's own, and not that of the answer so far: none adds to the first, and all
+    /// together would be fewer tokens than events.
+    fn counts_each_event_alone(&self, told: u32) -> bool {
+        let events = self.chunks.len();
+        let adds_none = || self.chunks.iter().skip(1).all(|chunk| chunk.tokens == 0);
+        events > 2 && (told as usize) < events && self.chunks.of_one_token() <= 1 && adds_none()
     }
 
     fn fault(&self, told: u32, in_events: u32, may_hide_end: bool) -> Option<CountFault> {
@@ -144,7 +144,7 @@ impl RequestRecord {
         if told == 0 {
             Some(CountFault::Zero)
         } else if self.tokens.by_event
-            && (told < in_events || told - in_events > tail || self.counts_each_event_alone())
+            && (told < in_events || told - in_events > tail || self.counts_each_event_alone(told))
         {
             Some(CountFault::AgainstEvents)
         } else if differs && beyond && self.events() <= self.max_tokens {

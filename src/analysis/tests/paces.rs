@@ -306,6 +306,18 @@ fn counts_of_each_event_alone_are_no_count_of_the_answer() {
         assert!(has_no_pace(&run) && run.caveats.iter().any(Caveat::is_invalid));
         assert_eq!(run.tokens.output, 32, "never {own} an answer");
     }
+    // A text in more events than tokens, and one that each event tells the whole count of, are what they say.
+    for counts in [[1, 0, 1, 0, 1, 0, 0, 0], [8, 0, 0, 0, 0, 0, 0, 0]] {
+        let run = four(|index| {
+            let mut record = answer(index, 8, counts.iter().sum(), "length");
+            let chunks = record.chunks.iter().zip(counts);
+            record.chunks = chunks.map(|(chunk, tokens)| Chunk { tokens, ..chunk }).collect();
+            record.tokens.by_event = true;
+            record
+        });
+        assert!(!codes(&run).contains(&"counts_impossible"), "{:?}", run.caveats);
+        assert_eq!(run.tokens.output, 4 * u64::from(counts.iter().sum::<u32>()));
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ use crate::load::request::stamp::Stamp;
 
 /// A body that is no answer is kept up to here, for its message.
 const MESSAGE_LIMIT: usize = 64 << 10;
+/// Of an answer that lacks only the last signs of its end.
+const BEHIND_FINISH: &str = ", behind the finish_reason: neither [DONE] nor the end of the body came";
 /// Of an event that says nothing of an answer so much is kept.
 const STRAY_LIMIT: usize = 2 << 10;
 /// An answer that comes whole may not be longer than this.
@@ -394,14 +396,30 @@ impl Answer {
             return failed(FailureKind::Endless, &detail);
         }
         if let Some(what) = &seen.unreadable {
-            return failed(FailureKind::Protocol, what);
+            return failed(FailureKind::Protocol, self.other_form().as_deref().unwrap_or(what));
         }
+        // Whoever reads it shall not look for the rest of the text.
+        let behind = if seen.finish.is_some() { BEHIND_FINISH } else { "" };
         match ending {
             Ending::Cancelled => Outcome::Cancelled,
-            Ending::TimedOut => failed(FailureKind::Timeout, "not finished within the timeout"),
-            Ending::Broken(how) => failed(FailureKind::Truncated, &how),
+            Ending::TimedOut => {
+                failed(FailureKind::Timeout, &format!("not finished within the timeout{behind}"))
+            }
+            Ending::Broken(how) => failed(FailureKind::Truncated, &format!("{how}{behind}")),
             Ending::Read => self.outcome_of_whole_body(),
         }
+    }
+
+    /// What a reply is that was to come whole and is no JSON, where it shows.
+    fn other_form(&self) -> Option<String> {
+        if !matches!(self.events, Events::Whole) {
+            return None;
+        }
+        if [b"data:".as_slice(), b"event:", b":"].iter().any(|begin| self.body.starts_with(begin)) {
+            return Some("the answer is an event stream instead of one JSON body".to_owned());
+        }
+        let is_page = self.body.trim_ascii_start().starts_with(b"<");
+        is_page.then(|| format!("the answer is not JSON: {}", self.seen.expect.protocol.text_of(&self.body)))
     }
 
     /// A status that is no answer, in words.
@@ -469,6 +487,9 @@ impl Answer {
 
     fn nothing_ended_it(&self) -> &'static str {
         match (&self.events, self.seen.expect.protocol.end()) {
+            (Events::Sse(_), End::FinishReason) if self.seen.done => {
+                "[DONE] came without a finish_reason and without usage: nothing says that the answer is whole"
+            }
             (Events::Whole, _) => "the reply holds no answer of this protocol",
             (_, End::FinishReason) if self.body_bytes == 0 => {
                 "the answer is empty: the stream ended without an event and without a finish_reason"

@@ -263,7 +263,11 @@ fn a_stream_that_ends_without_either_sign_is_truncated() {
     }
     // Where every event has usage, usage is no sign of the end.
     let each = r#"data: {"choices":[{"delta":{"content":"a"}}],"usage":{"completion_tokens":1}}"#;
-    assert_failed(&every_cut(EXPECT, &stream(&[each, DONE])), FailureKind::Truncated, "finish_reason");
+    assert_failed(
+        &every_cut(EXPECT, &stream(&[each, DONE])),
+        FailureKind::Truncated,
+        "[DONE] came without a finish_reason",
+    );
     assert_eq!(every_cut(EXPECT, &stream(&[each, USAGE, DONE])).outcome, Outcome::Completed);
 }
 
@@ -294,7 +298,8 @@ fn what_the_transport_does_after_done_costs_the_answer_nothing() {
 fn a_finish_reason_needs_the_proper_end_of_the_body() {
     let events = format!("{A}\n\n{FINISH}\n\n{USAGE}\n\n");
     let open = chunked(&[&events]).concat();
-    assert_failed(&every_cut(EXPECT, &open), FailureKind::Truncated, "closed");
+    let cut = every_cut(EXPECT, &open);
+    assert_failed(&cut, FailureKind::Truncated, "closed, behind the finish_reason: neither [DONE] nor");
     assert_eq!(every_cut(EXPECT, &format!("{open}0\r\n\r\n")).outcome, Outcome::Completed);
     assert_eq!(every_cut(EXPECT, &format!("HTTP/1.0 200 OK\r\n\r\n{events}")).outcome, Outcome::Completed);
 }
@@ -639,6 +644,13 @@ fn a_whole_answer_is_one_event_at_its_last_byte() {
             "{body}: {:?}",
             record.outcome
         );
+    }
+    for (body, words) in [
+        ("data: {}\n\n", "an event stream instead of one JSON body"),
+        ("<html><title>Sign in</title>", "not JSON: a web page: Sign in"),
+    ] {
+        let record = every_cut_of_body(Framing::Whole, "text/plain", body);
+        assert_failed(&record, FailureKind::Protocol, words);
     }
 }
 
