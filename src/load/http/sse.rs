@@ -45,6 +45,8 @@ pub(crate) struct SseParser {
     /// has them.
     #[expect(clippy::box_collection, reason = "16 bytes less for each live request")]
     stray: Option<Box<Vec<u8>>>,
+    /// The marker came: what follows is nothing of the stream.
+    is_over: bool,
     /// The last byte was CR: a LF that follows belongs to it.
     after_cr: bool,
     started: bool,
@@ -138,7 +140,9 @@ impl SseParser {
         } else if let Some(value) = field(line, b"error") {
             self.name = Name::Error;
             self.add(value, single);
-        } else if !FIELDS.iter().any(|field| line.starts_with(field) || field.starts_with(line)) {
+        } else if !self.is_over
+            && !FIELDS.iter().any(|field| line.starts_with(field) || field.starts_with(line))
+        {
             self.keep_stray(line);
             if line.trim_ascii_start().starts_with(b"{") {
                 on_event(Event { data: line, name: Name::Bare }, next);
@@ -185,8 +189,10 @@ impl SseParser {
     ) {
         let name = std::mem::take(&mut self.name);
         if let Some(data) = single.take() {
+            self.is_over |= self.is_marker(data);
             on_event(Event { data, name }, next);
         } else if self.has_data {
+            self.is_over |= self.is_marker(&self.data);
             on_event(Event { data: &self.data, name }, next);
         } else if name != Name::Message {
             on_event(Event { data: b"", name }, next);
@@ -292,6 +298,9 @@ mod tests {
             assert_eq!(stray(stream), "", "{stream:?}");
         }
         assert_eq!(stray("data: a\n\nupstream request timeout"), "upstream request timeout\n");
+        for marker in ["data: [DONE]\n", "data:\ndata: [DONE]\n\n"] {
+            assert_eq!(stray(&format!("a\n{marker}b\n")), "a\n", "{marker:?}");
+        }
         assert_eq!(stray("{\n \"error\":\n1}\n"), "{\n \"error\":\n1}\n");
         assert!(stray(&"<p>\n".repeat(10_000)).len() <= STRAY_LIMIT + 1);
         assert!(stray(&"x".repeat(10_000)).len() <= STRAY_LIMIT + 1);

@@ -149,6 +149,7 @@ impl Seen {
 
     /// Takes one event; true where it carries a token.
     pub(super) fn take_event(&mut self, event: &Event<'_>, arrival: Arrival) -> bool {
+        self.is_stray = false;
         if self.is_over() || self.unreadable.is_some() {
             return false;
         }
@@ -164,6 +165,7 @@ impl Seen {
 
     /// Takes an event that the end of the body completes. One that was cut off in its middle says nothing.
     pub(super) fn take_last_event(&mut self, event: &Event<'_>, arrival: Arrival) {
+        self.is_stray = false;
         if !self.is_over()
             && self.unreadable.is_none()
             && let Ok(payload) =
