@@ -44,6 +44,9 @@ pub fn state_dir() -> io::Result<PathBuf> {
     Ok(base.join("harness").join("servers"))
 }
 
+/// Bytes of a file that are written together.
+const BUFFER: usize = 64 << 10;
+
 /// A file that appears under its name only when it is complete; dropped before that, it leaves nothing.
 #[derive(Debug)]
 pub struct AtomicFile {
@@ -78,7 +81,7 @@ impl AtomicFile {
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(AtomicFile { path: path.to_owned(), file: BufWriter::new(file) })
+        Ok(AtomicFile { path: path.to_owned(), file: BufWriter::with_capacity(BUFFER, file) })
     }
 
     /// Puts the file in its place, over an older one.

@@ -7,7 +7,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::place::{Fault, Place, Wrong};
 use super::raw::Reply;
-use super::row::{Context, EMPTY_PROMPT, Exchange, Parsed, Row, Rows, short};
+use super::row::{Context, EMPTY_PROMPT, Exchange, Parsed, Row, Rows, read_on, short};
 use crate::dataset::entry::Written;
 use crate::schema::unit::Body;
 
@@ -78,7 +78,7 @@ impl<R: Read> CsvRows<R> {
         let keys: Vec<Option<&'static str>> = names.iter().map(|name| context.columns.key(name)).collect();
         context.columns.check(file, &names, &keys)?;
         context.seen.table(&context.columns);
-        for (name, _) in names.iter().zip(&keys).filter(|(_, key)| key.is_none()) {
+        for (name, _) in names.iter().zip(&keys).filter(|(name, key)| key.is_none() && !name.is_empty()) {
             context.passed_over.add(name);
         }
         Ok(CsvRows { reader, keys, record: ByteRecord::new() })
@@ -89,7 +89,7 @@ impl<R: Read> Rows for CsvRows<R> {
     fn next(&mut self, _context: &mut Context) -> Result<Option<Result<Parsed, Fault>>> {
         let begins = self.reader.position().clone();
         self.reader.get_mut().row_begins(begins.byte());
-        if !self.reader.read_byte_record(&mut self.record)? {
+        if !read_on(self.reader.read_byte_record(&mut self.record))? {
             return Ok(None);
         }
         let lines = self.reader.get_ref();

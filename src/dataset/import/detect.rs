@@ -37,7 +37,7 @@ pub(super) fn detect(head: &[u8], whole: bool, columns: &Columns) -> Detected {
         return Detected::Prompts(PromptFormat::Parquet);
     }
     let Some(text) = readable(head, whole) else {
-        return unclear("it is no UTF-8 text");
+        return unclear("it is no UTF-8 text: save it as UTF-8 first");
     };
     match text.trim_ascii_start().as_bytes().first() {
         None => Detected::Empty,

@@ -3,6 +3,8 @@
 //! `detect` says what a file is, `records` cuts it, a file a format makes rows of its records, `select` makes
 //! prompts of the rows.
 
+mod blocks;
+mod brackets;
 mod columns;
 mod csv;
 mod detect;
@@ -12,6 +14,7 @@ mod longbench;
 mod mt_bench;
 mod openai_batch;
 mod parquet;
+mod parquet_pages;
 mod place;
 mod raw;
 mod records;
@@ -19,6 +22,7 @@ mod row;
 mod rows;
 mod select;
 mod sharegpt;
+mod usual;
 mod write;
 
 use std::collections::BTreeMap;

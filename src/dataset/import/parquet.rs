@@ -10,6 +10,7 @@ use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row as ParquetRow};
 use serde_json::{Map, Number, Value};
 
+use super::parquet_pages::Checked;
 use super::place::{Fault, Place};
 use super::row::{Context, Parsed, RowOf, Rows};
 use super::{jsonl, mt_bench, openai_batch, sharegpt};
@@ -49,7 +50,7 @@ impl ParquetRows {
             context.seen.table(&context.columns);
             jsonl::row
         };
-        Ok(ParquetRows { rows: RowIter::from_file_into(Box::new(reader)), row_of, number: 0 })
+        Ok(ParquetRows { rows: RowIter::from_file_into(Box::new(Checked(reader))), row_of, number: 0 })
     }
 }
 

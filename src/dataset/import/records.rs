@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read};
 
 use memchr::{memchr, memchr_iter};
 
+use super::brackets::Brackets;
 use super::place::{Fault, Place};
 
 /// Bytes of one read.
@@ -65,7 +66,7 @@ pub(super) struct Records<R> {
 
 /// What came next.
 enum Step {
-    Record { bytes: usize, skipped: usize },
+    Record { bytes: usize, line_ends: u64, skipped: usize },
     Wrong(Fault),
     End,
 }
@@ -80,11 +81,8 @@ enum Fill {
 
 /// What a scan for a value's end came to.
 enum Scan {
-    /// So many bytes.
-    Whole(usize),
-    Ended {
-        in_string: bool,
-    },
+    Whole { bytes: usize, line_ends: u64 },
+    Ended { in_string: bool },
     TooLong,
 }
 
@@ -126,7 +124,7 @@ impl<R: Read> Records<R> {
         Ok(match step {
             Step::End => None,
             Step::Wrong(fault) => Some(Err(fault)),
-            Step::Record { bytes, skipped } => {
+            Step::Record { bytes, line_ends, skipped } => {
                 self.number += 1;
                 let place = match self.container {
                     Container::List => {
@@ -135,7 +133,8 @@ impl<R: Read> Records<R> {
                     Container::Lines => Place::Line(self.line),
                 };
                 let from = self.start;
-                self.use_up(bytes + skipped);
+                self.line += line_ends;
+                self.start += bytes + skipped;
                 Some(Ok(Record { bytes: &self.buffer[from..from + bytes], place }))
             }
         })
@@ -286,7 +285,7 @@ impl<R: Read> Records<R> {
         self.at = At::Value;
         let (number, line, byte) = (self.number + 1, self.line, self.byte());
         Ok(match self.scan()? {
-            Scan::Whole(bytes) => Step::Record { bytes, skipped: 0 },
+            Scan::Whole { bytes, line_ends } => Step::Record { bytes, line_ends, skipped: 0 },
             Scan::TooLong => self.too_long(),
             Scan::Ended { in_string } => {
                 let inside = if in_string { "inside an open string, in record" } else { "inside record" };
@@ -308,40 +307,68 @@ impl<R: Read> Records<R> {
 
     /// Looks for the end of the value that begins at `start`.
     fn scan(&mut self) -> io::Result<Scan> {
-        // Of an open string its first byte: most have line ends in them, written as escapes, and few have quotes.
-        let (mut at, mut depth, mut string) = (0, 0_usize, None);
+        match self.rest().first() {
+            Some(b'{' | b'[') => self.scan_brackets(),
+            Some(_) | None => self.scan_scalar(),
+        }
+    }
+
+    /// An object or a list.
+    fn scan_brackets(&mut self) -> io::Result<Scan> {
+        let (mut brackets, mut at) = (Brackets::default(), 0);
+        loop {
+            let whole = |bytes: usize, brackets: &Brackets| {
+                Ok(Scan::Whole { bytes, line_ends: brackets.line_ends() })
+            };
+            if let Some(bytes) = brackets.blocks(self.rest(), &mut at) {
+                return whole(bytes, &brackets);
+            }
+            let fill = self.fill()?;
+            if fill == Fill::More {
+                continue;
+            }
+            if let Some(bytes) = brackets.rest(&self.rest()[at..]) {
+                return whole(at + bytes, &brackets);
+            }
+            return Ok(match fill {
+                Fill::TooLong => Scan::TooLong,
+                Fill::More | Fill::End => Scan::Ended { in_string: brackets.in_string() },
+            });
+        }
+    }
+
+    /// A text, a number or anything else: few, so byte by byte.
+    fn scan_scalar(&mut self) -> io::Result<Scan> {
+        let (mut at, mut depth, mut in_string, mut escaped) = (0, 0_usize, false, false);
         loop {
             let bytes = &self.buffer[self.start..self.end];
-            while at < bytes.len() {
-                if let Some(from) = string {
-                    let Some(found) = memchr(b'"', &bytes[at..]) else {
-                        at = bytes.len();
-                        break;
-                    };
-                    at += found + 1;
-                    if is_escaped(&bytes[from..at - 1]) {
-                        continue;
+            while let Some(byte) = bytes.get(at) {
+                let whole = |bytes_of: usize| {
+                    let line_ends = memchr_iter(b'\n', &bytes[..bytes_of]).count() as u64;
+                    Ok(Scan::Whole { bytes: bytes_of, line_ends })
+                };
+                at += 1;
+                match byte {
+                    _ if std::mem::take(&mut escaped) => {}
+                    b'\\' if in_string => escaped = true,
+                    b'"' => {
+                        in_string = !in_string;
+                        if !in_string && depth == 0 {
+                            return whole(at);
+                        }
                     }
-                    string = None;
-                    if depth == 0 {
-                        return Ok(Scan::Whole(at));
-                    }
-                    continue;
-                }
-                match bytes[at] {
-                    b'"' => string = Some(at + 1),
+                    _ if in_string => {}
                     b'{' | b'[' => depth += 1,
                     b'}' | b']' if depth > 1 => depth -= 1,
-                    b'}' | b']' => return Ok(Scan::Whole(at + depth)),
-                    b',' | b' ' | b'\n' | b'\r' | b'\t' if depth == 0 => return Ok(Scan::Whole(at)),
+                    b'}' | b']' => return whole(at - 1 + depth),
+                    b',' | b' ' | b'\n' | b'\r' | b'\t' if depth == 0 => return whole(at - 1),
                     _ => {}
                 }
-                at += 1;
             }
             match self.fill()? {
                 Fill::More => {}
                 Fill::TooLong => return Ok(Scan::TooLong),
-                Fill::End => return Ok(Scan::Ended { in_string: string.is_some() }),
+                Fill::End => return Ok(Scan::Ended { in_string }),
             }
         }
     }
@@ -357,7 +384,7 @@ impl<R: Read> Records<R> {
             if let Some(found) = memchr(b'\n', &rest[searched..]) {
                 let bytes = searched + found;
                 let text = rest[..bytes].trim_ascii_end().len();
-                return Ok(Step::Record { bytes: text, skipped: bytes - text });
+                return Ok(Step::Record { bytes: text, line_ends: 0, skipped: bytes - text });
             }
             searched = rest.len();
             match self.fill()? {
@@ -366,14 +393,9 @@ impl<R: Read> Records<R> {
                 Fill::End => {
                     self.at = At::End;
                     let text = self.rest().trim_ascii_end().len();
-                    return Ok(Step::Record { bytes: text, skipped: searched - text });
+                    return Ok(Step::Record { bytes: text, line_ends: 0, skipped: searched - text });
                 }
             }
         }
     }
-}
-
-/// A quote behind these bytes of a string is part of it: an odd number of backslashes stands before it.
-fn is_escaped(string: &[u8]) -> bool {
-    string.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }

@@ -12,6 +12,7 @@ use super::place::{Fault, Wrong};
 use super::raw::{RawText, Reply};
 use crate::dataset::parse::{LONGEST_COLUMN, MOST_COLUMNS, clip};
 use crate::schema::reading::Turns;
+use crate::schema::refusal::OrRefuse as _;
 use crate::schema::unit::Body;
 
 /// A row that makes a prompt.
@@ -85,6 +86,11 @@ pub(super) trait Rows {
     /// # Errors
     /// The file cannot be read any further.
     fn next(&mut self, context: &mut Context) -> Result<Option<std::result::Result<Parsed, Fault>>>;
+}
+
+/// What came of reading on, with the cure where a file ends too early or its packing is broken.
+pub(super) fn read_on<T, E: Into<anyhow::Error>>(read: std::result::Result<T, E>) -> Result<T> {
+    read.or_refuse(|| "it cannot be read to its end".to_owned(), "check that the file is whole")
 }
 
 /// Makes a row of a record's text.

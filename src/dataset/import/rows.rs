@@ -11,7 +11,7 @@ use super::input::Input;
 use super::parquet::ParquetRows;
 use super::place::{Fault, Wrong};
 use super::records::{Container, Records};
-use super::row::{Context, Exchange, Parse, Parsed, Row, RowOf, Rows};
+use super::row::{Context, Exchange, Parse, Parsed, Row, RowOf, Rows, read_on};
 use super::{jsonl, longbench, mt_bench, openai_batch, sharegpt};
 use crate::schema::reading::PromptFormat;
 
@@ -64,7 +64,7 @@ pub(super) struct RecordRows<R> {
 
 impl<R: Read> Rows for RecordRows<R> {
     fn next(&mut self, context: &mut Context) -> Result<Option<Result<Parsed, Fault>>> {
-        let Some(record) = self.records.next()? else { return Ok(None) };
+        let Some(record) = read_on(self.records.next())? else { return Ok(None) };
         Ok(Some(record.and_then(|record| {
             let text = std::str::from_utf8(record.bytes).map_err(|error| {
                 let before = &record.bytes[..error.valid_up_to()];

@@ -1,7 +1,7 @@
 //! Which rows are kept, and what prompts they become.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
 
 use anyhow::Result;
 use rand::{Rng as _, SeedableRng as _};
@@ -68,8 +68,8 @@ pub enum Pick {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picked {
     prompt: Prompt,
-    /// The text of its body, which is empty then, as the file has it.
-    raw: Option<RawText>,
+    /// The texts of its turns, in our own bytes; their bodies are empty then. None, or one for each turn.
+    raw: Vec<RawText>,
     /// Length of what the user says.
     pub input: u64,
     /// Length of the file's reply.
@@ -86,19 +86,21 @@ impl Picked {
     /// # Errors
     /// Its text cannot be read.
     pub fn into_prompt(self) -> Result<Prompt> {
-        match self.raw {
-            None => Ok(self.prompt),
-            Some(raw) => Ok(Prompt { body: Body::Text(raw.text()?), ..self.prompt }),
+        let Picked { mut prompt, raw, .. } = self;
+        let further = prompt.further.iter_mut().map(|turn| &mut turn.body);
+        for (body, raw) in std::iter::once(&mut prompt.body).chain(further).zip(raw) {
+            *body = Body::Text(raw.text()?);
         }
+        Ok(prompt)
     }
 
-    /// The prompt, its text perhaps not in it but in [`Picked::raw`].
+    /// The prompt, its texts perhaps not in it but in [`Picked::raw`].
     pub(super) fn as_it_stands(&self) -> &Prompt {
         &self.prompt
     }
 
-    pub(super) fn raw(&self) -> Option<&RawText> {
-        self.raw.as_ref()
+    pub(super) fn raw(&self) -> &[RawText] {
+        &self.raw
     }
 }
 
@@ -171,7 +173,7 @@ impl<'a> Selector<'a> {
         let mut turns = Vec::with_capacity(row.turns.len());
         let mut estimated = false;
         let mut empty = row.turns.is_empty().then_some("no turn");
-        let mut first_raw = None;
+        let mut texts = Vec::new();
         for Exchange { body, raw, reply, max_tokens, pause_us } in row.turns {
             if raw.is_none() && matches!(&body, Body::Text(text) if text.trim().is_empty()) {
                 empty = Some(EMPTY_PROMPT);
@@ -179,7 +181,7 @@ impl<'a> Selector<'a> {
                 empty = empty.or(Some("empty reply"));
             }
             input += raw.as_ref().map_or_else(|| self.length_of(&body), |raw| Ok(raw.characters))?;
-            first_raw = first_raw.or(raw);
+            texts.extend(raw);
             let length = reply.as_ref().map(|reply| self.length_of_reply(reply)).transpose()?;
             output = length.map(|length| output.unwrap_or(0) + length).or(output);
             let own = max_tokens.or(row.max_tokens);
@@ -202,13 +204,13 @@ impl<'a> Selector<'a> {
         };
         let id = row.id.filter(|id| !id.is_empty()).unwrap_or_else(|| number.to_string());
         let prompt = Prompt {
-            id: cut_id(id, &format!("…row {number}")),
+            id: if id.len() <= LONGEST_NAME { id } else { cut_id(id, &format!("…row {number}")) },
             category: clip(&row.category, LONGEST_NAME),
             body,
             max_tokens,
             further: turns.collect(),
         };
-        let picked = Picked { prompt, raw: first_raw, input, output, estimated, index: self.fitting };
+        let picked = Picked { prompt, raw: texts, input, output, estimated, index: self.fitting };
         self.fitting += 1;
         self.keep(picked, sink)?;
         Ok(Taken::Kept)
@@ -255,7 +257,7 @@ impl<'a> Selector<'a> {
     fn length_of_reply(&self, reply: &Reply) -> Result<u64> {
         match reply {
             Reply::Text(text) => self.length(text),
-            Reply::Measured { characters, .. } => Ok(*characters),
+            Reply::Measured(lengths) => Ok(lengths.characters),
         }
     }
 
@@ -302,7 +304,7 @@ impl<'a> Selector<'a> {
 /// Keeps ids apart. Of those that were seen only hashes are kept.
 #[derive(Default)]
 struct Ids {
-    seen: HashSet<u64>,
+    seen: HashSet<u64, BuildHasherDefault<AsItIs>>,
     /// The last number behind each id that came again.
     copies: HashMap<u64, u64>,
     renamed: u64,
@@ -333,6 +335,24 @@ impl Ids {
 
     fn is_new(&mut self, id: &str) -> bool {
         self.seen.insert(hash(id))
+    }
+}
+
+/// Of a number that is a hash already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
     }
 }
 

@@ -8,15 +8,15 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::place::Wrong;
-use super::raw::{Measured, RawText, Reply, measured};
+use super::raw::{Reply, Sound};
 use super::row::{Context, Exchange, Names, Parse, Parsed, Row, Text};
+use super::usual::{REPLIES, USERS, Usual, usual};
 use crate::dataset::entry::Id;
 use crate::schema::reading::Turns;
 
-/// Roles of people.
-const USERS: [&str; 2] = ["human", "user"];
-/// Roles of what answers.
-const REPLIES: [&str; 5] = ["gpt", "chatgpt", "bing", "bard", "assistant"];
+/// Why a conversation makes no prompt.
+const NO_TURN: &str = "no turn";
+const NO_PAIR: &str = "no user's turn with a reply after it";
 
 /// One turn; only the turns that are taken are decoded.
 #[derive(Deserialize)]
@@ -61,20 +61,39 @@ pub(super) fn row(text: &str, context: &mut Context) -> Parse {
         // What is wrong with it is told below.
         let _ = serde_json::Deserializer::from_str(text).deserialize_map(Keys(&mut context.passed_over));
     }
+    let quickly = context.measures.then(|| usual(text, context.turns)).flatten();
+    match quickly.and_then(of_usual) {
+        Some(parsed) => Ok(parsed),
+        None => carefully(text, context.turns),
+    }
+}
+
+/// What becomes of a conversation that was read at once.
+fn of_usual(Usual { id, is_empty, pairs }: Usual<'_>) -> Option<Parsed> {
+    if pairs.is_empty() {
+        return Some(Parsed::LeftOut(if is_empty { NO_TURN } else { NO_PAIR }));
+    }
+    let exchange = |(prompt, reply): &(Sound<'_>, Sound<'_>)| {
+        let reply = Reply::Measured(reply.lengths()?);
+        Some(Exchange { raw: Some(prompt.copied()?), reply: Some(reply), ..Exchange::text("", None) })
+    };
+    let turns = pairs.iter().map(exchange).collect::<Option<_>>()?;
+    Some(Parsed::Row(Row { id: id.map(str::to_owned), turns, ..Row::default() }))
+}
+
+/// The same of any record, or what is wrong with it.
+fn carefully(text: &str, which: Turns) -> Parse {
     let mut conversation = Conversation::default();
     let mut from = serde_json::Deserializer::from_str(text);
-    let read = Seed(context.turns, &mut conversation).deserialize(&mut from).and_then(|()| from.end());
+    let read = Seed(which, &mut conversation).deserialize(&mut from).and_then(|()| from.end());
     if !conversation.enough {
         read?;
     }
     let Some(turns) = conversation.turns else { return Err("it has no `conversations`".into()) };
-    let found = match context.turns {
-        Turns::FirstUser => match context.measures.then(|| first_measured(&turns)).flatten() {
-            Some(exchange) => Found::Turns(vec![exchange]),
-            None => with_reply(&turns, 1)?,
-        },
+    let found = match which {
+        Turns::FirstUser => with_reply(&turns, 1)?,
         Turns::All => with_reply(&turns, usize::MAX)?,
-        Turns::FirstTwo | Turns::Strict => first_two(&turns, context.turns == Turns::Strict)?,
+        Turns::FirstTwo | Turns::Strict => first_two(&turns, which == Turns::Strict)?,
     };
     Ok(match found {
         Found::Turns(turns) => Parsed::Row(Row { id: conversation.id, turns, ..Row::default() }),
@@ -85,21 +104,6 @@ pub(super) fn row(text: &str, context: &mut Context) -> Parse {
 enum Found {
     Turns(Vec<Exchange>),
     None(&'static str),
-}
-
-/// The first turn of a user that has a reply right behind it, both as they stand in the file; none where either has to
-/// be read.
-fn first_measured(turns: &[Turn<'_>]) -> Option<Exchange> {
-    let pair = turns.windows(2).find(|pair| pair[0].is_one_of(&USERS) && pair[1].is_one_of(&REPLIES))?;
-    let (prompt, reply) = (pair[0].value?.get(), pair[1].value?.get());
-    let (Measured { characters, is_ours, .. }, measured_reply) = (measured(prompt)?, measured(reply)?);
-    let reply = Reply::Measured { characters: measured_reply.characters, bytes: measured_reply.bytes };
-    if !is_ours {
-        let text = pair[0].said().ok()?;
-        return Some(Exchange { reply: Some(reply), ..Exchange::text(text, None) });
-    }
-    let raw = RawText { inside: prompt[1..prompt.len() - 1].to_owned(), characters };
-    Some(Exchange { reply: Some(reply), raw: Some(raw), ..Exchange::text("", None) })
 }
 
 /// The first turns of a user that have a reply right behind them, at most `most`; empty ones are none.
@@ -121,13 +125,13 @@ fn with_reply(turns: &[Turn<'_>], most: usize) -> Result<Found, Wrong> {
     if !found.is_empty() {
         return Ok(Found::Turns(found));
     }
-    Ok(Found::None(if turns.is_empty() { "no turn" } else { "no user's turn with a reply after it" }))
+    Ok(Found::None(if turns.is_empty() { NO_TURN } else { NO_PAIR }))
 }
 
 /// The first two turns, whoever said them unless `strict`.
 fn first_two(turns: &[Turn<'_>], strict: bool) -> Result<Found, Wrong> {
     let [prompt, reply, ..] = turns else {
-        return Ok(Found::None(if turns.is_empty() { "no turn" } else { "fewer than two turns" }));
+        return Ok(Found::None(if turns.is_empty() { NO_TURN } else { "fewer than two turns" }));
     };
     if strict && !(prompt.is_one_of(&["human"]) && reply.is_one_of(&["gpt"])) {
         return Ok(Found::None("the first two turns are not human and gpt"));

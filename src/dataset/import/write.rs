@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::raw::RawText;
 use super::select::Picked;
 use crate::schema::unit::{Body, Content, Message, Prompt};
 
@@ -17,26 +18,48 @@ pub fn write_prompt(file: &mut impl Write, prompt: &Prompt) -> anyhow::Result<()
     Ok(())
 }
 
-/// The same of a prompt that was picked: a text that the file has in our own bytes is copied.
+/// The same of a prompt that was picked: texts that are in our own bytes already are copied.
 ///
 /// # Errors
 /// It cannot be written.
 pub fn write_picked(file: &mut impl Write, picked: &Picked) -> anyhow::Result<()> {
     let prompt = picked.as_it_stands();
-    let Some(raw) = picked.raw() else { return write_prompt(file, prompt) };
+    let [first, further @ ..] = picked.raw() else { return write_prompt(file, prompt) };
     file.write_all(b"{\"id\":")?;
     serde_json::to_writer(&mut *file, &prompt.id)?;
     if !prompt.category.is_empty() {
         file.write_all(b",\"category\":")?;
         serde_json::to_writer(&mut *file, &prompt.category)?;
     }
-    file.write_all(b",\"prompt\":\"")?;
-    file.write_all(raw.inside.as_bytes())?;
-    file.write_all(b"\"")?;
-    if let Some(max_tokens) = prompt.max_tokens {
-        write!(file, ",\"max_tokens\":{max_tokens}")?;
+    if further.is_empty() {
+        file.write_all(b",")?;
+        copy(file, first, prompt.max_tokens)?;
+    } else {
+        file.write_all(b",\"turns\":[{")?;
+        copy(file, first, prompt.max_tokens)?;
+        for (text, turn) in further.iter().zip(&prompt.further) {
+            file.write_all(b"},{")?;
+            copy(file, text, turn.max_tokens)?;
+            if turn.pause_us > 0 {
+                file.write_all(b",\"pause_s\":")?;
+                serde_json::to_writer(&mut *file, &(turn.pause_us as f64 / 1e6))?;
+            }
+        }
+        file.write_all(b"}]")?;
     }
     file.write_all(b"}\n")?;
+    Ok(())
+}
+
+/// What is said, and its limit.
+fn copy(file: &mut impl Write, text: &RawText, max_tokens: Option<u32>) -> anyhow::Result<()> {
+    file.write_all(b"\"prompt\":\"")?;
+    file.write_all(text.inside.as_bytes())?;
+    file.write_all(b"\"")?;
+    if let Some(max_tokens) = max_tokens {
+        file.write_all(b",\"max_tokens\":")?;
+        serde_json::to_writer(&mut *file, &max_tokens)?;
+    }
     Ok(())
 }
 

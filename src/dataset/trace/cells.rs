@@ -37,10 +37,10 @@ impl Cells {
         self.ends.clear();
     }
 
-    /// Adds the cells of a line; `inside`: it begins within a quoted one. True where it ends within one.
+    /// Adds the cells of a line, `delimiter` between them; `inside`: it begins within a quoted one. True where it ends within one.
     ///
     /// A quote means something at the beginning of a cell alone, as the readers of CSV have it.
-    fn add(&mut self, line: &[u8], mut inside: bool) -> bool {
+    fn add(&mut self, line: &[u8], delimiter: u8, mut inside: bool) -> bool {
         let (mut at, mut begins) = (0, !inside);
         if inside {
             self.bytes.push(b'\n');
@@ -53,7 +53,7 @@ impl Cells {
                 }
                 b'"' if inside => inside = false,
                 b'"' if begins => inside = true,
-                b',' if !inside => {
+                byte if byte == delimiter && !inside => {
                     self.ends.push(self.bytes.len());
                     at += 1;
                     begins = true;
@@ -78,6 +78,8 @@ pub(super) struct TableRows<R> {
     ahead: VecDeque<(u64, Vec<u8>)>,
     /// Those of them that the last row took.
     took: usize,
+    /// What stands between cells.
+    delimiter: u8,
     pub(super) cells: Cells,
 }
 
@@ -93,8 +95,8 @@ pub(super) struct TableRow {
 }
 
 impl<R: BufRead> TableRows<R> {
-    pub(super) fn new(lines: Lines<R>) -> Self {
-        TableRows { lines, ahead: VecDeque::new(), took: 0, cells: Cells::default() }
+    pub(super) fn new(lines: Lines<R>, delimiter: u8) -> Self {
+        TableRows { lines, ahead: VecDeque::new(), took: 0, delimiter, cells: Cells::default() }
     }
 
     /// The next one; its cells are in `cells`. `spans`: a quoted cell may go on behind the end of its line.
@@ -106,12 +108,12 @@ impl<R: BufRead> TableRows<R> {
         }
         let Some((line, first)) = self.ahead.pop_front() else { return Ok(None) };
         self.cells.clear();
-        let mut is_open = self.cells.add(&first, false);
+        let mut is_open = self.cells.add(&first, self.delimiter, false);
         while is_open && spans && self.cells.bytes.len() < LONGEST_ROW {
             if self.took == self.ahead.len() && !self.look()? {
                 break;
             }
-            is_open = self.cells.add(&self.ahead[self.took].1, true);
+            is_open = self.cells.add(&self.ahead[self.took].1, self.delimiter, true);
             self.took += 1;
         }
         let further = self.took;

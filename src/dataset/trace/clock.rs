@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 
 use crate::schema::trace::TimeUnit;
 
-/// Times beyond this are none, µs: some 285,000 years.
-const LATEST_US: u64 = 1 << 63;
+/// Numbers beyond this are no times in their unit, µs: the end of the year 9999, counted from 1970.
+const LATEST_US: u64 = 253_402_300_800_000_000;
 /// More characters than this are no time.
 const LONGEST: usize = 64;
 
@@ -20,8 +20,12 @@ pub(super) fn time_us(text: &str, unit: TimeUnit) -> Result<u64, String> {
     if text.len() > LONGEST {
         return Err("the time is no time".to_owned());
     }
-    let is_date = text.as_bytes().get(4) == Some(&b'-') && text.contains(':');
-    if is_date { date_us(text) } else { number_us(text, unit) }
+    if is_date(text) { date_us(text) } else { number_us(text, unit) }
+}
+
+/// It is written as a date with a time, and not as a number.
+pub(super) fn is_date(text: &str) -> bool {
+    text.trim().as_bytes().get(4) == Some(&b'-') && text.contains(':')
 }
 
 /// `2023-11-16 18:15:46.6805900`, with 0 to 9 digits of a second, with an offset or without one (then UTC).
@@ -42,6 +46,17 @@ fn date_us(text: &str) -> Result<u64, String> {
 /// not hold seconds since 1970 with their µs.
 fn number_us(text: &str, unit: TimeUnit) -> Result<u64, String> {
     let wrong = || format!("'{text}' is no time");
+    let too_late = || {
+        let unit = match unit {
+            TimeUnit::S => "s",
+            TimeUnit::Ms => "ms",
+            TimeUnit::Us => "µs",
+            TimeUnit::Ns => "ns",
+        };
+        format!(
+            "'{text}' {unit} are beyond the year 9999: is it in a smaller unit? --columns …,time_unit=ms|us|ns"
+        )
+    };
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| wrong())?),
         None => (text, 0),
@@ -66,15 +81,15 @@ fn number_us(text: &str, unit: TimeUnit) -> Result<u64, String> {
     let mut us: u64 = 0;
     for place in 0..wanted.clamp(0, 40) as usize {
         let digit = digits().nth(place).map_or(0, |byte| u64::from(byte - b'0'));
-        us = us.checked_mul(10).and_then(|us| us.checked_add(digit)).ok_or_else(wrong)?;
+        us = us.checked_mul(10).and_then(|us| us.checked_add(digit)).ok_or_else(too_late)?;
     }
     if wanted > 40 && digits().any(|byte| byte != b'0') {
-        return Err(wrong());
+        return Err(too_late());
     }
     let rounds_up =
         usize::try_from(wanted).ok().and_then(|next| digits().nth(next)).is_some_and(|byte| byte >= b'5');
     let us = us + u64::from(rounds_up);
-    if us < LATEST_US { Ok(us) } else { Err(wrong()) }
+    if us < LATEST_US { Ok(us) } else { Err(too_late()) }
 }
 
 #[cfg(test)]
@@ -94,6 +109,20 @@ mod tests {
         for bad in ["2024-13-12 00:00:00", "2024-05-12", "1969-12-31 23:59:59", "2024-05-12 25:00:00"] {
             assert!(time_us(bad, TimeUnit::S).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn times_in_a_smaller_unit_than_was_said_are_refused_with_the_cure() {
+        let since_1970 = [
+            ("1700158546680", TimeUnit::S),
+            ("1700158546680590", TimeUnit::Ms),
+            ("1700158546680590123", TimeUnit::Us),
+        ];
+        for (text, unit) in since_1970 {
+            let refused = time_us(text, unit).unwrap_err();
+            assert!(refused.contains("beyond the year 9999") && refused.contains("time_unit="), "{refused}");
+        }
+        assert_eq!(time_us("1700158546680590123", TimeUnit::Ns), Ok(1_700_158_546_680_590));
     }
 
     #[test]

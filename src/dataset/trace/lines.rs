@@ -24,6 +24,12 @@ pub enum TraceError {
         /// What is wrong with it.
         what: String,
     },
+    /// A column that is read is there twice.
+    #[error("two of its columns are named `{0}`")]
+    Twice(String),
+    /// It is a list.
+    #[error("it is one JSON list, and a trace has one object a line")]
+    List,
     /// It holds no row.
     #[error("it holds no request")]
     Empty,

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::formats::FORMATS;
 use super::lines::{Lines, Taken, TraceError};
-use super::rows::{Format, Head, Reader, Rows, clip};
+use super::rows::{Format, Head, Reader, Rows};
 use super::table::{Places, read_table};
 use crate::schema::trace::{TraceColumns, TraceFormat};
 
@@ -63,6 +63,9 @@ pub(super) fn read(mut source: impl BufRead, asked: Asked<'_>) -> Result<Found, 
     skip_mark(&mut source)?;
     let mut lines = Lines { source, number: 0 };
     let first = lines.next()?.ok_or(TraceError::Empty)?;
+    if is_list(&first) {
+        return Err(TraceError::List);
+    }
     let head = head(&first);
     let mut taken = Taken { rows: Rows::default(), bad: 0, first_bad: None, skip_bad: asked.skip_bad };
     let format = match asked.columns {
@@ -81,7 +84,7 @@ pub(super) fn read(mut source: impl BufRead, asked: Asked<'_>) -> Result<Found, 
         None => {
             let format = found(&head, asked.format)?;
             match format.reader {
-                Reader::Table(names) => read_table(lines, Places::of_names(&head, names), &mut taken)?,
+                Reader::Table(names) => read_table(lines, Places::of_names(&head, names)?, &mut taken)?,
                 Reader::Lines(read) => {
                     taken.line(lines.number, |rows| read(&first, rows))?;
                     while let Some(line) = lines.next()? {
@@ -108,18 +111,12 @@ pub(super) fn format_of(first_bytes: &[u8]) -> Option<TraceFormat> {
 }
 
 fn found(head: &Head, named: Option<TraceFormat>) -> Result<&'static Format, TraceError> {
-    let shown = || match head.names.is_empty() {
-        true => "its first line is neither a line of column names nor a JSON object".to_owned(),
-        false => {
-            let names: Vec<String> = head.names.iter().take(12).map(|name| clip(name)).collect();
-            format!("it holds {}", names.join(", "))
-        }
-    };
     let Some(named) = named else {
-        return FORMATS.iter().find(|format| (format.is)(head)).ok_or_else(|| TraceError::Unknown(shown()));
+        let known = FORMATS.iter().find(|format| (format.is)(head));
+        return known.ok_or_else(|| TraceError::Unknown(head.shown()));
     };
     let of_name = FORMATS.iter().find(|format| format.format == named);
-    of_name.filter(|format| (format.is)(head)).ok_or_else(|| TraceError::Other(named.title(), shown()))
+    of_name.filter(|format| (format.is)(head)).ok_or_else(|| TraceError::Other(named.title(), head.shown()))
 }
 
 /// Passes over the mark that some programs put before UTF-8.
@@ -130,13 +127,23 @@ fn skip_mark(source: &mut impl BufRead) -> std::io::Result<()> {
     Ok(())
 }
 
+/// A list of objects begins in it.
+fn is_list(line: &[u8]) -> bool {
+    let behind = line.trim_ascii_start().strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+    behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(b"{"))
+}
+
 /// What a first line shows.
 fn head(line: &[u8]) -> Head {
     if line.trim_ascii_start().first() == Some(&b'{') {
-        let keys: Keys = serde_json::from_slice(line).unwrap_or_default();
-        return Head { names: keys.names, json: true, objects: keys.objects };
+        // What stands behind the object is told as a fault of its line.
+        let mut from = serde_json::Deserializer::from_slice(line);
+        let keys = Keys::deserialize(&mut from).unwrap_or_default();
+        return Head { names: keys.names, json: true, objects: keys.objects, delimiter: b',' };
     }
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line);
+    let delimiter = delimiter(line);
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(line);
     let mut record = csv::ByteRecord::new();
     let names = match reader.read_byte_record(&mut record) {
         Ok(true) if record.len() > 1 => {
@@ -144,7 +151,14 @@ fn head(line: &[u8]) -> Head {
         }
         Ok(_) | Err(_) => Vec::new(),
     };
-    Head { names, json: false, objects: Vec::new() }
+    Head { names, json: false, objects: Vec::new(), delimiter }
+}
+
+/// What stands between the names of columns: whichever of commas, semicolons and tabs there is most of.
+fn delimiter(line: &[u8]) -> u8 {
+    let count = |delimiter: &u8| line.iter().filter(|byte| *byte == delimiter).count();
+    // Of equal counts the last is the greatest.
+    [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')
 }
 
 /// The keys of an object, and those whose values are objects.

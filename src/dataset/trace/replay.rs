@@ -15,6 +15,7 @@ use crate::dataset::packed::unpacked;
 use crate::dataset::texts::TextMaker;
 use crate::schema::plan::DatasetSource;
 use crate::schema::refusal::{refusal, refuse};
+use crate::schema::text::shell_word;
 use crate::schema::trace::{Ticks, TraceArrivals, TraceFormat, TraceOptions, TraceRow, TraceSource};
 use crate::schema::unit::{Body, Turn, Unit, Units};
 
@@ -76,6 +77,8 @@ fn refused(shown: &str, error: TraceError) -> anyhow::Error {
             "name its columns: --columns time=…,input=…,output=…[,time_unit=s|ms|us|ns]".to_owned()
         }
         TraceError::Other(..) => format!("leave --trace-format out, or give another of {known}"),
+        TraceError::Twice(_) => "name the one that is not meant otherwise, in its first line".to_owned(),
+        TraceError::List => format!("jq -c '.[]' {} > lines.jsonl", shell_word(shown)),
         TraceError::Row { .. } => "correct that line, or leave such rows out with --skip-bad".to_owned(),
         TraceError::Empty => "check that it is whole".to_owned(),
         TraceError::Io(_) => "check the path and its permissions".to_owned(),
@@ -83,9 +86,11 @@ fn refused(shown: &str, error: TraceError) -> anyhow::Error {
     match error {
         TraceError::Row { line, what } => refusal(format!("{shown}, line {line}: {what}"), cure),
         TraceError::Io(why) => anyhow::Error::new(why).context(format!("cannot read the trace {shown}")),
-        TraceError::Unknown(_) | TraceError::Other(..) | TraceError::Empty => {
-            refusal(format!("{shown}: {error}"), cure)
-        }
+        TraceError::Unknown(_)
+        | TraceError::Other(..)
+        | TraceError::Twice(_)
+        | TraceError::List
+        | TraceError::Empty => refusal(format!("{shown}: {error}"), cure),
     }
 }
 

@@ -19,9 +19,20 @@ pub(super) struct Head {
     pub(super) json: bool,
     /// Names of what holds an object, of JSON.
     pub(super) objects: Vec<String>,
+    /// What stands between the columns of a table.
+    pub(super) delimiter: u8,
 }
 
 impl Head {
+    /// What it shows, in words.
+    pub(super) fn shown(&self) -> String {
+        if self.names.is_empty() {
+            return "its first line is neither a line of column names nor a JSON object".to_owned();
+        }
+        let names: Vec<String> = self.names.iter().take(12).map(|name| clip(name)).collect();
+        format!("it holds {}", names.join(", "))
+    }
+
     /// All of these are there.
     pub(super) fn has(&self, names: &[&str]) -> bool {
         names.iter().all(|name| self.names.iter().any(|own| own == name))
@@ -84,6 +95,8 @@ pub(super) struct Rows {
     chains: HashMap<Box<str>, Box<str>>,
     /// The line that is being read, from 1.
     pub(super) line: u64,
+    /// Times are dates, or numbers; none: there was no row yet.
+    pub(super) dated: Option<bool>,
 }
 
 impl Rows {

@@ -527,3 +527,49 @@ fn whole_files_give_what_is_known_of_them() {
         eprintln!("{name}: as known");
     }
 }
+
+#[test]
+fn tables_with_semicolons_or_tabs_are_read_as_those_with_commas() {
+    let plain = "TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-12 00:00:00+00:00,5,6\n2024-05-12 00:00:01.5+00:00,7,8";
+    let expected = found(plain.as_bytes(), Asked::default()).unwrap();
+    for delimiter in [";", "\t"] {
+        let text = plain.replace(',', delimiter);
+        assert_eq!(found(text.as_bytes(), Asked::default()).unwrap(), expected);
+        let columns =
+            TraceColumns { time: "t".into(), input: "i".into(), output: "o".into(), time_unit: TimeUnit::S };
+        let asked = Asked { columns: Some(&columns), ..Asked::default() };
+        let text = "t,i,o,\"more, and more\"\n0.5,1,2,\"a,b\"\n".replace(',', delimiter);
+        assert_eq!(found(text.as_bytes(), asked).unwrap(), (TraceFormat::Columns, vec![(500_000, 1, 2)]));
+    }
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_is_refused() {
+    let columns =
+        TraceColumns { time: "t".into(), input: "i".into(), output: "o".into(), time_unit: TimeUnit::S };
+    let asked = Asked { columns: Some(&columns), ..Asked::default() };
+    let refused = |text: &str, asked| found(text.as_bytes(), asked).unwrap_err().to_string();
+    for (text, why) in [
+        ("t,i,i,o\n0,1,2,3\n", "two of its columns are named `i`"),
+        ("{\"t\":0,\"i\":1,\"o\":2}\n{\"t\":0,\"i\":1,\"o\":2,\"i\":3}\n", "line 2: `i` stands twice"),
+        ("{\"i\":1,\"t\":0,\"i\":1,\"o\":2}\n", "two of its columns are named `i`"),
+        (
+            "t,i,o\n5,1,2\n2023-11-16 18:17:03,1,2\n",
+            "line 3: '2023-11-16 18:17:03' is a date, and the times before",
+        ),
+        (
+            "{\"t\":\"2023-11-16 18:17:03\",\"i\":1,\"o\":2}\n{\"t\":5,\"i\":1,\"o\":2}\n",
+            "line 2: '5' is a number, and the",
+        ),
+        ("t,i,o\n1700000000000,1,2\n", "line 2: '1700000000000' s are beyond the year 9999"),
+        ("[{\"t\":0,\"i\":1,\"o\":2},\n{\"t\":1,\"i\":3,\"o\":2}]\n", "it is one JSON list"),
+        ("{\"t\":0,\"i\":1,\"o\":2},\n", "line 1: trailing characters"),
+    ] {
+        let told = refused(text, asked);
+        assert!(told.contains(why), "{text}: {told}");
+    }
+    let azure = "TIMESTAMP,ContextTokens,ContextTokens,GeneratedTokens\n2024-05-12 00:00:00+00:00,7,5,6\n";
+    assert!(refused(azure, Asked::default()).contains("two of its columns are named `ContextTokens`"));
+    // Of a column that nobody reads it does not matter.
+    assert!(found(b"t,i,o,x,x\n0,1,2,3,4\n", asked).is_ok());
+}

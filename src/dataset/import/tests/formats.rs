@@ -1,5 +1,8 @@
 //! Each form, what it is taken for, and what is wrong with bad rows.
 
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
 use super::*;
 
 fn columns(pairs: &[(&str, &str)]) -> Import {
@@ -288,4 +291,30 @@ fn parquet_is_read_by_its_columns() {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
     assert!(refused(import_files(&[path], &how)).contains("cannot be read as Parquet"));
+}
+
+#[test]
+fn a_packed_file_that_was_cut_off_is_refused_with_the_cure_wherever_it_ends() {
+    // Random letters, which do not pack: the file ends far behind its beginning, which is looked at.
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let words =
+        |random: &mut ChaCha8Rng| -> String { (0..40).map(|_| random.random_range('a'..='z')).collect() };
+    for begin in ["{\"prompt\":\"a\"}\n", "prompt,max_tokens\n"] {
+        let table = begin.starts_with('p');
+        let rows: String = (0..20_000)
+            .map(|_| words(&mut random))
+            .map(|text| if table { format!("{text},5\n") } else { format!("{{\"prompt\":\"{text}\"}}\n") })
+            .collect();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut packed, format!("{begin}{rows}").as_bytes()).unwrap();
+        let packed = packed.finish().unwrap();
+        let told = refused(import_bytes(&packed[..packed.len() - 300], &[], &Import::default()));
+        assert!(told.contains("cannot read mine") && told.contains("check that the file is whole"), "{told}");
+    }
+}
+
+#[test]
+fn a_comma_behind_the_last_column_is_no_column_that_is_passed_over() {
+    let (tally, prompts) = import_text("prompt,max_tokens,\na,5,\n", &Import::default()).unwrap();
+    assert_eq!((tally.passed_over.len(), texts(&prompts)), (0, vec!["a".to_owned()]));
 }

@@ -6,6 +6,7 @@ mod fuzz;
 mod parquet_fuzz;
 mod selecting;
 mod totals;
+mod usual;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -47,6 +48,11 @@ fn import_file(name: &str, how: &Import) -> Made {
 
 /// From memory, in pieces: all but Parquet, which is no stream.
 fn import_bytes(bytes: &[u8], pieces: &[usize], how: &Import) -> Made {
+    import_reading(bytes, pieces, how, true)
+}
+
+/// The same; `measures`: records may be read in one pass over their bytes.
+fn import_reading(bytes: &[u8], pieces: &[usize], how: &Import, measures: bool) -> Made {
     let source = Pieces { bytes: bytes.to_vec(), at: 0, pieces: pieces.to_vec(), turn: 0 };
     let input = Input::of(source, Some(bytes.len() as u64))?;
     let detected = detect::detect(&input.head, input.whole, &how.columns);
@@ -56,6 +62,7 @@ fn import_bytes(bytes: &[u8], pieces: &[usize], how: &Import) -> Made {
         Ok(())
     };
     let mut reader = Reader::new(how, None);
+    reader.context.measures = measures;
     reader.input(Path::new("mine"), input, detected, &mut |_| true, &mut keep)?;
     let tally = reader.finish(&mut keep)?;
     Ok((tally, prompts))

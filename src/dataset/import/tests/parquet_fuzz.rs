@@ -101,6 +101,24 @@ fn broken_parquet_files_end_an_import_with_a_clear_word() {
     assert_eq!(fuzz(4, |cases| cases < 400), 400);
 }
 
+#[test]
+fn a_page_whose_head_and_bytes_disagree_is_refused_before_it_is_read() {
+    let file = sound(WriterVersion::PARQUET_2_0, true);
+    // Of the second part's dictionary of texts: 7 values (0e, as it is written), 84 bytes (a8 01). A few more than can be,
+    // which its reader would find out by itself.
+    let head = [0x15, 0x04, 0x15, 0xa8, 0x01, 0x15, 0xa8, 0x01, 0x4c, 0x15, 0x0e];
+    let at = file.windows(head.len()).rposition(|bytes| bytes == head).unwrap() + head.len() - 1;
+    let mut broken = file.clone();
+    // 85, in place of 7 and the first byte behind it: the texts are a byte shorter then.
+    broken.splice(at..=at, [0xaa, 0x01]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.parquet");
+    std::fs::write(&path, &broken).unwrap();
+    let how = Import { format: Some(PromptFormat::Parquet), ..skipping() };
+    let told = refused(import_files(std::slice::from_ref(&path), &how));
+    assert!(told.contains("a page claims 85 values in 84 bytes"), "{told}");
+}
+
 /// `HARNESS_FUZZ_S=600 cargo test --lib parquet_is_fuzzed -- --ignored --nocapture`
 #[test]
 #[ignore = "it runs for as long as HARNESS_FUZZ_S says"]
