@@ -40,7 +40,7 @@ fi
 # Measured on two idle cores; the build's parallel part grows with the cores to about eight.
 cores=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 shared=$((cores < 8 ? cores : 8))
-building="about $(((400 / shared + 59) / 60 )) min the first time on these $cores cores"
+building="about $(((690 / shared + 59) / 60 )) min the first time on these $cores cores"
 installing="about 10 s and 200 MB"
 if command -v nvidia-smi >/dev/null 2>&1; then installing="about $((2900 / cores / 60 + 1)) min the first time: llama.cpp compiles for the GPU"; fi
 if [ ${#engines[@]} -gt 1 ]; then installing="$installing; vLLM and SGLang: 2 to 10 min, 12 GB, by the network"; fi
