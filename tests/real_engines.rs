@@ -189,18 +189,20 @@ fn page_agrees(engine: &str, summary: &Value, requests: u64, length: u32) {
     assert!(mean("ttft") < 1.5 * client_ms("ttft_ms"), "{served}: {}", client_ms("ttft_ms"));
 }
 
-/// Plays 200 prompts that were made to lengths of 1 to 48 tokens by the model's tokenizer: each has as many at the server.
+/// Plays 200 prompts that were made to lengths of 1 to 48 tokens by the model's tokenizer, or by the server's tokenize endpoint
+/// where the model is a GGUF file alone (no vLLM or SGLang was installed): each has as many at the server.
 fn lengths_are_exact(engine: &str) {
     if !installed(engine) {
         return;
     }
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let tokenizer = data_dir().unwrap().join("models/SmolLM2-135M-Instruct/hf").display().to_string();
+    let tokenizer = data_dir().unwrap().join("models/SmolLM2-135M-Instruct/hf");
+    let tokenizer = tokenizer.is_dir().then(|| ["--tokenizer".to_owned(), tokenizer.display().to_string()]);
     let law =
         "--prompt-dist uniform --prompt-max-tokens 48 --requests 200 --max-tokens 1 --endpoint completions";
     let setting = "--concurrency 8 --max-batch 8 --context-length 512 --warmup 1 --fairness off";
-    let args = ["run", "--backend", engine, "--tokenizer", &tokenizer];
-    let args: Vec<&str> = args.into_iter().chain(law.split(' ')).chain(setting.split(' ')).collect();
+    let args = ["run", "--backend", engine].into_iter().chain(tokenizer.iter().flatten().map(String::as_str));
+    let args: Vec<&str> = args.chain(law.split(' ')).chain(setting.split(' ')).collect();
     let run = harness(&args);
     assert_eq!(run.code, Some(0), "{}\n{}", run.stdout, run.stderr);
     let lengths = &run.summary()["prompt_lengths"];
