@@ -330,7 +330,12 @@ mod tests {
             .spawn()
             .unwrap();
         let process = Process::of(child.id()).unwrap();
-        let found = find_in(directory.path()).pop().unwrap();
+        // While `setsid` gives way to `sleep` the process shows no environment for a moment.
+        let found = std::iter::repeat_with(|| find_in(directory.path()).pop()).take(500).find_map(|found| {
+            std::thread::sleep(Duration::from_millis(if found.is_some() { 0 } else { 10 }));
+            found
+        });
+        let found = found.unwrap();
         assert_eq!(found.processes, [process]);
         stop(&found).unwrap();
         child.wait().unwrap();
