@@ -226,7 +226,7 @@ fn remove_stale(file: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::process::{Child, Command};
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
@@ -319,17 +319,29 @@ mod tests {
         assert!(job.signal(rustix::process::Signal::KILL));
     }
 
+    /// A child that does not outlive its test: another run would find it by the same mark.
+    struct Ended(Child);
+
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
     #[test]
     fn what_bears_the_guards_mark_is_found_in_any_session() {
         let directory = tempfile::tempdir().unwrap();
         let state = state(Vec::new());
         state.write(directory.path()).unwrap();
-        let mut child = Command::new("setsid")
-            .args(["sleep", "600"])
-            .env("HARNESS_GUARD", mark(state.guard))
-            .spawn()
-            .unwrap();
-        let process = Process::of(child.id()).unwrap();
+        let child = Ended(
+            Command::new("setsid")
+                .args(["sleep", "600"])
+                .env("HARNESS_GUARD", mark(state.guard))
+                .spawn()
+                .unwrap(),
+        );
+        let process = Process::of(child.0.id()).unwrap();
         // While `setsid` gives way to `sleep` the process shows no environment for a moment.
         let found = std::iter::repeat_with(|| find_in(directory.path()).pop()).take(500).find_map(|found| {
             std::thread::sleep(Duration::from_millis(if found.is_some() { 0 } else { 10 }));
@@ -338,7 +350,6 @@ mod tests {
         let found = found.unwrap();
         assert_eq!(found.processes, [process]);
         stop(&found).unwrap();
-        child.wait().unwrap();
     }
 
     #[test]
