@@ -22,6 +22,8 @@ use super::steps_of_time::Course;
 
 /// The shortest window whose integral says anything, s: the power's own lag is 0.2 s.
 const SHORTEST_INTEGRAL_S: f64 = 2.0;
+/// How often the counter is read while a load is played, s.
+const COUNTED_EVERY_S: f64 = 5.0;
 /// How long the counter keeps a value as a rule, s: half of it is its age where nothing was seen.
 const RENEWED_EVERY_S: f64 = 0.1;
 /// Counter and integral that differ by more than this share of the energy are doubted.
@@ -266,9 +268,13 @@ fn counted(samples: &[&Sample], power: Option<&Course>, window: Window) -> Count
     if counts[from..=to].windows(2).any(|pair| pair[1].joules < pair[0].joules) {
         return Counted::WentBack;
     }
-    let longest_gap = window.longest_gap().max(3.0 * spacing_of(&counts));
+    // Where the power in between is known a count may be older: a short run has one alone.
+    let reach = match power {
+        Some(_) => window.longest_gap().max(1.5 * COUNTED_EVERY_S),
+        None => window.longest_gap(),
+    };
     let at = |count: Count, time: f64| {
-        let is_near = (time - count.read_at).abs() <= longest_gap;
+        let is_near = (time - count.read_at).abs() <= reach;
         let moved = match power {
             Some(power) => power.integral(count.changed_at, time)?,
             None => slope(&counts)? * (time - count.changed_at),
@@ -279,12 +285,6 @@ fn counted(samples: &[&Sample], power: Option<&Course>, window: Window) -> Count
         Some((end, start)) if end >= start => Counted::Energy(end - start),
         Some(_) | None => Counted::Nothing,
     }
-}
-
-/// Median time between two counts of the run, s. 0 of fewer than two.
-fn spacing_of(counts: &[Count]) -> f64 {
-    let of_run = counts.windows(2).filter(|pair| pair[0].read_at >= 0.0);
-    super::side::median(of_run.map(|pair| pair[1].read_at - pair[0].read_at).collect()).unwrap_or(0.0)
 }
 
 /// The place of the last count that was read before a time; the first one where none was.

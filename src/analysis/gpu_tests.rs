@@ -79,6 +79,9 @@ fn a_counter_that_is_read_every_five_seconds_is_moved_by_the_power_in_between() 
     let GpuFigures { summary, doubts, .. } = figures(seldom, (1_000_000, 8_050_000));
     close(summary.energy_j.unwrap(), 100.0 + 6.05 * 500.0, 0.5);
     assert!(doubts.is_empty(), "{doubts:?}");
+    // A run that ends before the second reading of the counter.
+    let short = gpu_figures(&one(), &sampled(0, 4.8, seldom), (2_500_000, 4_000_000), 0.1).unwrap();
+    close(short.summary.energy_j.unwrap(), 750.0, 0.5);
 }
 
 #[test]
