@@ -1,9 +1,10 @@
 //! How a worker finds itself: by hand, in a Slurm step, in a Kubernetes Indexed Job.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::{WorkerArgs, WorkerLossArg, WorkerOf, WorkersArg};
-use crate::cluster::Place;
+use crate::cluster::{Meeting, Place};
 use crate::schema::refusal::{refusal, refuse};
 use crate::schema::workers::Share;
 
@@ -15,6 +16,8 @@ const PORT: u16 = 7400;
 const SLURM_PORT: u64 = 20_000;
 /// How many.
 const SLURM_PORTS: u64 = 10_000;
+/// Nobody waits longer: a year, s. (The sum of a time and more than that is none.)
+const LONGEST_WAIT_S: f64 = 31_536_000.0;
 /// The cure where nothing tells which worker this is.
 const BY_HAND: &str =
     "by hand: --worker 0/4 --join HOST:PORT at worker 0, --worker 1/4 --join HOST:PORT at the next";
@@ -22,20 +25,21 @@ const BY_HAND: &str =
 /// A variable of the environment.
 pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Where this worker stands; none where one machine plays all.
+/// Where this worker stands; none where one machine plays all. `output` is where results go: workers that know no address
+/// meet by a file there.
 ///
 /// # Errors
 /// Something is missing or contradicts itself: what, and what to do.
-pub fn place(args: &WorkerArgs, variable: Variable<'_>) -> anyhow::Result<Option<Place>> {
+pub fn place(args: &WorkerArgs, output: &Path, variable: Variable<'_>) -> anyhow::Result<Option<Place>> {
     let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-    let (share, address) = match (args.worker, args.workers) {
+    let (share, meeting) = match (args.worker, args.workers) {
         (None, None) if args.join.is_some() => {
             return refuse("--join alone does not say which worker this is", BY_HAND);
         }
         (None, None) => return Ok(None),
         (Some(worker), workers) => by_hand(args, worker, workers)?,
         (None, Some(_)) if set("JOB_COMPLETION_INDEX").is_some() => in_kubernetes(args, &set)?,
-        (None, Some(_)) if set("SLURM_PROCID").is_some() => in_slurm(args, &set)?,
+        (None, Some(_)) if set("SLURM_PROCID").is_some() => in_slurm(args, output, &set)?,
         (None, Some(WorkersArg::Count(1))) => return Ok(None),
         (None, Some(_)) => {
             return refuse(
@@ -49,8 +53,9 @@ pub fn place(args: &WorkerArgs, variable: Variable<'_>) -> anyhow::Result<Option
     }
     Ok(Some(Place {
         share,
-        address: with_port(&address),
-        timeout: Duration::try_from_secs_f64(args.join_timeout).unwrap_or(Duration::MAX),
+        meeting,
+        names: set("SLURMD_NODENAME").into_iter().collect(),
+        timeout: Duration::from_secs_f64(args.join_timeout.clamp(0.0, LONGEST_WAIT_S)),
         token: set(TOKEN),
         goes_on: args.on_worker_loss == WorkerLossArg::Continue,
     }))
@@ -60,7 +65,7 @@ fn by_hand(
     args: &WorkerArgs,
     WorkerOf { worker, of }: WorkerOf,
     workers: Option<WorkersArg>,
-) -> anyhow::Result<(Share, String)> {
+) -> anyhow::Result<(Share, Meeting)> {
     if let Some(WorkersArg::Count(count)) = workers
         && count != of
     {
@@ -68,16 +73,16 @@ fn by_hand(
     }
     let share = Share { worker, of };
     match &args.join {
-        Some(address) => Ok((share, address.clone())),
-        None if of == 1 => Ok((share, String::new())),
+        Some(given) => Ok((share, meeting(given))),
+        None if of == 1 => Ok((share, nobody())),
         None => refuse(
             format!("--worker {worker}/{of} does not say where worker 0 is"),
-            "--join HOST:PORT, the same at every worker; worker 0 listens there",
+            "--join HOST:PORT, the same at every worker; worker 0 listens there. Or --join file:PATH in a directory that all share",
         ),
     }
 }
 
-fn in_kubernetes(args: &WorkerArgs, set: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<(Share, String)> {
+fn in_kubernetes(args: &WorkerArgs, set: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<(Share, Meeting)> {
     let worker = number(set, "JOB_COMPLETION_INDEX")?;
     let of = match args.workers {
         Some(WorkersArg::Count(count)) => count,
@@ -97,35 +102,91 @@ fn in_kubernetes(args: &WorkerArgs, set: &dyn Fn(&str) -> Option<String>) -> any
         )
     });
     // A Job of one pod needs nobody.
-    Ok((share, if of == 1 { String::new() } else { address? }))
+    Ok((share, if of == 1 { nobody() } else { meeting(&address?) }))
 }
 
-fn in_slurm(args: &WorkerArgs, set: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<(Share, String)> {
-    let worker = number(set, "SLURM_PROCID")?;
+fn in_slurm(
+    args: &WorkerArgs,
+    output: &Path,
+    set: &dyn Fn(&str) -> Option<String>,
+) -> anyhow::Result<(Share, Meeting)> {
+    // A batch script runs once, whatever the job has; what is started there without srun is one task.
+    let step = set("SLURM_STEP_ID").or_else(|| set("SLURM_STEPID"));
+    let nodes = set("SLURM_STEP_NODELIST");
+    let in_step = step.is_some() || nodes.is_some();
     // Of the step, where it is told: SLURM_NTASKS may be the allocation's.
     let name = if set("SLURM_STEP_NUM_TASKS").is_some() { "SLURM_STEP_NUM_TASKS" } else { "SLURM_NTASKS" };
-    let of = number(set, name)?;
-    if let Some(WorkersArg::Count(count)) = args.workers
-        && count != of
-    {
+    let tasks = if set(name).is_some() { number(set, name)? } else { 1 };
+    let alone = args.workers == Some(WorkersArg::Count(1));
+    if (tasks == 1 || !in_step) && !alone && set("SLURM_ARRAY_TASK_COUNT").is_some() {
+        return in_slurm_array(args, output, set);
+    }
+    if !in_step && tasks > 1 {
         return refuse(
-            format!("--workers {count}, and the Slurm step has {of} tasks"),
-            format!("--workers auto, or srun -n{count}"),
+            format!("this is the batch script of a Slurm job of {tasks} tasks, which runs once: no task of a step"),
+            format!("srun -n{tasks} harness …, so that each task is a worker"),
         );
     }
-    let share = numbered(worker, of, "SLURM_PROCID")?;
-    if let Some(address) = &args.join {
-        return Ok((share, address.clone()));
+    same_count(args, tasks, || format!("the Slurm step has {tasks} tasks"))?;
+    let share = numbered(number(set, "SLURM_PROCID")?, tasks, "SLURM_PROCID")?;
+    if let Some(given) = &args.join {
+        return Ok((share, meeting(given)));
     }
-    let nodes = set("SLURM_STEP_NODELIST").or_else(|| set("SLURM_JOB_NODELIST")).unwrap_or_default();
-    let Some(first) = first_node(&nodes) else {
+    let job = set("SLURM_JOB_ID").unwrap_or_default();
+    Ok(match nodes.as_deref().and_then(first_node) {
+        Some(first) => {
+            let number = job.trim().parse::<u64>().unwrap_or(0);
+            (share, Meeting::Address(format!("{first}:{}", SLURM_PORT + number % SLURM_PORTS)))
+        }
+        None => {
+            let file = format!(".join-{}.{}", job.trim(), step.unwrap_or_default().trim());
+            (share, Meeting::File(output.join(file)))
+        }
+    })
+}
+
+/// Each task of an array is a job of its own, with one task: nobody knows beforehand where the first will run.
+fn in_slurm_array(
+    args: &WorkerArgs,
+    output: &Path,
+    set: &dyn Fn(&str) -> Option<String>,
+) -> anyhow::Result<(Share, Meeting)> {
+    let name = |what: &str| format!("SLURM_ARRAY_{what}");
+    let [task, of, least, most] =
+        ["TASK_ID", "TASK_COUNT", "TASK_MIN", "TASK_MAX"].map(|what| number(set, &name(what)));
+    let (task, of, least, most) = (task?, of?, least?, most?);
+    let step = if set("SLURM_ARRAY_TASK_STEP").is_some() { number(set, &name("TASK_STEP"))? } else { 1 }.max(1);
+    let last = most.saturating_sub(least) / step;
+    if last + 1 != of {
         return refuse(
-            "Slurm does not say on which nodes the step runs (SLURM_STEP_NODELIST)",
-            "--join HOST:PORT",
+            format!("the Slurm array has {of} tasks from {least} to {most}, and their numbers have gaps"),
+            format!("--array=0-{}; or --workers 1, where each task is a load of its own", of.saturating_sub(1)),
         );
-    };
-    let job = set("SLURM_JOB_ID").and_then(|job| job.trim().parse::<u64>().ok()).unwrap_or(0);
-    Ok((share, format!("{first}:{}", SLURM_PORT + job % SLURM_PORTS)))
+    }
+    same_count(args, of, || format!("the Slurm array has {of} tasks"))?;
+    let share = numbered(task.saturating_sub(least) / step, of, "SLURM_ARRAY_TASK_ID")?;
+    let job = set("SLURM_ARRAY_JOB_ID").unwrap_or_default();
+    let file = || Meeting::File(output.join(format!(".join-{}", job.trim())));
+    Ok((share, args.join.as_deref().map_or_else(file, meeting)))
+}
+
+fn same_count(args: &WorkerArgs, of: u32, what: impl Fn() -> String) -> anyhow::Result<()> {
+    match args.workers {
+        Some(WorkersArg::Count(count)) if count != of => {
+            refuse(format!("--workers {count}, and {}", what()), format!("--workers auto, or {count} of them"))
+        }
+        Some(WorkersArg::Count(_) | WorkersArg::Auto) | None => Ok(()),
+    }
+}
+
+/// Where one plays all nobody meets.
+fn nobody() -> Meeting {
+    Meeting::Address(String::new())
+}
+
+/// `HOST:PORT`, `HOST`, or `file:PATH`.
+fn meeting(given: &str) -> Meeting {
+    Meeting::file_of(given).unwrap_or_else(|| Meeting::Address(with_port(given)))
 }
 
 fn numbered(worker: u32, of: u32, name: &str) -> anyhow::Result<Share> {
@@ -185,8 +246,8 @@ mod tests {
         let get = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        let place = place(args, &get)?;
-        Ok(place.map(|place| (place.share.worker, place.share.of, place.address)))
+        let place = place(args, Path::new("results"), &get)?;
+        Ok(place.map(|place| (place.share.worker, place.share.of, place.meeting.to_string())))
     }
 
     const SLURM: [(&str, &str); 4] = [
@@ -209,8 +270,54 @@ mod tests {
         assert_eq!(found(&args(AUTO, None, Some("h:9")), &SLURM).unwrap(), at("h:9"));
         let refused = found(&args(Some(WorkersArg::Count(3)), None, None), &SLURM).unwrap_err();
         assert_eq!(refused.to_string(), "--workers 3, and the Slurm step has 4 tasks");
-        let refused = found(&args(AUTO, None, None), &SLURM[..2]).unwrap_err();
-        assert_eq!(cures(&refused), ["--join HOST:PORT"]);
+        let nameless = [SLURM[0], SLURM[1], ("SLURM_JOB_ID", "77"), ("SLURM_STEP_ID", "3")];
+        assert_eq!(found(&args(AUTO, None, None), &nameless).unwrap(), at("file:results/.join-77.3"));
+    }
+
+    #[test]
+    fn a_batch_script_without_srun_is_no_task_of_a_step() {
+        let script = [("SLURM_PROCID", "0"), ("SLURM_NTASKS", "4"), ("SLURM_JOB_ID", "77")];
+        let refused = found(&args(AUTO, None, None), &script).unwrap_err();
+        assert!(refused.to_string().contains("the batch script of a Slurm job of 4 tasks"), "{refused}");
+        assert_eq!(cures(&refused), ["srun -n4 harness …, so that each task is a worker"]);
+    }
+
+    /// What sbatch of Slurm 22.05 sets for `--array=3-7:2`, with srun in its script and without.
+    const ARRAY: [(&str, &str); 11] = [
+        ("SLURM_PROCID", "0"),
+        ("SLURM_JOB_ID", "5"),
+        ("SLURM_ARRAY_JOB_ID", "1"),
+        ("SLURM_ARRAY_TASK_ID", "5"),
+        ("SLURM_ARRAY_TASK_COUNT", "3"),
+        ("SLURM_ARRAY_TASK_MIN", "3"),
+        ("SLURM_ARRAY_TASK_MAX", "7"),
+        ("SLURM_ARRAY_TASK_STEP", "2"),
+        ("SLURM_NTASKS", "1"),
+        ("SLURM_STEP_NUM_TASKS", "1"),
+        ("SLURM_STEP_NODELIST", "n2"),
+    ];
+
+    #[test]
+    fn the_tasks_of_a_slurm_array_meet_by_a_file_in_the_output_directory() {
+        for variables in [&ARRAY[..], &ARRAY[..8]] {
+            let at = |place: &str| Some((1, 3, place.to_owned()));
+            assert_eq!(found(&args(AUTO, None, None), variables).unwrap(), at("file:results/.join-1"));
+            assert_eq!(found(&args(AUTO, None, Some("file:x")), variables).unwrap(), at("file:x"));
+            // Each is a load of its own, if that is wanted.
+            assert_eq!(found(&args(Some(WorkersArg::Count(1)), None, None), variables).unwrap(), None);
+        }
+        let refused = found(&args(Some(WorkersArg::Count(4)), None, None), &ARRAY).unwrap_err();
+        assert_eq!(refused.to_string(), "--workers 4, and the Slurm array has 3 tasks");
+        let mut gaps = ARRAY;
+        gaps[7] = ("SLURM_ARRAY_TASK_STEP", "1");
+        let refused = found(&args(AUTO, None, None), &gaps).unwrap_err();
+        assert!(cures(&refused)[0].contains("--array=0-2"), "{refused:#}");
+    }
+
+    #[test]
+    fn an_array_whose_tasks_are_steps_of_several_is_a_load_a_task() {
+        let variables: Vec<_> = SLURM.into_iter().chain(ARRAY[2..8].iter().copied()).collect();
+        assert_eq!(found(&args(AUTO, None, None), &variables).unwrap(), Some((2, 4, "n1:23456".to_owned())));
     }
 
     #[test]
@@ -232,6 +339,8 @@ mod tests {
         assert_eq!(found(&by_hand, &[]).unwrap(), Some((2, 4, "10.0.0.1:7500".to_owned())));
         let port = found(&args(None, Some((2, 4)), Some("10.0.0.1")), &[]).unwrap().unwrap().2;
         assert_eq!(port, "10.0.0.1:7400");
+        let by_file = args(None, Some((2, 4)), Some("file:shared/.join"));
+        assert_eq!(found(&by_file, &[]).unwrap(), Some((2, 4, "file:shared/.join".to_owned())));
         for (missing, cure) in [
             (args(None, Some((2, 4)), None), "--join HOST:PORT"),
             (args(None, None, Some("h:1")), "--worker 0/4"),
