@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::schema::live_counts::LiveCounts;
 use crate::schema::workers::{ClockMap, ClockPoint, Share};
 
 use super::arrive::arrive;
@@ -109,6 +110,11 @@ impl Speaker {
     /// Warmed up; µs 0 of the run clock on this side's clock, ns.
     pub fn ready(&self, run: u64, zero_ns: i64) {
         self.say(&FromFollower::Ready { run, zero_ns });
+    }
+
+    /// What is counted by now.
+    pub fn live(&self, run: u64, counts: LiveCounts) {
+        self.say(&FromFollower::Live { run, counts: Box::new(counts) });
     }
 
     /// This share is played.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::schema::files::RecordsHeader;
+use crate::schema::live_counts::LiveCounts;
 use crate::schema::refusal::refusal;
 use crate::schema::workers::{ClockMap, ClockPoint};
 
@@ -126,6 +127,13 @@ impl Leader {
         }
         self.players.starts_at(start_ns);
         Ok(start_us.max(0) as u64)
+    }
+
+    /// What the other workers of the run have counted, by their last words.
+    pub fn live(&self) -> LiveCounts {
+        let mut all = LiveCounts::default();
+        self.players.of_run().for_each(|peer| all.join(&peer.state().turn.live));
+        all
     }
 
     /// Everybody stops sending.

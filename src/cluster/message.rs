@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::schema::files::RecordsHeader;
+use crate::schema::live_counts::LiveCounts;
 
 use super::identity::Identity;
 
@@ -45,6 +46,13 @@ pub enum FromFollower {
         run: u64,
         /// µs 0 of its run clock on its own clock, ns.
         zero_ns: i64,
+    },
+    /// What it counts by now.
+    Live {
+        /// Which run.
+        run: u64,
+        /// Of its share.
+        counts: Box<LiveCounts>,
     },
     /// Its share is played.
     Over {

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::clock::monotonic;
 use super::*;
 use crate::schema::files::RecordsHeader;
+use crate::schema::live_counts::LiveCounts;
 use crate::schema::refusal::cures;
 use crate::schema::workers::Share;
 
@@ -118,6 +119,7 @@ fn workers_whose_clocks_are_days_apart_begin_at_one_instant_and_their_records_co
             overs.iter().map(|(worker, over)| (*worker, over.output_tokens)).collect::<Vec<_>>(),
             [(1, 7), (2, 7)]
         );
+        assert_eq!(leader.live().completed, 10, "of both");
         let (came, missing) =
             leader.collect(1, None, |worker| folder.path().join(format!("w{worker}"))).await;
         leader.end(false).await;
@@ -154,6 +156,7 @@ async fn plays(
     said.ready(1, zero_ns);
     let start = until(&mut follower, |order| matches!(order, Order::Start { .. })).await;
     let Order::Start { at_ns, zero_ns: first_zero_ns, .. } = start else { panic!() };
+    said.live(1, LiveCounts { completed: 5, ..LiveCounts::default() });
     said.over(1, Over { output_tokens: 7, ..Over::default() });
     until(&mut follower, |order| matches!(order, Order::Close { .. })).await;
     said.offer(1, &path).unwrap();

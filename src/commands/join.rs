@@ -43,7 +43,7 @@ pub fn join(mut place: Place, plan: &Plan, host: &str, progress: &Progress) -> a
     }
     if share.worker == 0 {
         progress.say(&format!(
-            "worker 0 of {}: waiting for the others at {} ({} s at most); live lines show its own share",
+            "worker 0 of {}: waiting for the others at {} ({} s at most)",
             share.of,
             place.meeting,
             place.timeout.as_secs_f64()

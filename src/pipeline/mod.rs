@@ -70,6 +70,7 @@ mod sensed;
 mod serve;
 mod server_tree;
 mod session;
+mod shown;
 mod side;
 mod sure;
 mod trend;

@@ -1,9 +1,12 @@
 //! A worker's share of a run: played from the common start on, and recorded.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::sync::{oneshot, watch};
+use tokio::time::MissedTickBehavior;
 
 use crate::cluster::{Order, Part};
 use crate::load::{self, CommonStart, Job, Played, RunClock};
@@ -18,6 +21,9 @@ use super::measure::{monotonic_zero_ns, not_saved, stem};
 use super::orders::Orders;
 use super::record::{Recorder, ReportedTokens};
 use super::session::Session;
+
+/// Between two words of what is counted.
+const TELL_EACH: Duration = Duration::from_millis(500);
 
 /// A share that was played; its records are still open.
 pub struct PlayedShare {
@@ -61,7 +67,8 @@ pub async fn play_share(
         RecordWriter::create_part(directory, &stem(&session.plan, &header.key), share.worker, &header)?;
     let live = Arc::new(LiveCounters::default());
     let (records, receiver) = std::sync::mpsc::channel();
-    let recorder = Recorder::start(receiver, writer, LiveFigures::new(live.clone()));
+    let figures = LiveFigures::new(live.clone());
+    let recorder = Recorder::start(receiver, writer, figures.clone());
     let (begin, begun) = oneshot::channel::<u64>();
     let speaker = orders.speaker.clone();
     let start: CommonStart = Box::new(move || {
@@ -72,7 +79,15 @@ pub async fn play_share(
     });
     let (stop, stopped) = watch::channel(false);
     let playing = load::play_part(job, load::Part { share, start }, clock, records, live, stopped);
-    let watched = watch(orders, playing, (run, zero_ns, &clock), (begin, stop), recorder.broken()).await;
+    let speaker = orders.speaker.clone();
+    let tell = || speaker.live(run, figures.snapshot().counts());
+    let watched = {
+        let watching = watch(orders, playing, (run, zero_ns, &clock), (begin, stop), recorder.broken());
+        tokio::select! {
+            watched = watching => watched,
+            never = tell_each_moment(tell) => match never {},
+        }
+    };
     let (played, first_zero_ns, mut cut) = watched;
     let figures = match played {
         Ok(played) => played.figures,
@@ -82,7 +97,18 @@ pub async fn play_share(
         }
     };
     let (writer, reported) = recorder.join()?;
+    tell();
     Ok(PlayedShare { writer, zero_ns, first_zero_ns, figures, cut, reported })
+}
+
+/// Lets worker 0, which shows the run while it goes, know what is counted.
+async fn tell_each_moment(tell: impl Fn()) -> Infallible {
+    let mut moments = tokio::time::interval(TELL_EACH);
+    moments.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        moments.tick().await;
+        tell();
+    }
 }
 
 /// Hands the start on while a share is played, and stops it where anybody wants that: what was played, µs 0 of worker
