@@ -93,7 +93,10 @@ fn welcomed(stream: &mut TcpStream, place: &Place) -> anyhow::Result<()> {
     };
     let stranger = || {
         let what = format!("{} is no worker 0 of a harness", place.meeting);
-        refusal(what, "give the address at which worker 0 listens, and not that of the server: --join HOST:PORT")
+        refusal(
+            what,
+            "give the address at which worker 0 listens, and not that of the server: --join HOST:PORT",
+        )
     };
     match frame::read(stream) {
         Ok(Some(Frame::Message(bytes))) => match serde_json::from_slice(&bytes) {

@@ -89,7 +89,12 @@ impl Leader {
         let Outgoing { run, header, of, url } = outgoing;
         self.players.begin(run, of);
         self.players.stood_still_ns.store(0, Ordering::Relaxed);
-        self.players.order(Order::Play(Box::new(Part { run, header: header.clone(), of, url: url.to_owned() })));
+        self.players.order(Order::Play(Box::new(Part {
+            run,
+            header: header.clone(),
+            of,
+            url: url.to_owned(),
+        })));
         self.players.all("could not be told of the run", |state| state.turn.schedule.clone()).await?;
         for peer in self.players.of_run() {
             let theirs = peer.state().turn.schedule.clone();
@@ -170,12 +175,9 @@ impl Leader {
     /// Waits until all workers that are left have played their shares.
     pub async fn overs(&self) -> Vec<(u32, Over)> {
         let over = |state: &PeerState| state.turn.over.clone();
-        let done = |players: &Players, peer: &Peer| {
-            over(&peer.state()).is_some() || players.loss_of(peer).is_some()
-        };
-        self.players
-            .heard(|players| players.of_run().all(|peer| done(players, peer)).then_some(()))
-            .await;
+        let done =
+            |players: &Players, peer: &Peer| over(&peer.state()).is_some() || players.loss_of(peer).is_some();
+        self.players.heard(|players| players.of_run().all(|peer| done(players, peer)).then_some(())).await;
         self.players.of_run().filter_map(|peer| Some((peer.worker, over(&peer.state())?))).collect()
     }
 

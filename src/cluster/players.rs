@@ -1,8 +1,8 @@
 //! The other workers, as worker 0 has them: who plays the run now, what they have said of it, and who is lost.
 
 use std::future::Future;
-use std::sync::mpsc::{Sender, channel};
 use std::sync::atomic::AtomicI64;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 

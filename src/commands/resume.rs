@@ -122,7 +122,8 @@ fn place_of(folder: &Path, plan: &Plan, args: &CompareArgs) -> anyhow::Result<Op
             if then == 2 { "1/2".to_owned() } else { format!("1/{then} to {}/{then}", then - 1) }
         ),
     };
-    let of = |workers: u32| if workers == 1 { "one machine".to_owned() } else { format!("{workers} workers") };
+    let of =
+        |workers: u32| if workers == 1 { "one machine".to_owned() } else { format!("{workers} workers") };
     refuse(format!("{folder} was played by {}, and this resumes it with {}", of(then), of(now)), cure)
 }
 

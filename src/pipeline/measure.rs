@@ -136,8 +136,7 @@ pub async fn measure(
         }
     };
     let ends = (&stop_sender, recorder.broken(), turn.as_ref());
-    let (played, mut cut) =
-        watch_load(stage, &mut standing.server, watched.during(playing), ends).await;
+    let (played, mut cut) = watch_load(stage, &mut standing.server, watched.during(playing), ends).await;
     sampling.load_is_over();
     (stage.listen)(Event::Loaded);
     if cut.is_none() && LiveCounters::get(&live.failed) > 0 {

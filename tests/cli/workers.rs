@@ -272,7 +272,8 @@ fn a_plan_is_resumed_by_as_many_workers_as_played_it() {
         place.run(&[&["sweep", "--resume", folder][..], more].concat()).expect(2)
     };
     let by_two = ["--worker", "1/2", "--join", "127.0.0.1:1", "--join-timeout", "100ms"];
-    resume(&by_two).says(&["was played by one machine, and this resumes it with 2 workers", "leave --workers"]);
+    resume(&by_two)
+        .says(&["was played by one machine, and this resumes it with 2 workers", "leave --workers"]);
     let file = folder.join("plan.json");
     let plan = std::fs::read_to_string(&file).unwrap();
     let mut plan: serde_json::Value = serde_json::from_str(&plan).unwrap();

@@ -82,7 +82,10 @@ fn by_hand(
     }
 }
 
-fn in_kubernetes(args: &WorkerArgs, set: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<(Share, Meeting)> {
+fn in_kubernetes(
+    args: &WorkerArgs,
+    set: &dyn Fn(&str) -> Option<String>,
+) -> anyhow::Result<(Share, Meeting)> {
     let worker = number(set, "JOB_COMPLETION_INDEX")?;
     let of = match args.workers {
         Some(WorkersArg::Count(count)) => count,
@@ -123,7 +126,9 @@ fn in_slurm(
     }
     if !in_step && tasks > 1 {
         return refuse(
-            format!("this is the batch script of a Slurm job of {tasks} tasks, which runs once: no task of a step"),
+            format!(
+                "this is the batch script of a Slurm job of {tasks} tasks, which runs once: no task of a step"
+            ),
             format!("srun -n{tasks} harness …, so that each task is a worker"),
         );
     }
@@ -155,12 +160,16 @@ fn in_slurm_array(
     let [task, of, least, most] =
         ["TASK_ID", "TASK_COUNT", "TASK_MIN", "TASK_MAX"].map(|what| number(set, &name(what)));
     let (task, of, least, most) = (task?, of?, least?, most?);
-    let step = if set("SLURM_ARRAY_TASK_STEP").is_some() { number(set, &name("TASK_STEP"))? } else { 1 }.max(1);
+    let step =
+        if set("SLURM_ARRAY_TASK_STEP").is_some() { number(set, &name("TASK_STEP"))? } else { 1 }.max(1);
     let last = most.saturating_sub(least) / step;
     if last + 1 != of {
         return refuse(
             format!("the Slurm array has {of} tasks from {least} to {most}, and their numbers have gaps"),
-            format!("--array=0-{}; or --workers 1, where each task is a load of its own", of.saturating_sub(1)),
+            format!(
+                "--array=0-{}; or --workers 1, where each task is a load of its own",
+                of.saturating_sub(1)
+            ),
         );
     }
     same_count(args, of, || format!("the Slurm array has {of} tasks"))?;
@@ -172,9 +181,10 @@ fn in_slurm_array(
 
 fn same_count(args: &WorkerArgs, of: u32, what: impl Fn() -> String) -> anyhow::Result<()> {
     match args.workers {
-        Some(WorkersArg::Count(count)) if count != of => {
-            refuse(format!("--workers {count}, and {}", what()), format!("--workers auto, or {count} of them"))
-        }
+        Some(WorkersArg::Count(count)) if count != of => refuse(
+            format!("--workers {count}, and {}", what()),
+            format!("--workers auto, or {count} of them"),
+        ),
         Some(WorkersArg::Count(_) | WorkersArg::Auto) | None => Ok(()),
     }
 }
