@@ -261,6 +261,6 @@ fn greet(mut stream: TcpStream) -> Option<Arrival> {
     };
     stream.set_read_timeout(None).ok()?;
     let link = Link::of(&stream).ok()?;
-    let from = stream.peer_addr().ok()?.ip();
+    let from = stream.peer_addr().ok()?.ip().to_canonical();
     Some(Arrival { stream, from, link, worker: index, host, of, token, identity: *identity })
 }

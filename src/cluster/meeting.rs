@@ -152,12 +152,7 @@ fn at(address: IpAddr, port: u16) -> String {
 
 /// The address is one of this machine alone.
 pub fn is_here(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_loopback(),
-        IpAddr::V6(address) => {
-            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.is_loopback())
-        }
-    }
+    address.to_canonical().is_loopback()
 }
 
 /// A loopback address is listened on alone; else every address of the machine: a name may mean any of them, and on many

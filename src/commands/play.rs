@@ -166,6 +166,9 @@ pub async fn play(
     let follows = place.as_ref().is_some_and(|place| place.share.worker > 0);
     // Worker 0 has all records, and copies them.
     let bucket = if follows { None } else { upload::checked(plan.output.upload.as_deref()).await? };
+    if place.is_none() && runs.workers.workers.is_some() {
+        progress.say("--workers: there is but one, so this process plays all of the load");
+    }
     let mut leader = None;
     if let Some(place) = place {
         match join::join(place, &plan, &environment.hostname, &progress)? {

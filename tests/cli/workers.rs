@@ -258,6 +258,9 @@ fn missing_workers_and_missing_addresses_are_refused_with_what_to_do() {
     bench(&["--worker", "1/3"]).says(&["does not say where worker 0 is", "--join HOST:PORT"]);
     bench(&["--workers", "auto"]).says(&["no task of a Slurm step", "--worker 0/4"]);
     assert!(place.results("server", ".json").is_empty());
+    let alone =
+        ["--workers", "1", "--requests", "2", "--concurrency", "1", "--warmup", "0", "--max-tokens", "2"];
+    place.run(&[&["bench", "--url", &url][..], &alone].concat()).expect(0).says(&["this process plays all"]);
 }
 
 #[test]

@@ -19,11 +19,7 @@ const SLURM_PORTS: u64 = 10_000;
 ///
 /// # Errors
 /// This is no task, or their numbers contradict what is typed.
-pub fn in_slurm(
-    args: &WorkerArgs,
-    output: &Path,
-    set: Variable<'_>,
-) -> anyhow::Result<(Share, Meeting)> {
+pub fn in_slurm(args: &WorkerArgs, output: &Path, set: Variable<'_>) -> anyhow::Result<(Share, Meeting)> {
     // A batch script runs once, whatever the job has; what is started there without srun is one task.
     let step = set("SLURM_STEP_ID").or_else(|| set("SLURM_STEPID"));
     let nodes = set("SLURM_STEP_NODELIST");
@@ -62,11 +58,7 @@ pub fn in_slurm(
 }
 
 /// Each task of an array is a job of its own, with one task: nobody knows beforehand where the first will run.
-fn in_slurm_array(
-    args: &WorkerArgs,
-    output: &Path,
-    set: Variable<'_>,
-) -> anyhow::Result<(Share, Meeting)> {
+fn in_slurm_array(args: &WorkerArgs, output: &Path, set: Variable<'_>) -> anyhow::Result<(Share, Meeting)> {
     let name = |what: &str| format!("SLURM_ARRAY_{what}");
     let [task, of, least, most] =
         ["TASK_ID", "TASK_COUNT", "TASK_MIN", "TASK_MAX"].map(|what| number(set, &name(what)));

@@ -72,10 +72,7 @@ fn by_hand(
     }
 }
 
-fn in_kubernetes(
-    args: &WorkerArgs,
-    set: Variable<'_>,
-) -> anyhow::Result<(Share, Meeting)> {
+fn in_kubernetes(args: &WorkerArgs, set: Variable<'_>) -> anyhow::Result<(Share, Meeting)> {
     let worker = number(set, "JOB_COMPLETION_INDEX")?;
     let of = match args.workers {
         Some(WorkersArg::Count(count)) => count,

@@ -12,9 +12,8 @@ fn args(workers: Option<WorkersArg>, worker: Option<(u32, u32)>, join: Option<&s
 }
 
 fn found(args: &WorkerArgs, variables: &[(&str, &str)]) -> anyhow::Result<Option<(u32, u32, String)>> {
-    let get = |name: &str| {
-        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-    };
+    let get =
+        |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
     let place = place(args, Path::new("results"), &get)?;
     Ok(place.map(|place| (place.share.worker, place.share.of, place.meeting.to_string())))
 }
