@@ -68,7 +68,10 @@ impl Host {
     /// where the server runs here and cannot be seen.
     pub(super) fn read(&mut self, at: Instant, ours: Option<u64>) -> anyhow::Result<BTreeMap<String, f64>> {
         let cpu = self.cpu().ok_or_else(|| anyhow::anyhow!("/proc/stat cannot be read"))?;
-        let swapped_pages = self.text("proc/vmstat").map_or(0, |text| swapped(&text));
+        let memory = self.text("proc/meminfo").unwrap_or_default();
+        // All counts of the kernel's memory, summed over cores and nodes: asked only where there is swap at all.
+        let vmstat = (kilobytes(&memory, "SwapTotal:") != Some(0)).then(|| self.text("proc/vmstat")).flatten();
+        let swapped_pages = vmstat.map_or(0, |text| swapped(&text));
         let now = Before { at, cpu, swapped_pages, ours };
         let mut values = BTreeMap::new();
         let mut put = |name: &str, value: Option<f64>| {
@@ -77,7 +80,7 @@ impl Host {
             }
         };
         put(HOST_LOAD, self.load());
-        put(HOST_MEMORY_AVAILABLE, self.memory_available());
+        put(HOST_MEMORY_AVAILABLE, self.memory_available(&memory));
         put(HOST_CPU_CLOCK, self.clock_mhz());
         put(HOST_THROTTLED, self.cgroups.throttled().map(|throttled| throttled.seconds));
         let passed = self.last.as_ref().map(|last| at.duration_since(last.at).as_secs_f64());
@@ -111,9 +114,8 @@ impl Host {
     }
 
     /// Of the machine, or of the container where less is left there.
-    fn memory_available(&self) -> Option<f64> {
-        let text = self.text("proc/meminfo")?;
-        let of_host = kilobytes(&text, "MemAvailable:").or_else(|| kilobytes(&text, "MemFree:"))?;
+    fn memory_available(&self, meminfo: &str) -> Option<f64> {
+        let of_host = kilobytes(meminfo, "MemAvailable:").or_else(|| kilobytes(meminfo, "MemFree:"))?;
         Some(self.cgroups.memory_left().map_or(of_host, |left| left.min(of_host)) as f64)
     }
 

@@ -25,6 +25,20 @@ fn rates_are_since_the_last_reading_and_what_is_ours_is_not_the_others() {
 }
 
 #[test]
+fn without_swap_nothing_is_swapped() {
+    let fake = FakeProc::new();
+    let mut host = host(&fake);
+    let start = Instant::now();
+    for (second, pages) in [(0, 10), (1, 99)] {
+        fake.cpu(0, 0, 0, 0);
+        fake.write("proc/meminfo", "MemAvailable: 5 kB\nSwapTotal:       0 kB\n");
+        fake.write("proc/vmstat", &format!("pswpin {pages}\n"));
+        let read = host.read(start + Duration::from_secs(second), None).unwrap();
+        assert_eq!(read.get(HOST_SWAPPED), (second == 1).then_some(&0.0));
+    }
+}
+
+#[test]
 fn where_the_server_cannot_be_seen_nothing_is_said_of_others() {
     let fake = FakeProc::new();
     let mut host = host(&fake);

@@ -17,6 +17,7 @@ mod page;
 mod sax;
 mod server_times;
 mod sglang;
+mod stencil;
 mod tame;
 mod template;
 mod template_text;

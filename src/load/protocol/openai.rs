@@ -7,9 +7,10 @@ use crate::schema::target::Capabilities;
 
 use crate::load::http::sse::{Event, Name};
 use crate::load::protocol::openai_event::{
-    answer_text, error_body_text, is_error, read_event, read_whole, whole_text,
+    LAYOUT, answer_text, error_body_text, is_error, read_event, read_whole, whole_text,
 };
 use crate::load::protocol::page;
+use crate::load::protocol::stencil;
 use crate::load::protocol::terms::{Ask, Lengths, Payload, clip};
 
 /// The data of the last event.
@@ -89,8 +90,17 @@ pub(super) fn put_id(fields: &mut Map<String, Value>, id: &str) {
 /// What an event says; an error, in words, where it is no JSON. The answer's text is appended to `text` where that
 /// is kept.
 pub(super) fn read(event: &Event<'_>, text: Option<&mut String>) -> Result<Payload, String> {
+    if text.is_none()
+        && event.name == Name::Message
+        && let Some(payload) = stencil::known(event.data)
+    {
+        return Ok(payload);
+    }
     read_named(event, |data| {
         let payload = read_event(data).map_err(|error| no_json(data, &error))?;
+        if text.is_none() {
+            stencil::learn(data, &payload, LAYOUT);
+        }
         if let Some(text) = text
             && payload.answer
         {

@@ -5,8 +5,20 @@ use serde_json::Value;
 use crate::load::protocol::error_text::{ErrorText, NO_MESSAGE};
 use crate::load::protocol::lenient::{Count, Elements, Fold, Folded, IsError, Lax, Present, Scalar, object};
 use crate::load::protocol::server_times::Times;
+use crate::load::protocol::stencil::Layout;
 use crate::load::protocol::tame::tamed;
 use crate::load::protocol::terms::{Finish, FinishKind, Payload, Usage, clip};
+
+/// What [`Event`] reads, and where its texts stand.
+pub(super) const LAYOUT: Layout = Layout {
+    read: &["choices", "usage", "error", "object", "message", "code", "timings", "metrics"],
+    texts: &[
+        &["choices", "[]", "text"],
+        &["choices", "[]", "delta", "content"],
+        &["choices", "[]", "delta", "reasoning"],
+        &["choices", "[]", "delta", "reasoning_content"],
+    ],
+};
 
 /// Reads one event's data; an error where it is no JSON.
 pub(super) fn read_event(data: &[u8]) -> Result<Payload, serde_json::Error> {
