@@ -61,6 +61,7 @@ mod probe_set;
 mod rebuild;
 mod record;
 mod reports;
+mod requests_file;
 mod resume;
 mod rows;
 mod run_tree;
