@@ -214,7 +214,7 @@ impl<'d> Walk<'d> {
 
     fn holds_of_string(&self) -> Option<Holds> {
         let is_at = |path: &&[&str]| path.iter().map(|key| key.as_bytes()).eq(self.path.iter().copied());
-        match self.layout.texts.iter().any(|path| is_at(&path)) {
+        match self.layout.texts.iter().any(is_at) {
             true => Some(Holds::Text),
             false => self.is_unread().then_some(Holds::String),
         }
