@@ -70,7 +70,8 @@ impl Host {
         let cpu = self.cpu().ok_or_else(|| anyhow::anyhow!("/proc/stat cannot be read"))?;
         let memory = self.text("proc/meminfo").unwrap_or_default();
         // All counts of the kernel's memory, summed over cores and nodes: asked only where there is swap at all.
-        let vmstat = (kilobytes(&memory, "SwapTotal:") != Some(0)).then(|| self.text("proc/vmstat")).flatten();
+        let vmstat =
+            (kilobytes(&memory, "SwapTotal:") != Some(0)).then(|| self.text("proc/vmstat")).flatten();
         let swapped_pages = vmstat.map_or(0, |text| swapped(&text));
         let now = Before { at, cpu, swapped_pages, ours };
         let mut values = BTreeMap::new();
