@@ -19,9 +19,10 @@ use super::event::{Event, Listener};
 use super::gpu_patience::GpuPatience;
 use super::lengths;
 use super::live_figures::LiveFigures;
-use super::measure::{job_of, monotonic_zero_ns, not_saved, stem};
+use super::measure::{job_of, monotonic_zero_ns, stem};
 use super::record::{Recorder, ReportedTokens};
 use super::session::{Session, Stage};
+use super::watch_load::not_saved;
 
 /// How it ended for a worker.
 #[derive(Debug, Default)]
