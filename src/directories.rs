@@ -1,7 +1,7 @@
 //! Where the harness keeps its own things, and the file that is whole or absent: written beside its place,
 //! then renamed into it.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,23 @@ impl AtomicFile {
             .tempfile_in(directory)
             .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(AtomicFile { path: path.to_owned(), file: BufWriter::with_capacity(BUFFER, file) })
+    }
+
+    /// The file once more, for who has the disk take up what was written so far while more is written.
+    ///
+    /// # Errors
+    /// No file can be opened any more.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.get_ref().as_file().try_clone()
+    }
+
+    /// Waits until all that was written is on disk, so that [`AtomicFile::commit`] needs to wait no more.
+    ///
+    /// # Errors
+    /// The rest cannot be written (disk full).
+    pub fn settle(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.get_ref().as_file().sync_all()
     }
 
     /// Puts the file in its place, over an older one.

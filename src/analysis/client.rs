@@ -9,6 +9,7 @@ use crate::schema::summary::{ClientStats, Distribution};
 use super::distribution::Samples;
 use super::lateness::{self, Off};
 use super::merged::MergedEvents;
+use super::side_by_side::side_by_side;
 
 /// A send delay below this is no doubt, ms.
 const SEND_DELAY_FLOOR_MS: f64 = 1.0;
@@ -85,15 +86,18 @@ impl Client {
         off: impl FnOnce(Option<&Distribution>) -> Vec<Off>,
     ) -> ClientStats {
         let send_delay_limit_ms = SEND_DELAY_FLOOR_MS.max(median_ttft_ms.unwrap_or(0.0) * SEND_DELAY_SHARE);
+        let late_sends = self.send_delay.above(send_delay_limit_ms);
+        let all = vec![self.slot_wait, self.send_delay, self.reader_lag, self.connect];
+        let mut distributions = side_by_side(all, Samples::distribution).into_iter();
         let mut stats = ClientStats {
             send_delay_limit_ms,
-            late_sends: self.send_delay.above(send_delay_limit_ms),
+            late_sends,
             dropped_sends: self.dropped,
             threads: engine.threads,
-            slot_wait_ms: self.slot_wait.distribution(),
-            send_delay_ms: self.send_delay.distribution(),
-            reader_lag_ms: self.reader_lag.distribution(),
-            connect_ms: self.connect.distribution(),
+            slot_wait_ms: distributions.next().flatten(),
+            send_delay_ms: distributions.next().flatten(),
+            reader_lag_ms: distributions.next().flatten(),
+            connect_ms: distributions.next().flatten(),
             merged_events: self.merged.share(),
             stamps: self.stamps,
             reconnects: self.reconnects,

@@ -13,6 +13,7 @@ use crate::schema::token_counts::Counts;
 use super::curve_points::{Binned, rounded};
 use super::distribution::Samples;
 use super::presence::Presence;
+use super::side_by_side::side_by_side;
 use super::window::Whole;
 
 /// Latencies that a category or a length of prompts keeps exactly.
@@ -98,11 +99,10 @@ impl Curves {
             in_flight: present(&self.in_flight),
             queued: if self.waited { present(&self.queued) } else { Vec::new() },
             by_category: by_category(self.by_category),
-            by_prompt_tokens: self
-                .by_prompt_tokens
-                .into_iter()
-                .map(|(exponent, latencies)| latencies.finish(prompt_tokens_words(exponent)))
-                .collect(),
+            by_prompt_tokens: side_by_side(
+                self.by_prompt_tokens.into_iter().collect(),
+                |(exponent, latencies)| latencies.finish(prompt_tokens_words(exponent)),
+            ),
         }
     }
 }
@@ -128,7 +128,7 @@ fn by_category(gathered: BTreeMap<Arc<str>, Latencies>) -> Vec<LatencyOf> {
         return Vec::new();
     }
     let name = |name: Arc<str>| if name.is_empty() { "(none)".to_owned() } else { name.as_ref().to_owned() };
-    gathered.into_iter().map(|(category, latencies)| latencies.finish(name(category))).collect()
+    side_by_side(gathered.into_iter().collect(), |(category, latencies)| latencies.finish(name(category)))
 }
 
 /// `129 to 256`

@@ -74,7 +74,10 @@ impl Lateness {
 
     /// Does what of the end can be done of a part.
     pub(super) fn settle(&mut self) {
-        self.ttft.settle();
+        // Else nobody asks for it.
+        if self.first_is_merged {
+            self.ttft.settle();
+        }
     }
 
     /// ITL with every merged stamp at its earliest; none where no stamp is merged. `all` are the steps of the run.

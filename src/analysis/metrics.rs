@@ -8,6 +8,7 @@ use crate::schema::request_figures::Figured;
 use crate::schema::summary::MetricValue;
 
 use super::distribution::Samples;
+use super::side_by_side::side_by_side;
 use super::steps::Steps;
 
 /// Metrics whose distribution is drawn.
@@ -22,9 +23,14 @@ pub(super) struct Finished {
     pub(super) ecdf: BTreeMap<String, Vec<(f64, f64)>>,
 }
 
-/// What each metric has gathered so far, in the order of the table.
+/// What each metric has gathered so far.
 #[derive(Debug)]
-pub(super) struct Metrics(Vec<(&'static Metric, Gathered)>);
+pub(super) struct Metrics {
+    /// In the order of the table.
+    rows: Vec<(&'static Metric, Gathered)>,
+    /// Gaps between the events of requests of single tokens: each metric of steps has these too.
+    single_gaps: Steps,
+}
 
 /// A metric's function with what it gave of the requests so far.
 #[derive(Debug)]
@@ -50,8 +56,9 @@ impl Gathered {
             Gathered::Each(of, samples) | Gathered::Mean(of, samples) => {
                 of(request).into_iter().for_each(|value| samples.add(value));
             }
+            Gathered::Several(..) if request.record.chunks.are_single() => {}
             Gathered::Several(of, steps) => {
-                of(request.record, &mut |gap_us, shared| steps.add(gap_us, shared))
+                of(request.record, &mut |gap_us, shared| steps.add(gap_us, shared));
             }
             Gathered::Run(_) => {}
         }
@@ -67,10 +74,10 @@ impl Gathered {
         }
     }
 
-    fn settle(&mut self) {
+    fn samples(&mut self) -> Option<&mut Samples> {
         match self {
-            Gathered::Each(_, samples) | Gathered::Mean(_, samples) => samples.settle(),
-            Gathered::Several(_, _) | Gathered::Run(_) => {}
+            Gathered::Each(_, samples) | Gathered::Mean(_, samples) => Some(samples),
+            Gathered::Several(_, _) | Gathered::Run(_) => None,
         }
     }
 
@@ -88,29 +95,47 @@ impl Gathered {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Metrics(METRICS.iter().map(|metric| (metric, Gathered::nothing_of(metric))).collect())
+        let rows = METRICS.iter().map(|metric| (metric, Gathered::nothing_of(metric))).collect();
+        Metrics { rows, single_gaps: Steps::default() }
     }
 }
 
 impl Metrics {
-    /// Adds a completed request: a failed one's times enter no metric.
+    /// Adds a completed request, but for the gaps of single tokens: a failed one's times enter no metric.
     pub(super) fn add(&mut self, request: &Figured<'_>) {
-        self.0.iter_mut().for_each(|(_, gathered)| gathered.add(request));
+        self.rows.iter_mut().for_each(|(_, gathered)| gathered.add(request));
+    }
+
+    /// Takes the gaps of completed requests of single tokens, each of them once.
+    pub(super) fn single_gaps(&mut self) -> &mut Steps {
+        &mut self.single_gaps
     }
 
     /// Adds what another gathered.
     pub(super) fn merge(&mut self, other: Metrics) {
-        self.0.iter_mut().zip(other.0).for_each(|((_, gathered), (_, more))| gathered.merge(more));
+        self.rows.iter_mut().zip(other.rows).for_each(|((_, gathered), (_, more))| gathered.merge(more));
+        self.single_gaps.merge(other.single_gaps);
     }
 
-    /// Does what of the end can be done of a part.
-    pub(super) fn settle(&mut self) {
-        self.0.iter_mut().for_each(|(_, gathered)| gathered.settle());
+    /// Values of which there is one a request, to be put in order.
+    pub(super) fn samples(&mut self) -> impl Iterator<Item = &mut Samples> {
+        self.rows.iter_mut().filter_map(|(_, gathered)| gathered.samples())
+    }
+
+    /// No request follows: gives each metric of steps the gaps of single tokens.
+    pub(super) fn share_gaps(&mut self) {
+        let gaps = std::mem::take(&mut self.single_gaps);
+        for (_, gathered) in &mut self.rows {
+            match gathered {
+                Gathered::Several(_, steps) => steps.merge(gaps.clone()),
+                Gathered::Each(..) | Gathered::Mean(..) | Gathered::Run(_) => {}
+            }
+        }
     }
 
     /// Steps that a metric has gathered; none of one that gathers no steps.
     pub(super) fn steps(&self, name: &str) -> Option<&Steps> {
-        self.0.iter().find(|(metric, _)| metric.name == name).and_then(|(_, gathered)| match gathered {
+        self.rows.iter().find(|(metric, _)| metric.name == name).and_then(|(_, gathered)| match gathered {
             Gathered::Several(_, steps) => Some(steps),
             Gathered::Each(..) | Gathered::Mean(..) | Gathered::Run(_) => None,
         })
@@ -120,11 +145,10 @@ impl Metrics {
     /// not known that the tokens of a pace came in its time, all paces are withheld.
     pub(super) fn finish(self, run: &RunTotals, pace_is_known: bool) -> Finished {
         let mut finished = Finished::default();
-        for (metric, gathered) in self.0 {
-            if metric.is_pace() && !pace_is_known {
-                continue;
-            }
-            let Some((value, ecdf)) = gathered.value(run) else { continue };
+        let shown = self.rows.into_iter().filter(|(metric, _)| pace_is_known || !metric.is_pace());
+        let values = side_by_side(shown.collect(), |(metric, gathered)| (metric, gathered.value(run)));
+        for (metric, value) in values {
+            let Some((value, ecdf)) = value else { continue };
             finished.values.insert(metric.name.to_owned(), value);
             if DRAWN.contains(&metric.name) {
                 finished.ecdf.insert(metric.name.to_owned(), ecdf);

@@ -43,6 +43,7 @@ mod series;
 mod served;
 mod served_alone;
 mod side;
+mod side_by_side;
 mod slices;
 mod standing;
 mod steps;

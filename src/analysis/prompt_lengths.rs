@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::schema::caveat::Caveat;
 use crate::schema::record::RequestRecord;
 use crate::schema::summary::PromptLengths;
+use crate::schema::token_counts::Counts;
 
 /// Differences beyond this are as one, tokens: what is kept stays small.
 const FARTHEST: i64 = 10_000;
@@ -14,8 +15,8 @@ const FARTHEST: i64 = 10_000;
 pub(super) struct Lengths(BTreeMap<i64, u64>);
 
 impl Lengths {
-    pub(super) fn add(&mut self, record: &RequestRecord) {
-        if let (Some(asked), Some(told)) = (record.tokens.asked, record.counts().prompt) {
+    pub(super) fn add(&mut self, record: &RequestRecord, counts: &Counts) {
+        if let (Some(asked), Some(told)) = (record.tokens.asked, counts.prompt) {
             let more = (i64::from(told) - i64::from(asked)).clamp(-FARTHEST, FARTHEST);
             *self.0.entry(more).or_default() += 1;
         }

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::RandomState;
+
 use crate::schema::summary::PROMPT_IDS_KEPT;
 
 /// Sum of prompt tokens and requests by id. Twice as many ids as are kept are held at most.
 #[derive(Debug, Default)]
 pub(super) struct PromptTokens {
-    held: HashMap<Box<str>, (u64, u64)>,
+    held: HashMap<Box<str>, (u64, u64), RandomState>,
     /// An id that does not come before it is one too many. It only moves forward in the alphabet, so that an id that
     /// had to go never comes back: each that stays has all its requests.
     bound: Option<Box<str>>,

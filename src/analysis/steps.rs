@@ -36,6 +36,15 @@ impl Steps {
         Steps { table: Vec::new(), other: HashMap::new(), stand_in: None, other_lengths }
     }
 
+    /// Adds a gap, µs, that is one step.
+    #[inline]
+    pub(super) fn add_one(&mut self, gap_us: u64) {
+        match self.table.get_mut(gap_us as usize) {
+            Some(held) => *held += 1,
+            None => self.add_times(gap_us, 1, 1),
+        }
+    }
+
     /// Adds a gap, µs, that so many steps share: each of them is gap/k long.
     pub(super) fn add(&mut self, gap_us: u64, steps: u32) {
         match self.table.get_mut(gap_us as usize) {

@@ -25,6 +25,7 @@ use super::client::Client;
 use super::counts::{add_counts, count};
 use super::course::Course;
 use super::curves::Curves;
+use super::distribution::Samples;
 use super::goodput::{Goodput, judged};
 use super::gpu::GpuFigures;
 use super::lateness::Lateness;
@@ -255,6 +256,12 @@ impl Summarizer {
             }
         }
         self.window.add(record);
+        if record.counts_for_latency() && record.chunks.are_single() {
+            let gaps = self.metrics.single_gaps();
+            self.window.add_single_events(&record.chunks, |gap_us| gaps.add_one(gap_us));
+        } else {
+            self.window.add_events(&record.chunks);
+        }
         self.client.add(record);
         self.served_alone.add(record);
         self.oddities.add(record);
@@ -266,7 +273,7 @@ impl Summarizer {
             self.metrics.add(request);
             self.lateness.add(record);
             self.tokens.add(record, &request.counts, self.input.renewed_from);
-            self.prompt_lengths.add(record);
+            self.prompt_lengths.add(record, &request.counts);
             self.paces.add(request);
             self.curves.add_completed(record, &request.counts);
             self.course.add(record);
@@ -312,7 +319,7 @@ impl Summarizer {
 
     /// Does what of [`Summarizer::finish`] can be done of a part: on the thread that gathered it.
     pub fn settle(&mut self) {
-        self.metrics.settle();
+        self.metrics.samples().for_each(Samples::settle);
         self.client.settle();
         self.lateness.settle();
     }
@@ -360,6 +367,7 @@ impl Summarizer {
             energy_j: finish.gpu.as_ref().and_then(|gpu| gpu.summary.energy_j),
         };
         let slices = self.slices.finish(totals.window_s, withheld.is_none());
+        self.metrics.share_gaps();
         let earliest_itl = self.lateness.earliest_itl(self.metrics.steps(figure::ITL));
         let Finished { values: metrics, ecdf } = self.metrics.finish(&totals, withheld.is_none());
         let curves = self.curves.finish(whole, self.window.arrivals(), ecdf);

@@ -1,7 +1,7 @@
 //! The two windows of a run: all of it, and its steady state.
 
 use crate::schema::files::EngineFigures;
-use crate::schema::record::{Outcome, RequestRecord};
+use crate::schema::record::{Chunks, Outcome, RequestRecord};
 use crate::schema::summary::{Distribution, SteadyState};
 
 use super::curve_points::Binned;
@@ -63,7 +63,7 @@ impl Window {
         }
     }
 
-    /// Adds a measured request.
+    /// Adds a measured request, but for its events.
     pub(super) fn add(&mut self, record: &RequestRecord) {
         earliest(&mut self.first_ready_us, Some(record.ready_us));
         earliest(&mut self.first_due_us, record.due_us);
@@ -84,8 +84,26 @@ impl Window {
         if record.turn == 0 && number < self.concurrency {
             self.first_wave_us = self.first_wave_us.max(record.first_token_us.unwrap_or(0));
         }
-        for chunk in record.chunks.iter() {
+    }
+
+    /// Adds the events of a measured request.
+    pub(super) fn add_events(&mut self, chunks: &Chunks) {
+        for chunk in chunks.iter() {
             self.arrivals.add(chunk.at_us, chunk.tokens);
+        }
+    }
+
+    /// The same of single tokens, and gives on the gap of each but the first to the one before: their events are gone
+    /// over once for both.
+    #[inline]
+    pub(super) fn add_single_events(&mut self, chunks: &Chunks, mut gap: impl FnMut(u64)) {
+        let mut before_us = None;
+        for chunk in chunks.iter() {
+            self.arrivals.add(chunk.at_us, chunk.tokens);
+            if let Some(before_us) = before_us {
+                gap(chunk.at_us - before_us);
+            }
+            before_us = Some(chunk.at_us);
         }
     }
 

@@ -8,15 +8,16 @@ use super::units::seconds;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Workers")]
 pub struct WorkerArgs {
-    /// Play the load together with other machines, each its share: auto finds itself in a Slurm step or a Kubernetes
-    /// Indexed Job; a number says how many there are
+    /// Play the load together with other machines, each its share: auto finds itself in a Slurm step or array, or a
+    /// Kubernetes Indexed Job; a number says how many there are
     #[arg(long, value_name = "auto|N", value_parser = workers)]
     pub workers: Option<WorkersArg>,
     /// Which worker this is, of how many, from 0: 2/4. Worker 0 leads and prints
     #[arg(long, value_name = "K/N", value_parser = worker_of)]
     pub worker: Option<WorkerOf>,
-    /// Where worker 0 is, the same at every worker; worker 0 listens there
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Where worker 0 is, the same at every worker; worker 0 listens there. file:PATH: a file in a directory that all
+    /// share, into which it writes where it listens
+    #[arg(long, value_name = "HOST:PORT|file:PATH")]
     pub join: Option<String>,
     /// How long workers wait for each other
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = seconds)]

@@ -2,32 +2,24 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::schema::files::RecordsHeader;
-use crate::schema::refusal::refusal;
+use crate::schema::live_counts::LiveCounts;
 use crate::schema::workers::{ClockMap, ClockPoint, Share};
 
+use super::arrive::arrive;
 use super::clock::Now;
-use super::frame::{self, BLOCK, Frame};
+use super::frame::BLOCK;
+use super::hearing::Hearing;
 use super::identity::Identity;
 use super::link::Link;
-use super::message::{ClockWord, FromFollower, FromLeader, Over};
-use super::place::{LOST_AFTER, Place};
+use super::message::{ClockWord, FromFollower, Order, Over};
+use super::place::Place;
 use super::token::file_sha256;
 
-/// One try to connect.
-const TRY: Duration = Duration::from_secs(2);
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(200);
-/// Worker 0 waits for the others as long as this one does, and may have begun later.
-const LONGER: Duration = Duration::from_secs(30);
 /// A stamp on a run clock is off by as much, µs: both are read in whole µs, between two readings of the other clock.
 const READING_US: f64 = 2.0;
 
@@ -36,7 +28,7 @@ pub struct Follower {
     /// Which worker.
     pub share: Share,
     speaker: Speaker,
-    orders: UnboundedReceiver<Order>,
+    orders: UnboundedReceiver<Result<Order, String>>,
     words: Arc<Mutex<Vec<ClockWord>>>,
 }
 
@@ -46,84 +38,13 @@ pub struct Speaker {
     link: Arc<Link>,
 }
 
-/// What worker 0 wants.
-#[derive(Debug)]
-pub enum Order {
-    /// Make the schedule of a run, and say its hash.
-    Play(Box<Part>),
-    /// Warm up.
-    Warm {
-        /// Which run.
-        run: u64,
-    },
-    /// The measured phase begins.
-    Start {
-        /// Which run.
-        run: u64,
-        /// When, on this side's clock, ns.
-        at_ns: i64,
-        /// µs 0 of worker 0's run clock on worker 0's clock, ns.
-        zero_ns: i64,
-    },
-    /// Stop sending.
-    Stop,
-    /// Close the records.
-    Close {
-        /// Which run.
-        run: u64,
-        /// Why it did not reach its end.
-        partial: Option<String>,
-    },
-    /// Send the closed records.
-    Send {
-        /// Which run.
-        run: u64,
-    },
-    /// Worker 0 has the records.
-    Have {
-        /// Which run.
-        run: u64,
-    },
-    /// Nothing more is played.
-    End {
-        /// Somebody stopped it.
-        interrupted: bool,
-    },
-    /// Worker 0 is gone: why.
-    Lost(String),
-}
-
-/// A run as worker 0 tells of it.
-#[derive(Debug)]
-pub struct Part {
-    /// Which run.
-    pub run: u64,
-    /// What stands at the head of the records.
-    pub header: RecordsHeader,
-    /// How many workers play it: the first ones.
-    pub of: u32,
-    /// Where the server is.
-    pub url: String,
-}
-
 impl Follower {
     /// Joins worker 0. This blocks until all workers are there: nothing else is done meanwhile.
     ///
     /// # Errors
     /// Worker 0 cannot be reached in time, refuses this worker or another one, or ends.
     pub fn join(place: &Place, identity: Identity, host: String, now: Now) -> anyhow::Result<Follower> {
-        let mut stream = connect(place)?;
-        let link = Arc::new(Link::of(&stream)?);
-        link.send(&FromFollower::Hello {
-            index: place.share.worker,
-            of: place.share.of,
-            token: place.token.clone(),
-            host,
-            identity: Box::new(identity),
-        })?;
-        stream.set_read_timeout(Some(place.timeout + LONGER))?;
-        welcomed(&mut stream, place)?;
-        stream.set_read_timeout(Some(LOST_AFTER))?;
+        let (stream, link) = arrive(place, identity, host)?;
         let (sender, orders) = unbounded_channel();
         let words = Arc::new(Mutex::new(Vec::new()));
         let hearing = Hearing { link: link.clone(), orders: sender, words: words.clone(), now };
@@ -132,8 +53,12 @@ impl Follower {
     }
 
     /// The next order.
-    pub async fn next(&mut self) -> Order {
-        self.orders.recv().await.unwrap_or_else(|| Order::Lost("the thread that hears it ended".to_owned()))
+    ///
+    /// # Errors
+    /// Worker 0 is gone: why.
+    pub async fn next(&mut self) -> Result<Order, String> {
+        let ended = || Err("the thread that hears it ended".to_owned());
+        self.orders.recv().await.unwrap_or_else(ended)
     }
 
     /// Says things from elsewhere.
@@ -187,6 +112,11 @@ impl Speaker {
         self.say(&FromFollower::Ready { run, zero_ns });
     }
 
+    /// What is counted by now.
+    pub fn live(&self, run: u64, counts: LiveCounts) {
+        self.say(&FromFollower::Live { run, counts: Box::new(counts) });
+    }
+
     /// This share is played.
     pub fn over(&self, run: u64, over: Over) {
         self.say(&FromFollower::Over { run, over });
@@ -236,123 +166,4 @@ impl Speaker {
     fn say(&self, message: &FromFollower) {
         let _ = self.link.send(message);
     }
-}
-
-fn connect(place: &Place) -> anyhow::Result<TcpStream> {
-    let until = Instant::now() + place.timeout;
-    loop {
-        let why = match try_all(&place.address) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => error,
-        };
-        if Instant::now() >= until {
-            let Share { worker, of } = place.share;
-            return Err(refusal(
-                format!(
-                    "worker {worker} of {of} cannot reach worker 0 at {} ({why}), and tried for {} s",
-                    place.address,
-                    place.timeout.as_secs_f64()
-                ),
-                "start worker 0, or check its address (--join HOST:PORT) and what lies between",
-            ));
-        }
-        std::thread::sleep(PAUSE);
-    }
-}
-
-fn try_all(address: &str) -> io::Result<TcpStream> {
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, TRY) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
-}
-
-fn welcomed(stream: &mut TcpStream, place: &Place) -> anyhow::Result<()> {
-    let ended = |why: String| {
-        let what = format!("worker 0 at {} ended before all workers had joined ({why})", place.address);
-        refusal(what, "see what worker 0 says; an older harness there closes the connection too")
-    };
-    match frame::read(stream) {
-        Ok(Some(Frame::Message(bytes))) => match serde_json::from_slice(&bytes) {
-            Ok(FromLeader::Welcome) => Ok(()),
-            Ok(FromLeader::Refused { what, cure }) => Err(refusal(what, cure)),
-            Ok(_) | Err(_) => Err(anyhow!("{} is no worker 0 of a harness", place.address)),
-        },
-        Ok(Some(Frame::Block(_))) => Err(anyhow!("{} is no worker 0 of a harness", place.address)),
-        Ok(None) => Err(ended("its connection closed".to_owned())),
-        Err(error) => Err(ended(error.to_string())),
-    }
-}
-
-/// The thread that hears worker 0, and answers its pings at once.
-struct Hearing {
-    link: Arc<Link>,
-    orders: UnboundedSender<Order>,
-    words: Arc<Mutex<Vec<ClockWord>>>,
-    now: Now,
-}
-
-impl Hearing {
-    fn hear(self, mut stream: TcpStream) {
-        let why = loop {
-            let frame = frame::read(&mut stream);
-            let t1 = (self.now)();
-            let bytes = match frame {
-                Ok(Some(Frame::Message(bytes))) => bytes,
-                Ok(Some(Frame::Block(_))) => break "it said what is no message".to_owned(),
-                Ok(None) => break "its connection closed".to_owned(),
-                Err(error) if is_silence(&error) => {
-                    break format!("it has not been heard for {} s", LOST_AFTER.as_secs());
-                }
-                Err(error) => break format!("its connection broke: {error}"),
-            };
-            let message = match serde_json::from_slice(&bytes) {
-                Ok(message) => message,
-                Err(error) => break format!("it said what is no message: {error}"),
-            };
-            match self.order(message, t1) {
-                Ok(Some(order)) => {
-                    let _ = self.orders.send(order);
-                }
-                Ok(None) => {}
-                Err(error) => break format!("nothing can be sent to it: {error}"),
-            }
-        };
-        let _ = self.orders.send(Order::Lost(why));
-        self.link.close();
-    }
-
-    /// What a message wants of the program; none of one that is dealt with here.
-    fn order(&self, message: FromLeader, t1: i64) -> io::Result<Option<Order>> {
-        Ok(Some(match message {
-            FromLeader::Ping { t0 } => {
-                self.link.send_stamped(&self.now, |t2| FromFollower::Pong { t0, t1, t2 })?;
-                return Ok(None);
-            }
-            FromLeader::Clock(word) => {
-                self.words.lock().unwrap_or_else(PoisonError::into_inner).push(word);
-                return Ok(None);
-            }
-            FromLeader::Welcome => return Ok(None),
-            FromLeader::Refused { what, cure } => Order::Lost(format!("{what}; {cure}")),
-            FromLeader::Play { run, header, of, url } => {
-                Order::Play(Box::new(Part { run, header: *header, of, url }))
-            }
-            FromLeader::Warm { run } => Order::Warm { run },
-            FromLeader::Start { run, at_ns, zero_ns } => Order::Start { run, at_ns, zero_ns },
-            FromLeader::Stop => Order::Stop,
-            FromLeader::Close { run, partial } => Order::Close { run, partial },
-            FromLeader::Send { run } => Order::Send { run },
-            FromLeader::Have { run } => Order::Have { run },
-            FromLeader::End { interrupted } => Order::End { interrupted },
-        }))
-    }
-}
-
-fn is_silence(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }

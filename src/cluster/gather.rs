@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 
-use crate::schema::refusal::{OrRefuse, cures, refusal};
+use crate::schema::refusal::{cures, refusal};
 
 use super::frame::{self, Frame};
 use super::identity::Identity;
 use super::link::Link;
+use super::meeting::{Listening, Meeting, is_here};
 use super::message::{FromFollower, FromLeader};
 use super::place::Place;
 use super::token;
@@ -76,7 +77,8 @@ impl Door<'_> {
     /// The address cannot be listened on, one of them is refused, or some are missing when the time is up: their
     /// numbers. All that came are told.
     pub fn gather(&self) -> anyhow::Result<Vec<Arrival>> {
-        let listener = listen(&self.place.address)?;
+        let listening = Listening::at(&self.place.meeting, &self.place.names)?;
+        let listener = listening.listener.try_clone()?;
         let (sender, arrivals) = channel();
         let at = listener.local_addr()?;
         let closed = Arc::new(AtomicBool::new(false));
@@ -208,10 +210,14 @@ impl Door<'_> {
                 absent.join(", "),
                 self.place.timeout.as_secs_f64()
             ),
-            format!(
-                "start them with --join and this machine's address (worker 0 listened on {}), or wait longer: --join-timeout",
-                self.place.address
-            ),
+            match &self.place.meeting {
+                Meeting::Address(address) => format!(
+                    "start them with --join and this machine's address (worker 0 listened on {address}), or wait longer: --join-timeout"
+                ),
+                file @ Meeting::File(_) => format!(
+                    "start them with --join {file} in a directory that they share with worker 0, or wait longer: --join-timeout"
+                ),
+            },
         )
     }
 }
@@ -221,38 +227,6 @@ fn tell_end(arrival: &Arrival, error: &anyhow::Error) {
     let what = format!("worker 0 has ended: {error:#}");
     let cure = cures(error).first().map_or_else(String::new, |cure| (*cure).to_owned());
     let _ = arrival.link.send(&FromLeader::Refused { what, cure });
-}
-
-fn is_here(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_loopback(),
-        IpAddr::V6(address) => {
-            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|address| address.is_loopback())
-        }
-    }
-}
-
-/// A loopback address is listened on alone; else every address of the machine: a name may mean any of them, and on many
-/// machines their own name means a loopback address to them and another one to everybody else.
-fn listen(address: &str) -> anyhow::Result<TcpListener> {
-    let cure = || "give another port with --join HOST:PORT, the same at every worker".to_owned();
-    let port = port(address)?;
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
-    let is_loopback = host == "localhost" || host.parse().is_ok_and(is_here);
-    let listened = match is_loopback {
-        true => TcpListener::bind(address),
-        false => TcpListener::bind(("::", port)).or_else(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => Err(error),
-            _ => TcpListener::bind(("0.0.0.0", port)),
-        }),
-    };
-    listened.or_refuse(|| format!("worker 0 cannot listen on {address}"), cure())
-}
-
-/// The port of `host:port`.
-fn port(address: &str) -> anyhow::Result<u16> {
-    let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    port.ok_or_else(|| refusal(format!("{address} has no port"), "--join HOST:PORT, such as 10.0.0.1:7400"))
 }
 
 fn accept(listener: &TcpListener, arrivals: &Sender<Arrival>, closed: &AtomicBool) {
@@ -287,6 +261,6 @@ fn greet(mut stream: TcpStream) -> Option<Arrival> {
     };
     stream.set_read_timeout(None).ok()?;
     let link = Link::of(&stream).ok()?;
-    let from = stream.peer_addr().ok()?.ip();
+    let from = stream.peer_addr().ok()?.ip().to_canonical();
     Some(Arrival { stream, from, link, worker: index, host, of, token, identity: *identity })
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::schema::files::RecordsHeader;
+use crate::schema::live_counts::LiveCounts;
 
 use super::identity::Identity;
 
@@ -45,6 +46,13 @@ pub enum FromFollower {
         run: u64,
         /// µs 0 of its run clock on its own clock, ns.
         zero_ns: i64,
+    },
+    /// What it counts by now.
+    Live {
+        /// Which run.
+        run: u64,
+        /// Of its share.
+        counts: Box<LiveCounts>,
     },
     /// Its share is played.
     Over {
@@ -95,17 +103,16 @@ pub enum FromLeader {
     },
     /// What is known of its clock now.
     Clock(ClockWord),
-    /// Make the schedule of a run.
-    Play {
-        /// Which run.
-        run: u64,
-        /// What stands at the head of the records.
-        header: Box<RecordsHeader>,
-        /// How many workers play it: the first ones.
-        of: u32,
-        /// Where the server is.
-        url: String,
-    },
+    /// What it is to do.
+    Order(Order),
+}
+
+/// What worker 0 wants of a worker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// Make the schedule of a run, and say its hash.
+    Play(Box<Part>),
     /// All have made the same schedule: warm up.
     Warm {
         /// Which run.
@@ -144,6 +151,19 @@ pub enum FromLeader {
         /// Somebody stopped it.
         interrupted: bool,
     },
+}
+
+/// A run as worker 0 tells of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Part {
+    /// Which run of the plan, counted from 1 as they are played.
+    pub run: u64,
+    /// What stands at the head of its records.
+    pub header: RecordsHeader,
+    /// How many workers play it: the first ones.
+    pub of: u32,
+    /// Where the server is.
+    pub url: String,
 }
 
 /// An offset, as the worker is told of it.

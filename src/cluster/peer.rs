@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use crate::schema::live_counts::LiveCounts;
+
 use super::clock::{Now, Stamps};
 use super::drift::Drift;
 use super::frame::{self, Frame};
@@ -65,6 +67,8 @@ pub struct Turn {
     pub schedule: Option<String>,
     /// It waits for the start; µs 0 of its run clock on its clock, ns.
     pub zero_ns: Option<i64>,
+    /// What it counted last.
+    pub live: LiveCounts,
     /// Its share is played.
     pub over: Option<Over>,
     /// Its closed records: name, bytes, SHA-256.
@@ -183,6 +187,7 @@ impl Peer {
             match message {
                 FromFollower::Set { run, schedule } if run == current => turn.schedule = Some(schedule),
                 FromFollower::Ready { run, zero_ns } if run == current => turn.zero_ns = Some(zero_ns),
+                FromFollower::Live { run, counts } if run == current => turn.live = *counts,
                 FromFollower::Over { run, over } if run == current => {
                     turn.gave_up = over.cut.clone().filter(|_| !turn.told_to_stop && !state.stopped);
                     turn.over = Some(over);
@@ -195,6 +200,7 @@ impl Peer {
                 // Of a run that is over, or a greeting that nobody asked for.
                 FromFollower::Set { .. }
                 | FromFollower::Ready { .. }
+                | FromFollower::Live { .. }
                 | FromFollower::Over { .. }
                 | FromFollower::Part { .. }
                 | FromFollower::Failed { .. }

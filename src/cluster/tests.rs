@@ -13,6 +13,7 @@ use serde_json::json;
 use super::clock::monotonic;
 use super::*;
 use crate::schema::files::RecordsHeader;
+use crate::schema::live_counts::LiveCounts;
 use crate::schema::refusal::cures;
 use crate::schema::workers::Share;
 
@@ -26,7 +27,8 @@ fn free_address() -> String {
 fn place(worker: u32, of: u32, address: &str) -> Place {
     Place {
         share: Share { worker, of },
-        address: address.to_owned(),
+        meeting: Meeting::Address(address.to_owned()),
+        names: Vec::new(),
         timeout: Duration::from_secs(10),
         token: None,
         goes_on: false,
@@ -77,11 +79,10 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 async fn until(follower: &mut Follower, wanted: impl Fn(&Order) -> bool) -> Order {
     loop {
-        let order = follower.next().await;
+        let order = follower.next().await.unwrap();
         if wanted(&order) {
             return order;
         }
-        assert!(!matches!(order, Order::Lost(_)), "{order:?}");
     }
 }
 
@@ -118,6 +119,7 @@ fn workers_whose_clocks_are_days_apart_begin_at_one_instant_and_their_records_co
             overs.iter().map(|(worker, over)| (*worker, over.output_tokens)).collect::<Vec<_>>(),
             [(1, 7), (2, 7)]
         );
+        assert_eq!(leader.live().completed, 10, "of both");
         let (came, missing) =
             leader.collect(1, None, |worker| folder.path().join(format!("w{worker}"))).await;
         leader.end(false).await;
@@ -154,6 +156,7 @@ async fn plays(
     said.ready(1, zero_ns);
     let start = until(&mut follower, |order| matches!(order, Order::Start { .. })).await;
     let Order::Start { at_ns, zero_ns: first_zero_ns, .. } = start else { panic!() };
+    said.live(1, LiveCounts { completed: 5, ..LiveCounts::default() });
     said.over(1, Over { output_tokens: 7, ..Over::default() });
     until(&mut follower, |order| matches!(order, Order::Close { .. })).await;
     said.offer(1, &path).unwrap();
@@ -250,7 +253,7 @@ fn the_end_of_a_worker_is_seen_at_once_and_that_of_worker_0_too() {
     drop(leader);
     let mut second = second;
     let order = block_on(second.next());
-    assert!(matches!(&order, Order::Lost(why) if why.contains("closed")), "{order:?}");
+    assert!(order.as_ref().is_err_and(|why| why.contains("closed")), "{order:?}");
 }
 
 #[test]
@@ -325,4 +328,39 @@ fn a_worker_that_could_not_play_its_share_is_waited_for_no_longer() {
         leader.end(true).await;
     });
     theirs.join().unwrap();
+}
+
+#[test]
+fn workers_meet_by_a_file_where_no_address_is_known_beforehand() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".join-77");
+    let by_file = |worker| Place {
+        meeting: Meeting::File(path.clone()),
+        names: vec!["no.such.host.invalid".to_owned()],
+        ..place(worker, 3, "")
+    };
+    // One is there before worker 0, and finds what an earlier try left.
+    std::fs::write(&path, r#"{"machine": null, "here": "", "elsewhere": ["127.0.0.1:1"]}"#).unwrap();
+    let early = follower(by_file(2), identity(1), monotonic());
+    std::thread::sleep(Duration::from_millis(50));
+    let leading = {
+        let at_0 = by_file(0);
+        std::thread::spawn(move || leader(at_0))
+    };
+    let late = follower(by_file(1), identity(1), monotonic());
+    let leader = leading.join().unwrap().unwrap();
+    [early, late].into_iter().for_each(|join| drop(join.join().unwrap().unwrap()));
+    assert_eq!(leader.of(), 3);
+    assert!(!path.exists(), "nobody is waited for any more");
+}
+
+#[test]
+fn a_file_that_nobody_wrote_is_said_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".join-77");
+    let short = Duration::from_millis(300);
+    let alone = Place { meeting: Meeting::File(path), timeout: short, ..place(1, 2, "") };
+    let refused = follower(alone, identity(1), monotonic()).join().unwrap().err().unwrap();
+    assert!(refused.to_string().contains(".join-77 (No such file"), "{refused:#}");
+    assert!(cures(&refused)[0].contains("all workers share"), "{refused:#}");
 }

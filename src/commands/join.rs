@@ -31,18 +31,21 @@ pub enum Role {
 ///
 /// # Errors
 /// A worker is missing, or plays something else: by name.
-pub fn join(place: Place, plan: &Plan, host: &str, progress: &Progress) -> anyhow::Result<Role> {
+pub fn join(mut place: Place, plan: &Plan, host: &str, progress: &Progress) -> anyhow::Result<Role> {
     if let Some(token) = &place.token {
         secrets::keep_from_outputs([token.clone()]);
     }
     let build = of_this_program().context("this program's own file cannot be read")?;
     let identity = Identity::of(plan, build)?;
     let share = place.share;
+    if !place.names.iter().any(|name| name == host) {
+        place.names.push(host.to_owned());
+    }
     if share.worker == 0 {
         progress.say(&format!(
-            "worker 0 of {}: waiting for the others at {} ({} s at most); live lines show its own share",
+            "worker 0 of {}: waiting for the others at {} ({} s at most)",
             share.of,
-            place.address,
+            place.meeting,
             place.timeout.as_secs_f64()
         ));
         let tell = |what: String| progress.say(&what);
@@ -50,7 +53,7 @@ pub fn join(place: Place, plan: &Plan, host: &str, progress: &Progress) -> anyho
         return Ok(Role::Leads(Arc::new(leader)));
     }
     let follower = Follower::join(&place, identity, host.to_owned(), monotonic())?;
-    progress.say(&format!("worker {} of {}: joined worker 0 at {}", share.worker, share.of, place.address));
+    progress.say(&format!("worker {} of {}: joined worker 0 at {}", share.worker, share.of, place.meeting));
     Ok(Role::Follows(follower))
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use crate::backend::leftovers;
 use crate::bucket::Bucket;
 use crate::cli::{FairnessArg, LoadArgs, OutputArgs, RunsArgs};
-use crate::cluster::Leader;
+use crate::cluster::{Follower, Leader};
 use crate::dataset;
 use crate::environment;
 use crate::load;
@@ -78,7 +78,7 @@ pub async fn play(
     environment: Environment,
 ) -> anyhow::Result<ExitCode> {
     let created_at = jiff::Timestamp::now();
-    let place = workers::place(&runs.workers, &|name| std::env::var(name).ok())?;
+    let place = workers::place(&runs.workers, &output.output, &|name| std::env::var(name).ok())?;
     protocol::adapt(&mut targets.targets, &targets.http, load_args)?;
     protocol::speak_natively(&mut targets.targets, &mut targets.http, load_args)?;
     body::change_bodies(&mut targets.targets, load_args, targets.http.protocol)?;
@@ -166,14 +166,15 @@ pub async fn play(
     let follows = place.as_ref().is_some_and(|place| place.share.worker > 0);
     // Worker 0 has all records, and copies them.
     let bucket = if follows { None } else { upload::checked(plan.output.upload.as_deref()).await? };
+    if place.is_none() && runs.workers.workers.is_some() {
+        progress.say("--workers: there is but one, so this process plays all of the load");
+    }
     let mut leader = None;
     if let Some(place) = place {
         match join::join(place, &plan, &environment.hostname, &progress)? {
             Role::Leads(others) => leader = Some(others),
             Role::Follows(follower) => {
-                let session = session(plan, environment, &workload)?;
-                let show = Show::new(progress.clone(), style(), None);
-                return join::follow(follower, &session, &show, progress).await;
+                return follow(follower, (plan, environment), &workload, progress).await;
             }
         }
     }
@@ -310,6 +311,18 @@ pub async fn carry_out(parts: Parts, progress: Progress) -> anyhow::Result<ExitC
         hold::hold(hold_s, &session.plan.output.directory, &progress, shutdown).await;
     }
     Ok(ExitCode::from(code))
+}
+
+/// Plays a worker's shares of a plan, as worker 0 orders.
+pub async fn follow(
+    follower: Follower,
+    (plan, environment): (Plan, Environment),
+    workload: &Workload,
+    progress: Progress,
+) -> anyhow::Result<ExitCode> {
+    let session = session(plan, environment, workload)?;
+    let show = Show::new(progress.clone(), style(), None);
+    join::follow(follower, &session, &show, progress).await
 }
 
 /// A plan and what its workload makes for it.

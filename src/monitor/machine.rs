@@ -14,7 +14,7 @@ use crate::schema::machine::{BusyProcess, MachineFacts};
 use crate::schema::series::processes::{CPU_TIME, PROCESSES, RESIDENT, THREADS};
 
 /// Least time between two looks at every process of the machine.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// A look that took so long is repeated only after this many times that long: at most 0.1 % of a core.
 const LOOK_SHARE: u32 = 1000;
 

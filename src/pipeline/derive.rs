@@ -1,16 +1,13 @@
 //! A run's records → its summary and its other files: the same way after a run, after a crash and years later.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-
-use anyhow::Context;
 
 use crate::analysis::{
     Finish, Measured, Summarizer, SummaryInput, curves_of_figures, machine_caveats, machine_summary,
     plan_caveats, served_caveats, tell_gpus,
 };
 use crate::report::csv::RequestLines;
-use crate::results::{self, AtomicFile, ReadSamples, RecordReader, RunFiles};
+use crate::results::{self, ReadSamples, RecordReader, RunFiles};
 use crate::schema::SCHEMA_VERSION;
 use crate::schema::curves::RunCurves;
 use crate::schema::files::{RecordsFooter, RecordsHeader, RunFile};
@@ -22,6 +19,7 @@ use crate::schema::summary::RunSummary;
 
 use super::kept::keep;
 use super::phases::phases;
+use super::requests_file::RequestsFile;
 use super::sensed::Sensed;
 
 /// One run, made from its records.
@@ -112,13 +110,13 @@ fn read(files: &RunFiles, path: &Path) -> anyhow::Result<(Read, Option<anyhow::E
     let mut csv = RequestsFile::create(files, pace_is_known)?;
     let lines = csv.lines;
     let start = || Share { summarizer: summarizer.part(), lines };
-    let folded = results::fold(path, start, |lines| csv.add(&lines))?;
+    let folded = results::fold(path, start, |lines| csv.add(lines))?;
     let (folded, damage) = match folded {
         Some(folded) => (folded, None),
         None => {
             csv = RequestsFile::create(files, pace_is_known)?;
             let all = start();
-            results::fold_in_order(path, all, |lines| csv.add(&lines))?
+            results::fold_in_order(path, all, |lines| csv.add(lines))?
         }
     };
     let mut whole = summarizer;
@@ -152,6 +150,10 @@ impl results::Fold for Share {
         self.lines.add(&request, lines);
     }
 
+    fn empty(lines: &mut Vec<u8>) {
+        lines.clear();
+    }
+
     fn settle(&mut self) {
         self.summarizer.settle();
     }
@@ -167,6 +169,10 @@ impl results::Fold for Rewritten {
     fn add(&mut self, record: &RequestRecord, lines: &mut Vec<u8>) {
         self.0.add(&Figured::of(record), lines);
     }
+
+    fn empty(lines: &mut Vec<u8>) {
+        lines.clear();
+    }
 }
 
 impl Read {
@@ -177,23 +183,31 @@ impl Read {
         let sensed = Sensed::read(files);
         // Not the engine's own: that begins before the first request is due, and lasts until a stuck one is cut off.
         let window = self.summarizer.window_us();
-        let (summary, curves) = self.summarizer.finish_with_curves(Finish {
+        let finish = Finish {
             issued: footer.engine.issued,
             engine: footer.engine,
             partial: footer.partial,
             server: footer.server,
             workers: footer.workers,
             gpu: sensed.as_ref().zip(window).and_then(|(sensed, window)| sensed.gpu_figures(window)),
-        })?;
+        };
+        // The figures are made while the disk takes the rows.
+        let (settled, finished) = std::thread::scope(|scope| {
+            let settled = scope.spawn(|| self.csv.settle());
+            let finished = self.summarizer.finish_with_curves(finish);
+            (settled.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), finished)
+        });
+        let (summary, curves) = finished?;
+        settled?;
         if summary.withholds_pace() == self.csv.pace_is_known {
             // Its first records told another thing than all of them; what was written is dropped.
             self.csv = RequestsFile::create(files, !self.csv.pace_is_known)?;
             let lines = self.csv.lines;
             let start = || Rewritten(lines);
-            if results::fold(&self.records, start, |lines| self.csv.add(&lines))?.is_none() {
+            if results::fold(&self.records, start, |lines| self.csv.add(lines))?.is_none() {
                 self.csv = RequestsFile::create(files, self.csv.pace_is_known)?;
                 // A damage was met before, and what stands behind it is not counted.
-                results::fold_in_order(&self.records, start(), |lines| self.csv.add(&lines))?;
+                results::fold_in_order(&self.records, start(), |lines| self.csv.add(lines))?;
             }
         }
         self.csv.commit()?;
@@ -253,35 +267,6 @@ fn add_machine(summary: &mut RunSummary, read: &ReadSamples, window: Measured) {
     let machine = machine_summary(&read.samples, window, read.header.machine.as_ref(), others);
     summary.caveats.extend(machine.iter().flat_map(|machine| machine_caveats(machine, window)));
     summary.machine = machine;
-}
-
-/// `_requests.csv` in the making.
-struct RequestsFile {
-    path: PathBuf,
-    sink: AtomicFile,
-    lines: RequestLines,
-    pace_is_known: bool,
-}
-
-impl RequestsFile {
-    fn create(files: &RunFiles, pace_is_known: bool) -> anyhow::Result<Self> {
-        let path = files.requests_csv();
-        let mut sink = AtomicFile::create(&path)?;
-        sink.write_all(&RequestLines::head()).with_context(|| cannot_write(&path))?;
-        Ok(RequestsFile { path, sink, lines: RequestLines::new(pace_is_known), pace_is_known })
-    }
-
-    fn add(&mut self, lines: &[u8]) -> anyhow::Result<()> {
-        self.sink.write_all(lines).with_context(|| cannot_write(&self.path))
-    }
-
-    fn commit(self) -> anyhow::Result<()> {
-        self.sink.commit()
-    }
-}
-
-fn cannot_write(path: &Path) -> String {
-    format!("cannot write {}", path.display())
 }
 
 /// The compressed records where they are there, as after a run that was closed.

@@ -1,6 +1,5 @@
 //! Worker 0 of several: tells the others of a run, begins it with them, and makes one run of what all recorded.
 
-use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +13,10 @@ use crate::load::{self, CommonStart, Job, Part, Played, RunClock, Stop};
 use crate::results::{PartFile, RunFiles};
 use crate::schema::files::RecordsHeader;
 use crate::schema::live::LiveCounters;
+use crate::schema::live_counts::LiveCounts;
 use crate::schema::plan::LoadPoint;
 use crate::schema::record::RequestRecord;
-use crate::schema::traffic::{Traffic, Until};
+use crate::schema::traffic::Traffic;
 use crate::schema::workers::{ClockMap, Share, WorkerPart};
 
 use super::cut_short::CutShort;
@@ -91,12 +91,10 @@ impl Turn {
         self.of
     }
 
-    /// The load as worker 0's live lines count it: with its own share of the requests.
-    pub fn own(&self, load: &LoadPoint) -> LoadPoint {
-        let share = Share { worker: 0, of: self.of };
-        let requests = load.until.requests().and_then(|requests| NonZeroU64::new(share.part_of(requests)));
-        let until = Until::new(requests, load.until.duration_s()).unwrap_or(load.until);
-        LoadPoint { until, ..load.clone() }
+    /// What the others have counted of it by now.
+    pub fn others_live(&self) -> LiveCounts {
+        // Before they have begun, what they told last is of the run before.
+        if self.begun.load(Ordering::Relaxed) { self.leader.live() } else { LiveCounts::default() }
     }
 
     /// What worker 0's records say of it.
@@ -259,7 +257,7 @@ fn left_behind(files: &RunFiles, known: &[PathBuf], of: u32) -> Vec<PathBuf> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::schema::traffic::Ramp;
+    use crate::schema::traffic::{Ramp, Until};
 
     #[test]
     fn a_load_that_is_too_small_for_all_is_played_by_the_first() {

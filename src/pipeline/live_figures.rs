@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::analysis::PaceWatch;
 use crate::schema::gpu::{GpuHead, GpusHead};
 use crate::schema::live::LiveCounters;
+use crate::schema::live_counts::LiveCounts;
 use crate::schema::live_snapshot::LiveSnapshot;
 use crate::schema::record::{FailureKind, Outcome, RequestRecord};
 use crate::schema::request_figures::Figured;
@@ -39,6 +40,8 @@ struct Known {
     dropped: u64,
     prompt_tokens: u64,
     output_tokens: u64,
+    /// Of the other workers.
+    others: LiveCounts,
     watched: Option<Watched>,
     gpus: Vec<GpuHead>,
     sensed: BTreeMap<(Source, Option<u32>), Sensed>,
@@ -87,6 +90,12 @@ impl LiveFigures {
             pace: PaceWatch::default(),
             latencies: Latencies::default(),
         });
+    }
+
+    /// Takes in what other workers have counted of the run by now, in place of what they had before. Latencies stay those
+    /// of this one's share.
+    pub fn know_others(&self, counts: LiveCounts) {
+        self.known().others = counts;
     }
 
     /// Adds a request that has ended.
@@ -140,7 +149,7 @@ impl LiveFigures {
         let watched = known.watched.as_ref();
         let now_s = watched.map_or(0, |watched| watched.since.elapsed().as_secs());
         let pace_withheld = watched.is_some_and(|watched| watched.pace.withholds());
-        LiveSnapshot {
+        let mut now = LiveSnapshot {
             issued: count(&counters.issued),
             in_flight: count(&counters.in_flight),
             warmup_done: count(&counters.warmup_done),
@@ -158,7 +167,9 @@ impl LiveFigures {
             recent_completed: watched.map_or(0, |watched| watched.latencies.recent_completed(now_s)),
             gpus: known.gpus.clone(),
             sensed: known.sensed_at(Instant::now()),
-        }
+        };
+        now.count_others(&known.others);
+        now
     }
 
     /// What a thread that panicked left is still worth showing.

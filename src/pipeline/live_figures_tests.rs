@@ -46,6 +46,19 @@ fn a_run_that_nobody_watches_has_its_counts_and_no_latencies() {
 }
 
 #[test]
+fn what_other_workers_count_is_added_and_what_they_told_before_is_not() {
+    let figures = LiveFigures::default();
+    figures.add(&answered(&[100, 110], 2));
+    for completed in [3, 5] {
+        let failures = BTreeMap::from([(FailureKind::Timeout, 2)]);
+        figures.know_others(LiveCounts { completed, output_tokens: 10, failures, ..LiveCounts::default() });
+    }
+    let now = figures.snapshot();
+    assert_eq!((now.completed, now.failed(), now.output_tokens), (6, 2, 12));
+    assert_eq!(now.counts().completed, 6);
+}
+
+#[test]
 fn latencies_are_those_of_completed_requests() {
     let figures = LiveFigures::default();
     figures.keep_latencies();

@@ -28,6 +28,7 @@ use super::sample::{self, Sampling};
 use super::server_count::{server_counts, settled};
 use super::server_tree;
 use super::session::{Session, Stage};
+use super::shown::Shown;
 use super::standing::Standing;
 use super::watch_load::{late_news, watch_load};
 
@@ -87,8 +88,8 @@ pub async fn measure(
     let sampling = Sampling::start(stage, (target, key), at, &files, sensed);
     let (sender, receiver) = std::sync::mpsc::channel();
     let recorder = Recorder::start(receiver, writer, figures.clone());
-    let own = turn.as_ref().map_or_else(|| load.clone(), |turn| turn.own(load));
-    (stage.listen)(Event::Loading { key, load: &own, live: live.clone(), figures });
+    let watched = Shown::of(&live, &figures, turn.as_ref());
+    (stage.listen)(Event::Loading { key, load, live: watched.counters(), figures });
     let (stop_sender, stop_load) = watch::channel(*stage.shutdown.borrow());
     let job = job_of(session, (target, server), &standing.url, (key, load)).await;
     let (url, counters) = (standing.url.clone(), live.clone());
@@ -99,7 +100,7 @@ pub async fn measure(
         }
     };
     let ends = (&stop_sender, recorder.broken(), turn.as_ref());
-    let (played, mut cut) = watch_load(stage, &mut standing.server, playing, ends).await;
+    let (played, mut cut) = watch_load(stage, &mut standing.server, watched.during(playing), ends).await;
     sampling.load_is_over();
     (stage.listen)(Event::Loaded);
     if cut.is_none() && LiveCounters::get(&live.failed) > 0 {
@@ -125,6 +126,7 @@ pub async fn measure(
         Some(turn) => turn.others_over(stage, &mut cut).await,
         None => ReportedTokens::default(),
     };
+    watched.now();
     standing.reported.join(others);
     let without = turn.as_ref().and_then(Turn::went_on_without);
     let counted = match cut.is_none() && without.is_none() {

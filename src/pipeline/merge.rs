@@ -110,12 +110,12 @@ fn read(part: &Part, directory: &Path, most_bytes: usize) -> anyhow::Result<Read
     let summarizer = Summarizer::new(SummaryInput::from_header(&part.header)?);
     let start = || Reading::new(part, summarizer.part());
     let mut sorter = RecordSorter::new(directory, most_bytes);
-    let whole = results::fold(&part.path, start, |lines| sorter.add(&lines))?;
+    let whole = results::fold(&part.path, start, |lines| sorter.add(lines))?;
     let (folded, damage) = match whole {
         Some(folded) => (folded, None),
         None => {
             sorter = RecordSorter::new(directory, most_bytes);
-            results::fold_in_order(&part.path, start(), |lines| sorter.add(&lines))?
+            results::fold_in_order(&part.path, start(), |lines| sorter.add(lines))?
         }
     };
     let mut all = Reading::new(part, summarizer);

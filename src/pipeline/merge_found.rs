@@ -11,6 +11,9 @@ use crate::schema::refusal::shown;
 use super::event::{Event, Listener};
 use super::merge::merge_parts;
 
+/// How the name of a compressed file ends.
+const COMPRESSED: &str = ".zst";
+
 /// Merges the parts of runs that several workers played and nobody merged: those that are named, with the others of their
 /// run beside them, and those in a directory that holds no whole run of them. Gives the paths that hold runs then, and
 /// whether something could not be read or merged.
@@ -80,11 +83,17 @@ fn expanded(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// A name fits a pattern whose `*` stands for any text.
+/// A name fits a pattern, whether its file is compressed or not: what a run writes as `.jsonl` is `.jsonl.zst` at its end.
 fn fits(pattern: &str, name: &str) -> bool {
+    let plain = name.strip_suffix(COMPRESSED).filter(|_| !pattern.ends_with(COMPRESSED));
+    fits_as_it_is(pattern, name) || plain.is_some_and(|plain| fits_as_it_is(pattern, plain))
+}
+
+/// A name fits a pattern whose `*` stands for any text.
+fn fits_as_it_is(pattern: &str, name: &str) -> bool {
     let Some((before, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(name) = name.strip_prefix(before) else { return false };
-    (0..=name.len()).filter_map(|skipped| name.get(skipped..)).any(|behind| fits(rest, behind))
+    (0..=name.len()).filter_map(|skipped| name.get(skipped..)).any(|behind| fits_as_it_is(rest, behind))
 }
 
 /// Adds parts to those of their run. A copy of one that is there already says nothing new.
@@ -135,6 +144,7 @@ mod tests {
         let fit = |name| fits("*w*.jsonl*", name);
         assert!(fit("vllm_20260201_143000_records.w03.jsonl.zst") && fit("x.w00.jsonl"));
         assert!(!fit("vllm_20260201_143000_samples.jsonl.zst") && !fit("w.json"));
+        assert!(fits("*w*.jsonl", "x_records.w03.jsonl.zst") && !fits("*.jsonl.zst", "x.jsonl"));
         assert!(fits("a", "a") && !fits("a", "ab") && fits("*", "") && fits("a*b*c", "a_b_b_c"));
     }
 }

@@ -54,14 +54,20 @@ pub fn write_folder(
         comparison,
     };
     let charts = charts(&file, runs);
-    let steps: [&dyn Fn() -> anyhow::Result<()>; 5] = [
+    let steps: [&(dyn Fn() -> anyhow::Result<()> + Sync); 5] = [
         &|| results::write_table(&folder.join("summary.csv"), &csv::summary_header(), &rows),
         &|| write_plots(&folder.join("plots"), &charts),
         &|| results::write_atomic(&folder.join("report.md"), markdown::report_md(&file, &charts).as_bytes()),
         &|| write_page(&folder.join("report.html"), &file, &charts),
         &|| results::write_json(&folder.join("comparison.json"), &file),
     ];
-    let errors: Vec<anyhow::Error> = steps.into_iter().filter_map(|step| step().err()).collect();
+    // Each waits for the disk now and then, while another works.
+    let errors: Vec<anyhow::Error> = std::thread::scope(|scope| {
+        let done: Vec<_> = steps.into_iter().map(|step| scope.spawn(step)).collect();
+        let done =
+            done.into_iter().map(|step| step.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        done.filter_map(Result::err).collect()
+    });
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
@@ -80,10 +86,10 @@ fn ensure_folder(folder: &Path, plan: &Plan, environment: &Environment) -> anyho
 /// The pictures of these charts, and no other ones: what an earlier report drew and this one has no data for, goes.
 fn write_plots(plots: &Path, charts: &[ChartSpec]) -> anyhow::Result<()> {
     std::fs::create_dir_all(plots).with_context(|| format!("cannot make {}", plots.display()))?;
-    for chart in chart::draw_all(charts)? {
+    chart::draw_all(charts, |chart| {
         results::write_atomic(&plots.join(format!("{}.png", chart.name)), &chart.png)?;
-        results::write_atomic(&plots.join(format!("{}.svg", chart.name)), chart.svg.as_bytes())?;
-    }
+        results::write_atomic(&plots.join(format!("{}.svg", chart.name)), chart.svg.as_bytes())
+    })?;
     for name in chart::names().filter(|name| !charts.iter().any(|chart| chart.name == *name)) {
         for end in ["png", "svg"] {
             remove(&plots.join(format!("{name}.{end}")))?;

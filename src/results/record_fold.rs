@@ -29,6 +29,11 @@ pub trait Fold: Send {
     /// Takes a record, in the file's order within a part.
     fn add(&mut self, record: &RequestRecord, part: &mut Self::Part);
 
+    /// Makes a part that was taken the beginning of another one: whose memory is kept costs nothing to fill again.
+    fn empty(part: &mut Self::Part) {
+        *part = Self::Part::default();
+    }
+
     /// No record follows: what can be done on this thread is done.
     fn settle(&mut self) {}
 }
@@ -49,7 +54,7 @@ pub struct Folded<F> {
 pub fn fold<F: Fold>(
     path: &Path,
     start: impl Fn() -> F,
-    take: impl FnMut(F::Part) -> Result<()>,
+    take: impl FnMut(&mut F::Part) -> Result<()>,
 ) -> Result<Option<Folded<F>>> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     fold_by(cores.min(MOST_THREADS), path, start, take)
@@ -63,7 +68,7 @@ pub fn fold_by<F: Fold>(
     threads: usize,
     path: &Path,
     start: impl Fn() -> F,
-    mut take: impl FnMut(F::Part) -> Result<()>,
+    mut take: impl FnMut(&mut F::Part) -> Result<()>,
 ) -> Result<Option<Folded<F>>> {
     // Its header is held against the rules there, and version 1 told from version 2.
     let Ok(reader) = RecordReader::open(path) else { return Ok(None) };
@@ -73,17 +78,24 @@ pub fn fold_by<F: Fold>(
     let (send, receive) = mpsc::sync_channel::<(u64, Block)>(threads);
     let receive = Mutex::new(receive);
     let (give, given) = mpsc::channel();
+    let empty = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         let fetched = scope.spawn(|| fetch(&mut blocks, send, &stop));
         let workers: Vec<_> = (0..threads)
             .map(|_| {
                 let worker = Worker { fold: start(), is_version_1, lines: Lines::default() };
-                let (give, receive, stop) = (give.clone(), &receive, &stop);
-                scope.spawn(move || worker.work(receive, &give, stop))
+                let shared = Shared { receive: &receive, empty: &empty, stop: &stop };
+                let give = give.clone();
+                scope.spawn(move || worker.work(&shared, &give))
             })
             .collect();
         drop(give);
-        let parts = in_order(&given, &mut take, &stop);
+        let parts = in_order(&given, &mut take, &stop, |mut part| {
+            F::empty(&mut part);
+            if let Ok(mut empty) = empty.lock() {
+                empty.push(part);
+            }
+        });
         let is_fetched = fetched.join().is_ok_and(|fetched| fetched.is_ok());
         let folds: Vec<F> = workers.into_iter().filter_map(|worker| worker.join().ok()).collect();
         match parts? {
@@ -102,7 +114,7 @@ pub fn fold_by<F: Fold>(
 pub fn fold_in_order<F: Fold>(
     path: &Path,
     mut fold: F,
-    mut take: impl FnMut(F::Part) -> Result<()>,
+    mut take: impl FnMut(&mut F::Part) -> Result<()>,
 ) -> Result<(Folded<F>, Option<anyhow::Error>)> {
     let mut reader = RecordReader::open(path)?;
     let mut damage = None;
@@ -119,11 +131,12 @@ pub fn fold_in_order<F: Fold>(
         }
         in_part += 1;
         if in_part == PART_RECORDS {
-            take(std::mem::take(&mut part))?;
+            take(&mut part)?;
+            F::empty(&mut part);
             in_part = 0;
         }
     }
-    take(part)?;
+    take(&mut part)?;
     fold.settle();
     Ok((Folded { folds: vec![fold], footer: reader.finish() }, damage))
 }
@@ -178,11 +191,12 @@ impl Parts {
     }
 }
 
-/// Gives the parts on in the order of their blocks; none where a block is not as it should be.
+/// Gives the parts on in the order of their blocks, and then back; none where a block is not as it should be.
 fn in_order<P>(
     given: &mpsc::Receiver<Option<Read<P>>>,
-    take: &mut impl FnMut(P) -> Result<()>,
+    take: &mut impl FnMut(&mut P) -> Result<()>,
     stop: &AtomicBool,
+    give_back: impl Fn(P),
 ) -> Result<Option<Parts>> {
     let mut parts = Parts::default();
     let mut early = BTreeMap::new();
@@ -196,18 +210,37 @@ fn in_order<P>(
             continue;
         };
         early.insert(read.number, read);
-        while let Some(read) = early.remove(&next) {
+        while let Some(mut read) = early.remove(&next) {
             next += 1;
             is_good &= parts.add(read.found);
             if is_good && result.is_ok() {
-                result = take(read.part);
+                result = take(&mut read.part);
                 if result.is_err() {
                     stop.store(true, Ordering::Relaxed);
                 }
             }
+            give_back(read.part);
         }
     }
     result.map(|()| is_good.then_some(parts))
+}
+
+/// What all threads have together.
+struct Shared<'a, P> {
+    receive: &'a Mutex<mpsc::Receiver<(u64, Block)>>,
+    /// Parts that were taken.
+    empty: &'a Mutex<Vec<P>>,
+    stop: &'a AtomicBool,
+}
+
+impl<P: Default> Shared<'_, P> {
+    fn next_block(&self) -> Option<(u64, Block)> {
+        self.receive.lock().ok()?.recv().ok()
+    }
+
+    fn empty_part(&self) -> P {
+        self.empty.lock().ok().and_then(|mut empty| empty.pop()).unwrap_or_default()
+    }
 }
 
 /// One thread.
@@ -226,28 +259,22 @@ struct Lines {
 
 impl<F: Fold> Worker<F> {
     /// Reads blocks until there are no more, or one is not as it should be.
-    fn work(
-        mut self,
-        receive: &Mutex<mpsc::Receiver<(u64, Block)>>,
-        give: &mpsc::Sender<Option<Read<F::Part>>>,
-        stop: &AtomicBool,
-    ) -> F {
+    fn work(mut self, shared: &Shared<'_, F::Part>, give: &mpsc::Sender<Option<Read<F::Part>>>) -> F {
         let mut plain = Vec::new();
         let Ok(mut unpacker) = zstd::bulk::Decompressor::new() else {
             let _ = give.send(None);
             return self.fold;
         };
-        loop {
-            let next = receive.lock().ok().and_then(|receive| receive.recv().ok());
-            let Some((number, block)) = next else { break };
-            if stop.load(Ordering::Relaxed) {
+        while let Some((number, block)) = shared.next_block() {
+            if shared.stop.load(Ordering::Relaxed) {
                 continue;
             }
+            let part = shared.empty_part();
             let read = match block {
-                Block::Lines(lines) => self.read(number, &lines),
+                Block::Lines(lines) => self.read(number, &lines, part),
                 Block::Frame(frame) => {
                     let unpacked = unpack(&mut unpacker, &frame, &mut plain).ok();
-                    unpacked.and_then(|()| self.read(number, &plain))
+                    unpacked.and_then(|()| self.read(number, &plain, part))
                 }
             };
             // Who takes them tells others to stop.
@@ -257,8 +284,7 @@ impl<F: Fold> Worker<F> {
         self.fold
     }
 
-    fn read(&mut self, number: u64, lines: &[u8]) -> Option<Read<F::Part>> {
-        let mut part = F::Part::default();
+    fn read(&mut self, number: u64, lines: &[u8], mut part: F::Part) -> Option<Read<F::Part>> {
         let mut found = Found::default();
         let mut rest = lines;
         if number == 0 {

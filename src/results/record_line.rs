@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use serde::de::DeserializeOwned;
 
 use crate::schema::record::{
@@ -16,30 +17,72 @@ use crate::schema::unit::Phase;
 /// Texts that are kept at most: there are few prompts and categories, and if not they need not be shared.
 const TEXTS_KEPT: usize = 10_000;
 
-/// Texts that many records share.
+/// Texts that many records share, by their bytes as they stand in a line: what was looked at once is not looked at again.
 #[derive(Debug, Default)]
-pub(super) struct SharedTexts(HashMap<Box<str>, Arc<str>>);
+pub(super) struct SharedTexts(HashMap<Box<[u8]>, Arc<str>, RandomState>);
 
 impl SharedTexts {
-    fn share(&mut self, text: &str, held: &Arc<str>) -> Arc<str> {
-        if **held == *text {
-            return held.clone();
+    /// Puts a text in the place of the one before; none where it is no plain text.
+    #[inline]
+    fn share(&mut self, bytes: &[u8], held: &mut Arc<str>) -> Option<()> {
+        if held.as_bytes() == bytes {
+            return Some(());
         }
-        if let Some(known) = self.0.get(text) {
-            return known.clone();
-        }
-        let shared: Arc<str> = text.into();
-        if self.0.len() < TEXTS_KEPT {
-            self.0.insert(text.into(), shared.clone());
-        }
-        shared
+        *held = match self.0.get(bytes) {
+            Some(known) => known.clone(),
+            None => self.learn(bytes)?,
+        };
+        Some(())
     }
+
+    #[cold]
+    fn learn(&mut self, bytes: &[u8]) -> Option<Arc<str>> {
+        let shared: Arc<str> = plain(bytes)?.into();
+        if self.0.len() < TEXTS_KEPT {
+            self.0.insert(bytes.into(), shared.clone());
+        }
+        Some(shared)
+    }
+}
+
+/// A text without anything that would have to be escaped.
+fn plain(bytes: &[u8]) -> Option<&str> {
+    if bytes.iter().all(|byte| *byte >= b' ') { std::str::from_utf8(bytes).ok() } else { None }
 }
 
 /// Reads a line, with or without its end, over the record before it, whose memory it takes; false where it is in
 /// another form, and then the record holds nothing of use.
 pub(super) fn read(line: &[u8], texts: &mut SharedTexts, record: &mut RequestRecord) -> bool {
     Cursor { rest: line }.record(texts, record).is_some()
+}
+
+/// Where an event is that comes so long after another, µs; none beyond the bounds that are the JSON reader's to tell.
+#[inline(always)]
+fn later(from_us: u64, gap_us: u64) -> Option<u64> {
+    from_us.checked_add(gap_us).filter(|at_us| *at_us < 1 << 62)
+}
+
+const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+
+/// How many of eight bytes, from the first, are digits. A byte that is none has its highest bit set by the sum; what it
+/// carries over reaches later bytes alone.
+#[inline(always)]
+fn digits(word: u64) -> usize {
+    let apart = word ^ ZEROS;
+    let is_none = (apart.wrapping_add(u64::from_le_bytes([0x76; 8])) | apart) & u64::from_le_bytes([0x80; 8]);
+    (is_none.trailing_zeros() / 8) as usize
+}
+
+/// The number of the first digits, 1 to 8 of them, of eight bytes: put behind zeros, then neighbours are put together,
+/// pairs, and pairs of pairs (Lemire, "Quickly parsing eight digits", 2018).
+#[inline(always)]
+fn value(word: u64, digits: usize) -> u64 {
+    let all = (word ^ ZEROS) << (64 - 8 * digits);
+    let pairs = all.wrapping_mul(10).wrapping_add(all >> 8);
+    let of = |pairs: u64, weights: u64| (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(weights);
+    let first = of(pairs, 100 + (1_000_000 << 32));
+    let second = of(pairs >> 16, 1 + (10_000 << 32));
+    first.wrapping_add(second) >> 32
 }
 
 /// Each step takes what it reads off the front; none where something else stands there.
@@ -55,11 +98,16 @@ impl<'a> Cursor<'a> {
         record.turn = self.optional(b",\"turn\":", Self::small)?.unwrap_or(0);
         record.history_tokens = self.optional(b",\"history_tokens\":", Self::small)?;
         self.expect(b",\"prompt_id\":")?;
-        record.prompt_id = texts.share(self.text()?, &record.prompt_id);
-        let category = self.optional(b",\"category\":", Self::text)?.unwrap_or("");
-        record.category = texts.share(category, &record.category);
+        texts.share(self.quoted()?, &mut record.prompt_id)?;
+        let category = self.optional(b",\"category\":", Self::quoted)?.unwrap_or(b"");
+        texts.share(category, &mut record.category)?;
         self.expect(b",\"phase\":\"")?;
-        record.phase = self.one_of([(b"measured\"", Phase::Measured), (b"warmup\"", Phase::Warmup)])?;
+        record.phase = if self.takes(b"measured\"") {
+            Phase::Measured
+        } else {
+            self.expect(b"warmup\"")?;
+            Phase::Warmup
+        };
         self.stamps(record)?;
         self.tokens(&mut record.tokens)?;
         self.answer(record)?;
@@ -91,28 +139,32 @@ impl<'a> Cursor<'a> {
         self.expect(b",\"reader_lag_max_us\":")?;
         record.reader_lag_max_us = self.small()?;
         self.expect(b",\"stamps\":\"")?;
-        record.stamps = self.one_of([(b"kernel\"", StampKind::Kernel), (b"read\"", StampKind::Read)])?;
+        record.stamps = if self.takes(b"kernel\"") {
+            StampKind::Kernel
+        } else {
+            self.expect(b"read\"")?;
+            StampKind::Read
+        };
         record.replayed = self.takes(b",\"replayed\":true");
         Some(())
     }
 
     /// Behind the opening bracket.
     fn chunks(&mut self, chunks: &mut Chunks) -> Option<()> {
-        let mut at_us = 0_u64;
         loop {
-            let (gap, tokens, merged_bound_us) = if self.takes(b"[") {
-                let gap = self.number()?;
+            if self.takes(b"[") {
+                let gap_us = self.number()?;
                 self.expect(b",")?;
                 let tokens = self.small()?;
-                let bound = self.optional(b",", Self::small)?;
+                let merged_bound_us = self.optional(b",", Self::small)?;
                 self.expect(b"]")?;
-                (gap, tokens, bound)
+                let at_us = later(chunks.last_us(), gap_us)?;
+                chunks.push(Chunk { at_us, tokens, merged_bound_us });
             } else {
-                (self.number()?, 1, None)
-            };
-            // Its bounds are the JSON reader's to tell.
-            at_us = at_us.checked_add(gap).filter(|at_us| *at_us < 1 << 62)?;
-            chunks.push(Chunk { at_us, tokens, merged_bound_us });
+                let gap_us = self.number()?;
+                later(chunks.last_us(), gap_us)?;
+                chunks.push_gap(gap_us);
+            }
             if !self.takes(b",") {
                 return self.expect(b"]");
             }
@@ -122,25 +174,21 @@ impl<'a> Cursor<'a> {
     fn tokens(&mut self, tokens: &mut TokenCounts) -> Option<()> {
         self.expect(b",\"tokens\":{")?;
         // Each of its keys but the last ends in a comma.
-        let mut count = |key: &'static [u8]| -> Option<Option<u32>> {
-            if !self.takes(key) {
-                return Some(None);
-            }
-            let count = self.small()?;
-            self.expect(b",")?;
-            Some(Some(count))
-        };
-        tokens.prompt = count(b"\"prompt\":")?;
-        tokens.output = count(b"\"output\":")?;
-        tokens.delivered = count(b"\"delivered\":")?;
-        tokens.asked = count(b"\"asked\":")?;
-        tokens.cached = count(b"\"cached\":")?;
-        tokens.reasoning = count(b"\"reasoning\":")?;
+        tokens.prompt = self.optional(b"\"prompt\":", Self::small_and_comma)?;
+        tokens.output = self.optional(b"\"output\":", Self::small_and_comma)?;
+        tokens.delivered = self.optional(b"\"delivered\":", Self::small_and_comma)?;
+        tokens.asked = self.optional(b"\"asked\":", Self::small_and_comma)?;
+        tokens.cached = self.optional(b"\"cached\":", Self::small_and_comma)?;
+        tokens.reasoning = self.optional(b"\"reasoning\":", Self::small_and_comma)?;
         tokens.by_event = self.takes(b"\"by_event\":true,");
         tokens.unusable = self.takes(b"\"unusable\":true,");
         self.expect(b"\"source\":\"")?;
-        tokens.source =
-            self.one_of([(b"usage\"}", TokenSource::Usage), (b"chunks\"}", TokenSource::Chunks)])?;
+        tokens.source = if self.takes(b"usage\"}") {
+            TokenSource::Usage
+        } else {
+            self.expect(b"chunks\"}")?;
+            TokenSource::Chunks
+        };
         Some(())
     }
 
@@ -150,9 +198,10 @@ impl<'a> Cursor<'a> {
         record.forced_length = self.takes(b",\"forced_length\":true");
         let status = self.optional(b",\"status\":", Self::small)?;
         record.status = status.map(u16::try_from).transpose().ok()?;
-        match self.optional(b",\"finish_reason\":", Self::text)? {
-            Some(word) if record.finish_reason.as_deref() == Some(word) => {}
-            word => record.finish_reason = word.map(str::to_owned),
+        match self.optional(b",\"finish_reason\":", Self::quoted)? {
+            Some(word) if record.finish_reason.as_ref().is_some_and(|held| held.as_bytes() == word) => {}
+            Some(word) => record.finish_reason = Some(plain(word)?.to_owned()),
+            None => record.finish_reason = None,
         }
         record.gateway = self.optional(b",\"gateway\":", Self::word)?;
         record.missing_sign = self.optional(b",\"missing_sign\":", Self::word)?;
@@ -173,7 +222,7 @@ impl<'a> Cursor<'a> {
         ];
         for (key, place) in places {
             let before = self.rest;
-            if (!any || self.takes(b",")) && self.takes(key) {
+            if (!any || self.takes(b",")) && self.takes_key(key) {
                 *place = Some(self.number()?);
                 any = true;
             } else {
@@ -193,13 +242,28 @@ impl<'a> Cursor<'a> {
             self.expect(b",\"detail\":")?;
             Some(Outcome::Failed { kind, detail: self.text()?.to_owned() })
         } else {
-            self.one_of([(b"cancelled\"", Outcome::Cancelled), (b"dropped\"", Outcome::Dropped)])
+            let is_cancelled = self.takes(b"cancelled\"");
+            if !is_cancelled {
+                self.expect(b"dropped\"")?;
+            }
+            Some(if is_cancelled { Outcome::Cancelled } else { Outcome::Dropped })
         }
     }
 
-    #[inline]
-    fn takes(&mut self, bytes: &[u8]) -> bool {
-        match self.rest.strip_prefix(bytes) {
+    /// The bytes are known to the compiler with their number, so that they are compared as a few whole numbers.
+    #[inline(always)]
+    fn takes<const N: usize>(&mut self, bytes: &[u8; N]) -> bool {
+        match self.rest.split_first_chunk::<N>() {
+            Some((first, rest)) if first == bytes => {
+                self.rest = rest;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    fn takes_key(&mut self, key: &[u8]) -> bool {
+        match self.rest.strip_prefix(key) {
             Some(rest) => {
                 self.rest = rest;
                 true
@@ -208,24 +272,36 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    #[inline]
-    fn expect(&mut self, bytes: &[u8]) -> Option<()> {
+    #[inline(always)]
+    fn expect<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
         self.takes(bytes).then_some(())
     }
 
     /// What stands behind a key, where the key is there.
-    #[inline]
-    fn optional<T>(&mut self, key: &[u8], read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+    #[inline(always)]
+    fn optional<T, const N: usize>(
+        &mut self,
+        key: &[u8; N],
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
         if self.takes(key) { read(self).map(Some) } else { Some(None) }
     }
 
-    fn one_of<T, const N: usize>(&mut self, words: [(&[u8], T); N]) -> Option<T> {
-        words.into_iter().find_map(|(word, meaning)| self.takes(word).then_some(meaning))
+    /// A whole number of at most 19 digits, as JSON has it: without a sign, a point or a zero before it.
+    #[inline(always)]
+    fn number(&mut self) -> Option<u64> {
+        if let Some(eight) = self.rest.first_chunk::<8>() {
+            let word = u64::from_le_bytes(*eight);
+            let digits = digits(word);
+            if (1..8).contains(&digits) && (digits == 1 || eight[0] != b'0') {
+                self.rest = self.rest.get(digits..)?;
+                return Some(value(word, digits));
+            }
+        }
+        self.any_number()
     }
 
-    /// A whole number of at most 19 digits, as JSON has it: without a sign, a point or a zero before it.
-    #[inline]
-    fn number(&mut self) -> Option<u64> {
+    fn any_number(&mut self) -> Option<u64> {
         let mut value = 0_u64;
         let mut digits = 0;
         while let Some(byte) = self.rest.get(digits)
@@ -245,15 +321,28 @@ impl<'a> Cursor<'a> {
         u32::try_from(self.number()?).ok()
     }
 
+    #[inline]
+    fn small_and_comma(&mut self) -> Option<u32> {
+        let small = self.small()?;
+        self.expect(b",")?;
+        Some(small)
+    }
+
     /// A text without anything that would have to be escaped, its quotes taken off.
     fn text(&mut self) -> Option<&'a str> {
+        plain(self.quoted()?)
+    }
+
+    /// What stands between two quotes; none where a quote in it is escaped.
+    #[inline]
+    fn quoted(&mut self) -> Option<&'a [u8]> {
         self.expect(b"\"")?;
-        let end = memchr::memchr2(b'"', b'\\', self.rest)?;
+        // Texts are short: a search of many bytes at a time takes longer to begin with.
+        let end = self.rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
         let (text, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest;
         self.expect(b"\"")?;
-        let is_plain = text.iter().all(|byte| *byte >= b' ');
-        if is_plain { std::str::from_utf8(text).ok() } else { None }
+        Some(text)
     }
 
     /// One of the words of an enum, as JSON.

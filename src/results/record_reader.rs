@@ -234,7 +234,6 @@ impl RecordReader {
 pub(super) fn latest_us(record: &RequestRecord) -> u64 {
     let stamps = [
         record.due_us,
-        Some(record.ready_us),
         record.slot_us,
         record.sent_us,
         record.headers_us,
@@ -242,9 +241,9 @@ pub(super) fn latest_us(record: &RequestRecord) -> u64 {
         record.first_token_us,
         record.first_answer_us,
         record.last_token_us,
-        Some(record.end_us),
     ];
-    stamps.into_iter().flatten().chain([record.chunks.last_us()]).max().unwrap_or(0)
+    let always = record.ready_us.max(record.end_us).max(record.chunks.last_us());
+    stamps.into_iter().fold(always, |latest, stamp| latest.max(stamp.unwrap_or(0)))
 }
 
 impl Iterator for RecordReader {

@@ -77,7 +77,15 @@ impl Chunks {
         self.tally(&chunk, gap);
     }
 
-    #[inline]
+    /// Appends an event of one token so long after the last one, µs, with a stamp of its own.
+    #[inline(always)]
+    pub fn push_gap(&mut self, gap_us: u64) {
+        put_varint(&mut self.bytes, gap_us << 2);
+        self.last_us += gap_us;
+        self.tally(&Chunk { at_us: self.last_us, tokens: 1, merged_bound_us: None }, gap_us);
+    }
+
+    #[inline(always)]
     fn tally(&mut self, chunk: &Chunk, gap_us: u64) {
         if self.count == 0 {
             self.first_us = self.last_us;
@@ -145,7 +153,13 @@ impl Chunks {
         self.bytes.shrink_to_fit();
     }
 
+    /// True where each event carries one token, and none came at the moment of the one before.
+    pub fn are_single(&self) -> bool {
+        self.of_one_token == self.count && self.at_once == 0
+    }
+
     /// The events in order.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Chunk> + '_ {
         let mut rest = self.bytes.as_slice();
         let mut at_us = 0;
@@ -172,22 +186,47 @@ impl FromIterator<Chunk> for Chunks {
     }
 }
 
-#[inline]
-fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
-    // Put together first, so that the list looks for room once.
-    let mut coded = [0; 10];
-    let mut length = 0;
-    while value >= 0x80 {
-        coded[length] = value as u8 | 0x80;
-        value >>= 7;
-        length += 1;
+/// Appends a number, seven bits a byte, the lowest first. Most take two or three bytes.
+#[inline(always)]
+fn put_varint(bytes: &mut Vec<u8>, value: u64) {
+    match value {
+        0..0x80 => bytes.push(value as u8),
+        0x80..0x4000 => bytes.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]),
+        0x4000..0x20_0000 => {
+            bytes.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8 | 0x80, (value >> 14) as u8]);
+        }
+        0x20_0000.. => put_long_varint(bytes, value),
     }
-    coded[length] = value as u8;
-    bytes.extend_from_slice(&coded[..=length]);
 }
 
-#[inline]
+fn put_long_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+#[inline(always)]
 fn take_varint(rest: &mut &[u8]) -> u64 {
+    match **rest {
+        [one, ref tail @ ..] if one < 0x80 => {
+            *rest = tail;
+            u64::from(one)
+        }
+        [one, two, ref tail @ ..] if two < 0x80 => {
+            *rest = tail;
+            u64::from(one & 0x7f) | u64::from(two) << 7
+        }
+        [one, two, three, ref tail @ ..] if three < 0x80 => {
+            *rest = tail;
+            u64::from(one & 0x7f) | u64::from(two & 0x7f) << 7 | u64::from(three) << 14
+        }
+        _ => take_long_varint(rest),
+    }
+}
+
+fn take_long_varint(rest: &mut &[u8]) -> u64 {
     let mut value = 0;
     let mut shift = 0;
     while let Some((&byte, tail)) = rest.split_first() {

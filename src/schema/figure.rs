@@ -33,7 +33,8 @@ pub enum Shape {
 pub enum Of {
     /// A distribution of at most one value a request.
     EachRequest(fn(&Figured<'_>) -> Option<f64>),
-    /// A distribution of several steps a request: times in µs, each given with the steps of one length that share it.
+    /// A distribution of several steps a request: times in µs, each given with the steps of one length that share it. Where
+    /// each event of a request carries one token, and none came with another, its steps are the gaps between its events.
     EachEvent(fn(&RequestRecord, &mut dyn FnMut(u64, u32))),
     /// The mean of at most one value a request.
     MeanOfRequests(fn(&Figured<'_>) -> Option<f64>),

@@ -13,7 +13,7 @@ pub struct LivePage {
     pub run_id: String,
     /// The command: `compare`, `bench`, …
     pub title: String,
-    /// How many workers play the plan: the runs below show the first one's share. 0 or 1: all of it.
+    /// How many workers play the plan: counts are those of all, latencies and the machine are the first one's. 0 or 1: one.
     pub workers: u32,
     /// What is measured, in the plan's order.
     pub backends: Vec<LiveBackend>,

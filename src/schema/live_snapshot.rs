@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::gpu::GpuHead;
+use super::live_counts::LiveCounts;
 use super::live_histogram::{LiveHistogram, STEP_BOUNDS_S, WAIT_BOUNDS_S};
 use super::record::FailureKind;
 use super::sample::Sample;
@@ -55,6 +56,38 @@ impl LiveSnapshot {
     /// Requests that have ended, however.
     pub fn ended(&self) -> u64 {
         self.completed + self.failed() + self.cancelled + self.dropped
+    }
+
+    /// Its counts.
+    pub fn counts(self) -> LiveCounts {
+        LiveCounts {
+            issued: self.issued,
+            in_flight: self.in_flight,
+            warmup_done: self.warmup_done,
+            token_events: self.token_events,
+            completed: self.completed,
+            failures: self.failures,
+            cancelled: self.cancelled,
+            dropped: self.dropped,
+            prompt_tokens: self.prompt_tokens,
+            output_tokens: self.output_tokens,
+        }
+    }
+
+    /// Adds what other workers have counted of the same run.
+    pub fn count_others(&mut self, others: &LiveCounts) {
+        self.issued += others.issued;
+        self.in_flight += others.in_flight;
+        self.warmup_done += others.warmup_done;
+        self.token_events += others.token_events;
+        self.completed += others.completed;
+        for (kind, more) in &others.failures {
+            *self.failures.entry(*kind).or_default() += more;
+        }
+        self.cancelled += others.cancelled;
+        self.dropped += others.dropped;
+        self.prompt_tokens += others.prompt_tokens;
+        self.output_tokens += others.output_tokens;
     }
 
     /// Adds the counts of another run of the same load: what moves (in flight, sensed) stays this one's.

@@ -27,6 +27,7 @@ pub mod gpu_figures;
 pub mod interval;
 mod json_lists;
 pub mod live;
+pub mod live_counts;
 pub mod live_histogram;
 pub mod live_page;
 pub mod live_snapshot;

@@ -183,8 +183,7 @@ impl RequestRecord {
     /// are one chunk, as they were for who read them. The gap before an event that carries no new token is counted
     /// with the next that does.
     pub fn inter_token(&self, add: &mut dyn FnMut(u64, u32)) {
-        let each_alone = self.chunks.of_one_token() as usize == self.chunks.len();
-        if each_alone && self.chunks.at_once() == 0 {
+        if self.chunks.are_single() {
             return self.chunk_gaps(add);
         }
         let mut chunks = self.chunks.iter().peekable();

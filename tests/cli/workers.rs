@@ -25,8 +25,11 @@ fn start(place: &Place, engine: &Simulator, worker: &str, address: &str, more: &
 }
 
 fn all(place: &Place, engine: &Simulator, of: u32, more: &[&str]) -> Vec<Running> {
-    let address = free_address();
-    (0..of).map(|worker| start(place, engine, &format!("{worker}/{of}"), &address, more)).collect()
+    all_at(&free_address(), (place, engine), of, more)
+}
+
+fn all_at(address: &str, (place, engine): (&Place, &Simulator), of: u32, more: &[&str]) -> Vec<Running> {
+    (0..of).map(|worker| start(place, engine, &format!("{worker}/{of}"), address, more)).collect()
 }
 
 fn parts(place: &Place, directory: &str, end: &str) -> usize {
@@ -140,8 +143,10 @@ fn with_on_worker_loss_continue_the_others_play_to_the_end() {
 fn a_signal_to_any_worker_ends_all_and_what_was_measured_is_saved() {
     let place = Place::new();
     let engine = Simulator::start("vllm", &PACE);
-    let workers = all(&place, &engine, 3, &LONG);
+    // Where no address is known beforehand they meet by a file.
+    let workers = all_at("file:shared/.join", (&place, &engine), 3, &LONG);
     wait_for_load(&engine);
+    assert_eq!(std::fs::read_dir(place.path("shared")).unwrap().count(), 0, "all have come");
     workers[1].signal(Signal::TERM);
     for running in workers {
         running.wait().expect(130);
@@ -253,6 +258,32 @@ fn missing_workers_and_missing_addresses_are_refused_with_what_to_do() {
     bench(&["--worker", "1/3"]).says(&["does not say where worker 0 is", "--join HOST:PORT"]);
     bench(&["--workers", "auto"]).says(&["no task of a Slurm step", "--worker 0/4"]);
     assert!(place.results("server", ".json").is_empty());
+    let alone =
+        ["--workers", "1", "--requests", "2", "--concurrency", "1", "--warmup", "0", "--max-tokens", "2"];
+    place.run(&[&["bench", "--url", &url][..], &alone].concat()).expect(0).says(&["this process plays all"]);
+}
+
+#[test]
+fn a_plan_is_resumed_by_as_many_workers_as_played_it() {
+    let place = Place::new();
+    let engine = Simulator::start("vllm", &PACE);
+    let load = ["--rate", "100,200", "--requests", "4", "--warmup", "0", "--max-tokens", "2"];
+    place.run(&[&["sweep", "--url", &engine.url()][..], &load].concat()).expect(0);
+    let folder = place.result("sweep_", "");
+    let resume = |more: &[&str]| {
+        let folder = folder.to_str().unwrap();
+        place.run(&[&["sweep", "--resume", folder][..], more].concat()).expect(2)
+    };
+    let by_two = ["--worker", "1/2", "--join", "127.0.0.1:1", "--join-timeout", "100ms"];
+    resume(&by_two)
+        .says(&["was played by one machine, and this resumes it with 2 workers", "leave --workers"]);
+    let file = folder.join("plan.json");
+    let plan = std::fs::read_to_string(&file).unwrap();
+    let mut plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    plan["workers"] = 2.into();
+    std::fs::write(&file, plan.to_string()).unwrap();
+    resume(&[]).says(&["was played by 2 workers, and this resumes it with one machine", "--worker 0/2"]);
+    resume(&by_two).says(&["worker 1 of 2 cannot reach worker 0"]);
 }
 
 #[test]

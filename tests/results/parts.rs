@@ -21,7 +21,7 @@ impl Fold for Kept {
 fn by(threads: usize, path: &Path) -> Option<(Vec<RequestRecord>, Vec<u64>, RecordsFooter)> {
     let mut records = Vec::new();
     let folded = fold_by(threads, path, Kept::default, |part| {
-        records.extend(part);
+        records.append(part);
         Ok(())
     });
     folded.unwrap().map(|folded| (records, folded.folds.iter().map(|kept| kept.0).collect(), folded.footer))
@@ -29,8 +29,8 @@ fn by(threads: usize, path: &Path) -> Option<(Vec<RequestRecord>, Vec<u64>, Reco
 
 fn in_order(path: &Path) -> (Vec<RequestRecord>, RecordsFooter, Option<String>) {
     let mut records = Vec::new();
-    let take = |part: Vec<RequestRecord>| {
-        records.extend(part);
+    let take = |part: &mut Vec<RequestRecord>| {
+        records.append(part);
         Ok(())
     };
     let (folded, damage) = fold_in_order(path, Kept::default(), take).unwrap();

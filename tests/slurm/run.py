@@ -74,7 +74,7 @@ class Place:
 class Step:
     """`srun` of four tasks; the pid of each is known."""
 
-    def __init__(self, place, name, flags, harness_of=None, questions_of=None, srun=("--kill-on-bad-exit=0",)):
+    def __init__(self, place, name, flags, harness_of=None, questions_of=None, srun=("--kill-on-bad-exit=0",), command="bench", resume=None):
         self.place, self.name = place, name
         self.pids_folder = place.folder / f"{name}.pids"
         self.pids_folder.mkdir()
@@ -89,10 +89,13 @@ class Step:
                 str((questions_of or {}).get(worker, place.questions)) for worker in range(4)
             ),
         }
+        plan = [
+            "--url", place.url, "--model", "referee", "--warmup", "0", "--seed", "13", "--quiet",
+            "--output", str(place.results(name)), *flags,
+        ]
         command = [
             "srun", "-N4", "-n4", *srun, "--output", f"{self.out}.%t", "--error", f"{self.err}.%t",
-            "bash", str(HERE / "task.sh"), "bench", "--workers", "auto", "--url", place.url, "--model", "referee",
-            "--warmup", "0", "--seed", "13", "--quiet", "--output", str(place.results(name)), *flags,
+            "bash", str(HERE / "task.sh"), command, "--workers", "auto", *(["--resume", str(resume)] if resume else plan),
         ]
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
@@ -262,6 +265,33 @@ def scancel_ends_all_and_what_was_measured_is_saved(place):
     assert [part.worker for part in parts if part.is_closed] == [0, 1, 2, 3]
 
 
+def a_sweep_that_was_stopped_is_resumed_by_all(place):
+    # The step is one like the others, but for its command.
+    sweep = ["--rate", "150,200", "--dataset", str(place.questions), "--duration"]
+    step = Step(place, "swept", [*sweep, "2s"], command="sweep")
+    folder = place.results("swept")
+    until(lambda: list(folder.glob("*_p1_*_records.jsonl.zst")), step)
+    step.until_arrivals(400)
+    os.kill(step.pid(3), signal.SIGTERM)
+    assert step.end() != 0
+    closed = {path.name for path in folder.glob("*_p1_*.json")}
+    (plan,) = folder.glob("sweep_*")
+    step = Step(place, "resumed", [], command="sweep", resume=plan)
+    assert step.end() == 0, step.said()
+    assert "1 left of 2 runs" in step.told(0), step.said()
+    runs = {path.name: json.loads(path.read_text())["summary"] for path in folder.glob("*.json")}
+    assert len(runs) == 2 and closed < set(runs), (closed, set(runs))
+    assert all("partial" not in run and len(run["workers"]) == 4 for run in runs.values()), runs
+    assert list(plan.glob("cut_short/*_records.w03.*")), "what was cut short is set aside whole"
+
+
+def until(what, step):
+    deadline = time.monotonic() + ENDS_WITHIN_S
+    while not what():
+        assert time.monotonic() < deadline and step.process.poll() is None, step.said()
+        time.sleep(0.05)
+
+
 def a_worker_that_stands_still_for_five_seconds_is_seen(place):
     step = long_load(place, "stopped", duration="10s")
     step.until_arrivals(400)
@@ -314,6 +344,11 @@ def the_scripts_of_deploy_slurm_play(place):
     environment = {**os.environ, "HARNESS": str(HARNESS), "URL": place.url, "RATE": "100", "DURATION": "2s"}
     run_batch(place, "batch", "bench.sbatch", environment)
     assert summary(place.folder / "batch/results")["requests"]["completed"] > 100
+    run_batch(place, "array", "array.sbatch", environment)
+    run = summary(place.folder / "array/results")
+    assert run["requests"]["completed"] > 100 and len(run["workers"]) == 4, run
+    # The file by which they met is gone.
+    assert not list((place.folder / "array/results").glob(".join*"))
     (port,) = cluster.free_ports(1)
     environment |= {"PORT": str(port), "SERVER": f"{HARNESS} simulate --port {port} --ttft 5ms --itl 1ms"}
     run_batch(place, "hetjob", "server.sbatch", environment)
@@ -352,6 +387,7 @@ TESTS = [
     a_worker_that_is_killed_makes_the_run_invalid_by_name,
     the_death_of_worker_0_ends_the_others_with_their_parts_whole,
     scancel_ends_all_and_what_was_measured_is_saved,
+    a_sweep_that_was_stopped_is_resumed_by_all,
     a_worker_that_stands_still_for_five_seconds_is_seen,
     worker_0_holds_its_results_and_the_others_end,
     another_program_is_refused_by_name,

@@ -54,8 +54,13 @@ fn plan_file(matches: &ArgMatches) -> Option<std::path::PathBuf> {
 }
 
 /// Flags that mean something beside `--resume`: how it goes on, and what no file holds.
-const BESIDE_RESUME: [&str; 15] = [
+const BESIDE_RESUME: [&str; 20] = [
     "resume",
+    "workers",
+    "worker",
+    "join",
+    "join-timeout",
+    "on-worker-loss",
     "header",
     "dry-run",
     "hold",

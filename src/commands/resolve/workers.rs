@@ -1,41 +1,35 @@
-//! How a worker finds itself: by hand, in a Slurm step, in a Kubernetes Indexed Job.
+//! How a worker finds itself: by hand, in Slurm, in a Kubernetes Indexed Job.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::{WorkerArgs, WorkerLossArg, WorkerOf, WorkersArg};
-use crate::cluster::Place;
+use crate::cluster::{Meeting, Place};
 use crate::schema::refusal::{refusal, refuse};
 use crate::schema::workers::Share;
 
+use super::slurm::in_slurm;
+use super::worker_numbers::{BY_HAND, Variable, meeting, nobody, number, numbered};
+
 /// Shows that a worker belongs to this run.
 const TOKEN: &str = "HARNESS_JOIN_TOKEN";
-/// The port of worker 0 where none is named.
-const PORT: u16 = 7400;
-/// Slurm's jobs on one machine have ports of their own from here on.
-const SLURM_PORT: u64 = 20_000;
-/// How many.
-const SLURM_PORTS: u64 = 10_000;
-/// The cure where nothing tells which worker this is.
-const BY_HAND: &str =
-    "by hand: --worker 0/4 --join HOST:PORT at worker 0, --worker 1/4 --join HOST:PORT at the next";
-
-/// A variable of the environment.
-pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// Where this worker stands; none where one machine plays all.
+/// Nobody waits longer: a year, s. (The sum of a time and more than that is none.)
+const LONGEST_WAIT_S: f64 = 31_536_000.0;
+/// Where this worker stands; none where one machine plays all. `output` is where results go: workers that know no address
+/// meet by a file there.
 ///
 /// # Errors
 /// Something is missing or contradicts itself: what, and what to do.
-pub fn place(args: &WorkerArgs, variable: Variable<'_>) -> anyhow::Result<Option<Place>> {
+pub fn place(args: &WorkerArgs, output: &Path, variable: Variable<'_>) -> anyhow::Result<Option<Place>> {
     let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-    let (share, address) = match (args.worker, args.workers) {
+    let (share, meeting) = match (args.worker, args.workers) {
         (None, None) if args.join.is_some() => {
             return refuse("--join alone does not say which worker this is", BY_HAND);
         }
         (None, None) => return Ok(None),
         (Some(worker), workers) => by_hand(args, worker, workers)?,
         (None, Some(_)) if set("JOB_COMPLETION_INDEX").is_some() => in_kubernetes(args, &set)?,
-        (None, Some(_)) if set("SLURM_PROCID").is_some() => in_slurm(args, &set)?,
+        (None, Some(_)) if set("SLURM_PROCID").is_some() => in_slurm(args, output, &set)?,
         (None, Some(WorkersArg::Count(1))) => return Ok(None),
         (None, Some(_)) => {
             return refuse(
@@ -49,8 +43,9 @@ pub fn place(args: &WorkerArgs, variable: Variable<'_>) -> anyhow::Result<Option
     }
     Ok(Some(Place {
         share,
-        address: with_port(&address),
-        timeout: Duration::try_from_secs_f64(args.join_timeout).unwrap_or(Duration::MAX),
+        meeting,
+        names: set("SLURMD_NODENAME").into_iter().collect(),
+        timeout: Duration::from_secs_f64(args.join_timeout.clamp(0.0, LONGEST_WAIT_S)),
         token: set(TOKEN),
         goes_on: args.on_worker_loss == WorkerLossArg::Continue,
     }))
@@ -60,7 +55,7 @@ fn by_hand(
     args: &WorkerArgs,
     WorkerOf { worker, of }: WorkerOf,
     workers: Option<WorkersArg>,
-) -> anyhow::Result<(Share, String)> {
+) -> anyhow::Result<(Share, Meeting)> {
     if let Some(WorkersArg::Count(count)) = workers
         && count != of
     {
@@ -68,16 +63,16 @@ fn by_hand(
     }
     let share = Share { worker, of };
     match &args.join {
-        Some(address) => Ok((share, address.clone())),
-        None if of == 1 => Ok((share, String::new())),
+        Some(given) => Ok((share, meeting(given))),
+        None if of == 1 => Ok((share, nobody())),
         None => refuse(
             format!("--worker {worker}/{of} does not say where worker 0 is"),
-            "--join HOST:PORT, the same at every worker; worker 0 listens there",
+            "--join HOST:PORT, the same at every worker; worker 0 listens there. Or --join file:PATH in a directory that all share",
         ),
     }
 }
 
-fn in_kubernetes(args: &WorkerArgs, set: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<(Share, String)> {
+fn in_kubernetes(args: &WorkerArgs, set: Variable<'_>) -> anyhow::Result<(Share, Meeting)> {
     let worker = number(set, "JOB_COMPLETION_INDEX")?;
     let of = match args.workers {
         Some(WorkersArg::Count(count)) => count,
@@ -97,164 +92,10 @@ fn in_kubernetes(args: &WorkerArgs, set: &dyn Fn(&str) -> Option<String>) -> any
         )
     });
     // A Job of one pod needs nobody.
-    Ok((share, if of == 1 { String::new() } else { address? }))
-}
-
-fn in_slurm(args: &WorkerArgs, set: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<(Share, String)> {
-    let worker = number(set, "SLURM_PROCID")?;
-    // Of the step, where it is told: SLURM_NTASKS may be the allocation's.
-    let name = if set("SLURM_STEP_NUM_TASKS").is_some() { "SLURM_STEP_NUM_TASKS" } else { "SLURM_NTASKS" };
-    let of = number(set, name)?;
-    if let Some(WorkersArg::Count(count)) = args.workers
-        && count != of
-    {
-        return refuse(
-            format!("--workers {count}, and the Slurm step has {of} tasks"),
-            format!("--workers auto, or srun -n{count}"),
-        );
-    }
-    let share = numbered(worker, of, "SLURM_PROCID")?;
-    if let Some(address) = &args.join {
-        return Ok((share, address.clone()));
-    }
-    let nodes = set("SLURM_STEP_NODELIST").or_else(|| set("SLURM_JOB_NODELIST")).unwrap_or_default();
-    let Some(first) = first_node(&nodes) else {
-        return refuse(
-            "Slurm does not say on which nodes the step runs (SLURM_STEP_NODELIST)",
-            "--join HOST:PORT",
-        );
-    };
-    let job = set("SLURM_JOB_ID").and_then(|job| job.trim().parse::<u64>().ok()).unwrap_or(0);
-    Ok((share, format!("{first}:{}", SLURM_PORT + job % SLURM_PORTS)))
-}
-
-fn numbered(worker: u32, of: u32, name: &str) -> anyhow::Result<Share> {
-    if worker < of {
-        return Ok(Share { worker, of });
-    }
-    refuse(
-        format!("{name} is {worker}, and there are {of} workers, numbered from 0"),
-        "start as many workers as are said to be there",
-    )
-}
-
-fn number(set: &dyn Fn(&str) -> Option<String>, name: &str) -> anyhow::Result<u32> {
-    let value = set(name).unwrap_or_default();
-    value.trim().parse().or_else(|_| refuse(format!("{name} is {value:?}, no number"), BY_HAND))
-}
-
-fn with_port(address: &str) -> String {
-    let has_port = address.rsplit_once(':').is_some_and(|(host, port)| {
-        port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']'))
-    });
-    if has_port { address.to_owned() } else { format!("{address}:{PORT}") }
-}
-
-/// The first name of Slurm's list of nodes: `n[01-04,7]` → `n01`, `a,b[1-2]` → `a`.
-fn first_node(list: &str) -> Option<String> {
-    let (mut name, mut rest) = (String::new(), list.trim());
-    loop {
-        let end = rest.find(['[', ',']).unwrap_or(rest.len());
-        let (plain, after) = rest.split_at(end);
-        name.push_str(plain);
-        let Some(range) = after.strip_prefix('[') else { break };
-        let (numbers, after) = range.split_once(']')?;
-        name.push_str(numbers.split(['-', ',']).next()?);
-        rest = after;
-    }
-    Some(name).filter(|name| !name.is_empty())
+    Ok((share, if of == 1 { nobody() } else { meeting(&address?) }))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use crate::schema::refusal::cures;
-
-    fn args(workers: Option<WorkersArg>, worker: Option<(u32, u32)>, join: Option<&str>) -> WorkerArgs {
-        WorkerArgs {
-            workers,
-            worker: worker.map(|(worker, of)| WorkerOf { worker, of }),
-            join: join.map(str::to_owned),
-            join_timeout: 120.0,
-            ..WorkerArgs::default()
-        }
-    }
-
-    fn found(args: &WorkerArgs, variables: &[(&str, &str)]) -> anyhow::Result<Option<(u32, u32, String)>> {
-        let get = |name: &str| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        };
-        let place = place(args, &get)?;
-        Ok(place.map(|place| (place.share.worker, place.share.of, place.address)))
-    }
-
-    const SLURM: [(&str, &str); 4] = [
-        ("SLURM_PROCID", "2"),
-        ("SLURM_NTASKS", "4"),
-        ("SLURM_STEP_NODELIST", "n[1-4]"),
-        ("SLURM_JOB_ID", "123456"),
-    ];
-    const AUTO: Option<WorkersArg> = Some(WorkersArg::Auto);
-
-    #[test]
-    fn one_process_in_an_allocation_is_one_client_unless_it_is_asked_for_workers() {
-        assert_eq!(found(&args(None, None, None), &SLURM).unwrap(), None);
-    }
-
-    #[test]
-    fn a_task_of_a_slurm_step_finds_worker_0_on_the_first_node() {
-        let at = |address: &str| Some((2, 4, address.to_owned()));
-        assert_eq!(found(&args(AUTO, None, None), &SLURM).unwrap(), at("n1:23456"));
-        assert_eq!(found(&args(AUTO, None, Some("h:9")), &SLURM).unwrap(), at("h:9"));
-        let refused = found(&args(Some(WorkersArg::Count(3)), None, None), &SLURM).unwrap_err();
-        assert_eq!(refused.to_string(), "--workers 3, and the Slurm step has 4 tasks");
-        let refused = found(&args(AUTO, None, None), &SLURM[..2]).unwrap_err();
-        assert_eq!(cures(&refused), ["--join HOST:PORT"]);
-    }
-
-    #[test]
-    fn a_pod_of_an_indexed_job_is_told_the_count_and_the_address() {
-        let pod = [("JOB_COMPLETION_INDEX", "3"), ("HARNESS_WORKERS", "4"), ("HARNESS_JOIN", "b-0.b:7400")];
-        let at = Some((3, 4, "b-0.b:7400".to_owned()));
-        assert_eq!(found(&args(AUTO, None, None), &pod).unwrap(), at);
-        let refused = found(&args(AUTO, None, None), &pod[..1]).unwrap_err();
-        assert!(cures(&refused)[0].contains("HARNESS_WORKERS"));
-        let refused = found(&args(AUTO, None, None), &pod[..2]).unwrap_err();
-        assert!(cures(&refused)[0].contains("HARNESS_JOIN"));
-        let alone = [("JOB_COMPLETION_INDEX", "0"), ("HARNESS_WORKERS", "1")];
-        assert_eq!(found(&args(AUTO, None, None), &alone).unwrap(), None);
-    }
-
-    #[test]
-    fn by_hand_a_worker_says_which_it_is_and_where_worker_0_is() {
-        let by_hand = args(None, Some((2, 4)), Some("10.0.0.1:7500"));
-        assert_eq!(found(&by_hand, &[]).unwrap(), Some((2, 4, "10.0.0.1:7500".to_owned())));
-        let port = found(&args(None, Some((2, 4)), Some("10.0.0.1")), &[]).unwrap().unwrap().2;
-        assert_eq!(port, "10.0.0.1:7400");
-        for (missing, cure) in [
-            (args(None, Some((2, 4)), None), "--join HOST:PORT"),
-            (args(None, None, Some("h:1")), "--worker 0/4"),
-            (args(AUTO, None, None), "--worker 0/4"),
-            (args(Some(WorkersArg::Count(3)), Some((2, 4)), Some("h:1")), "leave --workers out"),
-        ] {
-            let refused = found(&missing, &[]).unwrap_err();
-            assert!(cures(&refused)[0].contains(cure), "{refused:#}");
-        }
-    }
-
-    #[test]
-    fn the_first_of_slurms_nodes_is_taken_out_of_its_brackets() {
-        for (list, first) in [
-            ("n1", "n1"),
-            ("n[1-4]", "n1"),
-            ("gpu-[007-009,12],cpu3", "gpu-007"),
-            ("a,b[1-2]", "a"),
-            ("r[1-2]n[3,5]", "r1n3"),
-            ("n[5,7]-ib,x", "n5-ib"),
-        ] {
-            assert_eq!(first_node(list).as_deref(), Some(first), "{list}");
-        }
-        assert_eq!((first_node(""), first_node("n[1-4")), (None, None));
-    }
-}
+#[path = "workers_tests.rs"]
+mod tests;

@@ -183,16 +183,29 @@ async fn counting(nagle: bool) -> (String, tokio::sync::mpsc::UnboundedReceiver<
 #[tokio::test]
 async fn later_tokens_are_acknowledged_singly_only_where_a_server_may_wait_for_it() {
     for nagle in [true, false] {
-        let (address, mut counts) = counting(nagle).await;
-        let outcomes = play(&format!("http://{address}"), false).await;
-        let segments: Vec<u32> = std::iter::from_fn(|| counts.try_recv().ok()).skip(2).collect();
-        assert_eq!(segments.len() as u64, REQUESTS);
-        let each = f64::from(segments.iter().sum::<u32>()) / REQUESTS as f64 / f64::from(LONG_ANSWER);
-        assert!(if nagle { each > 0.7 } else { each < 0.65 }, "Nagle {nagle}: {segments:?}");
-        for record in outcomes.measured() {
-            let times: Vec<u64> = record.chunks.iter().map(|chunk| chunk.at_us).collect();
-            let widest_us = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
-            assert!((widest_us as f64) < NOT_HELD_MS * 1e3, "Nagle {nagle}: a gap of {widest_us} µs");
+        let mut seen = Vec::new();
+        // A machine that stalls brings a wide gap or an acknowledgement more: a fault of ours is there each time.
+        let is_right = |(each, widest_us): &(f64, u64)| {
+            (if nagle { *each > 0.7 } else { *each < 0.65 }) && (*widest_us as f64) < NOT_HELD_MS * 1e3
+        };
+        while !seen.last().is_some_and(is_right) {
+            assert!(seen.len() < 3, "Nagle {nagle}, segments a token and the widest gap, µs: {seen:?}");
+            seen.push(acknowledged(nagle).await);
         }
     }
+}
+
+/// Segments that the client sends for each token, and the widest gap between two tokens, µs.
+#[cfg(target_os = "linux")]
+async fn acknowledged(nagle: bool) -> (f64, u64) {
+    let (address, mut counts) = counting(nagle).await;
+    let outcomes = play(&format!("http://{address}"), false).await;
+    let segments: Vec<u32> = std::iter::from_fn(|| counts.try_recv().ok()).skip(2).collect();
+    assert_eq!(segments.len() as u64, REQUESTS);
+    let each = f64::from(segments.iter().sum::<u32>()) / REQUESTS as f64 / f64::from(LONG_ANSWER);
+    let gaps = outcomes.measured().into_iter().flat_map(|record| {
+        let times: Vec<u64> = record.chunks.iter().map(|chunk| chunk.at_us).collect();
+        times.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>()
+    });
+    (each, gaps.max().unwrap())
 }

@@ -39,6 +39,8 @@ mod style;
 mod tests;
 mod text;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use anyhow::Context;
 
 pub use self::context::{ChartContext, ChartInput, DrawnRun};
@@ -124,24 +126,29 @@ pub fn draw(spec: &ChartSpec) -> anyhow::Result<Chart> {
     Ok(Chart { name, png, svg })
 }
 
-/// Draws all of them, several at a time: a bitmap takes some hundredths of a second.
+/// Draws all of them, several at a time: a bitmap takes some hundredths of a second. `take` gets each as soon as it is
+/// drawn, on the thread that drew it.
 ///
 /// # Errors
-/// As [`draw`]'s.
-pub fn draw_all(specs: &[ChartSpec]) -> anyhow::Result<Vec<Chart>> {
+/// As [`draw`]'s, and those of `take`: the first of them.
+pub fn draw_all(
+    specs: &[ChartSpec],
+    take: impl Fn(Chart) -> anyhow::Result<()> + Sync,
+) -> anyhow::Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(specs.len().max(1));
-    let of_thread = |thread: usize| {
-        let own = specs.iter().enumerate().skip(thread).step_by(threads);
-        own.map(|(place, spec)| (place, draw(spec))).collect::<Vec<_>>()
-    };
-    let mut drawn: Vec<(usize, anyhow::Result<Chart>)> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|thread| scope.spawn(move || of_thread(thread))).collect();
-        let mut drawn = of_thread(0);
-        for other in others {
-            drawn.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(spec) = specs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            draw(spec).and_then(&take)?;
         }
-        drawn
-    });
-    drawn.sort_by_key(|(place, _)| *place);
-    drawn.into_iter().map(|(_, chart)| chart).collect()
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let others = others
+            .into_iter()
+            .map(|other| other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        others.fold(own, anyhow::Result::and)
+    })
 }

@@ -18,47 +18,95 @@ pub(super) fn number(value: f64) -> String {
 /// Adds it to a line.
 pub(super) fn put_number(line: &mut Vec<u8>, value: f64) {
     let millionths = value * 1e6;
-    let whole = millionths.floor();
-    let beyond = millionths - whole;
+    // Below the bound all of it fits, and the part behind the point is cut off.
+    let whole = millionths as u64;
+    let beyond = millionths - whole as f64;
     // Where it is near a half, or large, the product may have been rounded to the other side.
     if !(0.0..1e12).contains(&millionths) || (0.499..0.501).contains(&beyond) {
         return line.extend_from_slice(number(value).as_bytes());
     }
-    put_decimal(line, whole as u64 + u64::from(beyond > 0.5), 1_000_000);
+    let parts = whole + u64::from(beyond > 0.5);
+    put_count(line, parts / 1_000_000);
+    put_fraction::<6>(line, (parts % 1_000_000) as u32);
 }
 
 /// Adds µs to a line, as ms.
 pub(super) fn put_milliseconds(line: &mut Vec<u8>, us: u64) {
-    put_decimal(line, us, 1_000);
+    put_count(line, us / 1_000);
+    put_fraction::<3>(line, (us % 1_000) as u32);
 }
 
-/// Adds a number of so many parts of a whole, without trailing zeros.
-fn put_decimal(line: &mut Vec<u8>, parts: u64, of_whole: u64) {
-    put_count(line, parts / of_whole);
-    let mut rest = parts % of_whole;
+/// Adds what is behind the point, in so many digits, without trailing zeros.
+#[inline]
+fn put_fraction<const DIGITS: u32>(line: &mut Vec<u8>, rest: u32) {
     if rest == 0 {
         return;
     }
     line.push(b'.');
-    let mut place = of_whole / 10;
-    while rest > 0 {
-        line.push(b'0' + (rest / place) as u8);
-        rest %= place;
-        place /= 10;
-    }
+    let digits = eight_digits(rest) >> (64 - 8 * DIGITS);
+    // Zeros at the end are the highest bytes.
+    put_digits(line, digits, 8 - digits.leading_zeros() / 8);
 }
 
 /// Adds a count to a line.
+#[inline]
 pub(super) fn put_count(line: &mut Vec<u8>, count: u64) {
-    line.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+    match u32::try_from(count) {
+        Ok(0) => line.push(b'0'),
+        Ok(small) if small < 100_000_000 => {
+            let digits = eight_digits(small);
+            // Zeros in front are the lowest bytes.
+            let zeros = digits.trailing_zeros() / 8;
+            put_digits(line, digits >> (8 * zeros), 8 - zeros);
+        }
+        Ok(_) | Err(_) => line.extend_from_slice(itoa::Buffer::new().format(count).as_bytes()),
+    }
+}
+
+/// Adds the first of eight digits: eight bytes are written at once, and those behind are taken off again.
+#[inline]
+fn put_digits(line: &mut Vec<u8>, digits: u64, count: u32) {
+    let length = line.len() + count as usize;
+    line.extend_from_slice(&(digits + u64::from_le_bytes([b'0'; 8])).to_le_bytes());
+    line.truncate(length);
+}
+
+/// The eight digits of a number below a hundred million, a byte each, the first the lowest: the number is cut into halves,
+/// these into pairs and these into digits, each time all of them at once (Mula, "SSE: conversion integers to decimal
+/// representation", in the bytes of one word).
+#[inline]
+fn eight_digits(number: u32) -> u64 {
+    let halves = u64::from(number / 10_000) | u64::from(number % 10_000) << 32;
+    let hundreds = (halves * 10_486 >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | (halves - 100 * hundreds) << 16;
+    let tens = (pairs * 103 >> 10) & 0x000f_000f_000f_000f;
+    tens | (pairs - 10 * tens) << 8
+}
+
+/// Bytes that mean nothing to any reader of a cell.
+const IS_OF_WORD: [bool; 256] = {
+    let mut is = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let at = byte as u8;
+        is[byte] = at.is_ascii_alphanumeric() || matches!(at, b'_' | b'-' | b'.' | b'/' | b':');
+        byte += 1;
+    }
+    is
+};
+
+/// Adds a text that is a word.
+#[inline]
+pub(super) fn put_word(line: &mut Vec<u8>, word: &str) {
+    line.extend_from_slice(word.as_bytes());
 }
 
 /// Adds a text to a line: what would act is taken out of it, and where a reader would take a part of it for the end
 /// of the cell it stands in quotes.
 pub(super) fn put_text(line: &mut Vec<u8>, text: &str) {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b':');
-    if text.as_bytes().first().is_none_or(u8::is_ascii_alphanumeric) && text.bytes().all(is_word) {
-        return line.extend_from_slice(text.as_bytes());
+    let is_first = text.as_bytes().first().is_none_or(u8::is_ascii_alphanumeric);
+    if is_first && text.bytes().all(|byte| IS_OF_WORD[usize::from(byte)]) {
+        return put_word(line, text);
     }
     let text = cell(text);
     if !text.contains([',', '"', '\r', '\n']) {
@@ -94,6 +142,18 @@ mod tests {
         let mut line = Vec::new();
         put(&mut line);
         String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn eight_digits_are_those_of_the_number() {
+        let numbers = (0..10_000).flat_map(|half| [half, half * 10_000 + 9_999 - half, half * 10_000]);
+        for number in numbers.chain([99_999_999]) {
+            let digits = eight_digits(number).to_le_bytes().map(|digit| char::from(b'0' + digit));
+            assert_eq!(digits.iter().collect::<String>(), format!("{number:08}"));
+        }
+        for count in [0, 7, 10, 99_999_999, 100_000_000, u64::from(u32::MAX) + 1, u64::MAX] {
+            assert_eq!(line(|line| put_count(line, count)), count.to_string());
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `_requests.csv`: one row a request.
 
-use super::cell::{put_count, put_milliseconds, put_number, put_text};
+use super::cell::{put_count, put_milliseconds, put_number, put_text, put_word};
 use crate::schema::figure;
 use crate::schema::record::{FailureKind, Outcome};
 use crate::schema::request_figures::Figured;
@@ -15,13 +15,15 @@ struct Column {
 /// What a cell holds; it is empty where there is none.
 enum Cell {
     Text(for<'a> fn(&Figured<'a>) -> Option<&'a str>),
+    /// One of our own.
+    Word(fn(&Figured<'_>) -> Option<&'static str>),
     Count(fn(&Figured<'_>) -> Option<u64>),
     /// µs, shown as ms.
     Time(fn(&Figured<'_>) -> Option<u64>),
     Number(fn(&Figured<'_>) -> Option<f64>),
 }
 
-use Cell::{Count, Number, Text, Time};
+use Cell::{Count, Number, Text, Time, Word};
 
 /// `due_ms` to `sent_ms` count from the run's start; what came after the request was sent counts from
 /// `sent_ms` (from the run's start where it never was). A request that was not completed has no latency
@@ -30,9 +32,9 @@ use Cell::{Count, Number, Text, Time};
 const COLUMNS: [Column; 34] = [
     column("index", Count(|row| Some(row.record.index))),
     column("prompt_id", Text(|row| Some(&row.record.prompt_id))),
-    column("phase", Text(|row| Some(phase(row.record.phase)))),
-    column("outcome", Text(|row| Some(outcome(&row.record.outcome)))),
-    column("kind", Text(|row| failure(&row.record.outcome).map(|(kind, _)| kind.name()))),
+    column("phase", Word(|row| Some(phase(row.record.phase)))),
+    column("outcome", Word(|row| Some(outcome(&row.record.outcome)))),
+    column("kind", Word(|row| failure(&row.record.outcome).map(|(kind, _)| kind.name()))),
     column("detail", Text(|row| failure(&row.record.outcome).map(|(_, detail)| detail))),
     column("status", Count(|row| row.record.status.map(u64::from))),
     column("finish_reason", Text(|row| row.record.finish_reason.as_deref())),
@@ -53,11 +55,11 @@ const COLUMNS: [Column; 34] = [
     column("output_tokens", Count(|row| row.counts.output.map(u64::from))),
     column("delivered_tokens", Count(|row| row.counts.delivered.map(u64::from))),
     column("cached_tokens", Count(|row| row.record.tokens.cached.map(u64::from))),
-    column("token_source", Text(|row| Some(row.counts.source.name()))),
+    column("token_source", Word(|row| Some(row.counts.source.name()))),
     column("max_tokens", Count(|row| Some(u64::from(row.record.max_tokens)))),
     column("connect_ms", Time(|row| row.record.connect_us)),
     column("reader_lag_ms_max", Time(|row| Some(u64::from(row.record.reader_lag_max_us)))),
-    column("replayed", Text(|row| Some(if row.record.replayed { "true" } else { "false" }))),
+    column("replayed", Word(|row| Some(if row.record.replayed { "true" } else { "false" }))),
     column(figure::SERVER_QUEUE, Time(|row| row.record.server_times.as_ref()?.queue_us)),
     column(figure::SERVER_PREFILL, Time(|row| row.record.server_times.as_ref()?.prefill_us)),
     column(figure::SERVER_DECODE, Time(|row| row.record.server_times.as_ref()?.decode_us)),
@@ -130,6 +132,7 @@ impl RequestLines {
             }
             match &column.cell {
                 Text(of) => of(row).into_iter().for_each(|text| put_text(lines, text)),
+                Word(of) => of(row).into_iter().for_each(|word| put_word(lines, word)),
                 Count(of) => of(row).into_iter().for_each(|count| put_count(lines, count)),
                 Time(of) => of(row).into_iter().for_each(|us| put_milliseconds(lines, us)),
                 Number(of) if self.pace_is_known => {

@@ -10,7 +10,16 @@ fn every_label_unit_and_legend_is_in_the_svg_and_the_png_is_twice_its_size() {
     (four.runs, four.groups) = (measured.runs, measured.groups);
     let specs = specs(&four);
     assert!(specs.iter().all(|spec| !spec.is_empty()));
-    for (spec, chart) in specs.iter().zip(draw_all(&specs).unwrap()) {
+    let drawn = std::sync::Mutex::new(Vec::new());
+    draw_all(&specs, |chart| {
+        drawn.lock().unwrap().push(chart);
+        Ok(())
+    })
+    .unwrap();
+    let mut drawn = drawn.into_inner().unwrap();
+    drawn.sort_by_key(|chart| specs.iter().position(|spec| spec.name == chart.name));
+    assert_eq!(drawn.len(), specs.len());
+    for (spec, chart) in specs.iter().zip(drawn) {
         assert_eq!(spec.name, chart.name);
         let words = texts(&chart.svg);
         for label in ["llamacpp", "sglang", "tgi", "vllm"] {
