@@ -73,9 +73,10 @@
 //! `analysis`: records → a summary → a comparison. Pure. `analysis::fairness` is the levelling table: whether servers did the
 //! same work; `analysis::search` is the search for the highest load: runs so far → the next one.
 //!
-//! `report`: a comparison → bytes. Pure. `report::csv` is columns, each a name with its cell; `report::chart` makes
-//! specs and draws them; `report::html` is a page of its own, with its program and a chart library in it;
-//! `report::lpg` is what Google's analyze.py reads; `report::prometheus` is the live page in Prometheus' formats.
+//! `report`: a comparison → bytes. Pure. `report::terminal` is a run's block, and backends side by side; `report::csv`
+//! is columns, each a name with its cell; `report::chart` makes specs and draws them; `report::html` is a page of its
+//! own, with its program and a chart library in it; `report::lpg` is what Google's analyze.py reads;
+//! `report::prometheus` is the live page in Prometheus' formats.
 //!
 //! `results`: the results directory ⇄ schema.
 //!

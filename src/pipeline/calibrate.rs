@@ -17,9 +17,10 @@ use super::cut_short::CutShort;
 use super::event::Listener;
 use super::failure::{Failure, Reach};
 use super::gpu_patience::GpuPatience;
-use super::measure::{self, Standing};
+use super::measure;
 use super::serve;
 use super::session::{Session, Stage};
+use super::standing::Standing;
 
 /// Plays the plan's one load against its only target, a pretend engine, and holds every record against the
 /// engine's truth. The engine is a process of its own below `guard`; it is gone afterwards. None: the user

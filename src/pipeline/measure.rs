@@ -1,27 +1,21 @@
 //! One run on a server that stands: the load, its records, the server's own count, the end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::backend::guard::{Ended, Guard};
-use crate::backend::launch::Server;
-use crate::load::{self, Played, RunClock};
-use crate::monitor::{ServerCounters, ServerProcesses};
+use crate::load::{self, RunClock};
+use crate::monitor::ServerProcesses;
 use crate::results::{RecordWriter, RunFiles};
 use crate::schema::SCHEMA_VERSION;
-use crate::schema::fairness::ProbeReply;
 use crate::schema::files::{EngineFigures, RecordsHeader};
 use crate::schema::live::LiveCounters;
 use crate::schema::plan::{LoadPoint, Plan, RunKey};
-use crate::schema::record::LateAck;
 use crate::schema::refusal::shown;
 use crate::schema::summary::ServerCounts;
 use crate::schema::target::Target;
 use crate::secrets::from_outside;
 
-use super::before_load::BeforeLoad;
 use super::client_threads;
 use super::cut_short::CutShort;
 use super::event::Event;
@@ -29,44 +23,14 @@ use super::failure::Failure;
 use super::lead::Turn;
 use super::lengths;
 use super::live_figures::LiveFigures;
-use super::pauses::pauses;
 use super::record::{self, Recorder, ReportedTokens};
 use super::sample::{self, Sampling};
-use super::server_tree::{self, ContainerRoot};
+use super::server_count::{server_counts, settled};
+use super::server_tree;
 use super::session::{Session, Stage};
 use super::shown::Shown;
-
-/// How often two scrapes are compared until they agree, and the pause between them.
-const SETTLING_TRIES: u32 = 8;
-const SETTLING_PAUSE: Duration = Duration::from_millis(500);
-/// How long the server's counters may lag behind ours (SGLang counts a request when it is reported).
-const COUNTED_WITHIN: Duration = Duration::from_millis(3500);
-/// How long the news of a server's death is waited for: its requests fail before the guard tells of it.
-const DEATH_NEWS: Duration = Duration::from_secs(1);
-
-/// A server that can be measured.
-pub struct Standing {
-    /// Where it answers.
-    pub url: String,
-    /// Ours to stop; none for a server that already ran.
-    pub server: Option<Server>,
-    /// Seconds from launch to readiness.
-    pub ready_s: Option<f64>,
-    /// The command as launched.
-    pub launched: Vec<String>,
-    /// The server's own counters at a time before which nothing is to be counted; none where it has none.
-    pub before: Option<ServerCounters>,
-    /// What the server's answers have told since then.
-    pub reported: ReportedTokens,
-    /// What came of acknowledging the probes' answers late.
-    pub late_acks: Vec<LateAck>,
-    /// What the server made of the probe set.
-    pub probes: Vec<ProbeReply>,
-    /// What its launch left for its runs.
-    pub before_load: BeforeLoad,
-    /// The first process of its container.
-    pub container_root: ContainerRoot,
-}
+use super::standing::Standing;
+use super::watch_load::{late_news, watch_load};
 
 /// A run that was played and recorded.
 pub struct Measured {
@@ -254,80 +218,6 @@ pub fn stem(plan: &Plan, key: &RunKey) -> String {
     }
 }
 
-/// Waits for the end of a load, and stops it where the user, the server or the guard ends first, or where what it
-/// gives cannot be saved.
-async fn watch_load(
-    stage: &Stage<'_>,
-    server: &mut Option<Server>,
-    playing: impl Future<Output = anyhow::Result<Played>>,
-    (stop_load, mut broken, turn): (&watch::Sender<bool>, watch::Receiver<bool>, Option<&Turn>),
-) -> (anyhow::Result<Played>, Option<CutShort>) {
-    let mut cut = None;
-    let mut shutdown = stage.shutdown.clone();
-    if *shutdown.borrow_and_update() {
-        cut = Some(CutShort::Interrupted);
-        let _ = stop_load.send(true);
-    }
-    // A sender that is gone will never stop the run.
-    let mut deaf = false;
-    tokio::pin!(playing);
-    loop {
-        tokio::select! {
-            played = &mut playing => return (played, cut),
-            changed = shutdown.changed(), if cut.is_none() && !deaf => match changed {
-                Ok(()) => cut = Some(CutShort::Interrupted),
-                Err(_) => deaf = true,
-            },
-            how = died(server.as_mut()), if cut.is_none() => cut = Some(how),
-            () = guard_died(stage.guard), if cut.is_none() => cut = Some(CutShort::GuardDied),
-            () = not_saved(&mut broken), if cut.is_none() => cut = Some(CutShort::NotSaved),
-            lost = Turn::lost(turn), if cut.is_none() => cut = Some(lost),
-        }
-        if cut.is_some() {
-            let _ = stop_load.send(true);
-            turn.iter().for_each(|turn| turn.stop());
-        }
-    }
-}
-
-/// A short load can be over, with every request failed, before the guard tells of the server's end.
-/// Of a server that is not ours no news comes.
-async fn late_news(server: Option<&mut Server>, guard: Option<&Guard>) -> Option<CutShort> {
-    let server = server?;
-    tokio::select! {
-        how = died(Some(server)) => Some(how),
-        () = guard_died(guard) => Some(CutShort::GuardDied),
-        () = tokio::time::sleep(DEATH_NEWS) => None,
-    }
-}
-
-async fn died(server: Option<&mut Server>) -> CutShort {
-    let Some(server) = server else { return std::future::pending().await };
-    let exited = server.exited().await;
-    match exited.how {
-        how @ (Ended::Code(_) | Ended::Signal(_)) => CutShort::ServerDied(match exited.helper {
-            Some(helper) => format!("lost its {helper}, which {how}"),
-            None => how.to_string(),
-        }),
-        // Its guard's death is what a server dies of, and perhaps the first of the two to be told.
-        Ended::GuardDied => CutShort::GuardDied,
-    }
-}
-
-/// Resolves when the records cannot be written; a recorder that ended well never does.
-pub async fn not_saved(broken: &mut watch::Receiver<bool>) {
-    if broken.wait_for(|broken| *broken).await.is_err() {
-        std::future::pending().await
-    }
-}
-
-async fn guard_died(guard: Option<&Guard>) {
-    match guard {
-        Some(guard) => guard.died().await,
-        None => std::future::pending().await,
-    }
-}
-
 fn records_header(
     (plan, session): (Plan, &Session),
     target: &Target,
@@ -363,55 +253,4 @@ pub fn monotonic_zero_ns(clock: &RunClock) -> u64 {
     };
     // A pause between the two readings, and the µs that is cut off, only make it larger.
     (0..64).map(|_| read()).min().unwrap_or(0)
-}
-
-/// Two scrapes that agree: nothing of what came before is still being counted.
-async fn settled(stage: &Stage<'_>, target: &Target, url: &str) -> Option<ServerCounters> {
-    let mut last = stage.counters(target, url).await?;
-    for _ in 1..SETTLING_TRIES {
-        tokio::time::sleep(SETTLING_PAUSE).await;
-        let now = stage.counters(target, url).await?;
-        if now == last {
-            break;
-        }
-        last = now;
-    }
-    Some(last)
-}
-
-/// The server's count beside ours, where both are whole. Where they agree, the next run on this server is
-/// counted from here on.
-async fn server_counts(stage: &Stage<'_>, target: &Target, standing: &mut Standing) -> Option<ServerCounts> {
-    let before = standing.before.take()?;
-    // The page is that of the first server, and the requests went to all of them.
-    if !target.more_urls.is_empty() {
-        return None;
-    }
-    let reported = std::mem::take(&mut standing.reported);
-    if reported.uncounted > 0 {
-        return None;
-    }
-    let (client_prompt, client_output) = (reported.prompt as f64, reported.output as f64);
-    let mut pauses = pauses(COUNTED_WITHIN);
-    let counted = loop {
-        let now = stage.counters(target, &standing.url).await?;
-        let since = now.since(&before);
-        let ahead = [since.generated_tokens - client_output, since.prompt_tokens - client_prompt];
-        if ahead.iter().all(|tokens| tokens.abs() < 0.5) && reported.cut_short == 0 {
-            standing.before = Some(now);
-        }
-        // What is above ours comes to agree by no wait.
-        let lags = ahead.iter().any(|tokens| *tokens <= -0.5);
-        let pause = if lags && reported.cut_short == 0 { pauses.next() } else { None };
-        let Some(pause) = pause else { break since };
-        tokio::time::sleep(pause).await;
-    };
-    Some(ServerCounts {
-        prompt_tokens: counted.prompt_tokens,
-        client_prompt_tokens: client_prompt,
-        generated_tokens: counted.generated_tokens,
-        client_generated_tokens: client_output,
-        cached_tokens: counted.cached_tokens,
-        missing: counted.missing,
-    })
 }

@@ -69,14 +69,17 @@ mod sample;
 mod search;
 mod sensed;
 mod serve;
+mod server_count;
 mod server_tree;
 mod session;
 mod shown;
 mod side;
+mod standing;
 mod sure;
 mod trend;
 mod turns;
 mod visits;
+mod watch_load;
 mod worker_parts;
 
 pub use calibrate::calibrate;

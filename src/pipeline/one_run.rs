@@ -7,8 +7,9 @@ use super::closed::Closed;
 use super::cut_short::CutShort;
 use super::derive;
 use super::failure::Failure;
-use super::measure::{self, Standing};
+use super::measure;
 use super::session::Stage;
+use super::standing::Standing;
 
 /// Plays one run and puts it to those that are closed; why it was cut short.
 pub async fn one(

@@ -17,10 +17,11 @@ use crate::schema::workers::{Share, WorkerPart};
 
 use super::cut_short::CutShort;
 use super::live_figures::LiveFigures;
-use super::measure::{monotonic_zero_ns, not_saved, stem};
+use super::measure::{monotonic_zero_ns, stem};
 use super::orders::Orders;
 use super::record::{Recorder, ReportedTokens};
 use super::session::Session;
+use super::watch_load::not_saved;
 
 /// Between two words of what is counted.
 const TELL_EACH: Duration = Duration::from_millis(500);

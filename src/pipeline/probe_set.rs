@@ -11,10 +11,10 @@ use crate::schema::target::Target;
 use crate::schema::unit::Unit;
 use crate::secrets::from_outside;
 
-use super::measure::Standing;
 use super::pauses::pauses;
 use super::record::ReportedTokens;
 use super::session::Stage;
+use super::standing::Standing;
 
 /// All requests of the set together may take so long; what comes later is not known.
 const SET_LIMIT: Duration = Duration::from_secs(20);

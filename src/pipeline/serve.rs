@@ -21,11 +21,11 @@ use super::closed::Closed;
 use super::event::{Event, Listener};
 use super::failure::Failure;
 use super::gpu_watch::GpuCare;
-use super::measure::Standing;
 use super::probe_set::send_probe_set;
 use super::record::ReportedTokens;
 use super::server_tree;
 use super::session::{Session, Stage};
+use super::standing::Standing;
 use super::turns;
 use super::visits::Visit;
 

@@ -6,10 +6,10 @@ use crate::schema::target::Target;
 use super::closed::Closed;
 use super::cut_short::CutShort;
 use super::failure::{Failure, Reach};
-use super::measure::Standing;
 use super::one_run;
 use super::search;
 use super::session::Stage;
+use super::standing::Standing;
 use super::visits::Visit;
 
 /// Where the runs of a launch come from.
