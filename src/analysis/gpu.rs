@@ -23,7 +23,7 @@ use super::steps_of_time::Course;
 /// The shortest window whose integral says anything, s: the power's own lag is 0.2 s.
 const SHORTEST_INTEGRAL_S: f64 = 2.0;
 /// How often the counter is read while a load is played, s.
-const COUNTED_EVERY_S: f64 = 10.0;
+const COUNTED_EVERY_S: f64 = 5.0;
 /// How long the counter keeps a value as a rule, s: half of it is its age where nothing was seen.
 const RENEWED_EVERY_S: f64 = 0.1;
 /// Counter and integral that differ by more than this share of the energy are doubted.

@@ -70,10 +70,10 @@ fn energy_is_the_counters_difference_moved_to_the_windows_ends() {
 }
 
 #[test]
-fn a_counter_that_is_read_every_ten_seconds_is_moved_by_the_power_in_between() {
+fn a_counter_that_is_read_every_five_seconds_is_moved_by_the_power_in_between() {
     let seldom: Shows = |at| {
         let mut values = step(at);
-        values.retain(|(name, _)| at % 10.0 == 0.0 || ![GPU_ENERGY, GPU_ENERGY_AGE].contains(name));
+        values.retain(|(name, _)| at % 5.0 == 0.0 || ![GPU_ENERGY, GPU_ENERGY_AGE].contains(name));
         values
     };
     let GpuFigures { summary, doubts, .. } = figures(seldom, (1_000_000, 8_050_000));

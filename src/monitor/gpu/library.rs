@@ -10,7 +10,7 @@ const WHOLE_EVERY: Duration = Duration::from_secs(1);
 
 /// Between two readings of counters while a load is played: on an H200 that of energy takes 4 ms of CPU time to read and those
 /// of PCIe 0.5 ms each, where all else takes 0.1. The power that is read in between tells the energy at any moment.
-const COUNTERS_EVERY: Duration = Duration::from_secs(10);
+const COUNTERS_EVERY: Duration = Duration::from_secs(5);
 
 /// How often GPUs are read.
 #[derive(Debug, Clone, Copy)]
