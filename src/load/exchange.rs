@@ -1,10 +1,10 @@
 //! One request played to its end: over HTTP/1.1 or HTTP/2, within its time, or until the run is cancelled.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use crate::load::cancel::Cancel;
+use crate::load::cancel::{Cancel, Cancelled};
 use crate::load::http::{http1_exchange, http2};
 use crate::load::request::answer::Ending;
 use crate::load::request::in_flight::{Assignment, Client, Ended, InFlight};
@@ -23,25 +23,46 @@ pub(crate) fn play(
     let deadline = client.clock.instant(start_us.saturating_add(assignment.timeout_us));
     let mut request = InFlight::new(client, assignment);
     async move {
-        let ending = {
-            let mut conversation = pin!(converse(&mut request, tickets));
-            let mut deadline = pin!(tokio::time::sleep_until(deadline.into()));
-            let mut cancelled = pin!(cancel.wait());
-            let mut is_timed = false;
-            poll_fn(|context| {
-                if let Poll::Ready(ending) = conversation.as_mut().poll(context) {
-                    return Poll::Ready(ending);
-                }
-                // One task polls a request: the timer, once told of it, need not be told again at each token.
-                if (!is_timed || deadline.is_elapsed()) && deadline.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(Ending::TimedOut);
-                }
-                is_timed = true;
-                cancelled.as_mut().poll(context).map(|()| Ending::Cancelled)
-            })
-            .await
+        let within = Within {
+            conversation: converse(&mut request, tickets),
+            deadline: tokio::time::sleep_until(deadline.into()),
+            is_timed: false,
+            cancelled: cancel.wait(),
         };
+        let ending = within.await;
         request.close(ending)
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A conversation within its time, or until it is cancelled. No `select!`: that asks the timer at each token.
+    struct Within<'a, C> {
+        #[pin]
+        conversation: C,
+        #[pin]
+        deadline: tokio::time::Sleep,
+        // The timer knows of it.
+        is_timed: bool,
+        #[pin]
+        cancelled: Cancelled<'a>,
+    }
+}
+
+impl<C: Future<Output = Ending>> Future for Within<'_, C> {
+    type Output = Ending;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ending> {
+        let mut this = self.project();
+        if let Poll::Ready(ending) = this.conversation.poll(context) {
+            return Poll::Ready(ending);
+        }
+        // One task polls a request: the timer need not be told of it again until it is over.
+        if (!*this.is_timed || this.deadline.is_elapsed()) && this.deadline.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Ending::TimedOut);
+        }
+        *this.is_timed = true;
+        this.cancelled.poll(context).map(|()| Ending::Cancelled)
     }
 }
 
