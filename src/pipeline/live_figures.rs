@@ -149,11 +149,10 @@ impl LiveFigures {
         let watched = known.watched.as_ref();
         let now_s = watched.map_or(0, |watched| watched.since.elapsed().as_secs());
         let pace_withheld = watched.is_some_and(|watched| watched.pace.withholds());
-        let mut now = LiveSnapshot {
+        let mut counts = LiveCounts {
             issued: count(&counters.issued),
             in_flight: count(&counters.in_flight),
             warmup_done: count(&counters.warmup_done),
-            measuring: count(&counters.measured_from_us) > 0,
             token_events: count(&counters.chunks),
             completed: known.completed,
             failures: known.failures.clone(),
@@ -161,15 +160,18 @@ impl LiveFigures {
             dropped: known.dropped,
             prompt_tokens: known.prompt_tokens,
             output_tokens: known.output_tokens,
+        };
+        counts.join(&known.others);
+        LiveSnapshot {
+            counts,
+            measuring: count(&counters.measured_from_us) > 0,
             latencies: watched.map(|watched| watched.latencies.shown(now_s, pace_withheld)),
             pace_withheld,
             recent_s: watched.map_or(0.0, |watched| recent_s(watched.since.elapsed().as_secs_f64())),
             recent_completed: watched.map_or(0, |watched| watched.latencies.recent_completed(now_s)),
             gpus: known.gpus.clone(),
             sensed: known.sensed_at(Instant::now()),
-        };
-        now.count_others(&known.others);
-        now
+        }
     }
 
     /// What a thread that panicked left is still worth showing.

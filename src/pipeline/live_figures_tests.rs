@@ -38,9 +38,21 @@ fn a_run_that_nobody_watches_has_its_counts_and_no_latencies() {
     figures.add(&RequestRecord { outcome: Outcome::Dropped, ..answered(&[100, 110], 2) });
     figures.add(&RequestRecord { phase: Phase::Warmup, ..answered(&[900, 910], 2) });
     let now = figures.snapshot();
-    assert_eq!((now.issued, now.in_flight, now.ended(), now.completed, now.failed()), (5, 1, 4, 1, 1));
-    assert_eq!((now.cancelled, now.dropped, now.prompt_tokens, now.output_tokens), (1, 1, 7, 2));
-    assert_eq!(now.failures, BTreeMap::from([(FailureKind::Timeout, 1)]));
+    assert_eq!(
+        (
+            now.counts.issued,
+            now.counts.in_flight,
+            now.counts.ended(),
+            now.counts.completed,
+            now.counts.failed()
+        ),
+        (5, 1, 4, 1, 1)
+    );
+    assert_eq!(
+        (now.counts.cancelled, now.counts.dropped, now.counts.prompt_tokens, now.counts.output_tokens),
+        (1, 1, 7, 2)
+    );
+    assert_eq!(now.counts.failures, BTreeMap::from([(FailureKind::Timeout, 1)]));
     assert_eq!(now.latencies, None);
     assert_eq!(figures.ttft_p50_ms(), Some(100.0), "of completed requests, as in the summary");
 }
@@ -54,8 +66,8 @@ fn what_other_workers_count_is_added_and_what_they_told_before_is_not() {
         figures.know_others(LiveCounts { completed, output_tokens: 10, failures, ..LiveCounts::default() });
     }
     let now = figures.snapshot();
-    assert_eq!((now.completed, now.failed(), now.output_tokens), (6, 2, 12));
-    assert_eq!(now.counts().completed, 6);
+    assert_eq!((now.counts.completed, now.counts.failed(), now.counts.output_tokens), (6, 2, 12));
+    assert_eq!(now.counts.completed, 6);
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub async fn play_share(
     let (stop, stopped) = watch::channel(false);
     let playing = load::play_part(job, load::Part { share, start }, clock, records, live, stopped);
     let speaker = orders.speaker.clone();
-    let tell = || speaker.live(run, figures.snapshot().counts());
+    let tell = || speaker.live(run, figures.snapshot().counts);
     let watched = {
         let watching = watch(orders, playing, (run, zero_ns, &clock), (begin, stop), recorder.broken());
         tokio::select! {

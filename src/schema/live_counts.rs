@@ -1,4 +1,4 @@
-//! Counts of a run that goes, as one of several workers tells them to worker 0.
+//! Counts of a run that goes: as they are shown, and as one of several workers tells them to worker 0.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct LiveCounts {
     pub in_flight: u64,
     /// Warm-up requests ended.
     pub warmup_done: u64,
-    /// Token-carrying events.
+    /// Token-carrying events, of answers that still come too.
     pub token_events: u64,
     /// Requests that were answered whole.
     pub completed: u64,
@@ -37,7 +37,12 @@ impl LiveCounts {
         self.failures.values().sum()
     }
 
-    /// Adds those of another worker.
+    /// Requests that have ended, however.
+    pub fn ended(&self) -> u64 {
+        self.completed + self.failed() + self.cancelled + self.dropped
+    }
+
+    /// Adds those of another worker, or of another run.
     pub fn join(&mut self, other: &LiveCounts) {
         self.issued += other.issued;
         self.in_flight += other.in_flight;

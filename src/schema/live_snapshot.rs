@@ -1,38 +1,17 @@
 //! What is known of a run while it goes, at one moment.
 
-use std::collections::BTreeMap;
-
 use super::gpu::GpuHead;
 use super::live_counts::LiveCounts;
 use super::live_histogram::{LiveHistogram, STEP_BOUNDS_S, WAIT_BOUNDS_S};
-use super::record::FailureKind;
 use super::sample::Sample;
 
 /// A run that goes, at one moment; of measured requests. Counts only grow while it goes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LiveSnapshot {
-    /// Requests whose turn came.
-    pub issued: u64,
-    /// Requests written and not yet ended.
-    pub in_flight: u64,
-    /// Warm-up requests ended.
-    pub warmup_done: u64,
+    /// What was counted so far.
+    pub counts: LiveCounts,
     /// The measured phase has begun.
     pub measuring: bool,
-    /// Token-carrying events, of answers that still come too.
-    pub token_events: u64,
-    /// Requests that were answered whole.
-    pub completed: u64,
-    /// Requests that failed, by how.
-    pub failures: BTreeMap<FailureKind, u64>,
-    /// Requests cut off by the end of the run.
-    pub cancelled: u64,
-    /// Requests that were due and never sent.
-    pub dropped: u64,
-    /// Prompt tokens of completed requests.
-    pub prompt_tokens: u64,
-    /// Output tokens of completed requests.
-    pub output_tokens: u64,
     /// Latencies; none where nobody asked for them.
     pub latencies: Option<LiveLatencies>,
     /// By what came so far nobody can place the tokens of answers: ITL and TPOT are not known, and withheld.
@@ -48,61 +27,11 @@ pub struct LiveSnapshot {
 }
 
 impl LiveSnapshot {
-    /// Requests that failed.
-    pub fn failed(&self) -> u64 {
-        self.failures.values().sum()
-    }
-
-    /// Requests that have ended, however.
-    pub fn ended(&self) -> u64 {
-        self.completed + self.failed() + self.cancelled + self.dropped
-    }
-
-    /// Its counts.
-    pub fn counts(self) -> LiveCounts {
-        LiveCounts {
-            issued: self.issued,
-            in_flight: self.in_flight,
-            warmup_done: self.warmup_done,
-            token_events: self.token_events,
-            completed: self.completed,
-            failures: self.failures,
-            cancelled: self.cancelled,
-            dropped: self.dropped,
-            prompt_tokens: self.prompt_tokens,
-            output_tokens: self.output_tokens,
-        }
-    }
-
-    /// Adds what other workers have counted of the same run.
-    pub fn count_others(&mut self, others: &LiveCounts) {
-        self.issued += others.issued;
-        self.in_flight += others.in_flight;
-        self.warmup_done += others.warmup_done;
-        self.token_events += others.token_events;
-        self.completed += others.completed;
-        for (kind, more) in &others.failures {
-            *self.failures.entry(*kind).or_default() += more;
-        }
-        self.cancelled += others.cancelled;
-        self.dropped += others.dropped;
-        self.prompt_tokens += others.prompt_tokens;
-        self.output_tokens += others.output_tokens;
-    }
-
     /// Adds the counts of another run of the same load: what moves (in flight, sensed) stays this one's.
     pub fn join(&mut self, other: &LiveSnapshot) {
-        self.issued += other.issued;
-        self.warmup_done += other.warmup_done;
-        self.token_events += other.token_events;
-        self.completed += other.completed;
-        for (kind, more) in &other.failures {
-            *self.failures.entry(*kind).or_default() += more;
-        }
-        self.cancelled += other.cancelled;
-        self.dropped += other.dropped;
-        self.prompt_tokens += other.prompt_tokens;
-        self.output_tokens += other.output_tokens;
+        let in_flight = self.counts.in_flight;
+        self.counts.join(&other.counts);
+        self.counts.in_flight = in_flight;
         self.pace_withheld |= other.pace_withheld;
         if let (Some(latencies), Some(more)) = (&mut self.latencies, &other.latencies) {
             latencies.join(more);

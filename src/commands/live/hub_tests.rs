@@ -102,8 +102,11 @@ fn repeats_of_a_load_are_added_up_and_rounds_are_not() {
         hub.event(&Event::Loaded);
     }
     let page = hub.page();
-    let runs: Vec<_> =
-        page.runs.iter().map(|run| (run.round, run.known.issued, run.known.in_flight)).collect();
+    let runs: Vec<_> = page
+        .runs
+        .iter()
+        .map(|run| (run.round, run.known.counts.issued, run.known.counts.in_flight))
+        .collect();
     assert_eq!(runs, [(1, 20, 1), (2, 10, 1)]);
     assert!(page.runs.iter().all(|run| !run.loading && run.known.latencies.is_some()));
 }

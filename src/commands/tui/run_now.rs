@@ -84,8 +84,8 @@ impl RunNow {
             self.measuring_since = Some(now);
             self.looks.clear();
         }
-        let ended = snapshot.completed + snapshot.failed();
-        self.looks.push_back((now, ended, snapshot.token_events));
+        let ended = snapshot.counts.completed + snapshot.counts.failed();
+        self.looks.push_back((now, ended, snapshot.counts.token_events));
         // One look lies at or before the beginning of the time that rates are of.
         while self.looks.get(1).is_some_and(|(at, _, _)| *at + RATE_OVER <= now) {
             self.looks.pop_front();
@@ -95,7 +95,7 @@ impl RunNow {
         {
             let seconds = (now - *at).as_secs_f64();
             self.requests_s = ended.saturating_sub(*before) as f64 / seconds;
-            self.tokens_s = snapshot.token_events.saturating_sub(*chunks) as f64 / seconds;
+            self.tokens_s = snapshot.counts.token_events.saturating_sub(*chunks) as f64 / seconds;
         }
         self.machine.observe(&snapshot.sensed);
         self.last = snapshot;
@@ -134,7 +134,7 @@ impl RunNow {
 
     /// How far it is, 0 to 1, at `now`; none where nothing ends it.
     pub fn progress(&self, now: Duration) -> Option<f64> {
-        let ended = self.last.completed + self.last.failed();
+        let ended = self.last.counts.completed + self.last.counts.failed();
         let requests = self.most_requests.map(|most| ended as f64 / most.max(1) as f64);
         let time = self.most_s.map(|most| self.measured_s(now) / most);
         let shares = [requests, time].into_iter().flatten();

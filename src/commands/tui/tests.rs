@@ -17,6 +17,7 @@ use crate::commands::course::Course;
 use crate::pipeline::{Event, Failure, LiveFigures, visits};
 use crate::schema::environment::{Environment, Gpu};
 use crate::schema::live::LiveCounters;
+use crate::schema::live_counts::LiveCounts;
 use crate::schema::live_snapshot::{LiveLatencies, LivePercentiles, LiveSnapshot};
 use crate::schema::plan::{LoadPoint, Plan, RunKey, Skipped};
 use crate::schema::record::FailureKind;
@@ -121,11 +122,14 @@ fn snapshot(ended: u64) -> LiveSnapshot {
     let busy = [(host::HOST_BUSY, 3.4), (host::HOST_MEMORY_AVAILABLE, 100.0 * (1u64 << 30) as f64)];
     LiveSnapshot {
         measuring: true,
-        issued: ended + 8,
-        in_flight: 8,
-        completed: ended.saturating_sub(2),
-        token_events: ended * 50,
-        failures: BTreeMap::from([(FailureKind::Timeout, ended.min(2))]),
+        counts: LiveCounts {
+            issued: ended + 8,
+            in_flight: 8,
+            completed: ended.saturating_sub(2),
+            token_events: ended * 50,
+            failures: BTreeMap::from([(FailureKind::Timeout, ended.min(2))]),
+            ..LiveCounts::default()
+        },
         latencies: Some(latencies),
         sensed: vec![
             sample(Source::Gpu, Some(0), &gpu_now),
@@ -298,7 +302,9 @@ fn the_last_requests_are_counted_while_a_run_is_saved_and_what_moved_stays() {
     let mut board = in_the_middle();
     at(&mut board, 135.0, Event::Loaded);
     board.now = Duration::from_secs(138);
-    board.observe(LiveSnapshot { in_flight: 0, latencies: None, ..snapshot(200) });
+    let last = snapshot(200);
+    let counts = LiveCounts { in_flight: 0, ..last.counts.clone() };
+    board.observe(LiveSnapshot { counts, latencies: None, ..last });
     let picture = picture(&board, &mut View::default(), 80, 24);
     for shown in [
         "  200 of 200 requests · 0:40 · over\n",

@@ -117,12 +117,12 @@ fn of_runs(page: &LivePage) -> Vec<Family<'_>> {
         family(
             ("requests_issued", Kind::Counter, ""),
             "Measured requests whose turn came.",
-            number(|known| known.issued),
+            number(|known| known.counts.issued),
         ),
         family(
             ("requests_in_flight", Kind::Gauge, ""),
             "Measured requests that were sent and have not ended.",
-            number(|known| known.in_flight),
+            number(|known| known.counts.in_flight),
         ),
         family(("requests", Kind::Counter, ""), "Measured requests that ended, by how.", outcomes(page)),
         family(
@@ -133,22 +133,22 @@ fn of_runs(page: &LivePage) -> Vec<Family<'_>> {
         family(
             ("warmup_requests", Kind::Counter, ""),
             "Warm-up requests that ended; they are in no other metric.",
-            number(|known| known.warmup_done),
+            number(|known| known.counts.warmup_done),
         ),
         family(
             ("prompt_tokens", Kind::Counter, ""),
             "Prompt tokens of completed requests.",
-            number(|known| known.prompt_tokens),
+            number(|known| known.counts.prompt_tokens),
         ),
         family(
             ("output_tokens", Kind::Counter, ""),
             "Output tokens of completed requests: they come in when a request ends.",
-            number(|known| known.output_tokens),
+            number(|known| known.counts.output_tokens),
         ),
         family(
             ("token_events", Kind::Counter, ""),
             "Events that carry tokens, of answers that still come too.",
-            number(|known| known.token_events),
+            number(|known| known.counts.token_events),
         ),
         family(
             ("pace_withheld", Kind::Gauge, ""),
@@ -163,10 +163,10 @@ fn outcomes(page: &LivePage) -> Vec<(Labels, Value<'_>)> {
     for run in &page.runs {
         let known = &run.known;
         let counts = [
-            ("completed", known.completed),
-            ("failed", known.failed()),
-            ("cancelled", known.cancelled),
-            ("dropped", known.dropped),
+            ("completed", known.counts.completed),
+            ("failed", known.counts.failed()),
+            ("cancelled", known.counts.cancelled),
+            ("dropped", known.counts.dropped),
         ];
         for (outcome, count) in counts {
             let mut labels = of_run(run);
@@ -183,7 +183,7 @@ fn failures(page: &LivePage) -> Vec<(Labels, Value<'_>)> {
         for kind in FailureKind::ALL {
             let mut labels = of_run(run);
             labels.push(("kind", kind.name().to_owned()));
-            let count = run.known.failures.get(&kind).copied().unwrap_or(0);
+            let count = run.known.counts.failures.get(&kind).copied().unwrap_or(0);
             all.push((labels, Value::Number(count as f64)));
         }
     }

@@ -5,6 +5,7 @@ use prost::Message;
 
 use super::*;
 use crate::schema::gpu::GpuHead;
+use crate::schema::live_counts::LiveCounts;
 use crate::schema::live_page::{BackendState, LiveBackend, LiveRun};
 use crate::schema::live_snapshot::{LiveLatencies, LiveSnapshot};
 use crate::schema::record::FailureKind;
@@ -34,13 +35,16 @@ fn snapshot() -> LiveSnapshot {
         ]),
     };
     LiveSnapshot {
-        issued: 9,
-        in_flight: 3,
-        completed: 4,
-        failures: BTreeMap::from([(FailureKind::Timeout, 2)]),
-        prompt_tokens: 70,
-        output_tokens: 10,
-        token_events: 20,
+        counts: LiveCounts {
+            issued: 9,
+            in_flight: 3,
+            completed: 4,
+            failures: BTreeMap::from([(FailureKind::Timeout, 2)]),
+            prompt_tokens: 70,
+            output_tokens: 10,
+            token_events: 20,
+            ..LiveCounts::default()
+        },
         latencies: Some(latencies),
         gpus: vec![GpuHead { uuid: "GPU-8a6c".into(), name: "NVIDIA H200".into(), ..GpuHead::default() }],
         sensed: vec![gpu(0, 312.5, 1980.0), gpu(1, 300.0, 1755.0)],

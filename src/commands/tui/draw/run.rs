@@ -64,10 +64,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, board: &Board) {
 fn progress(run: &RunNow, board: &Board, width: u16) -> Line<'static> {
     if run.measuring_since.is_none() {
         let since = clock(board.now.saturating_sub(run.since));
-        let words = format!(" warming up, {} requests done · {since}", run.last.warmup_done);
+        let words = format!(" warming up, {} requests done · {since}", run.last.counts.warmup_done);
         return Line::styled(words, BUSY);
     }
-    let ended = run.last.completed + run.last.failed();
+    let ended = run.last.counts.completed + run.last.counts.failed();
     let time = clock(Duration::from_secs_f64(run.measured_s(board.now)));
     let time = match run.most_s {
         Some(most) => format!("{time} of {}", clock(Duration::try_from_secs_f64(most).unwrap_or_default())),
@@ -95,12 +95,12 @@ fn rates(run: &RunNow, width: u16) -> Line<'static> {
     let mut spans = vec![Span::raw(" ")];
     spans.extend(number(rate(run.requests_s), " req/s   "));
     spans.extend(number(rate(run.tokens_s), " tok/s   "));
-    spans.extend(number(run.last.in_flight.to_string(), " in flight   "));
-    let failed = run.last.failed();
+    spans.extend(number(run.last.counts.in_flight.to_string(), " in flight   "));
+    let failed = run.last.counts.failed();
     let style = if failed > 0 { BAD } else { FAINT };
     spans.push(Span::styled(format!("{failed} failed"), style));
     let kinds: Vec<String> =
-        run.last.failures.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
+        run.last.counts.failures.iter().map(|(kind, count)| format!("{} {count}", kind.name())).collect();
     let line = Line::from(spans);
     let room = usize::from(width).saturating_sub(line.width() + 3);
     let kinds = if room < 10 { String::new() } else { cut(&kinds.join(", "), room) };
