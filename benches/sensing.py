@@ -1,42 +1,59 @@
 #!/usr/bin/env python3
-"""What sensing costs: the same load with every sensor at its default and with none, in turn, beside a pretend engine.
+"""What sensing costs: the same load with every sensor at its default, with some of them and with none, beside a pretend engine.
 
-    cargo build --release && benches/sensing.py [--streams 1000] [--seconds 25] [--rounds 4]
+    cargo build --release && benches/sensing.py [--arms all,off] [--streams 1000] [--seconds 25] [--rounds 4]
 
-It prints, a round: CPU of all threads of the client, with and without, in cores, their ratio, both TTFT p99, and the CPU of
-the threads that sense alone; in the end the geometric mean of the ratios with its standard error, and what sensing takes of a
-core by both ways. CPU is the scheduler's account of each thread from some seconds after the start to the end of the load:
-start-up, files and charts are left out. The difference of two runs holds all effects, and scatters as two runs do; what the
-threads that sense take is the same from run to run. Give it a machine at rest; `--server-cores` and `--client-cores` (as
-taskset takes them) keep the two apart."""
-import argparse, glob, json, math, os, re, statistics, subprocess, tempfile, time
+An arm is a set of sensors: `all`, `gpu`, `host`, `scrape`, sets joined by `+`, or `off`, which all others are held against.
+Arms are played one after the other, each round in another order; with `--at-once` all arms of a round are played side by
+side, each with its own engine on its own cores (`--server-cores` and `--client-cores`: one list an arm, split by `/`), and
+change cores from round to round: what else the machine does then meets all of them alike.
+
+It prints, a round and arm: CPU of all threads of the client, in cores, TTFT p99, and the CPU of the threads that sense alone;
+in the end an arm's ratio to `off`, the geometric mean with its standard error, and CPU by the names of threads. CPU is the
+scheduler's account of each thread from some seconds after the start to the end of the load: start-up, files and charts are
+left out. The ratio holds all effects, and scatters as two runs do; what the threads that sense take is the same from run to
+run. Give it a machine at rest."""
+import argparse, collections, concurrent.futures, glob, itertools, json, math, os, re, statistics, subprocess, tempfile, time
 
 flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 flags.add_argument("--harness", default="target/release/harness")
+flags.add_argument("--arms", default="all,off")
+flags.add_argument("--at-once", action="store_true")
 flags.add_argument("--streams", type=int, default=1000)
 flags.add_argument("--seconds", type=int, default=25)
 flags.add_argument("--rounds", type=int, default=4)
-flags.add_argument("--server-cores")
-flags.add_argument("--client-cores")
+flags.add_argument("--jitter", default="0", help="of the engine's times, as `harness simulate` takes it")
+flags.add_argument("--server-cores", default="")
+flags.add_argument("--client-cores", default="")
 asked = flags.parse_args()
-OFF = ["--gpu-interval", "0", "--host-interval", "0", "--scrape-interval", "0"]
+ENGINE = [asked.harness, "simulate", "--engine", "vllm", "--port", "0", "--jitter", asked.jitter]
+INTERVALS = {"gpu": "--gpu-interval", "host": "--host-interval", "scrape": "--scrape-interval"}
 SENSING_THREADS = {"sampler", "gpus", "gpu-pcie"}
 """Names of the threads that do nothing but sense (src/monitor)."""
 SETTLED_S = 4
 """So long after its start a client has opened its sensors and its connections, and its warm-up is over, s."""
+
+Told = collections.namedtuple("Told", "cores sensing p99 threads")
+"""CPU of all threads and of those that sense, in cores; TTFT p99, ms; CPU by a thread's name, in cores."""
+
+
+def without(arm):
+    """The flags that turn off what is not in an arm."""
+    wanted = set(INTERVALS) if arm == "all" else set(arm.split("+")) - {"off"}
+    if wanted - set(INTERVALS):
+        raise SystemExit(f"no arm {arm!r}: join {', '.join(INTERVALS)} by +, or give all or off")
+    return [word for name, flag in INTERVALS.items() if name not in wanted for word in (flag, "0")]
 
 
 def pinned(cores, command):
     return (["taskset", "-c", cores] if cores else []) + command
 
 
-def play(url, seed, extra):
-    """CPU of all threads, and of those that sense, in cores; TTFT p99, ms."""
+def play(url, cores, seed, extra):
     with tempfile.TemporaryDirectory() as folder:
         load = ["--concurrency", str(asked.streams), "--duration", f"{asked.seconds}s", "--max-tokens", "128"]
         command = [asked.harness, "bench", "--url", url, "--backend", "vllm", "--ignore-eos", "--quiet", "--output", folder]
-        client = subprocess.Popen(pinned(asked.client_cores, command + load + ["--seed", str(seed)] + extra),
-                                  stdout=subprocess.DEVNULL)
+        client = subprocess.Popen(pinned(cores, command + load + ["--seed", str(seed)] + extra), stdout=subprocess.DEVNULL)
         time.sleep(SETTLED_S)
         before, since = ran(client.pid), time.monotonic()
         time.sleep(asked.seconds - SETTLED_S)
@@ -45,9 +62,11 @@ def play(url, seed, extra):
             raise SystemExit(f"the client ended with {client.returncode}")
         (path,) = glob.glob(os.path.join(folder, "vllm_*.json"))
         p99 = json.load(open(path))["summary"]["metrics"]["ttft_ms"]["p99"]
-    # A thread that is new in between began at 0.
-    cores = {task: (ns - before.get(task, 0)) / 1e9 / (until - since) for task, ns in after.items()}
-    return sum(cores.values()), sum(used for (_, name), used in cores.items() if name in SENSING_THREADS), p99
+    threads = collections.Counter()
+    for (task, name), ns in after.items():
+        # A thread that is new in between began at 0.
+        threads[name] += (ns - before.get((task, name), 0)) / 1e9 / (until - since)
+    return Told(sum(threads.values()), sum(threads[name] for name in SENSING_THREADS), p99, threads)
 
 
 def ran(pid):
@@ -61,23 +80,62 @@ def ran(pid):
     return used
 
 
-server = subprocess.Popen(pinned(asked.server_cores, [asked.harness, "simulate", "--engine", "vllm", "--port", "0"]),
-                          stdout=subprocess.PIPE, text=True)
+def engines(stack, count):
+    """That many pretend engines that listen, each on its own cores: their addresses."""
+    for place in range(count):
+        server = subprocess.Popen(pinned(SERVER_CORES[place], ENGINE), stdout=subprocess.PIPE, text=True)
+        stack.append(server)
+        yield re.search(r"http://\S+", server.stdout.readline()).group()
+
+
+def one_round(number, urls):
+    """What each arm took."""
+    if asked.at_once:
+        # Each arm meets each place as often as any other.
+        places = {arm: (index + number) % len(ARMS) for index, arm in enumerate(ARMS)}
+        with concurrent.futures.ThreadPoolExecutor(len(ARMS)) as pool:
+            played = {arm: pool.submit(play, urls[place], CLIENT_CORES[place], number, without(arm))
+                      for arm, place in places.items()}
+            return {arm: told.result() for arm, told in played.items()}
+    order = ORDERS[number % len(ORDERS)]
+    return {arm: play(urls[0], CLIENT_CORES[0], number, without(arm)) for arm in order}
+
+
+ARMS = asked.arms.split(",")
+if "off" not in ARMS:
+    raise SystemExit("--arms needs off, which the others are held against")
+ORDERS = list(itertools.permutations(ARMS)) if len(ARMS) < 3 else [ARMS[k:] + ARMS[:k] for k in range(len(ARMS))]
+SIDES = len(ARMS) if asked.at_once else 1
+SERVER_CORES, CLIENT_CORES = (given.split("/") for given in (asked.server_cores, asked.client_cores))
+if asked.at_once and not len(SERVER_CORES) == len(CLIENT_CORES) == SIDES:
+    raise SystemExit(f"--at-once needs {SIDES} lists of cores for the engines, and as many for the clients, split by /")
+servers = []
 try:
-    url = re.search(r"http://\S+", server.stdout.readline()).group()
+    urls = list(engines(servers, SIDES))
     rounds = []
-    for number in range(1, asked.rounds + 1):
-        order = [[], OFF] if number % 2 else [OFF, []]
-        told = {bool(extra): play(url, number, extra) for extra in order}
-        (on, sensing, on_p99), (off, _, off_p99) = told[False], told[True]
-        rounds.append((on, off, sensing))
-        print(f"round {number}: {on:.4f} cores with, {off:.4f} without, ratio {on / off:.3f}; "
-              f"TTFT p99 {on_p99:.2f} and {off_p99:.2f} ms; the threads that sense {100 * sensing:.3f} % of a core", flush=True)
-    logs = [math.log(on / off) for on, off, _ in rounds]
-    error = statistics.stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else float("nan")
-    more, alone, own = (statistics.mean(values) for values in zip(*((on - off, off, sensing) for on, off, sensing in rounds)))
-    print(f"ratio {math.exp(statistics.mean(logs)):.3f} ± {error:.3f} (standard error) over {len(rounds)} rounds, "
-          f"{100 * more:.2f} % of a core; by the threads that sense {100 * own:.3f} %, ratio {1 + own / alone:.4f}")
+    for number in range(asked.rounds):
+        rounds.append(one_round(number, urls))
+        for arm in ARMS:
+            told = rounds[-1][arm]
+            print(f"round {number + 1}  {arm:<12} {told.cores:.4f} cores, {told.cores / rounds[-1]['off'].cores:.3f} of off; TTFT p99 "
+                  f"{told.p99:.2f} ms; threads that sense {100 * told.sensing:.3f} % of a core", flush=True)
+    mean = lambda arm, of: statistics.mean(of(told[arm]) for told in rounds)
+    for arm in ARMS:
+        logs = [math.log(told[arm].cores / told["off"].cores) for told in rounds]
+        error = statistics.stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else float("nan")
+        p99s = [told[arm].p99 - told["off"].p99 for told in rounds]
+        p99_error = statistics.stdev(p99s) / math.sqrt(len(p99s)) if len(p99s) > 1 else float("nan")
+        sensing = mean(arm, lambda told: told.sensing)
+        print(f"{arm:<12} ratio {math.exp(statistics.mean(logs)):.4f} ± {error:.4f} (standard error) over {len(rounds)} rounds; "
+              f"by the threads that sense {1 + sensing / mean('off', lambda told: told.cores):.4f}, {100 * sensing:.3f} % of a "
+              f"core; TTFT p99 {statistics.mean(p99s):+.3f} ± {p99_error:.3f} ms")
+    names = sorted({name for told in rounds for arm in ARMS for name in told[arm].threads})
+    print("\nCPU by the names of threads, % of a core\n" + " " * 18 + "".join(f"{arm:>12}" for arm in ARMS))
+    for name in names:
+        shares = [100 * mean(arm, lambda told: told.threads[name]) for arm in ARMS]
+        if max(shares) >= 0.005:
+            print(f"{name:<18}" + "".join(f"{share:12.3f}" for share in shares))
 finally:
-    server.terminate()
-    server.wait()
+    for server in servers:
+        server.terminate()
+        server.wait()
