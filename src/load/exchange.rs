@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use crate::load::cancel::{Cancel, Cancelled};
 use crate::load::http::{http1_exchange, http2};
-use crate::load::request::answer::Ending;
 use crate::load::request::in_flight::{Assignment, Client, Ended, InFlight};
+use crate::load::request::outcome::Ending;
 use crate::load::schedule::pacer::Tickets;
 
 /// Plays a request to its end. With `tickets` the pacer sends it at its due time, else it is sent at once.

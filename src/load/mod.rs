@@ -28,7 +28,7 @@ pub use job::Job;
 pub use part::{CommonStart, Part};
 pub use play::{Played, Stop, open_files_needed, play, play_part};
 pub use probe::{ask, check_reachable, probe};
-pub use request::answer::{parse_answer, parse_text};
+pub use request::captured::{parse_answer, parse_text};
 pub use schedule::arrivals::{DueTimes, due_times, due_times_of};
 pub use schedule::course::mean_at_end;
 pub use schedule_hash::schedule_hash;

@@ -17,7 +17,7 @@ use crate::load::exchange;
 use crate::load::growth::Warmed;
 use crate::load::phase::{PhaseKind, PhaseRun};
 use crate::load::protocol::terms::Ask;
-use crate::load::request::answer::blank_record;
+use crate::load::request::blank_record::blank_record;
 use crate::load::request::in_flight::{Assignment, Client, Ended};
 use crate::load::request::messages::First;
 use crate::load::request::seen::expect;

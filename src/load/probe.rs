@@ -16,7 +16,7 @@ use crate::load::exchange;
 use crate::load::http::http2_connections::Http2Connections;
 use crate::load::job::{Job, base_url};
 use crate::load::protocol::Protocol;
-use crate::load::request::answer::blank_record;
+use crate::load::request::blank_record::blank_record;
 use crate::load::request::in_flight::{Assignment, Client, Ended};
 use crate::load::request::messages::Messages;
 use crate::load::request::seen::{Expect, expect};

@@ -8,8 +8,9 @@ use std::task::{Poll, ready};
 use crate::schema::live::LiveCounters;
 use crate::schema::unit::Phase;
 
-use crate::load::request::answer::{Answer, Ending, Progress};
+use crate::load::request::answer::{Answer, Progress};
 use crate::load::request::in_flight::{Client, InFlight, Unacknowledged};
+use crate::load::request::outcome::Ending;
 use crate::load::request::seen::Arrival;
 use crate::load::schedule::pacer::Tickets;
 use crate::load::socket::acks::Acks;

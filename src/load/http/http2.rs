@@ -19,8 +19,9 @@ use crate::schema::unit::Phase;
 
 use crate::load::http::http1::{Aside, Head, content, redirect};
 use crate::load::http::http2_connections::{Http2Connections, Http2Stream};
-use crate::load::request::answer::{Answer, Ending, Progress};
+use crate::load::request::answer::{Answer, Progress};
 use crate::load::request::in_flight::InFlight;
+use crate::load::request::outcome::Ending;
 use crate::load::request::seen::Arrival;
 use crate::load::schedule::pacer::Tickets;
 use crate::load::socket::acks::Acks;

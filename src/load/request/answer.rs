@@ -1,25 +1,18 @@
 //! One answer as its bytes come: stamps, tokens, usage and how it ended. Pure: no socket and no clock. What the
 //! bytes mean is the protocol's to say.
 
-use crate::schema::plan::{HttpSettings, Sampling};
-use crate::schema::record::{
-    Chunks, FailureKind, MissingSign, Outcome, RequestRecord, StampKind, TokenCounts,
-};
-use crate::schema::target::Capabilities;
-use crate::schema::unit::{Phase, Unit};
+use crate::schema::record::{Outcome, RequestRecord, StampKind, TokenCounts};
 
-use crate::load::http::http1::{Aside, Content, Head, Part, ResponseParser};
+use crate::load::http::http1::{Aside, Head, Part, ResponseParser};
 use crate::load::http::json_stream::JsonStreamParser;
 use crate::load::http::sse::{Event, Name, SseParser};
-use crate::load::protocol::terms::{FinishKind, Framing, clip};
-use crate::load::protocol::{End, Protocol};
-use crate::load::request::seen::{Arrival, Expect, Seen, expect};
+use crate::load::protocol::terms::Framing;
+use crate::load::request::outcome::{Ending, Told, is_success};
+use crate::load::request::seen::{Arrival, Expect, Seen};
 use crate::load::request::stamp::Stamp;
 
 /// A body that is no answer is kept up to here, for its message.
 const MESSAGE_LIMIT: usize = 64 << 10;
-/// Of an answer that lacks only the last signs of its end.
-const BEHIND_FINISH: &str = ", behind the finish_reason: neither [DONE] nor the end of the body came";
 /// Of an event that says nothing of an answer so much is kept.
 const STRAY_LIMIT: usize = 2 << 10;
 /// An answer that comes whole may not be longer than this.
@@ -45,19 +38,6 @@ pub(crate) enum Progress {
     Over,
     /// It is not readable as an answer: close the connection.
     Stop,
-}
-
-/// Why reading ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// By the answer's own end, or by [`Progress::Stop`].
-    Read,
-    /// The connection closed or broke before that.
-    Broken(String),
-    /// The time for the whole request is over.
-    TimedOut,
-    /// The run ended.
-    Cancelled,
 }
 
 /// Reads one answer.
@@ -309,6 +289,17 @@ impl Answer {
         }
     }
 
+    /// What tells how it ended.
+    fn told(&self) -> Told<'_> {
+        let (framing, stray): (_, &[u8]) = match &self.events {
+            Events::Sse(parser) => (Framing::Sse, parser.stray()),
+            Events::JsonStream(_) => (Framing::JsonStream, &[]),
+            Events::Whole => (Framing::Whole, &[]),
+        };
+        let Answer { http, seen, body, body_bytes, endless, .. } = self;
+        Told { http, framing, seen, stray, body, body_bytes: *body_bytes, is_endless: *endless }
+    }
+
     /// Writes all that was seen, and how it ended, into the request's record; gives the text, where it is kept.
     /// `asked`: method and path, for a message.
     pub(crate) fn finish(
@@ -320,8 +311,9 @@ impl Answer {
         if ending != Ending::Cancelled && self.is_answer() {
             self.take_rest(&ending);
         }
-        record.outcome = self.outcome(ending, asked);
-        record.missing_sign = self.missing_sign().filter(|_| record.outcome == Outcome::Completed);
+        let told = self.told();
+        record.outcome = told.outcome(ending, asked);
+        record.missing_sign = told.missing_sign().filter(|_| record.outcome == Outcome::Completed);
         let seen = self.seen;
         record.passed_over = seen.passed_over;
         record.status = Some(self.http.head().status).filter(|status| *status != 0);
@@ -341,280 +333,4 @@ impl Answer {
         record.chunks.shrink();
         seen.text.map(|text| *text)
     }
-
-    /// How it ended. A cut answer may have told why in words of its own.
-    fn outcome(&self, ending: Ending, asked: &str) -> Outcome {
-        match self.outcome_by_signs(ending, asked) {
-            Outcome::Failed { kind: FailureKind::Truncated, detail } => self.outcome_by_words(&detail),
-            outcome => outcome,
-        }
-    }
-
-    /// Of an answer that has no proper end, with what else it said.
-    fn outcome_by_words(&self, detail: &str) -> Outcome {
-        let lines = match &self.events {
-            Events::Sse(parser) => parser.stray(),
-            Events::JsonStream(_) | Events::Whole => &[],
-        };
-        let said = match lines {
-            [] if self.seen.first_event.is_some() => &self.body,
-            lines => lines,
-        };
-        let streams = !matches!(self.events, Events::Whole);
-        if let Some(error) = self.seen.expect.protocol.words_of(said).filter(|_| streams) {
-            return failed(FailureKind::ErrorEvent, &error);
-        }
-        let detail = match (said, self.seen.passed_over) {
-            ([], 0) => detail.to_owned(),
-            ([], events) => format!(
-                "{detail}; {events} of its events were passed over: they have no data, or another name than message"
-            ),
-            (said, _) => format!("{detail}; the last it said: {}", self.seen.expect.protocol.text_of(said)),
-        };
-        failed(FailureKind::Truncated, &detail)
-    }
-
-    fn outcome_by_signs(&self, ending: Ending, asked: &str) -> Outcome {
-        let seen = &self.seen;
-        if let Some(error) = &seen.error {
-            return failed(FailureKind::ErrorEvent, error);
-        }
-        let status = self.http.head().status;
-        if status != 0 && !is_success(status) {
-            return failed(FailureKind::Status, &self.refusal(asked));
-        }
-        if seen.done {
-            return self.outcome_of_answer();
-        }
-        if self.endless {
-            let (events, bytes) = (seen.chunks.len(), self.body_bytes);
-            let asked = match seen.expect.max_tokens {
-                0 => "no limit was sent".to_owned(),
-                tokens => format!("{tokens} tokens were asked for"),
-            };
-            let detail = format!("cut after {events} events, {bytes} bytes: {asked}");
-            return failed(FailureKind::Endless, &detail);
-        }
-        if let Some(what) = &seen.unreadable {
-            return failed(FailureKind::Protocol, self.other_form().as_deref().unwrap_or(what));
-        }
-        // Whoever reads it shall not look for the rest of the text.
-        let behind = if seen.finish.is_some() { BEHIND_FINISH } else { "" };
-        match ending {
-            Ending::Cancelled => Outcome::Cancelled,
-            Ending::TimedOut => {
-                failed(FailureKind::Timeout, &format!("not finished within the timeout{behind}"))
-            }
-            Ending::Broken(how) => failed(FailureKind::Truncated, &format!("{how}{behind}")),
-            Ending::Read => self.outcome_of_whole_body(),
-        }
-    }
-
-    /// What a reply is that was to come whole and is no JSON, where it shows.
-    fn other_form(&self) -> Option<String> {
-        if !matches!(self.events, Events::Whole) {
-            return None;
-        }
-        if [b"data:".as_slice(), b"event:", b":"].iter().any(|begin| self.body.starts_with(begin)) {
-            return Some("the answer is an event stream instead of one JSON body".to_owned());
-        }
-        let is_page = self.body.trim_ascii_start().starts_with(b"<");
-        is_page.then(|| format!("the answer is not JSON: {}", self.seen.expect.protocol.text_of(&self.body)))
-    }
-
-    /// A status that is no answer, in words.
-    fn refusal(&self, asked: &str) -> String {
-        let head = self.http.head();
-        let status = head.status;
-        match self.http.location() {
-            Some(location) => format!("{asked}: {status} redirects to {location}"),
-            None if head.encoded => format!("{asked}: {status}, and what it says is compressed"),
-            None => format!("{asked}: {status} {}", self.seen.expect.protocol.message_of(&self.body)),
-        }
-    }
-
-    fn outcome_of_whole_body(&self) -> Outcome {
-        let head = self.http.head();
-        if head.encoded {
-            return failed(FailureKind::Protocol, "the answer is compressed, which was not asked for");
-        }
-        let is_sse = matches!(self.events, Events::Sse(_));
-        if is_sse && self.seen.first_event.is_none() {
-            let text = self.body.trim_ascii_start();
-            if matches!(text.first(), Some(b'{' | b'[')) {
-                let objects = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{")).count();
-                let form = if objects > 1 { "JSON lines" } else { "one JSON body" };
-                let text = String::from_utf8_lossy(text);
-                let what = format!("the answer is {form} instead of an event stream: {text}");
-                return failed(FailureKind::Protocol, &what);
-            }
-            let begins_as_stream = [":", "data", "event", "id", "retry"].iter().any(|field| {
-                // What is cut off within its first field may be one too.
-                text.starts_with(field.as_bytes()) || field.as_bytes().starts_with(text)
-            });
-            if !begins_as_stream || head.content == Content::Other {
-                let text = self.seen.expect.protocol.text_of(text);
-                return failed(FailureKind::Protocol, &format!("the answer is not an event stream: {text}"));
-            }
-        }
-        self.outcome_of_answer()
-    }
-
-    /// How an answer ended whose end has come: by the marker, or by the end of the body.
-    fn outcome_of_answer(&self) -> Outcome {
-        let seen = &self.seen;
-        match &seen.finish {
-            Some(finish) if finish.kind == FinishKind::Failed => {
-                return failed(FailureKind::ErrorEvent, &format!("finish_reason {}", finish.word));
-            }
-            Some(_) => {}
-            None if self.is_over_without_reason() => {}
-            None => return failed(FailureKind::Truncated, self.nothing_ended_it()),
-        }
-        seen.short_output().map_or(Outcome::Completed, |detail| failed(FailureKind::ShortOutput, &detail))
-    }
-
-    /// Without a finish reason it is whole where something else says so.
-    fn is_over_without_reason(&self) -> bool {
-        let seen = &self.seen;
-        let whole = matches!(self.events, Events::Whole);
-        match seen.expect.protocol.end() {
-            End::FinishReason => (seen.done || whole) && seen.is_counted(),
-            End::LastEvent => seen.done,
-            End::Body => seen.spoke,
-        }
-    }
-
-    fn nothing_ended_it(&self) -> &'static str {
-        match (&self.events, self.seen.expect.protocol.end()) {
-            (Events::Sse(_), End::FinishReason) if self.seen.done => {
-                "[DONE] came without a finish_reason and without usage: nothing says that the answer is whole"
-            }
-            (Events::Whole, _) => "the reply holds no answer of this protocol",
-            (_, End::FinishReason) if self.body_bytes == 0 => {
-                "the answer is empty: the stream ended without an event and without a finish_reason"
-            }
-            (_, End::FinishReason) => "the stream ended without a finish_reason",
-            (_, End::LastEvent) => "the stream ended without its last event",
-            (_, End::Body) => "the stream held no answer of this protocol",
-        }
-    }
-
-    /// What a complete answer lacks of the signs of its end.
-    fn missing_sign(&self) -> Option<MissingSign> {
-        let has_marker = matches!(self.events, Events::Sse(_)) && self.seen.expect.done_marker;
-        match &self.seen.finish {
-            None if self.seen.expect.protocol.end() == End::Body => None,
-            None => Some(MissingSign::FinishReason),
-            Some(_) if has_marker && !self.seen.done => Some(MissingSign::DoneMarker),
-            Some(_) => None,
-        }
-    }
-}
-
-/// An answer may come with it: some frameworks answer each POST with 201, and a proxy that changes something may say
-/// 203.
-fn is_success(status: u16) -> bool {
-    matches!(status, 200 | 201 | 203)
-}
-
-fn failed(kind: FailureKind, detail: &str) -> Outcome {
-    Outcome::Failed { kind, detail: clip(detail) }
-}
-
-/// The empty record of a request, to be filled as it is played.
-pub(crate) fn blank_record(index: u64, unit: &Unit, phase: Phase, expect: Expect) -> RequestRecord {
-    RequestRecord {
-        index,
-        unit: index,
-        turn: 0,
-        prompt_id: unit.id.clone(),
-        category: unit.category.clone(),
-        phase,
-        due_us: None,
-        ready_us: 0,
-        history_tokens: None,
-        slot_us: None,
-        sent_us: None,
-        headers_us: None,
-        first_event_us: None,
-        first_token_us: None,
-        first_answer_us: None,
-        chunks: Chunks::default(),
-        last_token_us: None,
-        end_us: 0,
-        connect_us: None,
-        late_ack: None,
-        reader_lag_max_us: 0,
-        stamps: StampKind::Read,
-        replayed: false,
-        tokens: TokenCounts::default(),
-        max_tokens: expect.max_tokens,
-        forced_length: expect.forced,
-        status: None,
-        finish_reason: None,
-        gateway: None,
-        server_times: None,
-        missing_sign: None,
-        passed_over: 0,
-        outcome: Outcome::Dropped,
-    }
-}
-
-/// Reads captured bytes as the measured path would: each of `reads` comes 1 ms after the one before,
-/// then the connection closes. Captures of real servers are checked with it.
-pub fn parse_answer<'a>(
-    http: &HttpSettings,
-    capabilities: &Capabilities,
-    sampling: &Sampling,
-    max_tokens: u32,
-    reads: impl IntoIterator<Item = &'a [u8]>,
-) -> RequestRecord {
-    parse(http, capabilities, sampling, (max_tokens, false), reads).0
-}
-
-/// The text of such an answer.
-pub fn parse_text<'a>(
-    http: &HttpSettings,
-    capabilities: &Capabilities,
-    sampling: &Sampling,
-    max_tokens: u32,
-    reads: impl IntoIterator<Item = &'a [u8]>,
-) -> String {
-    parse(http, capabilities, sampling, (max_tokens, true), reads).1.unwrap_or_default()
-}
-
-fn parse<'a>(
-    http: &HttpSettings,
-    capabilities: &Capabilities,
-    sampling: &Sampling,
-    (max_tokens, keep_text): (u32, bool),
-    reads: impl IntoIterator<Item = &'a [u8]>,
-) -> (RequestRecord, Option<String>) {
-    let unit = Unit::single("capture", "", max_tokens);
-    let protocol = Protocol::of(http).unwrap_or(Protocol::OpenaiChat);
-    let expect = Expect { keep_text, ..expect((protocol, http.stream), capabilities, sampling, max_tokens) };
-    let mut record = blank_record(0, &unit, Phase::Measured, expect);
-    let mut answer = Answer::new(expect, 0);
-    record.sent_us = Some(0);
-    let mut ending = None;
-    for bytes in reads.into_iter().filter(|bytes| !bytes.is_empty()) {
-        record.end_us += 1000;
-        let arrival =
-            Arrival { at_us: record.end_us, lag_us: 0, kernel: true, beyond: false, earliest_us: 0 };
-        if answer.read(bytes, arrival) != Progress::More {
-            ending = Some(Ending::Read);
-            break;
-        }
-    }
-    let ending = ending.unwrap_or_else(|| {
-        if answer.eof() {
-            Ending::Read
-        } else {
-            Ending::Broken("the connection closed in the response".to_owned())
-        }
-    });
-    let asked = format!("POST {}", http.path);
-    let text = answer.finish(ending, &asked, &mut record);
-    (record, text)
 }

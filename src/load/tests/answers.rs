@@ -2,7 +2,9 @@
 
 use crate::load::protocol::Protocol;
 use crate::load::protocol::terms::Framing;
-use crate::load::request::answer::{Answer, Ending, Progress, blank_record};
+use crate::load::request::answer::{Answer, Progress};
+use crate::load::request::blank_record::blank_record;
+use crate::load::request::outcome::Ending;
 use crate::load::request::seen::{Arrival, Expect};
 use crate::schema::record::{FailureKind, MissingSign, Outcome, RequestRecord, StampKind, TokenSource};
 use crate::schema::unit::{Phase, Unit};
