@@ -13,7 +13,7 @@ in the end an arm's ratio to `off`, the geometric mean with its standard error, 
 scheduler's account of each thread from some seconds after the start to the end of the load: start-up, files and charts are
 left out. The ratio holds all effects, and scatters as two runs do; what the threads that sense take is the same from run to
 run. Give it a machine at rest."""
-import argparse, collections, concurrent.futures, glob, itertools, json, math, os, re, statistics, subprocess, tempfile, time
+import argparse, collections, concurrent.futures, glob, json, math, os, re, signal, statistics, subprocess, tempfile, time
 
 flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 flags.add_argument("--harness", default="target/release/harness")
@@ -39,7 +39,7 @@ Told = collections.namedtuple("Told", "cores sensing p99 threads")
 
 def without(arm):
     """The flags that turn off what is not in an arm."""
-    wanted = set(INTERVALS) if arm == "all" else set(arm.split("+")) - {"off"}
+    wanted = {"all": set(INTERVALS), "off": set()}.get(arm, set(arm.split("+")))
     if wanted - set(INTERVALS):
         raise SystemExit(f"no arm {arm!r}: join {', '.join(INTERVALS)} by +, or give all or off")
     return [word for name, flag in INTERVALS.items() if name not in wanted for word in (flag, "0")]
@@ -54,9 +54,10 @@ def play(url, cores, seed, extra):
         load = ["--concurrency", str(asked.streams), "--duration", f"{asked.seconds}s", "--max-tokens", "128"]
         command = [asked.harness, "bench", "--url", url, "--backend", "vllm", "--ignore-eos", "--quiet", "--output", folder]
         client = subprocess.Popen(pinned(cores, command + load + ["--seed", str(seed)] + extra), stdout=subprocess.DEVNULL)
-        time.sleep(SETTLED_S)
+        started.append(client)
+        goes_on_for(client, SETTLED_S)
         before, since = ran(client.pid), time.monotonic()
-        time.sleep(asked.seconds - SETTLED_S)
+        goes_on_for(client, asked.seconds - SETTLED_S)
         after, until = ran(client.pid), time.monotonic()
         if client.wait():
             raise SystemExit(f"the client ended with {client.returncode}")
@@ -67,6 +68,14 @@ def play(url, cores, seed, extra):
         # A thread that is new in between began at 0.
         threads[name] += (ns - before.get((task, name), 0)) / 1e9 / (until - since)
     return Told(sum(threads.values()), sum(threads[name] for name in SENSING_THREADS), p99, threads)
+
+
+def goes_on_for(client, seconds):
+    """Waits so long; a client that ends meanwhile played no whole load."""
+    try:
+        raise SystemExit(f"the client ended before its load was over, with {client.wait(seconds)}")
+    except subprocess.TimeoutExpired:
+        pass
 
 
 def ran(pid):
@@ -80,38 +89,51 @@ def ran(pid):
     return used
 
 
-def engines(stack, count):
-    """That many pretend engines that listen, each on its own cores: their addresses."""
-    for place in range(count):
-        server = subprocess.Popen(pinned(SERVER_CORES[place], ENGINE), stdout=subprocess.PIPE, text=True)
-        stack.append(server)
-        yield re.search(r"http://\S+", server.stdout.readline()).group()
+def engine(cores):
+    """Starts a pretend engine on its cores: its address."""
+    server = subprocess.Popen(pinned(cores, ENGINE), stdout=subprocess.PIPE, text=True)
+    started.append(server)
+    said = server.stdout.readline()
+    address = re.search(r"http://\S+", said)
+    if not address:
+        raise SystemExit(f"the pretend engine gave no address: {said!r}")
+    return address.group()
 
 
 def one_round(number, urls):
     """What each arm took."""
     if asked.at_once:
-        # Each arm meets each place as often as any other.
+        # In as many rounds as there are arms each arm meets each place once.
         places = {arm: (index + number) % len(ARMS) for index, arm in enumerate(ARMS)}
         with concurrent.futures.ThreadPoolExecutor(len(ARMS)) as pool:
-            played = {arm: pool.submit(play, urls[place], CLIENT_CORES[place], number, without(arm))
+            played = {arm: pool.submit(play, urls[place], CLIENT_CORES[place], number, FLAGS[arm])
                       for arm, place in places.items()}
             return {arm: told.result() for arm, told in played.items()}
-    order = ORDERS[number % len(ORDERS)]
-    return {arm: play(urls[0], CLIENT_CORES[0], number, without(arm)) for arm in order}
+    first = number % len(ARMS)
+    return {arm: play(urls[0], CLIENT_CORES[0], number, FLAGS[arm]) for arm in ARMS[first:] + ARMS[:first]}
 
 
 ARMS = asked.arms.split(",")
 if "off" not in ARMS:
     raise SystemExit("--arms needs off, which the others are held against")
-ORDERS = list(itertools.permutations(ARMS)) if len(ARMS) < 3 else [ARMS[k:] + ARMS[:k] for k in range(len(ARMS))]
+FLAGS = {arm: without(arm) for arm in ARMS}
 SIDES = len(ARMS) if asked.at_once else 1
 SERVER_CORES, CLIENT_CORES = (given.split("/") for given in (asked.server_cores, asked.client_cores))
-if asked.at_once and not len(SERVER_CORES) == len(CLIENT_CORES) == SIDES:
-    raise SystemExit(f"--at-once needs {SIDES} lists of cores for the engines, and as many for the clients, split by /")
-servers = []
+if not len(SERVER_CORES) == len(CLIENT_CORES) == SIDES:
+    raise SystemExit(f"--server-cores and --client-cores: {SIDES} of each, split by /")
+started = []
+"""Every process that was started, to be ended with this one."""
+signal.signal(signal.SIGTERM, lambda *_: end())
+
+
+def end():
+    for process in started:
+        process.terminate()
+    raise SystemExit("ended by a signal")
+
+
 try:
-    urls = list(engines(servers, SIDES))
+    urls = [engine(cores) for cores in SERVER_CORES]
     rounds = []
     for number in range(asked.rounds):
         rounds.append(one_round(number, urls))
@@ -136,6 +158,6 @@ try:
         if max(shares) >= 0.005:
             print(f"{name:<18}" + "".join(f"{share:12.3f}" for share in shares))
 finally:
-    for server in servers:
-        server.terminate()
-        server.wait()
+    for process in started:
+        process.terminate()
+        process.wait()

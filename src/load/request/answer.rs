@@ -1,5 +1,5 @@
-//! One answer as its bytes come: stamps, tokens, usage and how it ended. Pure: no socket and no clock. What the
-//! bytes mean is the protocol's to say.
+//! One answer as its bytes come: stamps, tokens and usage. Pure: no socket and no clock. What the bytes mean is the
+//! protocol's to say, and how the answer ended `request::outcome`'s.
 
 use crate::schema::record::{Outcome, RequestRecord, StampKind, TokenCounts};
 
@@ -297,7 +297,7 @@ impl Answer {
             Events::Whole => (Framing::Whole, &[]),
         };
         let Answer { http, seen, body, body_bytes, endless, .. } = self;
-        Told { http, framing, seen, stray, body, body_bytes: *body_bytes, is_endless: *endless }
+        Told { http, framing, seen, stray, body, body_bytes: *body_bytes, endless: *endless }
     }
 
     /// Writes all that was seen, and how it ended, into the request's record; gives the text, where it is kept.

@@ -1,4 +1,4 @@
-//! Captured bytes, read as the measured path would.
+//! Whole answers out of captured bytes.
 
 use crate::schema::plan::{HttpSettings, Sampling};
 use crate::schema::record::RequestRecord;
@@ -11,8 +11,8 @@ use crate::load::request::blank_record::blank_record;
 use crate::load::request::outcome::Ending;
 use crate::load::request::seen::{Arrival, Expect, expect};
 
-/// Reads an answer: each of `reads` comes 1 ms after the one before,
-/// then the connection closes. Captures of real servers are checked with it.
+/// Reads captured bytes as the measured path would: each of `reads` comes 1 ms after the one before, then the connection
+/// closes. Captures of real servers are checked with it.
 pub fn parse_answer<'a>(
     http: &HttpSettings,
     capabilities: &Capabilities,

@@ -36,7 +36,7 @@ pub(super) struct Told<'a> {
     pub(super) body: &'a [u8],
     pub(super) body_bytes: u64,
     /// It was cut for being far longer than was asked for.
-    pub(super) is_endless: bool,
+    pub(super) endless: bool,
 }
 
 impl Told<'_> {
@@ -80,7 +80,7 @@ impl Told<'_> {
         if seen.done {
             return self.outcome_of_answer();
         }
-        if self.is_endless {
+        if self.endless {
             let (events, bytes) = (seen.chunks.len(), self.body_bytes);
             let asked = match seen.expect.max_tokens {
                 0 => "no limit was sent".to_owned(),
