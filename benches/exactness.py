@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import threading
 import time
 import urllib.request
 
+# The engine ends with this program however it is ended, and a client without its engine ends by itself.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SECTIONS = ["cpu", "closed", "open", "acks", "arrivals", "live", "records", "simulator", "startup"]
 STREAMS, TOKENS, TTFT_MS, ITL_MS, WARMUP = 1000, 128, 50, 20, 2

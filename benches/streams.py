@@ -7,7 +7,7 @@ Eight pretend engines share one port, one a core; the client plays requests of 1
 default flags and with each of --threads. Another build (--other), and vLLM's own client (--vllm-rs, the program
 `vllm-rs` inside PyPI's wheel of vllm 0.33, with --tokenizer), are played in the same sitting. A line a run: TTFT's mean
 and p99 less those of the engines' own book, ms; merged events; CPU of the whole client, s, and a served token, µs."""
-import argparse, glob, http.client, json, os, re, resource, statistics, subprocess, tempfile, time
+import argparse, glob, http.client, json, os, re, resource, signal, statistics, subprocess, sys, tempfile, time
 
 flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 flags.add_argument("--harness", default="target/release/harness")
@@ -21,6 +21,8 @@ flags.add_argument("--other", help="another build of harness")
 flags.add_argument("--vllm-rs")
 flags.add_argument("--tokenizer")
 asked = flags.parse_args()
+# The engines end with this program however it is ended, and a client without its engines ends by itself.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 requests, TOKENS = asked.requests or 3 * asked.streams, 128
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
